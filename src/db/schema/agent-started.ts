@@ -1,0 +1,27 @@
+/**
+ * Tag AgentStarted: an agent with this Ed25519 key speaks for this machine.
+ *
+ * Written when an operator registers or replaces a key. Goes when the key is revoked, which ends the agent's say with its next
+ * heartbeat. A key belongs to one machine at most. A heartbeat holds its row until it commits: a key changes before or after a
+ * heartbeat, never in the middle of one.
+ */
+import { sql } from "drizzle-orm";
+import { check, pgTable, timestamp, unique, uuid } from "drizzle-orm/pg-core";
+import { bytea } from "./columns.ts";
+import { machine } from "./machine.ts";
+
+export const agentStarted = pgTable(
+  "agent_started",
+  {
+    machineId: uuid()
+      .primaryKey()
+      .references(() => machine.id, { onDelete: "cascade" }),
+    startedAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    /** 32 bytes, RFC 8032 section 5.1.2; a canonical point that is not of small order, checked before it gets here. */
+    publicKey: bytea().notNull(),
+  },
+  (table) => [
+    unique("agent_started_public_key_key").on(table.publicKey),
+    check("agent_started_public_key_check", sql`octet_length(${table.publicKey}) = 32`),
+  ],
+);

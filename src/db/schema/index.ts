@@ -1,0 +1,9 @@
+/** All tables, for Drizzle. */
+export { agentHeartbeat } from "./agent-heartbeat.ts";
+export { agentStarted } from "./agent-started.ts";
+export { hardwareReport } from "./hardware-report.ts";
+export { machine } from "./machine.ts";
+export { machineHistory } from "./machine-history.ts";
+export { osInstallationReport } from "./os-installation-report.ts";
+export { osInstallationRequest } from "./os-installation-request.ts";
+export { provided } from "./provided.ts";

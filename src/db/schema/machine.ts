@@ -1,0 +1,12 @@
+/**
+ * A machine: a row with a UUID, and nothing more until tags say so.
+ *
+ * Written by operators (seed, admin API) only. The row is also the lock of the machine: whoever changes what operators decide
+ * about it (its requests above all) holds the row `FOR UPDATE`, several machines in id order.
+ */
+import { pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+
+export const machine = pgTable("machine", {
+  id: uuid().primaryKey(),
+  createdAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+});

@@ -1,0 +1,32 @@
+/**
+ * Tag OSInstallationReport: the machine's agent finished this generation, with this outcome.
+ *
+ * Written by heartbeats; the generation only moves forward, and the first report of a generation stands. Goes with the machine.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, check, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bytea } from "./columns.ts";
+import { machine } from "./machine.ts";
+
+/** How an installation ended. */
+export const installationResults = ["success", "error"] as const;
+
+export const osInstallationReport = pgTable(
+  "os_installation_report",
+  {
+    machineId: uuid()
+      .primaryKey()
+      .references(() => machine.id, { onDelete: "cascade" }),
+    generation: bigint({ mode: "bigint" }).notNull(),
+    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    result: text({ enum: installationResults }).notNull(),
+    /** What the agent said went wrong; set exactly when the result is an error. */
+    error: text(),
+    /** The cloud.bmaas.server.api.OSInstallationReport in protobuf's binary form. */
+    report: bytea().notNull(),
+  },
+  (table) => [
+    check("os_installation_report_result_check", sql`${table.result} in ('success', 'error')`),
+    check("os_installation_report_error_check", sql`(${table.error} is not null) = (${table.result} = 'error')`),
+  ],
+);

@@ -1,0 +1,36 @@
+/**
+ * Tag Provided: a provider has made this machine available, under that provider's own id.
+ *
+ * Written by operators. Goes when the machine goes back to its provider.
+ */
+import { sql } from "drizzle-orm";
+import { check, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
+import { machine } from "./machine.ts";
+
+/** What the provider says that the machine does; text in the database, so that a new value needs no migration of the type. */
+export const providerStatuses = ["unknown", "provisioning", "running", "stopped", "missing", "failed"] as const;
+
+export const provided = pgTable(
+  "provided",
+  {
+    machineId: uuid()
+      .primaryKey()
+      .references(() => machine.id, { onDelete: "cascade" }),
+    provider: text().notNull(),
+    providerId: text().notNull(),
+    /** The provider's reservation that the machine belongs to. */
+    reservation: text(),
+    /** Where the provider says that the machine can be reached; an IP address or a name. */
+    address: text(),
+    /** The provider's name of the place, for example "am6". */
+    location: text(),
+    status: text({ enum: providerStatuses }).notNull().default("unknown"),
+  },
+  (table) => [
+    unique("provided_provider_provider_id_key").on(table.provider, table.providerId),
+    check(
+      "provided_status_check",
+      sql`${table.status} in ('unknown', 'provisioning', 'running', 'stopped', 'missing', 'failed')`,
+    ),
+  ],
+);

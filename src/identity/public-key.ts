@@ -1,0 +1,42 @@
+/** Ed25519 public keys as agents and operators hand them in; runs in Node and in browsers. */
+import { Point } from "@noble/ed25519";
+
+/** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
+export const publicKeyBytes = 32;
+
+/** Why bytes or a text are not a public key that this server accepts. */
+export class InvalidPublicKeyError extends Error {
+  override readonly name = "InvalidPublicKeyError";
+}
+
+/**
+ * Throws InvalidPublicKeyError unless `key` is the canonical encoding of a point that is not of small order. For a small-order
+ * key a constant signature verifies every message (RFC 8032 leaves the check to the protocol), so it would prove nothing.
+ */
+export function assertPublicKey(key: Uint8Array): void {
+  if (key.length !== publicKeyBytes) {
+    throw new InvalidPublicKeyError(`an Ed25519 public key has ${publicKeyBytes} bytes, not ${key.length}`);
+  }
+  let point: Point;
+  try {
+    point = Point.fromBytes(key, false);
+  } catch {
+    throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
+  }
+  if (point.isSmallOrder()) throw new InvalidPublicKeyError("an Ed25519 key of small order proves nothing");
+}
+
+/** Reads a public key from 64 hexadecimal digits or 44 characters of base64; throws InvalidPublicKeyError. */
+export function parsePublicKey(text: string): Uint8Array {
+  const key = decodePublicKey(text.trim());
+  assertPublicKey(key);
+  return key;
+}
+
+function decodePublicKey(text: string): Uint8Array {
+  if (/^[0-9a-f]{64}$/i.test(text)) {
+    return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  }
+  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  throw new InvalidPublicKeyError("expected 64 hexadecimal digits or 44 characters of base64");
+}

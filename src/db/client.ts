@@ -1,46 +1,50 @@
-/**
- * Connections to PostgreSQL.
- *
- * Two clients, never one: Drizzle changes the serializers of the client it is given, and the heartbeat's batches must not wait
- * behind an operator's query.
- */
-import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
-import postgres from "postgres";
+/** Connections to PostgreSQL for ordinary queries; heartbeats have connections of their own, so that they never wait behind these. */
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
 import * as schema from "./schema/index.ts";
 
 /** Drizzle over all tables; what every query takes but the heartbeat's. */
-export type Database = PostgresJsDatabase<typeof schema>;
+export type Database = NodePgDatabase<typeof schema>;
 
 /** A transaction of `Database`. */
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
-/** An open database for ordinary queries. */
+/** A pool of connections and Drizzle over it. */
 export interface DatabaseConnection {
   readonly db: Database;
-  /** Waits up to five seconds for running queries, then closes all connections. */
+  /** Waits for running queries, then closes all connections. */
   close(): Promise<void>;
 }
 
-/** Longest a statement may run on the server, in milliseconds, before PostgreSQL ends it. */
+/** Longest a statement may run before PostgreSQL ends it, in milliseconds. */
 const statementTimeoutMs = 10_000;
-/** Longest that opening a connection may take, in seconds. */
-const connectTimeoutSeconds = 5;
+/** Longest to wait for a statement's answer, in milliseconds: past it PostgreSQL is taken for dead and the connection destroyed. */
+const answerTimeoutMs = 12_000;
+/** Longest to wait for a connection, in milliseconds. */
+const connectTimeoutMs = 5_000;
 
-/** Opens nothing yet: connections are made when a query needs one. */
+/** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
 export function connectDatabase(url: string, options: { maxConnections?: number } = {}): DatabaseConnection {
-  const client = createClient(url, { max: options.maxConnections ?? 4, name: "bmaas" });
+  const pool = new pg.Pool({ ...connectionConfig(url, "bmaas"), max: options.maxConnections ?? 4 });
+  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   return {
-    db: drizzle(client, { schema, casing: "snake_case" }),
-    close: () => client.end({ timeout: 5 }),
+    db: drizzle(pool, { schema, casing: "snake_case" }),
+    close: () => pool.end(),
   };
 }
 
-/** A postgres.js client with this project's limits; notices are dropped. */
-export function createClient(url: string, options: { max: number; name: string }): postgres.Sql {
-  return postgres(url, {
-    max: options.max,
-    connect_timeout: connectTimeoutSeconds,
-    connection: { application_name: options.name, statement_timeout: statementTimeoutMs },
-    onnotice: () => {},
-  });
+/** What every connection of this program is opened with: bounded in time at both ends. */
+export function connectionConfig(url: string, applicationName: string): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    // In this mode pg destroys a connection whose query timed out, instead of leaving it stuck in the pool.
+    pipeline: true,
+    keepAlive: true,
+  };
 }

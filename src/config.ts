@@ -1,0 +1,201 @@
+/** Environment and flags become one checked value here, so that nothing else reads the environment or judges a setting. */
+import { resolve } from "node:path";
+import { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
+import { findUnknownVariables } from "./config/unknown-variables.ts";
+import {
+  InvalidValueError,
+  isLoopback,
+  type ListenAddress,
+  type LogLevel,
+  overlaps,
+  parseAdminUrl,
+  parseAuthorities,
+  parseDatabaseUrl,
+  parseDelayMs,
+  parseListenAddress,
+  parseLogLevel,
+  parseSwitch,
+} from "./config/values.ts";
+
+export { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
+export type { ListenAddress, LogLevel } from "./config/values.ts";
+
+/** The environment of a process, or what a test puts in its place. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A certificate chain and its key, both PEM, as absolute paths. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** All that can be configured. Holds secrets: never log it whole. */
+export interface Config {
+  /** Absent: the server runs a PostgreSQL of its own under `home`. */
+  readonly databaseUrl?: string | undefined;
+  /** Absolute path. */
+  readonly home: string;
+  readonly agentListen: ListenAddress;
+  readonly adminListen: ListenAddress;
+  /** Of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
+  readonly tls?: TlsFiles | undefined;
+  readonly agentTls: "on" | "off";
+  /** As RFC 9421 compares `@authority`. Absent: the listen address and localhost, once the port is known. */
+  readonly agentAuthorities?: readonly string[] | undefined;
+  /** Of the operators' listener. Absent: plaintext. */
+  readonly adminTls?: TlsFiles | undefined;
+  readonly adminBehindProxy: boolean;
+  /** For the operators' commands, without a slash at the end. Absent: the local server's. */
+  readonly adminUrl?: string | undefined;
+  /** For the operators' commands. Absent: the local server's, from `home`. */
+  readonly adminToken?: string | undefined;
+  readonly logLevel: LogLevel;
+  /** Between readiness going off and the listeners closing. */
+  readonly shutdownDelayMs: number;
+  /** What is allowed and still worth a warning at start, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Holds every mistake of a configuration at once; its message has one line for each. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly mistakes: readonly string[];
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join("\n"));
+    this.mistakes = mistakes;
+  }
+}
+
+/** The environment of this process; the only place that reads it. */
+export function readEnvironment(): Environment {
+  return process.env;
+}
+
+/**
+ * Checks all settings and throws ConfigError with every mistake among them. A flag wins over its variable, and an empty variable
+ * counts as unset. Opens no file; relative paths start at `directory`.
+ */
+export function loadConfig(
+  environment: Environment = readEnvironment(),
+  flags: Flags = {},
+  directory: string = process.cwd(),
+): Config {
+  const reader = createReader(environment, flags);
+  const { home, agentListen, adminListen, agentTls, adminBehindProxy, logLevel, shutdownDelayMs, ...optional } =
+    readValues(reader, directory);
+  const mistakes = [
+    ...reader.mistakes,
+    ...findConflicts({ agentListen, adminListen, agentTls, adminBehindProxy, ...optional }, reader.label),
+    ...findUnknownVariables(
+      environment,
+      settings.map((setting) => setting.variable),
+    ),
+  ];
+  if (
+    mistakes.length > 0 ||
+    home === undefined ||
+    agentListen === undefined ||
+    adminListen === undefined ||
+    agentTls === undefined ||
+    adminBehindProxy === undefined ||
+    logLevel === undefined ||
+    shutdownDelayMs === undefined
+  ) {
+    throw new ConfigError(mistakes);
+  }
+  const notes: string[] = [];
+  if (agentTls === "off" && !isLoopback(agentListen)) {
+    notes.push(
+      "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
+    );
+  }
+  return { home, agentListen, adminListen, agentTls, adminBehindProxy, logLevel, shutdownDelayMs, ...optional, notes };
+}
+
+function readValues({ read, readPair }: Reader, directory: string) {
+  const path = (text: string) => resolve(directory, text);
+  return {
+    databaseUrl: read("databaseUrl", parseDatabaseUrl),
+    home: read("home", path),
+    agentListen: read("agentListen", parseListenAddress),
+    adminListen: read("adminListen", parseListenAddress),
+    tls: readPair("tlsCert", "tlsKey", path),
+    agentTls: read("agentTls", parseSwitch),
+    agentAuthorities: read("agentAuthority", parseAuthorities),
+    adminTls: readPair("adminTlsCert", "adminTlsKey", path),
+    adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
+    adminUrl: read("adminUrl", parseAdminUrl),
+    adminToken: read("adminToken", (text) => text),
+    logLevel: read("logLevel", parseLogLevel),
+    shutdownDelayMs: read("shutdownDelay", parseDelayMs),
+  };
+}
+
+type Values = ReturnType<typeof readValues>;
+
+/** Settings that are right by themselves and wrong together. */
+function findConflicts(
+  values: Omit<Values, "home" | "logLevel" | "shutdownDelayMs">,
+  label: Reader["label"],
+): string[] {
+  const { agentListen, adminListen, agentTls, tls, adminTls, adminBehindProxy } = values;
+  const conflicts: string[] = [];
+  if (agentTls === "off" && tls !== undefined) {
+    conflicts.push(`${label("tlsCert")}: has no use while ${label("agentTls")} is off`);
+  }
+  if (agentListen !== undefined && adminListen !== undefined && overlaps(agentListen, adminListen)) {
+    conflicts.push(`${label("adminListen")}: collides with ${label("agentListen")}, give each its own port`);
+  }
+  if (adminListen !== undefined && !isLoopback(adminListen) && adminTls === undefined && adminBehindProxy === false) {
+    conflicts.push(
+      `${label("adminListen")}: beyond loopback it needs ${label("adminTlsCert")} and ${label("adminTlsKey")},` +
+        ` or that ${label("adminBehindProxy")} is on because a proxy ends TLS in front of it`,
+    );
+  }
+  return conflicts;
+}
+
+interface Reader {
+  readonly mistakes: string[];
+  /** The name by which the user gave the setting, or could have. */
+  label(name: SettingName): string;
+  /** The parsed value or default; undefined when there is neither, or when it is a mistake, which is noted then. */
+  read<T>(name: SettingName, parse: (text: string) => T): T | undefined;
+  /** Both files, or neither; one without the other is a mistake. */
+  readPair(certName: SettingName, keyName: SettingName, path: (text: string) => string): TlsFiles | undefined;
+}
+
+function createReader(environment: Environment, flags: Flags): Reader {
+  const mistakes: string[] = [];
+  const table = new Map<SettingName, Setting>(settings.map((setting) => [setting.name, setting]));
+
+  function label(name: SettingName): string {
+    const setting = table.get(name);
+    return (flags[name] === undefined ? setting?.variable : setting?.flag) ?? name;
+  }
+
+  function read<T>(name: SettingName, parse: (text: string) => T): T | undefined {
+    const setting = table.get(name);
+    const text = flags[name] ?? (environment[setting?.variable ?? ""] || setting?.default);
+    if (text === undefined) return undefined;
+    try {
+      if (text.trim() === "") throw new InvalidValueError("is empty");
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      mistakes.push(`${label(name)}: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  function readPair(certName: SettingName, keyName: SettingName, path: (text: string) => string): TlsFiles | undefined {
+    const certFile = read(certName, path);
+    const keyFile = read(keyName, path);
+    if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
+    if (certFile !== undefined) mistakes.push(`${label(certName)}: needs ${label(keyName)} as well`);
+    if (keyFile !== undefined) mistakes.push(`${label(keyName)}: needs ${label(certName)} as well`);
+    return undefined;
+  }
+
+  return { mistakes, label, read, readPair };
+}

@@ -1,0 +1,137 @@
+/** The table of all settings, from which the commands' options, the help and the documentation are made. */
+
+/** What a setting is called, and what it is when nobody says anything. */
+export interface Setting {
+  /** What commander calls the value of `flag`. */
+  readonly name: string;
+  /** The environment variable. */
+  readonly variable: string;
+  /** The option of the commands; absent for secrets, which process lists would show. */
+  readonly flag?: string;
+  /** How help shows the value. */
+  readonly value: string;
+  /** As text, in the form that the variable takes; absent when there is none. */
+  readonly default?: string;
+  /** One sentence without a full stop; says what holds without a value where there is no default. */
+  readonly description: string;
+}
+
+/** Every setting, in the order in which people meet them. */
+export const settings = [
+  {
+    name: "databaseUrl",
+    variable: "DATABASE_URL",
+    value: "URL",
+    description: "PostgreSQL to use; without it the server starts one of its own",
+  },
+  {
+    name: "home",
+    variable: "BMAAS_HOME",
+    flag: "--home",
+    value: "DIR",
+    default: ".bmaas",
+    description: "where the server keeps its own PostgreSQL, the development CA and the admin token",
+  },
+  {
+    name: "agentListen",
+    variable: "BMAAS_AGENT_LISTEN",
+    flag: "--agent-listen",
+    value: "HOST:PORT",
+    default: "127.0.0.1:8443",
+    description: "address of the agents' listener",
+  },
+  {
+    name: "adminListen",
+    variable: "BMAAS_ADMIN_LISTEN",
+    flag: "--admin-listen",
+    value: "HOST:PORT",
+    default: "127.0.0.1:8480",
+    description: "address of the operators' listener",
+  },
+  {
+    name: "tlsCert",
+    variable: "BMAAS_TLS_CERT",
+    flag: "--tls-cert",
+    value: "FILE",
+    description: "PEM certificate chain of the agents' listener; without it the development CA issues one",
+  },
+  {
+    name: "tlsKey",
+    variable: "BMAAS_TLS_KEY",
+    flag: "--tls-key",
+    value: "FILE",
+    description: "PEM private key of that certificate",
+  },
+  {
+    name: "agentTls",
+    variable: "BMAAS_AGENT_TLS",
+    flag: "--agent-tls",
+    value: "on|off",
+    default: "on",
+    description: "off serves agents in plaintext behind a proxy that ends TLS; only signed requests are accepted then",
+  },
+  {
+    name: "agentAuthority",
+    variable: "BMAAS_AGENT_AUTHORITY",
+    flag: "--agent-authority",
+    value: "HOST[:PORT],…",
+    description: "names that signed requests may be addressed to; without it the listen address and localhost",
+  },
+  {
+    name: "adminTlsCert",
+    variable: "BMAAS_ADMIN_TLS_CERT",
+    flag: "--admin-tls-cert",
+    value: "FILE",
+    description: "PEM certificate chain of the operators' listener; without it that listener is plaintext",
+  },
+  {
+    name: "adminTlsKey",
+    variable: "BMAAS_ADMIN_TLS_KEY",
+    flag: "--admin-tls-key",
+    value: "FILE",
+    description: "PEM private key of that certificate",
+  },
+  {
+    name: "adminBehindProxy",
+    variable: "BMAAS_ADMIN_BEHIND_PROXY",
+    flag: "--admin-behind-proxy",
+    value: "on|off",
+    default: "off",
+    description: "on says that a proxy ends TLS in front of the operators' listener, which may leave loopback then",
+  },
+  {
+    name: "adminUrl",
+    variable: "BMAAS_ADMIN_URL",
+    flag: "--admin-url",
+    value: "URL",
+    description: "server that operators' commands talk to; without it the local one",
+  },
+  {
+    name: "adminToken",
+    variable: "BMAAS_ADMIN_TOKEN",
+    value: "TOKEN",
+    description: "token of operators' commands; without it the local server's, from BMAAS_HOME",
+  },
+  {
+    name: "logLevel",
+    variable: "BMAAS_LOG_LEVEL",
+    flag: "--log-level",
+    value: "LEVEL",
+    default: "info",
+    description: "fatal, error, warn, info, debug, trace or silent",
+  },
+  {
+    name: "shutdownDelay",
+    variable: "BMAAS_SHUTDOWN_DELAY",
+    flag: "--shutdown-delay",
+    value: "SECONDS",
+    default: "0.25",
+    description: "time between readiness going off and the listeners closing, for load balancers to notice",
+  },
+] as const satisfies readonly Setting[];
+
+/** Name of a setting, and of its value among commander's options. */
+export type SettingName = (typeof settings)[number]["name"];
+
+/** What was given on the command line, as commander hands it over. */
+export type Flags = { readonly [Name in SettingName]?: string | undefined };

@@ -1,0 +1,124 @@
+/** How the text of a setting becomes its value; each function throws InvalidValueError with the second half of a sentence. */
+import { BlockList, isIP, SocketAddress } from "node:net";
+
+/** Says what is wrong with a value, to stand after the setting's name; never repeats a secret. */
+export class InvalidValueError extends Error {
+  override readonly name = "InvalidValueError";
+}
+
+/** Where a listener binds. */
+export interface ListenAddress {
+  /** An IP address without brackets, or a host name in lower case. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+/** What pino can be told to log from; "silent" is nothing. */
+export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+const longestDelaySeconds = 3600;
+const hostName = /^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*\.?$/;
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** Reads `127.0.0.1:8443`, `[::1]:8443` or `name:8443`. */
+export function parseListenAddress(text: string): ListenAddress {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  const host = bracketed === undefined ? plain?.toLowerCase() : canonicalIpv6(bracketed);
+  const known =
+    bracketed !== undefined || isIP(host ?? "") === 4 || (hostName.test(host ?? "") && !/^[\d.]*$/.test(host ?? ""));
+  if (host === undefined || !known || port > 65_535) {
+    throw new InvalidValueError(`${quote(text)} is not HOST:PORT, for example 127.0.0.1:8443`);
+  }
+  return { host, port };
+}
+
+function canonicalIpv6(text: string): string | undefined {
+  return isIP(text) === 6 ? new SocketAddress({ address: text, family: "ipv6" }).address : undefined;
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback({ host }: ListenAddress): boolean {
+  const family = isIP(host);
+  return family === 0 ? host === "localhost" : loopback.check(host, family === 6 ? "ipv6" : "ipv4");
+}
+
+/** Whether a second listener could not bind because of the first one; port 0 never collides. */
+export function overlaps(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.port === 0 || a.port !== b.port) return false;
+  return a.host === b.host || covers(a.host, b.host) || covers(b.host, a.host);
+}
+
+function covers(wildcard: string, host: string): boolean {
+  return wildcard === "::" || (wildcard === "0.0.0.0" && isIP(host) !== 6);
+}
+
+/** Reads `on` or `off`. */
+export function parseSwitch(text: string): "on" | "off" {
+  if (text !== "on" && text !== "off") throw new InvalidValueError(`${quote(text)} is neither on nor off`);
+  return text;
+}
+
+/** Reads one of pino's levels. */
+export function parseLogLevel(text: string): LogLevel {
+  const level = logLevels.find((known) => known === text);
+  if (level === undefined) throw new InvalidValueError(`${quote(text)} is none of ${logLevels.join(", ")}`);
+  return level;
+}
+
+/** Reads decimal seconds, at most an hour, into whole milliseconds. */
+export function parseDelayMs(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(?:\.\d+)?$/.test(text) || seconds > longestDelaySeconds) {
+    throw new InvalidValueError(`${quote(text)} is not a number of seconds from 0 to ${longestDelaySeconds}`);
+  }
+  return Math.round(seconds * 1000);
+}
+
+/**
+ * Reads a list of `host[:port]`, separated by commas, into the form that RFC 9421 section 2.2.3 gives to `@authority`: lower
+ * case, without the port that https implies.
+ */
+export function parseAuthorities(text: string): readonly string[] {
+  return [...new Set(text.split(",").map((part) => parseAuthority(part.trim())))];
+}
+
+function parseAuthority(text: string): string {
+  const url = URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined;
+  if (url === undefined || /[\s/?#@\\]/.test(text) || url.port === "0") {
+    throw new InvalidValueError(`${quote(text)} is not HOST or HOST:PORT, for example agents.example.org`);
+  }
+  return url.host;
+}
+
+/** Accepts the URL of one PostgreSQL server; it carries a password, so the message does not repeat it. */
+export function parseDatabaseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const known = url?.protocol === "postgres:" || url?.protocol === "postgresql:";
+  if (url === undefined || !known || url.hash !== "" || /[\s,]/.test(url.hostname)) {
+    throw new InvalidValueError(
+      "not the URL of one PostgreSQL server, for example postgres://user:password@host:5432/database" +
+        " (in a password, percent-encode the characters : / ? # [ ] @ %)",
+    );
+  }
+  return text;
+}
+
+/** Accepts an http or https URL without credentials. */
+export function parseAdminUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    throw new InvalidValueError("not an http or https URL without credentials, for example http://127.0.0.1:8480");
+  }
+  return text.replace(/\/+$/, "");
+}
+
+/** A value as a message shows it: on one line, and not too long. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

@@ -1,0 +1,250 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, type Environment, type Flags, loadConfig, readEnvironment, settings } from "../src/config.ts";
+
+const directory = "/srv/bmaas";
+
+function mistakesOf(environment: Environment, flags: Flags = {}): readonly string[] {
+  try {
+    loadConfig(environment, flags, directory);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
+
+describe("without any setting", () => {
+  test("serves on loopback with TLS for agents and everything under .bmaas", () => {
+    expect(loadConfig({}, {}, directory)).toEqual({
+      home: "/srv/bmaas/.bmaas",
+      agentListen: { host: "127.0.0.1", port: 8443 },
+      adminListen: { host: "127.0.0.1", port: 8480 },
+      agentTls: "on",
+      adminBehindProxy: false,
+      logLevel: "info",
+      shutdownDelayMs: 250,
+      notes: [],
+    });
+  });
+
+  test("reads the environment of the process when none is given", () => {
+    expect(readEnvironment()).toBe(process.env);
+  });
+});
+
+describe("a setting", () => {
+  test("takes its flag before its variable, and its variable before the default", () => {
+    const environment = { BMAAS_LOG_LEVEL: "warn", BMAAS_HOME: "/var/lib/bmaas" };
+    expect(loadConfig(environment, { logLevel: "debug" }, directory)).toMatchObject({
+      logLevel: "debug",
+      home: "/var/lib/bmaas",
+    });
+  });
+
+  test("counts as unset when its variable is empty", () => {
+    expect(loadConfig({ DATABASE_URL: "", BMAAS_TLS_CERT: "", BMAAS_LOG_LEVEL: "" }, {}, directory)).toMatchObject({
+      databaseUrl: undefined,
+      tls: undefined,
+      logLevel: "info",
+    });
+  });
+
+  test("has a flag that commander stores under its name, unless it is a secret", () => {
+    for (const setting of settings) {
+      const flag = `--${setting.name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      const secret = ["databaseUrl", "adminToken"].includes(setting.name);
+      expect("flag" in setting ? setting.flag : undefined).toBe(secret ? undefined : flag);
+    }
+  });
+
+  test.each([
+    ["127.0.0.1:8443", { host: "127.0.0.1", port: 8443 }],
+    ["[::1]:8443", { host: "::1", port: 8443 }],
+    ["[0:0:0:0:0:0:0:1]:8443", { host: "::1", port: 8443 }],
+    ["LocalHost:0", { host: "localhost", port: 0 }],
+    ["agents.example.org:65535", { host: "agents.example.org", port: 65_535 }],
+  ])("listens on %s", (text, address) => {
+    expect(loadConfig({ BMAAS_AGENT_LISTEN: text }, {}, directory).agentListen).toEqual(address);
+  });
+
+  test.each([
+    ["Agents.Example.ORG", ["agents.example.org"]],
+    ["agents.example.org:443, agents.example.org", ["agents.example.org"]],
+    ["[::1]:8443,10.0.0.1:9443", ["[::1]:8443", "10.0.0.1:9443"]],
+  ])("normalises the authorities %s as RFC 9421 compares them", (text, authorities) => {
+    expect(loadConfig({ BMAAS_AGENT_AUTHORITY: text }, {}, directory).agentAuthorities).toEqual(authorities);
+  });
+
+  test.each(["postgres://bmaas:s%3Acret@db:5432/bmaas?sslmode=require", "postgresql:///bmaas?host=/run/postgresql"])(
+    "accepts the database %s as it stands",
+    (url) => {
+      expect(loadConfig({ DATABASE_URL: url }, {}, directory).databaseUrl).toBe(url);
+    },
+  );
+
+  test("finds files from the working directory", () => {
+    const environment = { BMAAS_TLS_CERT: "tls/server.pem", BMAAS_TLS_KEY: "/etc/bmaas/server.key" };
+    expect(loadConfig(environment, {}, directory).tls).toEqual({
+      certFile: "/srv/bmaas/tls/server.pem",
+      keyFile: "/etc/bmaas/server.key",
+    });
+  });
+
+  test.each([
+    ["0", 0],
+    ["1.5", 1500],
+    ["3600", 3_600_000],
+  ])("delays the shutdown by %s seconds", (text, shutdownDelayMs) => {
+    expect(loadConfig({ BMAAS_SHUTDOWN_DELAY: text }, {}, directory)).toMatchObject({ shutdownDelayMs });
+  });
+});
+
+describe("a mistake", () => {
+  const notListen = "is not HOST:PORT, for example 127.0.0.1:8443";
+  const notDatabase =
+    "not the URL of one PostgreSQL server, for example postgres://user:password@host:5432/database" +
+    " (in a password, percent-encode the characters : / ? # [ ] @ %)";
+  const notDelay = "is not a number of seconds from 0 to 3600";
+  const notAuthority = "is not HOST or HOST:PORT, for example agents.example.org";
+  const notUrl = "not an http or https URL without credentials, for example http://127.0.0.1:8480";
+
+  test.each([
+    ["BMAAS_AGENT_LISTEN", "foo", `"foo" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "8443", `"8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", ":8443", `":8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "127.0.0.1:65536", `"127.0.0.1:65536" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "127.0.0.1:-1", `"127.0.0.1:-1" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "127.0.0.256:8443", `"127.0.0.256:8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "::1:8443", `"::1:8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "[::g]:8443", `"[::g]:8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "[127.0.0.1]:8443", `"[127.0.0.1]:8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "https://a:8443", `"https://a:8443" ${notListen}`],
+    ["BMAAS_AGENT_LISTEN", "a\nb:1", `"a\\nb:1" ${notListen}`],
+    ["BMAAS_ADMIN_LISTEN", "foo", `"foo" ${notListen}`],
+    ["BMAAS_TLS_CERT", "a.pem", "needs BMAAS_TLS_KEY as well"],
+    ["BMAAS_TLS_KEY", "a.key", "needs BMAAS_TLS_CERT as well"],
+    ["BMAAS_ADMIN_TLS_CERT", "a.pem", "needs BMAAS_ADMIN_TLS_KEY as well"],
+    ["BMAAS_ADMIN_TLS_KEY", "a.key", "needs BMAAS_ADMIN_TLS_CERT as well"],
+    ["BMAAS_AGENT_TLS", "no", '"no" is neither on nor off'],
+    ["BMAAS_ADMIN_BEHIND_PROXY", "true", '"true" is neither on nor off'],
+    ["BMAAS_AGENT_AUTHORITY", "a.example,https://b", `"https://b" ${notAuthority}`],
+    ["BMAAS_AGENT_AUTHORITY", "a.example,", `"" ${notAuthority}`],
+    ["BMAAS_AGENT_AUTHORITY", "a.example:0", `"a.example:0" ${notAuthority}`],
+    ["BMAAS_AGENT_AUTHORITY", "user@a.example", `"user@a.example" ${notAuthority}`],
+    ["BMAAS_LOG_LEVEL", "loud", '"loud" is none of fatal, error, warn, info, debug, trace, silent'],
+    ["BMAAS_SHUTDOWN_DELAY", "-1", `"-1" ${notDelay}`],
+    ["BMAAS_SHUTDOWN_DELAY", "5s", `"5s" ${notDelay}`],
+    ["BMAAS_SHUTDOWN_DELAY", "3601", `"3601" ${notDelay}`],
+    ["BMAAS_HOME", " ", "is empty"],
+    ["BMAAS_ADMIN_URL", "ftp://a", notUrl],
+    ["BMAAS_ADMIN_URL", "https://u:hunter2@a", notUrl],
+    ["DATABASE_URL", "mysql://u:hunter2@db/bmaas", notDatabase],
+    ["DATABASE_URL", "postgres://u:hunter2#x@db/bmaas", notDatabase],
+    ["DATABASE_URL", "postgres://u:hunter2@db1,db2/bmaas", notDatabase],
+    ["DATABASE_URL", "db.example", notDatabase],
+    ["BMAAS_AGNT_LISTEN", "x", "unknown variable, did you mean BMAAS_AGENT_LISTEN?"],
+    ["BMAAS_TLS_CRT", "x", "unknown variable, did you mean BMAAS_TLS_CERT?"],
+    ["BMAAS_LOGLEVEL", "x", "unknown variable, did you mean BMAAS_LOG_LEVEL?"],
+    ["BMAAS_FRIDAY_AFTERNOON", "x", "unknown variable"],
+    ["BMAAS_PORT", "8443", "unknown variable"],
+  ])("in %s=%j is named", (variable, value, complaint) => {
+    expect(mistakesOf({ [variable]: value })).toEqual([`${variable}: ${complaint}`]);
+  });
+
+  test("never repeats a password or a token", () => {
+    const environment = {
+      DATABASE_URL: "mysql://u:hunter2@db/x",
+      BMAAS_ADMIN_URL: "x:hunter2",
+      BMAAS_ADMIN_TOKEN: " ",
+    };
+    const text = mistakesOf(environment).join("\n");
+    expect(text).toMatch(/^DATABASE_URL: .*\nBMAAS_ADMIN_URL: .*\nBMAAS_ADMIN_TOKEN: is empty$/);
+    expect(text).not.toContain("hunter2");
+  });
+
+  test("is reported together with all others, one line each", () => {
+    const environment = {
+      DATABASE_URL: "mysql://db",
+      BMAAS_AGENT_LISTEN: "foo",
+      BMAAS_TLS_CERT: "a.pem",
+      BMAAS_LOG_LEVEL: "loud",
+      BMAAS_ADMIN_LISTEN: "0.0.0.0:8480",
+      BMAAS_HOMES: "/x",
+    };
+    expect(() => loadConfig(environment, { agentTls: "maybe" }, directory)).toThrow(ConfigError);
+    expect(mistakesOf(environment, { agentTls: "maybe" }).map((line) => line.split(":")[0])).toEqual([
+      "DATABASE_URL",
+      "BMAAS_AGENT_LISTEN",
+      "BMAAS_TLS_CERT",
+      "--agent-tls",
+      "BMAAS_LOG_LEVEL",
+      "BMAAS_ADMIN_LISTEN",
+      "BMAAS_HOMES",
+    ]);
+  });
+});
+
+describe("two settings together", () => {
+  test.each([
+    ["127.0.0.1:9000", "127.0.0.1:9000"],
+    ["[::1]:9000", "[0::1]:9000"],
+    ["0.0.0.0:9000", "127.0.0.1:9000"],
+    ["[::]:9000", "127.0.0.1:9000"],
+  ])("cannot make both listeners bind %s and %s", (agentListen, adminListen) => {
+    expect(mistakesOf({ BMAAS_AGENT_LISTEN: agentListen }, { adminListen })).toEqual([
+      "--admin-listen: collides with BMAAS_AGENT_LISTEN, give each its own port",
+    ]);
+  });
+
+  test.each([
+    ["127.0.0.1:0", "127.0.0.1:0"],
+    ["127.0.0.2:9000", "127.0.0.1:9000"],
+    ["0.0.0.0:9000", "[::1]:9000"],
+  ])("let the listeners bind %s and %s", (agentListen, adminListen) => {
+    expect(mistakesOf({}, { agentListen, adminListen })).toEqual([]);
+  });
+
+  test.each(["0.0.0.0:8480", "[::]:8480", "10.0.0.1:8480", "admin.example:8480"])(
+    "keep an admin listener on %s from being plaintext by accident",
+    (adminListen) => {
+      const [mistake, ...others] = mistakesOf({}, { adminListen });
+      expect(mistake).toMatch(/^--admin-listen: beyond loopback it needs BMAAS_ADMIN_TLS_CERT and BMAAS_ADMIN_TLS_KEY/);
+      expect(others).toEqual([]);
+      expect(mistakesOf({}, { adminListen, adminBehindProxy: "on" })).toEqual([]);
+      expect(mistakesOf({}, { adminListen, adminTlsCert: "a.pem", adminTlsKey: "a.key" })).toEqual([]);
+    },
+  );
+
+  test.each(["127.0.0.53:8480", "[::1]:8480", "[::ffff:127.0.0.1]:8480", "localhost:8480"])(
+    "let an admin listener on %s, which is loopback, be plaintext",
+    (adminListen) => {
+      expect(mistakesOf({}, { adminListen })).toEqual([]);
+    },
+  );
+
+  test("refuse a certificate that nothing would use", () => {
+    expect(mistakesOf({ BMAAS_AGENT_TLS: "off", BMAAS_TLS_CERT: "a.pem", BMAAS_TLS_KEY: "a.key" })).toEqual([
+      "BMAAS_TLS_CERT: has no use while BMAAS_AGENT_TLS is off",
+    ]);
+  });
+
+  test("note that agents beyond loopback are served in plaintext", () => {
+    const open = loadConfig({ BMAAS_AGENT_TLS: "off", BMAAS_AGENT_LISTEN: "0.0.0.0:8080" }, {}, directory);
+    expect(open.notes).toEqual([expect.stringContaining("only signed requests count")]);
+    expect(loadConfig({ BMAAS_AGENT_TLS: "off" }, {}, directory).notes).toEqual([]);
+  });
+});
+
+test("ignores what Kubernetes sets for a Service called bmaas or bmaas-agent", () => {
+  const environment = {
+    BMAAS_SERVICE_HOST: "10.96.0.10",
+    BMAAS_SERVICE_PORT: "8443",
+    BMAAS_SERVICE_PORT_GRPC: "8443",
+    BMAAS_PORT: "tcp://10.96.0.10:8443",
+    BMAAS_PORT_8443_TCP: "tcp://10.96.0.10:8443",
+    BMAAS_PORT_8443_TCP_ADDR: "10.96.0.10",
+    BMAAS_AGENT_SERVICE_HOST: "10.96.0.11",
+    BMAAS_AGENT_PORT_8443_TCP_PROTO: "tcp",
+  };
+  expect(mistakesOf(environment)).toEqual([]);
+});

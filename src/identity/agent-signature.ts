@@ -1,0 +1,172 @@
+/**
+ * The one profile of HTTP message signatures (RFC 9421) by which agents prove their key, the same for the side that signs and the
+ * side that verifies; runs in Node and in browsers.
+ */
+import { isInnerList, type Parameters, parseDictionary, serializeDictionary } from "structured-headers";
+import { InvalidMachineIdError, parseMachineId } from "./machine-id.ts";
+import { createSignatureBase } from "./signature-base.ts";
+
+/** The `tag` parameter that tells an agent's signature from those that proxies may add. */
+export const agentSignatureTag = "bmaas-agent";
+
+/** How far `created` may lie from the server's clock, either way. */
+export const maxClockSkewSeconds = 60;
+
+/** The greatest nonce, so that one fits PostgreSQL's bigint. */
+export const maxNonce = 2n ** 63n - 1n;
+
+const label = "bmaas";
+const algorithm = "ed25519";
+const components = ["@method", "@authority", "@path", "content-digest"] as const;
+const parameterNames = ["created", "nonce", "keyid", "alg", "tag"] as const;
+
+/** Why the signature fields of a request are not an agent's signature; the text names the member or parameter at fault. */
+export class InvalidSignatureHeaderError extends Error {
+  override readonly name = "InvalidSignatureHeaderError";
+}
+
+/** What a signature covers besides the request itself. */
+export interface AgentSignatureClaim {
+  /** Lower-case canonical UUID. */
+  readonly machineId: string;
+  /** When the client signed, in seconds since the epoch. */
+  readonly created: number;
+  /** Grows with every request of the machine; 0 to maxNonce. */
+  readonly nonce: bigint;
+  /** The signature's parameters in the order and spelling that is signed. */
+  readonly params: Parameters;
+}
+
+/** A signature as received, not yet verified. */
+export interface AgentSignature extends AgentSignatureClaim {
+  /** Its name in the dictionaries of both fields. */
+  readonly label: string;
+  /** The 64 bytes of the Ed25519 signature. */
+  readonly signature: Uint8Array;
+}
+
+/** The parts of a request that an agent's signature covers. */
+export interface AgentSignedRequest {
+  readonly method: string;
+  /** The scheme that the client used: it decides which port `@authority` leaves out. */
+  readonly scheme: "http" | "https";
+  /** Host and optional port that the client named. */
+  readonly authority: string;
+  /** Path without query. */
+  readonly path: string;
+  /** The Content-Digest field, as on the wire. */
+  readonly contentDigest: string;
+}
+
+/** Makes the claim that a client is about to sign; throws InvalidMachineIdError or RangeError. */
+export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "params">): AgentSignatureClaim {
+  const { created, nonce } = claim;
+  const machineId = parseMachineId(claim.machineId);
+  if (!Number.isSafeInteger(created) || created < 0) throw new RangeError("created is not a whole number of seconds");
+  if (nonce < 0n || nonce > maxNonce) throw new RangeError("nonce is not between 0 and 2^63-1");
+  const params: Parameters = new Map<string, string | number>([
+    ["created", created],
+    ["nonce", nonce.toString()],
+    ["keyid", machineId],
+    ["alg", algorithm],
+    ["tag", agentSignatureTag],
+  ]);
+  return { machineId, created, nonce, params };
+}
+
+/** Returns the text to sign, or to verify, for a request; throws SignatureBaseError when a part of it cannot be signed. */
+export function agentSignatureBase(request: AgentSignedRequest, claim: AgentSignatureClaim): string {
+  const { method, scheme, authority, path, contentDigest } = request;
+  const headers = new Map([["content-digest", [contentDigest]]]);
+  return createSignatureBase({ method, scheme, authority, target: path, headers }, components, claim.params);
+}
+
+/** Writes the two signature fields of a signed request. */
+export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Uint8Array) {
+  return {
+    "signature-input": serializeDictionary(
+      new Map([[label, [components.map((name) => [name, new Map()]), claim.params]]]),
+    ),
+    signature: serializeDictionary(new Map([[label, [new Uint8Array(signature), new Map()]]])),
+  };
+}
+
+/**
+ * Reads the agent's signature from the two signature fields, each with its lines joined by commas. Throws
+ * InvalidSignatureHeaderError unless exactly one member is tagged as an agent's and keeps to the profile; other members are
+ * another party's, and ignored.
+ */
+export function parseAgentSignature(headers: { signatureInput: string; signature: string }): AgentSignature {
+  const tagged = [...parseField("signature-input", headers.signatureInput)].filter(
+    ([, [, params]]) => params.get("tag") === agentSignatureTag,
+  );
+  const [member] = tagged;
+  if (member === undefined) refuse(`signature-input: no member has tag="${agentSignatureTag}"`);
+  if (tagged.length > 1) refuse(`signature-input: ${tagged.length} members have tag="${agentSignatureTag}", not one`);
+  const [name, input] = member;
+  if (!isInnerList(input)) refuse(`signature-input: ${name} is not a list of components`);
+  assertComponents(input[0]);
+  const params = input[1];
+  return { label: name, ...readClaim(params), params, signature: getSignature(name, headers.signature) };
+}
+
+function parseField(field: string, value: string) {
+  try {
+    return parseDictionary(value);
+  } catch (error) {
+    return refuse(`${field}: ${(error as Error).message}`);
+  }
+}
+
+function assertComponents(items: readonly (readonly [unknown, Parameters])[]): void {
+  for (const [index, expected] of components.entries()) {
+    const item = items[index];
+    if (item === undefined) refuse(`signature-input: component "${expected}" is missing`);
+    if (item[0] !== expected) refuse(`signature-input: component ${index + 1} is not "${expected}"`);
+    if (item[1].size > 0) refuse(`signature-input: component "${expected}" has parameters`);
+  }
+  if (items.length > components.length) refuse(`signature-input: more than ${components.length} components`);
+}
+
+function readClaim(params: Parameters): Omit<AgentSignatureClaim, "params"> {
+  for (const name of parameterNames) if (!params.has(name)) refuse(`signature-input: parameter ${name} is missing`);
+  if (params.size > parameterNames.length)
+    refuse(`signature-input: parameters other than ${parameterNames.join(", ")}`);
+  if (params.get("alg") !== algorithm) refuse(`signature-input: alg is not "${algorithm}"`);
+  const created = params.get("created");
+  if (typeof created !== "number" || !Number.isSafeInteger(created) || created < 0) {
+    refuse("signature-input: created is not a whole number of seconds since the epoch");
+  }
+  return { machineId: readMachineId(params.get("keyid")), created, nonce: readNonce(params.get("nonce")) };
+}
+
+function readMachineId(keyid: unknown): string {
+  try {
+    if (typeof keyid === "string") return parseMachineId(keyid);
+  } catch (error) {
+    if (!(error instanceof InvalidMachineIdError)) throw error;
+  }
+  return refuse("signature-input: keyid is not a machine id, a UUID in quotes");
+}
+
+function readNonce(nonce: unknown): bigint {
+  if (typeof nonce === "string" && /^(0|[1-9][0-9]{0,18})$/.test(nonce)) {
+    const value = BigInt(nonce);
+    if (value <= maxNonce) return value;
+  }
+  return refuse("signature-input: nonce is not a decimal number from 0 to 2^63-1 in quotes");
+}
+
+function getSignature(name: string, header: string): Uint8Array {
+  const member = parseField("signature", header).get(name);
+  if (member === undefined) refuse(`signature: no member ${name}`);
+  const [value, params] = member;
+  if (!(value instanceof ArrayBuffer)) refuse(`signature: ${name} is not a byte sequence (":base64:")`);
+  if (params.size > 0) refuse(`signature: ${name} has parameters`);
+  if (value.byteLength !== 64) refuse(`signature: ${name} has ${value.byteLength} bytes, not 64`);
+  return new Uint8Array(value);
+}
+
+function refuse(message: string): never {
+  throw new InvalidSignatureHeaderError(message);
+}

@@ -1,0 +1,42 @@
+/** The Content-Digest field (RFC 9530 section 2), which ties a body to the signature over its headers; runs in Node and in browsers. */
+import { parseDictionary, serializeDictionary } from "structured-headers";
+
+/** The one algorithm that agents use; a field may name others beside it. */
+export const digestAlgorithm = "sha-256";
+
+/** Why a Content-Digest field cannot be read. */
+export class InvalidContentDigestError extends Error {
+  override readonly name = "InvalidContentDigestError";
+}
+
+/** Writes the field for a body whose SHA-256 is given, all 32 bytes of it. */
+export function formatContentDigest(sha256: Uint8Array): string {
+  if (sha256.length !== 32) throw new InvalidContentDigestError(`a SHA-256 has 32 bytes, not ${sha256.length}`);
+  return serializeDictionary(new Map([[digestAlgorithm, [new Uint8Array(sha256), new Map()]]]));
+}
+
+/** Reads the digests of a field by algorithm, known ones and unknown ones alike; throws InvalidContentDigestError. */
+export function parseContentDigest(header: string): Map<string, Uint8Array> {
+  const digests = new Map<string, Uint8Array>();
+  for (const [algorithm, [value]] of parseMembers(header)) {
+    if (!(value instanceof ArrayBuffer)) {
+      throw new InvalidContentDigestError(`content-digest: ${algorithm} is not a byte sequence (":base64:")`);
+    }
+    digests.set(algorithm, new Uint8Array(value));
+  }
+  if (digests.size === 0) throw new InvalidContentDigestError("content-digest: names no digest");
+  return digests;
+}
+
+function parseMembers(header: string) {
+  try {
+    return parseDictionary(header);
+  } catch (error) {
+    throw new InvalidContentDigestError(`content-digest: ${(error as Error).message}`);
+  }
+}
+
+/** Computes the SHA-256 of a body by WebCrypto, for callers that have no faster way. */
+export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)));
+}

@@ -1,0 +1,103 @@
+/** The text that an HTTP message signature signs (RFC 9421 section 2.5), from a request's parts; runs in Node and in browsers. */
+import { type InnerList, type Parameters, serializeInnerList } from "structured-headers";
+
+/** A request as a signature sees it. */
+export interface SignableRequest {
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  /** Host and optional port, as in the Host field or the :authority pseudo-header. */
+  readonly authority: string;
+  /** Path and query as on the request line; an empty path counts as "/". */
+  readonly target: string;
+  /** Values by lower-case name, one per field line in the order received. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Why there is no signature base: a component that is absent, unknown, or not expressible in it. */
+export class SignatureBaseError extends Error {
+  override readonly name = "SignatureBaseError";
+}
+
+/**
+ * Returns the signature base over `components`, derived components and field names alike, none of them with parameters of
+ * their own. Throws SignatureBaseError; in particular no component's value can bring in a line of its own.
+ */
+export function createSignatureBase(
+  request: SignableRequest,
+  components: readonly string[],
+  params: Parameters,
+): string {
+  if (new Set(components).size !== components.length) throw new SignatureBaseError("a component is covered twice");
+  const lines = components.map((name) => `"${name}": ${getComponentValue(request, name)}`);
+  const covered: InnerList = [components.map((name) => [name, new Map()]), params];
+  return [...lines, `"@signature-params": ${serializeInnerList(covered)}`].join("\n");
+}
+
+function getComponentValue(request: SignableRequest, name: string): string {
+  const value = name.startsWith("@") ? getDerivedValue(request, name) : getFieldValue(request, name);
+  // RFC 9421 section 2.5 asks for an error on anything but ASCII without line breaks.
+  if (!/^[\x20-\x7e\t]*$/.test(value)) throw new SignatureBaseError(`${name} holds bytes that cannot be signed`);
+  return value;
+}
+
+/** Derives a component from control data (RFC 9421 section 2.2). */
+function getDerivedValue(request: SignableRequest, name: string): string {
+  const { method, scheme, target } = request;
+  const queryAt = target.indexOf("?");
+  switch (name) {
+    case "@method":
+      return method;
+    case "@scheme":
+      return scheme;
+    case "@authority":
+      return normaliseAuthority(request.authority, scheme);
+    case "@request-target":
+      return normalisePath(target);
+    case "@target-uri":
+      return `${scheme}://${request.authority}${normalisePath(target)}`;
+    case "@path":
+      return normalisePath(queryAt < 0 ? target : target.slice(0, queryAt));
+    case "@query":
+      return queryAt < 0 ? "?" : target.slice(queryAt);
+    default:
+      throw new SignatureBaseError(`the derived component ${name} is not known`);
+  }
+}
+
+/** Lower-cases the host and drops the scheme's default port (RFC 9421 section 2.2.3, RFC 9110 section 4.2.3). */
+export function normaliseAuthority(authority: string, scheme: "http" | "https"): string {
+  const lower = authority.toLowerCase();
+  const defaultPort = scheme === "https" ? ":443" : ":80";
+  return lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower;
+}
+
+function normalisePath(target: string): string {
+  return target === "" || target.startsWith("?") ? `/${target}` : target;
+}
+
+/** Combines the lines of a field (RFC 9421 section 2.1): each trimmed, unfolded, then joined. */
+function getFieldValue(request: SignableRequest, name: string): string {
+  const lines = request.headers.get(name);
+  if (lines === undefined) throw new SignatureBaseError(`the request has no field ${name}`);
+  return lines
+    .map((line) =>
+      line
+        .split(/\r?\n(?=[ \t])/)
+        .map(trimOptionalWhitespace)
+        .join(" "),
+    )
+    .join(", ");
+}
+
+/** Trims spaces and tabs only: String.trim would also take bytes that are part of the value. */
+function trimOptionalWhitespace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOptionalWhitespace(text[start])) start++;
+  while (end > start && isOptionalWhitespace(text[end - 1])) end--;
+  return text.slice(start, end);
+}
+
+function isOptionalWhitespace(character: string | undefined): boolean {
+  return character === " " || character === "\t";
+}

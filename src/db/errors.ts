@@ -1,4 +1,6 @@
 /** What can go wrong in the database, told apart by what a caller can do about it. */
+import { DrizzleQueryError } from "drizzle-orm";
+import pg from "pg";
 
 /** No machine has this id. */
 export class MachineNotFoundError extends Error {
@@ -27,13 +29,62 @@ export class GenerationNotGrowingError extends Error {
   }
 }
 
-/**
- * The SQLSTATE or the connection error code ("ECONNREFUSED", "CONNECTION_CLOSED", …) behind an error, or undefined. Looks
- * through Drizzle's wrapping.
- */
+/** The SQLSTATE behind an error, or undefined when PostgreSQL did not report it. Looks through Drizzle's wrapping. */
 export function sqlState(error: unknown): string | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
-    if ("code" in current && typeof current.code === "string") return current.code;
+    if (current instanceof pg.DatabaseError) return current.code;
   }
   return undefined;
+}
+
+/**
+ * Whether PostgreSQL refused the statement for what it says, which rolled the transaction back: other statements can succeed.
+ * Otherwise the database or the way to it is in trouble, and whether a commit took place is not known.
+ */
+export function isStatementError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && !outageClasses.has(state.slice(0, 2));
+}
+
+/** SQLSTATE classes that say nothing about the statement: connection, resources, operator's intervention, system error. */
+const outageClasses: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
+
+/**
+ * Whether an error came out of the driver for want of a database: it refused or lost the connection, did not answer in time, is
+ * shutting down or starting up, or has no resources left.
+ */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof pg.DatabaseError) return !isStatementError(current);
+    if ("code" in current && typeof current.code === "string" && outageCodes.has(current.code)) return true;
+    if (outageMessages.test(current.message)) return true;
+  }
+  return false;
+}
+
+const outageCodes: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
+
+/** What pg says without a code. */
+const outageMessages =
+  /^(timeout expired|timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered|Client was closed|Cannot use a pool after)/;
+
+/** What may be logged of an error. Messages and details of the database's own errors quote parameters, so only their codes stay. */
+export function describeError(error: Error): Record<string, unknown> {
+  if (error instanceof pg.DatabaseError) {
+    const { code, constraint, table, routine } = error;
+    return { type: "DatabaseError", code, constraint, table, routine };
+  }
+  const { name, stack, cause } = error;
+  const described =
+    error instanceof DrizzleQueryError ? { type: "DrizzleQueryError" } : { type: name, message: error.message, stack };
+  return cause instanceof Error ? { ...described, cause: describeError(cause) } : described;
 }

@@ -145,21 +145,28 @@ interface PendingRow {
  * after the commit. `rows` names no machine twice. When it throws, none of them counts, unless the connection was lost: then the
  * outcome is unknown, and every row is safe to send again, but for its signature's nonce.
  */
-export async function writeHeartbeats(client: pg.Client, rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]> {
+export async function writeHeartbeats(
+  client: pg.ClientBase,
+  rows: readonly HeartbeatRow[],
+): Promise<HeartbeatOutcome[]> {
   const machineIds = rows.map((row) => row.machineId);
-  const answers = await Promise.allSettled([
+  const [begun, recorded, pending, committed] = await Promise.allSettled([
     client.query("begin isolation level read committed"),
-    client.query<RecordedRow>({ name: "record-heartbeats", text: recordHeartbeats, values: toColumns(machineIds, rows) }),
+    client.query<RecordedRow>({
+      name: "record-heartbeats",
+      text: recordHeartbeats,
+      values: toColumns(machineIds, rows),
+    }),
     client.query<PendingRow>({ name: "read-pending", text: readPendingInstallations, values: [machineIds] }),
     client.query("commit"),
   ]);
-  // The first failure is the cause: those after it only say that the transaction is aborted.
-  for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
-  const [, recorded, pending] = answers as [unknown, Fulfilled<RecordedRow>, Fulfilled<PendingRow>];
+  // In this order the first failure is the cause: those after it only say that the transaction is aborted.
+  if (begun.status === "rejected") throw begun.reason;
+  if (recorded.status === "rejected") throw recorded.reason;
+  if (pending.status === "rejected") throw pending.reason;
+  if (committed.status === "rejected") throw committed.reason;
   return toOutcomes(machineIds, recorded.value.rows, pending.value.rows);
 }
-
-type Fulfilled<T extends pg.QueryResultRow> = PromiseFulfilledResult<pg.QueryResult<T>>;
 
 function toColumns(machineIds: readonly string[], rows: readonly HeartbeatRow[]): unknown[] {
   return [

@@ -1,0 +1,125 @@
+/** The Heartbeat call: who is it, is it sound, write it, tell what is pending. */
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import {
+  type HeartbeatRequest,
+  type HeartbeatResponse,
+  HeartbeatResponseSchema,
+  type OSInstallationRequest,
+  OSInstallationRequestSchema,
+} from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
+import type { HeartbeatWriter } from "./heartbeat-writer.ts";
+import {
+  agentIdentityKey,
+  IdentityRefusedError,
+  logRefusal,
+  unknownIdentityMessage,
+} from "./identity/agent-identity.ts";
+import { validateHeartbeat } from "./validate-heartbeat.ts";
+
+/** What the call needs. */
+export interface HeartbeatOptions {
+  readonly writer: HeartbeatWriter;
+  readonly log: Logger;
+  /** Counts stored requests that cannot be decoded; each is logged too. */
+  readonly onUndecodableRequest?: (machineId: string) => void;
+}
+
+/** Makes the handler of AgentCallback.Heartbeat; its errors are those that agent.proto lists. */
+export function createHeartbeat(options: HeartbeatOptions) {
+  return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
+    const identity = context.values.get(agentIdentityKey);
+    if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
+    const row = validateHeartbeat(request, identity);
+    const outcome =
+      identity.signed !== undefined && identity.signed.machineId !== row.machineId
+        ? ({ kind: "unauthenticated" } as const)
+        : await writeInTime(options.writer, row, context);
+    if (outcome.kind !== "counted") {
+      const refusal = new IdentityRefusedError(refusalMessages[outcome.kind], row);
+      logRefusal(options.log, refusal, identity.remoteAddress);
+      throw refusal;
+    }
+    return answer(outcome, row, options);
+  };
+}
+
+const refusalMessages = {
+  unauthenticated: unknownIdentityMessage,
+  replayed: "the signature's nonce is not greater than the last one accepted: sign every request anew",
+} as const;
+
+/** Longest that a heartbeat waits for its commit, in milliseconds; agents in the field hang up after 10 s. */
+const maxWaitMs = 8_000;
+/** What is left of a caller's own deadline to tell it that there was no answer, in milliseconds. */
+const answerMarginMs = 200;
+
+/** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
+async function writeInTime(
+  writer: HeartbeatWriter,
+  row: HeartbeatRow,
+  context: HandlerContext,
+): Promise<HeartbeatOutcome> {
+  const remainingMs = context.timeoutMs();
+  const waitMs = Math.min(maxWaitMs, Math.max(0, (remainingMs ?? maxWaitMs) - answerMarginMs));
+  const gone = new AbortController();
+  const abort = () => gone.abort(context.signal.reason);
+  context.signal.addEventListener("abort", abort, { once: true });
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new ConnectError("the database does not answer: send the heartbeat again later", Code.Unavailable);
+    gone.abort(error);
+    reject(error);
+  }, waitMs);
+  try {
+    return await Promise.race([writer.write(row, gone.signal), late]);
+  } finally {
+    clearTimeout(timer);
+    context.signal.removeEventListener("abort", abort);
+  }
+}
+
+type CountedOutcome = Extract<HeartbeatOutcome, { kind: "counted" }>;
+
+function answer(outcome: CountedOutcome, row: HeartbeatRow, options: HeartbeatOptions): HeartbeatResponse {
+  options.log.debug(
+    { machineId: row.machineId, publicKey: toHex(row.publicKey), pending: outcome.pending?.generation.toString() },
+    "heartbeat",
+  );
+  if (outcome.reportRefused) {
+    throw new ConnectError(
+      `installation_report.generation: ${row.installationReport?.generation} was never requested of this machine`,
+      Code.FailedPrecondition,
+    );
+  }
+  const installationRequest = outcome.pending && findRequest(outcome.pending, row.machineId, options);
+  return create(HeartbeatResponseSchema, installationRequest && { installationRequest });
+}
+
+/** A request that cannot be read is nobody's to carry out: it is reported, and the rest of the heartbeat goes on. */
+function findRequest(
+  pending: PendingInstallation,
+  machineId: string,
+  options: HeartbeatOptions,
+): OSInstallationRequest | undefined {
+  try {
+    const request = fromBinary(OSInstallationRequestSchema, pending.request);
+    // A type that only a newer server knows stays in the unknown fields, and reaches the agent unharmed.
+    if (request.type.case === undefined && request.$unknown === undefined) throw new Error("it has no type");
+    request.generation = pending.generation;
+    return request;
+  } catch (error) {
+    options.log.error(
+      { machineId, generation: pending.generation.toString(), err: error },
+      "the stored OS installation request cannot be decoded and is not handed out: request the installation again",
+    );
+    options.onUndecodableRequest?.(machineId);
+    return undefined;
+  }
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

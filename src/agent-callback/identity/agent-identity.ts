@@ -1,0 +1,41 @@
+/** Who an agent proved to be, and how a request that did not is refused. */
+import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
+import type { Logger } from "pino";
+
+/** A key whose private half the caller proved to hold; whether it speaks for a machine is for the database to say. */
+export interface AgentIdentity {
+  /** 32 bytes, canonical and not of small order. */
+  readonly publicKey: Uint8Array;
+  /** Network address of the caller, for the log. */
+  readonly remoteAddress: string | undefined;
+  /** What an HTTP signature says beyond its key; absent when the proof is a TLS client certificate. */
+  readonly signed?: { readonly machineId: string; readonly nonce: bigint };
+}
+
+/** Why a request proves no identity; `machineId` and `publicKey` are claims, for the log. */
+export class IdentityRefusedError extends ConnectError {
+  readonly machineId: string | undefined;
+  readonly publicKey: Uint8Array | undefined;
+  constructor(message: string, claims: { machineId?: string; publicKey?: Uint8Array } = {}) {
+    super(message, Code.Unauthenticated);
+    this.machineId = claims.machineId;
+    this.publicKey = claims.publicKey;
+  }
+}
+
+/** Logs who was refused, and why; the one line that every refused identity leaves. */
+export function logRefusal(log: Logger, refusal: IdentityRefusedError, remoteAddress: string | undefined): void {
+  const { machineId, publicKey, rawMessage } = refusal;
+  log.warn(
+    { machineId, publicKey: publicKey && Buffer.from(publicKey).toString("hex"), remoteAddress, reason: rawMessage },
+    "refused an agent's identity",
+  );
+}
+
+/** The same words for an unknown machine, for a wrong key and for a signature of another key: which it is stays ours. */
+export const unknownIdentityMessage = "machine id or public key unknown";
+
+/** The identity of a call, set before its handler runs. */
+export const agentIdentityKey = createContextKey<AgentIdentity | undefined>(undefined, {
+  description: "identity that the calling agent proved",
+});

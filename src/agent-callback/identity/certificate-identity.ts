@@ -1,0 +1,53 @@
+/** Identity by TLS: the handshake proved possession of the key in the client certificate. */
+import type { X509Certificate } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import { assertPublicKey, InvalidPublicKeyError } from "../../identity/public-key.ts";
+import { type AgentIdentity, IdentityRefusedError } from "./agent-identity.ts";
+
+type CertificateIdentity = AgentIdentity | IdentityRefusedError | undefined;
+
+/** Reading and checking a certificate costs more than the rest of a heartbeat; a connection's certificate never changes. */
+const identities = new WeakMap<object, CertificateIdentity>();
+
+/**
+ * The identity by the connection's client certificate, or undefined when it has none. The certificate is self-signed: neither its
+ * issuer nor its dates are judged, they come from the agent's own clock. Throws IdentityRefusedError for a certificate of any
+ * other key than a sound Ed25519 one. `connection` is the object that stands for the connection in all of its requests: the HTTP/2
+ * session, or the socket. Call it before anything is awaited: a closed connection has no certificate.
+ */
+export function findCertificateIdentity(connection: object, socket: TLSSocket): AgentIdentity | undefined {
+  if (!identities.has(connection)) identities.set(connection, readIdentity(socket));
+  const identity = identities.get(connection);
+  if (identity instanceof IdentityRefusedError) throw identity;
+  return identity;
+}
+
+function readIdentity(socket: TLSSocket): CertificateIdentity {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const publicKey = exportRawKey(certificate);
+  if (publicKey === undefined) return new IdentityRefusedError("the client certificate's key is not an Ed25519 key");
+  try {
+    assertPublicKey(publicKey);
+    return { publicKey, remoteAddress: socket.remoteAddress };
+  } catch (error) {
+    if (!(error instanceof InvalidPublicKeyError)) throw error;
+    return new IdentityRefusedError(`the client certificate's key is refused: ${error.message}`, { publicKey });
+  }
+}
+
+/** An Ed25519 SubjectPublicKeyInfo is a fixed prefix of 12 bytes and the key (RFC 8410 section 4). */
+function exportRawKey(certificate: X509Certificate): Uint8Array | undefined {
+  const key = readPublicKey(certificate);
+  if (key?.asymmetricKeyType !== "ed25519") return undefined;
+  return new Uint8Array(key.export({ format: "der", type: "spki" }).subarray(12));
+}
+
+/** OpenSSL reads some keys of a certificate only when asked, and throws for those it does not know. */
+function readPublicKey(certificate: X509Certificate) {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,144 @@
+/** Identity by an HTTP message signature (RFC 9421) in the one profile of this project, over a body tied to it by its digest (RFC 9530). */
+import { createHash, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
+import {
+  type AgentSignature,
+  agentSignatureBase,
+  InvalidSignatureHeaderError,
+  maxClockSkewSeconds,
+  parseAgentSignature,
+} from "../../identity/agent-signature.ts";
+import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../identity/content-digest.ts";
+import { normaliseAuthority, SignatureBaseError } from "../../identity/signature-base.ts";
+import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
+
+/** A request as its signature covers it. */
+export interface SignedRequest {
+  readonly method: string;
+  readonly scheme: "http" | "https";
+  readonly authority: string;
+  readonly path: string;
+  readonly headers: {
+    readonly signatureInput: string | undefined;
+    readonly signature: string | undefined;
+    readonly contentDigest: string | undefined;
+  };
+  readonly remoteAddress: string | undefined;
+  /** The body exactly as sent. */
+  readonly body: Uint8Array;
+}
+
+/** What verification needs of the server. */
+export interface SignatureVerifierOptions {
+  /** Whether agents may address this server by this name, which is normalised as RFC 9421 section 2.2.3 says. */
+  readonly isOwnAuthority: (authority: string) => boolean;
+  /** Server's clock, in milliseconds since the epoch. */
+  readonly now: () => number;
+  /** The key registered for a machine. */
+  readonly findPublicKey: (machineId: string) => Promise<Uint8Array | undefined>;
+}
+
+/** Returns the identity that a request's signature proves; throws IdentityRefusedError. */
+export type VerifySignature = (request: SignedRequest) => Promise<AgentIdentity>;
+
+/**
+ * A verifier. It checks what costs nothing first; the nonce it leaves to the statement that writes the heartbeat, the only place
+ * where a replay on another replica can be seen.
+ */
+export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
+  return async (request) => {
+    const signature = readSignature(request);
+    const { machineId } = signature;
+    assertFresh(signature, options.now());
+    const authority = normaliseAuthority(request.authority, request.scheme);
+    if (!options.isOwnAuthority(authority)) {
+      throw new IdentityRefusedError(`this server is not ${authority}: sign for the authority it is known by`, {
+        machineId,
+      });
+    }
+    const contentDigest = assertDigest(request, machineId);
+    const base = getBase(request, contentDigest, signature);
+    const publicKey = await options.findPublicKey(machineId);
+    // An unknown machine costs a verification too, so that time does not tell it from a wrong key.
+    const genuine = verify(null, base, toKeyObject(publicKey ?? decoyKey), signature.signature);
+    if (publicKey === undefined || !genuine) {
+      throw new IdentityRefusedError(unknownIdentityMessage, { machineId, ...(publicKey && { publicKey }) });
+    }
+    return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
+  };
+}
+
+function readSignature(request: SignedRequest): AgentSignature {
+  const { signatureInput, signature } = request.headers;
+  if (signatureInput === undefined) throw new IdentityRefusedError("the request has signature but no signature-input");
+  if (signature === undefined) throw new IdentityRefusedError("the request has signature-input but no signature");
+  try {
+    return parseAgentSignature({ signatureInput, signature });
+  } catch (error) {
+    if (error instanceof InvalidSignatureHeaderError) throw new IdentityRefusedError(error.message);
+    throw error;
+  }
+}
+
+function assertFresh({ created, machineId }: AgentSignature, nowMs: number): void {
+  const ageSeconds = Math.floor(nowMs / 1000) - created;
+  if (Math.abs(ageSeconds) <= maxClockSkewSeconds) return;
+  const direction = ageSeconds > 0 ? "before" : "after";
+  throw new IdentityRefusedError(
+    `the signature was created ${Math.abs(ageSeconds)} s ${direction} the server's clock (${maxClockSkewSeconds} s are allowed): correct the clock by the response's Date header and sign again`,
+    { machineId },
+  );
+}
+
+/** Every digest of an algorithm that is known here must be right, and one of them must be SHA-256. */
+function assertDigest(request: SignedRequest, machineId: string): string {
+  const { contentDigest } = request.headers;
+  if (contentDigest === undefined)
+    throw new IdentityRefusedError("a signed request needs content-digest", { machineId });
+  const digests = readDigests(contentDigest, machineId);
+  if (!digests.has(digestAlgorithm)) {
+    throw new IdentityRefusedError(`content-digest has no ${digestAlgorithm}`, { machineId });
+  }
+  for (const [algorithm, digest] of digests) {
+    const hash = nodeHashes.get(algorithm);
+    if (hash === undefined) continue;
+    const expected = createHash(hash).update(request.body).digest();
+    if (digest.length !== expected.length || !timingSafeEqual(digest, expected)) {
+      throw new IdentityRefusedError(`content-digest: ${algorithm} is not that of the body`, { machineId });
+    }
+  }
+  return contentDigest;
+}
+
+/** RFC 9530 section 5's algorithms that are safe against a forger, by node:crypto's names. */
+const nodeHashes: ReadonlyMap<string, string> = new Map([
+  ["sha-256", "sha256"],
+  ["sha-512", "sha512"],
+]);
+
+function readDigests(contentDigest: string, machineId: string): Map<string, Uint8Array> {
+  try {
+    return parseContentDigest(contentDigest);
+  } catch (error) {
+    if (error instanceof InvalidContentDigestError) throw new IdentityRefusedError(error.message, { machineId });
+    throw error;
+  }
+}
+
+function getBase(request: SignedRequest, contentDigest: string, signature: AgentSignature): Buffer {
+  const { method, scheme, authority, path } = request;
+  try {
+    return Buffer.from(agentSignatureBase({ method, scheme, authority, path, contentDigest }, signature));
+  } catch (error) {
+    if (!(error instanceof SignatureBaseError)) throw error;
+    throw new IdentityRefusedError(error.message, { machineId: signature.machineId });
+  }
+}
+
+/** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */
+const decoyKey = Buffer.from(`58${"66".repeat(31)}`, "hex");
+
+const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
+
+function toKeyObject(publicKey: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: "der", type: "spki" });
+}

@@ -1,0 +1,64 @@
+/** The database as heartbeats see it: connections of their own, so that no operator's query is ever in their way. */
+import pg from "pg";
+import { connectionConfig } from "./client.ts";
+import { isStatementError } from "./errors.ts";
+import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat.ts";
+
+/** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
+export interface HeartbeatStore {
+  /** See `writeHeartbeats`; waits for a connection when all are at work. */
+  write(rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]>;
+  /** The 32 bytes of the key that speaks for the machine. */
+  findPublicKey(machineId: string): Promise<Uint8Array | undefined>;
+  /** Rejects unless the database answers. */
+  ping(): Promise<void>;
+  /** Waits for what runs, then closes the connections. */
+  close(): Promise<void>;
+}
+
+/** An agent's call ends after 10 s; these leave time to tell it that the database is away. */
+const statementTimeoutMs = 4_000;
+const answerTimeoutMs = 6_000;
+const connectTimeoutMs = 3_000;
+
+/** Opens nothing yet. `maxBatches` is how many `write`s can run at once; key look-ups have a connection more. */
+export function openHeartbeatStore(url: string, options: { maxBatches: number }): HeartbeatStore {
+  const pool = new pg.Pool({
+    ...connectionConfig(url, "bmaas-heartbeat"),
+    max: options.maxBatches + 1,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    connectionTimeoutMillis: connectTimeoutMs,
+  });
+  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return {
+    write: (rows) => writeOnOneConnection(pool, rows),
+    findPublicKey: async (machineId) => {
+      const { rows } = await pool.query<{ public_key: Buffer }>({
+        name: "find-public-key",
+        text: "select public_key from agent_started where machine_id = $1",
+        values: [machineId],
+      });
+      return rows[0]?.public_key;
+    },
+    ping: async () => {
+      await pool.query("select 1");
+    },
+    close: () => pool.end(),
+  };
+}
+
+async function writeOnOneConnection(pool: pg.Pool, rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    return await writeHeartbeats(client, rows);
+  } catch (error) {
+    broken = !isStatementError(error);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}

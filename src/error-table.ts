@@ -1,0 +1,23 @@
+/** What the errors of the domain are for a caller; everything else is internal. */
+import { Code } from "@connectrpc/connect";
+import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
+import { GenerationNotGrowingError, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
+import type { ErrorTable } from "./rpc/error-mapping.ts";
+
+/** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
+const retryAfterSeconds = "5";
+
+/** See `ErrorTable`. */
+export const findKnownError: ErrorTable = (error) => {
+  if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
+  if (error instanceof GenerationNotGrowingError) return { code: Code.FailedPrecondition, message: error.message };
+  if (error instanceof WriterOverloadedError) {
+    const message = "too many heartbeats wait: send this one again later";
+    return { code: Code.ResourceExhausted, message, metadata: { "retry-after": retryAfterSeconds } };
+  }
+  if (isDatabaseAway(error)) {
+    const message = "the database is away: send the call again later";
+    return { code: Code.Unavailable, message, metadata: { "retry-after": retryAfterSeconds } };
+  }
+  return undefined;
+};

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "./config.ts";
+
+/** Loaded when asked for, so that the agent does not carry the server. */
+const commands: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import("./cli/serve.ts")).serveCommand(),
+  migrate: async () => (await import("./cli/migrate.ts")).migrateCommand(),
+  seed: async () => (await import("./cli/seed.ts")).seedCommand(),
+  agent: async () => (await import("./cli/agent.ts")).agentCommand(),
+  demo: async () => (await import("./cli/demo.ts")).demoCommand(),
+};
+
+const exitStatusHelp = "\nExit status: 0 done, 1 failed, 2 wrong usage, configuration or input.";
+
+async function main(args: readonly string[]): Promise<number> {
+  const program = new Command("bmaas")
+    .description("Bare-metal machine database and agent callback server")
+    .addHelpText("after", exitStatusHelp)
+    .exitOverride();
+  const wanted = commands[args[0] ?? ""];
+  for (const load of wanted === undefined ? Object.values(commands) : [wanted]) {
+    const command = await load();
+    program.addCommand(overrideExit(command));
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+/** Commander ends the process on wrong usage unless every command in the tree is told not to. */
+function overrideExit(command: Command): Command {
+  for (const subcommand of command.commands) overrideExit(subcommand);
+  return command.exitOverride();
+}
+
+function report(error: unknown): number {
+  // Commander has printed its message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const message = error instanceof Error ? error.message : String(error);
+  for (const line of message.split("\n")) process.stderr.write(`bmaas: ${line}\n`);
+  return error instanceof ConfigError ? 2 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,127 @@
+/** Everything that can be found wrong before anything is opened, all of it at once. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { type Config, ConfigError, type Flags, type ListenAddress, loadConfig } from "./config.ts";
+import { isDatabaseAway } from "./db/errors.ts";
+import { checkSchema, migrateDatabase } from "./db/migrate.ts";
+import type { ListenerTls } from "./rpc/listener.ts";
+import { ensureDevelopmentTls } from "./tls/development-ca.ts";
+import { loadOperatorCertificate } from "./tls/operator-certificate.ts";
+
+/** The parts of a configuration that can be tried. */
+type Triable = Pick<Config, "databaseUrl" | "tls" | "adminTls"> & Partial<Pick<Config, "agentListen" | "adminListen">>;
+
+/** What the listeners present. */
+export interface Certificates {
+  readonly agent: ListenerTls | undefined;
+  readonly admin: ListenerTls | undefined;
+  /** Set when the agents' certificate is the development CA's. */
+  readonly caFile: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Loads the configuration; when it has mistakes, what is sound in it is tried as well, so that one message names them all. */
+export async function loadCheckedConfig(flags: Flags): Promise<Config> {
+  try {
+    return loadConfig(undefined, flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError([...error.mistakes, ...(await findMistakes(error.sound))]);
+  }
+}
+
+/** Throws ConfigError with every mistake that trying the configuration shows; makes the development CA when there is none wrong. */
+export async function checkBeforeOpening(config: Config): Promise<Certificates> {
+  const mistakes = await findMistakes(config);
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const admin = config.adminTls && (await loadOperatorCertificate(config.adminTls));
+  if (config.agentTls === "off") {
+    return { agent: undefined, admin, caFile: undefined, warnings: admin?.warnings ?? [] };
+  }
+  if (config.tls === undefined) {
+    const names = (config.agentAuthorities ?? []).map(toHostName);
+    const development = await ensureDevelopmentTls(config.home, [config.agentListen.host, ...names]);
+    return { agent: development, admin, caFile: development.caFile, warnings: admin?.warnings ?? [] };
+  }
+  const agent = await loadOperatorCertificate(config.tls);
+  return { agent, admin, caFile: undefined, warnings: [...agent.warnings, ...(admin?.warnings ?? [])] };
+}
+
+async function findMistakes(config: Triable): Promise<string[]> {
+  const found = await Promise.all([
+    config.tls && findCertificateMistakes(config.tls),
+    config.adminTls && findCertificateMistakes(config.adminTls),
+    config.agentListen && findPortMistakes("BMAAS_AGENT_LISTEN", config.agentListen),
+    config.adminListen && findPortMistakes("BMAAS_ADMIN_LISTEN", config.adminListen),
+    config.databaseUrl === undefined ? undefined : findDatabaseMistakes(config.databaseUrl),
+  ]);
+  return found.flatMap((mistakes) => mistakes ?? []);
+}
+
+async function findCertificateMistakes(files: NonNullable<Config["tls"]>): Promise<readonly string[]> {
+  try {
+    await loadOperatorCertificate(files);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+}
+
+async function findPortMistakes(name: string, address: ListenAddress): Promise<string[]> {
+  const server = createServer();
+  try {
+    server.listen({ ...address, exclusive: true });
+    await once(server, "listening");
+    return [];
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return [`${name}: ${address.host}:${address.port} ${portTroubles[code] ?? `cannot be bound (${code})`}`];
+  } finally {
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+const portTroubles: Record<string, string> = {
+  EADDRINUSE: "is in use by another process: stop that, or choose another port",
+  EACCES: "needs privileges that this user does not have: choose a port from 1024 up",
+  EADDRNOTAVAIL: "is not an address of this machine",
+  ENOTFOUND: "is a host name that does not resolve",
+};
+
+/** A database that is away is none of the configuration's mistakes: it can come back. */
+async function findDatabaseMistakes(url: string): Promise<string[]> {
+  try {
+    await checkSchema(url);
+    return [];
+  } catch (error) {
+    if (isDatabaseAway(error)) return [];
+    return [`DATABASE_URL: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+const reachTimeoutMs = 30_000;
+const reachPollMs = 1_000;
+
+/** Applies migrations, and waits for a database that is away for up to 30 s: after a power cut everything starts at once. */
+export async function migrateWhenReachable(url: string, log: Logger): Promise<void> {
+  const deadline = Date.now() + reachTimeoutMs;
+  for (;;) {
+    try {
+      await migrateDatabase(url, log);
+      return;
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+      if (Date.now() > deadline)
+        throw new Error("the database did not answer for 30 s: is DATABASE_URL right, and is it up?");
+      log.warn({ err: error }, "the database is away: trying again");
+      await delay(reachPollMs);
+    }
+  }
+}
+
+function toHostName(authority: string): string {
+  return authority.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+}

@@ -1,0 +1,42 @@
+/** Says which field of a binary message cannot be decoded; protobuf-es itself only says that something cannot. */
+import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+
+/** Why a message cannot be decoded, behind the path of the field at fault; undefined when it can be. */
+export function findUndecodableField(schema: DescMessage, bytes: Uint8Array): string | undefined {
+  try {
+    fromBinary(schema, bytes);
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const path = findPath(schema, bytes);
+    return path.length > 0 ? `${path.join(".")}: cannot be decoded: ${reason}` : `cannot be decoded: ${reason}`;
+  }
+}
+
+/** The names of the fields down to the innermost message that is broken itself, none of whose fields is. */
+function findPath(schema: DescMessage, bytes: Uint8Array): string[] {
+  for (const { number, value } of readMessageFields(bytes)) {
+    const field = schema.fields.find((candidate) => candidate.number === number);
+    if (field?.message === undefined) continue;
+    if (findUndecodableField(field.message, value) === undefined) continue;
+    return [field.name, ...findPath(field.message, value)];
+  }
+  return [];
+}
+
+/** The length-delimited fields of a message, as far as it can be read. */
+function readMessageFields(bytes: Uint8Array): { number: number; value: Uint8Array }[] {
+  const fields: { number: number; value: Uint8Array }[] = [];
+  const reader = new BinaryReader(bytes);
+  try {
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (wireType === WireType.LengthDelimited) fields.push({ number, value: reader.bytes() });
+      else reader.skip(wireType, number);
+    }
+  } catch {
+    // What was read before the break is what can be looked into.
+  }
+  return fields;
+}

@@ -1,0 +1,137 @@
+/** The composition root: builds the whole server from its configuration, starts it and ends it. */
+import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAuthenticate } from "./agent-callback/authenticate.ts";
+import { createHeartbeat } from "./agent-callback/heartbeat.ts";
+import { createHeartbeatWriter, defaultWriterLimits } from "./agent-callback/heartbeat-writer.ts";
+import { createSignatureVerifier } from "./agent-callback/identity/signature-identity.ts";
+import type { Config, ListenAddress } from "./config.ts";
+import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts";
+import { openDatabaseServer } from "./db/open.ts";
+import { logOutages } from "./db/outage-log.ts";
+import { findKnownError } from "./error-table.ts";
+import { checkBeforeOpening, migrateWhenReachable } from "./preflight.ts";
+import { createAdminListener } from "./rpc/admin-listener.ts";
+import { createAgentListener } from "./rpc/agent-listener.ts";
+import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";
+import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
+import { listOwnAuthorities } from "./rpc/own-authority.ts";
+
+/** A server that serves. */
+export interface Service {
+  /** Where agents call, for example "https://127.0.0.1:8443". */
+  readonly agentUrl: string;
+  /** Where operators call. */
+  readonly adminUrl: string;
+  /** The development CA that agents must trust; absent when the certificate is the operator's, and without TLS. */
+  readonly caFile: string | undefined;
+  /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. */
+  readonly lost: Promise<Error>;
+  /** Ends it: readiness off, a delay for balancers to see it, then connections drain and everything closes. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a server. Throws ConfigError with everything that is wrong and that an operator must mend, before a port or a file is
+ * opened for good; whatever was begun is undone when it throws.
+ */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  await using resources = new AsyncDisposableStack();
+  const certificates = await checkBeforeOpening(config);
+  for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
+
+  const databaseServer = resources.adopt(
+    await openDatabaseServer({ databaseUrl: config.databaseUrl, home: config.home, log, mode: "own" }),
+    (server) => server.close(),
+  );
+  await migrateWhenReachable(databaseServer.url, log);
+  const store = resources.adopt(
+    logOutages(openHeartbeatStore(databaseServer.url, { maxBatches: defaultWriterLimits.maxBatches }), log),
+    (opened) => opened.close(),
+  );
+
+  let draining = false;
+  const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
+  const adminListener = createAdminListener({ tls: certificates.admin, findUnreadiness, log });
+  const adminAddress = await listen(adminListener, config.adminListen, resources);
+  const agentListener = createAgents(config, certificates.agent, store, log);
+  const agentAddress = await listen(agentListener, config.agentListen, resources);
+  resources.defer(async () => {
+    draining = true;
+    await delay(config.shutdownDelayMs);
+  });
+
+  const started = resources.move();
+  return {
+    agentUrl: toUrl(config.agentTls === "on", agentAddress),
+    adminUrl: toUrl(certificates.admin !== undefined, adminAddress),
+    caFile: certificates.caFile,
+    lost: databaseServer.lost,
+    close: () => started.disposeAsync(),
+  };
+}
+
+function createAgents(
+  config: Config,
+  tls: ListenerTls | undefined,
+  store: HeartbeatStore,
+  log: Logger,
+): FastifyInstance {
+  const toConnectError = createErrorMapper(findKnownError, log);
+  const heartbeat = createHeartbeat({ writer: createHeartbeatWriter(store), log });
+  const verifySignature = createSignatureVerifier({
+    isOwnAuthority: (authority) => authorities().includes(authority),
+    now: Date.now,
+    findPublicKey: (machineId) => store.findPublicKey(machineId),
+  });
+  const listener = createAgentListener({
+    tls,
+    method: AgentCallback.method.heartbeat,
+    routes: (router) => router.service(AgentCallback, { heartbeat }),
+    authenticate: createAuthenticate(verifySignature, log),
+    interceptors: [createErrorInterceptor(toConnectError)],
+    toConnectError,
+    log,
+  });
+  // The port is known once the listener is bound, which is before anybody can call.
+  const authorities = () => config.agentAuthorities ?? listOwnAuthorities(getAddress(listener));
+  return listener;
+}
+
+/** How long readiness waits for the database's answer, in milliseconds; probes usually give up after a second. */
+const pingTimeoutMs = 900;
+
+async function findDatabaseTrouble(store: HeartbeatStore): Promise<string | undefined> {
+  const timeout = new AbortController();
+  try {
+    const late = delay(pingTimeoutMs, "late" as const, { signal: timeout.signal });
+    const answer = await Promise.race([store.ping(), late]);
+    return answer === "late" ? "the database does not answer" : undefined;
+  } catch {
+    return "the database is away";
+  } finally {
+    timeout.abort();
+  }
+}
+
+async function listen(
+  listener: FastifyInstance,
+  address: ListenAddress,
+  resources: AsyncDisposableStack,
+): Promise<ListenAddress> {
+  resources.defer(prepareClose(listener));
+  await listener.listen(address);
+  return getAddress(listener);
+}
+
+function getAddress(listener: FastifyInstance): ListenAddress {
+  const { address, port } = listener.server.address() as AddressInfo;
+  return { host: address, port };
+}
+
+function toUrl(isSecure: boolean, { host, port }: ListenAddress): string {
+  return `${isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,118 @@
+/**
+ * HTTP/1.1 and HTTP/2 without TLS on one port, told apart by the first bytes (HTTP/2 by prior knowledge, RFC 9113 section 3.3).
+ *
+ * It is Node's HTTP/1.1 server, whose time limits hold only while it listens itself, with a look at each connection before the
+ * server gets it; those that open with HTTP/2's preface go to an HTTP/2 server that does not listen.
+ */
+import { type RequestListener, Server } from "node:http";
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
+
+/** What a stranger may hold open and send. */
+export interface PlaintextLimits {
+  /** From the connection to the bytes that tell the protocols apart. */
+  readonly sniffTimeoutMs: number;
+  /** All headers of a request over HTTP/1.1. */
+  readonly headersTimeoutMs: number;
+  /** A whole request over HTTP/1.1, headers and body. */
+  readonly requestTimeoutMs: number;
+  /** A connection over which nothing comes: between requests with HTTP/1.1, at all with HTTP/2. */
+  readonly idleTimeoutMs: number;
+  /** All headers of one request. */
+  readonly maxHeaderBytes: number;
+  /** Open at once on one HTTP/2 connection. */
+  readonly maxConcurrentStreams: number;
+}
+
+/** What a client of HTTP/2 sends first, and what no HTTP/1.1 request can be (RFC 9113 section 3.4). */
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+/**
+ * One server for both protocols, not yet listening. `close` stops accepting and drops connections without a request; as Node's
+ * own server does, it ends when the requests under way have ended. HTTP/2 requests reach the handler through Node's
+ * compatibility API.
+ */
+export function createPlaintextServer(handler: RequestListener, limits: PlaintextLimits): Server {
+  return new PlaintextServer(handler, limits);
+}
+
+class PlaintextServer extends Server {
+  readonly #http2: Http2Server;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #undecided = new Set<Socket>();
+  readonly #sniffTimeoutMs: number;
+
+  constructor(handler: RequestListener, limits: PlaintextLimits) {
+    const options = {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      // How late a time limit may be noticed: Node's 30 s would make the shorter ones meaningless.
+      connectionsCheckingInterval: 1_000,
+    };
+    super(options, handler);
+    this.#sniffTimeoutMs = limits.sniffTimeoutMs;
+    this.#http2 = createHttp2Server({
+      settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
+    });
+    // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
+    this.#http2.on("request", handler as unknown as () => void);
+    this.#http2.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+      session.setTimeout(limits.idleTimeoutMs, () => session.close());
+    });
+    const serveHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
+    this.removeAllListeners("connection");
+    this.on("connection", (socket: Socket) => {
+      this.#sniff(socket, (isHttp2) => {
+        if (isHttp2) {
+          // Node's HTTP/1.1 server lets a client close its half and still answers; an HTTP/2 session would never notice.
+          socket.allowHalfOpen = false;
+          this.#http2.emit("connection", socket);
+          return;
+        }
+        for (const serve of serveHttp1) serve.call(this, socket);
+        socket.resume();
+      });
+    });
+  }
+
+  /** Drops connections that have sent nothing yet, and lets HTTP/2 connections end with the streams that they have. */
+  override closeIdleConnections(): void {
+    super.closeIdleConnections();
+    for (const socket of this.#undecided) socket.destroy();
+    for (const session of this.#sessions) session.close();
+  }
+
+  override closeAllConnections(): void {
+    super.closeAllConnections();
+    for (const socket of this.#undecided) socket.destroy();
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  /** Calls `decided` once, with all that was read put back, or destroys the socket when it fails, ends or takes too long before. */
+  #sniff(socket: Socket, decided: (isHttp2: boolean) => void): void {
+    let received: Buffer = Buffer.alloc(0);
+    const drop = () => socket.destroy();
+    const timer = setTimeout(drop, this.#sniffTimeoutMs);
+    const forget = () => {
+      clearTimeout(timer);
+      this.#undecided.delete(socket);
+      socket.off("data", onData).off("end", drop).off("error", drop).off("close", forget);
+    };
+    const onData = (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      const length = Math.min(received.length, preface.length);
+      const matches = received.compare(preface, 0, length, 0, length) === 0;
+      if (matches && length < preface.length) return;
+      forget();
+      socket.pause();
+      socket.unshift(received);
+      decided(matches);
+    };
+    this.#undecided.add(socket);
+    socket.on("data", onData).on("end", drop).on("error", drop).on("close", forget);
+  }
+}

@@ -25,6 +25,8 @@ export interface AgentListenerOptions {
 export function createAgentListener(options: AgentListenerOptions): FastifyInstance {
   const listener = createListener({ tls: options.tls, requestClientCertificate: true, log: options.log });
   listener.register(async (scope) => {
+    // Connect reads the content types that it knows; any other one is refused, not parsed by Fastify.
+    scope.removeAllContentTypeParsers();
     scope.addHook("preHandler", createIntake(options.method, options.authenticate, options.toConnectError));
     await scope.register(fastifyConnectPlugin, {
       routes: options.routes,

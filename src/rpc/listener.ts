@@ -4,7 +4,14 @@ import type { SecureServerOptions } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from "fastify";
 import type { Logger } from "pino";
 import { limits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
@@ -36,11 +43,15 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   return listener;
 }
 
-const frameworkOptions = {
-  disableRequestLogging: true,
-  bodyLimit: limits.maxBodyBytes,
-  http2SessionTimeout: limits.idleTimeoutMs,
-};
+/** Calls are logged by those who know what they mean; of Fastify itself only trouble is. */
+function frameworkOptions(log: Logger) {
+  return {
+    loggerInstance: log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level }),
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: limits.maxBodyBytes,
+    http2SessionTimeout: limits.idleTimeoutMs,
+  };
+}
 
 function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstance {
   // Node takes the options of both protocols here; its types know those of HTTP/2 only.
@@ -57,8 +68,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
     settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
   };
   return fastify({
-    ...frameworkOptions,
-    loggerInstance: options.log,
+    ...frameworkOptions(options.log),
     http2: true,
     https,
   }) as unknown as FastifyInstance;
@@ -66,8 +76,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
 
 function createPlaintext(options: ListenerOptions): FastifyInstance {
   return fastify({
-    ...frameworkOptions,
-    loggerInstance: options.log,
+    ...frameworkOptions(options.log),
     serverFactory: (handler) =>
       createPlaintextServer(handler, {
         sniffTimeoutMs: limits.sniffTimeoutMs,

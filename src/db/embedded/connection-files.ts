@@ -1,0 +1,59 @@
+/** Files in a home by which other programs find its embedded PostgreSQL while it runs. */
+import { randomUUID } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import pg from "pg";
+
+const urlFile = "database.url";
+const serviceFile = "pg_service.conf";
+const probeTimeoutMs = 3_000;
+
+/**
+ * Writes `database.url` and `pg_service.conf` (`PGSERVICEFILE=.bmaas/pg_service.conf psql service=bmaas`), which keep the password
+ * out of every list of processes. Only their owner may read them; a reader sees the old ones or the new.
+ */
+export async function writeConnectionFiles(home: string, url: string): Promise<void> {
+  const { hostname, port, pathname, username, password } = new URL(url);
+  const service = {
+    host: hostname,
+    port,
+    dbname: pathname.slice(1),
+    user: username,
+    password,
+  };
+  const lines = Object.entries(service).map(([name, value]) => `${name}=${value}\n`);
+  await replaceFile(join(home, serviceFile), `[bmaas]\n${lines.join("")}`);
+  await replaceFile(join(home, urlFile), `${url}\n`);
+}
+
+/** Removes what `writeConnectionFiles` wrote. */
+export async function removeConnectionFiles(home: string): Promise<void> {
+  await Promise.all([urlFile, serviceFile].map((name) => rm(join(home, name), { force: true })));
+}
+
+/** The address of the embedded PostgreSQL of `home`, if one runs there and answers. */
+export async function findEmbeddedUrl(home: string): Promise<string | undefined> {
+  const url = await readFile(join(home, urlFile), "utf8").catch(() => undefined);
+  if (url === undefined) return undefined;
+  const client = new pg.Client({ connectionString: url.trim(), connectionTimeoutMillis: probeTimeoutMs });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return url.trim();
+  } catch {
+    return undefined;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function replaceFile(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    await file.writeFile(content).finally(() => file.close());
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

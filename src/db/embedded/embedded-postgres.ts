@@ -1,0 +1,86 @@
+/**
+ * A real PostgreSQL that belongs to this program: made at the first start, started with the program and stopped with it.
+ *
+ * It listens on the loopback interface only and asks everybody for a password, since other users of the machine can reach it there.
+ */
+import type { Logger } from "pino";
+import { type AcquireOptions, acquireServer, type OwnedServer, urlOf } from "./acquire.ts";
+import { databaseName } from "./cluster.ts";
+import { removeConnectionFiles, writeConnectionFiles } from "./connection-files.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
+import { startGuardian } from "./guardian.ts";
+import { prepareInstance } from "./instance.ts";
+import type { OwnerLock } from "./owner-lock.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** The embedded PostgreSQL, running and this process's. */
+export interface EmbeddedPostgres {
+  /** Leads to the program's database, as its superuser; stays the same when PostgreSQL is started again. */
+  readonly url: string;
+  /** Resolves when PostgreSQL is gone and cannot be brought back, to why. */
+  readonly lost: Promise<Error>;
+  /** Ends PostgreSQL in good order; connections still open are cut. May be called again. */
+  stop(): Promise<void>;
+}
+
+/** What `startEmbeddedPostgres` goes by. */
+export interface EmbeddedPostgresOptions {
+  /** The folder that the database belongs to; made if need be. */
+  readonly home: string;
+  readonly log: Logger;
+  /** What this process does, for the message that a second one on the same home shows. */
+  readonly purpose?: string;
+  /** False lets a crash of the machine lose data, for the sake of speed: for tests only. */
+  readonly durable?: boolean;
+}
+
+/**
+ * Starts the PostgreSQL of `home` and watches over it: one that dies is started again on the same port. Throws `EmbeddedInUseError` when another process has
+ * started it already, `EmbeddedPostgresError` when it cannot be had.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { home, log, purpose = "serve", durable = true } = options;
+  const instance = await prepareInstance(home, durable);
+  const guardian = startGuardian(instance);
+  const stopping = new AbortController();
+  const acquireOptions: AcquireOptions = { instance, guardian, purpose, durable, log, signal: stopping.signal };
+  let server: OwnedServer | undefined;
+  try {
+    server = await acquireServer(acquireOptions);
+    await ensureDatabase(server.lock);
+    const { port } = server.postmaster;
+    const url = urlOf(instance, port);
+    await writeConnectionFiles(instance.home, url);
+    log.info({ pid: server.postmaster.pid, port, folder: instance.folder }, "PostgreSQL is running");
+    const supervisor = new Supervisor(server, { ...acquireOptions, port }, stopping);
+    const stop = async () => {
+      await removeConnectionFiles(instance.home).finally(() => supervisor.stop());
+      guardian.release();
+      log.info("PostgreSQL has stopped");
+    };
+    let stopped: Promise<void> | undefined;
+    return {
+      url,
+      lost: supervisor.lost,
+      stop: () => {
+        stopped ??= stop();
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await server?.postmaster.stop();
+    guardian.release();
+    throw error;
+  }
+}
+
+async function ensureDatabase(lock: OwnerLock): Promise<void> {
+  try {
+    const { rowCount } = await lock.query(`select from pg_database where datname = '${databaseName}'`);
+    if (rowCount === 0) await lock.query(`create database ${databaseName}`);
+  } catch (error) {
+    throw new EmbeddedPostgresError(`cannot make the database: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,22 @@
+/** What can go wrong with the embedded PostgreSQL, in words for whoever started the program. */
+
+/** The embedded PostgreSQL cannot be had; the message says why and what to do. */
+export class EmbeddedPostgresError extends Error {
+  override readonly name: string = "EmbeddedPostgresError";
+}
+
+/** Another process of this program owns the embedded PostgreSQL of the same home. */
+export class EmbeddedInUseError extends EmbeddedPostgresError {
+  override readonly name = "EmbeddedInUseError";
+  constructor(home: string, owner: string) {
+    super(
+      `another bmaas process (${owner}) uses ${home}: stop it first, give this one a BMAAS_HOME of its own, ` +
+        "or set DATABASE_URL to let several processes share one PostgreSQL",
+    );
+  }
+}
+
+/** Whether `error` is a system error with one of these codes, like "ENOENT". */
+export function isSystemError(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}

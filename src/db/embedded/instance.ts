@@ -1,0 +1,74 @@
+/** Where one embedded PostgreSQL lives, and what it takes to run it there. */
+import { createHash } from "node:crypto";
+import { lstatSync } from "node:fs";
+import { chmod, mkdir, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { type Account, findServerAccount } from "./account.ts";
+import { type Binaries, getBinaries } from "./binaries.ts";
+import { ensureCluster } from "./cluster.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
+import { installBinaries } from "./install-binaries.ts";
+
+/** One embedded PostgreSQL: its data, its programs and who runs them. */
+export interface Instance {
+  /** The real path of the home that it belongs to. */
+  readonly home: string;
+  /** Holds the data folder and the password. */
+  readonly folder: string;
+  readonly dataFolder: string;
+  readonly binaries: Binaries;
+  /** Undefined: this process's own user. */
+  readonly account: Account | undefined;
+  /** The superuser's. */
+  readonly password: string;
+}
+
+/** Where root keeps what another account runs: that account could not enter most homes. */
+export const systemFolder = "/var/lib/bmaas";
+
+/** Finds or makes the instance of `home`. Without `durable` its data may be lost when the machine crashes: for tests only. */
+export async function prepareInstance(home: string, durable: boolean): Promise<Instance> {
+  const binaries = await getBinaries();
+  const account = await findServerAccount();
+  try {
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    const realHome = await realpath(home);
+    const folder = locateInstance(realHome, account);
+    if (account !== undefined) await prepareSystemFolder(realHome);
+    const place = {
+      home: realHome,
+      folder,
+      dataFolder: join(folder, "data"),
+      binaries:
+        account === undefined
+          ? binaries
+          : await installBinaries(binaries, join(systemFolder, `postgres-${binaries.version}`)),
+      account,
+    };
+    return { ...place, password: await ensureCluster(place, durable) };
+  } catch (error) {
+    if (error instanceof EmbeddedPostgresError || !(error instanceof Error)) throw error;
+    throw new EmbeddedPostgresError(
+      `cannot keep a database for ${home}: ${error.message}; set BMAAS_HOME to a folder that can be written, or DATABASE_URL`,
+      { cause: error },
+    );
+  }
+}
+
+/** The folder of the instance that belongs to `realHome`, when PostgreSQL runs under `account`. */
+export function locateInstance(realHome: string, account: Account | undefined): string {
+  if (account === undefined) return join(realHome, "postgres");
+  return join(systemFolder, createHash("sha256").update(realHome).digest("hex").slice(0, 12));
+}
+
+async function prepareSystemFolder(realHome: string): Promise<void> {
+  const ordinary = lstatSync(join(realHome, "postgres"), { throwIfNoEntry: false });
+  if (ordinary !== undefined) {
+    throw new EmbeddedPostgresError(
+      `${realHome} holds the database of the user with id ${ordinary.uid}: run bmaas as that user, or give root a BMAAS_HOME of its own`,
+    );
+  }
+  await mkdir(systemFolder, { recursive: true });
+  // Whatever the umask: the other account must get through.
+  await chmod(systemFolder, 0o755);
+}

@@ -1,0 +1,172 @@
+/** Runs PostgreSQL as a child process. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { Logger } from "pino";
+import { type Binaries, environmentOf } from "./binaries.ts";
+import { EmbeddedPostgresError, isSystemError } from "./errors.ts";
+import type { Instance } from "./instance.ts";
+import { readPostmasterFile } from "./postmaster-file.ts";
+
+const run = promisify(execFile);
+
+/** PostgreSQL as a child of this process. */
+export interface Postmaster {
+  readonly pid: number;
+  readonly port: number;
+  /** How it ended; undefined while it runs. */
+  readonly ending: string | undefined;
+  /** Resolves when it has ended, to how. */
+  readonly ended: Promise<string>;
+  /** Ends it in good order; one that takes too long is ended without. */
+  stop(): Promise<void>;
+}
+
+/** Why PostgreSQL did not start, as far as another try may help. */
+export type Obstacle = "locked" | "port";
+
+/** PostgreSQL did not start. */
+export class StartError extends EmbeddedPostgresError {
+  override readonly name = "StartError";
+  /** `locked`: something runs on the data folder still; `port`: the port is taken. Undefined: another try meets the same. */
+  readonly obstacle: Obstacle | undefined;
+  constructor(ending: string, output: readonly string[]) {
+    super(`PostgreSQL did not start (${ending}): ${output.join("; ") || "it wrote nothing"}`);
+    const text = output.join("\n");
+    if (/lock file .* (already exists|is empty)|pre-existing shared memory block/.test(text)) this.obstacle = "locked";
+    else if (/could not (bind|create any TCP\/IP sockets)/.test(text)) this.obstacle = "port";
+  }
+}
+
+/** Longest to wait for a stop in good order, and for each harder one after that. */
+const stopTimeoutsMs = { INT: 20_000, QUIT: 5_000, KILL: 5_000 };
+const outputLines = 12;
+
+/**
+ * Starts PostgreSQL and waits until it accepts connections, which after a crash takes as long as the recovery. Throws `StartError`.
+ * An aborted start leaves nothing running.
+ */
+export async function startPostmaster(
+  instance: Instance,
+  options: { port: number; durable: boolean; log: Logger; signal: AbortSignal; onSpawn: (pid: number) => void },
+): Promise<Postmaster> {
+  const child = spawn(instance.binaries.postgres, serverArguments(instance, options), {
+    cwd: instance.folder,
+    env: environmentOf(instance.binaries),
+    // A session of its own: Ctrl-C must not reach it before its clients have drained.
+    detached: process.platform !== "win32",
+    stdio: ["ignore", "ignore", "pipe"],
+    windowsHide: true,
+    ...instance.account,
+  });
+  const output = collectOutput(child, options.log);
+  await once(child, "spawn").catch((error: Error) => {
+    throw new StartError(error.message, []);
+  });
+  const postmaster = watch(child, options.port, instance.binaries);
+  options.onSpawn(postmaster.pid);
+  while (!(await isReady(postmaster, instance))) {
+    if (postmaster.ending !== undefined) throw new StartError(await postmaster.ended, output);
+    if (options.signal.aborted) {
+      await postmaster.stop();
+      options.signal.throwIfAborted();
+    }
+    await Promise.race([postmaster.ended, delay(10)]);
+  }
+  return postmaster;
+}
+
+/** A TCP port of the loopback interface that nobody uses now. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Sends PostgreSQL a signal, unless it is gone; Windows has no signals, but PostgreSQL's own imitation. */
+export async function signalPostmaster(
+  binaries: Binaries,
+  pid: number,
+  signal: "INT" | "QUIT" | "KILL",
+): Promise<void> {
+  try {
+    if (process.platform === "win32") await run(binaries.pgCtl, ["kill", signal, String(pid)]);
+    else process.kill(pid, `SIG${signal}`);
+  } catch (error) {
+    if (process.platform !== "win32" && !isSystemError(error, "ESRCH")) throw error;
+  }
+}
+
+function serverArguments(instance: Instance, options: { port: number; durable: boolean }): string[] {
+  const settings = {
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    // Statements, and details of errors, quote what is in the database: neither is for a log.
+    log_min_messages: "log",
+    log_min_error_statement: "panic",
+    log_error_verbosity: "terse",
+    log_line_prefix: "",
+    log_destination: "stderr",
+    ...(options.durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+  };
+  return [
+    ...["-D", instance.dataFolder, "-p", String(options.port)],
+    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+  ];
+}
+
+/** The last lines that PostgreSQL wrote, kept up to date; each goes to the log at debug. */
+function collectOutput(child: ChildProcess, log: Logger): string[] {
+  const lines: string[] = [];
+  if (child.stderr === null) return lines;
+  createInterface(child.stderr).on("line", (line) => {
+    log.debug({ line }, "postgres");
+    lines.push(line);
+    if (lines.length > outputLines) lines.shift();
+  });
+  return lines;
+}
+
+function watch(child: ChildProcess, port: number, binaries: Binaries): Postmaster {
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  let ending: string | undefined;
+  // "close" and not "exit": all that it wrote has been read by then. A backend may hold its end of the pipe a little longer.
+  child.once("exit", (code, signal) => {
+    ending = signal === null ? `exit status ${code}` : `ended by ${signal}`;
+    const settled = ending;
+    const late = setTimeout(() => resolve(settled), 200);
+    child.once("close", () => {
+      clearTimeout(late);
+      resolve(settled);
+    });
+  });
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    port,
+    ended,
+    get ending() {
+      return ending;
+    },
+    async stop() {
+      for (const [signal, timeoutMs] of Object.entries(stopTimeoutsMs)) {
+        if (ending !== undefined) break;
+        await signalPostmaster(binaries, pid, signal as keyof typeof stopTimeoutsMs);
+        await Promise.race([ended, delay(timeoutMs, undefined, { ref: false })]);
+      }
+      await ended;
+    },
+  };
+}
+
+async function isReady(postmaster: Postmaster, instance: Instance): Promise<boolean> {
+  const file = await readPostmasterFile(instance.dataFolder);
+  return file !== undefined && file.pid === postmaster.pid && file.ready;
+}

@@ -1,0 +1,27 @@
+/** Folders made beside their final place and renamed into it, so that a process killed half way leaves nothing that looks finished. */
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isSystemError } from "./errors.ts";
+
+/** The name under which this process makes `folder`; `unique` tells its several attempts apart. */
+export function temporaryName(folder: string, unique: string): string {
+  return `${folder}.tmp-${process.pid}-${unique}`;
+}
+
+/** Removes what processes that are gone left of their attempts to make `folder`. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  const prefix = `${basename(folder)}.tmp-`;
+  for (const name of await readdir(dirname(folder))) {
+    if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue;
+    await rm(join(dirname(folder), name), { recursive: true, force: true });
+  }
+}
+
+/** Whether some process has this id. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !isSystemError(error, "ESRCH");
+  }
+}

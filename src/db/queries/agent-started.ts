@@ -1,0 +1,130 @@
+/**
+ * The tag AgentStarted, set by operators who hold the machine.
+ *
+ * Rows are taken in machine-id order and before any of agent_heartbeat, as heartbeats take them, so that neither waits for the
+ * other in a circle.
+ */
+import { asc, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { agentHeartbeat, agentStarted } from "../schema/index.ts";
+import type { WriteOutcome } from "../write-outcome.ts";
+import { holdMachines } from "./machine.ts";
+import { appendHistory, type HistoryEntry } from "./machine-history.ts";
+import { rowBatches } from "./row-batches.ts";
+
+/** A machine and the key its agent proves. */
+export interface AgentKey {
+  /** UUID in lower case. */
+  readonly machineId: string;
+  /** 32 bytes, a key that `assertPublicKey` accepts. */
+  readonly publicKey: Uint8Array;
+}
+
+/** The key belongs to another machine's agent. */
+export class PublicKeyInUseError extends Error {
+  override readonly name = "PublicKeyInUseError";
+  /** The machine that was to get the key. */
+  readonly machineId: string;
+  /** The machine that has it. */
+  readonly holderId: string;
+  constructor(agent: AgentKey, holderId: string) {
+    super(`public key ${toHex(agent.publicKey)} belongs to machine ${holderId}`);
+    this.machineId = agent.machineId;
+    this.holderId = holderId;
+  }
+}
+
+/**
+ * Gives every machine given its agent's key, no machine twice, and returns what that did to each: an old key stops at once, and
+ * the new one's signatures may count from any nonce. Keys may move between the machines given. Throws MachineNotFoundError, and
+ * PublicKeyInUseError for a key that any other machine has.
+ */
+export async function registerAgents(
+  tx: Transaction,
+  agents: readonly AgentKey[],
+  actor: string,
+): Promise<Map<string, WriteOutcome>> {
+  const machineIds = agents.map((agent) => agent.machineId);
+  await holdMachines(tx, machineIds);
+  const stored = await findPublicKeys(tx, machineIds);
+  const outcomes = new Map<string, WriteOutcome>();
+  const replacements: AgentKey[] = [];
+  const history: HistoryEntry[] = [];
+  for (const agent of agents) {
+    const publicKey = toHex(agent.publicKey);
+    const previousPublicKey = stored.get(agent.machineId);
+    const { machineId } = agent;
+    if (previousPublicKey === publicKey) {
+      outcomes.set(machineId, "unchanged");
+      continue;
+    }
+    replacements.push(agent);
+    if (previousPublicKey === undefined) {
+      outcomes.set(machineId, "created");
+      history.push({ machineId, actor, kind: "agent_registered", detail: { publicKey } });
+    } else {
+      outcomes.set(machineId, "changed");
+      history.push({ machineId, actor, kind: "agent_replaced", detail: { publicKey, previousPublicKey } });
+    }
+  }
+  await replaceRows(tx, replacements);
+  await appendHistory(tx, history);
+  return outcomes;
+}
+
+/** Returns whoever has one of the keys, in no order. */
+export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint8Array[]): Promise<AgentKey[]> {
+  return tx
+    .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
+    .from(agentStarted)
+    .where(sql`${agentStarted.publicKey} = any(${sql.param(publicKeys.map((key) => Buffer.from(key)))}::bytea[])`);
+}
+
+/** The keys in hexadecimal digits, by machine. */
+async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, string>> {
+  const rows = await tx
+    .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
+    .from(agentStarted)
+    .where(sql`${agentStarted.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+  return new Map(rows.map((row) => [row.machineId, toHex(row.publicKey)]));
+}
+
+/** Takes all old rows away before it adds the first new one, so that keys can change places under their unique index. */
+async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
+  const machineIds = sql`any(${sql.param(agents.map((agent) => agent.machineId))}::uuid[])`;
+  const rows = sql`${agentStarted.machineId} = ${machineIds}`;
+  await tx
+    .select({ id: agentStarted.machineId })
+    .from(agentStarted)
+    .where(rows)
+    .orderBy(asc(agentStarted.machineId))
+    .for("update");
+  await tx.delete(agentStarted).where(rows);
+  await tx.update(agentHeartbeat).set({ signatureNonce: null }).where(sql`${agentHeartbeat.machineId} = ${machineIds}`);
+  for (const batch of rowBatches(agents)) {
+    const added = await tx
+      .insert(agentStarted)
+      .values(batch.map(({ machineId, publicKey }) => ({ machineId, publicKey })))
+      .onConflictDoNothing()
+      .returning({ id: agentStarted.machineId });
+    if (added.length < batch.length) await throwInUse(tx, batch, new Set(added.map((row) => row.id)));
+  }
+}
+
+async function throwInUse(tx: Transaction, agents: readonly AgentKey[], added: ReadonlySet<string>): Promise<never> {
+  const refused = new Map<string, AgentKey>();
+  for (const agent of agents) if (!added.has(agent.machineId)) refused.set(toHex(agent.publicKey), agent);
+  const holders = await findAgentsByPublicKey(
+    tx,
+    Array.from(refused.values(), (agent) => agent.publicKey),
+  );
+  for (const holder of holders) {
+    const agent = refused.get(toHex(holder.publicKey));
+    if (agent !== undefined) throw new PublicKeyInUseError(agent, holder.machineId);
+  }
+  throw new Error("a public key was in use and no longer is: try again");
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

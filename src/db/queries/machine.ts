@@ -1,0 +1,49 @@
+/**
+ * Machines come into being and are held here.
+ *
+ * Holding a machine means its row `FOR NO KEY UPDATE`: one operator's change at a time, while heartbeats, whose foreign keys
+ * take the row `FOR KEY SHARE`, go on.
+ */
+import { asc, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { MachineNotFoundError } from "../errors.ts";
+import { machine } from "../schema/index.ts";
+import { appendHistory } from "./machine-history.ts";
+import { rowBatches } from "./row-batches.ts";
+
+/**
+ * Creates the machines that do not exist yet, in id order, and returns their ids. An id that another transaction is creating is
+ * waited for.
+ */
+export async function createMachines(tx: Transaction, ids: readonly string[], actor: string): Promise<Set<string>> {
+  const created: string[] = [];
+  for (const batch of rowBatches(ids.toSorted())) {
+    const rows = await tx
+      .insert(machine)
+      .values(batch.map((id) => ({ id })))
+      .onConflictDoNothing()
+      .returning({ id: machine.id });
+    created.push(...rows.map((row) => row.id));
+  }
+  await appendHistory(
+    tx,
+    created.map((machineId) => ({ machineId, actor, kind: "machine_created", detail: {} })),
+  );
+  return new Set(created);
+}
+
+/**
+ * Holds the machines until the transaction ends, taking them in id order, so that no two transactions that hold several wait
+ * for each other. Throws MachineNotFoundError for the first one that does not exist.
+ */
+export async function holdMachines(tx: Transaction, ids: readonly string[]): Promise<void> {
+  const rows = await tx
+    .select({ id: machine.id })
+    .from(machine)
+    .where(sql`${machine.id} = any(${sql.param(ids)}::uuid[])`)
+    .orderBy(asc(machine.id))
+    .for("no key update");
+  const found = new Set(rows.map((row) => row.id));
+  const missing = ids.find((id) => !found.has(id));
+  if (missing !== undefined) throw new MachineNotFoundError(missing);
+}

@@ -1,0 +1,118 @@
+/**
+ * The tag OSInstallationRequest, written by operators who hold the machine: under that lock no other request can take the
+ * generation, and a report cannot overtake it, since only requested generations are reported.
+ */
+import { desc, max, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { GenerationNotGrowingError } from "../errors.ts";
+import { osInstallationReport, osInstallationRequest } from "../schema/index.ts";
+import { holdMachines } from "./machine.ts";
+import { appendHistory } from "./machine-history.ts";
+import { rowBatches } from "./row-batches.ts";
+
+/** The greatest generation there can be: int64 on the wire, bigint in the database. */
+export const maxGeneration = 2n ** 63n - 1n;
+
+/** What to request of one machine. */
+export interface InstallationRequest {
+  readonly machineId: string;
+  /** Absent: the next one. */
+  readonly generation?: bigint | undefined;
+  /** Returns the OSInstallationRequest of this generation in protobuf's binary form. */
+  readonly encode: (generation: bigint) => Uint8Array;
+}
+
+/** A request as it is stored. */
+export type StoredInstallationRequest = Pick<
+  typeof osInstallationRequest.$inferSelect,
+  "machineId" | "generation" | "cancelledAt" | "request"
+>;
+
+/**
+ * Requests an installation of every machine given, no machine twice, and returns the generations by machine. Throws
+ * MachineNotFoundError, and GenerationNotGrowingError for a generation that does not exceed all that were requested of or
+ * reported by its machine, or for a machine that has used up `maxGeneration`.
+ */
+export async function requestInstallations(
+  tx: Transaction,
+  requests: readonly InstallationRequest[],
+  actor: string,
+): Promise<Map<string, bigint>> {
+  const machineIds = requests.map((request) => request.machineId);
+  await holdMachines(tx, machineIds);
+  const reached = await findReachedGenerations(tx, machineIds);
+  const generations = new Map<string, bigint>();
+  const rows = requests.map(({ machineId, generation: given, encode }) => {
+    const latest = reached.get(machineId) ?? 0n;
+    const generation = given ?? (latest === maxGeneration ? latest : latest + 1n);
+    if (generation <= latest) throw new GenerationNotGrowingError(machineId, generation, latest);
+    generations.set(machineId, generation);
+    return { machineId, generation, requestedBy: actor, request: encode(generation) };
+  });
+  for (const batch of rowBatches(rows)) await tx.insert(osInstallationRequest).values(batch);
+  await appendHistory(
+    tx,
+    rows.map(({ machineId, generation }) => ({
+      machineId,
+      actor,
+      kind: "installation_requested",
+      detail: { generation: generation.toString() },
+    })),
+  );
+  return generations;
+}
+
+/** Returns the greatest generation requested of or reported by each machine; a machine without one is absent. */
+export async function findReachedGenerations(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, bigint>> {
+  const requested = await tx
+    .select({ machineId: osInstallationRequest.machineId, generation: max(osInstallationRequest.generation) })
+    .from(osInstallationRequest)
+    .where(sql`${osInstallationRequest.machineId} = any(${sql.param(machineIds)}::uuid[])`)
+    .groupBy(osInstallationRequest.machineId);
+  const reported = await tx
+    .select({ machineId: osInstallationReport.machineId, generation: osInstallationReport.generation })
+    .from(osInstallationReport)
+    .where(sql`${osInstallationReport.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+  const reached = new Map<string, bigint>();
+  for (const { machineId, generation } of [...requested, ...reported]) {
+    if (generation !== null && generation > (reached.get(machineId) ?? 0n)) reached.set(machineId, generation);
+  }
+  return reached;
+}
+
+/** Returns the request of the greatest generation of each machine that has one, cancelled or not. */
+export function findLatestInstallationRequests(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<StoredInstallationRequest[]> {
+  return tx
+    .selectDistinctOn([osInstallationRequest.machineId], storedColumns)
+    .from(osInstallationRequest)
+    .where(sql`${osInstallationRequest.machineId} = any(${sql.param(machineIds)}::uuid[])`)
+    .orderBy(osInstallationRequest.machineId, desc(osInstallationRequest.generation));
+}
+
+/** Returns those of the named requests that were made, by their primary key. */
+export function findInstallationRequests(
+  tx: Transaction,
+  names: readonly { readonly machineId: string; readonly generation: bigint }[],
+): Promise<StoredInstallationRequest[]> {
+  const machineIds = sql.param(names.map((name) => name.machineId));
+  const generations = sql.param(names.map((name) => name.generation.toString()));
+  return tx
+    .select(storedColumns)
+    .from(osInstallationRequest)
+    .where(
+      sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (select * from unnest(${machineIds}::uuid[], ${generations}::bigint[]))`,
+    );
+}
+
+const storedColumns = {
+  machineId: osInstallationRequest.machineId,
+  generation: osInstallationRequest.generation,
+  cancelledAt: osInstallationRequest.cancelledAt,
+  request: osInstallationRequest.request,
+};

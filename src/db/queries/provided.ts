@@ -1,0 +1,122 @@
+/** The tag Provided, set by operators who hold the machine. */
+import { type SQL, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { provided } from "../schema/index.ts";
+import type { WriteOutcome } from "../write-outcome.ts";
+import { holdMachines } from "./machine.ts";
+import { appendHistory } from "./machine-history.ts";
+import { rowBatches } from "./row-batches.ts";
+
+/** The tag of one machine. */
+export type ProvidedRow = typeof provided.$inferSelect;
+
+/** A machine as its provider names it. */
+export type ProviderIdentity = Pick<ProvidedRow, "provider" | "providerId">;
+
+/** What to set: a field that is undefined stays as it is, null takes it away. */
+export type ProvidedChange = typeof provided.$inferInsert;
+
+/** The provider's id belongs to another machine. */
+export class ProviderIdInUseError extends Error {
+  override readonly name = "ProviderIdInUseError";
+  /** The machine that was to get the id. */
+  readonly machineId: string;
+  /** The machine that has it. */
+  readonly holderId: string;
+  constructor(change: ProvidedChange, holderId: string) {
+    super(`${change.provider} ${change.providerId} is machine ${holderId}`);
+    this.machineId = change.machineId;
+    this.holderId = holderId;
+  }
+}
+
+/**
+ * Sets the tag of every machine given, no machine twice, and returns what that did to each. Provider ids may move between the
+ * machines given. Throws MachineNotFoundError, and ProviderIdInUseError for an id that any other machine has.
+ */
+export async function setProvided(
+  tx: Transaction,
+  changes: readonly ProvidedChange[],
+  actor: string,
+): Promise<Map<string, WriteOutcome>> {
+  const machineIds = changes.map((change) => change.machineId);
+  await holdMachines(tx, machineIds);
+  const stored = new Map((await findProvided(tx, machineIds)).map((row) => [row.machineId, row]));
+  const outcomes = new Map<string, WriteOutcome>();
+  const replacements: ProvidedRow[] = [];
+  for (const change of changes) {
+    const current = stored.get(change.machineId);
+    const next = mergeProvided(current, change);
+    const outcome = current === undefined ? "created" : equalsProvided(current, next) ? "unchanged" : "changed";
+    outcomes.set(change.machineId, outcome);
+    if (outcome !== "unchanged") replacements.push(next);
+  }
+  await replaceRows(tx, replacements);
+  await appendHistory(
+    tx,
+    replacements.map(({ machineId, ...detail }) => ({ machineId, actor, kind: "machine_provided", detail })),
+  );
+  return outcomes;
+}
+
+/** Returns the tags of those machines that have one, in no order. */
+export function findProvided(tx: Transaction, machineIds: readonly string[]): Promise<ProvidedRow[]> {
+  return selectProvided(tx, sql`${provided.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+}
+
+/** Returns the tags that carry one of the providers' ids, in no order. */
+export function findProvidedAs(tx: Transaction, identities: readonly ProviderIdentity[]): Promise<ProvidedRow[]> {
+  const providers = sql.param(identities.map((identity) => identity.provider));
+  const providerIds = sql.param(identities.map((identity) => identity.providerId));
+  return selectProvided(
+    tx,
+    sql`(${provided.provider}, ${provided.providerId}) in (select * from unnest(${providers}::text[], ${providerIds}::text[]))`,
+  );
+}
+
+function selectProvided(tx: Transaction, condition: SQL): Promise<ProvidedRow[]> {
+  return tx.select().from(provided).where(condition);
+}
+
+function mergeProvided(current: ProvidedRow | undefined, change: ProvidedChange): ProvidedRow {
+  const { machineId, provider, providerId, reservation, address, location, status } = change;
+  return {
+    machineId,
+    provider,
+    providerId,
+    reservation: reservation === undefined ? (current?.reservation ?? null) : reservation,
+    address: address === undefined ? (current?.address ?? null) : address,
+    location: location === undefined ? (current?.location ?? null) : location,
+    status: status ?? current?.status ?? "unknown",
+  };
+}
+
+function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
+  return (
+    a.provider === b.provider &&
+    a.providerId === b.providerId &&
+    a.reservation === b.reservation &&
+    a.address === b.address &&
+    a.location === b.location &&
+    a.status === b.status
+  );
+}
+
+/** Takes all old rows away before it adds the first new one, so that ids can change places under their unique index. */
+async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
+  const machineIds = rows.map((row) => row.machineId);
+  await tx.delete(provided).where(sql`${provided.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+  for (const batch of rowBatches(rows)) {
+    const added = await tx.insert(provided).values(batch).onConflictDoNothing().returning({ id: provided.machineId });
+    if (added.length < batch.length) await throwInUse(tx, batch, new Set(added.map((row) => row.id)));
+  }
+}
+
+async function throwInUse(tx: Transaction, rows: readonly ProvidedRow[], added: ReadonlySet<string>): Promise<never> {
+  const refused = rows.filter((row) => !added.has(row.machineId));
+  for (const holder of await findProvidedAs(tx, refused)) {
+    const row = refused.find((each) => each.provider === holder.provider && each.providerId === holder.providerId);
+    if (row !== undefined) throw new ProviderIdInUseError(row, holder.machineId);
+  }
+  throw new Error("a provider id was in use and no longer is: try again");
+}

@@ -1,0 +1,43 @@
+/** What a seed did, as a table for people and as JSON for programs; `bmaas seed --help` documents the JSON. */
+import type { Fleet } from "../seed/parse-fleet.ts";
+import type { SeededMachine } from "../seed/seed-fleet.ts";
+import { summarizeSeed } from "../seed/summarize-seed.ts";
+import { formatTable } from "./table.ts";
+
+/** Returns a line for each machine and one that counts them. */
+export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean): string {
+  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "AGENT", "INSTALL", "GENERATION"];
+  const rows = seeded.map(({ machineId, machine, provided, agent, install }) => [
+    machineId ?? "(made when seeded)",
+    machine,
+    provided ?? "-",
+    agent ?? "-",
+    install === undefined ? "-" : [install.outcome, install.note].filter(Boolean).join(", "),
+    install?.generation.toString() ?? "-",
+  ]);
+  const table = rows.length === 0 ? "" : `${formatTable(header, rows)}\n`;
+  return `${table}${formatSummary(seeded)}${dryRun ? "Dry run: nothing was written.\n" : ""}`;
+}
+
+/** Returns one object and a line feed; generations are strings, since numbers of JSON's readers end at 2^53. */
+export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], dryRun: boolean): string {
+  const machines = seeded.map(({ index, machineId, machine, provided, agent, install }) => ({
+    index,
+    line: fleet.lineOf(["machines", index]),
+    machineId,
+    machine,
+    provided: provided ?? null,
+    agent: agent ?? null,
+    install:
+      install === undefined
+        ? null
+        : { outcome: install.outcome, generation: install.generation.toString(), note: install.note ?? null },
+  }));
+  return `${JSON.stringify({ dryRun, machines, summary: summarizeSeed(seeded) }, undefined, 2)}\n`;
+}
+
+function formatSummary(seeded: readonly SeededMachine[]): string {
+  const { machines, created, changed, unchanged, installationsRequested } = summarizeSeed(seeded);
+  const installations = `${installationsRequested} ${installationsRequested === 1 ? "installation" : "installations"} requested`;
+  return `${machines} ${machines === 1 ? "machine" : "machines"}: ${created} created, ${changed} changed, ${unchanged} unchanged; ${installations}\n`;
+}

@@ -1,0 +1,76 @@
+/** `bmaas seed`: brings the database to what a file says about a fleet. */
+import { userInfo } from "node:os";
+import { Command } from "commander";
+import type { Flags } from "../config.ts";
+import { formatProblem, SeedFileError } from "../seed/problem.ts";
+import { UnreadableSeedError } from "../seed/read-seed-file.ts";
+import { formatSeedJson, formatSeedText } from "./seed-output.ts";
+import { addSettings } from "./settings-options.ts";
+
+interface SeedFlags extends Flags {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+const help = `
+A file has a list of machines, in YAML or JSON; drizzle/example-fleet.yaml shows everything it may hold. What it leaves out
+stays as it is, so that the same file can be seeded again: the second time nothing changes. A machine without an id is found
+by its provider and providerId, else by its key. All or nothing: a file with one mistake changes nothing.
+
+DATABASE_URL names the PostgreSQL to use; without it the one of a server on the same BMAAS_HOME, which need not be running.
+
+With --json standard output is one object:
+  dryRun       true when nothing was written
+  machines     one for each machine, in the file's order:
+    index, line  where it stands in the file
+    machineId    null in a dry run where an id would be made
+    machine      "created" or "unchanged"
+    provided     "created", "changed" or "unchanged"; null when the file says nothing of it, as for the next two
+    agent        the same
+    install      { outcome: "requested" or "unchanged", generation: digits as a string,
+                   note: "cancelled", "superseded" or null }
+  summary      machines, created, changed, unchanged, installationsRequested: numbers
+
+Exit status: 0 done; 1 the database is in trouble; 2 the file has mistakes, each on standard error as FILE:LINE:COLUMN: FIELD: WHAT.`;
+
+/** The command for main. */
+export function seedCommand(): Command {
+  return addSettings(new Command("seed"), ["home", "logLevel"])
+    .description("create and change machines, agents' keys and installations as a YAML or JSON file says")
+    .argument("<file>", "the file, or - for standard input")
+    .option("--dry-run", "say what would happen, and write nothing")
+    .option("--json", "print JSON instead of a table")
+    .addHelpText("after", help)
+    .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
+      const { loadConfig } = await import("../config.ts");
+      const { createLogger } = await import("../log.ts");
+      const { runSeed } = await import("../seed/run-seed.ts");
+      const { databaseUrl, home, logLevel } = loadConfig(undefined, flags);
+      const log = createLogger(logLevel, 2);
+      const actor = `seed:${findUserName()}`;
+      try {
+        const { fleet, seeded } = await runSeed(file, process.stdin, { databaseUrl, home, log, actor, dryRun });
+        process.stdout.write(json ? formatSeedJson(fleet, seeded, dryRun) : formatSeedText(seeded, dryRun));
+      } catch (error) {
+        const mistakes = listMistakes(file === "-" ? "<stdin>" : file, error);
+        if (mistakes === undefined) throw error;
+        command.error(mistakes.join("\n"), { exitCode: 2, code: "bmaas.seed" });
+      }
+    });
+}
+
+/** What is wrong with the file, a line each; undefined when something else is. */
+function listMistakes(file: string, error: unknown): string[] | undefined {
+  if (error instanceof UnreadableSeedError) return [`${file}: ${error.message}`];
+  if (error instanceof SeedFileError) return error.problems.map((problem) => formatProblem(file, problem));
+  return undefined;
+}
+
+/** The operating system's name of the user, for the machines' history; a container may run as a user without one. */
+function findUserName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}

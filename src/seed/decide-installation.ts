@@ -1,0 +1,126 @@
+/**
+ * Whether a machine's `install` asks for a new installation, which wipes its disk, or for one that it was already asked for.
+ *
+ * A file is seeded again and again, so what it says is compared with every request ever made, and only something new is
+ * requested:
+ *
+ * | generation in the file | requested before | then |
+ * |---|---|---|
+ * | given | that one, same content | unchanged, also when it is finished, cancelled or superseded |
+ * | given | that one, other content | refused: what an agent may have begun is not rewritten |
+ * | given, greater than all | – | requested |
+ * | given, not greater | others | refused |
+ * | none | the latest has the same content | unchanged, also when it is finished, failed or cancelled |
+ * | none | the latest has other content, or there is none | requested as the next |
+ *
+ * To repeat an installation that failed or was cancelled, the file names a greater generation: nothing starts again by itself.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  ImageInstallationRequestSchema,
+  MetropolisInstallationRequestSchema,
+  type OSInstallationRequest,
+  OSInstallationRequestSchema,
+} from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { maxGeneration, type StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
+import type { Install } from "./fleet-schema.ts";
+
+/** What was requested of the machine before. */
+export interface RequestedBefore {
+  /** The request of the greatest generation. */
+  readonly latest?: StoredInstallationRequest | undefined;
+  /** The request of the generation that the file names. */
+  readonly named?: StoredInstallationRequest | undefined;
+  /** The greatest generation requested or reported; 0 when there is none. */
+  readonly reached: bigint;
+}
+
+/** What follows from an `install`. */
+export type InstallationDecision =
+  | { readonly kind: "request"; readonly generation?: bigint | undefined }
+  | { readonly kind: "unchanged"; readonly generation: bigint; readonly note?: InstallationNote | undefined }
+  | { readonly kind: "refused"; readonly message: string };
+
+/** Why a request that stays as it is will not be carried out (again). */
+export type InstallationNote = "cancelled" | "superseded";
+
+/** Compares what the file asks for with what was requested before; see the table above. */
+export function decideInstallation(install: Install, before: RequestedBefore): InstallationDecision {
+  return install.generation === undefined
+    ? decideNext(install, before)
+    : decideNamed(install, install.generation, before);
+}
+
+function decideNamed(install: Install, generation: bigint, before: RequestedBefore): InstallationDecision {
+  const { named, reached } = before;
+  if (named !== undefined) {
+    if (hasContent(named, install)) return unchanged(named, reached);
+    return refuse(`was requested with other content already; ${advise(reached)} to install something else`);
+  }
+  if (generation <= reached)
+    return refuse(`does not exceed ${reached}, which was requested before; ${advise(reached)}`);
+  return { kind: "request", generation };
+}
+
+function decideNext(install: Install, { latest, reached }: RequestedBefore): InstallationDecision {
+  if (latest !== undefined) {
+    const same = hasContent(latest, install);
+    if (same) return unchanged(latest, reached);
+    if (same === undefined) {
+      return refuse(`cannot be compared with request ${latest.generation}, which is unreadable; ${advise(reached)}`);
+    }
+  }
+  if (reached === maxGeneration) return refuse(`no generation is left after ${reached}; make the machine anew`);
+  return { kind: "request" };
+}
+
+function unchanged(stored: StoredInstallationRequest, reached: bigint): InstallationDecision {
+  const note = stored.cancelledAt !== null ? "cancelled" : stored.generation < reached ? "superseded" : undefined;
+  return { kind: "unchanged", generation: stored.generation, note };
+}
+
+function refuse(message: string): InstallationDecision {
+  return { kind: "refused", message };
+}
+
+function advise(reached: bigint): string {
+  return reached === maxGeneration ? "no generation is left" : `give a generation of at least ${reached + 1n}`;
+}
+
+/** Whether a stored request asks for the same, generation aside; undefined when it cannot be decoded. */
+function hasContent(stored: StoredInstallationRequest, install: Install): boolean | undefined {
+  let decoded: OSInstallationRequest;
+  try {
+    decoded = fromBinary(OSInstallationRequestSchema, stored.request);
+  } catch {
+    return undefined;
+  }
+  decoded.generation = stored.generation;
+  // Decoded and encoded anew: the order of fields is the encoder's choice, which another version may take differently.
+  return (
+    Buffer.compare(toBinary(OSInstallationRequestSchema, decoded), encodeInstall(install, stored.generation)) === 0
+  );
+}
+
+/** Returns the OSInstallationRequest that the file asks for, in protobuf's binary form. */
+export function encodeInstall(install: Install, generation: bigint): Uint8Array {
+  return toBinary(
+    OSInstallationRequestSchema,
+    create(OSInstallationRequestSchema, { generation, type: toType(install) }),
+  );
+}
+
+function toType({ image, metropolis }: Install): OSInstallationRequest["type"] {
+  if (image !== undefined) {
+    const { userData, userDataBase64, ...rest } = image;
+    const bytes = userData ?? userDataBase64;
+    return {
+      case: "image",
+      value: create(ImageInstallationRequestSchema, { ...rest, ...(bytes === undefined ? {} : { userData: bytes }) }),
+    };
+  }
+  if (metropolis !== undefined) {
+    return { case: "metropolis", value: create(MetropolisInstallationRequestSchema, metropolis) };
+  }
+  throw new Error("an install without image and metropolis does not pass the schema");
+}

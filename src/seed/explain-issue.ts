@@ -1,0 +1,40 @@
+/** Words for what zod finds wrong with a value's type, in terms of the file and not of the program. */
+import type { z } from "zod";
+
+/** Zod's error map; undefined leaves the message to the schema. */
+export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return explainType(issue.expected, issue.input);
+    case "invalid_value":
+      if (issue.input === undefined) return "is missing";
+      return `is none of ${issue.values.map(String).join(", ")}`;
+    default:
+      return undefined;
+  }
+}
+
+function explainType(expected: string, input: unknown): string {
+  if (input === undefined) return "is missing";
+  if (input === null) return "is empty; give it a value or leave it out";
+  if (expected === "string" && isPlain(input)) {
+    return `is a ${typeof input === "boolean" ? "truth value" : "number"} to YAML, which may change how it is written; put it in quotes`;
+  }
+  return `is ${nameType(input)} where ${names[expected] ?? expected} belongs`;
+}
+
+function isPlain(input: unknown): boolean {
+  return typeof input === "bigint" || typeof input === "number" || typeof input === "boolean";
+}
+
+function nameType(input: unknown): string {
+  if (Array.isArray(input)) return "a list";
+  if (typeof input === "object") return "a group of fields";
+  return typeof input === "string" ? "a text" : "a plain value";
+}
+
+const names: Readonly<Record<string, string>> = {
+  string: "a text",
+  object: "a group of fields",
+  array: "a list",
+};

@@ -1,0 +1,98 @@
+/** Finds everything in a file that the database does not allow, before anything of it is written. */
+import type { Transaction } from "../db/client.ts";
+import { findAgentsByPublicKey } from "../db/queries/agent-started.ts";
+import {
+  findInstallationRequests,
+  findLatestInstallationRequests,
+  findReachedGenerations,
+} from "../db/queries/os-installation-request.ts";
+import { findProvidedAs } from "../db/queries/provided.ts";
+import { decideInstallation, type InstallationDecision } from "./decide-installation.ts";
+import { keyText, providerKey, type Target } from "./find-targets.ts";
+import type { Fleet } from "./parse-fleet.ts";
+import type { Problem } from "./problem.ts";
+
+/**
+ * One problem for every provider's id that belongs to another machine. One that the file itself gives another id is no conflict:
+ * ids may change places.
+ */
+export async function findProviderConflicts(
+  tx: Transaction,
+  fleet: Fleet,
+  targets: readonly Target[],
+): Promise<Problem[]> {
+  const moving = idsWith(targets, (target) => target.machine.provided !== undefined);
+  const holders = await findProvidedAs(
+    tx,
+    targets.flatMap((target) => target.machine.provided ?? []),
+  );
+  const holderOf = new Map(holders.map((row) => [providerKey(row), row.machineId]));
+  return targets.flatMap(({ index, machine, machineId }) => {
+    const holder = machine.provided && holderOf.get(providerKey(machine.provided));
+    if (holder === undefined || holder === machineId || moving.has(holder)) return [];
+    return [fleet.problem(["machines", index, "provided", "providerId"], explainProviderIdInUse(holder))];
+  });
+}
+
+/** One problem for every key that another machine's agent has; as with providers' ids, keys may change places. */
+export async function findKeyConflicts(tx: Transaction, fleet: Fleet, targets: readonly Target[]): Promise<Problem[]> {
+  const moving = idsWith(targets, (target) => target.machine.agent !== undefined);
+  const holders = await findAgentsByPublicKey(
+    tx,
+    targets.flatMap((target) => target.machine.agent?.publicKey ?? []),
+  );
+  const holderOf = new Map(holders.map((agent) => [keyText(agent.publicKey), agent.machineId]));
+  return targets.flatMap(({ index, machine, machineId }) => {
+    const holder = machine.agent && holderOf.get(keyText(machine.agent.publicKey));
+    if (holder === undefined || holder === machineId || moving.has(holder)) return [];
+    return [fleet.problem(["machines", index, "agent", "publicKey"], explainKeyInUse(holder))];
+  });
+}
+
+/** Decides about every `install` by what was requested before; the machines are held. */
+export async function decideInstallations(
+  tx: Transaction,
+  targets: readonly Target[],
+): Promise<Map<Target, InstallationDecision>> {
+  const machineIds = [...idsWith(targets, (target) => target.machine.install !== undefined)];
+  const names = targets.flatMap(({ machineId, machine: { install } }) =>
+    install?.generation === undefined ? [] : [{ machineId, generation: install.generation }],
+  );
+  const latest = new Map((await findLatestInstallationRequests(tx, machineIds)).map((row) => [row.machineId, row]));
+  const named = new Map((await findInstallationRequests(tx, names)).map((row) => [row.machineId, row]));
+  const reached = await findReachedGenerations(tx, machineIds);
+  return new Map(
+    targets.flatMap((target) => {
+      const { machineId } = target;
+      const { install } = target.machine;
+      if (install === undefined) return [];
+      const before = {
+        latest: latest.get(machineId),
+        named: named.get(machineId),
+        reached: reached.get(machineId) ?? 0n,
+      };
+      return [[target, decideInstallation(install, before)] as const];
+    }),
+  );
+}
+
+/** One problem for every `install` that was refused. */
+export function findRefusals(fleet: Fleet, decisions: ReadonlyMap<Target, InstallationDecision>): Problem[] {
+  return Array.from(decisions).flatMap(([{ index }, decision]) =>
+    decision.kind === "refused" ? [fleet.problem(["machines", index, "install", "generation"], decision.message)] : [],
+  );
+}
+
+/** Says whose a provider's id is. */
+export function explainProviderIdInUse(holderId: string): string {
+  return `is the id of machine ${holderId} already; correct it, or give that machine another one in the same file`;
+}
+
+/** Says whose a key is. */
+export function explainKeyInUse(holderId: string): string {
+  return `is the key of machine ${holderId} already; correct it, or give that machine another one in the same file`;
+}
+
+function idsWith(targets: readonly Target[], matches: (target: Target) => boolean): Set<string> {
+  return new Set(targets.filter(matches).map((target) => target.machineId));
+}

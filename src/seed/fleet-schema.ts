@@ -1,0 +1,138 @@
+/** The shape of a seed file: what each field may hold, and which of them go together. */
+import { z } from "zod";
+import { providerStatuses } from "../db/schema/provided.ts";
+import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
+import { InvalidPublicKeyError, parsePublicKey } from "../identity/public-key.ts";
+import {
+  InvalidFieldError,
+  parseBase64,
+  parseDevice,
+  parseDigest,
+  parseEncodedMessage,
+  parseGeneration,
+  parseImageUrl,
+  parseText,
+  parseUserData,
+} from "./fields.ts";
+
+/** Makes a rule about several fields speak up even when one of them is wrong by itself. */
+const always = {
+  when: ({ value }: { value: unknown }) => typeof value === "object" && value !== null && !Array.isArray(value),
+};
+
+const text = parsed(z.string(), parseText);
+
+const provided = z.strictObject({
+  provider: text,
+  providerId: text,
+  reservation: text.nullable().optional(),
+  address: text.nullable().optional(),
+  location: text.nullable().optional(),
+  status: z.enum(providerStatuses).optional(),
+});
+
+const agent = z.strictObject({ publicKey: parsed(z.string(), parsePublicKey) });
+
+const image = z
+  .strictObject({
+    url: parsed(z.string(), parseImageUrl),
+    digest: parsed(z.string(), parseDigest),
+    rootDevice: parsed(z.string(), parseDevice),
+    userData: parsed(z.string(), parseUserData).optional(),
+    userDataBase64: parsed(z.string(), parseBase64).optional(),
+  })
+  .refine((value) => !("userData" in value && "userDataBase64" in value), {
+    ...always,
+    path: ["userDataBase64"],
+    error: "says the same as userData; keep one of the two",
+  });
+
+const metropolis = z.strictObject({
+  nodeParameters: parsed(z.string(), parseEncodedMessage),
+  rootDevice: parsed(z.string(), parseDevice),
+  osImage: z.strictObject({
+    scheme: z.enum(["https", "http"]),
+    host: text,
+    repository: text,
+    tag: text,
+    digest: parsed(z.string(), parseDigest),
+  }),
+});
+
+const install = z
+  .strictObject({
+    generation: parsed(
+      z.union([z.bigint(), z.string()], { error: "is not a whole number; write one such as 123" }),
+      parseGeneration,
+    ).optional(),
+    image: image.optional(),
+    metropolis: metropolis.optional(),
+  })
+  .refine((value) => "image" in value || "metropolis" in value, {
+    ...always,
+    error: "does not say what to install; give it an image or metropolis",
+  })
+  .refine((value) => !("image" in value && "metropolis" in value), {
+    ...always,
+    path: ["metropolis"],
+    error: "a machine gets one operating system; keep either image or metropolis",
+  });
+
+const machine = z
+  .strictObject({
+    id: parsed(z.string(), parseMachineId).optional(),
+    provided: provided.optional(),
+    agent: agent.optional(),
+    install: install.optional(),
+  })
+  .refine((value) => "id" in value || "provided" in value || "agent" in value, {
+    ...always,
+    error:
+      "has nothing by which a second run could find it again and would be made anew each time; give it an id (uuidgen makes one), provided or agent",
+  });
+
+/** Checks a whole file; says where a field is that it does not know, and leaves it to the caller what it should be called. */
+export const fleetSchema = z.strictObject({ machines: z.array(machine) });
+
+/** One machine of a file, every field in the form in which it is stored. */
+export type FleetMachine = z.output<typeof machine>;
+
+/** What a machine of a file is to have installed. */
+export type Install = NonNullable<FleetMachine["install"]>;
+
+/** Names of the fields that the object at `path` may have. */
+export function fieldsAt(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = fleetSchema;
+  for (const step of path) {
+    schema = unwrap(schema);
+    if (schema instanceof z.ZodArray) schema = schema.element;
+    else if (schema instanceof z.ZodObject) schema = schema.shape[String(step)];
+  }
+  schema = unwrap(schema);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+}
+
+/** A field whose value `parse` makes; what it throws about the value becomes the mistake. */
+function parsed<I, O>(schema: z.ZodType<I>, parse: (input: I) => O) {
+  return schema.transform((input, context): O => {
+    try {
+      return parse(input);
+    } catch (error) {
+      if (!isFieldError(error)) throw error;
+      context.addIssue({ code: "custom", message: error.message });
+      return z.NEVER;
+    }
+  });
+}
+
+function isFieldError(error: unknown): error is Error {
+  return (
+    error instanceof InvalidFieldError ||
+    error instanceof InvalidMachineIdError ||
+    error instanceof InvalidPublicKeyError
+  );
+}

@@ -1,0 +1,77 @@
+/** One run of the seed: from a file to a changed database. */
+import type { Readable } from "node:stream";
+import type { Logger } from "pino";
+import { connectDatabase } from "../db/client.ts";
+import { isDatabaseAway, sqlState } from "../db/errors.ts";
+import { migrateDatabase } from "../db/migrate.ts";
+import { openDatabaseServer } from "../db/open.ts";
+import { type Fleet, parseFleet } from "./parse-fleet.ts";
+import { readSeedFile } from "./read-seed-file.ts";
+import { type SeededMachine, type SeedOptions, seedFleet } from "./seed-fleet.ts";
+
+/** What a run goes by. */
+export interface RunOptions extends SeedOptions {
+  /** Absent: the embedded PostgreSQL of `home`. */
+  readonly databaseUrl?: string | undefined;
+  readonly home: string;
+  readonly log: Logger;
+}
+
+/**
+ * Reads and checks the whole file before it opens the database, brings that to this program's schema, and seeds it. Throws
+ * UnreadableSeedError and SeedFileError for the file, DatabaseTroubleError for the database.
+ */
+export async function runSeed(
+  file: string,
+  stdin: Readable,
+  options: RunOptions,
+): Promise<{ fleet: Fleet; seeded: SeededMachine[] }> {
+  const fleet = parseFleet(await readSeedFile(file, stdin));
+  const { databaseUrl, home, log } = options;
+  const server = await openDatabaseServer({ databaseUrl, home, log, mode: "share", purpose: "seed" });
+  try {
+    await migrateDatabase(server.url, log);
+    const { db, close } = connectDatabase(server.url, { maxConnections: 1 });
+    try {
+      return { fleet, seeded: await seedFleet(db, fleet, options) };
+    } finally {
+      await close();
+    }
+  } catch (error) {
+    throw explainTrouble(error);
+  } finally {
+    await server.close();
+  }
+}
+
+/** The database did not do what it was asked for; without the statement and its parameters, which hold user data. */
+export class DatabaseTroubleError extends Error {
+  override readonly name = "DatabaseTroubleError";
+}
+
+/** SQLSTATE query_canceled: a statement took longer than the client allows, which here means that it waited for others. */
+const queryCanceled = "57014";
+
+function explainTrouble(error: unknown): unknown {
+  const state = sqlState(error);
+  if (state === queryCanceled) {
+    return new DatabaseTroubleError(
+      "nothing was written: another seed or operator holds these machines; try again later",
+    );
+  }
+  if (isDatabaseAway(error)) {
+    return new DatabaseTroubleError(
+      `the database is away (${state ?? rootReason(error)}): see that it runs, then seed again, which does no harm if it was done already`,
+    );
+  }
+  if (state !== undefined)
+    return new DatabaseTroubleError(`nothing was written: PostgreSQL refused with SQLSTATE ${state}`);
+  return error;
+}
+
+function rootReason(error: unknown): string {
+  let root = error;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  if (!(root instanceof Error)) return "no reason given";
+  return "code" in root ? String(root.code) : root.message;
+}

@@ -1,0 +1,166 @@
+/**
+ * Brings the database to what a seed file says, in one transaction, as often as anyone likes.
+ *
+ * What the file leaves out stays as it is: machines, tags, fields of `provided`. A field of `provided` that it sets to null is
+ * taken away. `decide-installation.ts` says when an installation is requested, `find-targets.ts` which machine is meant.
+ *
+ * One seed runs at a time: a machine without an id is found by what another seed may be about to write, which no row's lock
+ * guards yet. Against other operators the machines are held, in id order; heartbeats go on, but for those of a machine whose key
+ * changes.
+ */
+import type { Database, Transaction } from "../db/client.ts";
+import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
+import { createMachines, holdMachines } from "../db/queries/machine.ts";
+import { requestInstallations } from "../db/queries/os-installation-request.ts";
+import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
+import { holdSeedLock } from "../db/queries/seed-lock.ts";
+import { transact } from "../db/transact.ts";
+import type { WriteOutcome } from "../db/write-outcome.ts";
+import { encodeInstall, type InstallationDecision, type InstallationNote } from "./decide-installation.ts";
+import {
+  decideInstallations,
+  explainKeyInUse,
+  explainProviderIdInUse,
+  findKeyConflicts,
+  findProviderConflicts,
+  findRefusals,
+} from "./find-conflicts.ts";
+import { findSameMachines, findTargets, type Target } from "./find-targets.ts";
+import type { Fleet } from "./parse-fleet.ts";
+import { SeedFileError } from "./problem.ts";
+
+/** Who seeds, and whether it is only to see what would happen. */
+export interface SeedOptions {
+  /** For the machines' history, for example "seed:alice". */
+  readonly actor: string;
+  /** Does everything, then rolls it back. */
+  readonly dryRun: boolean;
+}
+
+/** What seeding did to one machine of the file; a tag that the file does not mention is absent. */
+export interface SeededMachine {
+  /** In the file's list of machines. */
+  readonly index: number;
+  /** Null in a dry run for a machine whose id would be made: another run makes another one. */
+  readonly machineId: string | null;
+  readonly machine: Exclude<WriteOutcome, "changed">;
+  readonly provided?: WriteOutcome | undefined;
+  readonly agent?: WriteOutcome | undefined;
+  readonly install?: SeededInstallation | undefined;
+}
+
+/** The request that the machine has for what the file asks. */
+export interface SeededInstallation {
+  readonly outcome: "requested" | "unchanged";
+  readonly generation: bigint;
+  readonly note?: InstallationNote | undefined;
+}
+
+/**
+ * Seeds the machines and returns what that did, in the file's order. Throws SeedFileError, with nothing written, for everything
+ * in the file that the database does not allow.
+ */
+export async function seedFleet(db: Database, fleet: Fleet, options: SeedOptions): Promise<SeededMachine[]> {
+  try {
+    return await transact(db, async (tx) => {
+      const seeded = await seedWithin(tx, fleet, options);
+      if (options.dryRun) throw new DryRun(seeded);
+      return seeded;
+    });
+  } catch (error) {
+    if (error instanceof DryRun) return error.seeded;
+    throw error;
+  }
+}
+
+/** Rolls the transaction of a dry run back and carries out what it did. */
+class DryRun extends Error {
+  readonly seeded: SeededMachine[];
+  constructor(seeded: SeededMachine[]) {
+    super("dry run");
+    this.seeded = seeded;
+  }
+}
+
+async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): Promise<SeededMachine[]> {
+  await holdSeedLock(tx);
+  const targets = await findTargets(tx, fleet);
+  const machineIds = [...new Set(targets.map((target) => target.machineId))];
+  const created = await createMachines(tx, machineIds, options.actor);
+  await holdMachines(tx, machineIds);
+  const decisions = await decideInstallations(tx, targets);
+  const problems = [
+    ...findSameMachines(fleet, targets),
+    ...(await findProviderConflicts(tx, fleet, targets)),
+    ...(await findKeyConflicts(tx, fleet, targets)),
+    ...findRefusals(fleet, decisions),
+  ];
+  if (problems.length > 0) throw new SeedFileError(problems);
+  const written = await writeTags(tx, targets, decisions, options.actor).catch((error: unknown) => {
+    throw locateError(fleet, targets, error);
+  });
+  return targets.map((target) => {
+    const { index, machineId, idMade } = target;
+    return {
+      index,
+      machineId: options.dryRun && idMade ? null : machineId,
+      machine: created.has(machineId) ? "created" : "unchanged",
+      provided: written.provided.get(machineId),
+      agent: written.agents.get(machineId),
+      install: describeInstallation(decisions.get(target), written.generations.get(machineId)),
+    };
+  });
+}
+
+async function writeTags(
+  tx: Transaction,
+  targets: readonly Target[],
+  decisions: ReadonlyMap<Target, InstallationDecision>,
+  actor: string,
+) {
+  const provided = await setProvided(
+    tx,
+    targets.flatMap(({ machineId, machine }) => (machine.provided ? [{ machineId, ...machine.provided }] : [])),
+    actor,
+  );
+  const agents = await registerAgents(
+    tx,
+    targets.flatMap(({ machineId, machine }) => (machine.agent ? [{ machineId, ...machine.agent }] : [])),
+    actor,
+  );
+  const generations = await requestInstallations(
+    tx,
+    targets.flatMap((target) => {
+      const { machineId, machine } = target;
+      const { install } = machine;
+      const decision = decisions.get(target);
+      if (install === undefined || decision?.kind !== "request") return [];
+      const { generation } = decision;
+      return [{ machineId, generation, encode: (next: bigint) => encodeInstall(install, next) }];
+    }),
+    actor,
+  );
+  return { provided, agents, generations };
+}
+
+/** Names the place in the file for a conflict with an operator who came between looking and writing. */
+function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
+  if (!(error instanceof ProviderIdInUseError || error instanceof PublicKeyInUseError)) return error;
+  const target = targets.find(({ machineId }) => machineId === error.machineId);
+  if (target === undefined) return error;
+  const path = ["machines", target.index];
+  return new SeedFileError([
+    error instanceof ProviderIdInUseError
+      ? fleet.problem([...path, "provided", "providerId"], explainProviderIdInUse(error.holderId))
+      : fleet.problem([...path, "agent", "publicKey"], explainKeyInUse(error.holderId)),
+  ]);
+}
+
+function describeInstallation(
+  decision: InstallationDecision | undefined,
+  requested: bigint | undefined,
+): SeededInstallation | undefined {
+  if (requested !== undefined) return { outcome: "requested", generation: requested };
+  if (decision?.kind !== "unchanged") return undefined;
+  return { outcome: "unchanged", generation: decision.generation, note: decision.note };
+}

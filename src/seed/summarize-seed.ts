@@ -1,0 +1,28 @@
+/** Counts what a seed did. */
+import type { SeededMachine } from "./seed-fleet.ts";
+
+/** How many machines of the file were new, had something changed, or were as the file says already. */
+export interface SeedSummary {
+  readonly machines: number;
+  readonly created: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly installationsRequested: number;
+}
+
+/** Every machine counts as one of created, changed and unchanged. */
+export function summarizeSeed(seeded: readonly SeededMachine[]): SeedSummary {
+  const created = seeded.filter(({ machine }) => machine === "created").length;
+  const unchanged = seeded.filter(isUnchanged).length;
+  return {
+    machines: seeded.length,
+    created,
+    changed: seeded.length - created - unchanged,
+    unchanged,
+    installationsRequested: seeded.filter(({ install }) => install?.outcome === "requested").length,
+  };
+}
+
+function isUnchanged({ machine, provided, agent, install }: SeededMachine): boolean {
+  return [machine, provided, agent, install?.outcome].every((outcome) => (outcome ?? "unchanged") === "unchanged");
+}

@@ -17,7 +17,7 @@ import {
   parseSwitch,
 } from "./config/values.ts";
 
-export { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
+export { type Flags, type SettingName, settings } from "./config/settings.ts";
 export type { ListenAddress, LogLevel } from "./config/values.ts";
 
 /** The environment of a process, or what a test puts in its place. */
@@ -56,19 +56,22 @@ export interface Config {
   readonly notes: readonly string[];
 }
 
+/** The settings of which more can be said by trying them than by reading them. */
+export type TriableSettings = {
+  readonly [Name in "databaseUrl" | "tls" | "adminTls" | "agentListen" | "adminListen"]?: Config[Name] | undefined;
+};
+
 /** Holds every mistake of a configuration at once; its message has one line for each. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly mistakes: readonly string[];
-  constructor(mistakes: readonly string[]) {
+  /** What could be read nevertheless, so that the rest of it can be tried before anybody is told. */
+  readonly sound: TriableSettings;
+  constructor(mistakes: readonly string[], sound: TriableSettings = {}) {
     super(mistakes.join("\n"));
     this.mistakes = mistakes;
+    this.sound = sound;
   }
-}
-
-/** The environment of this process; the only place that reads it. */
-export function readEnvironment(): Environment {
-  return process.env;
 }
 
 /**
@@ -76,7 +79,7 @@ export function readEnvironment(): Environment {
  * counts as unset. Opens no file; relative paths start at `directory`.
  */
 export function loadConfig(
-  environment: Environment = readEnvironment(),
+  environment: Environment = process.env,
   flags: Flags = {},
   directory: string = process.cwd(),
 ): Config {
@@ -101,7 +104,7 @@ export function loadConfig(
     logLevel === undefined ||
     shutdownDelayMs === undefined
   ) {
-    throw new ConfigError(mistakes);
+    throw new ConfigError(mistakes, { ...optional, agentListen, adminListen });
   }
   const notes: string[] = [];
   if (agentTls === "off" && !isLoopback(agentListen)) {

@@ -3,15 +3,19 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type Config, ConfigError, type Flags, type ListenAddress, loadConfig } from "./config.ts";
+import {
+  type Config,
+  ConfigError,
+  type Flags,
+  type ListenAddress,
+  loadConfig,
+  type TriableSettings,
+} from "./config.ts";
 import { isDatabaseAway } from "./db/errors.ts";
-import { checkSchema, migrateDatabase } from "./db/migrate.ts";
+import { checkSchema, migrateDatabase, NewerSchemaError, UnsupportedPostgresError } from "./db/migrate.ts";
 import type { ListenerTls } from "./rpc/listener.ts";
 import { ensureDevelopmentTls } from "./tls/development-ca.ts";
 import { loadOperatorCertificate } from "./tls/operator-certificate.ts";
-
-/** The parts of a configuration that can be tried. */
-type Triable = Pick<Config, "databaseUrl" | "tls" | "adminTls"> & Partial<Pick<Config, "agentListen" | "adminListen">>;
 
 /** What the listeners present. */
 export interface Certificates {
@@ -49,7 +53,7 @@ export async function checkBeforeOpening(config: Config): Promise<Certificates> 
   return { agent, admin, caFile: undefined, warnings: [...agent.warnings, ...(admin?.warnings ?? [])] };
 }
 
-async function findMistakes(config: Triable): Promise<string[]> {
+async function findMistakes(config: TriableSettings): Promise<string[]> {
   const found = await Promise.all([
     config.tls && findCertificateMistakes(config.tls),
     config.adminTls && findCertificateMistakes(config.adminTls),
@@ -113,6 +117,9 @@ export async function migrateWhenReachable(url: string, log: Logger): Promise<vo
       await migrateDatabase(url, log);
       return;
     } catch (error) {
+      if (error instanceof NewerSchemaError || error instanceof UnsupportedPostgresError) {
+        throw new ConfigError([error.message]);
+      }
       if (!isDatabaseAway(error)) throw error;
       if (Date.now() > deadline)
         throw new Error("the database did not answer for 30 s: is DATABASE_URL right, and is it up?");

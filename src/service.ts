@@ -28,8 +28,8 @@ export interface Service {
   readonly adminUrl: string;
   /** The development CA that agents must trust; absent when the certificate is the operator's, and without TLS. */
   readonly caFile: string | undefined;
-  /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. */
-  readonly lost: Promise<Error>;
+  /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. Absent when it has none. */
+  readonly lost: Promise<Error> | undefined;
   /** Ends it: readiness off, a delay for balancers to see it, then connections drain and everything closes. */
   close(): Promise<void>;
 }

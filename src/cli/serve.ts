@@ -37,7 +37,7 @@ export function serveCommand(): Command {
       const service = await startService(config, log);
       if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
       else log.info({ agentUrl: service.agentUrl, adminUrl: service.adminUrl, caFile: service.caFile }, "serving");
-      const failure = await Promise.race([waitForSignal(), service.lost]);
+      const failure = await Promise.race([waitForSignal(), ...(service.lost === undefined ? [] : [service.lost])]);
       log.info(
         { reason: failure instanceof Error ? failure.message : failure },
         "shutting down; a second signal ends at once",

@@ -1,0 +1,27 @@
+/** `bmaas migrate`: brings the database to this version's schema, and nothing else. */
+import { Command } from "commander";
+import type { Flags } from "../config.ts";
+import { addSettings } from "./settings-options.ts";
+
+/** The command for main. */
+export function migrateCommand(): Command {
+  return addSettings(new Command("migrate"), ["home", "logLevel"])
+    .description("apply the migrations that the database lacks; servers do the same when they start")
+    .addHelpText("after", "\nDATABASE_URL names the PostgreSQL to use; without it, the server's own under BMAAS_HOME.")
+    .action(async (flags: Flags) => {
+      const { loadConfig } = await import("../config.ts");
+      const { openDatabaseServer } = await import("../db/open.ts");
+      const { migrateDatabase } = await import("../db/migrate.ts");
+      const { createLogger } = await import("../log.ts");
+      const config = loadConfig(undefined, flags);
+      const log = createLogger(config.logLevel, 2);
+      const server = await openDatabaseServer({ ...config, log, mode: "share" });
+      try {
+        const { applied } = await migrateDatabase(server.url, log);
+        const what = applied === 1 ? "1 migration" : `${applied} migrations`;
+        process.stdout.write(applied === 0 ? "nothing to do: the schema is up to date\n" : `applied ${what}\n`);
+      } finally {
+        await server.close();
+      }
+    });
+}

@@ -1,0 +1,64 @@
+/** Machines as tests need them, each stated by one fact, and what the database says of them. */
+import { randomUUID } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { asc, eq } from "drizzle-orm";
+import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
+import type { Database } from "../../src/db/client.ts";
+import { registerAgents } from "../../src/db/queries/agent-started.ts";
+import { createMachines } from "../../src/db/queries/machine.ts";
+import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
+import * as schema from "../../src/db/schema/index.ts";
+import { transact } from "../../src/db/transact.ts";
+
+/** A machine and the key of the agent that speaks for it. */
+export interface TestMachine {
+  readonly machineId: string;
+  readonly key: AgentKey;
+}
+
+/** Creates a machine whose agent holds a new key. */
+export async function machineWithAgent(db: Database): Promise<TestMachine> {
+  const machineId = randomUUID();
+  await transact(db, (tx) => createMachines(tx, [machineId], "test"));
+  return { machineId, key: await replaceAgentKey(db, machineId) };
+}
+
+/** Registers a new key for a machine's agent and returns it. */
+export async function replaceAgentKey(db: Database, machineId: string): Promise<AgentKey> {
+  const key = await generateAgentKey();
+  await transact(db, (tx) => registerAgents(tx, [{ machineId, publicKey: key.publicKey }], "test"));
+  return key;
+}
+
+/** The image that tests ask for. */
+export const testImage = {
+  url: "https://images.example/os.img",
+  digest: `sha256:${"ab".repeat(32)}`,
+  rootDevice: "sda",
+};
+
+/** Requests an installation of the test image and returns its generation. */
+export async function requestInstallation(db: Database, machineId: string, generation?: bigint): Promise<bigint> {
+  const encode = (given: bigint) =>
+    toBinary(
+      OSInstallationRequestSchema,
+      create(OSInstallationRequestSchema, { generation: given, type: { case: "image", value: testImage } }),
+    );
+  const generations = await transact(db, (tx) => requestInstallations(tx, [{ machineId, generation, encode }], "test"));
+  return generations.get(machineId) as bigint;
+}
+
+/** Everything that heartbeats may have stored for a machine. */
+export async function readTags(db: Database, machineId: string) {
+  const { agentHeartbeat, hardwareReport, osInstallationReport, machineHistory } = schema;
+  const [heartbeat] = await db.select().from(agentHeartbeat).where(eq(agentHeartbeat.machineId, machineId));
+  const [hardware] = await db.select().from(hardwareReport).where(eq(hardwareReport.machineId, machineId));
+  const [report] = await db.select().from(osInstallationReport).where(eq(osInstallationReport.machineId, machineId));
+  const history = await db
+    .select()
+    .from(machineHistory)
+    .where(eq(machineHistory.machineId, machineId))
+    .orderBy(asc(machineHistory.id));
+  return { heartbeat, hardware, report, history };
+}

@@ -1,0 +1,61 @@
+/** A real server on free ports over a test's database. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Logger, pino } from "pino";
+import { loadConfig } from "../../src/config.ts";
+import { type Service, startService } from "../../src/service.ts";
+
+/** A line of the log, parsed; levels are pino's numbers. */
+export type LogLine = Record<string, unknown>;
+
+/** What a test knows of its server. */
+export interface TestServer extends AsyncDisposable {
+  readonly agentUrl: string;
+  readonly adminUrl: string;
+  /** PEM of the CA that its certificate comes from; empty without TLS. */
+  readonly ca: string;
+  readonly caFile: string;
+  /** Everything that it logged, parsed, oldest first. */
+  readonly logged: LogLine[];
+  close(): Promise<void>;
+}
+
+/** Starts a server; `environment` overrides the test's settings. */
+export async function startTestServer(
+  databaseUrl: string,
+  environment: Record<string, string> = {},
+): Promise<TestServer> {
+  const home = await mkdtemp(join(tmpdir(), "bmaas-server-"));
+  const logged: LogLine[] = [];
+  const service = await startService(
+    loadConfig({
+      DATABASE_URL: databaseUrl,
+      BMAAS_HOME: home,
+      BMAAS_AGENT_LISTEN: "127.0.0.1:0",
+      BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
+      BMAAS_SHUTDOWN_DELAY: "0",
+      ...environment,
+    }),
+    createCollectingLog(logged),
+  );
+  return { ...(await describe(service)), logged, ...closeOnce(service, home) };
+}
+
+async function describe({ agentUrl, adminUrl, caFile = "" }: Service) {
+  return { agentUrl, adminUrl, caFile, ca: caFile === "" ? "" : await readFile(caFile, "utf8") };
+}
+
+function closeOnce(service: Service, home: string) {
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= service.close().then(() => rm(home, { recursive: true, force: true }));
+    return closed;
+  };
+  return { close, [Symbol.asyncDispose]: close };
+}
+
+/** Logs at debug into `logged`. */
+export function createCollectingLog(logged: LogLine[]): Logger {
+  return pino({ level: "debug", base: null }, { write: (line: string) => logged.push(JSON.parse(line)) });
+}

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { ConfigError, type Environment, type Flags, loadConfig, readEnvironment, settings } from "../src/config.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ConfigError, type Environment, type Flags, loadConfig, settings } from "../src/config.ts";
 
 const directory = "/srv/bmaas";
 
@@ -28,7 +28,11 @@ describe("without any setting", () => {
   });
 
   test("reads the environment of the process when none is given", () => {
-    expect(readEnvironment()).toBe(process.env);
+    vi.stubEnv("BMAAS_LOG_LEVEL", "trace");
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    expect(loadConfig().logLevel).toBe("trace");
   });
 });
 

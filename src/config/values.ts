@@ -15,7 +15,7 @@ export interface ListenAddress {
 }
 
 /** What pino can be told to log from; "silent" is nothing. */
-export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 const longestDelaySeconds = 3600;

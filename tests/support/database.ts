@@ -1,0 +1,54 @@
+/** A database of its own for each test file, with all tables and no rows. */
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+import { connectDatabase, type Database } from "../../src/db/client.ts";
+
+/** A migrated, empty database. */
+export interface TestDatabase {
+  readonly url: string;
+  readonly db: Database;
+  /** Drops the database, whoever is connected to it. */
+  close(): Promise<void>;
+}
+
+/** Clones the template that the run's setup migrated. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { url, drop } = await createDatabase("template");
+  const { db, close } = connectDatabase(url);
+  return {
+    url,
+    db,
+    close: async () => {
+      await close();
+      await drop();
+    },
+  };
+}
+
+/** Makes a database without any tables. */
+export async function createEmptyDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  return createDatabase();
+}
+
+async function createDatabase(template?: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const { serverUrl, prefix } = inject("testDatabases");
+  const name = `${prefix}${randomBytes(6).toString("hex")}`;
+  await administer(
+    serverUrl,
+    `create database ${name} template ${template === undefined ? "template0" : prefix + template}`,
+  );
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  return { url: url.href, drop: () => administer(serverUrl, `drop database if exists ${name} with (force)`) };
+}
+
+async function administer(serverUrl: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}

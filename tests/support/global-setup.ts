@@ -1,0 +1,80 @@
+/**
+ * One PostgreSQL for all test files of a run, with a migrated template for `createTestDatabase`: the server at TEST_DATABASE_URL,
+ * whose role must be allowed to create databases, or else the embedded one.
+ */
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import pg from "pg";
+import { pino } from "pino";
+import type { TestProject } from "vitest/node";
+import { startEmbeddedPostgres } from "../../src/db/embedded/embedded-postgres.ts";
+import { migrateDatabase } from "../../src/db/migrate.ts";
+import { removeLeftovers, runFolder } from "./leftovers.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** A folder for this run's files; removed after it, together with the embedded PostgreSQLs whose homes are in it. */
+    testFolder: string;
+    /** The server, and what the names of this run's databases start with. */
+    testDatabases: { serverUrl: string; prefix: string };
+  }
+}
+
+const log = pino({ level: "silent" });
+
+/** Runs once before all test files; what it returns runs once after them. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeLeftovers();
+  await mkdir(runFolder);
+  // Tests run programs of other users on folders in it.
+  await chmod(runFolder, 0o711);
+  const server = await openServer();
+  const run = randomBytes(4).toString("hex");
+  const prefix = `bmaas_test_${run}_`;
+  const admin = new pg.Client({ connectionString: server.url, application_name: `bmaas test ${run}` });
+  admin.on("error", () => {});
+  await admin.connect();
+  await dropDatabasesOfDeadRuns(admin);
+  await makeTemplate(admin, server.url, prefix);
+  project.provide("testFolder", runFolder);
+  project.provide("testDatabases", { serverUrl: server.url, prefix });
+  return async () => {
+    await dropDatabases(admin, (name) => name.startsWith(prefix));
+    await admin.end();
+    await server.stop();
+    await removeLeftovers(runFolder);
+  };
+}
+
+async function openServer(): Promise<{ url: string; stop(): Promise<void> }> {
+  const given = process.env.TEST_DATABASE_URL;
+  if (given !== undefined) return { url: given, stop: async () => {} };
+  return startEmbeddedPostgres({ home: join(runFolder, "server"), log, purpose: "tests", durable: false });
+}
+
+async function makeTemplate(admin: pg.Client, serverUrl: string, prefix: string): Promise<void> {
+  const name = `${prefix}template`;
+  await admin.query(`create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  await migrateDatabase(url.href, log);
+  // A database that somebody is connected to cannot be cloned.
+  await admin.query(`alter database ${name} with allow_connections false`);
+}
+
+/** A run is alive while its session is: that holds for runs on other machines, too. */
+async function dropDatabasesOfDeadRuns(admin: pg.Client): Promise<void> {
+  const { rows } = await admin.query<{ name: string }>(
+    "select application_name as name from pg_stat_activity where application_name like 'bmaas test %'",
+  );
+  const alive = new Set(rows.map(({ name }) => name.split(" ").at(-1)));
+  await dropDatabases(admin, (name) => name.startsWith("bmaas_test_") && !alive.has(name.split("_")[2]));
+}
+
+async function dropDatabases(admin: pg.Client, matches: (name: string) => boolean): Promise<void> {
+  const { rows } = await admin.query<{ name: string }>("select datname as name from pg_database");
+  for (const { name } of rows.filter((row) => matches(row.name))) {
+    await admin.query(`drop database if exists ${name} with (force)`);
+  }
+}

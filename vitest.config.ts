@@ -1,0 +1,16 @@
+/** Settings of the tests: `npm test`; VITEST_JSON_REPORT names a file that gets the results as JSON as well. */
+import { defineConfig } from "vitest/config";
+
+const report = process.env.VITEST_JSON_REPORT;
+
+export default defineConfig({
+  test: {
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+    include: ["tests/**/*.test.ts"],
+    exclude: ["tests/bench/**"],
+    globalSetup: ["tests/support/global-setup.ts"],
+    pool: "forks",
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});

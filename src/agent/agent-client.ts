@@ -1,0 +1,47 @@
+/** The client of agents that show their key by a TLS client certificate. */
+import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentKey } from "./agent-key.ts";
+import { createClientCertificate } from "./client-certificate.ts";
+import { maxResponseBytes } from "./node-fetch.ts";
+
+/** What a client takes. */
+export interface AgentClientOptions {
+  /** An https URL of the agents' listener. */
+  readonly endpoint: string;
+  readonly key: AgentKey;
+  /** PEM of the CAs to trust. Default: the system's. */
+  readonly ca?: string | Buffer | undefined;
+}
+
+/** A heartbeat every 30 s keeps no connection warm, so that a dead one is found before a call is lost on it. */
+const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 3_000 };
+
+/** Makes a client that speaks gRPC over one TLS connection, opened when needed and again after it broke. */
+export function createAgentClient(options: AgentClientOptions): Client<typeof AgentCallback> {
+  const { endpoint, key, ca } = options;
+  const sessionManager = new Http2SessionManager(endpoint, ping, {
+    ...createClientCertificate(key),
+    ...(ca === undefined ? {} : { ca }),
+  });
+  const transport = createGrpcTransport({
+    baseUrl: endpoint,
+    sessionManager,
+    readMaxBytes: maxResponseBytes,
+    interceptors: [dropConnectionOnDeadline(sessionManager)],
+  });
+  return createClient(AgentCallback, transport);
+}
+
+/** A server that did not answer in time may be gone without a word; the next call must not wait for the same connection. */
+function dropConnectionOnDeadline(sessionManager: Http2SessionManager): Interceptor {
+  return (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.DeadlineExceeded) sessionManager.abort();
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,34 @@
+/** What a running agent tells about itself, for logs and for people. */
+import type { ConnectError } from "@connectrpc/connect";
+import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { InstallOutcome } from "./install-state.ts";
+
+/** One step of an agent, in the order in which they happen. */
+export type AgentEvent =
+  /** The server took a heartbeat. */
+  | { readonly type: "heartbeat"; readonly hardwareReport: boolean; readonly outcome: InstallOutcome | undefined }
+  /** A heartbeat failed; the next try is `retryInMs` away. */
+  | {
+      readonly type: "heartbeat-failed";
+      readonly error: ConnectError;
+      readonly failures: number;
+      readonly retryInMs: number;
+    }
+  /** The hardware is known, apart from what the warnings name. */
+  | { readonly type: "hardware-collected"; readonly warnings: readonly string[] }
+  /** The server will never take this hardware report; the agent goes on without. */
+  | { readonly type: "hardware-refused"; readonly error: ConnectError }
+  /** The server asks for an installation, which begins now. */
+  | { readonly type: "installation-started"; readonly request: OSInstallationRequest }
+  /** The installer has ended. */
+  | { readonly type: "installation-finished"; readonly outcome: InstallOutcome }
+  /** The server asks for what it has asked for before; the agent does not do it again. */
+  | { readonly type: "request-ignored"; readonly generation: bigint; readonly lastAttempted: bigint }
+  /** The server knows the outcome. */
+  | { readonly type: "report-accepted"; readonly outcome: InstallOutcome }
+  /** The server will never take this report; the agent goes on without. */
+  | { readonly type: "report-refused"; readonly outcome: InstallOutcome; readonly error: ConnectError }
+  /** The state could not be written: an installation that was asked for does not begin, one that ended counts all the same. */
+  | { readonly type: "state-failed"; readonly error: Error }
+  /** What follows a reported success has run; no error means that it went well. */
+  | { readonly type: "after-install"; readonly error: string | undefined };

@@ -1,0 +1,178 @@
+/**
+ * What an agent must not forget, whatever happens to it: which generation it attempted last, and how that went. An attempt is on
+ * disk before the installer starts, so that no generation is ever run twice.
+ */
+import { open as openFile, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { replaceFile } from "../tls/write-file-atomically.ts";
+import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
+
+/** Why an agent cannot go on from its state file, and what to do about it. */
+export class InstallStateError extends Error {
+  override readonly name = "InstallStateError";
+}
+
+/** How the installation of a generation went; no `error` means success. */
+export interface InstallOutcome {
+  readonly generation: bigint;
+  readonly error?: string | undefined;
+}
+
+const attemptSchema = z.strictObject({
+  generation: z
+    .string()
+    .regex(/^(0|-?[1-9][0-9]{0,18})$/)
+    .transform(BigInt),
+  phase: z.enum(["installing", "done", "reported"]),
+  error: z.string().optional(),
+});
+const stateSchema = z.strictObject({ machineId: z.string(), attempt: attemptSchema.optional() });
+
+type Attempt = z.infer<typeof attemptSchema>;
+
+/** The state of one machine's agent, in one file, held by one process. */
+export class InstallState {
+  readonly #file: string;
+  readonly #machineId: string;
+  readonly #lock: ProcessLock;
+  #attempt: Attempt | undefined;
+
+  /** For openInstallState, which takes the lock. */
+  constructor(file: string, machineId: string, lock: ProcessLock, attempt: Attempt | undefined) {
+    this.#file = file;
+    this.#machineId = machineId;
+    this.#lock = lock;
+    this.#attempt = attempt;
+  }
+
+  /** The greatest generation that was ever attempted here; undefined before the first. */
+  get lastAttempted(): bigint | undefined {
+    return this.#attempt?.generation;
+  }
+
+  /** The outcome that the server has not acknowledged yet. */
+  get pendingOutcome(): InstallOutcome | undefined {
+    return this.#attempt?.phase === "done" ? this.#attempt : undefined;
+  }
+
+  /** Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before. */
+  async recordAttempt(generation: bigint): Promise<void> {
+    if (this.lastAttempted !== undefined && generation <= this.lastAttempted) {
+      throw new InstallStateError(
+        `generation ${generation} does not exceed ${this.lastAttempted}, the last one attempted`,
+      );
+    }
+    const attempt: Attempt = { generation, phase: "installing" };
+    await this.#write(attempt);
+    this.#attempt = attempt;
+  }
+
+  /** Notes how the attempt went. The outcome holds in this process even when writing it throws. */
+  async recordOutcome(error: string | undefined): Promise<void> {
+    await this.#enter("done", error);
+  }
+
+  /** Notes that the server knows the outcome, or will never take it. It holds in this process even when writing it throws. */
+  async recordReported(): Promise<void> {
+    await this.#enter("reported", this.#attempt?.error);
+  }
+
+  /** Makes the last outcome pending again, for a server that has lost it. Holds in this process even when writing it throws. */
+  async reportAgain(): Promise<void> {
+    await this.#enter("done", this.#attempt?.error);
+  }
+
+  /** Lets go of the file. */
+  close(): void {
+    this.#lock.release();
+  }
+
+  async #enter(phase: Attempt["phase"], error: string | undefined): Promise<void> {
+    if (this.#attempt === undefined) throw new InstallStateError("no generation was attempted");
+    this.#attempt = { generation: this.#attempt.generation, phase, error };
+    await this.#write(this.#attempt);
+  }
+
+  async #write(attempt: Attempt | undefined): Promise<void> {
+    await writeState(this.#file, this.#machineId, attempt);
+  }
+}
+
+/**
+ * Opens the state file of a machine's agent, which this process then holds alone; makes it when there is none. An attempt that
+ * was under way when the last process ended has failed. Throws InstallStateError when the file is in use, damaged, another
+ * machine's, or cannot be written.
+ */
+export async function openInstallState(file: string, machineId: string): Promise<InstallState> {
+  const lock = acquireLock(file);
+  try {
+    const attempt = endInterrupted(await readState(file, machineId));
+    await writeState(file, machineId, attempt);
+    return new InstallState(file, machineId, lock, attempt);
+  } catch (error) {
+    lock.release();
+    throw error instanceof InstallStateError ? error : new InstallStateError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function acquireLock(file: string): ProcessLock {
+  try {
+    return acquireProcessLock(`${file}.lock`);
+  } catch (error) {
+    if (error instanceof ProcessLockedError) {
+      throw new InstallStateError(`${file} is in use by another agent: one process at a time may install on a machine`);
+    }
+    throw new InstallStateError(`${file}.lock cannot be opened: ${(error as Error).message}`);
+  }
+}
+
+function endInterrupted(attempt: Attempt | undefined): Attempt | undefined {
+  if (attempt?.phase !== "installing") return attempt;
+  const error = `agent restarted while generation ${attempt.generation} was being installed`;
+  return { generation: attempt.generation, phase: "done", error };
+}
+
+async function readState(file: string, machineId: string): Promise<Attempt | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const state = parseState(text);
+  if (state === undefined) {
+    throw new InstallStateError(
+      `${file} is damaged, so it cannot be told which installations this machine has attempted: ` +
+        "restore it, or delete it once no installation is requested of this machine",
+    );
+  }
+  if (state.machineId !== machineId) {
+    throw new InstallStateError(
+      `${file} is the state of machine ${state.machineId}: name another file for ${machineId}`,
+    );
+  }
+  return state.attempt;
+}
+
+function parseState(text: string): z.infer<typeof stateSchema> | undefined {
+  try {
+    return stateSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns once the state is on disk, its name in the folder included. */
+async function writeState(file: string, machineId: string, attempt: Attempt | undefined): Promise<void> {
+  const state =
+    attempt === undefined ? { machineId } : { machineId, attempt: { ...attempt, generation: `${attempt.generation}` } };
+  await replaceFile(file, `${JSON.stringify(state)}\n`, 0o600);
+  const folder = await openFile(dirname(file), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

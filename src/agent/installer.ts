@@ -1,0 +1,46 @@
+/** Installs an operating system by the operator's command, or pretends to. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { toJsonString } from "@bufbuild/protobuf";
+import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { runShellCommand } from "./shell-command.ts";
+
+/** Installs what is requested; returns undefined when it is installed, and otherwise what went wrong, for people to read. */
+export type Installer = (request: OSInstallationRequest, signal: AbortSignal) => Promise<string | undefined>;
+
+/** What an installer command takes. */
+export interface CommandInstallerOptions {
+  /** How long it may take. Default: for ever. */
+  readonly timeoutMs?: number | undefined;
+  /** How long a command that is told to stop has until it is killed. */
+  readonly graceMs?: number | undefined;
+  /** Gets each line that the command prints. */
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Makes an installer of a shell command, which gets the request as ProtoJSON on its standard input and succeeds by exiting with
+ * 0. All that it started ends with it, or with this process.
+ */
+export function createCommandInstaller(command: string, options: CommandInstallerOptions = {}): Installer {
+  return async (request, signal) => {
+    const input = `${toJsonString(OSInstallationRequestSchema, request)}\n`;
+    const failure = await runShellCommand(command, { ...options, input, signal });
+    return failure === undefined ? undefined : `installer: ${failure}`;
+  };
+}
+
+/** Makes an installer that touches nothing, says so, and succeeds after a moment. */
+export function createPretendingInstaller(
+  options: { durationMs?: number; onLine?: (line: string) => void } = {},
+): Installer {
+  const { durationMs = 1000, onLine = () => {} } = options;
+  return async (request, signal) => {
+    onLine(`pretending to install ${toJsonString(OSInstallationRequestSchema, request)}`);
+    try {
+      await sleep(durationMs, undefined, { signal });
+      return undefined;
+    } catch {
+      return "stopped because the agent was told to stop";
+    }
+  };
+}

@@ -1,0 +1,104 @@
+/** Files that hold an agent's private key: read in every usual form, written once and for the owner alone. */
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { open, unlink } from "node:fs/promises";
+import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
+
+/** Why a key file cannot be used, and what to do about it; never repeats what the file holds. */
+export class AgentKeyFileError extends Error {
+  override readonly name = "AgentKeyFileError";
+}
+
+/** A key as loaded, with what is allowed and still worth a warning, one sentence each. */
+export interface LoadedAgentKey {
+  readonly key: AgentKey;
+  readonly warnings: readonly string[];
+}
+
+const maxKeyFileBytes = 16 * 1024;
+
+/**
+ * Loads a key from PEM PKCS#8 (RFC 8410), or from its 32-byte seed as 64 hexadecimal digits, base64 or raw bytes; throws
+ * AgentKeyFileError.
+ */
+export async function loadAgentKey(file: string): Promise<LoadedAgentKey> {
+  const { content, mode } = await readKeyFile(file);
+  const seed = parseSeed(content);
+  if (typeof seed === "string") throw new AgentKeyFileError(`${file}: ${seed}`);
+  const exposed = process.platform !== "win32" && (mode & 0o077) !== 0;
+  const warnings = exposed ? [`${file} holds a private key that other users can reach: run chmod 600 ${file}`] : [];
+  return { key: await createAgentKey(seed), warnings };
+}
+
+/** Writes a key as PEM that only its owner can read; throws AgentKeyFileError when the file exists: a key is never overwritten. */
+export async function saveAgentKey(file: string, key: AgentKey): Promise<void> {
+  try {
+    const handle = await open(file, "wx", 0o600);
+    try {
+      await handle.writeFile(key.exportPem());
+      await handle.sync();
+    } catch (error) {
+      await unlink(file);
+      throw error;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw new AgentKeyFileError(describeFailure(file, error));
+  }
+}
+
+async function readKeyFile(file: string): Promise<{ content: Buffer; mode: number }> {
+  try {
+    const handle = await open(file, "r");
+    try {
+      const buffer = Buffer.alloc(maxKeyFileBytes);
+      const { bytesRead } = await handle.read(buffer);
+      return { content: buffer.subarray(0, bytesRead), mode: (await handle.stat()).mode };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw new AgentKeyFileError(describeFailure(file, error));
+  }
+}
+
+/** Returns the seed, or what is wrong. */
+function parseSeed(content: Buffer): Buffer | string {
+  if (content.length === seedBytes) return content;
+  const text = content.toString("latin1").trim();
+  if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
+  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Buffer.from(text, "base64");
+  if (text.includes("-----BEGIN")) return parsePem(text);
+  return "not a private key: expected PEM, 64 hexadecimal digits, base64 or 32 bytes (make one by: bmaas agent keygen)";
+}
+
+function parsePem(text: string): Buffer | string {
+  if (text.includes("BEGIN PUBLIC KEY")) return "this is a public key; the agent needs the private one";
+  if (text.includes("BEGIN OPENSSH")) return "OpenSSH's own format is not read; make a key by: bmaas agent keygen";
+  if (text.includes("ENCRYPTED"))
+    return "the key is encrypted; an agent starts unattended and needs it without a passphrase";
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(text);
+  } catch {
+    return "the PEM in it cannot be read as a private key";
+  }
+  if (key.asymmetricKeyType !== "ed25519") return `an ${key.asymmetricKeyType} key; agents have Ed25519 keys`;
+  return Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url");
+}
+
+function describeFailure(file: string, error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ENOENT":
+      return `${file}: no such file or folder (make a key by: bmaas agent keygen --out ${file})`;
+    case "EEXIST":
+      return `${file} exists already, and a key is never overwritten: name another file, or move it away`;
+    case "EACCES":
+    case "EPERM":
+      return `${file}: permission denied`;
+    case "EISDIR":
+      return `${file} is a folder`;
+    default:
+      return `${file}: ${(error as Error).message}`;
+  }
+}

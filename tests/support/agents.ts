@@ -55,7 +55,8 @@ function callByGrpc(client: grpc.Client, request: HeartbeatRequest): Promise<Hea
       request,
       { deadline: Date.now() + 10_000 },
       (error, response) => {
-        if (error !== null) reject(new ConnectError(error.details, error.code as number as Code));
+        // grpc-js leaves the escapes of reserved characters in the message, which gRPC's specification would have it decode.
+        if (error !== null) reject(new ConnectError(decodeURIComponent(error.details), error.code as number as Code));
         else resolve(response as HeartbeatResponse);
       },
     );

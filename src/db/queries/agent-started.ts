@@ -8,9 +8,9 @@ import { asc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { agentHeartbeat, agentStarted } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
+import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
-import { rowBatches } from "./row-batches.ts";
 
 /** A machine and the key its agent proves. */
 export interface AgentKey {
@@ -77,7 +77,7 @@ export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint
   return tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
     .from(agentStarted)
-    .where(sql`${agentStarted.publicKey} = any(${sql.param(publicKeys.map((key) => Buffer.from(key)))}::bytea[])`);
+    .where(sql`${agentStarted.publicKey} = any(${arrayParameter(publicKeys, "bytea")})`);
 }
 
 /** The keys in hexadecimal digits, by machine. */
@@ -85,14 +85,22 @@ async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): P
   const rows = await tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
     .from(agentStarted)
-    .where(sql`${agentStarted.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+    .where(sql`${agentStarted.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
   return new Map(rows.map((row) => [row.machineId, toHex(row.publicKey)]));
 }
 
 /** Takes all old rows away before it adds the first new one, so that keys can change places under their unique index. */
 async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
-  const machineIds = sql`any(${sql.param(agents.map((agent) => agent.machineId))}::uuid[])`;
-  const rows = sql`${agentStarted.machineId} = ${machineIds}`;
+  if (agents.length === 0) return;
+  const machineIds = arrayParameter(
+    agents.map((agent) => agent.machineId),
+    "uuid",
+  );
+  const publicKeys = arrayParameter(
+    agents.map((agent) => agent.publicKey),
+    "bytea",
+  );
+  const rows = sql`${agentStarted.machineId} = any(${machineIds})`;
   await tx
     .select({ id: agentStarted.machineId })
     .from(agentStarted)
@@ -100,15 +108,16 @@ async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promis
     .orderBy(asc(agentStarted.machineId))
     .for("update");
   await tx.delete(agentStarted).where(rows);
-  await tx.update(agentHeartbeat).set({ signatureNonce: null }).where(sql`${agentHeartbeat.machineId} = ${machineIds}`);
-  for (const batch of rowBatches(agents)) {
-    const added = await tx
-      .insert(agentStarted)
-      .values(batch.map(({ machineId, publicKey }) => ({ machineId, publicKey })))
-      .onConflictDoNothing()
-      .returning({ id: agentStarted.machineId });
-    if (added.length < batch.length) await throwInUse(tx, batch, new Set(added.map((row) => row.id)));
-  }
+  await tx
+    .update(agentHeartbeat)
+    .set({ signatureNonce: null })
+    .where(sql`${agentHeartbeat.machineId} = any(${machineIds})`);
+  const { rows: added } = await tx.execute<{ id: string }>(sql`
+    insert into ${agentStarted} (machine_id, public_key)
+    select * from unnest(${machineIds}, ${publicKeys})
+    on conflict do nothing
+    returning machine_id as id`);
+  if (added.length < agents.length) await throwInUse(tx, agents, new Set(added.map((row) => row.id)));
 }
 
 async function throwInUse(tx: Transaction, agents: readonly AgentKey[], added: ReadonlySet<string>): Promise<never> {

@@ -8,23 +8,20 @@ import { asc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { MachineNotFoundError } from "../errors.ts";
 import { machine } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
 import { appendHistory } from "./machine-history.ts";
-import { rowBatches } from "./row-batches.ts";
 
 /**
  * Creates the machines that do not exist yet, in id order, and returns their ids. An id that another transaction is creating is
  * waited for.
  */
 export async function createMachines(tx: Transaction, ids: readonly string[], actor: string): Promise<Set<string>> {
-  const created: string[] = [];
-  for (const batch of rowBatches(ids.toSorted())) {
-    const rows = await tx
-      .insert(machine)
-      .values(batch.map((id) => ({ id })))
-      .onConflictDoNothing()
-      .returning({ id: machine.id });
-    created.push(...rows.map((row) => row.id));
-  }
+  const { rows } = await tx.execute<{ id: string }>(sql`
+    insert into ${machine} (id)
+    select * from unnest(${arrayParameter(ids.toSorted(), "uuid")})
+    on conflict do nothing
+    returning id`);
+  const created = rows.map((row) => row.id);
   await appendHistory(
     tx,
     created.map((machineId) => ({ machineId, actor, kind: "machine_created", detail: {} })),
@@ -40,7 +37,7 @@ export async function holdMachines(tx: Transaction, ids: readonly string[]): Pro
   const rows = await tx
     .select({ id: machine.id })
     .from(machine)
-    .where(sql`${machine.id} = any(${sql.param(ids)}::uuid[])`)
+    .where(sql`${machine.id} = any(${arrayParameter(ids, "uuid")})`)
     .orderBy(asc(machine.id))
     .for("no key update");
   const found = new Set(rows.map((row) => row.id));

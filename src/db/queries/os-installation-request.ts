@@ -6,9 +6,9 @@ import { desc, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { GenerationNotGrowingError } from "../errors.ts";
 import { osInstallationReport, osInstallationRequest } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
-import { rowBatches } from "./row-batches.ts";
 
 /** The greatest generation there can be: int64 on the wire, bigint in the database. */
 export const maxGeneration = 2n ** 63n - 1n;
@@ -49,7 +49,7 @@ export async function requestInstallations(
     generations.set(machineId, generation);
     return { machineId, generation, requestedBy: actor, request: encode(generation) };
   });
-  for (const batch of rowBatches(rows)) await tx.insert(osInstallationRequest).values(batch);
+  await insertRequests(tx, rows);
   await appendHistory(
     tx,
     rows.map(({ machineId, generation }) => ({
@@ -62,6 +62,25 @@ export async function requestInstallations(
   return generations;
 }
 
+async function insertRequests(
+  tx: Transaction,
+  rows: readonly (typeof osInstallationRequest.$inferInsert)[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const machineIds = rows.map((row) => row.machineId);
+  const generations = rows.map((row) => row.generation);
+  const requesters = rows.map((row) => row.requestedBy);
+  const requests = rows.map((row) => row.request);
+  await tx.execute(sql`
+    insert into ${osInstallationRequest} (machine_id, generation, requested_by, request)
+    select * from unnest(
+      ${arrayParameter(machineIds, "uuid")},
+      ${arrayParameter(generations, "bigint")},
+      ${arrayParameter(requesters, "text")},
+      ${arrayParameter(requests, "bytea")}
+    )`);
+}
+
 /** Returns the greatest generation requested of or reported by each machine; a machine without one is absent. */
 export async function findReachedGenerations(
   tx: Transaction,
@@ -70,12 +89,12 @@ export async function findReachedGenerations(
   const requested = await tx
     .select({ machineId: osInstallationRequest.machineId, generation: max(osInstallationRequest.generation) })
     .from(osInstallationRequest)
-    .where(sql`${osInstallationRequest.machineId} = any(${sql.param(machineIds)}::uuid[])`)
+    .where(sql`${osInstallationRequest.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
     .groupBy(osInstallationRequest.machineId);
   const reported = await tx
     .select({ machineId: osInstallationReport.machineId, generation: osInstallationReport.generation })
     .from(osInstallationReport)
-    .where(sql`${osInstallationReport.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+    .where(sql`${osInstallationReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
   const reached = new Map<string, bigint>();
   for (const { machineId, generation } of [...requested, ...reported]) {
     if (generation !== null && generation > (reached.get(machineId) ?? 0n)) reached.set(machineId, generation);
@@ -91,7 +110,7 @@ export function findLatestInstallationRequests(
   return tx
     .selectDistinctOn([osInstallationRequest.machineId], storedColumns)
     .from(osInstallationRequest)
-    .where(sql`${osInstallationRequest.machineId} = any(${sql.param(machineIds)}::uuid[])`)
+    .where(sql`${osInstallationRequest.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
     .orderBy(osInstallationRequest.machineId, desc(osInstallationRequest.generation));
 }
 
@@ -100,13 +119,13 @@ export function findInstallationRequests(
   tx: Transaction,
   names: readonly { readonly machineId: string; readonly generation: bigint }[],
 ): Promise<StoredInstallationRequest[]> {
-  const machineIds = sql.param(names.map((name) => name.machineId));
-  const generations = sql.param(names.map((name) => name.generation.toString()));
+  const machineIds = names.map((name) => name.machineId);
+  const generations = names.map((name) => name.generation);
   return tx
     .select(storedColumns)
     .from(osInstallationRequest)
     .where(
-      sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (select * from unnest(${machineIds}::uuid[], ${generations}::bigint[]))`,
+      sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}))`,
     );
 }
 

@@ -3,9 +3,9 @@ import { type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { provided } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
+import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
-import { rowBatches } from "./row-batches.ts";
 
 /** The tag of one machine. */
 export type ProvidedRow = typeof provided.$inferSelect;
@@ -61,16 +61,16 @@ export async function setProvided(
 
 /** Returns the tags of those machines that have one, in no order. */
 export function findProvided(tx: Transaction, machineIds: readonly string[]): Promise<ProvidedRow[]> {
-  return selectProvided(tx, sql`${provided.machineId} = any(${sql.param(machineIds)}::uuid[])`);
+  return selectProvided(tx, sql`${provided.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
 }
 
 /** Returns the tags that carry one of the providers' ids, in no order. */
 export function findProvidedAs(tx: Transaction, identities: readonly ProviderIdentity[]): Promise<ProvidedRow[]> {
-  const providers = sql.param(identities.map((identity) => identity.provider));
-  const providerIds = sql.param(identities.map((identity) => identity.providerId));
+  const providers = identities.map((identity) => identity.provider);
+  const providerIds = identities.map((identity) => identity.providerId);
   return selectProvided(
     tx,
-    sql`(${provided.provider}, ${provided.providerId}) in (select * from unnest(${providers}::text[], ${providerIds}::text[]))`,
+    sql`(${provided.provider}, ${provided.providerId}) in (select * from unnest(${arrayParameter(providers, "text")}, ${arrayParameter(providerIds, "text")}))`,
   );
 }
 
@@ -104,12 +104,28 @@ function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
 
 /** Takes all old rows away before it adds the first new one, so that ids can change places under their unique index. */
 async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
+  if (rows.length === 0) return;
   const machineIds = rows.map((row) => row.machineId);
-  await tx.delete(provided).where(sql`${provided.machineId} = any(${sql.param(machineIds)}::uuid[])`);
-  for (const batch of rowBatches(rows)) {
-    const added = await tx.insert(provided).values(batch).onConflictDoNothing().returning({ id: provided.machineId });
-    if (added.length < batch.length) await throwInUse(tx, batch, new Set(added.map((row) => row.id)));
-  }
+  await tx.delete(provided).where(sql`${provided.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const { rows: added } = await tx.execute<{ id: string }>(sql`
+    insert into ${provided} (machine_id, provider, provider_id, reservation, address, location, status)
+    select * from unnest(
+      ${arrayParameter(machineIds, "uuid")},
+      ${column(rows, "provider")},
+      ${column(rows, "providerId")},
+      ${column(rows, "reservation")},
+      ${column(rows, "address")},
+      ${column(rows, "location")},
+      ${column(rows, "status")}
+    )
+    on conflict do nothing
+    returning machine_id as id`);
+  if (added.length < rows.length) await throwInUse(tx, rows, new Set(added.map((row) => row.id)));
+}
+
+function column(rows: readonly ProvidedRow[], name: keyof ProvidedRow): SQL {
+  const values = rows.map((row) => row[name]);
+  return arrayParameter(values, "text");
 }
 
 async function throwInUse(tx: Transaction, rows: readonly ProvidedRow[], added: ReadonlySet<string>): Promise<never> {

@@ -1,0 +1,11 @@
+/** Hands any number of values over as one parameter, because a statement takes 65,535 of them and grows with each. */
+import { type SQL, sql } from "drizzle-orm";
+
+/** Returns the values as an array of PostgreSQL's `type`, in their order. */
+export function arrayParameter(
+  values: readonly (string | bigint | Uint8Array | null)[],
+  type: "uuid" | "text" | "bigint" | "bytea" | "jsonb",
+): SQL {
+  const driverValues = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));
+  return sql`${sql.param(driverValues)}::${sql.raw(type)}[]`;
+}

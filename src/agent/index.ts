@@ -14,3 +14,4 @@ export {
 } from "./installer.ts";
 export { AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "./key-file.ts";
 export { createNodeFetch } from "./node-fetch.ts";
+export { runShellCommand, type ShellCommandOptions } from "./shell-command.ts";

@@ -1,0 +1,111 @@
+/** Tells what an agent does in its log, with what to do about what goes wrong. */
+import { Code, type ConnectError } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import type { AgentEvent } from "../agent/agent-event.ts";
+
+/** Whom to name where the server does not know the agent. */
+interface AgentNames {
+  readonly machineId: string;
+  readonly publicKey: string;
+}
+
+/** One event as one line. */
+interface LogLine {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields?: object;
+}
+
+/** Writes one event as one line. */
+export function logAgentEvent(log: Logger, event: AgentEvent, names: AgentNames): void {
+  const { level, message, fields = {} } = describeEvent(event, names);
+  log[level](fields, message);
+}
+
+function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
+  switch (event.type) {
+    case "heartbeat": {
+      const fields = { hardwareReport: event.hardwareReport, report: event.outcome?.generation.toString() };
+      return { level: "debug", message: "heartbeat", fields };
+    }
+    case "heartbeat-failed":
+      return describeFailure(event.error, event.failures, event.retryInMs, names);
+    case "hardware-collected": {
+      const level = event.warnings.length > 0 ? "warn" : "debug";
+      return { level, message: "hardware collected", fields: { warnings: event.warnings } };
+    }
+    case "hardware-refused":
+      return {
+        level: "error",
+        message: `the server refuses the hardware report, so it is left out: ${event.error.rawMessage}`,
+      };
+    case "state-failed":
+      return { level: "error", message: `the state file cannot be written: ${event.error.message}` };
+    default:
+      return describeInstallation(event);
+  }
+}
+
+type InstallationEvent = Exclude<
+  AgentEvent,
+  { type: "heartbeat" | "heartbeat-failed" | "hardware-collected" | "hardware-refused" | "state-failed" }
+>;
+
+function describeInstallation(event: InstallationEvent): LogLine {
+  switch (event.type) {
+    case "installation-started":
+      return { level: "info", message: "installation started", fields: { generation: `${event.request.generation}` } };
+    case "installation-finished": {
+      const { generation, error } = event.outcome;
+      if (error === undefined)
+        return { level: "info", message: "installation succeeded", fields: { generation: `${generation}` } };
+      return { level: "error", message: "installation failed", fields: { generation: `${generation}`, error } };
+    }
+    case "request-ignored": {
+      const fields = { generation: `${event.generation}`, lastAttempted: `${event.lastAttempted}` };
+      return { level: "warn", message: "a request that was attempted before is not run again", fields };
+    }
+    case "report-accepted":
+      return { level: "info", message: "installation reported", fields: { generation: `${event.outcome.generation}` } };
+    case "report-refused": {
+      const message = `the server refuses the report for good, so it is dropped: ${event.error.rawMessage}`;
+      return { level: "error", message, fields: { generation: `${event.outcome.generation}` } };
+    }
+    case "after-install":
+      if (event.error === undefined) return { level: "info", message: "after-install command succeeded" };
+      return { level: "error", message: `after-install command failed: ${event.error}` };
+  }
+}
+
+/** Node's names for a server certificate that leads to no trusted CA. */
+const untrustedCodes: ReadonlySet<unknown> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+function describeFailure(error: ConnectError, failures: number, retryInMs: number, names: AgentNames): LogLine {
+  const advice = findAdvice(error, names);
+  const fields = { code: Code[error.code], failures, retryInMs: Math.round(retryInMs), advice };
+  return { level: "warn", message: `heartbeat failed: ${error.rawMessage}`, fields };
+}
+
+function findAdvice(error: ConnectError, names: AgentNames): string | undefined {
+  if (error.code === Code.Unauthenticated) {
+    return `register public key ${names.publicKey} for machine ${names.machineId}, or check --key and --machine-id`;
+  }
+  const code = findErrorCode(error);
+  if (untrustedCodes.has(code)) return "name the CA of the server's certificate by --ca";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name in --endpoint that the certificate is for";
+  if (code === "ECONNREFUSED") return "check --endpoint, and that the server runs";
+  return undefined;
+}
+
+function findErrorCode(error: unknown): unknown {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if ("code" in current && typeof current.code === "string") return current.code;
+  }
+  return undefined;
+}

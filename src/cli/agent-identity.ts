@@ -1,0 +1,39 @@
+/** The options by which the agent's commands say who they are. */
+import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey } from "../agent/key-file.ts";
+import { ConfigError } from "../config.ts";
+import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
+
+/** As commander hands them over. */
+export interface IdentityOptions {
+  readonly machineId?: string;
+  readonly key?: string;
+}
+
+/** Checks the options that must be there; throws ConfigError with every mistake among them. */
+export function checkAgentOptions(flags: IdentityOptions, target: { url: string | undefined; flag: string }) {
+  const mistakes: string[] = [];
+  let machineId = "";
+  try {
+    machineId = parseMachineId(flags.machineId ?? "");
+  } catch (error) {
+    if (!(error instanceof InvalidMachineIdError)) throw error;
+    mistakes.push(flags.machineId === undefined ? "--machine-id is missing" : `--machine-id: ${error.message}`);
+  }
+  if (flags.key === undefined) mistakes.push("--key is missing (make a key by: bmaas agent keygen --out FILE)");
+  const url = URL.parse(target.url ?? "");
+  if (target.url === undefined) mistakes.push(`${target.flag} is missing`);
+  else if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+    mistakes.push(`${target.flag}: not an http or https URL without credentials`);
+  }
+  if (mistakes.length > 0 || url === null) throw new ConfigError(mistakes);
+  return { machineId, url };
+}
+
+/** Loads the key that `--key` names; throws ConfigError when it cannot. */
+export async function loadKey(flags: IdentityOptions): Promise<LoadedAgentKey> {
+  try {
+    return await loadAgentKey(flags.key ?? "");
+  } catch (error) {
+    throw new ConfigError([`--key: ${(error as AgentKeyFileError).message}`]);
+  }
+}

@@ -1,0 +1,24 @@
+/** `bmaas agent keygen`: makes an agent's key. */
+import { Command } from "commander";
+import { ConfigError } from "../config.ts";
+
+/** The command for agentCommand. */
+export function keygenCommand(): Command {
+  return new Command("keygen")
+    .description("make an agent's key, and print its public half as a seed file wants it")
+    .option("--out <file>", "where to write the private key (PEM, for its owner alone; never overwrites)", "agent.key")
+    .action(async ({ out }: { out: string }) => {
+      const { generateAgentKey } = await import("../agent/agent-key.ts");
+      const { AgentKeyFileError, saveAgentKey } = await import("../agent/key-file.ts");
+      const key = await generateAgentKey();
+      try {
+        await saveAgentKey(out, key);
+      } catch (error) {
+        if (error instanceof AgentKeyFileError) throw new ConfigError([`--out: ${error.message}`]);
+        throw error;
+      }
+      // Standard output is the public key alone, for KEY=$(bmaas agent keygen).
+      process.stderr.write(`private key written to ${out}; the public key is:\n`);
+      process.stdout.write(`${key.publicKeyHex}\n`);
+    });
+}

@@ -1,0 +1,89 @@
+/** `bmaas agent sign`: makes a call by curl authentic. */
+import { readFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import { Command, Option } from "commander";
+import { ConfigError } from "../config.ts";
+import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
+
+interface SignFlags extends IdentityOptions {
+  readonly url?: string;
+  readonly method: string;
+  readonly data?: string;
+  readonly dataFile?: string;
+  readonly format: "headers" | "curl";
+}
+
+const help = `
+The headers hold for one call within a minute, to this URL and with exactly this body. For curl to send it as it is:
+  bmaas agent sign … --url URL --data BODY | curl -H @- -H 'content-type: application/json' --data-binary BODY URL`;
+
+/** The command for agentCommand. */
+export function signCommand(): Command {
+  return (
+    new Command("sign")
+      .description("print the headers that make an HTTP request authentic (RFC 9421), for curl")
+      .option("--machine-id <uuid>", "the machine that calls")
+      .option("--key <file>", "the agent's private key")
+      .option("--url <url>", "what is called")
+      .option("--method <method>", "HTTP method", "POST")
+      .addOption(new Option("--data <body>", "the body (default: empty)").conflicts("dataFile"))
+      .option("--data-file <file>", "read the body from a file, or from standard input: -")
+      .addOption(
+        new Option("--format <format>", "headers, one a line, or a whole curl command")
+          .choices(["headers", "curl"])
+          .default("headers"),
+      )
+      .addHelpText("after", help)
+      // The command above has options of the same names, and may have taken them.
+      .action(async (_flags, command: Command) => await sign(command.optsWithGlobals()))
+  );
+}
+
+async function sign(flags: SignFlags): Promise<void> {
+  const { machineId, url } = checkAgentOptions(flags, { url: flags.url, flag: "--url" });
+  if (!/^[A-Za-z]+$/.test(flags.method)) throw new ConfigError(["--method: not an HTTP method"]);
+  const [{ key, warnings }, body] = await Promise.all([loadKey(flags), readBody(flags)]);
+  for (const warning of warnings) process.stderr.write(`bmaas: ${warning}\n`);
+  const [{ signRequest }, { SigningClock }] = await Promise.all([
+    import("../agent/request-signing.ts"),
+    import("../agent/signing-clock.ts"),
+  ]);
+  const headers = await signRequest(
+    { method: flags.method, url, body },
+    { machineId, key, ...new SigningClock().next() },
+  );
+  process.stdout.write(flags.format === "curl" ? formatCurl(flags, url, headers) : formatHeaders(headers));
+}
+
+async function readBody({ data, dataFile }: SignFlags): Promise<Buffer> {
+  if (dataFile === undefined) return Buffer.from(data ?? "");
+  if (dataFile === "-") return await buffer(process.stdin);
+  try {
+    return await readFile(dataFile);
+  } catch (error) {
+    throw new ConfigError([`--data-file: ${(error as Error).message}`]);
+  }
+}
+
+function formatHeaders(headers: Record<string, string>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\n`)
+    .join("");
+}
+
+function formatCurl({ method, data, dataFile }: SignFlags, url: URL, headers: Record<string, string>): string {
+  const fields = Object.entries({ "content-type": "application/json", ...headers });
+  return `${[
+    "curl",
+    `-X ${method}`,
+    ...fields.map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
+    // A body that begins with @ would name a file.
+    dataFile === undefined ? `--data-raw ${quote(data ?? "")}` : `--data-binary ${quote(`@${dataFile}`)}`,
+    quote(url.href),
+  ].join(" \\\n  ")}\n`;
+}
+
+/** Quotes one argument for a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

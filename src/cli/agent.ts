@@ -1,0 +1,117 @@
+/** `bmaas agent`: the reference agent, and the tools around its key. */
+import { readFile } from "node:fs/promises";
+import { Command, InvalidArgumentError } from "commander";
+import { ConfigError, loadConfig } from "../config.ts";
+import { logAgentEvent } from "./agent-event-log.ts";
+import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
+import { keygenCommand } from "./agent-keygen.ts";
+import { signCommand } from "./agent-sign.ts";
+import { addSettings } from "./settings-options.ts";
+
+interface AgentFlags extends IdentityOptions {
+  readonly endpoint?: string;
+  readonly ca?: string;
+  readonly signed?: boolean;
+  readonly installCommand?: string;
+  readonly installTimeout: number;
+  readonly afterInstallCommand?: string;
+  readonly state?: string;
+  readonly interval: number;
+  readonly logLevel?: string;
+}
+
+/** The command for main, with its subcommands. */
+export function agentCommand(): Command {
+  const command = new Command("agent")
+    .description("run an agent on this machine: heartbeat, hand in the hardware, install what is requested")
+    .option("--machine-id <uuid>", "the machine that this is")
+    .option("--key <file>", "the agent's private key, for example by: bmaas agent keygen")
+    .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")
+    .option("--ca <file>", "trust the CAs in this PEM file (default: the system's)")
+    .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
+    .option(
+      "--install-command <command>",
+      "shell command that installs: gets the request as JSON on stdin (default: only pretend)",
+    )
+    .option("--install-timeout <seconds>", "stop the installer after so long", parseSeconds, 3600)
+    .option("--after-install-command <command>", "shell command to run once a success is reported, for example reboot")
+    .option("--state <file>", "what the agent must remember over restarts (default: the key file with .state.json)")
+    .option("--interval <seconds>", "time between heartbeats", parseSeconds, 30)
+    .action(run);
+  return addSettings(command, ["logLevel"]).addCommand(keygenCommand()).addCommand(signCommand());
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  // The longest time that a timer of Node can wait.
+  if (!(seconds > 0 && seconds < 2 ** 31 / 1000)) throw new InvalidArgumentError("Not a number of seconds above 0.");
+  return seconds;
+}
+
+async function run(flags: AgentFlags): Promise<void> {
+  const { machineId, url } = checkAgentOptions(flags, { url: flags.endpoint, flag: "--endpoint" });
+  if (url.protocol !== "https:" && flags.signed !== true) {
+    throw new ConfigError(["--endpoint: a client certificate needs an https URL (without TLS, add --signed)"]);
+  }
+  const { logLevel } = loadConfig(undefined, { logLevel: flags.logLevel });
+  const { key, warnings } = await loadKey(flags);
+  const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
+  const [{ createLogger }, agent] = await Promise.all([import("../log.ts"), import("../agent/index.ts")]);
+  const log = createLogger(logLevel, 1);
+  for (const warning of warnings) log.warn(warning);
+  const endpoint = url.href.replace(/\/$/, "");
+  const client = flags.signed
+    ? agent.createSigningAgentClient({ endpoint, machineId, key, fetch: agent.createNodeFetch({ ca }) })
+    : agent.createAgentClient({ endpoint, key, ca });
+  const names = { machineId, publicKey: key.publicKeyHex };
+  const state = await agent.openInstallState(flags.state ?? `${flags.key}.state.json`, machineId);
+  try {
+    log.info({ ...names, endpoint, proof: flags.signed ? "signature" : "certificate" }, "agent started");
+    await agent.runAgent({
+      machineId,
+      client,
+      state,
+      ...createCommands(flags, agent, (line) => log.info({ line }, "installer")),
+      collectHardware: agent.collectHardwareReport,
+      intervalMs: flags.interval * 1000,
+      signal: abortOnSignal(),
+      onEvent: (event) => logAgentEvent(log, event, names),
+    });
+    log.info("agent stopped");
+  } finally {
+    state.close();
+  }
+}
+
+function createCommands(flags: AgentFlags, agent: typeof import("../agent/index.ts"), onLine: (line: string) => void) {
+  const { installCommand, installTimeout, afterInstallCommand } = flags;
+  return {
+    install:
+      installCommand === undefined
+        ? agent.createPretendingInstaller({ onLine })
+        : agent.createCommandInstaller(installCommand, { timeoutMs: installTimeout * 1000, onLine }),
+    afterInstall:
+      afterInstallCommand === undefined
+        ? undefined
+        : (signal: AbortSignal) => agent.runShellCommand(afterInstallCommand, { signal, onLine }),
+  };
+}
+
+async function readCa(file: string): Promise<Buffer> {
+  let content: Buffer;
+  try {
+    content = await readFile(file);
+  } catch (error) {
+    throw new ConfigError([`--ca: ${(error as Error).message}`]);
+  }
+  if (!content.includes("-----BEGIN CERTIFICATE-----"))
+    throw new ConfigError([`--ca: ${file} holds no PEM certificate`]);
+  return content;
+}
+
+/** Aborts with the first signal; a second one ends the process there and then. */
+function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}

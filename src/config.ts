@@ -16,6 +16,7 @@ import {
   parseLogLevel,
   parseSwitch,
 } from "./config/values.ts";
+import { OperatorError } from "./operator-error.ts";
 
 export { type Flags, type SettingName, settings } from "./config/settings.ts";
 export type { ListenAddress, LogLevel } from "./config/values.ts";
@@ -58,11 +59,11 @@ export interface Config {
 
 /** The settings of which more can be said by trying them than by reading them. */
 export type TriableSettings = {
-  readonly [Name in "databaseUrl" | "tls" | "adminTls" | "agentListen" | "adminListen"]?: Config[Name] | undefined;
+  readonly [Name in "databaseUrl" | "home" | "tls" | "agentTls" | "adminTls" | "agentListen" | "adminListen"]?: Config[Name] | undefined;
 };
 
 /** Holds every mistake of a configuration at once; its message has one line for each. */
-export class ConfigError extends Error {
+export class ConfigError extends OperatorError {
   override readonly name = "ConfigError";
   readonly mistakes: readonly string[];
   /** What could be read nevertheless, so that the rest of it can be tried before anybody is told. */
@@ -104,7 +105,7 @@ export function loadConfig(
     logLevel === undefined ||
     shutdownDelayMs === undefined
   ) {
-    throw new ConfigError(mistakes, { ...optional, agentListen, adminListen });
+    throw new ConfigError(mistakes, { ...optional, home, agentTls, agentListen, adminListen });
   }
   const notes: string[] = [];
   if (agentTls === "off" && !isLoopback(agentListen)) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "./config.ts";
+import { OperatorError } from "./operator-error.ts";
 
 /** Loaded when asked for, so that the agent does not carry the server. */
 const commands: Record<string, () => Promise<Command>> = {
@@ -43,7 +43,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const message = error instanceof Error ? error.message : String(error);
   for (const line of message.split("\n")) process.stderr.write(`bmaas: ${line}\n`);
-  return error instanceof ConfigError ? 2 : 1;
+  return error instanceof OperatorError ? 2 : 1;
 }
 
 process.exitCode = await main(process.argv.slice(2));

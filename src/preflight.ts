@@ -1,6 +1,8 @@
 /** Everything that can be found wrong before anything is opened, all of it at once. */
 import { once } from "node:events";
+import { access, constants, stat } from "node:fs/promises";
 import { createServer } from "node:net";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import {
@@ -12,7 +14,7 @@ import {
   type TriableSettings,
 } from "./config.ts";
 import { isDatabaseAway } from "./db/errors.ts";
-import { checkSchema, migrateDatabase, NewerSchemaError, UnsupportedPostgresError } from "./db/migrate.ts";
+import { checkSchema, migrateDatabase } from "./db/migrate.ts";
 import type { ListenerTls } from "./rpc/listener.ts";
 import { ensureDevelopmentTls } from "./tls/development-ca.ts";
 import { loadOperatorCertificate } from "./tls/operator-certificate.ts";
@@ -55,6 +57,7 @@ export async function checkBeforeOpening(config: Config): Promise<Certificates> 
 
 async function findMistakes(config: TriableSettings): Promise<string[]> {
   const found = await Promise.all([
+    needsHome(config) ? findHomeMistakes(config.home) : undefined,
     config.tls && findCertificateMistakes(config.tls),
     config.adminTls && findCertificateMistakes(config.adminTls),
     config.agentListen && findPortMistakes("BMAAS_AGENT_LISTEN", config.agentListen),
@@ -62,6 +65,36 @@ async function findMistakes(config: TriableSettings): Promise<string[]> {
     config.databaseUrl === undefined ? undefined : findDatabaseMistakes(config.databaseUrl),
   ]);
   return found.flatMap((mistakes) => mistakes ?? []);
+}
+
+/** The home holds the embedded PostgreSQL and the development CA; without both there is none. */
+function needsHome(config: TriableSettings): config is TriableSettings & { readonly home: string } {
+  if (config.home === undefined) return false;
+  return config.databaseUrl === undefined || (config.agentTls === "on" && config.tls === undefined);
+}
+
+/** The folder need not exist; then the nearest one above it that does must take it. */
+async function findHomeMistakes(home: string): Promise<string[]> {
+  try {
+    const found = await stat(home);
+    if (!found.isDirectory()) return [`BMAAS_HOME: ${home} is not a folder`];
+    await access(home, constants.W_OK | constants.X_OK);
+    return [];
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" && dirname(home) !== home) return findHomeMistakes(dirname(home));
+    return [`BMAAS_HOME: ${home} ${homeTroubles[code] ?? `cannot be used (${code})`}`];
+  }
+}
+
+const homeTroubles: Record<string, string> = {
+  EACCES: "is a folder that this user may not write to",
+  EROFS: "is on a file system that cannot be written to",
+  ENOTDIR: "lies in what is not a folder",
+};
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 async function findCertificateMistakes(files: NonNullable<Config["tls"]>): Promise<readonly string[]> {
@@ -81,7 +114,7 @@ async function findPortMistakes(name: string, address: ListenAddress): Promise<s
     await once(server, "listening");
     return [];
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const code = codeOf(error);
     return [`${name}: ${address.host}:${address.port} ${portTroubles[code] ?? `cannot be bound (${code})`}`];
   } finally {
     if (server.listening) await new Promise((resolve) => server.close(resolve));
@@ -117,9 +150,6 @@ export async function migrateWhenReachable(url: string, log: Logger): Promise<vo
       await migrateDatabase(url, log);
       return;
     } catch (error) {
-      if (error instanceof NewerSchemaError || error instanceof UnsupportedPostgresError) {
-        throw new ConfigError([error.message]);
-      }
       if (!isDatabaseAway(error)) throw error;
       if (Date.now() > deadline)
         throw new Error("the database did not answer for 30 s: is DATABASE_URL right, and is it up?");

@@ -35,8 +35,8 @@ export interface Service {
 }
 
 /**
- * Starts a server. Throws ConfigError with everything that is wrong and that an operator must mend, before a port or a file is
- * opened for good; whatever was begun is undone when it throws.
+ * Starts a server. Throws ConfigError with everything that is wrong with the configuration before a port or a file is opened for good,
+ * and OperatorError for what shows later; whatever was begun is undone when it throws.
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   await using resources = new AsyncDisposableStack();

@@ -5,11 +5,12 @@
 import { open as openFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { OperatorError } from "../operator-error.ts";
 import { replaceFile } from "../tls/write-file-atomically.ts";
 import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
 
 /** Why an agent cannot go on from its state file, and what to do about it. */
-export class InstallStateError extends Error {
+export class InstallStateError extends OperatorError {
   override readonly name = "InstallStateError";
 }
 

@@ -5,16 +5,23 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import type { Logger } from "pino";
+import { OperatorError } from "../operator-error.ts";
 import { connectionConfig } from "./client.ts";
+import { isDatabaseAway } from "./errors.ts";
 
 /** The database was migrated by a newer version of this program, or by a diverging one. */
-export class NewerSchemaError extends Error {
+export class NewerSchemaError extends OperatorError {
   override readonly name = "NewerSchemaError";
 }
 
 /** The database server is older than what this program needs. */
-export class UnsupportedPostgresError extends Error {
+export class UnsupportedPostgresError extends OperatorError {
   override readonly name = "UnsupportedPostgresError";
+}
+
+/** The database server is there and lets us not in: the user, the password, the database or the way of connecting is wrong. */
+export class DatabaseRefusedError extends OperatorError {
+  override readonly name = "DatabaseRefusedError";
 }
 
 /** One entry of the journal that drizzle-kit keeps of the migrations. */
@@ -34,7 +41,8 @@ const turnTimeoutMs = 600_000;
 const tableLockTimeoutMs = 30_000;
 
 /**
- * Applies the migrations that the database lacks, all or none. Throws `NewerSchemaError`, `UnsupportedPostgresError`, or the driver's errors.
+ * Applies the migrations that the database lacks, all or none. Throws `NewerSchemaError`, `UnsupportedPostgresError`,
+ * `DatabaseRefusedError`, or the driver's errors.
  */
 export async function migrateDatabase(url: string, log: Logger): Promise<{ applied: number }> {
   return withSession(url, async (client) => {
@@ -68,13 +76,25 @@ async function withSession<T>(url: string, use: (client: pg.Client) => Promise<T
   });
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
   client.on("error", () => {});
-  await client.connect();
+  await connect(client);
   try {
     await refuseOldServer(client);
     return await use(client);
   } finally {
     // The lock goes with the session.
     await client.end();
+  }
+}
+
+/** What keeps us out and is no outage does not pass by itself. */
+async function connect(client: pg.Client): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    if (isDatabaseAway(error)) throw error;
+    throw new DatabaseRefusedError(
+      `the database refused the connection: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

@@ -1,7 +1,8 @@
 /** What can go wrong with the embedded PostgreSQL, in words for whoever started the program. */
+import { OperatorError } from "../../operator-error.ts";
 
 /** The embedded PostgreSQL cannot be had; the message says why and what to do. */
-export class EmbeddedPostgresError extends Error {
+export class EmbeddedPostgresError extends OperatorError {
   override readonly name: string = "EmbeddedPostgresError";
 }
 

@@ -1,4 +1,6 @@
 /** The client of agents that show their key by a TLS client certificate. */
+import { isIP } from "node:net";
+import { connect } from "node:tls";
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -21,9 +23,20 @@ const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 3_000 };
 /** Makes a client that speaks gRPC over one TLS connection, opened when needed and again after it broke. */
 export function createAgentClient(options: AgentClientOptions): Client<typeof AgentCallback> {
   const { endpoint, key, ca } = options;
+  const certificate = createClientCertificate(key);
+  const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, "");
+  const port = Number(new URL(endpoint).port || 443);
   const sessionManager = new Http2SessionManager(endpoint, ping, {
-    ...createClientCertificate(key),
-    ...(ca === undefined ? {} : { ca }),
+    // Left to itself, node:http2 names an IP address as the server's name, which RFC 6066 section 3 forbids.
+    createConnection: () =>
+      connect({
+        host,
+        port,
+        servername: isIP(host) === 0 ? host : "",
+        ALPNProtocols: ["h2"],
+        ...certificate,
+        ...(ca === undefined ? {} : { ca }),
+      }),
   });
   const transport = createGrpcTransport({
     baseUrl: endpoint,

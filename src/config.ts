@@ -59,7 +59,9 @@ export interface Config {
 
 /** The settings of which more can be said by trying them than by reading them. */
 export type TriableSettings = {
-  readonly [Name in "databaseUrl" | "home" | "tls" | "agentTls" | "adminTls" | "agentListen" | "adminListen"]?: Config[Name] | undefined;
+  readonly [Name in "databaseUrl" | "home" | "tls" | "agentTls" | "adminTls" | "agentListen" | "adminListen"]?:
+    | Config[Name]
+    | undefined;
 };
 
 /** Holds every mistake of a configuration at once; its message has one line for each. */

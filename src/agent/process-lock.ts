@@ -8,7 +8,7 @@ export class ProcessLockedError extends Error {
 
 /** A lock that is held. */
 export interface ProcessLock {
-  /** Gives the lock up. */
+  /** Gives the lock up; a second time does nothing. */
   release(): void;
 }
 
@@ -22,7 +22,8 @@ const sqliteBusy = 5;
 export function acquireProcessLock(file: string): ProcessLock {
   const database = new DatabaseSync(file);
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    // Nothing is ever written, so that no journal need lie beside the file.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
     if (error instanceof Error && "errcode" in error && error.errcode === sqliteBusy) {
@@ -30,5 +31,9 @@ export function acquireProcessLock(file: string): ProcessLock {
     }
     throw error;
   }
-  return { release: () => database.close() };
+  return {
+    release: () => {
+      if (database.isOpen) database.close();
+    },
+  };
 }

@@ -1,0 +1,144 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { InstallStateError, openInstallState } from "../../src/agent/install-state.ts";
+import { killOutright, startInstallingAgent } from "./support/crashing-agent.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
+
+const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
+const otherMachineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c12";
+
+async function stateFile(): Promise<string> {
+  return join(await temporaryFolder(), "state.json");
+}
+
+async function open(file: string) {
+  const state = await openInstallState(file, machineId);
+  onTestFinished(() => state.close());
+  return state;
+}
+
+/** What the next process finds. */
+async function reopen(state: Awaited<ReturnType<typeof open>>, file: string) {
+  state.close();
+  return await open(file);
+}
+
+test("a new agent has attempted nothing", async () => {
+  const file = await stateFile();
+  const state = await open(file);
+  expect(state.lastAttempted).toBeUndefined();
+  expect(state.pendingOutcome).toBeUndefined();
+  expect((await reopen(state, file)).lastAttempted).toBeUndefined();
+});
+
+describe("over a restart", () => {
+  test.each([undefined, "no space left on the disk"])(
+    "the outcome %j stays pending until it is reported",
+    async (error) => {
+      const file = await stateFile();
+      let state = await open(file);
+      await state.recordAttempt(123n);
+      await state.recordOutcome(error);
+      state = await reopen(state, file);
+      expect(state.pendingOutcome).toMatchObject({ generation: 123n });
+      expect(state.pendingOutcome?.error).toBe(error);
+      await state.recordReported();
+      state = await reopen(state, file);
+      expect(state.pendingOutcome).toBeUndefined();
+      expect(state.lastAttempted).toBe(123n);
+    },
+  );
+
+  test.each([123n, 122n, -1n])("an attempt at 123 is never followed by one at %d", async (generation) => {
+    const file = await stateFile();
+    let state = await open(file);
+    await state.recordAttempt(123n);
+    await state.recordOutcome(undefined);
+    await state.recordReported();
+    await expect(state.recordAttempt(generation)).rejects.toThrow(InstallStateError);
+    state = await reopen(state, file);
+    await expect(state.recordAttempt(generation)).rejects.toThrow(/does not exceed 123/);
+    await state.recordAttempt(2n ** 63n - 1n);
+    expect((await reopen(state, file)).lastAttempted).toBe(2n ** 63n - 1n);
+  });
+
+  test("an outcome can be reported again to a server that lost it", async () => {
+    const file = await stateFile();
+    const state = await open(file);
+    await state.recordAttempt(5n);
+    await state.recordOutcome("broken");
+    await state.recordReported();
+    await state.reportAgain();
+    expect((await reopen(state, file)).pendingOutcome).toMatchObject({ generation: 5n, error: "broken" });
+  });
+
+  test("an agent that was killed in mid-install has failed, and says so", async () => {
+    const file = await stateFile();
+    const { agent } = await startInstallingAgent(file, machineId, "echo installing; sleep 600");
+    await killOutright(agent);
+    const state = await open(file);
+    expect(state.pendingOutcome).toMatchObject({
+      generation: 7n,
+      error: "agent restarted while generation 7 was being installed",
+    });
+    await expect(state.recordAttempt(7n)).rejects.toThrow(InstallStateError);
+    expect((await reopen(state, file)).pendingOutcome?.error).toMatch(/agent restarted/);
+  });
+});
+
+describe("the file", () => {
+  test("is held by one process, and free once that one was killed", async () => {
+    const file = await stateFile();
+    const { agent } = await startInstallingAgent(file, machineId, "echo installing; sleep 600");
+    await expect(openInstallState(file, machineId)).rejects.toThrow(/in use by another agent/);
+    await killOutright(agent);
+    expect((await open(file)).lastAttempted).toBe(7n);
+  });
+
+  test("is held once within a process", async () => {
+    const file = await stateFile();
+    await open(file);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(/in use by another agent/);
+  });
+
+  test.each([
+    ["empty", ""],
+    ["cut off", `{"machineId":"${machineId}","attempt":{"gener`],
+    ["zeros", "\0".repeat(64)],
+    ["of another shape", `{"machineId":"${machineId}","lastAttempted":"7"}`],
+    ["without a phase", `{"machineId":"${machineId}","attempt":{"generation":"7"}}`],
+    ["with a generation that is a number", `{"machineId":"${machineId}","attempt":{"generation":7,"phase":"done"}}`],
+  ])("that is %s is refused as it is, not guessed at", async (_how, content) => {
+    const file = await stateFile();
+    await writeFile(file, content);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(InstallStateError);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(/is damaged.*restore it, or delete it once/);
+    expect(await readFile(file, "utf8")).toBe(content);
+  });
+
+  test("of another machine is refused", async () => {
+    const file = await stateFile();
+    (await openInstallState(file, otherMachineId)).close();
+    await expect(openInstallState(file, machineId)).rejects.toThrow(`the state of machine ${otherMachineId}`);
+  });
+
+  test("that cannot be written is refused before anything depends on it", async () => {
+    const folder = await temporaryFolder();
+    await expect(openInstallState(join(folder, "absent", "state.json"), machineId)).rejects.toThrow(InstallStateError);
+    await mkdir(join(folder, "state.json"));
+    await expect(openInstallState(join(folder, "state.json"), machineId)).rejects.toThrow(InstallStateError);
+  });
+
+  test("is replaced as a whole, and leaves nothing beside it but its lock", async () => {
+    const file = await stateFile();
+    const state = await open(file);
+    await state.recordAttempt(1n);
+    await state.recordOutcome(undefined);
+    expect((await readdir(join(file, ".."))).sort()).toEqual(["state.json", "state.json.lock"]);
+    expect(JSON.parse(await readFile(file, "utf8"))).toEqual({
+      machineId,
+      attempt: { generation: "1", phase: "done" },
+    });
+  });
+});

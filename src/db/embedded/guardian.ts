@@ -20,7 +20,7 @@ export interface Guardian {
 /** SIGINT is PostgreSQL's fast shutdown; SIGQUIT, after twenty seconds, the one without good order. */
 const script = `
 trap '' HUP INT TERM
-pid=
+pid=$1
 while read -r next; do pid=$next; done
 [ -n "$pid" ] && kill -INT "$pid" 2>/dev/null || exit 0
 for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -40,7 +40,7 @@ export function startGuardian(instance: Instance): Guardian {
 
   const tell = () => shell.stdin?.write(`${watched ?? ""}\n`);
   const start = () => {
-    shell = spawn("/bin/sh", ["-c", script, "bmaas-guardian"], {
+    shell = spawn("/bin/sh", ["-c", script, "bmaas-guardian", `${watched ?? ""}`], {
       cwd: instance.folder,
       env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
       // A session of its own, so that what is sent to this process's group or terminal does not reach it.
@@ -56,7 +56,6 @@ export function startGuardian(instance: Instance): Guardian {
     shell.unref();
     // The pipe is a socket, whose type does not show that it can be let go.
     (shell.stdin as { unref?: () => void } | null)?.unref?.();
-    tell();
   };
 
   start();

@@ -1,0 +1,119 @@
+import { execFile } from "node:child_process";
+import { chmod, chown, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Account, findServerAccount } from "../../../src/db/embedded/account.ts";
+import { getBinaries } from "../../../src/db/embedded/binaries.ts";
+import { installBinaries } from "../../../src/db/embedded/install-binaries.ts";
+import { systemFolder } from "../../../src/db/embedded/instance.ts";
+import { findFamily, makeTestFolder, query, startOwner } from "../../support/embedded-owner.ts";
+import { copyOwnerProgram, type ProgramCopy } from "../../support/program-copy.ts";
+
+const isRoot = process.getuid?.() === 0;
+let clone: string;
+let copy: ProgramCopy;
+/** An ordinary user; undefined: the one who runs the tests. */
+let account: Account | undefined;
+
+beforeAll(async () => {
+  account = await findServerAccount();
+  const folder = await makeTestFolder();
+  await chmod(folder, 0o711);
+  clone = join(folder, "clone");
+  await mkdir(clone);
+  copy = await copyOwnerProgram(clone);
+});
+
+/** A folder that belongs to the ordinary user, with nothing in it. */
+async function ordinaryFolder(): Promise<string> {
+  const folder = await makeTestFolder();
+  if (account !== undefined) await chown(folder, account.uid, account.gid);
+  return folder;
+}
+
+async function startOrdinary(home: string) {
+  await chmod(clone, 0o755);
+  return startOwner(home, { ...copy, ...(account === undefined ? {} : { account }) });
+}
+
+async function dataFolderOf(url: string | undefined): Promise<string> {
+  const [row] = await query<{ folder: string }>(url ?? "", "select current_setting('data_directory') as folder");
+  return row?.folder ?? "";
+}
+
+describe("root", () => {
+  it.runIf(isRoot)(
+    "has PostgreSQL run by another user, though its clone, its home and its umask let nobody in",
+    async () => {
+      await chmod(clone, 0o700);
+      const home = join(await makeTestFolder(), "home");
+      const owner = await startOwner(home, { ...copy, umask: "077" });
+      expect(owner.error).toBeUndefined();
+      const dataFolder = await dataFolderOf(owner.url);
+      expect(dataFolder.startsWith(`${systemFolder}/`)).toBe(true);
+      const { postgres, guardian } = await findFamily(owner.pid);
+      for (const pid of [postgres, guardian]) expect((await stat(`/proc/${pid}`)).uid).toBe(account?.uid);
+      expect(await stat(dataFolder)).toMatchObject({ uid: account?.uid, mode: 0o40700 });
+      expect((await stat(home)).mode & 0o777).toBe(0o700);
+      await owner.stop();
+    },
+  );
+
+  it.runIf(isRoot)("is refused a home that holds an ordinary user's database", async () => {
+    const home = await ordinaryFolder();
+    const ordinary = await startOrdinary(home);
+    await ordinary.stop();
+    const owner = await startOwner(home);
+    expect(owner.error?.message).toContain(`holds the database of the user with id ${account?.uid}`);
+  });
+
+  it("gets whole programs when several processes copy at once, after one died half way", async () => {
+    const folder = join(await makeTestFolder(), "postgres-0");
+    await mkdir(`${folder}.tmp-4194305-half/native`, { recursive: true });
+    const binaries = await getBinaries();
+    const installed = await Promise.all([1, 2, 3].map(() => installBinaries(binaries, folder)));
+    for (const { postgres } of installed) {
+      const { stdout } = await promisify(execFile)(postgres, ["--version"]);
+      expect(stdout).toContain(`PostgreSQL) ${binaries.majorVersion}.`);
+    }
+    expect(await readdir(join(folder, ".."))).toEqual(["postgres-0"]);
+  });
+});
+
+describe("an ordinary user", () => {
+  it("runs PostgreSQL itself, with its data in the home", async () => {
+    const home = join(await ordinaryFolder(), "home");
+    const owner = await startOrdinary(home);
+    expect(owner.error).toBeUndefined();
+    expect(await dataFolderOf(owner.url)).toBe(join(home, "postgres", "data"));
+    expect((await stat(join(home, "postgres"))).mode & 0o777).toBe(0o700);
+    await owner.stop();
+  });
+
+  it.runIf(isRoot)("learns that it may not write the home, and what to do", async () => {
+    const folder = await makeTestFolder();
+    await chmod(folder, 0o755);
+    const owner = await startOrdinary(join(folder, "home"));
+    expect(owner.error?.message).toMatch(/EACCES: permission denied.*set BMAAS_HOME to a folder that can be written/);
+  });
+
+  it("needs no install scripts of npm packages", async () => {
+    const library = join(copy.binaries, "native", "lib");
+    if (account !== undefined) await chown(library, account.uid, account.gid);
+    for (const entry of await readdir(library, { withFileTypes: true })) {
+      if (entry.isSymbolicLink()) await rm(join(library, entry.name));
+    }
+    const owner = await startOrdinary(join(await ordinaryFolder(), "home"));
+    expect(owner.error).toBeUndefined();
+    await owner.stop();
+  });
+
+  it("learns that there are no programs for its platform, and what to do", async () => {
+    await rename(copy.binaries, `${copy.binaries}-away`);
+    const owner = await startOrdinary(join(await ordinaryFolder(), "home")).finally(() =>
+      rename(`${copy.binaries}-away`, copy.binaries),
+    );
+    expect(owner.error?.message).toMatch(/^no PostgreSQL binaries for .+ are installed: set DATABASE_URL/);
+  });
+});

@@ -1,6 +1,6 @@
-/** The record of what operators did, written in the transaction that did it. */
-import { sql } from "drizzle-orm";
-import type { Transaction } from "../client.ts";
+/** The record of what happened to machines; what operators do is written in the transaction that does it. */
+import { asc, eq, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
 import { machineHistory } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
@@ -22,4 +22,16 @@ export async function appendHistory(tx: Transaction, entries: readonly HistoryEn
       ${arrayParameter(kinds, "text")},
       ${arrayParameter(details, "jsonb")}
     )`);
+}
+
+/** Returns all that happened to one machine, oldest first, by the index on (machine_id, id). */
+export function listHistory(
+  db: Database | Transaction,
+  machineId: string,
+): Promise<(typeof machineHistory.$inferSelect)[]> {
+  return db
+    .select()
+    .from(machineHistory)
+    .where(eq(machineHistory.machineId, machineId))
+    .orderBy(asc(machineHistory.id));
 }

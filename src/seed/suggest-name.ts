@@ -1,11 +1,11 @@
 /** Finds the name that somebody meant who misspelt it. */
 
-/** Returns the known name that is at most two typing mistakes away, or differs in case and separators only. */
+/** Returns the known name that is a typing mistake or two away, for short names fewer, or differs in case and separators only. */
 export function suggestName(name: string, known: readonly string[]): string | undefined {
   const plain = simplify(name);
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(plain, simplify(candidate)) }))
-    .filter(({ candidate, distance }) => distance <= Math.min(2, Math.floor(candidate.length / 2)))
+    .filter(({ candidate, distance }) => distance <= Math.min(2, Math.floor((candidate.length - 1) / 2)))
     .sort((a, b) => a.distance - b.distance);
   return near[0]?.candidate;
 }

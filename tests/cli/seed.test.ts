@@ -1,0 +1,174 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { imageYaml, newPublicKey, readFleet } from "../support/seed.ts";
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const example = fileURLToPath(new URL("../../drizzle/example-fleet.yaml", import.meta.url));
+
+let database: TestDatabase;
+let folder: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  folder = await mkdtemp(join(tmpdir(), "bmaas-seed-"));
+});
+afterAll(async () => {
+  await database.close();
+  await rm(folder, { recursive: true });
+});
+
+interface Run {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `bmaas seed` as a user does, with the standard input given. */
+function runSeed(
+  args: readonly string[],
+  options: { stdin?: string | Buffer; databaseUrl?: string } = {},
+): Promise<Run> {
+  const env = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    BMAAS_HOME: folder,
+    BMAAS_LOG_LEVEL: "warn",
+    DATABASE_URL: options.databaseUrl ?? database.url,
+  };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [main, "seed", ...args], { env }, (_error, stdout, stderr) => {
+      resolve({ status: child.exitCode ?? -1, stdout, stderr });
+    });
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(options.stdin ?? "");
+  });
+}
+
+async function writeFleet(name: string, text: string | Buffer): Promise<string> {
+  const file = join(folder, name);
+  await writeFile(file, text);
+  return file;
+}
+
+test("prints a table of what it did, and the second time that nothing changed", async () => {
+  const first = await runSeed([example]);
+  expect(first).toMatchObject({ status: 0, stderr: "" });
+  expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +AGENT +INSTALL +GENERATION\n/);
+  expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}created {2}requested {2}123$/m);
+  expect(first.stdout).toMatch(/\n6 machines: 6 created, 0 changed, 0 unchanged; 3 installations requested\n$/);
+  const { history } = await readFleet(database.db);
+  expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set([`seed:${userInfo().username}`]));
+
+  const second = await runSeed([example]);
+  expect(second).toMatchObject({ status: 0, stderr: "" });
+  expect(second.stdout).toMatch(/\n6 machines: 0 created, 0 changed, 6 unchanged; 0 installations requested\n$/);
+});
+
+test("reads standard input and prints JSON for programs", async () => {
+  const stdin = `machines:
+  - provided: { provider: json, providerId: "1" }
+  - agent: { publicKey: "${newPublicKey()}" }
+    install: { generation: 9007199254740993, image: ${imageYaml()} }
+`;
+  const { status, stdout, stderr } = await runSeed(["--json", "-"], { stdin });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
+  const tags = { provided: null, agent: null, install: null };
+  expect(JSON.parse(stdout)).toEqual({
+    dryRun: false,
+    machines: [
+      { index: 0, line: 2, machineId: uuid, machine: "created", ...tags, provided: "created" },
+      {
+        index: 1,
+        line: 3,
+        machineId: uuid,
+        machine: "created",
+        ...tags,
+        agent: "created",
+        install: { outcome: "requested", generation: "9007199254740993", note: null },
+      },
+    ],
+    summary: { machines: 2, created: 2, changed: 0, unchanged: 0, installationsRequested: 1 },
+  });
+});
+
+test("a dry run says so and writes nothing", async () => {
+  const before = await readFleet(database.db);
+  const stdin = 'machines: [{ provided: { provider: dry, providerId: "1" } }]';
+  const { status, stdout } = await runSeed(["--dry-run", "-"], { stdin });
+  expect(status).toBe(0);
+  expect(stdout).toContain("(made when seeded)  created  created   -      -        -\n");
+  expect(stdout).toMatch(/1 machine: 1 created.*\nDry run: nothing was written\.\n$/);
+  expect(JSON.parse((await runSeed(["--dry-run", "--json", "-"], { stdin })).stdout)).toMatchObject({
+    dryRun: true,
+    machines: [{ machineId: null }],
+  });
+  expect(await readFleet(database.db)).toEqual(before);
+});
+
+test("lists every mistake of a file on standard error, with status 2", async () => {
+  const file = await writeFleet("bad.yaml", "machines:\n  - id: nope\n  - agnet: {}\n");
+  expect(await runSeed([file])).toEqual({
+    status: 2,
+    stdout: "",
+    stderr: [
+      `${file}:2:9: machines[0].id: a machine id is a UUID such as 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11\n`,
+      `${file}:3:5: machines[1].agnet: is not a known field; did you mean agent?\n`,
+      `${file}:3:5: machines[1]: has nothing by which a second run could find it again and would be made anew each time;`,
+      " give it an id (uuidgen makes one), provided or agent\n",
+    ].join(""),
+  });
+});
+
+test("lists conflicts with the database in the same way", async () => {
+  const key = newPublicKey();
+  await runSeed(["-"], { stdin: `machines: [{ agent: { publicKey: "${key}" } }]` });
+  const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
+  const { status, stdout, stderr } = await runSeed(["--json", "-"], {
+    stdin: `machines: [{ id: ${id}, agent: { publicKey: "${key}" } }]`,
+  });
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(
+    /^<stdin>:1:\d+: machines\[0\]\.agent\.publicKey: is the key of machine [0-9a-f-]{36} already; .*\n$/,
+  );
+});
+
+test.each([
+  ["is not there", "missing.yaml", undefined, "there is no such file"],
+  ["is a folder", ".", undefined, "is a folder"],
+  [
+    "is not UTF-8",
+    "utf-16.yaml",
+    Buffer.from("\ufeffmachines: []", "utf16le"),
+    "is not UTF-8; save it in that encoding",
+  ],
+  [
+    "is too large",
+    "large.yaml",
+    Buffer.alloc(16 * 1024 * 1024 + 1, "#"),
+    "is larger than 16 MiB; split it, the parts can be seeded one by one",
+  ],
+])("says with status 2 that a file %s", async (_what, name, content, message) => {
+  const file = content === undefined ? join(folder, name) : await writeFleet(name, content);
+  expect(await runSeed([file])).toEqual({ status: 2, stdout: "", stderr: `${file}: ${message}\n` });
+});
+
+test("reads a file with a byte order mark", async () => {
+  const file = await writeFleet("bom.yaml", "\ufeffmachines: []\n");
+  expect(await runSeed([file])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("says with status 1 that the database is away, and nothing of what was to be written", async () => {
+  const stdin = `machines: [{ agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml().replace("}", ", userData: secret }")} } }]`;
+  const { status, stdout, stderr } = await runSeed(["-"], {
+    stdin,
+    databaseUrl: "postgres://me:hidden@127.0.0.1:1/none",
+  });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr).toMatch(/^bmaas: the database is away \(ECONNREFUSED\)/);
+  expect(stderr).not.toMatch(/secret|hidden/);
+});

@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { maxGeneration } from "../../src/db/queries/os-installation-request.ts";
+import { decideInstallation, encodeInstall } from "../../src/seed/decide-installation.ts";
+import { parseFleet } from "../../src/seed/parse-fleet.ts";
+import { imageYaml } from "../support/seed.ts";
+
+function install(content: string, generation?: bigint) {
+  const given = generation === undefined ? "" : `generation: "${generation}", `;
+  const text = `machines: [{ agent: {publicKey: ${"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"}}, install: { ${given}image: ${imageYaml(content)} } }]`;
+  const wanted = parseFleet(text).machines[0]?.install;
+  if (wanted === undefined) throw new Error("no install");
+  return wanted;
+}
+
+/** What was requested before: generations and contents, the greatest one last. */
+function before(requests: [generation: bigint, content: string, cancelled?: "cancelled"][], named?: bigint) {
+  const rows = requests.map(([generation, content, cancelled]) => ({
+    machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+    generation,
+    cancelledAt: cancelled === undefined ? null : new Date(),
+    request: content === "garbage" ? Buffer.of(0xff) : encodeInstall(install(content), generation),
+  }));
+  return {
+    latest: rows.at(-1),
+    named: rows.find((row) => row.generation === named),
+    reached: rows.at(-1)?.generation ?? 0n,
+  };
+}
+
+const five: [bigint, string][] = [[5n, "a"]];
+
+describe("an install with a generation", () => {
+  test.each([
+    ["the first one", 1n, "a", [], { kind: "request", generation: 1n }],
+    ["greater than all", 6n, "a", five, { kind: "request", generation: 6n }],
+    ["the latest, the same", 5n, "a", five, { kind: "unchanged", generation: 5n }],
+    [
+      "the latest, something else",
+      5n,
+      "b",
+      five,
+      { kind: "refused", message: /^was requested with other content already; give a generation of at least 6/ },
+    ],
+    [
+      "lower, never requested",
+      4n,
+      "a",
+      five,
+      { kind: "refused", message: /^does not exceed 5, .* give a generation of at least 6$/ },
+    ],
+    ["lower, the same", 5n, "a", [...five, [7n, "b"]], { kind: "unchanged", generation: 5n, note: "superseded" }],
+    ["lower, something else", 5n, "b", [...five, [7n, "b"]], { kind: "refused", message: /at least 8/ }],
+    [
+      "cancelled, the same",
+      5n,
+      "a",
+      [[5n, "a", "cancelled"]],
+      { kind: "unchanged", generation: 5n, note: "cancelled" },
+    ],
+    ["unreadable", 5n, "a", [[5n, "garbage"]], { kind: "refused", message: /other content/ }],
+    ["the last there is", maxGeneration, "a", five, { kind: "request", generation: maxGeneration }],
+    ["used up", 1n, "a", [[maxGeneration, "a"]], { kind: "refused", message: /no generation is left$/ }],
+  ] as const)("%s", (_name, generation, content, requests, decision) => {
+    const found = before([...requests] as Parameters<typeof before>[0], generation);
+    expect(decideInstallation(install(content, generation), found)).toMatchObject(matching(decision));
+  });
+});
+
+describe("an install without a generation", () => {
+  test.each([
+    ["the first one", "a", [], { kind: "request" }],
+    ["the same as the latest", "a", five, { kind: "unchanged", generation: 5n }],
+    ["something else", "b", five, { kind: "request" }],
+    ["the same as an earlier one", "a", [...five, [7n, "b"]], { kind: "request" }],
+    [
+      "the same as a cancelled one",
+      "a",
+      [[5n, "a", "cancelled"]],
+      { kind: "unchanged", generation: 5n, note: "cancelled" },
+    ],
+    ["something else than a cancelled one", "b", [[5n, "a", "cancelled"]], { kind: "request" }],
+    [
+      "after one that is unreadable",
+      "a",
+      [[5n, "garbage"]],
+      { kind: "refused", message: /unreadable; give a generation of at least 6$/ },
+    ],
+    ["after the last there is", "b", [[maxGeneration, "a"]], { kind: "refused", message: /^no generation is left/ }],
+  ] as const)("%s", (_name, content, requests, decision) => {
+    const found = before([...requests] as Parameters<typeof before>[0]);
+    expect(decideInstallation(install(content), found)).toMatchObject(matching(decision));
+  });
+});
+
+function matching(decision: { kind: string; message?: RegExp }) {
+  return decision.message === undefined
+    ? decision
+    : { ...decision, message: expect.stringMatching(decision.message) as string };
+}
+
+test("contents are compared as messages, not by the order in which an encoder wrote their fields", () => {
+  const wanted = install("a", 5n);
+  const bytes = encodeInstall(wanted, 5n);
+  // Field 1 (generation) takes the first two bytes; a message means the same with it at the end.
+  const reordered = Buffer.concat([bytes.subarray(2), bytes.subarray(0, 2)]);
+  const row = { machineId: "", generation: 5n, cancelledAt: null, request: reordered };
+  expect(decideInstallation(wanted, { latest: row, named: row, reached: 5n })).toMatchObject({ kind: "unchanged" });
+});

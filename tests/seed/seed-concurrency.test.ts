@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { registerAgents } from "../../src/db/queries/agent-started.ts";
+import { writeHeartbeats } from "../../src/db/queries/heartbeat.ts";
+import { createMachines } from "../../src/db/queries/machine.ts";
+import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
+import { transact } from "../../src/db/transact.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await createTestDatabase();
+});
+afterEach(() => database.close());
+
+/** Machines with ids, and without, found by a provider's id or by a key. */
+function fleet(size: number): string[] {
+  return Array.from({ length: size }, (_, index) => {
+    const agent = `agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml()} }`;
+    const provided = `provided: { provider: a, providerId: "${index}" }`;
+    return [`{ id: ${randomUUID()}, ${agent} }`, `{ ${provided}, ${agent} }`, `{ ${agent} }`][index % 3] ?? "";
+  });
+}
+
+const file = (machines: readonly string[]) => `machines:\n${machines.map((machine) => `  - ${machine}\n`).join("")}`;
+
+test("of seeds of the same file at once all succeed and one creates", async () => {
+  const machines = fleet(60);
+  const texts = [file(machines), file(machines.toReversed()), file(machines), file(machines.toReversed())];
+  const results = await Promise.all(texts.map((text) => seedText(database.db, text)));
+  const creators = results.filter((seeded) => seeded.some(({ machine }) => machine === "created"));
+  expect(creators).toHaveLength(1);
+  expect(creators[0]?.every(({ machine }) => machine === "created")).toBe(true);
+  const stored = await readFleet(database.db);
+  expect([stored.machines.length, stored.agents.length, stored.requests.length]).toEqual([60, 60, 60]);
+});
+
+test("seeds that change keys, heartbeats and other operators' requests get along", async () => {
+  const { db, url } = database;
+  const machines = Array.from({ length: 30 }, () => ({ machineId: randomUUID(), key: newPublicKey() }));
+  const text = (keyOf: (key: string) => string, content: string) =>
+    file(
+      machines.map(
+        ({ machineId, key }) =>
+          `{ id: ${machineId}, agent: { publicKey: "${keyOf(key)}" }, install: { image: ${imageYaml(content)} } }`,
+      ),
+    );
+  await seedText(
+    db,
+    text((key) => key, "a"),
+  );
+  const rows = machines.map(({ machineId, key }) => ({ machineId, publicKey: Buffer.from(key, "hex") }));
+  let seeded = false;
+  const heartbeats = withClient(url, async (client) => {
+    while (!seeded) await writeHeartbeats(client, rows);
+  });
+  const requests = (async () => {
+    const encode = () => Buffer.of();
+    const wanted = machines.toReversed().map(({ machineId }) => ({ machineId, encode }));
+    while (!seeded) await transact(db, (tx) => requestInstallations(tx, wanted, "other"));
+  })();
+  const seeds = (async () => {
+    for (const content of ["b", "c", "d", "e"]) {
+      await seedText(db, text(newPublicKey, content));
+      await seedText(
+        db,
+        text((key) => key, content),
+      );
+    }
+  })().finally(() => {
+    seeded = true;
+  });
+  await Promise.all([heartbeats, requests, seeds]);
+  const outcomes = await withClient(url, (client) => writeHeartbeats(client, rows));
+  expect(outcomes.every(({ kind }) => kind === "counted")).toBe(true);
+});
+
+test("a key that another operator gives away while the seed runs is reported with its place", async () => {
+  const { db, url } = database;
+  const [holder, key] = [randomUUID(), newPublicKey()];
+  await transact(db, (tx) => createMachines(tx, [holder], "other"));
+  let mistakes: Promise<string[]> | undefined;
+  await transact(db, async (tx) => {
+    await registerAgents(tx, [{ machineId: holder, publicKey: Buffer.from(key, "hex") }], "other");
+    mistakes = mistakesOf(() =>
+      seedText(db, `machines:\n  - id: ${randomUUID()}\n    agent: { publicKey: "${key}" }\n`),
+    );
+    await withClient(url, async (client) => {
+      const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+      await expect.poll(async () => (await client.query(waiting)).rowCount).toBe(1);
+    });
+  });
+  expect(await mistakes).toEqual([
+    expect.stringContaining(`3:25 machines[0].agent.publicKey: is the key of machine ${holder} already`),
+  ]);
+  expect((await readFleet(db)).machines).toHaveLength(1);
+});

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { parseFleet } from "../../src/seed/parse-fleet.ts";
+import { imageYaml, mistakesOf, newPublicKey } from "../support/seed.ts";
+
+const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
+const parse = (text: string) => mistakesOf(() => parseFleet(text));
+
+describe("a file that is no list of machines", () => {
+  test.each([
+    ["empty", "", "1:1 : the file is empty; list the machines under `machines:`"],
+    ["only a comment", "# machines\n", "1:1 : the file is empty; list the machines under `machines:`"],
+    ["a list", "- id: x", "1:1 : is a list where a group of fields belongs"],
+    ["a text", "machines", "1:1 : is a text where a group of fields belongs"],
+    ["machines without a value", "machines:\n", "1:10 machines: is empty; give it a value or leave it out"],
+    ["machines as a group", "machines: { a: 1 }", "1:11 machines: is a group of fields where a list belongs"],
+    ["a machine that is a text", "machines:\n  - one\n", "2:5 machines[0]: is a text where a group of fields belongs"],
+    [
+      "two documents",
+      "machines: []\n---\nmachines: []\n",
+      "2:1 : a second document starts here; a seed file has one, so put all machines under one `machines:`",
+    ],
+    [
+      "indented with a tab",
+      "machines:\n\t- id: x\n",
+      "2:1 : indented with a tab, which YAML does not allow; use spaces",
+    ],
+    ["a field twice", "machines: []\nmachines: []\n", "2:1 : the same field a second time; keep one of the two"],
+    ["an unknown alias", "machines: *all\n", "1:11 : *all stands for nothing; an anchor &all has to come before it"],
+    ["another tag", "machines: !fleet []\n", "1:11 : Unresolved tag: !fleet; leave the tag out"],
+    ["YAML 1.1", "%YAML 1.1\n---\nmachines: []\n", "1:1 : YAML 1.1 is not read, 1.2 is; leave the %YAML line out"],
+  ])("is refused with its place: %s", async (_name, text, mistake) => {
+    expect(await parse(text)).toEqual([mistake]);
+  });
+
+  test("is refused with its place: not closed", async () => {
+    expect(await parse('machines: [{ id: "x }]\n')).toContainEqual(
+      expect.stringMatching(/^\d+:\d+ : not well-formed: /),
+    );
+  });
+
+  test("is refused when aliases would grow without bound", async () => {
+    const level = (name: string, of: string) => `${name}: &${name} [${Array(30).fill(of).join(", ")}]\n`;
+    const bomb = level("a", "x") + level("b", "*a") + level("c", "*b") + level("d", "*c") + level("e", "*d");
+    expect(await parse(`${bomb}machines: []\n`)).toEqual([
+      expect.stringMatching(/^2:8 : aliases \(\*name\) stand for too much/),
+    ]);
+  });
+});
+
+test("a mistake in an anchored value is reported once, where it stands", async () => {
+  const machine = (install: string) => `  - agent: { publicKey: "${newPublicKey()}" }\n    install: ${install}\n`;
+  const wrong = `&install { image: ${imageYaml().replace("sda", "/dev/sda")} }`;
+  const mistakes = await parse(`machines:\n${machine(wrong)}${machine("*install")}${machine("*install")}`);
+  expect(mistakes).toEqual([expect.stringMatching(/^3:\d+ machines\[0\]\.install\.image\.rootDevice: is a path/)]);
+});
+
+test("an alias may contain itself without an end to the reading", async () => {
+  expect(await parse("machines: &all [*all]\n")).toEqual([
+    "1:17 machines[0]: is a list where a group of fields belongs",
+  ]);
+});
+
+test("thousands of machines may share one anchored value", async () => {
+  const first = `  - agent: { publicKey: "${newPublicKey()}" }\n    install: &install { image: &image ${imageYaml()} }\n`;
+  const others = Array.from({ length: 3_000 }, (_, index) => {
+    const install = index % 2 === 0 ? "*install" : "{ image: *image }";
+    return `  - provided: { provider: a, providerId: "${index}" }\n    install: ${install}\n`;
+  });
+  expect(parseFleet(`machines:\n${first}${others.join("")}`).machines).toHaveLength(3_001);
+});
+
+test("JSON is read as well, tabs, escapes and large generations included", async () => {
+  const json = JSON.stringify(
+    {
+      machines: [
+        {
+          id: id.toUpperCase(),
+          install: {
+            generation: "9223372036854775807",
+            image: {
+              url: "https://a/b",
+              digest: `sha256:${"ab".repeat(32)}`,
+              rootDevice: "sda",
+              userData: "\u0000é😀\n",
+            },
+          },
+        },
+      ],
+    },
+    undefined,
+    "\t",
+  );
+  for (const text of [
+    json,
+    json.replace('"9223372036854775807"', "9223372036854775807").replace("😀", "\\ud83d\\ude00"),
+  ]) {
+    const [machine] = parseFleet(text).machines;
+    expect(machine?.id).toBe(id);
+    expect(machine?.install?.generation).toBe(9223372036854775807n);
+    expect(Buffer.from(machine?.install?.image?.userData ?? []).toString()).toBe("\u0000é😀\n");
+  }
+});

@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { decodeRequest, imageYaml, newPublicKey, readFleet, seedText } from "../support/seed.ts";
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await createTestDatabase();
+});
+afterEach(() => database.close());
+
+const exampleFile = new URL("../../drizzle/example-fleet.yaml", import.meta.url);
+
+test("the example fleet seeds as it is, and a second time changes nothing", async () => {
+  const { db } = database;
+  const text = await readFile(exampleFile, "utf8");
+  const first = await seedText(db, text);
+  expect(first.map(({ machine }) => machine)).toEqual(Array(6).fill("created"));
+  expect(first.map(({ install }) => install?.generation)).toEqual([1n, 123n, 1n, undefined, undefined, undefined]);
+  const stored = await readFleet(db);
+  expect([stored.provided.length, stored.agents.length, stored.requests.length]).toEqual([4, 4, 3]);
+
+  const second = await seedText(db, text);
+  const outcomes = second.flatMap(({ machine, provided, agent, install }) => [
+    machine,
+    provided,
+    agent,
+    install?.outcome,
+  ]);
+  expect(new Set(outcomes)).toEqual(new Set(["unchanged", undefined]));
+  expect(second.map(({ machineId }) => machineId)).toEqual(first.map(({ machineId }) => machineId));
+  expect(await readFleet(db)).toEqual(stored);
+});
+
+test("stores every field, in YAML or JSON the same", async () => {
+  const { db } = database;
+  const [id, key] = [randomUUID(), newPublicKey()];
+  const digest = `sha256:${"ab".repeat(32)}`;
+  const provided = { provider: "equinix", providerId: "123", reservation: "r", address: "192.0.2.1", location: "am6" };
+  const osImage = { scheme: "https", host: "registry.example:5000", repository: "node", tag: "v1", digest };
+  const metropolis = { nodeParameters: "CgIIAQ==", rootDevice: "nvme0n1", osImage };
+  const machine = {
+    id,
+    provided: { ...provided, status: "running" },
+    agent: { publicKey: Buffer.from(key, "hex").toString("base64") },
+    install: { generation: "9007199254740993", metropolis },
+  };
+  const image = { url: "https://images.example/os.img", digest, rootDevice: "sda", userData: "#cloud-config\n" };
+  const other = { id: randomUUID(), install: { image } };
+  await seedText(db, JSON.stringify({ machines: [machine, other] }));
+  const stored = await readFleet(db);
+  expect(stored.provided).toEqual([{ machineId: id, ...provided, status: "running" }]);
+  expect(stored.agents).toMatchObject([{ machineId: id, publicKey: Buffer.from(key, "hex") }]);
+  const requests = new Map(stored.requests.map((row) => [row.machineId, row]));
+  const request = requests.get(id);
+  expect(request).toMatchObject({ generation: 9007199254740993n, requestedBy: "seed:test", cancelledAt: null });
+  expect(request && decodeRequest(request)).toMatchObject({
+    generation: 9007199254740993n,
+    type: { case: "metropolis", value: { rootDevice: "nvme0n1", osImage } },
+  });
+  const imageRequest = requests.get(other.id);
+  expect(imageRequest && decodeRequest(imageRequest)).toMatchObject({
+    generation: 1n,
+    type: { case: "image", value: { ...image, userData: Buffer.from("#cloud-config\n") } },
+  });
+});
+
+test("writes history for what it changes and nothing else", async () => {
+  const { db } = database;
+  const [id, first, second] = [randomUUID(), newPublicKey(), newPublicKey()];
+  const file = (key: string, location: string) =>
+    `machines: [{ id: ${id}, provided: { provider: a, providerId: "1", location: ${location} }, agent: { publicKey: "${key}" }, install: { image: ${imageYaml()} } }]`;
+  await seedText(db, file(first, "am6"));
+  await seedText(db, file(first, "am7"));
+  await seedText(db, file(second, "am7"));
+  const { history } = await readFleet(db);
+  expect(history.map(({ kind }) => kind)).toEqual([
+    "machine_created",
+    "machine_provided",
+    "agent_registered",
+    "installation_requested",
+    "machine_provided",
+    "agent_replaced",
+  ]);
+  expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set(["seed:test"]));
+  expect(history.at(-1)?.detail).toEqual({ publicKey: second, previousPublicKey: first });
+});
+
+test("a dry run says what would happen and leaves no trace", async () => {
+  const { db } = database;
+  const id = randomUUID();
+  await seedText(db, `machines: [{ id: ${id}, install: { image: ${imageYaml("a")} } }]`);
+  const before = await readFleet(db);
+  const file = `machines:
+  - { id: ${id}, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml("b")} } }
+  - provided: { provider: a, providerId: "1" }
+`;
+  expect(await seedText(db, file, { dryRun: true })).toMatchObject([
+    { machineId: id, machine: "unchanged", agent: "created", install: { outcome: "requested", generation: 2n } },
+    { machineId: null, machine: "created", provided: "created" },
+  ]);
+  expect(await readFleet(db)).toEqual(before);
+});
+
+test("leaves alone what the file does not say", async () => {
+  const { db } = database;
+  const id = randomUUID();
+  const tags = `provided: { provider: a, providerId: "1", location: l, status: running }, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml()} }`;
+  await seedText(db, `machines: [{ id: ${id}, ${tags} }]`);
+  const before = await readFleet(db);
+  for (const machine of [`{ id: ${id} }`, `{ id: ${id}, provided: { provider: a, providerId: "1" } }`]) {
+    await seedText(db, `machines: [${machine}]`);
+    expect(await readFleet(db)).toEqual(before);
+  }
+  await seedText(db, `machines: [{ provided: { provider: a, providerId: "1", location: null } }]`);
+  expect((await readFleet(db)).provided).toMatchObject([{ machineId: id, location: null, status: "running" }]);
+});
+
+test("a machine without an id is found by its provider's id, else by its key", async () => {
+  const { db } = database;
+  const [first, second] = [newPublicKey(), newPublicKey()];
+  const [made] = await seedText(db, `machines: [{ agent: { publicKey: "${first}" } }]`);
+  const files = [
+    `{ agent: { publicKey: "${first}" }, provided: { provider: a, providerId: "1" } }`,
+    `{ provided: { provider: a, providerId: "1" } }`,
+    `{ provided: { provider: a, providerId: "1" }, agent: { publicKey: "${second}" } }`,
+    `{ agent: { publicKey: "${second}" } }`,
+  ];
+  for (const machine of files) {
+    expect(await seedText(db, `machines: [${machine}]`)).toMatchObject([
+      { machineId: made?.machineId, machine: "unchanged" },
+    ]);
+  }
+  expect((await readFleet(db)).machines).toHaveLength(1);
+});
+
+test("keys and providers' ids change places when the file says so", async () => {
+  const { db } = database;
+  const ids = [randomUUID(), randomUUID()];
+  const keys = [newPublicKey(), newPublicKey()];
+  const file = (order: number[]) =>
+    `machines: [${order.map((place, index) => `{ id: ${ids[index]}, agent: { publicKey: "${keys[place]}" }, provided: { provider: a, providerId: "${place}" } }`)}]`;
+  await seedText(db, file([0, 1]));
+  expect(await seedText(db, file([1, 0]))).toMatchObject([
+    { provided: "changed", agent: "changed" },
+    { provided: "changed", agent: "changed" },
+  ]);
+  const { agents } = await readFleet(db);
+  const stored = new Map(agents.map((row) => [row.machineId, Buffer.from(row.publicKey).toString("hex")]));
+  expect(ids.map((id) => stored.get(id))).toEqual(keys.toReversed());
+});
+
+test("seeds thousands of machines, more than a statement takes parameters", async () => {
+  const { db } = database;
+  const machines = Array.from(
+    { length: 12_000 },
+    (_, index) => `  - { provided: { provider: a, providerId: "${index}" }, install: { image: *image } }\n`,
+  );
+  const file = `machines:\n  - { id: ${randomUUID()}, install: { image: &image ${imageYaml()} } }\n${machines.join("")}`;
+  const seeded = await seedText(db, file);
+  expect(seeded.filter(({ install }) => install?.generation === 1n)).toHaveLength(12_001);
+  expect(new Set(seeded.map(({ machineId }) => machineId)).size).toBe(12_001);
+  const again = await seedText(db, file);
+  expect(again.every(({ machine, install }) => machine === "unchanged" && install?.outcome === "unchanged")).toBe(true);
+});

@@ -1,0 +1,67 @@
+/** Seeding as tests need it: from a text to a seeded database, and what is stored then. */
+import { generateKeyPairSync } from "node:crypto";
+import { fromBinary } from "@bufbuild/protobuf";
+import pg from "pg";
+import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { connectionConfig, type Database } from "../../src/db/client.ts";
+import * as schema from "../../src/db/schema/index.ts";
+import { parseFleet } from "../../src/seed/parse-fleet.ts";
+import { SeedFileError } from "../../src/seed/problem.ts";
+import { type SeededMachine, seedFleet } from "../../src/seed/seed-fleet.ts";
+
+/** Seeds a text as "seed:test". */
+export function seedText(db: Database, text: string, options: { dryRun?: boolean } = {}): Promise<SeededMachine[]> {
+  return seedFleet(db, parseFleet(text), { actor: "seed:test", dryRun: options.dryRun ?? false });
+}
+
+/** The mistakes of a file as `LINE:COLUMN FIELD: MESSAGE`; none when it is right. */
+export async function mistakesOf(work: () => unknown): Promise<string[]> {
+  try {
+    await work();
+    return [];
+  } catch (error) {
+    if (!(error instanceof SeedFileError)) throw error;
+    return error.problems.map(({ line, column, field, message }) => `${line}:${column} ${field}: ${message}`);
+  }
+}
+
+/** A new public key in hexadecimal digits; nobody keeps its private half. */
+export function newPublicKey(): string {
+  const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
+  return Buffer.from(x ?? "", "base64url").toString("hex");
+}
+
+/** An `image` in flow style; `content` tells one from another. */
+export function imageYaml(content = "a"): string {
+  return `{ url: https://images.example/${content}.img, digest: "sha256:${"ab".repeat(32)}", rootDevice: sda }`;
+}
+
+/** Every row that seeding may write, in an order that does not depend on when it was written. */
+export async function readFleet(db: Database) {
+  const machines = await db.select().from(schema.machine).orderBy(schema.machine.id);
+  const provided = await db.select().from(schema.provided).orderBy(schema.provided.machineId);
+  const agents = await db.select().from(schema.agentStarted).orderBy(schema.agentStarted.machineId);
+  const { osInstallationRequest } = schema;
+  const requests = await db
+    .select()
+    .from(osInstallationRequest)
+    .orderBy(osInstallationRequest.machineId, osInstallationRequest.generation);
+  const history = await db.select().from(schema.machineHistory).orderBy(schema.machineHistory.id);
+  return { machines, provided, agents, requests, history };
+}
+
+/** A stored request, decoded. */
+export function decodeRequest(row: { request: Uint8Array }) {
+  return fromBinary(OSInstallationRequestSchema, row.request);
+}
+
+/** Runs `work` on a connection of its own. */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client(connectionConfig(url, "test"));
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,7 +1,7 @@
 /** What the errors of the domain are for a caller; everything else is internal. */
 import { Code } from "@connectrpc/connect";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
-import { GenerationNotGrowingError, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
+import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
 import type { ErrorTable } from "./rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
@@ -17,6 +17,10 @@ export const findKnownError: ErrorTable = (error) => {
   }
   if (isDatabaseAway(error)) {
     const message = "the database is away: send the call again later";
+    return { code: Code.Unavailable, message, metadata: { "retry-after": retryAfterSeconds } };
+  }
+  if (isContention(error)) {
+    const message = "other changes are in the way of this one: send the call again later";
     return { code: Code.Unavailable, message, metadata: { "retry-after": retryAfterSeconds } };
   }
   return undefined;

@@ -2,9 +2,10 @@
  * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends.
  *
  * There is no timer: an idle writer writes a heartbeat at once. A heartbeat's promise settles after its own commit and never
- * before. A machine stands at most once in a batch; its heartbeats are written in the order in which they came.
+ * before. A machine stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
+ * that waits for a lock never holds up more than its own batch.
  */
-import { isStatementError, sqlState } from "../db/errors.ts";
+import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat.ts";
 import { retryableSqlStates } from "../db/transact.ts";
@@ -53,18 +54,24 @@ export function createHeartbeatWriter(
 ): HeartbeatWriter {
   let queue: Waiting[] = [];
   let batchesUnderWay = 0;
+  const machinesUnderWay = new Set<string>();
 
   function startBatches(): void {
     while (batchesUnderWay < limits.maxBatches && queue.length > 0) {
-      const { batch, rest } = takeBatch(queue, limits.maxBatchRows);
+      const { batch, rest } = takeBatch(queue, machinesUnderWay, limits.maxBatchRows);
       queue = rest;
-      if (batch.length === 0) continue;
-      batchesUnderWay++;
-      writeBatch(store, batch).finally(() => {
-        batchesUnderWay--;
-        startBatches();
-      });
+      if (batch.length === 0) return;
+      void runBatch(batch);
     }
+  }
+
+  async function runBatch(batch: readonly Waiting[]): Promise<void> {
+    batchesUnderWay++;
+    for (const { row } of batch) machinesUnderWay.add(row.machineId);
+    await writeBatch(store, batch);
+    for (const { row } of batch) machinesUnderWay.delete(row.machineId);
+    batchesUnderWay--;
+    startBatches();
   }
 
   return {
@@ -82,14 +89,19 @@ export function createHeartbeatWriter(
   };
 }
 
-/** Splits off the oldest heartbeats, one per machine; those whose caller has gone are settled and dropped. */
-function takeBatch(queue: readonly Waiting[], maxRows: number): { batch: Waiting[]; rest: Waiting[] } {
+/** Splits off the oldest heartbeats, one per machine that is not `busy`; those whose caller has gone are settled and dropped. */
+function takeBatch(
+  queue: readonly Waiting[],
+  busy: ReadonlySet<string>,
+  maxRows: number,
+): { batch: Waiting[]; rest: Waiting[] } {
   const batch = new Map<string, Waiting>();
   const rest: Waiting[] = [];
   for (const waiting of queue) {
+    const { machineId } = waiting.row;
     if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
-    else if (batch.size === maxRows || batch.has(waiting.row.machineId)) rest.push(waiting);
-    else batch.set(waiting.row.machineId, waiting);
+    else if (batch.size === maxRows || batch.has(machineId) || busy.has(machineId)) rest.push(waiting);
+    else batch.set(machineId, waiting);
   }
   return { batch: [...batch.values()], rest };
 }
@@ -102,21 +114,35 @@ async function writeBatch(store: Pick<HeartbeatStore, "write">, batch: readonly 
       waiting.resolve(outcomes[index] as HeartbeatOutcome);
     });
   } catch (error) {
-    if (!isStatementError(error)) {
-      for (const waiting of batch) waiting.reject(error);
-      return;
-    }
-    for (const waiting of batch) await writeAlone(store, waiting);
+    if (isStatementError(error)) await writeOneByOne(store, batch);
+    else rejectAll(batch, error);
   }
 }
 
-async function writeAlone(store: Pick<HeartbeatStore, "write">, waiting: Waiting): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+/** Goes on past what PostgreSQL refuses of a row, and stops when PostgreSQL itself is in trouble. */
+async function writeOneByOne(store: Pick<HeartbeatStore, "write">, batch: readonly Waiting[]): Promise<void> {
+  for (const [index, waiting] of batch.entries()) {
     try {
-      const [outcome] = await store.write([waiting.row]);
-      return waiting.resolve(outcome as HeartbeatOutcome);
+      waiting.signal.throwIfAborted();
+      waiting.resolve(await writeAlone(store, waiting.row));
     } catch (error) {
-      if (attempt === maxAttempts || !retryableSqlStates.has(sqlState(error) ?? "")) return waiting.reject(error);
+      waiting.reject(error);
+      if (isDatabaseAway(error)) return rejectAll(batch.slice(index + 1), error);
     }
   }
+}
+
+async function writeAlone(store: Pick<HeartbeatStore, "write">, row: HeartbeatRow): Promise<HeartbeatOutcome> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const [outcome] = await store.write([row]);
+      return outcome as HeartbeatOutcome;
+    } catch (error) {
+      if (attempt === maxAttempts || !retryableSqlStates.has(sqlState(error) ?? "")) throw error;
+    }
+  }
+}
+
+function rejectAll(batch: readonly Waiting[], error: unknown): void {
+  for (const waiting of batch) waiting.reject(error);
 }

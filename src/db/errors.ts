@@ -43,8 +43,19 @@ export function sqlState(error: unknown): string | undefined {
  */
 export function isStatementError(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && !outageClasses.has(state.slice(0, 2));
+  return state !== undefined && state !== readOnlyState && !outageClasses.has(state.slice(0, 2));
 }
+
+/** Whether PostgreSQL gave the statement up for the sake of other transactions: the same call can succeed later. */
+export function isContention(error: unknown): boolean {
+  return contentionStates.has(sqlState(error) ?? "");
+}
+
+/** serialization_failure, deadlock_detected, lock_not_available. */
+const contentionStates: ReadonlySet<string> = new Set(["40001", "40P01", "55P03"]);
+
+/** read_only_sql_transaction: after a failover, the connection leads to what is a standby now. */
+const readOnlyState = "25006";
 
 /** SQLSTATE classes that say nothing about the statement: connection, resources, operator's intervention, system error. */
 const outageClasses: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);

@@ -16,6 +16,10 @@ export interface HeartbeatStore {
   close(): Promise<void>;
 }
 
+/** Longest that a row which another transaction holds keeps its batch waiting, in milliseconds; past it each row is tried alone. */
+const lockTimeoutMs = 1_000;
+/** When PostgreSQL lets go of the rows of a batch whose end never arrives, in milliseconds: the network or this process is lost. */
+const idleInTransactionTimeoutMs = 5_000;
 /** An agent's call ends after 10 s; these leave time to tell it that the database is away. */
 const statementTimeoutMs = 4_000;
 const answerTimeoutMs = 6_000;
@@ -26,9 +30,15 @@ export function openHeartbeatStore(url: string, options: { maxBatches: number })
   const pool = new pg.Pool({
     ...connectionConfig(url, "bmaas-heartbeat"),
     max: options.maxBatches + 1,
+    lock_timeout: lockTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+    // Planned for the batch at hand, a large one would read whole tables; the generic plan goes by the primary keys.
+    options: "-c plan_cache_mode=force_generic_plan",
     statement_timeout: statementTimeoutMs,
     query_timeout: answerTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
+    // A connection that PostgreSQL does not close when told to must not keep a stopped server's process alive.
+    allowExitOnIdle: true,
   });
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
   pool.on("error", () => {});

@@ -6,31 +6,38 @@ import type { HeartbeatStore } from "./heartbeat-store.ts";
 /** The same store; its outages are logged. */
 export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
   let failures = 0;
-  let awaySinceMs = 0;
+  /** When the last change was seen; a call that began before it says nothing of the time after it. */
+  let changedAtMs = 0;
 
-  async function watch<T>(call: Promise<T>): Promise<T> {
+  async function watch<T>(call: () => Promise<T>): Promise<T> {
+    const beganAtMs = performance.now();
     try {
-      const result = await call;
-      if (failures > 0) {
-        log.info({ failedCalls: failures, awayMs: Date.now() - awaySinceMs }, "the database is back");
-        failures = 0;
-      }
+      const result = await call();
+      if (failures > 0 && beganAtMs > changedAtMs) noteReturn();
       return result;
     } catch (error) {
-      if (isDatabaseAway(error)) {
-        if (failures++ === 0) {
-          awaySinceMs = Date.now();
-          log.error({ err: error }, "the database is away: heartbeats are answered with unavailable until it is back");
-        }
-      }
+      if (isDatabaseAway(error) && (failures > 0 || beganAtMs > changedAtMs)) noteFailure(error);
       throw error;
     }
   }
 
+  function noteFailure(error: unknown): void {
+    if (failures++ > 0) return;
+    changedAtMs = performance.now();
+    log.error({ err: error }, "the database is away: heartbeats are answered with unavailable until it is back");
+  }
+
+  function noteReturn(): void {
+    const nowMs = performance.now();
+    log.info({ failedCalls: failures, awayMs: Math.round(nowMs - changedAtMs) }, "the database is back");
+    failures = 0;
+    changedAtMs = nowMs;
+  }
+
   return {
-    write: (rows) => watch(store.write(rows)),
-    findPublicKey: (machineId) => watch(store.findPublicKey(machineId)),
-    ping: () => watch(store.ping()),
+    write: (rows) => watch(() => store.write(rows)),
+    findPublicKey: (machineId) => watch(() => store.findPublicKey(machineId)),
+    ping: () => watch(() => store.ping()),
     close: () => store.close(),
   };
 }

@@ -1,0 +1,68 @@
+/** How PostgreSQL carries the heartbeat's statements out among many machines, on a connection as the store opens it. */
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
+import type { HeartbeatRow } from "../../../src/db/queries/heartbeat.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { createHeartbeatRows, requestGeneration, successOf } from "../../support/heartbeat-rows.ts";
+
+const fleetSize = 20_000;
+let database: TestDatabase;
+let admin: pg.Pool;
+let fleet: HeartbeatRow[];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  admin = new pg.Pool({ connectionString: database.url, max: 1 });
+  fleet = await createHeartbeatRows(admin, fleetSize);
+  await requestGeneration(admin, fleet, 1n);
+  await admin.query(
+    "insert into agent_heartbeat (machine_id, heartbeat_at) select machine_id, now() from agent_started",
+  );
+  await admin.query(
+    `insert into os_installation_report (machine_id, generation, reported_at, result, report)
+     select machine_id, 1, now(), 'success', '\\x' from agent_started`,
+  );
+  await requestGeneration(admin, fleet, 2n);
+  await admin.query("analyze");
+});
+
+afterAll(async () => {
+  await admin?.end();
+  await database?.close();
+});
+
+test.each([1, 20, 200])(
+  "batches of %i read no table from end to end, the first as little as the tenth",
+  async (size) => {
+    const before = await countRowsScanned();
+    const store = openHeartbeatStore(database.url, { maxBatches: 1 });
+    for (let round = 0; round < 10; round++) {
+      const batch = fleet.slice(round * size, (round + 1) * size);
+      const outcomes = await store.write(
+        batch.map((row) => ({ ...row, hardwareReport: randomBytes(16), installationReport: successOf(2n) })),
+      );
+      expect(outcomes).toEqual(batch.map(() => ({ kind: "counted", reportRefused: false })));
+    }
+    // A session hands its statistics over when it ends.
+    await store.close();
+    await expect.poll(countHeartbeatSessions).toBe(0);
+    expect(await countRowsScanned()).toEqual(before);
+  },
+);
+
+/** Rows that sequential scans have read, by table. */
+async function countRowsScanned(): Promise<Record<string, string>> {
+  const { rows } = await admin.query<{ name: string; read: string }>(
+    "select relname as name, seq_tup_read as read from pg_stat_user_tables where schemaname = 'public' order by 1",
+  );
+  return Object.fromEntries(rows.map(({ name, read }) => [name, read]));
+}
+
+async function countHeartbeatSessions(): Promise<number> {
+  const { rows } = await admin.query<{ sessions: number }>(
+    "select count(*)::int as sessions from pg_stat_activity where datname = current_database() and application_name = 'bmaas-heartbeat'",
+  );
+  return rows[0]?.sessions ?? -1;
+}

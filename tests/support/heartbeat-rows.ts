@@ -1,0 +1,39 @@
+/** Heartbeats as the database's side takes them, with the machines that they are of. */
+import { randomBytes, randomUUID } from "node:crypto";
+import type pg from "pg";
+import type { HeartbeatOutcome, HeartbeatRow, InstallationReportRow } from "../../src/db/queries/heartbeat.ts";
+
+/** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
+export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {
+  const rows = Array.from({ length: count }, () => ({ machineId: randomUUID(), publicKey: randomBytes(32) }));
+  const machineIds = rows.map((row) => row.machineId);
+  await client.query("insert into machine (id) select * from unnest($1::uuid[])", [machineIds]);
+  await client.query(
+    "insert into agent_started (machine_id, public_key) select * from unnest($1::uuid[], $2::bytea[])",
+    [machineIds, rows.map((row) => row.publicKey)],
+  );
+  return rows;
+}
+
+/** Requests an installation of each machine, whose request is one byte. */
+export async function requestGeneration(
+  client: pg.ClientBase | pg.Pool,
+  rows: readonly HeartbeatRow[],
+  generation: bigint,
+): Promise<void> {
+  await client.query(
+    `insert into os_installation_request (machine_id, generation, requested_by, request)
+     select machine_id, $2, 'test', '\\x01' from unnest($1::uuid[]) as t (machine_id)`,
+    [rows.map((row) => row.machineId), generation],
+  );
+}
+
+/** A report that the generation was installed. */
+export function successOf(generation: bigint): InstallationReportRow {
+  return { generation, result: "success", report: Buffer.from([0x08, Number(generation & 0x7fn)]) };
+}
+
+/** The generation that a counted heartbeat is handed; undefined when none is. */
+export function pendingOf(outcome: HeartbeatOutcome | undefined): bigint | undefined {
+  return outcome?.kind === "counted" ? outcome.pending?.generation : undefined;
+}

@@ -1,0 +1,110 @@
+/** A way to a server that can be closed, cut and frozen, as networks do to a database. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+
+/**
+ * What becomes of connections: `pass` forwards; `refuse` cuts them all and accepts none; `freeze` accepts them, forwards nothing in
+ * either direction and loses what was sent meanwhile.
+ */
+export type ProxyMode = "pass" | "refuse" | "freeze";
+
+/** A proxy on a loopback port. */
+export interface TcpProxy extends AsyncDisposable {
+  /** The URL given, through the proxy. */
+  readonly url: string;
+  setMode(mode: ProxyMode): Promise<void>;
+  /** Cuts all connections; new ones are accepted. */
+  cut(): void;
+  /**
+   * Freezes the first connection that sends `text`, just before it: the server gets what came before, and never the rest. Resolves
+   * when that has happened.
+   */
+  freezeBefore(text: string): Promise<void>;
+}
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  frozen: boolean;
+}
+
+/** Starts a proxy to the server that a URL with a host and a port names. */
+export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+  const target = new URL(targetUrl);
+  const pairs = new Set<Pair>();
+  let mode: ProxyMode = "pass";
+  let trap: { text: string; sprung(): void } | undefined;
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port || 5432), target.hostname);
+    const pair: Pair = { client, server: upstream, frozen: mode === "freeze" };
+    pairs.add(pair);
+    forward(upstream, client, () => pair.frozen);
+    forward(client, upstream, (chunk) => {
+      const at = trap === undefined ? -1 : chunk.indexOf(trap.text);
+      if (pair.frozen || at < 0) return pair.frozen;
+      pair.frozen = true;
+      upstream.write(chunk.subarray(0, at), () => trap?.sprung());
+      return true;
+    });
+    for (const socket of [client, upstream]) {
+      socket.on("error", () => {});
+      socket.once("close", () => {
+        if (!pair.frozen || socket === client) drop(pair);
+      });
+    }
+  });
+
+  function drop(pair: Pair): void {
+    pairs.delete(pair);
+    pair.client.destroy();
+    pair.server.destroy();
+  }
+
+  const cut = () => {
+    for (const pair of pairs) drop(pair);
+  };
+  const listen = async (port: number) => {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  const url = new URL(targetUrl);
+  url.host = `127.0.0.1:${port}`;
+
+  return {
+    url: url.href,
+    cut,
+    async setMode(next) {
+      mode = next;
+      if (next === "refuse") {
+        server.close();
+        cut();
+      } else if (!server.listening) await listen(port);
+      // What was frozen has lost bytes; it never comes back, as after a lost route.
+      if (next === "freeze") for (const pair of pairs) pair.frozen = true;
+    },
+    freezeBefore: (text) =>
+      new Promise(
+        (resolve) =>
+          (trap = {
+            text,
+            sprung: () => {
+              trap = undefined;
+              resolve();
+            },
+          }),
+      ),
+    async [Symbol.asyncDispose]() {
+      server.close();
+      cut();
+    },
+  };
+}
+
+function forward(from: Socket, to: Socket, isHeldBack: (chunk: Buffer) => boolean): void {
+  from.on("data", (chunk: Buffer) => {
+    if (!isHeldBack(chunk)) to.write(chunk);
+  });
+}

@@ -1,0 +1,29 @@
+/** Waiting for what another process or a connection does. */
+import { setTimeout as delay } from "node:timers/promises";
+import type pg from "pg";
+
+/** Waits until `condition` returns something other than undefined or false, and returns that; fails after `timeoutMs`. */
+export async function waitUntil<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const result = await condition();
+    if (result !== undefined && result !== false) return result;
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await delay(10);
+  }
+}
+
+/** Waits until `count` sessions of this database wait for locks of others. */
+export async function waitForBlockedSessions(client: pg.ClientBase | pg.Pool, count: number): Promise<void> {
+  await waitUntil(`${count} sessions wait for a lock`, async () => {
+    const { rows } = await client.query<{ blocked: number }>(
+      `select count(*)::int as blocked from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    return (rows[0]?.blocked ?? 0) >= count;
+  });
+}

@@ -1,0 +1,193 @@
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, test } from "vitest";
+import { EFISupport, BlockDevice_Protocol as Protocol } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { collectHardwareReport } from "../../src/agent/hardware-report.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
+
+const onLinux = process.platform === "linux";
+
+describe("the report of this machine", () => {
+  test("fits the wire, names memory and CPUs, and comes in time", async () => {
+    const startedMs = performance.now();
+    const report = await collectHardwareReport();
+    expect(performance.now() - startedMs).toBeLessThan(11_000);
+    expect(fromBinary(AgentHardwareReportSchema, toBinary(AgentHardwareReportSchema, report))).toEqual(report);
+    expect(report.report?.memoryInstalledBytes).toBeGreaterThan(0n);
+    expect(report.report?.memoryUsableRatio).toBeGreaterThan(0);
+    expect(report.report?.memoryUsableRatio).toBeLessThanOrEqual(1);
+    expect(report.report?.cpu.length).toBeGreaterThan(0);
+    expect(report.report?.cpu[0]?.hardwareThreads).toBeGreaterThan(0);
+  });
+
+  test("warns of what is not known in time, and leaves it out", async () => {
+    const report = await collectHardwareReport({ timeoutMs: 0 });
+    expect(report.warning).toContainEqual(expect.stringMatching(/^memory: not known after 0 ms/));
+    expect(report.report?.memoryInstalledBytes).toBe(0n);
+    expect(toBinary(AgentHardwareReportSchema, report).length).toBeGreaterThan(0);
+  });
+});
+
+/** Lays out files by path; a value that begins with "->" makes a link. */
+async function layOut(root: string, files: Record<string, string | Buffer>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(root, path);
+    await mkdir(dirname(file), { recursive: true });
+    if (typeof content === "string" && content.startsWith("->")) await symlink(join(root, content.slice(2)), file);
+    else await writeFile(file, content);
+  }
+}
+
+function disk(
+  name: string,
+  device: string,
+  attributes: Record<string, string | Buffer>,
+): Record<string, string | Buffer> {
+  const entries = Object.entries(attributes).map(([path, content]) => [`devices/${device}/${path}`, content] as const);
+  return { ...Object.fromEntries(entries), [`block/${name}`]: `->devices/${device}` };
+}
+
+describe.runIf(onLinux)("what Linux says of a server", () => {
+  async function collect(files: Record<string, string | Buffer>, cpuinfo = "") {
+    const root = await temporaryFolder();
+    await layOut(root, { "class/net/.keep": "", "block/.keep": "", "proc/cpuinfo": cpuinfo, ...files });
+    const report = await collectHardwareReport({ files: { sys: root, proc: join(root, "proc") } });
+    expect(report.warning).toEqual([]);
+    return report.report;
+  }
+
+  test("becomes maker, product and serial number", async () => {
+    const report = await collect({
+      "class/dmi/id/sys_vendor": "Dell Inc.\n",
+      "class/dmi/id/product_name": "PowerEdge R640\n",
+      "class/dmi/id/product_serial": "ABC1234\n",
+    });
+    expect(report).toMatchObject({ manufacturer: "Dell Inc.", product: "PowerEdge R640", serialNumber: "ABC1234" });
+  });
+
+  test("becomes one entry for each CPU package", async () => {
+    const thread = (id: number) =>
+      `processor\t: ${id}\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Xeon Gold\nstepping\t: 4\n` +
+      `physical id\t: ${id % 2}\nsiblings\t: 4\ncpu cores\t: 2\n`;
+    const report = await collect({}, [0, 1, 2, 3].map(thread).join("\n"));
+    const expected = {
+      architecture: { case: "x8664", value: { family: 6, model: 85, stepping: 4 } },
+      cores: 2,
+      hardwareThreads: 4,
+      vendor: "GenuineIntel",
+      model: "Xeon Gold",
+    };
+    expect(report?.cpu).toHaveLength(2);
+    expect(report?.cpu).toMatchObject([expected, expected]);
+  });
+
+  test("becomes the disks, each with its protocol; no loop devices, boot partitions or empty drives", async () => {
+    const sizes = (sectors: number, rotational: number) => ({
+      size: `${sectors}\n`,
+      "queue/rotational": `${rotational}\n`,
+      "queue/logical_block_size": "512\n",
+      "queue/physical_block_size": "4096\n",
+    });
+    const report = await collect({
+      ...disk("nvme0n1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1", {
+        ...sizes(2000, 0),
+        wwid: "eui.0025385b71b0c9e1\n",
+        "device/model": "SAMSUNG MZQL2960      \n",
+        "device/serial": "S64FNE0R\n",
+      }),
+      ...disk("sda", "pci0000:00/ata1/host0/block/sda", {
+        ...sizes(1000, 1),
+        "device/vendor": "ATA     \n",
+        "device/model": "ST1000NM\n",
+        "device/wwid": "naa.5000c500a1b2c3d4\n",
+        "device/vpd_pg80": Buffer.from("\0\x80\0\x09  Z1W0ABC", "latin1"),
+      }),
+      ...disk("sdb", "pci0000:00/host1/block/sdb", { ...sizes(1000, 1), "device/vendor": "SEAGATE \n" }),
+      ...disk("mmcblk0", "platform/mmc0/block/mmcblk0", sizes(500, 0)),
+      ...disk("mmcblk0boot0", "platform/mmc0/block/mmcblk0/mmcblk0boot0", sizes(8, 0)),
+      ...disk("loop0", "virtual/block/loop0", sizes(100, 0)),
+      ...disk("sr0", "pci0000:00/ata2/block/sr0", sizes(100, 1)),
+      ...disk("sdc", "usb1/block/sdc", sizes(0, 1)),
+    });
+    expect(report?.blockDevice.map(({ protocol }) => protocol)).toEqual([
+      Protocol.MMC,
+      Protocol.NVME,
+      Protocol.ATA,
+      Protocol.SCSI,
+    ]);
+    expect(report?.blockDevice[1]).toMatchObject({
+      deviceModel: "SAMSUNG MZQL2960",
+      serialNumber: "S64FNE0R",
+      wwn: Uint8Array.of(0x00, 0x25, 0x38, 0x5b, 0x71, 0xb0, 0xc9, 0xe1),
+      rotational: false,
+      capacityBytes: 1_024_000n,
+      logicalBlockSizeBytes: 512,
+      physicalBlockSizeBytes: 4096,
+    });
+    expect(report?.blockDevice[2]).toMatchObject({ vendor: "", serialNumber: "Z1W0ABC", rotational: true });
+    expect(Buffer.from(report?.blockDevice[2]?.wwn ?? []).toString("hex")).toBe("5000c500a1b2c3d4");
+    expect(report?.blockDevice[3]?.vendor).toBe("SEAGATE");
+  });
+
+  test("becomes the interfaces that have a device, with speed in bytes per second", async () => {
+    const report = await collect({
+      "devices/pci/0000:3b:00.0/vendor": "0x8086\n",
+      "bus/pci/drivers/ixgbe/bind": "",
+      "devices/pci/0000:3b:00.0/driver": "->bus/pci/drivers/ixgbe",
+      "class/net/eno1/device": "->devices/pci/0000:3b:00.0",
+      "class/net/eno1/address": "24:6e:96:aa:bb:cc\n",
+      "class/net/eno1/carrier": "1\n",
+      "class/net/eno1/speed": "10000\n",
+      "class/net/eno2/device": "->devices/pci/0000:3b:00.0",
+      "class/net/eno2/address": "24:6e:96:aa:bb:cd\n",
+      "class/net/eno2/carrier": "0\n",
+      "class/net/eno2/speed": "-1\n",
+      "class/net/lo/address": "00:00:00:00:00:00\n",
+      "class/net/br0/address": "24:6e:96:aa:bb:ce\n",
+      "class/net/bonding_masters": "\n",
+    });
+    expect(report?.networkInterface).toMatchObject([
+      {
+        mac: Uint8Array.of(0x24, 0x6e, 0x96, 0xaa, 0xbb, 0xcc),
+        driver: "ixgbe",
+        linkUp: true,
+        currentSpeedBytes: 1_250_000_000n,
+      },
+      { mac: Uint8Array.of(0x24, 0x6e, 0x96, 0xaa, 0xbb, 0xcd), driver: "ixgbe", linkUp: false, currentSpeedBytes: 0n },
+    ]);
+  });
+
+  const bios = (length: number, characteristics: number) => {
+    const bytes = Buffer.alloc(64);
+    bytes[1] = length;
+    bytes[0x13] = characteristics;
+    return bytes;
+  };
+  test.each([
+    ["it booted by EFI", { "firmware/efi/fw_platform_size": "64\n" }, EFISupport.EFI_SUPPORT_ENABLED],
+    ["SMBIOS names it", { "firmware/dmi/entries/0-0/raw": bios(0x18, 0x0c) }, EFISupport.EFI_SUPPORT_SUPPORTED],
+    ["SMBIOS denies it", { "firmware/dmi/entries/0-0/raw": bios(0x18, 0x04) }, EFISupport.EFI_SUPPORT_UNSUPPORTED],
+    ["SMBIOS is too old", { "firmware/dmi/entries/0-0/raw": bios(0x12, 0x08) }, EFISupport.EFI_SUPPORT_UNKNOWN],
+    ["nobody says", {}, EFISupport.EFI_SUPPORT_UNKNOWN],
+  ])("becomes the support of EFI: %s", async (_why, files: Record<string, string | Buffer>, expected) =>
+    expect((await collect(files))?.efiSupport).toBe(expected),
+  );
+
+  test("that cannot be read becomes a warning each, and the rest is reported", async () => {
+    const absent = join(await temporaryFolder(), "absent");
+    const report = await collectHardwareReport({ files: { sys: absent, proc: "/proc" } });
+    expect(report.warning.sort()).toEqual([
+      expect.stringMatching(/^block devices: ENOENT/),
+      expect.stringMatching(/^network interfaces: ENOENT/),
+    ]);
+    expect(report.report?.cpu.length).toBeGreaterThan(0);
+  });
+
+  test("is what /proc/cpuinfo says here", async () => {
+    const [, family] = /^cpu family\s*: (\d+)/m.exec(await readFile("/proc/cpuinfo", "utf8")) ?? [];
+    const architecture = (await collectHardwareReport()).report?.cpu[0]?.architecture;
+    expect(architecture?.value?.family.toString()).toBe(family);
+  });
+});

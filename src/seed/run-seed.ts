@@ -19,7 +19,7 @@ export interface RunOptions extends SeedOptions {
 
 /**
  * Reads and checks the whole file before it opens the database, brings that to this program's schema, and seeds it. Throws
- * UnreadableSeedError and SeedFileError for the file, DatabaseTroubleError for the database.
+ * UnreadableSeedError and SeedFileError for the file, and errors that hold no data of the file for the database.
  */
 export async function runSeed(
   file: string,
@@ -45,7 +45,7 @@ export async function runSeed(
 }
 
 /** The database did not do what it was asked for; without the statement and its parameters, which hold user data. */
-export class DatabaseTroubleError extends Error {
+class DatabaseTroubleError extends Error {
   override readonly name = "DatabaseTroubleError";
 }
 

@@ -1,6 +1,7 @@
 /** Brings a database to the schema of this program, however many processes try at once, and refuses one that is ahead of it. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { DrizzleQueryError } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
@@ -24,6 +25,11 @@ export class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";
 }
 
+/** PostgreSQL refused a migration: the role lacks a privilege, a table stayed locked, or the rows do not fit the new schema. */
+export class MigrationFailedError extends OperatorError {
+  override readonly name = "MigrationFailedError";
+}
+
 /** One entry of the journal that drizzle-kit keeps of the migrations. */
 interface Migration {
   readonly tag: string;
@@ -42,7 +48,7 @@ const tableLockTimeoutMs = 30_000;
 
 /**
  * Applies the migrations that the database lacks, all or none. Throws `NewerSchemaError`, `UnsupportedPostgresError`,
- * `DatabaseRefusedError`, or the driver's errors.
+ * `DatabaseRefusedError`, `MigrationFailedError`, or the driver's errors.
  */
 export async function migrateDatabase(url: string, log: Logger): Promise<{ applied: number }> {
   return withSession(url, async (client) => {
@@ -51,12 +57,21 @@ export async function migrateDatabase(url: string, log: Logger): Promise<{ appli
     // Without any, a role that may not create schemas will do.
     if (pending.length === 0) return { applied: 0 };
     await client.query(`set lock_timeout = ${tableLockTimeoutMs}`);
-    await migrate(drizzle(client), { migrationsFolder });
-    const left = await findPending(client);
-    if (left.length > 0) throw new Error(`not applied, since older than what the database has: ${tagsOf(left)}`);
+    await apply(client);
     log.info({ migrations: pending.map(({ tag }) => tag) }, "migrated the database");
     return { applied: pending.length };
   });
+}
+
+async function apply(client: pg.Client): Promise<void> {
+  try {
+    await migrate(drizzle(client), { migrationsFolder });
+  } catch (error) {
+    if (isDatabaseAway(error)) throw error;
+    const { message } =
+      error instanceof DrizzleQueryError && error.cause !== undefined ? error.cause : (error as Error);
+    throw new MigrationFailedError(`the database could not be migrated and is as it was: ${message}`, { cause: error });
+  }
 }
 
 /** Counts the migrations that the database lacks, without writing. Throws what `migrateDatabase` throws. */
@@ -129,7 +144,16 @@ async function findPending(client: pg.Client): Promise<Migration[]> {
         "upgrade bmaas to the version that migrated the database, or a later one",
     );
   }
-  return migrations.filter(({ when }) => !applied.includes(when));
+  const pending = migrations.filter(({ when }) => !applied.includes(when));
+  const passed = pending.filter(({ when }) => when < Math.max(...applied));
+  if (passed.length > 0) {
+    // The migrator would skip them without a word.
+    throw new NewerSchemaError(
+      `the database has migrations that are newer than ${passed.map(({ tag }) => tag).join(", ")}, which it lacks: ` +
+        "a bmaas of another line of development migrated it; use that one, or another database",
+    );
+  }
+  return pending;
 }
 
 async function readApplied(client: pg.Client): Promise<number[]> {
@@ -146,8 +170,4 @@ function readJournal(): Migration[] {
     entries: Migration[];
   };
   return journal.entries;
-}
-
-function tagsOf(migrations: readonly Migration[]): string {
-  return migrations.map(({ tag }) => tag).join(", ");
 }

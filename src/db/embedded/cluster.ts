@@ -69,7 +69,10 @@ async function runInitdb(place: Place, folder: string, passwordFile: string, dur
   } catch (error) {
     const { stderr = "", message } = error as Error & { stderr?: string };
     const reason = stderr.trim().split("\n").slice(-5).join("\n") || message;
-    throw new EmbeddedPostgresError(`initdb failed: ${reason}`, { cause: error });
+    throw new EmbeddedPostgresError(
+      `cannot make a database in ${place.folder}: ${reason}; mend that, set another BMAAS_HOME, or set DATABASE_URL`,
+      { cause: error },
+    );
   }
 }
 

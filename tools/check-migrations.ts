@@ -7,7 +7,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { generateDrizzleJson } from "drizzle-kit/api";
 import config from "../drizzle.config.ts";
 import * as schema from "../src/db/schema/index.ts";
 
@@ -18,11 +17,11 @@ interface JournalEntry {
 }
 
 const folder = process.argv[2] ?? "drizzle";
-const faults = findFaults();
+const faults = await findFaults();
 for (const fault of faults) process.stderr.write(`${fault}\n`);
 process.exitCode = faults.length === 0 ? 0 : 1;
 
-function findFaults(): string[] {
+async function findFaults(): Promise<string[]> {
   const { entries } = readJson<{ entries: JournalEntry[] }>("meta/_journal.json");
   const faults = [...findMisplacedEntries(entries), ...findMissingAndStrayFiles(entries)];
   return faults.length > 0 ? faults : findSchemaDrift(entries);
@@ -50,10 +49,12 @@ function findMissingAndStrayFiles(entries: readonly JournalEntry[]): string[] {
   ];
 }
 
-function findSchemaDrift(entries: readonly JournalEntry[]): string[] {
+async function findSchemaDrift(entries: readonly JournalEntry[]): Promise<string[]> {
   const last = entries.at(-1);
   if (last === undefined) return ["the journal names no migrations"];
   const migrated = readJson<object>(snapshotOf(last));
+  // Takes seconds to load.
+  const { generateDrizzleJson } = await import("drizzle-kit/api");
   const { casing } = config as { casing?: "snake_case" };
   const wanted = generateDrizzleJson(schema, undefined, undefined, casing);
   // Every snapshot has an id of its own.

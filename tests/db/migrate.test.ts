@@ -1,0 +1,136 @@
+import { readFileSync } from "node:fs";
+import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { checkSchema, migrateDatabase, NewerSchemaError } from "../../src/db/migrate.ts";
+import * as schema from "../../src/db/schema/index.ts";
+import { createEmptyDatabase, createTestDatabase } from "../support/database.ts";
+import { query } from "../support/embedded-owner.ts";
+
+const log = pino({ level: "silent" });
+const journal = JSON.parse(readFileSync(new URL("../../drizzle/meta/_journal.json", import.meta.url), "utf8")) as {
+  entries: { tag: string; when: number }[];
+};
+const migrations = journal.entries.length;
+let url: string;
+let drop: () => Promise<void>;
+
+beforeEach(async () => {
+  ({ url, drop } = await createEmptyDatabase());
+});
+
+afterEach(async () => drop());
+
+/** What the catalogue says of tables, constraints, indexes and sequences. */
+async function describeSchema(database: string): Promise<unknown[]> {
+  const columns = query(
+    database,
+    `select table_name, column_name, data_type, is_nullable, column_default, is_identity
+      from information_schema.columns where table_schema = 'public' order by table_name, column_name`,
+  );
+  const constraints = query(
+    database,
+    `select conrelid::regclass::text as of, conname, pg_get_constraintdef(oid) as definition
+      from pg_constraint where connamespace = 'public'::regnamespace order by 1, 2`,
+  );
+  const indexes = query(database, "select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1");
+  const sequences = query(
+    database,
+    "select sequence_name, data_type, start_value, increment from information_schema.sequences where sequence_schema = 'public' order by 1",
+  );
+  return Promise.all([columns, constraints, indexes, sequences]);
+}
+
+describe("migrating", () => {
+  it("makes of an empty database exactly what the schema modules say", async () => {
+    await migrateDatabase(url, log);
+    const empty = generateDrizzleJson({}, undefined, undefined, "snake_case");
+    const statements = await generateMigration(empty, generateDrizzleJson(schema, undefined, undefined, "snake_case"));
+    const wanted = await createEmptyDatabase();
+    for (const statement of statements) await query(wanted.url, statement);
+    const description = await describeSchema(url);
+    expect(description).toEqual(await describeSchema(wanted.url));
+    expect(JSON.stringify(description)).toContain("agent_heartbeat");
+    await wanted.drop();
+  });
+
+  it("applies everything once, and nothing the next time", async () => {
+    expect(await checkSchema(url)).toEqual({ pending: migrations });
+    expect(await migrateDatabase(url, log)).toEqual({ applied: migrations });
+    expect(await checkSchema(url)).toEqual({ pending: 0 });
+    expect(await migrateDatabase(url, log)).toEqual({ applied: 0 });
+  });
+
+  it("only looks when it checks", async () => {
+    await checkSchema(url);
+    expect(await query(url, "select from pg_namespace where nspname = 'drizzle'")).toEqual([]);
+  });
+
+  it("succeeds in all of several processes that migrate at once", async () => {
+    const results = await Promise.all([1, 2, 3, 4].map(() => migrateDatabase(url, log)));
+    expect(results.map(({ applied }) => applied).sort()).toEqual([0, 0, 0, migrations]);
+    expect(await query(url, "select hash from drizzle.__drizzle_migrations")).toHaveLength(migrations);
+  });
+
+  it("lets a role that may not change the schema find that nothing is to do", async () => {
+    await migrateDatabase(url, log);
+    const role = `reader_${new URL(url).pathname.slice(1)}`;
+    await query(url, `create role ${role} login password 'reader'`);
+    await query(
+      url,
+      `grant usage on schema drizzle to ${role}; grant select on drizzle.__drizzle_migrations to ${role}`,
+    );
+    const asReader = new URL(url);
+    asReader.username = role;
+    asReader.password = "reader";
+    const migrating = migrateDatabase(asReader.href, log);
+    await expect(migrating).resolves.toEqual({ applied: 0 });
+    await query(url, `drop owned by ${role}; drop role ${role}`);
+  });
+});
+
+describe("a database of a newer schema", () => {
+  const unknown = { when: Date.UTC(2100, 0, 1), hash: "of a migration to come" };
+
+  beforeEach(async () => {
+    await migrateDatabase(url, log);
+    await query(
+      url,
+      `insert into drizzle.__drizzle_migrations (hash, created_at) values ('${unknown.hash}', ${unknown.when})`,
+    );
+  });
+
+  it("is refused, saying what was found and what to do", async () => {
+    const refusal = migrateDatabase(url, log);
+    await expect(refusal).rejects.toThrow(NewerSchemaError);
+    await expect(refusal).rejects.toThrow(/1 migration that this bmaas does not know.*2100-01-01.*upgrade bmaas/);
+  });
+
+  it("is refused by a check alike, and left as it is", async () => {
+    await expect(checkSchema(url)).rejects.toThrow(NewerSchemaError);
+    expect(await query(url, "select from drizzle.__drizzle_migrations")).toHaveLength(migrations + 1);
+  });
+});
+
+describe("a migration that fails", () => {
+  it("leaves the database as it was, and says why", async () => {
+    await query(url, "create table machine_history (mine int)");
+    await expect(migrateDatabase(url, log)).rejects.toThrow(
+      'the database could not be migrated and is as it was: relation "machine_history" already exists',
+    );
+    expect(await query(url, "select tablename from pg_tables where schemaname = 'public'")).toHaveLength(1);
+    await query(url, "drop table machine_history");
+    expect(await migrateDatabase(url, log)).toEqual({ applied: migrations });
+  });
+});
+
+describe("a test's database", () => {
+  it("has all tables, no rows, and nothing in common with another one", async () => {
+    const [one, other] = await Promise.all([createTestDatabase(), createTestDatabase()]);
+    await one.db.insert(schema.machine).values({ id: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11" });
+    expect(await one.db.select().from(schema.machine)).toHaveLength(1);
+    expect(await other.db.select().from(schema.machine)).toEqual([]);
+    await Promise.all([one.close(), other.close()]);
+    await expect(query(one.url, "select 1")).rejects.toMatchObject({ code: "3D000" });
+  });
+});

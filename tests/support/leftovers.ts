@@ -21,12 +21,13 @@ export async function removeLeftovers(ownFolder?: string): Promise<void> {
   await removeSystemInstances(
     (home) =>
       abandoned.some((folder) => home.startsWith(folder + sep)) || (home.startsWith(parent + sep) && !existsSync(home)),
+    folders.length > abandoned.length,
   );
   for (const folder of abandoned) await rm(folder, { recursive: true, force: true });
 }
 
-/** Removes root's instances of certain homes, and the copy of the programs when no instance is left that could use it. */
-async function removeSystemInstances(belongs: (home: string) => boolean): Promise<void> {
+/** Removes root's instances of certain homes, and the copy of the programs when no instance and no other run may use it. */
+async function removeSystemInstances(belongs: (home: string) => boolean, othersRun: boolean): Promise<void> {
   if (process.getuid?.() !== 0 || !existsSync(systemFolder)) return;
   for (const name of await readdir(systemFolder)) {
     const folder = join(systemFolder, name);
@@ -36,7 +37,7 @@ async function removeSystemInstances(belongs: (home: string) => boolean): Promis
     await rm(folder, { recursive: true, force: true });
   }
   const left = await readdir(systemFolder);
-  if (left.every((name) => /^postgres-[^/]*$/.test(name) && !name.includes(".tmp-"))) {
+  if (!othersRun && left.every((name) => name.startsWith("postgres-") && !name.includes(".tmp-"))) {
     await rm(systemFolder, { recursive: true, force: true });
   }
 }

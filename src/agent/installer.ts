@@ -35,7 +35,10 @@ export function createPretendingInstaller(
 ): Installer {
   const { durationMs = 1000, onLine = () => {} } = options;
   return async (request, signal) => {
-    onLine(`pretending to install ${toJsonString(OSInstallationRequestSchema, request)}`);
+    // The rest of a request may hold secrets: URLs with a token in them, and user data.
+    onLine(
+      `pretending to install generation ${request.generation} onto ${request.type.value?.rootDevice || "no disk"}`,
+    );
     try {
       await sleep(durationMs, undefined, { signal });
       return undefined;

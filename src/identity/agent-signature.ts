@@ -7,7 +7,7 @@ import { InvalidMachineIdError, parseMachineId } from "./machine-id.ts";
 import { createSignatureBase } from "./signature-base.ts";
 
 /** The `tag` parameter that tells an agent's signature from those that proxies may add. */
-export const agentSignatureTag = "bmaas-agent";
+const agentSignatureTag = "bmaas-agent";
 
 /** How far `created` may lie from the server's clock, either way. */
 export const maxClockSkewSeconds = 60;

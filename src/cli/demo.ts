@@ -1,0 +1,163 @@
+/** `bmaas demo`: a server, a machine, an agent, and one installation from request to report, told step by step. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { pino } from "pino";
+import type { AgentEvent } from "../agent/agent-event.ts";
+import type { AgentKey } from "../agent/agent-key.ts";
+import type { Service } from "../service.ts";
+
+/** The command for main. */
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("show one installation from request to report, on a server of its own that is gone afterwards")
+    .action(async () => {
+      const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
+      try {
+        await runDemo(home);
+      } finally {
+        const { removeEmbeddedPostgres } = await import("../db/embedded/remove.ts");
+        await removeEmbeddedPostgres(home);
+        await rm(home, { recursive: true, force: true });
+      }
+    });
+}
+
+const log = pino({ level: "silent" });
+const image = { url: "https://images.example/debian-13.img", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "sda" };
+
+async function runDemo(home: string): Promise<void> {
+  const { startService } = await import("../service.ts");
+  const { loadConfig } = await import("../config.ts");
+  const { generateAgentKey } = await import("../agent/agent-key.ts");
+  const tell = createTeller();
+  tell("server", "starts, with a PostgreSQL and a development CA of its own");
+  const listen = { BMAAS_AGENT_LISTEN: "127.0.0.1:0", BMAAS_ADMIN_LISTEN: "127.0.0.1:0", BMAAS_SHUTDOWN_DELAY: "0" };
+  const service = await startService(loadConfig({ BMAAS_HOME: home, ...listen }), log);
+  try {
+    tell("server", `serves agents at ${service.agentUrl}`);
+    const machineId = randomUUID();
+    const key = await generateAgentKey();
+    await seed(home, {
+      id: machineId,
+      provided: { provider: "demo", providerId: "1" },
+      agent: { publicKey: key.publicKeyHex },
+    });
+    tell("operator", `seeds machine ${machineId} with its agent's key ${key.publicKeyHex.slice(0, 16)}…`);
+    const requestInstallation = async () => {
+      await seed(home, { id: machineId, install: { image } });
+      tell("operator", `requests an installation of ${image.url} on ${image.rootDevice}`);
+    };
+    await runOneInstallation({ home, service, machineId, key, requestInstallation, tell });
+    await tellHistory(home, machineId, tell);
+  } finally {
+    await service.close();
+  }
+  tell("server", "drained and stopped. That was everything.");
+}
+
+type Tell = (who: string, what: string) => void;
+
+function createTeller(): Tell {
+  const startedAt = performance.now();
+  return (who, what) => {
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(5);
+    process.stdout.write(`${seconds} s  ${who.padEnd(9)} ${what}\n`);
+  };
+}
+
+/** Seeds one machine, by way of a file as `bmaas seed` reads it. */
+async function seed(home: string, machine: Record<string, unknown>): Promise<void> {
+  const { runSeed } = await import("../seed/run-seed.ts");
+  const file = join(home, "fleet.json");
+  await writeFile(file, JSON.stringify({ machines: [machine] }));
+  await runSeed(file, process.stdin, { home, log, actor: "seed:demo", dryRun: false });
+}
+
+interface Stage {
+  readonly home: string;
+  readonly service: Service;
+  readonly machineId: string;
+  readonly key: AgentKey;
+  readonly requestInstallation: () => Promise<void>;
+  readonly tell: Tell;
+}
+
+/** Runs the agent until the server has accepted its report; throws when the installation fails. */
+async function runOneInstallation({ home, service, machineId, key, requestInstallation, tell }: Stage): Promise<void> {
+  const agent = await import("../agent/index.ts");
+  const state = await agent.openInstallState(join(home, "agent.state.json"), machineId);
+  const ca = service.caFile && (await readFile(service.caFile));
+  const ended = new AbortController();
+  let failure: string | undefined;
+  let isRequested = false;
+  const onEvent = (event: AgentEvent) => {
+    const line = describe(event);
+    if (line !== undefined) tell("agent", line);
+    if (event.type === "heartbeat" && event.hardwareReport && !isRequested) {
+      isRequested = true;
+      requestInstallation().catch((error: unknown) => {
+        failure = String(error);
+        ended.abort();
+      });
+    }
+    if (event.type === "report-accepted" || event.type === "report-refused") {
+      failure = event.type === "report-refused" ? event.error.message : event.outcome.error;
+      ended.abort();
+    }
+  };
+  try {
+    await agent.runAgent({
+      machineId,
+      state,
+      onEvent,
+      client: agent.createAgentClient({ endpoint: service.agentUrl, key, ca }),
+      install: agent.createPretendingInstaller({}),
+      collectHardware: agent.collectHardwareReport,
+      intervalMs: 300,
+      signal: AbortSignal.any([ended.signal, AbortSignal.timeout(60_000)]),
+    });
+  } finally {
+    state.close();
+  }
+  if (!ended.signal.aborted) throw new Error("the installation was not reported within a minute");
+  if (failure !== undefined) throw new Error(`the installation failed: ${failure}`);
+}
+
+function describe(event: AgentEvent): string | undefined {
+  switch (event.type) {
+    case "heartbeat":
+      if (event.outcome !== undefined) return undefined;
+      return event.hardwareReport ? "heartbeats again, and hands in its hardware" : undefined;
+    case "hardware-collected":
+      return "finds out what hardware it runs on";
+    case "installation-started":
+      return `is given generation ${event.request.generation}, and installs (this one only pretends)`;
+    case "installation-finished":
+      return event.outcome.error === undefined ? "is done, and reports success" : `reports: ${event.outcome.error}`;
+    case "report-accepted":
+      return `hears that its report of generation ${event.outcome.generation} is stored; a real one reboots now`;
+    case "heartbeat-failed":
+      return `cannot heartbeat: ${event.error.message}`;
+    default:
+      return undefined;
+  }
+}
+
+async function tellHistory(home: string, machineId: string, tell: Tell): Promise<void> {
+  const { findEmbeddedUrl } = await import("../db/embedded/connection-files.ts");
+  const { connectDatabase } = await import("../db/client.ts");
+  const { listHistory } = await import("../db/queries/machine-history.ts");
+  const { db, close } = connectDatabase((await findEmbeddedUrl(home)) ?? "", { maxConnections: 1 });
+  try {
+    tell("operator", "reads the machine's history:");
+    for (const { at, actor, kind, detail } of await listHistory(db, machineId)) {
+      const generation = detail.generation === undefined ? "" : ` ${detail.generation}`;
+      tell("", `  ${at.toISOString()}  ${actor.slice(0, 22).padEnd(22)}  ${kind}${generation}`);
+    }
+  } finally {
+    await close();
+  }
+}

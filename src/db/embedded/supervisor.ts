@@ -8,7 +8,7 @@ const restoreTimeoutMs = 60_000;
 /** Between two tries, in milliseconds. */
 const restoreDelayMs = { first: 50, longest: 5_000 };
 /** More deaths than this within a minute mean that bringing it back does not help. */
-const maxDeathsPerMinute = 10;
+const maxDeathsPerMinute = 5;
 
 /** Watches over an owned server from its construction until `stop`. */
 export class Supervisor {

@@ -2,6 +2,7 @@
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { answerByKey, findAnswerBy, finishInTime } from "./call-deadline.ts";
 import { agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import type { SignedRequest, VerifySignature } from "./identity/signature-identity.ts";
@@ -25,11 +26,16 @@ export function createAuthenticate(verifySignature: VerifySignature, log: Logger
   return (connection: Connection, values: ContextValues) => {
     const readCertificate = () => connection.tls && findCertificateIdentity(connection.id, connection.tls);
     const certificate = attempt(readCertificate);
+    const arrivedAtMs = performance.now();
     return async (call: Call): Promise<void> => {
       try {
+        const answerByMs = findAnswerBy(call.headers, arrivedAtMs);
+        values.set(answerByKey, answerByMs);
         const headers = readSignatureHeaders(call.headers);
         const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
-        const identity = isSigned ? await verifySignature({ ...call, headers }) : certificate();
+        const identity = isSigned
+          ? await finishInTime(answerByMs, () => verifySignature({ ...call, headers }))
+          : certificate();
         if (identity === undefined) {
           throw new IdentityRefusedError("the call has neither a client certificate nor a signature");
         }

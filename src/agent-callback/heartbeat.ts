@@ -10,6 +10,7 @@ import {
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
+import { answerByKey, finishInTime } from "./call-deadline.ts";
 import type { HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
   agentIdentityKey,
@@ -51,34 +52,11 @@ const refusalMessages = {
   replayed: "the signature's nonce is not greater than the last one accepted: sign every request anew",
 } as const;
 
-/** Longest that a heartbeat waits for its commit, in milliseconds; agents in the field hang up after 10 s. */
-const maxWaitMs = 8_000;
-/** What is left of a caller's own deadline to tell it that there was no answer, in milliseconds. */
-const answerMarginMs = 200;
-
 /** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
-async function writeInTime(
-  writer: HeartbeatWriter,
-  row: HeartbeatRow,
-  context: HandlerContext,
-): Promise<HeartbeatOutcome> {
-  const remainingMs = context.timeoutMs();
-  const waitMs = Math.min(maxWaitMs, Math.max(0, (remainingMs ?? maxWaitMs) - answerMarginMs));
-  const gone = new AbortController();
-  const abort = () => gone.abort(context.signal.reason);
-  context.signal.addEventListener("abort", abort, { once: true });
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new ConnectError("the database does not answer: send the heartbeat again later", Code.Unavailable);
-    gone.abort(error);
-    reject(error);
-  }, waitMs);
-  try {
-    return await Promise.race([writer.write(row, gone.signal), late]);
-  } finally {
-    clearTimeout(timer);
-    context.signal.removeEventListener("abort", abort);
-  }
+function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: HandlerContext): Promise<HeartbeatOutcome> {
+  return finishInTime(context.values.get(answerByKey), (late) =>
+    writer.write(row, AbortSignal.any([late, context.signal])),
+  );
 }
 
 type CountedOutcome = Extract<HeartbeatOutcome, { kind: "counted" }>;

@@ -3,7 +3,7 @@ import { isatty } from "node:tty";
 import { type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 import type { LogLevel } from "./config.ts";
-import { describeError } from "./db/errors.ts";
+import { describeError } from "./error-text.ts";
 
 /** Standard output and standard error. */
 export type LogDescriptor = 1 | 2;
@@ -13,10 +13,8 @@ export function createLogger(level: LogLevel, descriptor: LogDescriptor): Logger
   const destination = isatty(descriptor)
     ? pretty({ destination: descriptor, sync: true, translateTime: "SYS:HH:MM:ss.l" })
     : pino.destination({ dest: descriptor, sync: true });
-  const serializers = { err: serializeError };
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, destination);
-}
-
-function serializeError(error: unknown): unknown {
-  return error instanceof Error ? describeError(error) : { message: String(error) };
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError } },
+    destination,
+  );
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
 import { Command, CommanderError } from "commander";
+import { explainError } from "./error-text.ts";
 import { OperatorError } from "./operator-error.ts";
 
 /** Loaded when asked for, so that the agent does not carry the server. */
@@ -41,8 +42,7 @@ function overrideExit(command: Command): Command {
 function report(error: unknown): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const message = error instanceof Error ? error.message : String(error);
-  for (const line of message.split("\n")) process.stderr.write(`bmaas: ${line}\n`);
+  for (const line of explainError(error).split("\n")) process.stderr.write(`bmaas: ${line}\n`);
   return error instanceof OperatorError ? 2 : 1;
 }
 

@@ -12,7 +12,7 @@ const tiers: readonly (readonly string[])[] = [
   ["seed", "agent", "log"],
   ["db"],
   ["identity", "config", "tls"],
-  ["operator-error"],
+  ["operator-error", "error-text"],
 ];
 
 /** Rooms that never import one another although they share a tier. */

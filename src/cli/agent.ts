@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config.ts";
+import { certificateCommand } from "./agent-certificate.ts";
 import { logAgentEvent } from "./agent-event-log.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { keygenCommand } from "./agent-keygen.ts";
@@ -38,7 +39,10 @@ export function agentCommand(): Command {
     .option("--state <file>", "what the agent must remember over restarts (default: the key file with .state.json)")
     .option("--interval <seconds>", "time between heartbeats", parseSeconds, 30)
     .action(run);
-  return addSettings(command, ["logLevel"]).addCommand(keygenCommand()).addCommand(signCommand());
+  return addSettings(command, ["logLevel"])
+    .addCommand(keygenCommand())
+    .addCommand(certificateCommand())
+    .addCommand(signCommand());
 }
 
 function parseSeconds(text: string): number {

@@ -1,5 +1,4 @@
 /** What can go wrong in the database, told apart by what a caller can do about it. */
-import { DrizzleQueryError } from "drizzle-orm";
 import pg from "pg";
 
 /** No machine has this id. */
@@ -87,15 +86,3 @@ const outageCodes: ReadonlySet<string> = new Set([
 /** What pg says without a code. */
 const outageMessages =
   /^(timeout expired|timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered|Client was closed|Cannot use a pool after)/;
-
-/** What may be logged of an error. Messages and details of the database's own errors quote parameters, so only their codes stay. */
-export function describeError(error: Error): Record<string, unknown> {
-  if (error instanceof pg.DatabaseError) {
-    const { code, constraint, table, routine } = error;
-    return { type: "DatabaseError", code, constraint, table, routine };
-  }
-  const { name, stack, cause } = error;
-  const described =
-    error instanceof DrizzleQueryError ? { type: "DrizzleQueryError" } : { type: name, message: error.message, stack };
-  return cause instanceof Error ? { ...described, cause: describeError(cause) } : described;
-}

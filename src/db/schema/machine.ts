@@ -2,7 +2,8 @@
  * A machine: a row with a UUID, and nothing more until tags say so.
  *
  * Written by operators (seed, admin API) only. The row is also the lock of the machine: whoever changes what operators decide
- * about it (its requests above all) holds the row `FOR UPDATE`, several machines in id order.
+ * about it (its requests above all) holds the row `FOR NO KEY UPDATE`, several machines in id order: foreign keys that point to it
+ * go on, so heartbeats do.
  */
 import { pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
 

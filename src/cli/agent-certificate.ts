@@ -1,0 +1,23 @@
+/** `bmaas agent certificate`: the certificate that an agent makes on the spot, for tools that want it in a file. */
+import { Command } from "commander";
+import { ConfigError } from "../config.ts";
+import { loadKey } from "./agent-identity.ts";
+
+const help = `
+Self-signed, without a name and without an expiry: it carries the public key and says nothing else. With the key file it is
+what curl and buf curl take as --cert and --key.`;
+
+/** The command for agentCommand. */
+export function certificateCommand(): Command {
+  return new Command("certificate")
+    .description("print an ephemeral TLS client certificate (PEM) for the agent's key")
+    .option("--key <file>", "the agent's private key")
+    .addHelpText("after", help)
+    .action(async (flags: { key?: string }) => {
+      if (flags.key === undefined) throw new ConfigError(["--key: is missing"]);
+      const { createClientCertificate } = await import("../agent/client-certificate.ts");
+      const { key, warnings } = await loadKey({ key: flags.key });
+      for (const warning of warnings) process.stderr.write(`bmaas: ${warning}\n`);
+      process.stdout.write(createClientCertificate(key).cert);
+    });
+}

@@ -24,12 +24,11 @@ import { validateHeartbeat } from "./validate-heartbeat.ts";
 export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
   readonly log: Logger;
-  /** Counts stored requests that cannot be decoded; each is logged too. */
-  readonly onUndecodableRequest?: (machineId: string) => void;
 }
 
 /** Makes the handler of AgentCallback.Heartbeat; its errors are those that agent.proto lists. */
-export function createHeartbeat(options: HeartbeatOptions) {
+export function createHeartbeat({ writer, log }: HeartbeatOptions) {
+  const findRequest = createRequestDecoder(log);
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
@@ -37,13 +36,24 @@ export function createHeartbeat(options: HeartbeatOptions) {
     const outcome =
       identity.signed !== undefined && identity.signed.machineId !== row.machineId
         ? ({ kind: "unauthenticated" } as const)
-        : await writeInTime(options.writer, row, context);
+        : await writeInTime(writer, row, context);
     if (outcome.kind !== "counted") {
       const refusal = new IdentityRefusedError(refusalMessages[outcome.kind], row);
-      logRefusal(options.log, refusal, identity.remoteAddress);
+      logRefusal(log, refusal, identity.remoteAddress);
       throw refusal;
     }
-    return answer(outcome, row, options);
+    log.debug(
+      { machineId: row.machineId, publicKey: toHex(row.publicKey), pending: outcome.pending?.generation.toString() },
+      "heartbeat",
+    );
+    if (outcome.reportRefused) {
+      throw new ConnectError(
+        `installation_report.generation: ${row.installationReport?.generation} was never requested of this machine`,
+        Code.FailedPrecondition,
+      );
+    }
+    const installationRequest = outcome.pending && findRequest(outcome.pending, row.machineId);
+    return create(HeartbeatResponseSchema, installationRequest && { installationRequest });
   };
 }
 
@@ -59,43 +69,27 @@ function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: Handle
   );
 }
 
-type CountedOutcome = Extract<HeartbeatOutcome, { kind: "counted" }>;
-
-function answer(outcome: CountedOutcome, row: HeartbeatRow, options: HeartbeatOptions): HeartbeatResponse {
-  options.log.debug(
-    { machineId: row.machineId, publicKey: toHex(row.publicKey), pending: outcome.pending?.generation.toString() },
-    "heartbeat",
-  );
-  if (outcome.reportRefused) {
-    throw new ConnectError(
-      `installation_report.generation: ${row.installationReport?.generation} was never requested of this machine`,
-      Code.FailedPrecondition,
-    );
-  }
-  const installationRequest = outcome.pending && findRequest(outcome.pending, row.machineId, options);
-  return create(HeartbeatResponseSchema, installationRequest && { installationRequest });
-}
-
-/** A request that cannot be read is nobody's to carry out: it is reported, and the rest of the heartbeat goes on. */
-function findRequest(
-  pending: PendingInstallation,
-  machineId: string,
-  options: HeartbeatOptions,
-): OSInstallationRequest | undefined {
-  try {
-    const request = fromBinary(OSInstallationRequestSchema, pending.request);
-    // A type that only a newer server knows stays in the unknown fields, and reaches the agent unharmed.
-    if (request.type.case === undefined && request.$unknown === undefined) throw new Error("it has no type");
-    request.generation = pending.generation;
-    return request;
-  } catch (error) {
-    options.log.error(
-      { machineId, generation: pending.generation.toString(), err: error },
-      "the stored OS installation request cannot be decoded and is not handed out: request the installation again",
-    );
-    options.onUndecodableRequest?.(machineId);
-    return undefined;
-  }
+/** Makes what decodes stored requests. One that cannot be read is nobody's to carry out: it is logged and counted, and not handed out. */
+function createRequestDecoder(log: Logger) {
+  let undecodable = 0;
+  return (
+    { generation, request: bytes }: PendingInstallation,
+    machineId: string,
+  ): OSInstallationRequest | undefined => {
+    try {
+      const request = fromBinary(OSInstallationRequestSchema, bytes);
+      // A type that only a newer server knows stays in the unknown fields, and reaches the agent unharmed.
+      if (request.type.case === undefined && request.$unknown === undefined) throw new Error("it has no type");
+      request.generation = generation;
+      return request;
+    } catch (error) {
+      log.error(
+        { machineId, generation: generation.toString(), err: error, sinceStart: ++undecodable },
+        "the stored OS installation request cannot be decoded and is not handed out: request the installation again",
+      );
+      return undefined;
+    }
+  };
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -170,7 +170,12 @@ describe("a stored request that cannot be decoded", () => {
     expect(answer.installationRequest).toBeUndefined();
     expect((await tags()).hardware).toBeDefined();
     expect(server.logged).toContainEqual(
-      expect.objectContaining({ level: 50, machineId: machine.machineId, generation: generation.toString() }),
+      expect.objectContaining({
+        level: 50,
+        machineId: machine.machineId,
+        generation: generation.toString(),
+        sinceStart: expect.any(Number),
+      }),
     );
   });
 });

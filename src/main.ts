@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { explainError } from "./error-text.ts";
 import { OperatorError } from "./operator-error.ts";
@@ -18,6 +19,7 @@ const exitStatusHelp = "\nExit status: 0 done, 1 failed, 2 wrong usage, configur
 async function main(args: readonly string[]): Promise<number> {
   const program = new Command("bmaas")
     .description("Bare-metal machine database and agent callback server")
+    .version(readVersion(), "--version", "print the version")
     .addHelpText("after", exitStatusHelp)
     .exitOverride();
   const wanted = commands[args[0] ?? ""];
@@ -31,6 +33,11 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error);
   }
+}
+
+function readVersion(): string {
+  const file = new URL("../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
 /** Commander ends the process on wrong usage unless every command in the tree is told not to. */

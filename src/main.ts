@@ -53,4 +53,9 @@ function report(error: unknown): number {
   return error instanceof OperatorError ? 2 : 1;
 }
 
+// Whoever read the output, `head` for example, has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 process.exitCode = await main(process.argv.slice(2));

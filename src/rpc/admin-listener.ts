@@ -1,6 +1,7 @@
 /** The operators' listener: health and readiness; nothing of it is reachable through the agents' listener. */
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import { defaultLimits } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 
 /** What the listener tells. */
@@ -14,7 +15,12 @@ export interface AdminListenerOptions {
 
 /** Builds the listener without opening its port. */
 export function createAdminListener(options: AdminListenerOptions): FastifyInstance {
-  const listener = createListener({ tls: options.tls, requestClientCertificate: false, log: options.log });
+  const listener = createListener({
+    tls: options.tls,
+    requestClientCertificate: false,
+    log: options.log,
+    limits: defaultLimits,
+  });
   // Alive: the process runs and answers. Restarting it would not mend a database that is away, so that is readiness.
   listener.get("/healthz", async () => ({ status: "ok" }));
   listener.get("/readyz", async (_request, reply) => {

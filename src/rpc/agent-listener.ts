@@ -4,7 +4,7 @@ import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/conne
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { limits, maxCallerTimeoutMs } from "./limits.ts";
+import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 import { type Authenticate, createIntake, getContextValues } from "./request-intake.ts";
 
@@ -19,15 +19,16 @@ export interface AgentListenerOptions {
   readonly interceptors: Interceptor[];
   readonly toConnectError: (error: unknown) => ConnectError;
   readonly log: Logger;
+  /** Default: those that are in force everywhere. */
+  readonly limits?: ListenerLimits;
 }
 
 /** Builds the listener without opening its port. */
 export function createAgentListener(options: AgentListenerOptions): FastifyInstance {
-  const listener = createListener({ tls: options.tls, requestClientCertificate: true, log: options.log });
+  const { tls, log, limits = defaultLimits } = options;
+  const listener = createListener({ tls, requestClientCertificate: true, log, limits });
   listener.register(async (scope) => {
-    // Connect reads the content types that it knows; any other one is refused, not parsed by Fastify.
-    scope.removeAllContentTypeParsers();
-    scope.addHook("preHandler", createIntake(options.method, options.authenticate, options.toConnectError));
+    scope.addHook("preHandler", createIntake(options.method, options.authenticate, options.toConnectError, limits));
     await scope.register(fastifyConnectPlugin, {
       routes: options.routes,
       interceptors: options.interceptors,

@@ -1,26 +1,49 @@
 /** Bounds on everything that a stranger can send or hold open, the same for both listeners. */
-export const limits = {
+
+/** Bounds of a listener; those of time are in milliseconds. */
+export interface ListenerLimits {
   /** Body of one request, as sent, and of one message once decompressed. */
-  maxBodyBytes: 1024 * 1024,
-  /** All headers of one request. */
-  maxHeaderBytes: 16 * 1024,
+  readonly maxBodyBytes: number;
+  /** All headers of one request; of HTTP/2 up to 64 KiB pass until the client knows of the limit. */
+  readonly maxHeaderBytes: number;
   /** HTTP/2 streams that one connection has open at once. */
-  maxConcurrentStreams: 100,
-  /** TLS handshake, from the first byte. */
-  handshakeTimeoutMs: 10_000,
+  readonly maxConcurrentStreams: number;
+  /** TLS handshake, from the connection. */
+  readonly handshakeTimeoutMs: number;
   /** All headers of a request over HTTP/1.1. */
-  headersTimeoutMs: 10_000,
+  readonly headersTimeoutMs: number;
   /** A body, once its headers are there. */
-  bodyTimeoutMs: 15_000,
+  readonly bodyTimeoutMs: number;
   /** A whole request over HTTP/1.1, headers and body. */
-  requestTimeoutMs: 25_000,
+  readonly requestTimeoutMs: number;
   /** An answer, whatever the caller's own deadline is. */
-  answerTimeoutMs: 30_000,
-  /** A connection without a request under way; agents call every 30 s. */
-  idleTimeoutMs: 120_000,
+  readonly answerTimeoutMs: number;
+  /** What a connection has to end in good order after its last answer, before it is cut. */
+  readonly lingerTimeoutMs: number;
+  /** A connection without a request under way. */
+  readonly idleTimeoutMs: number;
   /** What tells HTTP/2 from HTTP/1.1 on a plaintext connection. */
+  readonly sniffTimeoutMs: number;
+  /** How late a time limit on a connection may be noticed. */
+  readonly checkIntervalMs: number;
+}
+
+/** The bounds that are in force. */
+export const defaultLimits: ListenerLimits = {
+  maxBodyBytes: 1024 * 1024,
+  maxHeaderBytes: 16 * 1024,
+  maxConcurrentStreams: 100,
+  handshakeTimeoutMs: 10_000,
+  headersTimeoutMs: 10_000,
+  bodyTimeoutMs: 15_000,
+  requestTimeoutMs: 25_000,
+  answerTimeoutMs: 30_000,
+  lingerTimeoutMs: 2_000,
+  // Agents call every 30 s.
+  idleTimeoutMs: 120_000,
   sniffTimeoutMs: 10_000,
-} as const;
+  checkIntervalMs: 1_000,
+};
 
 /** The greatest deadline that a caller may name, in milliseconds: one day; setTimeout overflows at 24.8. */
 export const maxCallerTimeoutMs = 24 * 60 * 60 * 1000;

@@ -1,8 +1,10 @@
 /** What both listeners are made of: a bounded HTTP/1.1 and HTTP/2 server under Fastify, with or without TLS, and how it ends. */
+import type { EventEmitter } from "node:events";
 import type { ServerOptions } from "node:http";
 import type { SecureServerOptions } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type FastifyError,
@@ -13,9 +15,10 @@ import {
   LogController,
 } from "fastify";
 import type { Logger } from "pino";
-import { limits } from "./limits.ts";
+import type { ListenerLimits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
+import { createSessionReaper } from "./session-reaper.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -30,30 +33,44 @@ export interface ListenerOptions {
   /** Ask for a client certificate in the handshake, without judging it or insisting on one. */
   readonly requestClientCertificate: boolean;
   readonly log: Logger;
+  readonly limits: ListenerLimits;
 }
 
 /** Builds a listener without routes and without opening its port. */
 export function createListener(options: ListenerOptions): FastifyInstance {
   const listener = options.tls === undefined ? createPlaintext(options) : createSecure(options, options.tls);
-  listener.addHook("onRequest", endAfterTimeout);
+  const { limits } = options;
+  // Who serves a content type reads it; a body that nobody asked for is not parsed.
+  listener.removeAllContentTypeParsers();
+  listener.addHook("onRequest", async (_request, reply) => endAfterTimeout(reply, limits.answerTimeoutMs));
   listener.setNotFoundHandler((request, reply) => {
-    replyWithError(reply, new ConnectError(`${request.method} ${request.url} is not served here`, Code.Unimplemented));
+    const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;
+    replyWithError(reply, new ConnectError(`${what} is not served here`, Code.Unimplemented), limits);
   });
-  listener.setErrorHandler(replyWithFrameworkError);
+  listener.setErrorHandler((error: FastifyError, request, reply) => {
+    replyWithFrameworkError(error, request, reply, limits);
+  });
   return listener;
 }
 
+/** Of a URL, in what is said about it. */
+const maxShownLength = 200;
+
 /** Calls are logged by those who know what they mean; of Fastify itself only trouble is. */
-function frameworkOptions(log: Logger) {
+function frameworkOptions({ log, limits }: ListenerOptions) {
   return {
     loggerInstance: log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level }),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.maxBodyBytes,
     http2SessionTimeout: limits.idleTimeoutMs,
+    // Fastify types them by the kind of server, which says nothing that matters here.
+    frameworkErrors: (error: FastifyError, request: unknown, reply: unknown) =>
+      replyWithFrameworkError(error, request as FastifyRequest, reply as FastifyReply, limits),
   };
 }
 
 function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstance {
+  const { limits } = options;
   // Node takes the options of both protocols here; its types know those of HTTP/2 only.
   const https: SecureServerOptions & ServerOptions = {
     ...tls,
@@ -65,42 +82,48 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
     settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
   };
-  return fastify({
-    ...frameworkOptions(options.log),
-    http2: true,
-    https,
-  }) as unknown as FastifyInstance;
+  const listener = fastify({ ...frameworkOptions(options), http2: true, https }) as unknown as FastifyInstance;
+  // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
+  const server: EventEmitter = listener.server;
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  const reaper = createSessionReaper(server, limits);
+  // Node's own listener, which makes the session there and then, comes after this one.
+  server.prependListener("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol === "h2") server.once("session", (session) => reaper.watch(session, socket));
+  });
+  return listener;
 }
 
 function createPlaintext(options: ListenerOptions): FastifyInstance {
   return fastify({
-    ...frameworkOptions(options.log),
-    serverFactory: (handler) =>
-      createPlaintextServer(handler, {
-        sniffTimeoutMs: limits.sniffTimeoutMs,
-        headersTimeoutMs: limits.headersTimeoutMs,
-        requestTimeoutMs: limits.requestTimeoutMs,
-        idleTimeoutMs: limits.idleTimeoutMs,
-        maxHeaderBytes: limits.maxHeaderBytes,
-        maxConcurrentStreams: limits.maxConcurrentStreams,
-      }),
+    ...frameworkOptions(options),
+    serverFactory: (handler) => createPlaintextServer(handler, options.limits),
   }) as unknown as FastifyInstance;
 }
 
 /** Whatever a handler waits for, no request holds its connection's resources for ever. */
-async function endAfterTimeout(_request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const timer = setTimeout(() => reply.raw.destroy(), limits.answerTimeoutMs);
+function endAfterTimeout(reply: FastifyReply, timeoutMs: number): void {
+  const timer = setTimeout(() => reply.raw.destroy(), timeoutMs);
   reply.raw.once("close", () => clearTimeout(timer));
 }
 
 /** Errors that Fastify finds before any handler: a content type that nothing here reads, a malformed URL. */
-function replyWithFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+function replyWithFrameworkError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: ListenerLimits,
+): void {
   const status = error.statusCode ?? 500;
   if (status >= 500) request.log.error({ err: error }, "a request failed for a reason that is not the caller's");
-  const message = status >= 500 ? "internal error" : error.message;
-  reply.code(status).send({ code: status >= 500 ? "internal" : "invalid_argument", message });
+  const known =
+    status >= 500
+      ? new ConnectError("internal error", Code.Internal)
+      : new ConnectError(error.message.slice(0, maxShownLength), Code.InvalidArgument);
+  replyWithError(reply, known, limits, status);
 }
 
 /** Longest that requests under way may take once a listener closes, in milliseconds. */

@@ -7,6 +7,7 @@
 import { type RequestListener, Server } from "node:http";
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { createSessionReaper } from "./session-reaper.ts";
 
 /** What a stranger may hold open and send. */
 export interface PlaintextLimits {
@@ -22,6 +23,12 @@ export interface PlaintextLimits {
   readonly maxHeaderBytes: number;
   /** Open at once on one HTTP/2 connection. */
   readonly maxConcurrentStreams: number;
+  /** What an HTTP/2 connection that closes has for the streams it has. */
+  readonly answerTimeoutMs: number;
+  /** What an HTTP/2 connection that is done has for its last bytes. */
+  readonly lingerTimeoutMs: number;
+  /** How late a time limit may be noticed. */
+  readonly checkIntervalMs: number;
 }
 
 /** What a client of HTTP/2 sends first, and what no HTTP/1.1 request can be (RFC 9113 section 3.4). */
@@ -48,8 +55,7 @@ class PlaintextServer extends Server {
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
       maxHeaderSize: limits.maxHeaderBytes,
-      // How late a time limit may be noticed: Node's 30 s would make the shorter ones meaningless.
-      connectionsCheckingInterval: 1_000,
+      connectionsCheckingInterval: limits.checkIntervalMs,
     };
     super(options, handler);
     this.#sniffTimeoutMs = limits.sniffTimeoutMs;
@@ -58,11 +64,15 @@ class PlaintextServer extends Server {
     });
     // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
     this.#http2.on("request", handler as unknown as () => void);
+    // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
+    this.#http2.on("checkExpectation", handler as unknown as () => void);
+    this.on("checkExpectation", handler);
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
       session.setTimeout(limits.idleTimeoutMs, () => session.close());
     });
+    const reaper = createSessionReaper(this, limits);
     const serveHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
     this.removeAllListeners("connection");
     this.on("connection", (socket: Socket) => {
@@ -70,6 +80,7 @@ class PlaintextServer extends Server {
         if (isHttp2) {
           // Node's HTTP/1.1 server lets a client close its half and still answers; an HTTP/2 session would never notice.
           socket.allowHalfOpen = false;
+          this.#http2.once("session", (session) => reaper.watch(session, socket));
           this.#http2.emit("connection", socket);
           return;
         }

@@ -4,37 +4,43 @@ import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-conn
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import type { FastifyReply } from "fastify";
+import type { ListenerLimits } from "./limits.ts";
+import { type Answer, sendAnswer } from "./send-answer.ts";
 
 /**
- * Answers a call with an error: gRPC by trailers, gRPC-Web by a trailer frame, anything else as Connect does, by HTTP status and
- * JSON. A request whose body was not read to its end loses its connection (HTTP/1.1) or its stream (HTTP/2).
+ * Answers a call with an error: gRPC by trailers alone, which stand in the headers then, gRPC-Web by a trailer frame, anything else as Connect does, by HTTP status and
+ * JSON. `httpStatus` replaces the status that Connect has for the error's code; 415 says that the content type names no protocol.
  */
-export function replyWithError(reply: FastifyReply, error: ConnectError): void {
-  const contentType = reply.request.headers["content-type"] ?? "";
-  discardBodyAfter(reply);
+export function replyWithError(
+  reply: FastifyReply,
+  error: ConnectError,
+  limits: Pick<ListenerLimits, "lingerTimeoutMs">,
+  httpStatus?: number,
+): void {
+  const contentType = httpStatus === unsupportedMediaType ? "" : (reply.request.headers["content-type"] ?? "");
+  sendAnswer(reply, toAnswer(error, contentType, httpStatus), limits.lingerTimeoutMs);
+}
+
+const unsupportedMediaType = 415;
+
+function toAnswer(error: ConnectError, contentType: string, httpStatus?: number): Answer {
   if (contentType.startsWith("application/grpc-web")) {
-    reply
-      .code(200)
-      .header("content-type", contentType)
-      .send(Buffer.from(toTrailerFrame(error)));
-  } else if (contentType.startsWith("application/grpc")) {
-    replyWithTrailers(reply, contentType, error);
-  } else {
-    for (const [name, value] of error.metadata) reply.header(name, value);
-    reply.code(toHttpStatus(error)).header("content-type", "application/json").send(errorToJson(error, undefined));
+    return { status: 200, headers: { "content-type": contentType }, body: toTrailerFrame(error) };
   }
+  if (contentType.startsWith("application/grpc")) {
+    const status = Object.fromEntries(setTrailerStatus(new Headers(), error));
+    return { status: 200, headers: { "content-type": contentType, ...status } };
+  }
+  return {
+    status: httpStatus ?? toHttpStatus(error),
+    headers: { ...Object.fromEntries(error.metadata), "content-type": "application/json" },
+    body: Buffer.from(JSON.stringify(errorToJson(error, undefined))),
+  };
 }
 
 /** Connect's own mapping, but that a call nobody knows stays what HTTP calls it. */
 function toHttpStatus(error: ConnectError): number {
   return error.code === Code.Unimplemented ? 404 : codeToHttpStatus(error.code);
-}
-
-function replyWithTrailers(reply: FastifyReply, contentType: string, error: ConnectError): void {
-  reply.hijack();
-  reply.raw.writeHead(200, { "content-type": contentType });
-  reply.raw.addTrailers(Object.fromEntries(setTrailerStatus(new Headers(), error)));
-  reply.raw.end();
 }
 
 /** One frame: flag, length in four bytes, then the trailers as HTTP/1.1 fields. */
@@ -45,11 +51,4 @@ function toTrailerFrame(error: ConnectError): Uint8Array {
   new DataView(frame.buffer).setUint32(1, trailers.length);
   frame.set(trailers, 5);
   return frame;
-}
-
-function discardBodyAfter(reply: FastifyReply): void {
-  const { raw } = reply.request;
-  if (raw.readableEnded || raw.complete) return;
-  if (raw.httpVersionMajor < 2) reply.header("connection", "close");
-  reply.raw.once("finish", () => raw.destroy());
 }

@@ -1,18 +1,20 @@
 /** Request bodies, read whole and bounded before anything looks at them. */
 import type { IncomingMessage } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { limits } from "./limits.ts";
+import type { ListenerLimits } from "./limits.ts";
+
+type BodyLimits = Pick<ListenerLimits, "maxBodyBytes" | "bodyTimeoutMs">;
 
 /**
  * Reads a body to its end. Throws ConnectError: `resource_exhausted` past the limit, without reading on; `deadline_exceeded` when it
  * does not arrive in time; `canceled` when the caller goes.
  */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > limits.maxBodyBytes) throw bodyTooLarge();
-  return await collectBody(request);
+export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > limits.maxBodyBytes) throw bodyTooLarge(limits);
+  return await collectBody(request, limits);
 }
 
-function collectBody(request: IncomingMessage): Promise<Buffer> {
+function collectBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -26,7 +28,7 @@ function collectBody(request: IncomingMessage): Promise<Buffer> {
       size += chunk.length;
       if (size <= limits.maxBodyBytes) return;
       request.pause();
-      settle(() => reject(bodyTooLarge()));
+      settle(() => reject(bodyTooLarge(limits)));
     };
     const onEnd = () => settle(() => resolve(Buffer.concat(chunks, size)));
     const onGone = () => {
@@ -42,6 +44,6 @@ function collectBody(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-function bodyTooLarge(): ConnectError {
-  return new ConnectError(`the body is larger than ${limits.maxBodyBytes} bytes`, Code.ResourceExhausted);
+function bodyTooLarge({ maxBodyBytes }: BodyLimits): ConnectError {
+  return new ConnectError(`the body is larger than ${maxBodyBytes} bytes`, Code.ResourceExhausted);
 }

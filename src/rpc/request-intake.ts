@@ -6,6 +6,7 @@ import type { TLSSocket } from "node:tls";
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ListenerLimits } from "./limits.ts";
 import { findPlainMessage } from "./plain-message.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { readBody } from "./request-body.ts";
@@ -51,21 +52,22 @@ export function createIntake(
   method: DescMethodUnary,
   authenticate: Authenticate,
   toConnectError: (error: unknown) => ConnectError,
+  limits: ListenerLimits,
 ) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    // Connect's handler answers anything but POST by itself, without reading.
-    if (request.method !== "POST") return;
     try {
+      const authority = getAuthority(request);
+      // Connect's handler answers anything but POST by itself, without reading.
+      if (request.method !== "POST") return;
       const values = createContextValues();
       const finish = authenticate(getConnection(request), values);
-      const authority = getAuthority(request);
-      const body = await readBody(request.raw);
+      const body = await readBody(request.raw, limits);
       await finish({ ...describe(request), authority, body });
       assertDecodable(method, request, body);
       valuesByRequest.set(request, values);
       request.body = iterate(body);
     } catch (error) {
-      replyWithError(reply, toConnectError(error));
+      replyWithError(reply, toConnectError(error), limits);
     }
   };
 }

@@ -22,6 +22,9 @@ const generous: PlaintextLimits = {
   idleTimeoutMs: 20_000,
   maxHeaderBytes: 16_384,
   maxConcurrentStreams: 100,
+  answerTimeoutMs: 20_000,
+  lingerTimeoutMs: 1_000,
+  checkIntervalMs: 100,
 };
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** An empty SETTINGS frame. */

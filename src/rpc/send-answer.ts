@@ -1,0 +1,73 @@
+/** Answers that go out while the caller may still be sending: they reach it, and what it goes on sending is bounded. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { FastifyReply } from "fastify";
+
+/** A whole answer. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
+
+/**
+ * Sends an answer, whether the request's body was read to its end or not. Over HTTP/2 the stream of an unread body is reset without
+ * an error (RFC 9113 section 8.1). Over HTTP/1.1 its connection closes, but only once the caller has sent all or `lingerTimeoutMs` have
+ * passed: closed at once it would be reset, and the caller would lose the answer (RFC 9112 section 9.6).
+ */
+export function sendAnswer(reply: FastifyReply, answer: Answer, lingerTimeoutMs: number): void {
+  const request: Request = reply.request.raw;
+  reply.hijack();
+  if (request.stream === undefined) sendByHttp1(request, reply.raw, answer, lingerTimeoutMs);
+  else sendByHttp2(request, request.stream, answer);
+}
+
+function sendByHttp1(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  lingerTimeoutMs: number,
+): void {
+  if (response.destroyed) return;
+  const { status, headers, body = new Uint8Array() } = answer;
+  const content = request.method === "HEAD" ? "" : body;
+  const isUnread = !request.complete && announcesBody(request);
+  response.writeHead(status, {
+    ...headers,
+    "content-length": body.length,
+    ...(isUnread && { connection: "close" }),
+  });
+  if (!isUnread) {
+    response.end(content);
+    return;
+  }
+  // Its length tells the caller that the answer is whole before the response ends.
+  response.write(content);
+  discardRest(request, lingerTimeoutMs, () => response.end());
+}
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+function discardRest(request: IncomingMessage, timeoutMs: number, done: () => void): void {
+  const timer = setTimeout(settle, timeoutMs);
+  function settle() {
+    clearTimeout(timer);
+    request.off("end", settle).off("close", settle);
+    done();
+  }
+  request.on("error", () => {});
+  request.on("end", settle).on("close", settle).resume();
+}
+
+/** Past Node's compatibility API, which ends a stream by trailers of its own: a reset could overtake them. */
+function sendByHttp2(request: Request, stream: ServerHttp2Stream, { status, headers, body }: Answer): void {
+  if (stream.destroyed) return;
+  const content = request.method === "HEAD" ? undefined : body;
+  stream.respond({ ":status": status, ...headers }, { endStream: content === undefined });
+  if (content !== undefined) stream.end(content);
+  if (!request.complete && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
+}

@@ -1,0 +1,60 @@
+/** The agents' listener alone, over a handler of the test's, so that its bounds can be tried without waiting for minutes. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
+import { pino } from "pino";
+import {
+  AgentCallback,
+  type HeartbeatRequest,
+  type HeartbeatResponseSchema,
+} from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAgentListener } from "../../src/rpc/agent-listener.ts";
+import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
+import { prepareClose } from "../../src/rpc/listener.ts";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
+import { makeFolder } from "./server-process.ts";
+
+/** Answers a heartbeat. */
+export type HeartbeatHandler = (
+  request: HeartbeatRequest,
+  context: HandlerContext,
+) => MessageInitShape<typeof HeartbeatResponseSchema> | Promise<MessageInitShape<typeof HeartbeatResponseSchema>>;
+
+/** What a test sees of the listener. */
+export interface TestListener extends AsyncDisposable {
+  readonly agentUrl: string;
+  readonly host: string;
+  /** Empty without TLS. */
+  readonly ca: string;
+  /** How many connections it holds. */
+  countConnections(): Promise<number>;
+}
+
+/** Starts a listener that takes everybody's word; absent `limits` are the usual ones. */
+export async function startAgentListener(
+  options: { limits?: Partial<ListenerLimits>; tls?: boolean; heartbeat?: HeartbeatHandler } = {},
+): Promise<TestListener> {
+  const tls = options.tls === false ? undefined : await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+  const listener = createAgentListener({
+    tls,
+    method: AgentCallback.method.heartbeat,
+    routes: (router) => router.service(AgentCallback, { heartbeat: options.heartbeat ?? (() => ({})) }),
+    authenticate: () => () => {},
+    interceptors: [],
+    toConnectError: (error) => ConnectError.from(error),
+    log: pino({ level: "silent" }),
+    limits: { ...defaultLimits, ...options.limits },
+  });
+  const close = prepareClose(listener);
+  const agentUrl = await listener.listen({ host: "127.0.0.1", port: 0 });
+  return {
+    agentUrl,
+    host: new URL(agentUrl).host,
+    ca: tls?.ca ?? "",
+    countConnections: () =>
+      new Promise((resolve, reject) => {
+        listener.server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+      }),
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -16,13 +16,14 @@ export function createErrorMapper(table: ErrorTable, log: Logger): (error: unkno
   };
 }
 
-/** Maps whatever a handler throws. */
+/** Maps whatever a handler throws; that a caller has gone, or its deadline passed, is nobody's failure here. */
 export function createErrorInterceptor(toConnectError: (error: unknown) => ConnectError): Interceptor {
   return (next) => async (request) => {
     try {
       return await next(request);
     } catch (error) {
-      throw toConnectError(error);
+      const isCallersEnd = request.signal.aborted && error === request.signal.reason;
+      throw isCallersEnd ? ConnectError.from(error, Code.Canceled) : toConnectError(error);
     }
   };
 }

@@ -21,6 +21,8 @@ async function main(args: readonly string[]): Promise<number> {
     .description("Bare-metal machine database and agent callback server")
     .version(readVersion(), "--version", "print the version")
     .addHelpText("after", exitStatusHelp)
+    // Options that follow a command's name are that command's, also where the one above has one of the same name.
+    .enablePositionalOptions()
     .exitOverride();
   const wanted = commands[args[0] ?? ""];
   for (const load of wanted === undefined ? Object.values(commands) : [wanted]) {

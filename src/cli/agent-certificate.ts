@@ -1,7 +1,6 @@
 /** `bmaas agent certificate`: the certificate that an agent makes on the spot, for tools that want it in a file. */
 import { Command } from "commander";
-import { ConfigError } from "../config.ts";
-import { loadKey } from "./agent-identity.ts";
+import { type IdentityOptions, loadKey } from "./agent-identity.ts";
 
 const help = `
 Self-signed, without a name and without an expiry: it carries the public key and says nothing else. With the key file it is
@@ -13,10 +12,9 @@ export function certificateCommand(): Command {
     .description("print an ephemeral TLS client certificate (PEM) for the agent's key")
     .option("--key <file>", "the agent's private key")
     .addHelpText("after", help)
-    .action(async (flags: { key?: string }) => {
-      if (flags.key === undefined) throw new ConfigError(["--key: is missing"]);
+    .action(async (flags: IdentityOptions) => {
       const { createClientCertificate } = await import("../agent/client-certificate.ts");
-      const { key, warnings } = await loadKey({ key: flags.key });
+      const { key, warnings } = await loadKey(flags);
       for (const warning of warnings) process.stderr.write(`bmaas: ${warning}\n`);
       process.stdout.write(createClientCertificate(key).cert);
     });

@@ -9,6 +9,8 @@ export interface IdentityOptions {
   readonly key?: string;
 }
 
+const missingKey = "--key is missing (make a key by: bmaas agent keygen --out FILE)";
+
 /** Checks the options that must be there; throws ConfigError with every mistake among them. */
 export function checkAgentOptions(flags: IdentityOptions, target: { url: string | undefined; flag: string }) {
   const mistakes: string[] = [];
@@ -19,7 +21,7 @@ export function checkAgentOptions(flags: IdentityOptions, target: { url: string 
     if (!(error instanceof InvalidMachineIdError)) throw error;
     mistakes.push(flags.machineId === undefined ? "--machine-id is missing" : `--machine-id: ${error.message}`);
   }
-  if (flags.key === undefined) mistakes.push("--key is missing (make a key by: bmaas agent keygen --out FILE)");
+  if (flags.key === undefined) mistakes.push(missingKey);
   const url = URL.parse(target.url ?? "");
   if (target.url === undefined) mistakes.push(`${target.flag} is missing`);
   else if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
@@ -30,9 +32,10 @@ export function checkAgentOptions(flags: IdentityOptions, target: { url: string 
 }
 
 /** Loads the key that `--key` names; throws ConfigError when it cannot. */
-export async function loadKey(flags: IdentityOptions): Promise<LoadedAgentKey> {
+export async function loadKey({ key }: IdentityOptions): Promise<LoadedAgentKey> {
+  if (key === undefined) throw new ConfigError([missingKey]);
   try {
-    return await loadAgentKey(flags.key ?? "");
+    return await loadAgentKey(key);
   } catch (error) {
     throw new ConfigError([`--key: ${(error as AgentKeyFileError).message}`]);
   }

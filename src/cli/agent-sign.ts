@@ -19,24 +19,21 @@ The headers hold for one call within a minute, to this URL and with exactly this
 
 /** The command for agentCommand. */
 export function signCommand(): Command {
-  return (
-    new Command("sign")
-      .description("print the headers that make an HTTP request authentic (RFC 9421), for curl")
-      .option("--machine-id <uuid>", "the machine that calls")
-      .option("--key <file>", "the agent's private key")
-      .option("--url <url>", "what is called")
-      .option("--method <method>", "HTTP method", "POST")
-      .addOption(new Option("--data <body>", "the body (default: empty)").conflicts("dataFile"))
-      .option("--data-file <file>", "read the body from a file, or from standard input: -")
-      .addOption(
-        new Option("--format <format>", "headers, one a line, or a whole curl command")
-          .choices(["headers", "curl"])
-          .default("headers"),
-      )
-      .addHelpText("after", help)
-      // The command above has options of the same names, and may have taken them.
-      .action(async (_flags, command: Command) => await sign(command.optsWithGlobals()))
-  );
+  return new Command("sign")
+    .description("print the headers that make an HTTP request authentic (RFC 9421), for curl")
+    .option("--machine-id <uuid>", "the machine that calls")
+    .option("--key <file>", "the agent's private key")
+    .option("--url <url>", "what is called")
+    .option("--method <method>", "HTTP method", "POST")
+    .addOption(new Option("--data <body>", "the body (default: empty)").conflicts("dataFile"))
+    .option("--data-file <file>", "read the body from a file, or from standard input: -")
+    .addOption(
+      new Option("--format <format>", "headers, one a line, or a whole curl command")
+        .choices(["headers", "curl"])
+        .default("headers"),
+    )
+    .addHelpText("after", help)
+    .action(sign);
 }
 
 async function sign(flags: SignFlags): Promise<void> {

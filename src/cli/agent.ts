@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config.ts";
 import { certificateCommand } from "./agent-certificate.ts";
-import { logAgentEvent } from "./agent-event-log.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
@@ -24,6 +23,7 @@ interface AgentFlags extends IdentityOptions {
 /** The command for main, with its subcommands. */
 export function agentCommand(): Command {
   const command = new Command("agent")
+    .enablePositionalOptions()
     .description("run an agent on this machine: heartbeat, hand in the hardware, install what is requested")
     .option("--machine-id <uuid>", "the machine that this is")
     .option("--key <file>", "the agent's private key, for example by: bmaas agent keygen")
@@ -60,7 +60,12 @@ async function run(flags: AgentFlags): Promise<void> {
   const { logLevel } = loadConfig(undefined, { logLevel: flags.logLevel });
   const { key, warnings } = await loadKey(flags);
   const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
-  const [{ createLogger }, agent] = await Promise.all([import("../log.ts"), import("../agent/index.ts")]);
+  // Loaded here, so that the commands around the key start without them.
+  const [{ createLogger }, { logAgentEvent }, agent] = await Promise.all([
+    import("../log.ts"),
+    import("./agent-event-log.ts"),
+    import("../agent/index.ts"),
+  ]);
   const log = createLogger(logLevel, 1);
   for (const warning of warnings) log.warn(warning);
   const endpoint = url.href.replace(/\/$/, "");

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -6,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { buffer, text } from "node:stream/consumers";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
 import { parseAgentSignature } from "../../src/identity/agent-signature.ts";
@@ -17,8 +18,11 @@ import { temporaryFolder } from "./support/temporary-folder.ts";
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 
+/** Spares each process of this run the compilation that the first one has done. */
+const env = { ...process.env, NODE_COMPILE_CACHE: join(inject("testFolder"), "compile-cache") };
+
 function start(program: string, args: readonly string[], cwd: string): ChildProcessWithoutNullStreams {
-  const child = spawn(program, args, { cwd });
+  const child = spawn(program, args, { cwd, env });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
 }
@@ -62,6 +66,18 @@ describe("bmaas agent keygen", () => {
     expect({ stdout, status }).toEqual({ stdout: "", status: 2 });
     expect(stderr).toMatch(/^bmaas: --out: agent\.key exists already.*\n$/);
     expect(await readFile(join(folder, "agent.key"), "utf8")).toBe(before);
+  });
+});
+
+describe("bmaas agent certificate", () => {
+  test("prints a self-signed certificate of the key, and nothing else", async () => {
+    const folder = await folderWithKey();
+    const { stdout, status } = await bmaas(folder, ["certificate", "--key", "agent.key"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^-----BEGIN CERTIFICATE-----\n[^-]*-----END CERTIFICATE-----\n$/);
+    const certificate = new X509Certificate(stdout);
+    expect(certificate.checkPrivateKey(createPrivateKey(await readFile(join(folder, "agent.key"))))).toBe(true);
+    expect(certificate.verify(certificate.publicKey)).toBe(true);
   });
 });
 
@@ -125,6 +141,7 @@ describe("bmaas agent sign", () => {
     ],
     [["sign", "--machine-id", machineId, "--key", "absent", "--url", url], ["--key: absent: no such file"]],
     [["sign", ...identity, "--url", url, "--data-file", "absent"], ["--data-file: ENOENT"]],
+    [["certificate"], ["--key is missing"]],
     [[], ["--machine-id is missing", "--key is missing", "--endpoint is missing"]],
     [[...identity, "--endpoint", "http://127.0.0.1:1"], ["--endpoint: a client certificate needs an https URL"]],
     [[...identity, "--endpoint", "https://127.0.0.1:1", "--ca", "absent"], ["--ca: ENOENT"]],

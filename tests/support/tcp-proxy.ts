@@ -41,17 +41,16 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     pairs.add(pair);
     forward(upstream, client, () => pair.frozen);
     forward(client, upstream, (chunk) => {
-      const at = trap === undefined ? -1 : chunk.indexOf(trap.text);
-      if (pair.frozen || at < 0) return pair.frozen;
+      if (pair.frozen || trap === undefined || !chunk.includes(trap.text)) return pair.frozen;
       pair.frozen = true;
-      upstream.write(chunk.subarray(0, at), () => trap?.sprung());
+      upstream.write(chunk.subarray(0, chunk.indexOf(trap.text)), trap.sprung);
+      trap = undefined;
       return true;
     });
     for (const socket of [client, upstream]) {
       socket.on("error", () => {});
-      socket.once("close", () => {
-        if (!pair.frozen || socket === client) drop(pair);
-      });
+      // A lost route carries no goodbyes.
+      socket.once("close", () => pair.frozen || drop(pair));
     }
   });
 
@@ -85,17 +84,11 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       // What was frozen has lost bytes; it never comes back, as after a lost route.
       if (next === "freeze") for (const pair of pairs) pair.frozen = true;
     },
-    freezeBefore: (text) =>
-      new Promise(
-        (resolve) =>
-          (trap = {
-            text,
-            sprung: () => {
-              trap = undefined;
-              resolve();
-            },
-          }),
-      ),
+    freezeBefore(text) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      trap = { text, sprung: resolve };
+      return promise;
+    },
     async [Symbol.asyncDispose]() {
       server.close();
       cut();

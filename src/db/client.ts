@@ -1,10 +1,11 @@
 /** Connections to PostgreSQL for ordinary queries; heartbeats have connections of their own, so that they never wait behind these. */
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
+import { isDatabaseAway } from "./errors.ts";
 import * as schema from "./schema/index.ts";
 
 /** Drizzle over all tables; what every query takes but the heartbeat's. */
-export type Database = NodePgDatabase<typeof schema>;
+export type Database = NodePgDatabase<typeof schema> & { readonly $client: pg.Pool };
 
 /** A transaction of `Database`. */
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
@@ -33,6 +34,23 @@ export function connectDatabase(url: string, options: { maxConnections?: number 
     db: drizzle(pool, { schema, casing: "snake_case" }),
     close: () => pool.end(),
   };
+}
+
+/** Runs `use` on one connection of the pool, which gets it back whatever happens; one that may be broken is closed instead. */
+export async function withConnection<T>(
+  db: Database,
+  use: (connection: NodePgDatabase<typeof schema>) => Promise<T>,
+): Promise<T> {
+  const client = await db.$client.connect();
+  let isBroken = false;
+  try {
+    return await use(drizzle(client, { schema, casing: "snake_case" }));
+  } catch (error) {
+    isBroken = isDatabaseAway(error);
+    throw error;
+  } finally {
+    client.release(isBroken);
+  }
 }
 
 /** What every connection of this program is opened with: bounded in time at both ends. */

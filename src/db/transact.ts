@@ -1,6 +1,6 @@
 /** The one way to write, but for heartbeats: a transaction that is tried again when PostgreSQL says that another try can succeed. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Database, Transaction } from "./client.ts";
+import { type Database, type Transaction, withConnection } from "./client.ts";
 import { sqlState } from "./errors.ts";
 
 /** SQLSTATEs after which the same transaction can succeed: PostgreSQL rolled it back for the sake of another one. */
@@ -20,7 +20,10 @@ const firstDelayMs = 10;
 export async function transact<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await db.transaction(work, { isolationLevel: "read committed" });
+      // Drizzle's transaction on a pool never gives a connection back on which "begin" fails.
+      return await withConnection(db, (connection) =>
+        connection.transaction(work, { isolationLevel: "read committed" }),
+      );
     } catch (error) {
       if (attempt === maxAttempts || !retryableSqlStates.has(sqlState(error) ?? "")) throw error;
       await delay(firstDelayMs * 2 ** attempt * Math.random());

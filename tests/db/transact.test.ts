@@ -1,7 +1,8 @@
+import type { Socket } from "node:net";
 import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase, type Transaction } from "../../src/db/client.ts";
-import { sqlState } from "../../src/db/errors.ts";
+import { isDatabaseAway, sqlState } from "../../src/db/errors.ts";
 import { machine } from "../../src/db/schema/machine.ts";
 import { provided } from "../../src/db/schema/provided.ts";
 import { transact } from "../../src/db/transact.ts";
@@ -51,6 +52,11 @@ async function countOnSnapshot(tx: Transaction, machineId: string, between: () =
   await tx.select().from(provided);
   await between();
   await count(tx, machineId);
+}
+
+/** Loses a client's connection, as a network does. */
+function cut(client: object): void {
+  (client as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
 describe("transact", () => {
@@ -106,5 +112,20 @@ describe("transact", () => {
     expect(sqlState(await failing.catch((reason: unknown) => reason))).toBe("23505");
     expect(attempts).toBe(1);
     expect(await locations()).toEqual(["0", "0"]);
+  });
+});
+
+describe("a connection that is lost", () => {
+  it.each([
+    ["before its transaction begins", true],
+    ["in the middle of one", false],
+  ])("%s makes room for another one", async (_when, isEarly) => {
+    const { db, close } = connectDatabase(database.url, { maxConnections: 1 });
+    if (isEarly) db.$client.once("acquire", (client) => cut(client));
+    const losing = transact(db, (tx) => tx.execute(sql`select pg_terminate_backend(pg_backend_pid())`));
+    expect(isDatabaseAway(await losing.catch((reason: unknown) => reason))).toBe(true);
+    await transact(db, (tx) => count(tx, first));
+    expect(await locations()).toEqual(["1", "0"]);
+    await close();
   });
 });

@@ -34,7 +34,8 @@ export function createSigningFetch(options: SigningFetchOptions): typeof globalT
     const response = await send(new Request(request, request.body === null ? { headers } : { headers, body }));
     const date = response.headers.get("date");
     if (!clock.differsFrom(date) || !(await isUnauthenticated(response))) {
-      clock.accept(time.nonce);
+      // A failure may be a proxy's, and say nothing about the nonce.
+      if (response.ok) clock.accept(time.nonce);
       return response;
     }
     if (!mayCorrect) return response;

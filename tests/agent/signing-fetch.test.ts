@@ -151,6 +151,23 @@ describe("a machine whose clock is wrong", () => {
     expect(server.accepted).toHaveLength(2);
   });
 
+  test("is heard after a restart of the agent, also when a proxy failed before the server could be heard", async () => {
+    const server = await startSignedServer(-3 * hourMs);
+    let isProxyDown = true;
+    const fetch: typeof globalThis.fetch = async (input) => {
+      if (!isProxyDown) return await globalThis.fetch(input);
+      isProxyDown = false;
+      return new Response("bad gateway", { status: 502 });
+    };
+    const client = createSigningAgentClient({ endpoint: server.url, machineId, key, fetch });
+    await expect(client.heartbeat({ machineId })).rejects.toMatchObject({ code: Code.Unavailable });
+    await client.heartbeat({ machineId });
+    // The Date field has whole seconds, and so have the nonces that follow from it.
+    server.aheadMs += 2000;
+    await createSigningAgentClient({ endpoint: server.url, machineId, key }).heartbeat({ machineId });
+    expect(server.accepted).toHaveLength(2);
+  });
+
   test("follows a server whose clock is put right later", async () => {
     const server = await startSignedServer(3 * hourMs);
     const client = createSigningAgentClient({ endpoint: server.url, machineId, key });

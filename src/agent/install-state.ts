@@ -2,8 +2,8 @@
  * What an agent must not forget, whatever happens to it: which generation it attempted last, and how that went. An attempt is on
  * disk before the installer starts, so that no generation is ever run twice.
  */
-import { open as openFile, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open as openFile, readFile, readlink, realpath } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { OperatorError } from "../operator-error.ts";
 import { replaceFile } from "../tls/write-file-atomically.ts";
@@ -105,7 +105,8 @@ export class InstallState {
  * was under way when the last process ended has failed. Throws InstallStateError when the file is in use, damaged, another
  * machine's, or cannot be written.
  */
-export async function openInstallState(file: string, machineId: string): Promise<InstallState> {
+export async function openInstallState(path: string, machineId: string): Promise<InstallState> {
+  const file = await resolveLinks(path);
   const lock = acquireLock(file);
   try {
     const attempt = endInterrupted(await readState(file, machineId));
@@ -114,6 +115,20 @@ export async function openInstallState(file: string, machineId: string): Promise
   } catch (error) {
     lock.release();
     throw error instanceof InstallStateError ? error : new InstallStateError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+/** Replacing a link would leave the state that it leads to behind, and its lock would be another one. */
+async function resolveLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+      throw new InstallStateError(`${path}: ${(error as Error).message}`);
+    }
+    // There is no state yet, or a link to where it shall be.
+    const target = await readlink(path).catch(() => "");
+    return target === "" ? path : resolve(dirname(path), target);
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { InstallStateError, openInstallState } from "../../src/agent/install-state.ts";
@@ -100,6 +100,19 @@ describe("the file", () => {
     const file = await stateFile();
     await open(file);
     await expect(openInstallState(file, machineId)).rejects.toThrow(/in use by another agent/);
+  });
+
+  test.each(["there already", "not there yet"])("%s that a link leads to is the same file", async (when) => {
+    const file = await stateFile();
+    const link = join(await temporaryFolder(), "link.json");
+    await symlink(file, link);
+    if (when === "there already") (await open(file)).close();
+    const state = await open(link);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(/in use by another agent/);
+    await state.recordAttempt(7n);
+    state.close();
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect((await open(file)).lastAttempted).toBe(7n);
   });
 
   test.each([

@@ -1,5 +1,6 @@
-/** What the log may hold of an error, on the errors that the database's libraries really throw. */
+/** What the log may hold of an error, on the errors that the database's libraries really throw, and what becomes of a log on a full disk. */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
@@ -38,4 +39,15 @@ test.each([
   const { line, err } = await logErrorOf(statement);
   expect(err).toMatchObject({ type: "DrizzleQueryError", cause: { type: "DatabaseError", code } });
   expect(line).not.toMatch(/hunter2|4b9f3a52|select|insert/);
+});
+
+test.runIf(existsSync("/dev/full"))("a log that cannot be written ends nothing", async () => {
+  const program = `
+    import { createLogger } from "./src/log.ts";
+    const log = createLogger("info", 1);
+    for (let line = 0; line < 10_000; line++) log.info({ padding: "x".repeat(1000) }, "line");
+    process.stderr.write("still here");`;
+  const command = '"$0" --input-type=module -e "$1" > /dev/full';
+  const { stderr } = await promisify(execFile)("sh", ["-c", command, process.execPath, program]);
+  expect(stderr).toBe("still here");
 });

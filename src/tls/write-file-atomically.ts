@@ -38,10 +38,12 @@ async function withTemporaryFile(
   const temporary = `${file}.${randomUUID()}.tmp`;
   const handle = await open(temporary, "wx", mode);
   try {
-    await handle.writeFile(content).finally(async () => {
+    try {
+      await handle.writeFile(content);
       await handle.sync();
+    } finally {
       await handle.close();
-    });
+    }
     await use(temporary);
   } finally {
     // Gone already when it was renamed.

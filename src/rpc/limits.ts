@@ -45,5 +45,5 @@ export const defaultLimits: ListenerLimits = {
   checkIntervalMs: 1_000,
 };
 
-/** The greatest deadline that a caller may name, in milliseconds: one day; setTimeout overflows at 24.8. */
+/** The greatest deadline of a caller that counts, in milliseconds: one day; setTimeout overflows at 24.8. */
 export const maxCallerTimeoutMs = 24 * 60 * 60 * 1000;

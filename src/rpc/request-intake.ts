@@ -6,7 +6,8 @@ import type { TLSSocket } from "node:tls";
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { ListenerLimits } from "./limits.ts";
+import { dropDistantDeadline } from "./distant-deadline.ts";
+import { type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { findPlainMessage } from "./plain-message.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { readBody } from "./request-body.ts";
@@ -59,6 +60,7 @@ export function createIntake(
       const authority = getAuthority(request);
       // Connect's handler answers anything but POST by itself, without reading.
       if (request.method !== "POST") return;
+      dropDistantDeadline(request.raw.headers, maxCallerTimeoutMs);
       const values = createContextValues();
       const finish = authenticate(getConnection(request), values);
       const body = await readBody(request.raw, limits);

@@ -86,7 +86,6 @@ async function withSession<T>(url: string, use: (client: pg.Client) => Promise<T
     connectionString,
     connectionTimeoutMillis,
     application_name: "bmaas migrate",
-    statement_timeout: 0,
     keepAlive: true,
   });
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
@@ -94,6 +93,8 @@ async function withSession<T>(url: string, use: (client: pg.Client) => Promise<T
   await connect(client);
   try {
     await refuseOldServer(client);
+    // A role or a database may bring a limit of its own.
+    await client.query("set statement_timeout = 0");
     return await use(client);
   } finally {
     // The lock goes with the session.

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
+import pg from "pg";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkSchema, migrateDatabase, NewerSchemaError } from "../../src/db/migrate.ts";
@@ -70,6 +71,22 @@ describe("migrating", () => {
     const results = await Promise.all([1, 2, 3, 4].map(() => migrateDatabase(url, log)));
     expect(results.map(({ applied }) => applied).sort()).toEqual([0, 0, 0, migrations]);
     expect(await query(url, "select hash from drizzle.__drizzle_migrations")).toHaveLength(migrations);
+  });
+
+  it("waits its turn for longer than the database lets statements run", async () => {
+    const name = new URL(url).pathname.slice(1);
+    await query(url, `alter database ${name} set statement_timeout = 100`);
+    const other = new pg.Client({ connectionString: url });
+    await other.connect();
+    await other.query("set statement_timeout = 0");
+    const waiting = Promise.withResolvers<void>();
+    const waitLog = pino({ level: "info" }, { write: () => waiting.resolve() });
+    await other.query("select pg_advisory_lock($1)", [0x6d696772]);
+    const migrating = migrateDatabase(url, waitLog);
+    await waiting.promise;
+    await other.query("select pg_sleep(0.3)");
+    await other.end();
+    expect(await migrating).toEqual({ applied: migrations });
   });
 
   it("lets a role that may not change the schema find that nothing is to do", async () => {

@@ -19,6 +19,7 @@ import type { ListenerLimits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { createSessionReaper } from "./session-reaper.ts";
+import { trackSilentConnections } from "./silent-connections.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -128,11 +129,13 @@ function replyWithFrameworkError(
 
 /** Longest that requests under way may take once a listener closes, in milliseconds. */
 const drainTimeoutMs = 15_000;
+/** Longest that a connection may take to send its first request then, in milliseconds. */
+const firstRequestTimeoutMs = 1_000;
 const drainPollMs = 50;
 
 /**
  * Makes a listener that can end: it returns a function that stops accepting, tells HTTP/2 connections to go away, lets requests
- * under way end, and after 15 s destroys what is left.
+ * under way end, drops connections that ask for nothing, and after 15 s destroys what is left.
  */
 export function prepareClose(listener: FastifyInstance): () => Promise<void> {
   const sockets = new Set<Socket>();
@@ -140,12 +143,14 @@ export function prepareClose(listener: FastifyInstance): () => Promise<void> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
+  const dropSilent = trackSilentConnections(listener.server);
   return async () => {
     const closed = listener.close().then(() => true);
-    const deadline = Date.now() + drainTimeoutMs;
+    const beganAt = Date.now();
     // A kept-alive connection becomes idle only when its last answer is out: ask again until none is left.
-    while (!(await Promise.race([closed, delay(drainPollMs, false)])) && Date.now() < deadline) {
+    while (!(await Promise.race([closed, delay(drainPollMs, false)])) && Date.now() < beganAt + drainTimeoutMs) {
       listener.server.closeIdleConnections();
+      if (Date.now() > beganAt + firstRequestTimeoutMs) dropSilent();
     }
     for (const socket of sockets) socket.destroy();
     await closed;

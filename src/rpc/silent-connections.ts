@@ -1,0 +1,33 @@
+/** Finds connections that have asked for nothing yet, which Node does not count among the idle ones. */
+import type { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
+
+/** The ends of a connection's other side: what tells that a TLS socket and a TCP socket are the same connection. */
+type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
+
+/**
+ * Watches a server of HTTP/1.1 or HTTP/2, with TLS or without. Returns a function that destroys the connections on which neither a
+ * whole request nor the start of HTTP/2 has arrived, those in their handshake included.
+ */
+export function trackSilentConnections(server: EventEmitter): () => void {
+  const silent = new Map<string, Socket>();
+  const speaks = (peer: Peer | undefined) => {
+    if (peer !== undefined) silent.delete(nameOf(peer));
+  };
+  server.on("connection", (socket: Socket) => {
+    const name = nameOf(socket);
+    silent.set(name, socket);
+    socket.once("close", () => {
+      if (silent.get(name) === socket) silent.delete(name);
+    });
+  });
+  server.on("session", (session: { socket?: Peer }) => speaks(session.socket));
+  server.on("request", (request: { socket?: Peer }) => speaks(request.socket));
+  return () => {
+    for (const socket of silent.values()) socket.destroy();
+  };
+}
+
+function nameOf({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress} ${remotePort}`;
+}

@@ -29,7 +29,7 @@ export interface SignedRequest {
 
 /** What verification needs of the server. */
 export interface SignatureVerifierOptions {
-  /** Whether agents may address this server by this name, which is normalised as RFC 9421 section 2.2.3 says. */
+  /** Whether agents may address this server by this name, in lower case; the scheme's default port may be there or not. */
   readonly isOwnAuthority: (authority: string) => boolean;
   /** Server's clock, in milliseconds since the epoch. */
   readonly now: () => number;
@@ -50,7 +50,7 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     const { machineId } = signature;
     assertFresh(signature, options.now());
     const authority = normaliseAuthority(request.authority, request.scheme);
-    if (!options.isOwnAuthority(authority)) {
+    if (!listSpellings(authority, request.scheme).some(options.isOwnAuthority)) {
       throw new IdentityRefusedError(`this server is not ${authority}: sign for the authority it is known by`, {
         machineId,
       });
@@ -65,6 +65,12 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     }
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
+}
+
+/** A name without a port is the same as with the port that the scheme implies (RFC 9110 section 4.2.3). */
+function listSpellings(authority: string, scheme: SignedRequest["scheme"]): string[] {
+  const hasPort = /:\d+$/.test(authority);
+  return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
 }
 
 function readSignature(request: SignedRequest): AgentSignature {

@@ -14,9 +14,10 @@ export function demoCommand(): Command {
   return new Command("demo")
     .description("show one installation from request to report, on a server of its own that is gone afterwards")
     .action(async () => {
+      const signal = abortOnSignal();
       const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
       try {
-        await runDemo(home);
+        await runDemo(home, signal);
       } finally {
         const { removeEmbeddedPostgres } = await import("../db/embedded/remove.ts");
         await removeEmbeddedPostgres(home);
@@ -25,10 +26,19 @@ export function demoCommand(): Command {
     });
 }
 
+/** Aborts with the first signal, so that nothing is left behind; a second one ends the process there and then. */
+function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
+  }
+  return controller.signal;
+}
+
 const log = pino({ level: "silent" });
 const image = { url: "https://images.example/debian-13.img", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "sda" };
 
-async function runDemo(home: string): Promise<void> {
+async function runDemo(home: string, signal: AbortSignal): Promise<void> {
   const { startService } = await import("../service.ts");
   const { loadConfig } = await import("../config.ts");
   const { generateAgentKey } = await import("../agent/agent-key.ts");
@@ -37,6 +47,7 @@ async function runDemo(home: string): Promise<void> {
   const listen = { BMAAS_AGENT_LISTEN: "127.0.0.1:0", BMAAS_ADMIN_LISTEN: "127.0.0.1:0", BMAAS_SHUTDOWN_DELAY: "0" };
   const service = await startService(loadConfig({ BMAAS_HOME: home, ...listen }), log);
   try {
+    signal.throwIfAborted();
     tell("server", `serves agents at ${service.agentUrl}`);
     const machineId = randomUUID();
     const key = await generateAgentKey();
@@ -50,7 +61,7 @@ async function runDemo(home: string): Promise<void> {
       await seed(home, { id: machineId, install: { image } });
       tell("operator", `requests an installation of ${image.url} on ${image.rootDevice}`);
     };
-    await runOneInstallation({ home, service, machineId, key, requestInstallation, tell });
+    await runOneInstallation({ home, service, machineId, key, requestInstallation, tell, signal });
     await tellHistory(home, machineId, tell);
   } finally {
     await service.close();
@@ -83,21 +94,23 @@ interface Stage {
   readonly key: AgentKey;
   readonly requestInstallation: () => Promise<void>;
   readonly tell: Tell;
+  readonly signal: AbortSignal;
 }
 
 /** Runs the agent until the server has accepted its report; throws when the installation fails. */
-async function runOneInstallation({ home, service, machineId, key, requestInstallation, tell }: Stage): Promise<void> {
+async function runOneInstallation(stage: Stage): Promise<void> {
+  const { home, service, machineId, key, requestInstallation, tell, signal } = stage;
   const agent = await import("../agent/index.ts");
   const state = await agent.openInstallState(join(home, "agent.state.json"), machineId);
   const ca = service.caFile && (await readFile(service.caFile));
   const ended = new AbortController();
   let failure: string | undefined;
-  let isRequested = false;
+  let heartbeats = 0;
   const onEvent = (event: AgentEvent) => {
     const line = describe(event);
     if (line !== undefined) tell("agent", line);
-    if (event.type === "heartbeat" && event.hardwareReport && !isRequested) {
-      isRequested = true;
+    if (event.type === "heartbeat" && heartbeats++ === 0) tell("agent", "heartbeats for the first time");
+    if (event.type === "heartbeat" && event.hardwareReport) {
       requestInstallation().catch((error: unknown) => {
         failure = String(error);
         ended.abort();
@@ -117,11 +130,12 @@ async function runOneInstallation({ home, service, machineId, key, requestInstal
       install: agent.createPretendingInstaller({}),
       collectHardware: agent.collectHardwareReport,
       intervalMs: 300,
-      signal: AbortSignal.any([ended.signal, AbortSignal.timeout(60_000)]),
+      signal: AbortSignal.any([signal, ended.signal, AbortSignal.timeout(60_000)]),
     });
   } finally {
     state.close();
   }
+  signal.throwIfAborted();
   if (!ended.signal.aborted) throw new Error("the installation was not reported within a minute");
   if (failure !== undefined) throw new Error(`the installation failed: ${failure}`);
 }

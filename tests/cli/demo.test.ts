@@ -1,0 +1,48 @@
+/** The demonstration, as `npm run demo` runs it. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { expect, onTestFinished, test } from "vitest";
+import { mainFile, makeFolder } from "../support/server-process.ts";
+
+async function startDemo() {
+  const folder = await makeFolder();
+  const child = spawn(process.execPath, [mainFile, "demo"], { env: { ...process.env, TMPDIR: folder } });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)]).then(
+    ([[status], stdout, stderr]) => ({ status, stdout, stderr }),
+  );
+  return { child, folder, ended };
+}
+
+test("tells an installation from request to report in order, and leaves nothing behind", async () => {
+  const { folder, ended } = await startDemo();
+  const { status, stdout, stderr } = await ended;
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const story = [
+    "serves agents at",
+    "seeds machine",
+    "heartbeats for the first time",
+    "hands in its hardware",
+    "requests an installation",
+    "is given generation 1",
+    "reports success",
+    "its report of generation 1 is stored",
+    "installation_requested 1",
+    "installation_reported 1",
+    "drained and stopped",
+  ].map((step) => stdout.indexOf(step));
+  expect(Math.min(...story)).toBeGreaterThanOrEqual(0);
+  expect(story).toEqual([...story].sort((a, b) => a - b));
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test("tidies up when it is stopped while its server starts", async () => {
+  const { child, folder, ended } = await startDemo();
+  child.stdout.once("data", () => child.kill("SIGINT"));
+  const { status, stdout, stderr } = await ended;
+  expect({ status, stderr }).toEqual({ status: 1, stderr: "bmaas: stopped by SIGINT\n" });
+  expect(stdout).toMatch(/ starts, with a PostgreSQL and a development CA of its own\n$/);
+  expect(await readdir(folder)).toEqual([]);
+});

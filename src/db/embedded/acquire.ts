@@ -34,7 +34,7 @@ export interface AcquireOptions {
   readonly port?: number;
 }
 
-/** How long an owner has to take the lock of the server that it started, before others take the server for abandoned; milliseconds. */
+/** How long an owner has to take the lock of its server once that is ready, before others take it for abandoned; milliseconds. */
 const ownerDelayMs = 3_000;
 /** Longest to wait for what somebody else left or holds: another server's end, a port; milliseconds. */
 const patienceMs = 60_000;
@@ -112,8 +112,8 @@ async function startOwn(options: AcquireOptions, deadline: number): Promise<Owne
 /** Waits for a server that is not ours to be owned or gone; one that its owner left behind is ended. */
 async function settle(other: RunningPostmaster, options: AcquireOptions): Promise<undefined> {
   if (!other.ready) return;
-  const ageMs = Date.now() - other.startedAtMs;
-  const abandoned = ageMs < 0 || ageMs > ownerDelayMs;
+  const readyMs = Date.now() - other.changedAtMs;
+  const abandoned = readyMs < 0 || readyMs > ownerDelayMs;
   const lock = await tryServerLock(options, other.port, abandoned);
   if (lock === undefined) return;
   const { instance, log } = options;

@@ -1,6 +1,6 @@
 /** Reads postmaster.pid, by which PostgreSQL says who runs on a data folder and how far it is. */
 import { execFile } from "node:child_process";
-import { link, readFile, rename, unlink } from "node:fs/promises";
+import { link, readFile, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { isSystemError } from "./errors.ts";
@@ -11,24 +11,26 @@ const run = promisify(execFile);
 export interface RunningPostmaster {
   readonly pid: number;
   readonly port: number;
-  readonly startedAtMs: number;
+  /** When it last said how far it is; for one that is ready, when it became so, however long its recovery took. */
+  readonly changedAtMs: number;
   /** Whether it accepts connections. */
   readonly ready: boolean;
 }
 
+/** How long a process that makes the file may take to write it, in milliseconds; it does so at once, unless it is killed. */
+const writingTimeMs = 5_000;
+
 /** What the data folder's postmaster.pid says, true or not: undefined when there is none or it is still being written. */
 export async function readPostmasterFile(dataFolder: string): Promise<RunningPostmaster | undefined> {
-  const content = await readFile(pathOf(dataFolder), "utf8").catch((error: unknown) => {
-    if (isSystemError(error, "ENOENT")) return "";
-    throw error;
-  });
+  const file = await findFileState(dataFolder);
+  if (file === undefined) return undefined;
   // Pid, data folder, start in seconds since the epoch, port, socket folder, address, shared memory, status.
-  const [pid, , startedAt, port, , , , status] = content.split("\n").map((line) => line.trim());
+  const [pid, , , port, , , , status] = file.content.split("\n").map((line) => line.trim());
   if (!Number(pid) || !Number(port)) return undefined;
   return {
     pid: Number(pid),
     port: Number(port),
-    startedAtMs: Number(startedAt) * 1000,
+    changedAtMs: file.changedAtMs,
     ready: status === "ready",
   };
 }
@@ -41,23 +43,43 @@ export async function findPostmaster(dataFolder: string): Promise<RunningPostmas
 }
 
 /**
- * Removes a postmaster.pid whose process is not PostgreSQL. After a crash of the machine or a container that process id may belong
- * to some other program of the same user, and PostgreSQL would refuse to start for its sake.
+ * Removes a postmaster.pid whose process is not PostgreSQL, or that names none. After a crash of the machine or a container that
+ * process id may belong to some other program of the same user, and PostgreSQL would refuse to start for its sake.
  */
 export async function removeStalePostmasterFile(dataFolder: string): Promise<void> {
+  const file = await findFileState(dataFolder);
+  if (file === undefined || !(await isStale(file, dataFolder))) return;
   const path = pathOf(dataFolder);
-  const stale = await readPostmasterFile(dataFolder);
-  if (stale === undefined || (await runsOn(stale.pid, dataFolder))) return;
   const aside = `${path}.${process.pid}`;
   try {
     await rename(path, aside);
     // Another process may have started PostgreSQL in between: that file is given back.
-    const removed = Number.parseInt(await readFile(aside, "utf8"), 10);
-    if (removed !== stale.pid) await link(aside, path);
+    if ((await stat(aside)).mtimeMs !== file.changedAtMs) await link(aside, path);
     await unlink(aside);
   } catch (error) {
     if (!isSystemError(error, "ENOENT", "EEXIST")) throw error;
   }
+}
+
+interface FileState {
+  readonly content: string;
+  readonly changedAtMs: number;
+}
+
+async function findFileState(dataFolder: string): Promise<FileState | undefined> {
+  const path = pathOf(dataFolder);
+  try {
+    const { mtimeMs } = await stat(path);
+    return { content: await readFile(path, "utf8"), changedAtMs: mtimeMs };
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+async function isStale({ content, changedAtMs }: FileState, dataFolder: string): Promise<boolean> {
+  const pid = Number.parseInt(content, 10);
+  return Number.isNaN(pid) ? Date.now() - changedAtMs > writingTimeMs : !(await runsOn(pid, dataFolder));
 }
 
 /** Whether process `pid` is PostgreSQL on this data folder, going by its arguments: process ids are used again. */

@@ -28,6 +28,9 @@ export interface Postmaster {
 /** Why PostgreSQL did not start, as far as another try may help. */
 export type Obstacle = "locked" | "port";
 
+/** A crash of the machine can leave postmaster.pid empty or full of zeros. */
+const lockedPattern = /lock file .* (already exists|is empty)|bogus data in lock file|pre-existing shared memory block/;
+
 /** PostgreSQL did not start. */
 export class StartError extends EmbeddedPostgresError {
   override readonly name = "StartError";
@@ -36,7 +39,7 @@ export class StartError extends EmbeddedPostgresError {
   constructor(ending: string, output: readonly string[]) {
     super(`PostgreSQL did not start (${ending}): ${output.join("; ") || "it wrote nothing"}`);
     const text = output.join("\n");
-    if (/lock file .* (already exists|is empty)|pre-existing shared memory block/.test(text)) this.obstacle = "locked";
+    if (lockedPattern.test(text)) this.obstacle = "locked";
     else if (/could not (bind|create any TCP\/IP sockets)/.test(text)) this.obstacle = "port";
   }
 }
@@ -47,7 +50,7 @@ const outputLines = 12;
 
 /**
  * Starts PostgreSQL and waits until it accepts connections, which after a crash takes as long as the recovery. Throws `StartError`.
- * An aborted start leaves nothing running.
+ * A start that fails or is aborted leaves nothing running.
  */
 export async function startPostmaster(
   instance: Instance,
@@ -67,16 +70,18 @@ export async function startPostmaster(
     throw new StartError(error.message, []);
   });
   const postmaster = watch(child, options.port, instance.binaries);
-  options.onSpawn(postmaster.pid);
-  while (!(await isReady(postmaster, instance))) {
-    if (postmaster.ending !== undefined) throw new StartError(await postmaster.ended, output);
-    if (options.signal.aborted) {
-      await postmaster.stop();
+  try {
+    options.onSpawn(postmaster.pid);
+    while (!(await isReady(postmaster, instance))) {
+      if (postmaster.ending !== undefined) throw new StartError(await postmaster.ended, output);
       options.signal.throwIfAborted();
+      await Promise.race([postmaster.ended, delay(10)]);
     }
-    await Promise.race([postmaster.ended, delay(10)]);
+    return postmaster;
+  } catch (error) {
+    await postmaster.stop();
+    throw error;
   }
-  return postmaster;
 }
 
 /** A TCP port of the loopback interface that nobody uses now. */

@@ -1,4 +1,6 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { pino } from "pino";
@@ -172,6 +174,8 @@ describe("when the owner dies", () => {
     const first = await owner();
     process.kill((await findFamily(first.pid)).guardian, "SIGKILL");
     await first.kill();
+    // Ready for so long that it is taken for abandoned at once.
+    await utimes(postmasterFile, 0, 0);
     const starters = await Promise.all([startOwner(home), startOwner(home)]);
     running.push(...starters);
     expect(starters.filter(({ url }) => url !== undefined)).toHaveLength(1);
@@ -182,13 +186,25 @@ describe("when the owner dies", () => {
     const first = await owner();
     const content = await readFile(postmasterFile, "utf8");
     await first.stop();
-    const bystander = await startOwner(join(await makeTestFolder(), "home"));
-    running.push(bystander);
     // Runs under PostgreSQL's account, so that PostgreSQL itself would take it for another of its kind.
-    const { guardian } = await findFamily(bystander.pid);
-    await writeFile(postmasterFile, content.replace(/^\d+/, String(guardian)));
+    const bystander = spawn("sleep", ["60"], { ...(await findServerAccount()), stdio: "ignore" });
+    await once(bystander, "spawn");
+    await writeFile(postmasterFile, content.replace(/^\d+/, String(bystander.pid)));
     await owner();
-    expect(await isRunning(guardian)).toBe(true);
+    expect(bystander.kill("SIGKILL")).toBe(true);
+    expect(await once(bystander, "exit")).toEqual([null, "SIGKILL"]);
+  });
+});
+
+describe("when the machine crashed", () => {
+  it.each([
+    ["empty", ""],
+    ["full of zeros", "\0".repeat(80)],
+  ])("starts although postmaster.pid is %s", async (_what, content) => {
+    await (await start()).stop();
+    await writeFile(postmasterFile, content);
+    await utimes(postmasterFile, 0, 0);
+    await start();
   });
 });
 

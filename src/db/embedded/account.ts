@@ -11,7 +11,10 @@ export interface Account {
   readonly gid: number;
 }
 
-const candidates = ["postgres", "nobody"];
+/** "_postgres" is macOS's. */
+const candidates = ["postgres", "_postgres", "nobody"];
+/** The greatest id that Node can start a process under; macOS's "nobody" has a greater one. */
+const maxId = 2 ** 31 - 1;
 
 /** The account that root hands PostgreSQL to; undefined when this process is an ordinary user's and may run it itself. */
 export async function findServerAccount(): Promise<Account | undefined> {
@@ -20,11 +23,15 @@ export async function findServerAccount(): Promise<Account | undefined> {
     // `id` asks every source of users that the system has, files and directories alike.
     const ids = await Promise.all([run("id", ["-u", name]), run("id", ["-g", name])]).catch(() => undefined);
     if (ids === undefined) continue;
-    const [uid, gid] = ids.map(({ stdout }) => Number(stdout));
-    if (uid !== undefined && gid !== undefined && uid > 0 && Number.isInteger(gid)) return { uid, gid };
+    const [uid = 0, gid = 0] = ids.map(({ stdout }) => Number(stdout));
+    if (isOrdinaryId(uid) && isOrdinaryId(gid)) return { uid, gid };
   }
   throw new EmbeddedPostgresError(
-    `PostgreSQL refuses to run as root, and this system has no user named ${candidates.join(" or ")} to run it instead: ` +
+    `PostgreSQL refuses to run as root, and this system has no user named ${candidates.join(" or ")} that could run it instead: ` +
       "run bmaas as an ordinary user, or set DATABASE_URL",
   );
+}
+
+function isOrdinaryId(id: number): boolean {
+  return Number.isInteger(id) && id > 0 && id <= maxId;
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, chown, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -67,6 +67,24 @@ describe("root", () => {
     const owner = await startOwner(home);
     expect(owner.error?.message).toContain(`holds the database of the user with id ${account?.uid}`);
   });
+
+  it.runIf(isRoot)(
+    "takes macOS's account for databases, and no id that Node cannot start a process under",
+    async () => {
+      const folder = await makeTestFolder();
+      const ids = "case $2 in _postgres) echo 216;; nobody) echo 4294967294;; *) exit 1;; esac";
+      await writeFile(join(folder, "id"), `#!/bin/sh\n${ids}\n`, { mode: 0o755 });
+      const path = process.env.PATH;
+      process.env.PATH = folder;
+      try {
+        expect(await findServerAccount()).toEqual({ uid: 216, gid: 216 });
+        await writeFile(join(folder, "id"), `#!/bin/sh\n${ids.replace("_postgres", "other")}\n`);
+        await expect(findServerAccount()).rejects.toThrow("run bmaas as an ordinary user, or set DATABASE_URL");
+      } finally {
+        process.env.PATH = path;
+      }
+    },
+  );
 
   it("gets whole programs when several processes copy at once, after one died half way", async () => {
     const folder = join(await makeTestFolder(), "postgres-0");

@@ -13,7 +13,8 @@ export async function removeLeftovers(folder: string): Promise<void> {
   const prefix = `${basename(folder)}.tmp-`;
   for (const name of await readdir(dirname(folder))) {
     if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue;
-    await rm(join(dirname(folder), name), { recursive: true, force: true });
+    // A program that outlives its starter may write there still: then the next start removes it.
+    await rm(join(dirname(folder), name), { recursive: true, force: true }).catch(() => {});
   }
 }
 

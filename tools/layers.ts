@@ -12,7 +12,7 @@ const tiers: readonly (readonly string[])[] = [
   ["seed", "agent", "log"],
   ["db"],
   ["identity", "config", "tls"],
-  ["operator-error", "error-text"],
+  ["write-file-atomically", "operator-error", "error-text", "system-error"],
 ];
 
 /** Rooms that never import one another although they share a tier. */

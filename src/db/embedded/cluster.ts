@@ -5,9 +5,10 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, rm, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { isSystemError } from "../../system-error.ts";
 import type { Account } from "./account.ts";
 import { type Binaries, environmentOf } from "./binaries.ts";
-import { EmbeddedPostgresError, isSystemError } from "./errors.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
 import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
 
 const run = promisify(execFile);

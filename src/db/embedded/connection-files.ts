@@ -1,8 +1,8 @@
 /** Files in a home by which other programs find its embedded PostgreSQL while it runs. */
-import { randomUUID } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
+import { replaceFile } from "../../write-file-atomically.ts";
 
 const urlFile = "database.url";
 const serviceFile = "pg_service.conf";
@@ -22,8 +22,8 @@ export async function writeConnectionFiles(home: string, url: string): Promise<v
     password,
   };
   const lines = Object.entries(service).map(([name, value]) => `${name}=${value}\n`);
-  await replaceFile(join(home, serviceFile), `[bmaas]\n${lines.join("")}`);
-  await replaceFile(join(home, urlFile), `${url}\n`);
+  await replaceFile(join(home, serviceFile), `[bmaas]\n${lines.join("")}`, 0o600);
+  await replaceFile(join(home, urlFile), `${url}\n`, 0o600);
 }
 
 /** Removes what `writeConnectionFiles` wrote. */
@@ -44,16 +44,5 @@ export async function findEmbeddedUrl(home: string): Promise<string | undefined>
     return undefined;
   } finally {
     await client.end().catch(() => {});
-  }
-}
-
-async function replaceFile(path: string, content: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    await file.writeFile(content).finally(() => file.close());
-    await rename(temporary, path);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }

@@ -16,8 +16,3 @@ export class EmbeddedInUseError extends EmbeddedPostgresError {
     );
   }
 }
-
-/** Whether `error` is a system error with one of these codes, like "ENOENT". */
-export function isSystemError(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(String(error.code));
-}

@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { isSystemError } from "../../system-error.ts";
 import { type Binaries, relocateBinaries } from "./binaries.ts";
-import { isSystemError } from "./errors.ts";
 import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
 
 /** The programs in `folder`, copied there unless they are; complete or absent, however many processes copy and die at once. */

@@ -1,6 +1,7 @@
 /** Files that other processes read and write at the same time, and that a crash must not leave half written. */
 import { randomUUID } from "node:crypto";
 import { link, open, readFile, rename, unlink } from "node:fs/promises";
+import { isSystemError } from "./system-error.ts";
 
 /** Puts `content` in place of whatever `file` holds; readers see the old content or the new one, never a part. */
 export async function replaceFile(file: string, content: string, mode: number): Promise<void> {
@@ -13,7 +14,7 @@ export async function createFileOnce(file: string, content: string, mode: number
     try {
       await link(temporary, file);
     } catch (error) {
-      if (!isErrorCode(error, "EEXIST")) throw error;
+      if (!isSystemError(error, "EEXIST")) throw error;
     }
   });
   return await readFile(file, "utf8");
@@ -24,7 +25,7 @@ export async function findFile(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if (isErrorCode(error, "ENOENT")) return undefined;
+    if (isSystemError(error, "ENOENT")) return undefined;
     throw error;
   }
 }
@@ -49,8 +50,4 @@ async function withTemporaryFile(
     // Gone already when it was renamed.
     await unlink(temporary).catch(() => {});
   }
-}
-
-function isErrorCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -197,7 +197,7 @@ describe("a heartbeat that PostgreSQL refuses", () => {
 
   test("for a deadlock's sake is written again", async () => {
     const rows = await many(3);
-    let failures = 3;
+    let failures = 6;
     const writer = createHeartbeatWriter({
       write: (batch) => (failures-- > 0 ? Promise.reject(refusal("40P01")) : store.write(batch)),
     });

@@ -138,12 +138,18 @@ test("connections that nobody uses do not hold it up; SIGINT ends it as SIGTERM 
 test("a database that is frozen does not hold it up for longer than its calls may take", async () => {
   await using proxy = await startTcpProxy(database.url);
   await using server = await start({ DATABASE_URL: proxy.url });
-  using machine = await machineOn(database.db, [server]);
-  await machine.beat(0);
+  const fleet = await Promise.all(Array.from({ length: 3 }, () => machineOn(database.db, [server])));
+  const [machine] = fleet as [FleetMachine];
+  // One connection to the database is in use when it freezes, and others are idle.
+  const held = await hold(fleet.map(({ machineId }) => machineId));
+  const beats = fleet.map((each) => each.beat(0));
+  await waitForBlockedSessions(watcher, 2);
+  await held.letGo();
+  await Promise.all(beats);
   await proxy.setMode("freeze");
   const inFlight = codeOf(machine.beat(0));
-  await waitUntil("the server notices", async () => (await readiness(server)) === 503);
   server.kill("SIGTERM");
   expect(await inFlight).toBe("Unavailable");
   await expectEnd(server, 0, 5_000);
+  for (const each of fleet) each[Symbol.dispose]();
 });

@@ -35,8 +35,8 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   let mode: ProxyMode = "pass";
   let trap: { text: string; sprung(): void } | undefined;
 
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port || 5432), target.hostname);
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const upstream = connect({ port: Number(target.port || 5432), host: target.hostname, allowHalfOpen: true });
     const pair: Pair = { client, server: upstream, frozen: mode === "freeze" };
     pairs.add(pair);
     forward(upstream, client, () => pair.frozen);
@@ -47,9 +47,11 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       trap = undefined;
       return true;
     });
+    // A lost route carries no goodbyes either.
+    client.once("end", () => pair.frozen || upstream.end());
+    upstream.once("end", () => pair.frozen || client.end());
     for (const socket of [client, upstream]) {
       socket.on("error", () => {});
-      // A lost route carries no goodbyes.
       socket.once("close", () => pair.frozen || drop(pair));
     }
   });

@@ -48,7 +48,7 @@ function runSeed(
   });
 }
 
-async function writeFleet(name: string, text: string | Buffer): Promise<string> {
+async function writeFleet(name: string, text: string): Promise<string> {
   const file = join(folder, name);
   await writeFile(file, text);
   return file;
@@ -137,29 +137,9 @@ test("lists conflicts with the database in the same way", async () => {
   );
 });
 
-test.each([
-  ["is not there", "missing.yaml", undefined, "there is no such file"],
-  ["is a folder", ".", undefined, "is a folder"],
-  [
-    "is not UTF-8",
-    "utf-16.yaml",
-    Buffer.from("\ufeffmachines: []", "utf16le"),
-    "is not UTF-8; save it in that encoding",
-  ],
-  [
-    "is too large",
-    "large.yaml",
-    Buffer.alloc(16 * 1024 * 1024 + 1, "#"),
-    "is larger than 16 MiB; split it, the parts can be seeded one by one",
-  ],
-])("says with status 2 that a file %s", async (_what, name, content, message) => {
-  const file = content === undefined ? join(folder, name) : await writeFleet(name, content);
-  expect(await runSeed([file])).toEqual({ status: 2, stdout: "", stderr: `${file}: ${message}\n` });
-});
-
-test("reads a file with a byte order mark", async () => {
-  const file = await writeFleet("bom.yaml", "\ufeffmachines: []\n");
-  expect(await runSeed([file])).toMatchObject({ status: 0, stderr: "" });
+test("says with status 2 that a file cannot be read", async () => {
+  const file = join(folder, "missing.yaml");
+  expect(await runSeed([file])).toEqual({ status: 2, stdout: "", stderr: `${file}: there is no such file\n` });
 });
 
 test("says with status 1 that the database is away, and nothing of what was to be written", async () => {

@@ -1,6 +1,7 @@
 /** The life of an agent: it heartbeats, hands in its hardware once, installs what is requested, and reports until it is heard. */
+import { createHash } from "node:crypto";
 import { setTimeout as sleepFor } from "node:timers/promises";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import {
   type AgentCallback,
@@ -9,6 +10,7 @@ import {
   type OSInstallationReport,
   OSInstallationReportSchema,
   type OSInstallationRequest,
+  OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
@@ -102,7 +104,10 @@ class Agent {
     this.#noteSuccess(hardwareReport !== undefined);
     this.#emit({ type: "heartbeat", hardwareReport: hardwareReport !== undefined, outcome });
     if (outcome !== undefined && (await this.#finishReport(outcome))) return this.#pause();
-    return request === undefined ? this.#pause() : await this.#consider(request);
+    if (request !== undefined) return await this.#consider(request);
+    // Should the server ask for it yet, it will take the report as well.
+    this.#refused = undefined;
+    return this.#pause();
   }
 
   #pause(): number {
@@ -154,14 +159,16 @@ class Agent {
       this.#emit({ type: "request-ignored", generation, lastAttempted: state.lastAttempted });
     }
     // The server may have lost what it was told, with its database for example.
-    if (generation === state.lastAttempted && generation !== this.#refused) await this.#save(() => state.reportAgain());
+    if (generation === state.lastAttempted && generation !== this.#refused) {
+      await this.#save(() => state.reportAgain(digest(request)));
+    }
     return this.#pause();
   }
 
   async #install(request: OSInstallationRequest): Promise<number> {
     const { install, signal, state } = this.#options;
     const { generation } = request;
-    if (!(await this.#save(() => state.recordAttempt(generation)))) return this.#pause();
+    if (!(await this.#save(() => state.recordAttempt(generation, digest(request))))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const error = await capture(() => install(request, signal));
     await this.#save(() => state.recordOutcome(error));
@@ -185,6 +192,11 @@ function createReport({ generation, error }: InstallOutcome): OSInstallationRepo
     generation,
     result: error === undefined ? { case: "success", value: {} } : { case: "error", value: { error } },
   });
+}
+
+/** The same for the same request, over restarts. */
+function digest(request: OSInstallationRequest): string {
+  return createHash("sha256").update(toBinary(OSInstallationRequestSchema, request)).digest("hex");
 }
 
 async function capture(run: () => Promise<string | undefined>): Promise<string | undefined> {

@@ -25,6 +25,7 @@ const attemptSchema = z.strictObject({
     .string()
     .regex(/^(0|-?[1-9][0-9]{0,18})$/)
     .transform(BigInt),
+  request: z.string(),
   phase: z.enum(["installing", "done", "reported"]),
   error: z.string().optional(),
 });
@@ -57,14 +58,17 @@ export class InstallState {
     return this.#attempt?.phase === "done" ? this.#attempt : undefined;
   }
 
-  /** Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before. */
-  async recordAttempt(generation: bigint): Promise<void> {
+  /**
+   * Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before. `request` tells
+   * what is attempted from what a server that forgot this generation may request under its number.
+   */
+  async recordAttempt(generation: bigint, request: string): Promise<void> {
     if (this.lastAttempted !== undefined && generation <= this.lastAttempted) {
       throw new InstallStateError(
         `generation ${generation} does not exceed ${this.lastAttempted}, the last one attempted`,
       );
     }
-    const attempt: Attempt = { generation, phase: "installing" };
+    const attempt: Attempt = { generation, request, phase: "installing" };
     await this.#write(attempt);
     this.#attempt = attempt;
   }
@@ -79,9 +83,14 @@ export class InstallState {
     await this.#enter("reported", this.#attempt?.error);
   }
 
-  /** Makes the last outcome pending again, for a server that has lost it. Holds in this process even when writing it throws. */
-  async reportAgain(): Promise<void> {
-    await this.#enter("done", this.#attempt?.error);
+  /**
+   * Makes the last outcome pending again, for a server that has lost it and asks by `request`; when that is another request than the
+   * one attempted, it has failed. Holds in this process even when writing it throws.
+   */
+  async reportAgain(request: string): Promise<void> {
+    const { generation, request: attempted, error } = this.#attempt ?? {};
+    const reused = `generation ${generation} was attempted before, for another request: request a greater generation`;
+    await this.#enter("done", request === attempted ? error : reused);
   }
 
   /** Lets go of the file. */
@@ -91,7 +100,7 @@ export class InstallState {
 
   async #enter(phase: Attempt["phase"], error: string | undefined): Promise<void> {
     if (this.#attempt === undefined) throw new InstallStateError("no generation was attempted");
-    this.#attempt = { generation: this.#attempt.generation, phase, error };
+    this.#attempt = { ...this.#attempt, phase, error };
     await this.#write(this.#attempt);
   }
 
@@ -106,7 +115,7 @@ export class InstallState {
  * machine's, or cannot be written.
  */
 export async function openInstallState(path: string, machineId: string): Promise<InstallState> {
-  const file = await resolveLinks(path);
+  const file = await resolveLink(path);
   const lock = acquireLock(file);
   try {
     const attempt = endInterrupted(await readState(file, machineId));
@@ -119,16 +128,15 @@ export async function openInstallState(path: string, machineId: string): Promise
 }
 
 /** Replacing a link would leave the state that it leads to behind, and its lock would be another one. */
-async function resolveLinks(path: string): Promise<string> {
+async function resolveLink(path: string): Promise<string> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target === undefined) return path;
   try {
     return await realpath(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
-      throw new InstallStateError(`${path}: ${(error as Error).message}`);
-    }
-    // There is no state yet, or a link to where it shall be.
-    const target = await readlink(path).catch(() => "");
-    return target === "" ? path : resolve(dirname(path), target);
+    // A link to where the state shall be.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return resolve(await realpath(dirname(path)), target);
+    throw new InstallStateError(`${path}: ${(error as Error).message}`);
   }
 }
 
@@ -146,7 +154,7 @@ function acquireLock(file: string): ProcessLock {
 function endInterrupted(attempt: Attempt | undefined): Attempt | undefined {
   if (attempt?.phase !== "installing") return attempt;
   const error = `agent restarted while generation ${attempt.generation} was being installed`;
-  return { generation: attempt.generation, phase: "done", error };
+  return { ...attempt, phase: "done", error };
 }
 
 async function readState(file: string, machineId: string): Promise<Attempt | undefined> {

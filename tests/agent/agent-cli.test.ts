@@ -188,7 +188,10 @@ describe("bmaas agent", () => {
     expect(server.requests.at(-1)?.installationReport).toMatchObject({ generation: 123n, result: { case: "success" } });
     expect(await text(agent.stderr)).toBe("");
     const state = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));
-    expect(state).toEqual({ machineId, attempt: { generation: "123", phase: "reported" } });
+    expect(state).toEqual({
+      machineId,
+      attempt: { generation: "123", request: expect.any(String), phase: "reported" },
+    });
   });
 
   test("says what to do when the server's certificate is not trusted", async () => {

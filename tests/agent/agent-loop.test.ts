@@ -218,6 +218,56 @@ describe("installations", () => {
   });
 });
 
+describe("a server restored from a backup", () => {
+  const askingFor =
+    (rootDevice: string): Script =>
+    ({ installationReport }) =>
+      installationReport === undefined
+        ? { installationRequest: { generation: 5n, type: { case: "image", value: { rootDevice } } } }
+        : {};
+
+  test.each([
+    ["what came of a request that it makes again", "sda", undefined],
+    [
+      "of another request under the same number that it failed",
+      "sdb",
+      /^generation 5 was attempted before, for another/,
+    ],
+  ])("is told %s, and nothing is run", async (_what, rootDevice, error) => {
+    const folder = await temporaryFolder();
+    const agent = await startAgent(await startHeartbeatServer(askingFor("sda")), folder);
+    await agent.happened("report-accepted");
+    await agent.stop();
+    const restored = await startHeartbeatServer(askingFor(rootDevice));
+    const again = await startAgent(restored, folder);
+    await again.happened("report-accepted");
+    expect(again.installed).toEqual([]);
+    const report = restored.requests.find((request) => request.installationReport !== undefined)?.installationReport;
+    if (error === undefined) expect(report?.result.case).toBe("success");
+    else expect(report?.result.value).toMatchObject({ error: expect.stringMatching(error) });
+  });
+
+  test("is told what it refused before, once it asks for that", async () => {
+    const folder = await temporaryFolder();
+    let isRequested = false;
+    let refusals = 0;
+    const script: Script = (request, index) => {
+      if (request.installationReport === undefined)
+        return index === 0 || isRequested ? askingFor("sda")(request, index) : {};
+      if (isRequested) return {};
+      refusals += 1;
+      throw new ConnectError("never requested", Code.FailedPrecondition);
+    };
+    const agent = await startAgent(await startHeartbeatServer(script), folder);
+    await agent.happened("report-refused");
+    await agent.happened("heartbeat", 3);
+    isRequested = true;
+    await agent.happened("report-accepted");
+    expect(refusals).toBe(1);
+    expect(agent.installed).toEqual([5n]);
+  });
+});
+
 describe("over a restart of the agent", () => {
   test("an outcome that was not reported is, with the first heartbeat", async () => {
     const folder = await temporaryFolder();

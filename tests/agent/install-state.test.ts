@@ -38,7 +38,7 @@ describe("over a restart", () => {
     async (error) => {
       const file = await stateFile();
       let state = await open(file);
-      await state.recordAttempt(123n);
+      await state.recordAttempt(123n, "request");
       await state.recordOutcome(error);
       state = await reopen(state, file);
       expect(state.pendingOutcome).toMatchObject({ generation: 123n });
@@ -53,23 +53,23 @@ describe("over a restart", () => {
   test.each([123n, 122n, -1n])("an attempt at 123 is never followed by one at %d", async (generation) => {
     const file = await stateFile();
     let state = await open(file);
-    await state.recordAttempt(123n);
+    await state.recordAttempt(123n, "request");
     await state.recordOutcome(undefined);
     await state.recordReported();
-    await expect(state.recordAttempt(generation)).rejects.toThrow(InstallStateError);
+    await expect(state.recordAttempt(generation, "request")).rejects.toThrow(InstallStateError);
     state = await reopen(state, file);
-    await expect(state.recordAttempt(generation)).rejects.toThrow(/does not exceed 123/);
-    await state.recordAttempt(2n ** 63n - 1n);
+    await expect(state.recordAttempt(generation, "request")).rejects.toThrow(/does not exceed 123/);
+    await state.recordAttempt(2n ** 63n - 1n, "request");
     expect((await reopen(state, file)).lastAttempted).toBe(2n ** 63n - 1n);
   });
 
   test("an outcome can be reported again to a server that lost it", async () => {
     const file = await stateFile();
     const state = await open(file);
-    await state.recordAttempt(5n);
+    await state.recordAttempt(5n, "request");
     await state.recordOutcome("broken");
     await state.recordReported();
-    await state.reportAgain();
+    await state.reportAgain("request");
     expect((await reopen(state, file)).pendingOutcome).toMatchObject({ generation: 5n, error: "broken" });
   });
 
@@ -82,7 +82,7 @@ describe("over a restart", () => {
       generation: 7n,
       error: "agent restarted while generation 7 was being installed",
     });
-    await expect(state.recordAttempt(7n)).rejects.toThrow(InstallStateError);
+    await expect(state.recordAttempt(7n, "request")).rejects.toThrow(InstallStateError);
     expect((await reopen(state, file)).pendingOutcome?.error).toMatch(/agent restarted/);
   });
 });
@@ -109,7 +109,7 @@ describe("the file", () => {
     if (when === "there already") (await open(file)).close();
     const state = await open(link);
     await expect(openInstallState(file, machineId)).rejects.toThrow(/in use by another agent/);
-    await state.recordAttempt(7n);
+    await state.recordAttempt(7n, "request");
     state.close();
     expect((await lstat(link)).isSymbolicLink()).toBe(true);
     expect((await open(file)).lastAttempted).toBe(7n);
@@ -120,8 +120,11 @@ describe("the file", () => {
     ["cut off", `{"machineId":"${machineId}","attempt":{"gener`],
     ["zeros", "\0".repeat(64)],
     ["of another shape", `{"machineId":"${machineId}","lastAttempted":"7"}`],
-    ["without a phase", `{"machineId":"${machineId}","attempt":{"generation":"7"}}`],
-    ["with a generation that is a number", `{"machineId":"${machineId}","attempt":{"generation":7,"phase":"done"}}`],
+    ["without a phase", `{"machineId":"${machineId}","attempt":{"generation":"7","request":"request"}}`],
+    [
+      "with a generation that is a number",
+      `{"machineId":"${machineId}","attempt":{"generation":7,"request":"request","phase":"done"}}`,
+    ],
   ])("that is %s is refused as it is, not guessed at", async (_how, content) => {
     const file = await stateFile();
     await writeFile(file, content);
@@ -146,12 +149,12 @@ describe("the file", () => {
   test("is replaced as a whole, and leaves nothing beside it but its lock", async () => {
     const file = await stateFile();
     const state = await open(file);
-    await state.recordAttempt(1n);
+    await state.recordAttempt(1n, "request");
     await state.recordOutcome(undefined);
     expect((await readdir(join(file, ".."))).sort()).toEqual(["state.json", "state.json.lock"]);
     expect(JSON.parse(await readFile(file, "utf8"))).toEqual({
       machineId,
-      attempt: { generation: "1", phase: "done" },
+      attempt: { generation: "1", request: "request", phase: "done" },
     });
   });
 });

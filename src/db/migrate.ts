@@ -16,17 +16,17 @@ export class NewerSchemaError extends OperatorError {
 }
 
 /** The database server is older than what this program needs. */
-export class UnsupportedPostgresError extends OperatorError {
+class UnsupportedPostgresError extends OperatorError {
   override readonly name = "UnsupportedPostgresError";
 }
 
 /** The database server is there and lets us not in: the user, the password, the database or the way of connecting is wrong. */
-export class DatabaseRefusedError extends OperatorError {
+class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";
 }
 
 /** PostgreSQL refused a migration: the role lacks a privilege, a table stayed locked, or the rows do not fit the new schema. */
-export class MigrationFailedError extends OperatorError {
+class MigrationFailedError extends OperatorError {
   override readonly name = "MigrationFailedError";
 }
 

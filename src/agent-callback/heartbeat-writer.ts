@@ -2,7 +2,7 @@
  * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends.
  *
  * There is no timer: an idle writer writes a heartbeat at once. A heartbeat's promise settles after its own commit and never
- * before. A machine stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
+ * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
  * that waits for a lock never holds up more than its own batch.
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
@@ -32,6 +32,8 @@ export const defaultWriterLimits: HeartbeatWriterLimits = { maxBatchRows: 200, m
 const maxAttempts = 5;
 
 interface Waiting {
+  /** Machine and key: who claims another machine's id with a key of its own waits in nobody's way. */
+  readonly agent: string;
   readonly row: HeartbeatRow;
   readonly signal: AbortSignal;
   resolve(outcome: HeartbeatOutcome): void;
@@ -54,11 +56,11 @@ export function createHeartbeatWriter(
 ): HeartbeatWriter {
   let queue: Waiting[] = [];
   let batchesUnderWay = 0;
-  const machinesUnderWay = new Set<string>();
+  const agentsUnderWay = new Set<string>();
 
   function startBatches(): void {
     while (batchesUnderWay < limits.maxBatches && queue.length > 0) {
-      const { batch, rest } = takeBatch(queue, machinesUnderWay, limits.maxBatchRows);
+      const { batch, rest } = takeBatch(queue, agentsUnderWay, limits.maxBatchRows);
       queue = rest;
       if (batch.length === 0) return;
       void runBatch(batch);
@@ -67,9 +69,9 @@ export function createHeartbeatWriter(
 
   async function runBatch(batch: readonly Waiting[]): Promise<void> {
     batchesUnderWay++;
-    for (const { row } of batch) machinesUnderWay.add(row.machineId);
+    for (const { agent } of batch) agentsUnderWay.add(agent);
     await writeBatch(store, batch);
-    for (const { row } of batch) machinesUnderWay.delete(row.machineId);
+    for (const { agent } of batch) agentsUnderWay.delete(agent);
     batchesUnderWay--;
     startBatches();
   }
@@ -82,14 +84,15 @@ export function createHeartbeatWriter(
         );
       }
       return new Promise((resolve, reject) => {
-        queue.push({ row, signal, resolve, reject });
+        const agent = `${row.machineId} ${Buffer.from(row.publicKey).toString("base64")}`;
+        queue.push({ agent, row, signal, resolve, reject });
         startBatches();
       });
     },
   };
 }
 
-/** Splits off the oldest heartbeats, one per machine that is not `busy`; those whose caller has gone are settled and dropped. */
+/** Splits off the oldest heartbeats, one per agent that is not `busy`; those whose caller has gone are settled and dropped. */
 function takeBatch(
   queue: readonly Waiting[],
   busy: ReadonlySet<string>,
@@ -98,10 +101,10 @@ function takeBatch(
   const batch = new Map<string, Waiting>();
   const rest: Waiting[] = [];
   for (const waiting of queue) {
-    const { machineId } = waiting.row;
+    const { agent } = waiting;
     if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
-    else if (batch.size === maxRows || batch.has(machineId) || busy.has(machineId)) rest.push(waiting);
-    else batch.set(machineId, waiting);
+    else if (batch.size === maxRows || batch.has(agent) || busy.has(agent)) rest.push(waiting);
+    else batch.set(agent, waiting);
   }
   return { batch: [...batch.values()], rest };
 }

@@ -129,6 +129,21 @@ describe("one machine's heartbeats", () => {
     expect(await otherAnswer).toEqual(counted);
   });
 
+  test("do not wait behind those that a stranger sends under their machine's id", async () => {
+    const [row] = (await many(1)) as [HeartbeatRow];
+    const gated = gatedStore();
+    const writer = createHeartbeatWriter(gated, { ...defaultWriterLimits, maxBatches: 2 });
+    const forged = { ...row, publicKey: new Uint8Array(32) };
+    const refusals = [1, 2, 3].map(() => writer.write(forged, listening));
+    const answer = writer.write(row, listening);
+    expect(gated.batches.map(({ rows }) => rows)).toEqual([[forged], [row]]);
+    gated.batches[1]?.open();
+    expect(await answer).toEqual(counted);
+    const opening = openAll(gated);
+    expect(await Promise.all(refusals)).toEqual(refusals.map(() => ({ kind: "unauthenticated" })));
+    opening.stop();
+  });
+
   test("that wait for a row which somebody holds leave room for all others", async () => {
     const [held, ...others] = (await many(20)) as [HeartbeatRow, ...HeartbeatRow[]];
     const writer = createHeartbeatWriter(store);

@@ -51,12 +51,13 @@ export interface PendingInstallation {
 
 /**
  * $1 machine ids, $2 public keys, $3 nonces, $4 hardware reports, $5 generations, $6 results, $7 errors, $8 installation reports: arrays of
- * one length, no machine twice. Locks by the primary key of agent_started; every other row is reached by its primary key too.
+ * one length, no machine twice with the same key. A machine has one key, so whoever else claims it is not `identified`; the slot, its
+ * place in the arrays, keeps their outcomes apart. Locks by the primary key of agent_started; every other row is reached by its primary key too.
  */
 const recordHeartbeats = `
 with input as (
   select * from unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[], $6::text[], $7::text[], $8::bytea[])
-    as t (machine_id, public_key, nonce, hardware, generation, result, error, report)
+    with ordinality as t (machine_id, public_key, nonce, hardware, generation, result, error, report, slot)
 ), identified as materialized (
   select input.*
     from input join agent_started on agent_started.machine_id = input.machine_id and agent_started.public_key = input.public_key
@@ -102,14 +103,14 @@ with input as (
    order by machine_id
   on conflict do nothing
 )
-select input.machine_id,
-       identified.machine_id is not null as identified,
+select identified.slot is not null as identified,
        counted.machine_id is not null as counted,
        coalesce(not reported.requested, false) as report_refused
   from input
-  left join identified using (machine_id)
-  left join counted using (machine_id)
-  left join reported using (machine_id)`;
+  left join identified using (slot)
+  left join counted on counted.machine_id = identified.machine_id
+  left join reported using (slot)
+ order by input.slot`;
 
 /**
  * $1 machine ids. The request of the greatest generation, unless it was cancelled or a report reached it; by the primary keys of
@@ -128,7 +129,6 @@ select machine_id, request.generation, request.request
    and (report.generation is null or request.generation > report.generation)`;
 
 interface RecordedRow {
-  machine_id: string;
   identified: boolean;
   counted: boolean;
   report_refused: boolean;
@@ -142,7 +142,7 @@ interface PendingRow {
 
 /**
  * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, and returns each one's outcome in their order,
- * after the commit. `rows` names no machine twice. When it throws, none of them counts, unless the connection was lost: then the
+ * after the commit. `rows` names no machine twice with the same key. When it throws, none of them counts, unless the connection was lost: then the
  * outcome is unknown, and every row is safe to send again, but for its signature's nonce.
  */
 export async function writeHeartbeats(
@@ -191,10 +191,9 @@ function toOutcomes(
   recorded: readonly RecordedRow[],
   pending: readonly PendingRow[],
 ): HeartbeatOutcome[] {
-  const recordedById = new Map(recorded.map((row) => [row.machine_id, row]));
   const pendingById = new Map(pending.map((row) => [row.machine_id, row]));
-  return machineIds.map((machineId) => {
-    const row = recordedById.get(machineId);
+  return machineIds.map((machineId, slot) => {
+    const row = recorded[slot];
     if (row?.identified !== true) return { kind: "unauthenticated" };
     if (!row.counted) return { kind: "replayed" };
     const request = pendingById.get(machineId);

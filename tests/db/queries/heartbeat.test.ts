@@ -93,6 +93,25 @@ describe("many heartbeats at once", () => {
     expect(stored).toEqual([{ reports: 10, hardware: 10 }]);
   });
 
+  test("a stranger under a machine's id in the same batch gets nothing of that machine's, and takes nothing from it", async () => {
+    const row = await createRow();
+    const writer = await connect();
+    await requestGeneration(admin, [row], 7n);
+    const stranger = () => ({
+      ...row,
+      publicKey: randomBytes(32),
+      installationReport: successOf(7n),
+      signatureNonce: 9n,
+    });
+    const outcomes = await writeHeartbeats(writer, [stranger(), row, stranger()]);
+    expect(outcomes).toEqual([
+      { kind: "unauthenticated" },
+      { kind: "counted", reportRefused: false, pending: pendingSeven },
+      { kind: "unauthenticated" },
+    ]);
+    expect(await readHeartbeat(row)).toEqual({ nonce: null });
+  });
+
   test("what refused heartbeats carry is not stored", async () => {
     const [wrongKey, replayed] = (await createHeartbeatRows(admin, 2)) as [HeartbeatRow, HeartbeatRow];
     const writer = await connect();

@@ -21,6 +21,8 @@ export interface DatabaseConnection {
 const statementTimeoutMs = 10_000;
 /** Longest to wait for a statement's answer, in milliseconds: past it PostgreSQL is taken for dead and the connection destroyed. */
 const answerTimeoutMs = 12_000;
+/** When PostgreSQL lets go of what a transaction holds whose end never arrives, in milliseconds. */
+const idleInTransactionTimeoutMs = 15_000;
 /** Longest to wait for a connection, in milliseconds. */
 const connectTimeoutMs = 5_000;
 
@@ -60,6 +62,7 @@ export function connectionConfig(url: string, applicationName: string): pg.Clien
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     query_timeout: answerTimeoutMs,
     // In this mode pg destroys a connection whose query timed out, instead of leaving it stuck in the pool.
     pipeline: true,

@@ -10,7 +10,10 @@ import { OperatorError } from "../operator-error.ts";
 import { connectionConfig } from "./client.ts";
 import { isDatabaseAway } from "./errors.ts";
 
-/** The database was migrated by a newer version of this program, or by a diverging one. */
+/**
+ * The database was migrated by a newer version of this program, or by a diverging one.
+ * @public
+ */
 export class NewerSchemaError extends OperatorError {
   override readonly name = "NewerSchemaError";
 }

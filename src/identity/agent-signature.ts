@@ -13,7 +13,7 @@ const agentSignatureTag = "bmaas-agent";
 export const maxClockSkewSeconds = 60;
 
 /** The greatest nonce, so that one fits PostgreSQL's bigint. */
-export const maxNonce = 2n ** 63n - 1n;
+const maxNonce = 2n ** 63n - 1n;
 
 const label = "bmaas";
 const algorithm = "ed25519";

@@ -2,7 +2,7 @@
 import { Point } from "@noble/ed25519";
 
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
-export const publicKeyBytes = 32;
+const publicKeyBytes = 32;
 
 /** Why bytes or a text are not a public key that this server accepts. */
 export class InvalidPublicKeyError extends Error {

@@ -4,9 +4,11 @@ import {
   createAgentSignatureClaim,
   formatSignatureHeaders,
   InvalidSignatureHeaderError,
-  maxNonce,
   parseAgentSignature,
 } from "../../src/identity/agent-signature.ts";
+
+/** The greatest value of PostgreSQL's bigint. */
+const maxNonce = 2n ** 63n - 1n;
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const components = '("@method" "@authority" "@path" "content-digest")';

@@ -23,7 +23,10 @@ export interface Instance {
   readonly password: string;
 }
 
-/** Where root keeps what another account runs: that account could not enter most homes. */
+/**
+ * Where root keeps what another account runs: that account could not enter most homes.
+ * @public
+ */
 export const systemFolder = "/var/lib/bmaas";
 
 /** Finds or makes the instance of `home`. Without `durable` its data may be lost when the machine crashes: for tests only. */

@@ -8,7 +8,7 @@ import { sql } from "drizzle-orm";
 import { bigint, index, jsonb, pgTable, text, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 
 /** What can happen to a machine. */
-export const historyKinds = [
+const historyKinds = [
   "machine_created",
   "machine_provided",
   "agent_registered",

@@ -9,7 +9,7 @@ import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 /** How an installation ended. */
-export const installationResults = ["success", "error"] as const;
+const installationResults = ["success", "error"] as const;
 
 export const osInstallationReport = pgTable(
   "os_installation_report",

@@ -1,8 +1,11 @@
 /** Files in a home by which other programs find its embedded PostgreSQL while it runs. */
-import { readFile, rm } from "node:fs/promises";
+import { readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { replaceFile } from "../../write-file-atomically.ts";
+import { findServerAccount } from "./account.ts";
+import { locateInstance } from "./instance.ts";
+import { findPostmaster } from "./postmaster-file.ts";
 
 const urlFile = "database.url";
 const serviceFile = "pg_service.conf";
@@ -31,18 +34,27 @@ export async function removeConnectionFiles(home: string): Promise<void> {
   await Promise.all([urlFile, serviceFile].map((name) => rm(join(home, name), { force: true })));
 }
 
-/** The address of the embedded PostgreSQL of `home`, if one runs there and answers. */
+/**
+ * The address of the embedded PostgreSQL of `home`, if one runs there and answers. A file that a crash left behind names a port
+ * that anyone may have taken since, and who is connected to may ask for the password: only a PostgreSQL on the home's own data
+ * is.
+ */
 export async function findEmbeddedUrl(home: string): Promise<string | undefined> {
-  const url = await readFile(join(home, urlFile), "utf8").catch(() => undefined);
-  if (url === undefined) return undefined;
-  const client = new pg.Client({ connectionString: url.trim(), connectionTimeoutMillis: probeTimeoutMs });
+  const url = (await readFile(join(home, urlFile), "utf8").catch(() => "")).trim();
+  if (!URL.canParse(url) || (await findPort(home)) !== Number(new URL(url).port)) return undefined;
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: probeTimeoutMs });
   client.on("error", () => {});
   try {
     await client.connect();
-    return url.trim();
+    return url;
   } catch {
     return undefined;
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+async function findPort(home: string): Promise<number | undefined> {
+  const folder = locateInstance(await realpath(home), await findServerAccount());
+  return (await findPostmaster(join(folder, "data")))?.port;
 }

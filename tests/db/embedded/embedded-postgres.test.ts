@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { pino } from "pino";
@@ -115,8 +117,20 @@ describe("the embedded PostgreSQL", () => {
     expect(await findEmbeddedUrl(home)).toBe(embedded.url);
     await embedded.stop();
     expect(await findEmbeddedUrl(home)).toBeUndefined();
-    await writeFile(join(home, "database.url"), `${embedded.url}\n`);
+  });
+
+  it("is not taken for whatever listens where a crashed one did, which is told no password", async () => {
+    const embedded = await start();
+    await embedded.stop();
+    let connections = 0;
+    const impostor = createServer(() => connections++).listen(0, "127.0.0.1");
+    await once(impostor, "listening");
+    const url = new URL(embedded.url);
+    url.port = String((impostor.address() as AddressInfo).port);
+    await writeFile(join(home, "database.url"), `${url.href}\n`);
     expect(await findEmbeddedUrl(home)).toBeUndefined();
+    expect(connections).toBe(0);
+    impostor.close();
   });
 
   it("refuses a second owner, naming the first", async () => {

@@ -74,7 +74,9 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
   const { limits } = options;
   // Node takes the options of both protocols here; its types know those of HTTP/2 only.
   const https: SecureServerOptions & ServerOptions = {
-    ...tls,
+    // Of the rest above all no CA: agents' libraries send no self-signed certificate to a server that names the CAs it accepts.
+    cert: tls.cert,
+    key: tls.key,
     allowHTTP1: true,
     requestCert: options.requestClientCertificate,
     rejectUnauthorized: false,

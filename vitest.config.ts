@@ -10,6 +10,8 @@ export default defineConfig({
     exclude: ["tests/bench/**"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
+    // grpc-js names an IP address as the TLS server name.
+    execArgv: ["--disable-warning=DEP0123"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -8,7 +8,8 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { settings } from "../src/config.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
-import { makeFolder, type ServerProcess, startServerProcess } from "./support/server-process.ts";
+import { makeFolder } from "./support/program.ts";
+import { type ServerProcess, startServerProcess } from "./support/server-process.ts";
 
 const readme = readFileSync("README.md", "utf8");
 
@@ -59,7 +60,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash and curl)", () => {
     for (const name of ["package.json", "node_modules", "src", "gen", "drizzle", "proto", "buf.yaml"]) {
       await symlink(resolve(name), join(clone, name));
     }
-    server = await startServerProcess(database.url, { BMAAS_HOME: join(clone, ".bmaas") });
+    server = await startServerProcess({ DATABASE_URL: database.url, BMAAS_HOME: join(clone, ".bmaas") });
   });
 
   afterAll(async () => {

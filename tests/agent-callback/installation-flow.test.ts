@@ -1,23 +1,11 @@
 /** The main job, by every way in which an agent can speak: nothing pending, a request handed out until it is reported, then the next. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { HeartbeatResponse } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { grpcAgent, type SignedProtocol, signingAgent, type TestAgent } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine, testImage } from "../support/machine.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startServerWithDatabase } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
-});
+const { database, server } = await startServerWithDatabase();
 
 const ways: Record<string, (machine: TestMachine) => TestAgent> = {
   "gRPC with an Ed25519 certificate": ({ key }) => grpcAgent(server, key),

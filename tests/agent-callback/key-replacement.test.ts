@@ -11,15 +11,15 @@ import { agentStarted } from "../../src/db/schema/index.ts";
 import { codeOf, heartbeatPath } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { connectMachine, machineOn, success } from "../support/fleet.ts";
-import { type KillableServer, startKillableServer } from "../support/killable-server.ts";
 import { machineWithAgent, readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 let database: TestDatabase;
-let servers: readonly [KillableServer, KillableServer];
+let servers: readonly [ServerProcess, ServerProcess];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const start = () => startKillableServer({ DATABASE_URL: database.url });
+  const start = () => startServerProcess({ DATABASE_URL: database.url });
   servers = await Promise.all([start(), start()]);
 });
 
@@ -90,7 +90,7 @@ test("the new key's signatures count from any nonce, and the old key's from none
 });
 
 /** Sends a signed heartbeat with the nonce given and resolves with the HTTP status. */
-async function beatSigned(server: KillableServer, { machineId, key }: Parameters<typeof signed>[0], nonce: bigint) {
+async function beatSigned(server: ServerProcess, { machineId, key }: Parameters<typeof signed>[0], nonce: bigint) {
   const url = new URL(heartbeatPath, server.agentUrl);
   const body = Buffer.from(JSON.stringify({ machineId }));
   const headers = await signed({ machineId, key }, url, body, nonce);
@@ -132,7 +132,7 @@ describe("a resumed TLS session", () => {
   });
 });
 
-async function openTls(server: KillableServer, options: { cert?: string; key?: string; session?: Buffer }) {
+async function openTls(server: ServerProcess, options: { cert?: string; key?: string; session?: Buffer }) {
   const { hostname, port } = new URL(server.agentUrl);
   const socket = connectTls({ host: hostname, port: Number(port), ca: server.ca, ALPNProtocols: ["h2"], ...options });
   // TLS 1.3 sends tickets once the handshake is over.

@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type FleetMachine, machineOn, success } from "../support/fleet.ts";
-import { type KillableServer, startKillableServer } from "../support/killable-server.ts";
 import { readTags, requestInstallation } from "../support/machine.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 let database: TestDatabase;
-let servers: readonly KillableServer[];
+let servers: readonly ServerProcess[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startKillableServer({ DATABASE_URL: database.url })));
+  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
 });
 
 afterAll(async () => {

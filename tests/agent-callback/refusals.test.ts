@@ -2,7 +2,7 @@
 import { createHash, generateKeyPairSync, randomUUID } from "node:crypto";
 import { connect as connectHttp2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
@@ -10,23 +10,11 @@ import { signRequest } from "../../src/agent/request-signing.ts";
 import { formatContentDigest } from "../../src/identity/content-digest.ts";
 import { issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
 import { codeOf, grpcAgent, heartbeatPath, signingAgent } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, type TestMachine } from "../support/machine.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startServerWithDatabase, startTestServer } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
+const { database, server } = await startServerWithDatabase();
 let machine: TestMachine;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
-});
 
 beforeEach(async () => {
   machine = await machineWithAgent(database.db);

@@ -1,7 +1,7 @@
 /** What reports do: they move forward, count once, and only for what was requested. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { eq } from "drizzle-orm";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import {
   AgentHardwareReportSchema,
   OSInstallationReportSchema,
@@ -9,24 +9,12 @@ import {
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { codeOf, grpcAgent, type HeartbeatInit, type TestAgent } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine } from "../support/machine.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startServerWithDatabase } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
+const { database, server } = await startServerWithDatabase();
 let machine: TestMachine;
 let agent: TestAgent;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
-});
 
 beforeEach(async () => {
   machine = await machineWithAgent(database.db);

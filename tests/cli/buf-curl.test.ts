@@ -11,8 +11,8 @@ import { SigningClock } from "../../src/agent/signing-clock.ts";
 import { heartbeatPath } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine, testImage } from "../support/machine.ts";
+import { makeFolder } from "../support/program.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
-import { makeFolder } from "../support/server-process.ts";
 
 let database: TestDatabase;
 let server: TestServer;

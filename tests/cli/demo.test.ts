@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
-import { mainFile, makeFolder } from "../support/server-process.ts";
+import { mainFile, makeFolder } from "../support/program.ts";
 
 async function startDemo() {
   const folder = await makeFolder();

@@ -3,7 +3,7 @@ import { sql } from "drizzle-orm";
 import { expect, onTestFinished, test } from "vitest";
 import { checkSchema } from "../../src/db/migrate.ts";
 import { createEmptyDatabase, createTestDatabase } from "../support/database.ts";
-import { makeFolder, runProgram } from "../support/server-process.ts";
+import { makeFolder, runProgram } from "../support/program.ts";
 
 async function migrate(url: string) {
   const directory = await makeFolder();

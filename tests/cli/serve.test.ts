@@ -10,13 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemFolder } from "../../src/db/embedded/instance.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import {
-  mainFile,
-  makeFolder,
-  type ProgramOptions,
-  runProgram,
-  startServerProcess,
-} from "../support/server-process.ts";
+import { mainFile, makeFolder, type ProgramOptions, runProgram } from "../support/program.ts";
+import { startServerProcess } from "../support/server-process.ts";
 
 let database: TestDatabase;
 let newerDatabase: TestDatabase;
@@ -95,7 +90,7 @@ describe("a server that serves", () => {
   );
 
   test("logs JSON where there is no terminal, without its database's password, and ends with 0", async () => {
-    const server = await startServerProcess(database.url, { BMAAS_LOG_LEVEL: "trace" });
+    const server = await startServerProcess({ DATABASE_URL: database.url, BMAAS_LOG_LEVEL: "trace" });
     expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
     expect(await server.stop()).toBe(0);
     const lines = server.output.stdout.trimEnd().split("\n");
@@ -222,8 +217,8 @@ test.skipIf(!othersCanRunIt)(
 );
 
 test("a second server on the home of one that runs is told so, and harms nothing", async () => {
-  await using server = await startServerProcess("");
-  const home = join(server.caFile, "../..");
+  await using server = await startServerProcess();
+  const { home } = server;
   const second = await runProgram(["serve"], { environment: { BMAAS_HOME: home, ...freePorts } });
   expect([second.status, second.stdout]).toEqual([2, ""]);
   expect(second.stderr).toMatch(

@@ -1,26 +1,14 @@
 /** The operators' listener, and that neither listener serves what is the other's. */
 import { connect as connectHttp2 } from "node:http2";
 import { Agent, request } from "node:https";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { heartbeatPath } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { makeFolder } from "../support/program.ts";
 import { callHttp2, openRaw } from "../support/raw-connection.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
-import { makeFolder } from "../support/server-process.ts";
+import { startServerWithDatabase, startTestServer } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
-});
+const { database, server } = await startServerWithDatabase();
 
 const probes = [
   ["/healthz", { status: "ok" }],

@@ -2,22 +2,10 @@
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { expect, test } from "vitest";
+import { startServerWithDatabase } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
-});
+const { server } = await startServerWithDatabase();
 
 /** All that the server sends in a handshake of TLS 1.2, whose messages are not encrypted up to its end. */
 async function recordHandshake(url: string): Promise<Buffer> {

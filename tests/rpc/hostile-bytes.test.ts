@@ -6,6 +6,7 @@ import { heartbeatPath } from "../support/agents.ts";
 import { type Bystander, startBystander } from "../support/bystander.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, type TestMachine } from "../support/machine.ts";
+import { countConnections, findResidentBytes } from "../support/program.ts";
 import {
   callHttp2,
   frameMessage,
@@ -14,12 +15,7 @@ import {
   openTcp,
   type RawConnection,
 } from "../support/raw-connection.ts";
-import {
-  countConnections,
-  findResidentBytes,
-  type ServerProcess,
-  startServerProcess,
-} from "../support/server-process.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 let database: TestDatabase;
 let server: ServerProcess;
@@ -29,7 +25,7 @@ let host: string;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  server = await startServerProcess(database.url);
+  server = await startServerProcess({ DATABASE_URL: database.url });
   host = new URL(server.agentUrl).host;
   machine = await machineWithAgent(database.db);
   bystander = await startBystander(server, await machineWithAgent(database.db));
@@ -44,7 +40,6 @@ afterEach(async () => {
 afterAll(async () => {
   await bystander?.[Symbol.asyncDispose]();
   expect(await server?.stop()).toBe(0);
-  await server?.[Symbol.asyncDispose]();
   await database?.close();
 });
 

@@ -13,28 +13,19 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import * as grpc from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { AgentCallback, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { startAgentListener } from "../support/agent-listener.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine, testImage } from "../support/machine.ts";
 import { callHttp2, frameMessage, type Http2Answer } from "../support/raw-connection.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startServerWithDatabase } from "../support/server.ts";
 
-let database: TestDatabase;
-let server: TestServer;
+const { database, server } = await startServerWithDatabase();
 let machine: TestMachine;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  server = await startTestServer(database.url);
   machine = await machineWithAgent(database.db);
-});
-
-afterAll(async () => {
-  await server?.close();
-  await database?.close();
 });
 
 interface Options {

@@ -7,16 +7,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectDatabase, type DatabaseConnection } from "../../src/db/client.ts";
 import { findFamily } from "../support/embedded-owner.ts";
 import { connectMachine } from "../support/fleet.ts";
-import { type KillableServer, startKillableServer } from "../support/killable-server.ts";
 import { machineWithAgent, readTags, type TestMachine } from "../support/machine.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { waitUntil } from "../support/wait.ts";
 
-let server: KillableServer;
+let server: ServerProcess;
 let connection: DatabaseConnection;
 let databaseUrl: string;
 
 beforeAll(async () => {
-  server = await startKillableServer();
+  server = await startServerProcess();
   await connect();
 });
 
@@ -117,7 +117,7 @@ async function killAndRestart(): Promise<void> {
   const { home, ended, agentUrl } = server;
   server.kill("SIGKILL");
   expect(await ended).toBe("SIGKILL");
-  server = await startKillableServer({ BMAAS_HOME: home, BMAAS_AGENT_LISTEN: new URL(agentUrl).host });
+  server = await startServerProcess({ BMAAS_HOME: home, BMAAS_AGENT_LISTEN: new URL(agentUrl).host });
   await connect();
 }
 

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { codeOf, signingAgent } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type FleetMachine, machineOn } from "../support/fleet.ts";
-import { type KillableServer, startKillableServer } from "../support/killable-server.ts";
 import { machineWithAgent, readTags } from "../support/machine.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitForBlockedSessions, waitUntil } from "../support/wait.ts";
 
@@ -33,10 +33,10 @@ afterAll(async () => {
 });
 
 const start = (environment: Record<string, string> = {}) =>
-  startKillableServer({ DATABASE_URL: database.url, BMAAS_SHUTDOWN_DELAY: "0", ...environment });
+  startServerProcess({ DATABASE_URL: database.url, BMAAS_SHUTDOWN_DELAY: "0", ...environment });
 
 /** The status of readiness; undefined when nobody answers. */
-async function readiness(server: KillableServer): Promise<number | undefined> {
+async function readiness(server: ServerProcess): Promise<number | undefined> {
   const answer = await fetch(`${server.adminUrl}/readyz`).catch(() => undefined);
   await answer?.body?.cancel();
   return answer?.status;
@@ -58,7 +58,7 @@ async function hold(machineIds: readonly string[]) {
   return { letGo: () => admin.query("rollback") };
 }
 
-async function expectEnd(server: KillableServer, status: number | string, withinMs: number): Promise<void> {
+async function expectEnd(server: ServerProcess, status: number | string, withinMs: number): Promise<void> {
   const beganAtMs = performance.now();
   expect(await server.ended).toBe(status);
   expect(performance.now() - beganAtMs).toBeLessThan(withinMs);

@@ -12,7 +12,7 @@ import { createAgentListener } from "../../src/rpc/agent-listener.ts";
 import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
 import { prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
-import { makeFolder } from "./server-process.ts";
+import { makeFolder } from "./program.ts";
 
 /** Answers a heartbeat. */
 export type HeartbeatHandler = (

@@ -5,11 +5,11 @@ import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
 import { inject } from "vitest";
+import { waitUntil } from "./wait.ts";
 
 /** An owner's process, once it has PostgreSQL running or was refused. */
 export interface OwnerProcess {
@@ -77,17 +77,6 @@ export async function query<T extends pg.QueryResultRow>(url: string, text: stri
   }
 }
 
-/** Waits until `condition` holds; fails when it does not within twenty seconds. */
-export async function eventually<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const result = await condition();
-    if (result !== undefined && result !== false) return result;
-    if (Date.now() > deadline) throw new Error(`not within twenty seconds: ${what}`);
-    await delay(20);
-  }
-}
-
 /** All processes of the machine, with their arguments. */
 export async function listProcesses(): Promise<{ pid: number; parent: number; args: string }[]> {
   if (process.platform !== "linux") {
@@ -109,7 +98,7 @@ export async function listProcesses(): Promise<{ pid: number; parent: number; ar
 
 /** The process ids of an owner's PostgreSQL and of its guardian. */
 export async function findFamily(owner: number): Promise<{ postgres: number; guardian: number }> {
-  return eventually("PostgreSQL and a guardian run", async () => {
+  return waitUntil("PostgreSQL and a guardian run", async () => {
     const children = (await listProcesses()).filter(({ parent }) => parent === owner);
     const postgres = children.find(({ args }) => args.includes("bin/postgres -D"))?.pid;
     const guardian = children.find(({ args }) => args.includes("bmaas-guardian"))?.pid;

@@ -1,145 +1,87 @@
-/** The program as operators run it: a process of its own, watched from outside. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** `bmaas serve` as a process of its own, to be signalled and killed, and started again on the same home. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { inject } from "vitest";
+import { mainFile } from "./program.ts";
+import type { LogLine } from "./server.ts";
 
-/** The file that `npm start` runs. */
-export const mainFile = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-
-/** What a run of the program left. */
-export interface ProgramResult {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** How a program is run. */
-export interface ProgramOptions {
-  /** Settings; those of the tests' own environment do not count. */
-  readonly environment?: Record<string, string>;
-  readonly directory?: string;
-  readonly account?: { uid: number; gid: number };
-}
-
-/** A new folder for a test, removed after the run. */
-export async function makeFolder(): Promise<string> {
-  return mkdtemp(join(inject("testFolder"), "program-"));
-}
-
-/** Runs the program to its end; kills it after 25 s. */
-export async function runProgram(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
-  const program = startProgram(args, options);
-  program.child.stdin?.end();
-  const timer = setTimeout(() => program.child.kill("SIGKILL"), 25_000);
-  const status = await program.exited;
-  clearTimeout(timer);
-  return { status, ...program.output };
-}
-
-function startProgram(args: readonly string[], { environment = {}, directory, account }: ProgramOptions) {
-  const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
-  const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
-    env: { ...Object.fromEntries(own), ...environment },
-    stdio: "pipe",
-    ...(directory === undefined ? {} : { cwd: directory }),
-    ...account,
-  });
-  const output = { stdout: "", stderr: "" };
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    output.stdout += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    output.stderr += text;
-  });
-  const exited = once(child, "close").then(([status]) => status as number | null);
-  return { child, output, exited };
-}
-
-/** A server that serves, in a process of its own. */
+/** A server that serves, in another process. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
+  /** Its BMAAS_HOME; a server that follows on it has the same certificates and the same embedded database. */
+  readonly home: string;
   readonly agentUrl: string;
   readonly adminUrl: string;
-  /** PEM of the development CA; empty without TLS. */
+  /** PEM of the CA that its certificate comes from; empty without TLS. */
   readonly ca: string;
   readonly caFile: string;
-  /** All that it wrote so far; standard output has one JSON object a line. */
+  /** Everything that it has logged so far, parsed, oldest first. */
+  readonly logged: readonly LogLine[];
+  /** All that it wrote so far, as it is. */
   readonly output: { readonly stdout: string; readonly stderr: string };
-  /** Resolves with the status when the process has ended. */
-  readonly exited: Promise<number | null>;
-  /** Sends SIGTERM and resolves with the status. */
-  stop(): Promise<number | null>;
+  /** Resolves when it has ended: the exit status, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  kill(signal: NodeJS.Signals): void;
+  /** Ends it by SIGTERM. */
+  stop(): Promise<number | string>;
 }
 
-/** Starts a server on free ports over a database, and waits until it serves. */
-export async function startServerProcess(
-  databaseUrl: string,
-  environment: Record<string, string> = {},
-): Promise<ServerProcess> {
-  const home = await makeFolder();
-  const { child, output, exited } = startProgram(["serve"], {
-    environment: {
-      DATABASE_URL: databaseUrl,
-      BMAAS_HOME: home,
+/** Starts a server on free ports, or those of `environment`; resolves when it serves. Without DATABASE_URL it runs its own. */
+export async function startServerProcess(environment: Record<string, string> = {}): Promise<ServerProcess> {
+  const home = environment.BMAAS_HOME ?? (await mkdtemp(join(inject("testFolder"), "server-")));
+  const child = spawn(process.execPath, [mainFile, "serve"], {
+    cwd: home,
+    env: {
+      PATH: process.env.PATH,
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",
       ...environment,
+      BMAAS_HOME: home,
     },
+    stdio: ["ignore", "pipe", "pipe"],
   });
-  const line = await Promise.race([findServingLine(child, output), exited.then(() => undefined)]);
-  if (line === undefined) throw new Error(`the server ended before it served:\n${output.stderr}${output.stdout}`);
-  const { agentUrl, adminUrl, caFile = "" } = line;
-  const stop = async () => {
+  const ended = once(child, "close").then(([status, signal]) => (status ?? signal) as number | string);
+  const { logged, output, serving } = readOutput(child);
+  const started = await Promise.race([serving, ended]);
+  if (typeof started !== "object")
+    throw new Error(`it ended before it served: ${started}\n${output.stderr}${output.stdout}`);
+  const stop = () => {
     child.kill("SIGTERM");
-    return await exited;
+    return ended;
   };
   return {
     pid: child.pid ?? 0,
-    agentUrl,
-    adminUrl,
-    caFile,
-    ca: caFile === "" ? "" : await readFile(caFile, "utf8"),
+    home,
+    agentUrl: String(started.agentUrl),
+    adminUrl: String(started.adminUrl),
+    ca: started.caFile === undefined ? "" : await readFile(String(started.caFile), "utf8"),
+    caFile: String(started.caFile ?? ""),
+    logged,
     output,
-    exited,
+    ended,
+    kill: (signal) => void child.kill(signal),
     stop,
-    [Symbol.asyncDispose]: async () => {
-      await stop();
-      await rm(home, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: async () => void (await stop()),
   };
 }
 
-interface ServingLine {
-  readonly agentUrl: string;
-  readonly adminUrl: string;
-  readonly caFile?: string;
-}
-
-async function findServingLine(child: ChildProcess, output: { stdout: string }): Promise<ServingLine | undefined> {
-  for (;;) {
-    const found = output.stdout.split("\n").find((line) => line.includes('"msg":"serving"'));
-    if (found !== undefined) return JSON.parse(found) as ServingLine;
-    if (child.stdout === null || child.exitCode !== null) return undefined;
-    await once(child.stdout, "data");
-  }
-}
-
-/** How many connections the server side of a TCP port holds, half-open ones included; undefined where the system does not say. */
-export async function countConnections(url: string): Promise<number | undefined> {
-  if (process.platform !== "linux") return undefined;
-  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, "0");
-  const rows = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/ +/));
-  // Local address, state and inode: a listening socket is 0A, one that only the system remembers has no inode.
-  return rows.filter((row) => row[1]?.endsWith(`:${port}`) && row[3] !== "0A" && row[9] !== "0").length;
-}
-
-/** Bytes of a process that are in RAM; undefined where the system does not say. */
-export async function findResidentBytes(pid: number): Promise<number | undefined> {
-  if (process.platform !== "linux") return undefined;
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+function readOutput(child: ChildProcessByStdio<null, Readable, Readable>) {
+  const logged: LogLine[] = [];
+  const output = { stdout: "", stderr: "" };
+  const { promise: serving, resolve } = Promise.withResolvers<LogLine>();
+  createInterface(child.stdout).on("line", (text) => {
+    output.stdout += `${text}\n`;
+    const line = JSON.parse(text) as LogLine;
+    logged.push(line);
+    if (line.msg === "serving") resolve(line);
+  });
+  createInterface(child.stderr).on("line", (text) => {
+    output.stderr += `${text}\n`;
+  });
+  return { logged, output, serving };
 }

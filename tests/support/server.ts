@@ -3,8 +3,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
+import { afterAll } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { type Service, startService } from "../../src/service.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
 
 /** A line of the log, parsed; levels are pino's numbers. */
 export type LogLine = Record<string, unknown>;
@@ -19,6 +21,15 @@ export interface TestServer extends AsyncDisposable {
   /** Everything that it logged, parsed, oldest first. */
   readonly logged: LogLine[];
   close(): Promise<void>;
+}
+
+/** What most test files need: a server over a database of its own, both gone when the file's tests are done. */
+export async function startServerWithDatabase(): Promise<{ database: TestDatabase; server: TestServer }> {
+  const database = await createTestDatabase();
+  afterAll(() => database.close());
+  const server = await startTestServer(database.url);
+  afterAll(() => server.close());
+  return { database, server };
 }
 
 /** Starts a server; `environment` overrides the test's settings. */

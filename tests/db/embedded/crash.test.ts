@@ -10,7 +10,6 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../../src/db/em
 import { locateInstance } from "../../../src/db/embedded/instance.ts";
 import { findPostmaster } from "../../../src/db/embedded/postmaster-file.ts";
 import {
-  eventually,
   findFamily,
   isRunning,
   makeTestFolder,
@@ -18,6 +17,7 @@ import {
   query,
   startOwner,
 } from "../../support/embedded-owner.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 const log = pino({ level: "silent" });
 let home: string;
@@ -85,7 +85,7 @@ describe("when PostgreSQL dies", () => {
       "select pid from pg_locks where locktype = 'advisory' and granted",
     );
     process.kill(lock?.pid ?? 0, "SIGKILL");
-    await eventually("another session holds the lock", async () => {
+    await waitUntil("another session holds the lock", async () => {
       const rows = await query<{ pid: number }>(
         url,
         "select pid from pg_locks where locktype = 'advisory' and granted",
@@ -101,7 +101,7 @@ describe("when PostgreSQL dies", () => {
     process.kill(postgres, "SIGKILL");
     await embedded.stop();
     await expect(query(embedded.url, "select 1")).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    await eventually("the guardian has gone", async () => !(await isRunning(guardian)));
+    await waitUntil("the guardian has gone", async () => !(await isRunning(guardian)));
     await (await start()).stop();
   });
 
@@ -112,7 +112,7 @@ describe("when PostgreSQL dies", () => {
       lost = error;
     });
     let previous = 0;
-    await eventually("it is lost", async () => {
+    await waitUntil("it is lost", async () => {
       const postmaster = await findPostmaster(dataFolder);
       const owned = (await countLocks(embedded.url).catch(() => 0)) === 1;
       if (postmaster !== undefined && postmaster.pid !== previous && owned) {
@@ -134,14 +134,14 @@ describe("when the owner dies", () => {
     const second = await owner();
     expect(await query(second.url, "select distinct n from survived")).toEqual([{ n: 1 }]);
     expect(await isRunning(postgres)).toBe(false);
-    await eventually("the guardian has gone", async () => !(await isRunning(guardian)));
+    await waitUntil("the guardian has gone", async () => !(await isRunning(guardian)));
   });
 
   it("stops PostgreSQL in good order by itself", async () => {
     const first = await owner();
     const { postgres } = await findFamily(first.pid);
     await first.kill();
-    await eventually("PostgreSQL has stopped", async () => !(await isRunning(postgres)));
+    await waitUntil("PostgreSQL has stopped", async () => !(await isRunning(postgres)));
     // A shutdown in good order removes it; a crash does not.
     await expect(readFile(postmasterFile)).rejects.toMatchObject({ code: "ENOENT" });
   });
@@ -152,9 +152,9 @@ describe("when the owner dies", () => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.kill(guardian, signal);
     expect(await isRunning(guardian)).toBe(true);
     process.kill(guardian, "SIGKILL");
-    await eventually("another guardian runs", async () => (await findFamily(first.pid)).guardian !== guardian);
+    await waitUntil("another guardian runs", async () => (await findFamily(first.pid)).guardian !== guardian);
     await first.kill();
-    await eventually("PostgreSQL has stopped", async () => !(await isRunning(postgres)));
+    await waitUntil("PostgreSQL has stopped", async () => !(await isRunning(postgres)));
   });
 
   it("replaces the PostgreSQL that an owner and its guardian left running", async () => {

@@ -4,7 +4,8 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { removeLeftovers } from "../../../src/db/embedded/temporary-folder.ts";
-import { eventually, makeTestFolder } from "../../support/embedded-owner.ts";
+import { makeTestFolder } from "../../support/embedded-owner.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 it("lets a program that outlives its starter write on, and removes its folder the next time", async ({
   onTestFinished,
@@ -17,7 +18,7 @@ it("lets a program that outlives its starter write on, and removes its folder th
   const writer = spawn("/bin/sh", ["-c", script, leftover], { stdio: "ignore" });
   const exited = once(writer, "exit");
   onTestFinished(() => void writer.kill("SIGKILL"));
-  await eventually("it writes", async () => (await readdir(leftover)).length > 200);
+  await waitUntil("it writes", async () => (await readdir(leftover)).length > 200);
   await removeLeftovers(join(parent, "data"));
   writer.kill("SIGKILL");
   await exited;

@@ -1,0 +1,75 @@
+/** The program as operators run it: a process of its own, watched from outside. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
+
+/** The file that `npm start` runs. */
+export const mainFile = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** What a run of the program left. */
+export interface ProgramResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How a program is run. */
+export interface ProgramOptions {
+  /** Settings; those of the tests' own environment do not count. */
+  readonly environment?: Record<string, string>;
+  readonly directory?: string;
+  readonly account?: { uid: number; gid: number };
+}
+
+/** A new folder for a test, removed after the run. */
+export async function makeFolder(): Promise<string> {
+  return mkdtemp(join(inject("testFolder"), "program-"));
+}
+
+/** Runs the program to its end; kills it after 25 s. */
+export async function runProgram(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
+  const program = startProgram(args, options);
+  program.child.stdin?.end();
+  const timer = setTimeout(() => program.child.kill("SIGKILL"), 25_000);
+  const status = await program.exited;
+  clearTimeout(timer);
+  return { status, ...program.output };
+}
+
+function startProgram(args: readonly string[], { environment = {}, directory, account }: ProgramOptions) {
+  const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
+  const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
+    env: { ...Object.fromEntries(own), ...environment },
+    stdio: "pipe",
+    ...(directory === undefined ? {} : { cwd: directory }),
+    ...account,
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    output.stderr += text;
+  });
+  const exited = once(child, "close").then(([status]) => status as number | null);
+  return { child, output, exited };
+}
+
+/** How many connections the server side of a TCP port holds, half-open ones included; undefined where the system does not say. */
+export async function countConnections(url: string): Promise<number | undefined> {
+  if (process.platform !== "linux") return undefined;
+  const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, "0");
+  const rows = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/ +/));
+  // Local address, state and inode: a listening socket is 0A, one that only the system remembers has no inode.
+  return rows.filter((row) => row[1]?.endsWith(`:${port}`) && row[3] !== "0A" && row[9] !== "0").length;
+}
+
+/** Bytes of a process that are in RAM; undefined where the system does not say. */
+export async function findResidentBytes(pid: number): Promise<number | undefined> {
+  if (process.platform !== "linux") return undefined;
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}

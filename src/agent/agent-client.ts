@@ -2,7 +2,7 @@
 import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport, type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentKey } from "./agent-key.ts";
 import { createClientCertificate } from "./client-certificate.ts";
@@ -40,11 +40,34 @@ export function createAgentClient(options: AgentClientOptions): Client<typeof Ag
   });
   const transport = createGrpcTransport({
     baseUrl: endpoint,
-    sessionManager,
+    sessionManager: absorbLateErrors(sessionManager),
     readMaxBytes: maxResponseBytes,
     interceptors: [dropConnectionOnDeadline(sessionManager)],
   });
   return createClient(AgentCallback, transport);
+}
+
+type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
+
+/**
+ * Keeps a session's late error from ending the process. A manager no longer listens to a session once it has begun another one,
+ * but a session that the server told to go away emits its error only when its socket has closed: a call in between would be fatal.
+ */
+function absorbLateErrors(manager: Http2SessionManager): SessionManager {
+  const heard = new WeakSet<object>();
+  return {
+    authority: manager.authority,
+    request: async (...call) => {
+      const stream = await manager.request(...call);
+      const { session } = stream;
+      if (session !== undefined && !heard.has(session)) {
+        heard.add(session);
+        session.on("error", () => {});
+      }
+      return stream;
+    },
+    notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
+  };
 }
 
 /** A server that did not answer in time may be gone without a word; the next call must not wait for the same connection. */

@@ -1,0 +1,46 @@
+/** The gRPC client's connection, against a server that ends it. */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
+import { type ClientHttp2Stream, createSecureServer, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { expect, test } from "vitest";
+import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAgentClient } from "../../src/agent/agent-client.ts";
+import { generateAgentKey } from "../../src/agent/agent-key.ts";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
+import { codeOf } from "../support/agents.ts";
+import { makeFolder } from "../support/program.ts";
+
+test("a call that begins while the server's GOAWAY is taken in goes over a new connection, and nothing is thrown", async ({
+  onTestFinished,
+}) => {
+  const { ca, cert, key } = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+  const handler = connectNodeAdapter({ routes: (router) => router.service(AgentCallback, { heartbeat: () => ({}) }) });
+  const server = createSecureServer({ cert, key }, handler).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  let session: ServerHttp2Session | undefined;
+  server.on("session", (opened) => {
+    session = opened;
+  });
+  const { port } = server.address() as AddressInfo;
+  const client = createAgentClient({ endpoint: `https://127.0.0.1:${port}`, key: await generateAgentKey(), ca });
+
+  const { promise: answered, resolve } = Promise.withResolvers<string>();
+  const onStream = (message: unknown) => {
+    const { stream } = message as { stream: ClientHttp2Stream };
+    stream.session?.once("goaway", () => resolve(codeOf(client.heartbeat({}))));
+  };
+  subscribe("http2.client.stream.created", onStream);
+  onTestFinished(() => void unsubscribe("http2.client.stream.created", onStream));
+
+  await client.heartbeat({});
+  const first = session;
+  const ended = first && once(first, "close");
+  first?.close();
+  expect(await answered).toBe("ok");
+  await ended;
+  expect(session === first).toBe(false);
+  session?.destroy();
+});

@@ -1,4 +1,5 @@
 /** Settings of the tests: `npm test`; VITEST_JSON_REPORT names a file that gets the results as JSON as well. */
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 const report = process.env.VITEST_JSON_REPORT;
@@ -10,6 +11,10 @@ export default defineConfig({
     exclude: ["tests/bench/**"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
+    // Most of the time a test waits for processes: two at once use two cores better than vitest's default of one.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // A worker keeps the modules that it loaded for the files that follow; whoever changes what is global puts it back.
+    isolate: false,
     // grpc-js names an IP address as the TLS server name.
     execArgv: ["--disable-warning=DEP0123"],
     testTimeout: 30_000,

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { symlink } from "node:fs/promises";
+import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -60,6 +60,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash and curl)", () => {
     for (const name of ["package.json", "node_modules", "src", "gen", "drizzle", "proto", "buf.yaml"]) {
       await symlink(resolve(name), join(clone, name));
     }
+    await mkdir(join(clone, ".bmaas"));
     server = await startServerProcess({ DATABASE_URL: database.url, BMAAS_HOME: join(clone, ".bmaas") });
   });
 

@@ -6,9 +6,9 @@ import type { TLSSocket } from "node:tls";
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { findBinaryMessage } from "./binary-message.ts";
 import { dropDistantDeadline } from "./distant-deadline.ts";
 import { type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
-import { findPlainMessage } from "./plain-message.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { readBody } from "./request-body.ts";
 import { findUndecodableField } from "./undecodable-field.ts";
@@ -65,7 +65,7 @@ export function createIntake(
       const finish = authenticate(getConnection(request), values);
       const body = await readBody(request.raw, limits);
       await finish({ ...describe(request), authority, body });
-      assertDecodable(method, request, body);
+      await assertDecodable(method, request, body, limits);
       valuesByRequest.set(request, values);
       request.body = iterate(body);
     } catch (error) {
@@ -97,8 +97,13 @@ function getAuthority(request: FastifyRequest): string {
   return authority;
 }
 
-function assertDecodable(method: DescMethodUnary, request: FastifyRequest, body: Uint8Array): void {
-  const message = findPlainMessage(request.headers, body);
+async function assertDecodable(
+  method: DescMethodUnary,
+  request: FastifyRequest,
+  body: Uint8Array,
+  limits: ListenerLimits,
+): Promise<void> {
+  const message = await findBinaryMessage(request.headers, body, limits);
   const problem = message && findUndecodableField(method.input, message);
   if (problem !== undefined) throw new ConnectError(problem, Code.InvalidArgument);
 }

@@ -1,6 +1,7 @@
 /** What is refused, by which code, in which words, and that nothing of it is stored. */
 import { createHash, generateKeyPairSync, randomUUID } from "node:crypto";
 import { connect as connectHttp2 } from "node:http2";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, test } from "vitest";
 import { HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -82,13 +83,17 @@ describe("invalid_argument names the field", () => {
   ])("%s", async (_name, tail, message) => {
     const head = toBinary(HeartbeatRequestSchema, create(HeartbeatRequestSchema, { machineId: machine.machineId }));
     const body = Buffer.concat([head, tail]);
-    for (const contentType of ["application/proto", "application/grpc-web+proto"]) {
-      const framed = contentType === "application/proto" ? body : frame(body);
-      const headers = { "content-type": contentType };
-      const answer = await send({ headers, body: framed, certificate: createClientCertificate(machine.key) });
+    const bodies: [headers: Record<string, string>, body: Buffer][] = [
+      [{ "content-type": "application/proto" }, body],
+      [{ "content-type": "application/proto", "content-encoding": "br" }, brotliCompressSync(body)],
+      [{ "content-type": "application/grpc-web+proto" }, frame(body)],
+      [{ "content-type": "application/grpc-web+proto", "grpc-encoding": "gzip" }, frame(gzipSync(body), 1)],
+    ];
+    for (const [headers, sent] of bodies) {
+      const answer = await send({ headers, body: sent, certificate: createClientCertificate(machine.key) });
       const said = decodeURIComponent(answer.body);
       expect(said).toMatch(message);
-      expect(said).toMatch(contentType === "application/proto" ? /"invalid_argument"/ : /grpc-status: 3\r\n/);
+      expect(said).toMatch(/^\{/.test(said) ? /"invalid_argument"/ : /grpc-status: 3\r\n/);
     }
     await expectNothingStored();
   });
@@ -110,8 +115,9 @@ describe("invalid_argument names the field", () => {
   });
 });
 
-function frame(message: Uint8Array): Buffer {
+function frame(message: Uint8Array, flag = 0): Buffer {
   const header = Buffer.alloc(5);
+  header[0] = flag;
   header.writeUInt32BE(message.length, 1);
   return Buffer.concat([header, message]);
 }

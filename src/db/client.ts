@@ -28,14 +28,20 @@ const connectTimeoutMs = 5_000;
 
 /** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
 export function connectDatabase(url: string, options: { maxConnections?: number } = {}): DatabaseConnection {
-  const pool = new pg.Pool({ ...connectionConfig(url, "bmaas"), max: options.maxConnections ?? 4 });
-  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
-  pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
+  const pool = createPool({ ...connectionConfig(url, "bmaas"), max: options.maxConnections ?? 4 });
   return {
     db: drizzle(pool, { schema, casing: "snake_case" }),
     close: () => pool.end(),
   };
+}
+
+/** A pool that outlives its connections. */
+export function createPool(config: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(config);
+  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
+  pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
 }
 
 /** Runs `use` on one connection of the pool, which gets it back whatever happens; one that may be broken is closed instead. */

@@ -1,6 +1,6 @@
 /** The database as heartbeats see it: connections of their own, so that no operator's query is ever in their way. */
-import pg from "pg";
-import { connectionConfig } from "./client.ts";
+import type pg from "pg";
+import { connectionConfig, createPool } from "./client.ts";
 import { isStatementError } from "./errors.ts";
 import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat.ts";
 
@@ -27,7 +27,7 @@ const connectTimeoutMs = 3_000;
 
 /** Opens nothing yet. `maxBatches` is how many `write`s can run at once; key look-ups have a connection more. */
 export function openHeartbeatStore(url: string, options: { maxBatches: number }): HeartbeatStore {
-  const pool = new pg.Pool({
+  const pool = createPool({
     ...connectionConfig(url, "bmaas-heartbeat"),
     max: options.maxBatches + 1,
     lock_timeout: lockTimeoutMs,
@@ -40,9 +40,6 @@ export function openHeartbeatStore(url: string, options: { maxBatches: number })
     // A connection that PostgreSQL does not close when told to must not keep a stopped server's process alive.
     allowExitOnIdle: true,
   });
-  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
-  pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
   return {
     write: (rows) => writeOnOneConnection(pool, rows),
     findPublicKey: async (machineId) => {

@@ -3,8 +3,6 @@ import { once } from "node:events";
 import { access, constants, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "pino";
 import {
   type Config,
   ConfigError,
@@ -14,7 +12,7 @@ import {
   type TriableSettings,
 } from "./config.ts";
 import { isDatabaseAway } from "./db/errors.ts";
-import { checkSchema, migrateDatabase } from "./db/migrate.ts";
+import { checkSchema } from "./db/migrate.ts";
 import type { ListenerTls } from "./rpc/listener.ts";
 import { ensureDevelopmentTls } from "./tls/development-ca.ts";
 import { loadOperatorCertificate } from "./tls/operator-certificate.ts";
@@ -38,7 +36,7 @@ export async function loadCheckedConfig(flags: Flags): Promise<Config> {
   }
 }
 
-/** Throws ConfigError with every mistake that trying the configuration shows; makes the development CA when there is none wrong. */
+/** Throws ConfigError with every mistake that trying the configuration shows; with none, loads the certificates, or has the development CA issue one. */
 export async function checkBeforeOpening(config: Config): Promise<Certificates> {
   const mistakes = await findMistakes(config);
   if (mistakes.length > 0) throw new ConfigError(mistakes);
@@ -48,8 +46,8 @@ export async function checkBeforeOpening(config: Config): Promise<Certificates> 
   }
   if (config.tls === undefined) {
     const names = (config.agentAuthorities ?? []).map(toHostName);
-    const development = await ensureDevelopmentTls(config.home, [config.agentListen.host, ...names]);
-    return { agent: development, admin, caFile: development.caFile, warnings: admin?.warnings ?? [] };
+    const { cert, key, caFile } = await ensureDevelopmentTls(config.home, [config.agentListen.host, ...names]);
+    return { agent: { cert, key }, admin, caFile, warnings: admin?.warnings ?? [] };
   }
   const agent = await loadOperatorCertificate(config.tls);
   return { agent, admin, caFile: undefined, warnings: [...agent.warnings, ...(admin?.warnings ?? [])] };
@@ -136,26 +134,6 @@ async function findDatabaseMistakes(url: string): Promise<string[]> {
   } catch (error) {
     if (isDatabaseAway(error)) return [];
     return [`DATABASE_URL: ${error instanceof Error ? error.message : String(error)}`];
-  }
-}
-
-const reachTimeoutMs = 30_000;
-const reachPollMs = 1_000;
-
-/** Applies migrations, and waits for a database that is away for up to 30 s: after a power cut everything starts at once. */
-export async function migrateWhenReachable(url: string, log: Logger): Promise<void> {
-  const deadline = Date.now() + reachTimeoutMs;
-  for (;;) {
-    try {
-      await migrateDatabase(url, log);
-      return;
-    } catch (error) {
-      if (!isDatabaseAway(error)) throw error;
-      if (Date.now() > deadline)
-        throw new Error("the database did not answer for 30 s: is DATABASE_URL right, and is it up?");
-      log.warn({ err: error }, "the database is away: trying again");
-      await delay(reachPollMs);
-    }
   }
 }
 

@@ -10,10 +10,11 @@ import { createHeartbeatWriter, defaultWriterLimits } from "./agent-callback/hea
 import { createSignatureVerifier } from "./agent-callback/identity/signature-identity.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts";
+import { migrateWhenReachable } from "./db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "./db/open.ts";
 import { logOutages } from "./db/outage-log.ts";
 import { findKnownError } from "./error-table.ts";
-import { checkBeforeOpening, migrateWhenReachable } from "./preflight.ts";
+import { checkBeforeOpening } from "./preflight.ts";
 import { createAdminListener } from "./rpc/admin-listener.ts";
 import { createAgentListener } from "./rpc/agent-listener.ts";
 import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";

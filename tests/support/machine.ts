@@ -17,10 +17,16 @@ export interface TestMachine {
   readonly key: AgentKey;
 }
 
-/** Creates a machine whose agent holds a new key. */
-export async function machineWithAgent(db: Database): Promise<TestMachine> {
+/** Creates a machine of which nothing more is known, and returns its id. */
+export async function bareMachine(db: Database): Promise<string> {
   const machineId = randomUUID();
   await transact(db, (tx) => createMachines(tx, [machineId], "test"));
+  return machineId;
+}
+
+/** Creates a machine whose agent holds a new key. */
+export async function machineWithAgent(db: Database): Promise<TestMachine> {
+  const machineId = await bareMachine(db);
   return { machineId, key: await replaceAgentKey(db, machineId) };
 }
 

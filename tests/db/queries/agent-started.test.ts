@@ -1,13 +1,11 @@
-import { randomUUID } from "node:crypto";
 import { eq, inArray } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { registerAgents } from "../../../src/db/queries/agent-started.ts";
 import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
-import { createMachines } from "../../../src/db/queries/machine.ts";
 import { agentStarted } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { readTags } from "../../support/machine.ts";
+import { bareMachine, readTags } from "../../support/machine.ts";
 import { newPublicKey, withClient } from "../../support/seed.ts";
 
 let database: TestDatabase;
@@ -16,11 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-async function newMachine(): Promise<string> {
-  const machineId = randomUUID();
-  await transact(database.db, (tx) => createMachines(tx, [machineId], "test"));
-  return machineId;
-}
+const newMachine = () => bareMachine(database.db);
 
 const register = (...agents: [machineId: string, publicKey: string][]) =>
   transact(database.db, (tx) =>

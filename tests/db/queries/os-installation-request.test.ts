@@ -1,6 +1,4 @@
-import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createMachines } from "../../../src/db/queries/machine.ts";
 import {
   findInstallationRequests,
   findLatestInstallationRequests,
@@ -11,7 +9,7 @@ import {
 import { osInstallationReport } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { readTags } from "../../support/machine.ts";
+import { bareMachine, readTags } from "../../support/machine.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -19,11 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-async function newMachine(): Promise<string> {
-  const machineId = randomUUID();
-  await transact(database.db, (tx) => createMachines(tx, [machineId], "test"));
-  return machineId;
-}
+const newMachine = () => bareMachine(database.db);
 
 const encode = (generation: bigint) => Buffer.from(`request ${generation}`);
 

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createMachines } from "../../../src/db/queries/machine.ts";
 import { findProvided, type ProvidedChange, setProvided } from "../../../src/db/queries/provided.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { readTags } from "../../support/machine.ts";
+import { bareMachine, readTags } from "../../support/machine.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -12,11 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-async function newMachine(): Promise<string> {
-  const machineId = randomUUID();
-  await transact(database.db, (tx) => createMachines(tx, [machineId], "test"));
-  return machineId;
-}
+const newMachine = () => bareMachine(database.db);
 
 const set = (...changes: ProvidedChange[]) => transact(database.db, (tx) => setProvided(tx, changes, "seed:test"));
 const read = async (machineId: string) => (await transact(database.db, (tx) => findProvided(tx, [machineId])))[0];

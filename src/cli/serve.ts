@@ -35,9 +35,10 @@ export function serveCommand(): Command {
       const config = await loadCheckedConfig(flags);
       const log = createLogger(config.logLevel, 1);
       const service = await startService(config, log);
+      const stopSignal = waitForSignal();
       if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
       else log.info({ agentUrl: service.agentUrl, adminUrl: service.adminUrl, caFile: service.caFile }, "serving");
-      const failure = await Promise.race([waitForSignal(), ...(service.lost === undefined ? [] : [service.lost])]);
+      const failure = await Promise.race([stopSignal, ...(service.lost === undefined ? [] : [service.lost])]);
       log.info(
         { reason: failure instanceof Error ? failure.message : failure },
         "shutting down; a second signal ends at once",

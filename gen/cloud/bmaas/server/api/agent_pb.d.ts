@@ -10,6 +10,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Node } from "../../../agent/api/hwreport_pb.js";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file cloud/bmaas/server/api/agent.proto.
@@ -42,6 +43,27 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
    * @generated from field: optional cloud.bmaas.server.api.OSInstallationReport installation_report = 3;
    */
   installationReport?: OSInstallationReport | undefined;
+
+  /**
+   * How far an installation is that the agent is carrying out now. Not looked at beside an installation report.
+   *
+   * @generated from field: optional cloud.bmaas.server.api.OSInstallationProgress installation_progress = 16;
+   */
+  installationProgress?: OSInstallationProgress | undefined;
+
+  /**
+   * The agent's version, for people to read; at most 128 characters of it are kept.
+   *
+   * @generated from field: optional string agent_version = 17;
+   */
+  agentVersion?: string | undefined;
+
+  /**
+   * Tells one boot of the machine from another, for example the kernel's boot id; at most 128 characters of it are kept.
+   *
+   * @generated from field: optional string boot_id = 18;
+   */
+  bootId?: string | undefined;
 };
 
 /**
@@ -173,6 +195,48 @@ export declare type OSInstallationReport_Error = Message<"cloud.bmaas.server.api
  * Use `create(OSInstallationReport_ErrorSchema)` to create a new message.
  */
 export declare const OSInstallationReport_ErrorSchema: GenMessage<OSInstallationReport_Error>;
+
+/**
+ * OSInstallationProgress says that an installation is under way.
+ *
+ * @generated from message cloud.bmaas.server.api.OSInstallationProgress
+ */
+export declare type OSInstallationProgress = Message<"cloud.bmaas.server.api.OSInstallationProgress"> & {
+  /**
+   * The generation of the request that is being carried out.
+   *
+   * @generated from field: int64 generation = 1;
+   */
+  generation: bigint;
+
+  /**
+   * What the agent does now, for people to read; at most 128 characters of it are kept.
+   *
+   * @generated from field: string phase = 2;
+   */
+  phase: string;
+
+  /**
+   * How much of the whole is done, 0 to 100; not set when the agent cannot tell.
+   *
+   * @generated from field: optional int32 percent = 3;
+   */
+  percent?: number | undefined;
+
+  /**
+   * For how long from now on silence is normal: the agent may not be able to call before this installer's step ends. At most a day
+   * counts. A duration, since agents' clocks may be wrong. Not set: for as long as between two heartbeats.
+   *
+   * @generated from field: google.protobuf.Duration quiet_for = 4;
+   */
+  quietFor?: Duration | undefined;
+};
+
+/**
+ * Describes the message cloud.bmaas.server.api.OSInstallationProgress.
+ * Use `create(OSInstallationProgressSchema)` to create a new message.
+ */
+export declare const OSInstallationProgressSchema: GenMessage<OSInstallationProgress>;
 
 /**
  * OSInstallationRequest asks an agent to install an operating system. It wipes the root device.

@@ -50,7 +50,7 @@ test("stores every field, in YAML or JSON the same", async () => {
   const other = { id: randomUUID(), install: { image } };
   await seedText(db, JSON.stringify({ machines: [machine, other] }));
   const stored = await readFleet(db);
-  expect(stored.provided).toEqual([{ machineId: id, ...provided, status: "running" }]);
+  expect(stored.provided).toMatchObject([{ machineId: id, ...provided, status: "running" }]);
   expect(stored.agents).toMatchObject([{ machineId: id, publicKey: Buffer.from(key, "hex") }]);
   const requests = new Map(stored.requests.map((row) => [row.machineId, row]));
   const request = requests.get(id);

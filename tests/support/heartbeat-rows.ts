@@ -22,6 +22,11 @@ export async function requestGeneration(
   generation: bigint,
 ): Promise<void> {
   await client.query(
+    `update os_installation_request set superseded_at = now()
+      where machine_id = any($1::uuid[]) and finished_at is null and cancelled_at is null and superseded_at is null`,
+    [rows.map((row) => row.machineId)],
+  );
+  await client.query(
     `insert into os_installation_request (machine_id, generation, requested_by, request)
      select machine_id, $2, 'test', '\\x01' from unnest($1::uuid[]) as t (machine_id)`,
     [rows.map((row) => row.machineId), generation],

@@ -110,7 +110,8 @@ async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promis
   await tx.delete(agentStarted).where(rows);
   await tx
     .update(agentHeartbeat)
-    .set({ signatureNonce: null })
+    // The old key's calls say nothing of the new one's agent.
+    .set({ signatureNonce: null, quietUntil: sql`now()` })
     .where(sql`${agentHeartbeat.machineId} = any(${machineIds})`);
   const { rows: added } = await tx.execute<{ id: string }>(sql`
     insert into ${agentStarted} (machine_id, public_key)

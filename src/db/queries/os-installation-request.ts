@@ -5,7 +5,7 @@
 import { desc, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { GenerationNotGrowingError } from "../errors.ts";
-import { osInstallationReport, osInstallationRequest } from "../schema/index.ts";
+import { deletedMachine, osInstallationReport, osInstallationRequest } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
@@ -49,6 +49,7 @@ export async function requestInstallations(
     generations.set(machineId, generation);
     return { machineId, generation, requestedBy: actor, request: encode(generation) };
   });
+  await supersedeOpenRequests(tx, machineIds);
   await insertRequests(tx, rows);
   await appendHistory(
     tx,
@@ -60,6 +61,20 @@ export async function requestInstallations(
     })),
   );
   return generations;
+}
+
+/** Rows are taken in machine-id order, as heartbeats take them. */
+async function supersedeOpenRequests(tx: Transaction, machineIds: readonly string[]): Promise<void> {
+  await tx.execute(sql`
+    with open as (
+      select machine_id, generation from ${osInstallationRequest}
+       where machine_id = any(${arrayParameter(machineIds, "uuid")})
+         and finished_at is null and cancelled_at is null and superseded_at is null
+       order by machine_id
+         for no key update
+    )
+    update ${osInstallationRequest} request set superseded_at = now()
+      from open where request.machine_id = open.machine_id and request.generation = open.generation`);
 }
 
 async function insertRequests(
@@ -81,7 +96,10 @@ async function insertRequests(
     )`);
 }
 
-/** Returns the greatest generation requested of or reported by each machine; a machine without one is absent. */
+/**
+ * Returns the greatest generation requested of or reported by each machine, before it was deleted too; a machine without one is
+ * absent.
+ */
 export async function findReachedGenerations(
   tx: Transaction,
   machineIds: readonly string[],
@@ -95,8 +113,12 @@ export async function findReachedGenerations(
     .select({ machineId: osInstallationReport.machineId, generation: osInstallationReport.generation })
     .from(osInstallationReport)
     .where(sql`${osInstallationReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const deleted = await tx
+    .select({ machineId: deletedMachine.machineId, generation: deletedMachine.generation })
+    .from(deletedMachine)
+    .where(sql`${deletedMachine.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
   const reached = new Map<string, bigint>();
-  for (const { machineId, generation } of [...requested, ...reported]) {
+  for (const { machineId, generation } of [...requested, ...reported, ...deleted]) {
     if (generation !== null && generation > (reached.get(machineId) ?? 0n)) reached.set(machineId, generation);
   }
   return reached;

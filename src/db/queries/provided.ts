@@ -1,5 +1,5 @@
 /** The tag Provided, set by operators who hold the machine. */
-import { type SQL, sql } from "drizzle-orm";
+import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { provided } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
@@ -8,7 +8,7 @@ import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
 /** The tag of one machine. */
-export type ProvidedRow = typeof provided.$inferSelect;
+export type ProvidedRow = Omit<typeof provided.$inferSelect, "providedAt">;
 
 /** A machine as its provider names it. */
 export type ProviderIdentity = Pick<ProvidedRow, "provider" | "providerId">;
@@ -75,7 +75,8 @@ export function findProvidedAs(tx: Transaction, identities: readonly ProviderIde
 }
 
 function selectProvided(tx: Transaction, condition: SQL): Promise<ProvidedRow[]> {
-  return tx.select().from(provided).where(condition);
+  const { providedAt: _, ...columns } = getTableColumns(provided);
+  return tx.select(columns).from(provided).where(condition);
 }
 
 function mergeProvided(current: ProvidedRow | undefined, change: ProvidedChange): ProvidedRow {
@@ -106,18 +107,23 @@ function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
 async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
   if (rows.length === 0) return;
   const machineIds = rows.map((row) => row.machineId);
-  await tx.delete(provided).where(sql`${provided.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const { rows: removed } = await tx.execute<{ id: string; since: string }>(sql`
+    delete from ${provided} where machine_id = any(${arrayParameter(machineIds, "uuid")})
+    returning machine_id as id, provided_at::text as since`);
+  const since = new Map(removed.map((row) => [row.id, row.since]));
+  const providedAt = machineIds.map((id) => since.get(id) ?? null);
   const { rows: added } = await tx.execute<{ id: string }>(sql`
-    insert into ${provided} (machine_id, provider, provider_id, reservation, address, location, status)
-    select * from unnest(
+    insert into ${provided} (machine_id, provider, provider_id, reservation, address, location, status, provided_at)
+    select machine_id, provider, provider_id, reservation, address, location, status, coalesce(provided_at, now()) from unnest(
       ${arrayParameter(machineIds, "uuid")},
       ${column(rows, "provider")},
       ${column(rows, "providerId")},
       ${column(rows, "reservation")},
       ${column(rows, "address")},
       ${column(rows, "location")},
-      ${column(rows, "status")}
-    )
+      ${column(rows, "status")},
+      ${arrayParameter(providedAt, "timestamptz")}
+    ) as t (machine_id, provider, provider_id, reservation, address, location, status, provided_at)
     on conflict do nothing
     returning machine_id as id`);
   if (added.length < rows.length) await throwInUse(tx, rows, new Set(added.map((row) => row.id)));

@@ -3,7 +3,7 @@
  *
  * Written by every heartbeat that proved its identity. Goes with the machine.
  */
-import { bigint, pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { machine } from "./machine.ts";
 
 export const agentHeartbeat = pgTable("agent_heartbeat", {
@@ -11,6 +11,14 @@ export const agentHeartbeat = pgTable("agent_heartbeat", {
     .primaryKey()
     .references(() => machine.id, { onDelete: "cascade" }),
   heartbeatAt: timestamp({ withTimezone: true }).notNull(),
+  /** Since when the agent has called without a silence that was not normal. */
+  aliveSince: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  /** Until when silence is normal; each heartbeat sets it anew, from the time between heartbeats or from what the agent announces. */
+  quietUntil: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  /** As the agent says itself; null until one does. */
+  agentVersion: text(),
+  /** What tells one boot from another, as the agent says; null until one does. */
+  bootId: text(),
   /** Nonce of the last accepted HTTP signature, which the next one must exceed; null until one is, and when the key is replaced. */
   signatureNonce: bigint({ mode: "bigint" }),
 });

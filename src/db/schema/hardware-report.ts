@@ -1,9 +1,9 @@
 /**
  * Tag HardwareReport: the machine's agent found this hardware.
  *
- * Written when a heartbeat carries a report that differs from the stored one. Goes with the machine.
+ * Written when a heartbeat carries a report that differs from the stored one, which becomes a past one then. Goes with the machine.
  */
-import { pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 
@@ -15,4 +15,14 @@ export const hardwareReport = pgTable("hardware_report", {
   reportedAt: timestamp({ withTimezone: true }).notNull(),
   /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
   report: bytea().notNull(),
+  manufacturer: text(),
+  product: text(),
+  serialNumber: text(),
+  /** The report in figures, to filter and sum by; null in reports that were stored before these columns were. */
+  memoryBytes: bigint({ mode: "bigint" }),
+  /** Hardware threads of all processors. */
+  cpuThreads: integer(),
+  /** Of all disks together. */
+  diskBytes: bigint({ mode: "bigint" }),
+  largestDiskBytes: bigint({ mode: "bigint" }),
 });

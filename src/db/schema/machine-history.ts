@@ -6,14 +6,22 @@
  */
 import { sql } from "drizzle-orm";
 import { bigint, index, jsonb, pgTable, text, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { xid8 } from "./columns.ts";
 
 /** What can happen to a machine. */
-const historyKinds = [
+export const historyKinds = [
   "machine_created",
+  "machine_deleted",
   "machine_provided",
+  "machine_unprovided",
   "agent_registered",
   "agent_replaced",
+  "agent_revoked",
+  "agent_booted",
   "installation_requested",
+  "installation_cancelled",
+  "installation_given",
+  "installation_started",
   "installation_reported",
   "installation_report_refused",
 ] as const;
@@ -24,13 +32,23 @@ export const machineHistory = pgTable(
     id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
     machineId: uuid().notNull(),
     at: timestamp({ withTimezone: true }).notNull().defaultNow(),
-    /** "agent:" and its public key in hexadecimal digits, or "seed:" and the user who ran it. */
+    /**
+     * "token:" and its name, "oidc:" and the subject, "agent:" and its public key in hexadecimal digits, or "seed:" and the user
+     * who ran it.
+     */
     actor: text().notNull(),
     kind: text({ enum: historyKinds }).notNull(),
     detail: jsonb().$type<Record<string, string | null>>().notNull(),
+    /**
+     * The transaction that wrote the row. Ids are given out before they commit, so that a lower one can appear after a higher one;
+     * what is older than every transaction under way is complete, and watchers read that far.
+     */
+    transaction: xid8().notNull().default(sql`pg_current_xact_id()`),
   },
   (table) => [
     index("machine_history_machine_id_id_idx").on(table.machineId, table.id),
+    index("machine_history_transaction_id_idx").on(table.transaction, table.id),
+    index("machine_history_at_idx").on(table.at),
     // An agent repeats a report until it is taken; one that never will be is recorded once.
     uniqueIndex("machine_history_refused_report_key")
       .on(table.machineId, sql`(${table.detail} ->> 'generation')`)

@@ -10,4 +10,6 @@ import { pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
 export const machine = pgTable("machine", {
   id: uuid().primaryKey(),
   createdAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  /** When an operator last took the agent's key away. */
+  agentRevokedAt: timestamp({ withTimezone: true }),
 });

@@ -4,12 +4,12 @@
  * Written by heartbeats; the generation only moves forward, and the first report of a generation stands. Goes with the machine.
  */
 import { sql } from "drizzle-orm";
-import { bigint, check, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, check, index, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 /** How an installation ended. */
-const installationResults = ["success", "error"] as const;
+export const installationResults = ["success", "error"] as const;
 
 export const osInstallationReport = pgTable(
   "os_installation_report",
@@ -26,6 +26,8 @@ export const osInstallationReport = pgTable(
     report: bytea().notNull(),
   },
   (table) => [
+    // Failed machines are what operators look for first.
+    index("os_installation_report_failed_idx").on(table.machineId).where(sql`${table.result} = 'error'`),
     check("os_installation_report_result_check", sql`${table.result} in ('success', 'error')`),
     check("os_installation_report_error_check", sql`(${table.error} is not null) = (${table.result} = 'error')`),
   ],

@@ -3,12 +3,16 @@
  *
  * One row per generation, kept for as long as the machine: a report is only believed for a generation that was requested, and a
  * new generation must exceed all of them. The greatest generation is the machine's request; it is pending until a report of it
- * was accepted. Written by operators, holding the machine's row; never deleted, so that no generation is ever given out twice.
+ * was accepted. Written by operators, holding the machine's row, and by heartbeats, as far as an agent was given it, tells of its
+ * progress and reports its outcome; never deleted, so that no generation is ever given out twice.
+ *
+ * A request is open until it is finished, cancelled or superseded; a machine has one open request at most.
  */
 import { sql } from "drizzle-orm";
-import { bigint, check, pgTable, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, check, pgTable, primaryKey, smallint, text, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
+import { installationResults } from "./os-installation-report.ts";
 
 export const osInstallationRequest = pgTable(
   "os_installation_request",
@@ -21,11 +25,39 @@ export const osInstallationRequest = pgTable(
     requestedBy: text().notNull(),
     /** When an operator took the request back; no agent is given it from then on. */
     cancelledAt: timestamp({ withTimezone: true }),
+    cancelledBy: text(),
+    /** When a newer request took this one's place. */
+    supersededAt: timestamp({ withTimezone: true }),
+    /** When an agent was first and last given the request, and how often. */
+    firstGivenAt: timestamp({ withTimezone: true }),
+    lastGivenAt: timestamp({ withTimezone: true }),
+    timesGiven: bigint({ mode: "bigint" }).notNull().default(sql`0`),
+    /** When the agent first said that it installs. */
+    startedAt: timestamp({ withTimezone: true }),
+    /** When the agent last told of its progress, and what it said. */
+    progressAt: timestamp({ withTimezone: true }),
+    phase: text(),
+    percent: smallint(),
+    /** Until when the agent may say nothing before the installation is overdue; set when it is first given the request. */
+    dueAt: timestamp({ withTimezone: true }),
+    /** When a report of this generation was accepted, and how it ended. */
+    finishedAt: timestamp({ withTimezone: true }),
+    result: text({ enum: installationResults }),
+    /** What the agent said went wrong; set exactly when the result is an error. */
+    error: text(),
     /** A cloud.bmaas.server.api.OSInstallationRequest in protobuf's binary form. */
     request: bytea().notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.machineId, table.generation] }),
+    uniqueIndex("os_installation_request_open_key")
+      .on(table.machineId)
+      .where(sql`${table.finishedAt} is null and ${table.cancelledAt} is null and ${table.supersededAt} is null`),
     check("os_installation_request_generation_check", sql`${table.generation} > 0`),
+    check("os_installation_request_percent_check", sql`${table.percent} between 0 and 100`),
+    check(
+      "os_installation_request_result_check",
+      sql`(${table.finishedAt} is not null) = (${table.result} is not null) and (${table.error} is not null) = (${table.result} is not distinct from 'error')`,
+    ),
   ],
 );

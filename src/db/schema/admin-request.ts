@@ -1,0 +1,24 @@
+/**
+ * Calls that changed something and named a request id: the same call again gets the first one's answer (AIP-155).
+ *
+ * Written in the transaction of the change; pruned after some days.
+ */
+import { index, pgTable, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bytea } from "./columns.ts";
+
+export const adminRequest = pgTable(
+  "admin_request",
+  {
+    /** Whose request ids these are. */
+    actor: text().notNull(),
+    requestId: uuid().notNull(),
+    at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    /** Full name of the method. */
+    method: text().notNull(),
+    /** SHA-256 of the request in protobuf's binary form: another request under the same id is a mistake. */
+    requestHash: bytea().notNull(),
+    /** The answer in protobuf's binary form; holds no secret. */
+    response: bytea().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.actor, table.requestId] }), index("admin_request_at_idx").on(table.at)],
+);

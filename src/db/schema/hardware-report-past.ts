@@ -1,0 +1,23 @@
+/**
+ * Hardware reports that others have taken the place of: the last nine of each machine.
+ *
+ * Written by the heartbeat that brings a report which differs from the stored one. Goes with the machine.
+ */
+import { bigint, index, pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bytea } from "./columns.ts";
+import { machine } from "./machine.ts";
+
+export const hardwareReportPast = pgTable(
+  "hardware_report_past",
+  {
+    id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
+    machineId: uuid()
+      .notNull()
+      .references(() => machine.id, { onDelete: "cascade" }),
+    /** When this report first arrived. */
+    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
+    report: bytea().notNull(),
+  },
+  (table) => [index("hardware_report_past_machine_id_id_idx").on(table.machineId, table.id)],
+);

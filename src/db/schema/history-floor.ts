@@ -1,0 +1,19 @@
+/**
+ * How far the history was pruned: one row, or none while everything is kept. Written by retention, so that a watcher who comes
+ * back with an older position is told that changes are missing.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, boolean, check, pgTable } from "drizzle-orm/pg-core";
+import { xid8 } from "./columns.ts";
+
+export const historyFloor = pgTable(
+  "history_floor",
+  {
+    /** Always true. */
+    only: boolean().primaryKey().default(true),
+    /** Position of the greatest row that was deleted. */
+    transaction: xid8().notNull(),
+    historyId: bigint({ mode: "bigint" }).notNull(),
+  },
+  (table) => [check("history_floor_only_check", sql`${table.only}`)],
+);

@@ -1,0 +1,59 @@
+/**
+ * The view that decides what a machine is at: one row for each. Lists, explanations, metrics and watchers all read it; nothing else
+ * decides a machine's state.
+ *
+ * An open installation counts first, then the outcome of the last one, then the agent. Time passes into it by `now()`: silence is
+ * judged by agent_heartbeat.quiet_until and os_installation_request.due_at, which heartbeats set. Every join goes by a unique index on
+ * the machine's id, so that a condition on machine_id reaches one row, and no condition joins whole tables once.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
+
+/** What a machine can be at. */
+export const machineStates = [
+  "not_provided",
+  "no_agent",
+  "never_heartbeated",
+  "heartbeating",
+  "stale",
+  "installation_pending",
+  "installation_given",
+  "installing",
+  "installation_overdue",
+  "installation_failed",
+  "installed",
+] as const;
+
+export const machineState = pgView("machine_state", {
+  machineId: uuid("machine_id").notNull(),
+  state: text("state", { enum: machineStates }).notNull(),
+  /** When it came to be in that state. */
+  since: timestamp("since", { withTimezone: true }).notNull(),
+  /** Of the open installation; null when none is. */
+  openGeneration: bigint("open_generation", { mode: "bigint" }),
+}).as(sql`
+select machine.id as machine_id,
+       case when open.state = 'pending' then 'installation_pending'
+            when open.state = 'given' then 'installation_given'
+            when open.state = 'installing' then 'installing'
+            when open.state = 'overdue' then 'installation_overdue'
+            when report.result = 'error' then 'installation_failed'
+            when report.result = 'success' then 'installed'
+            when agent.machine_id is null and provided.machine_id is null then 'not_provided'
+            when agent.machine_id is null then 'no_agent'
+            when heartbeat.heartbeat_at is null or heartbeat.heartbeat_at < agent.started_at then 'never_heartbeated'
+            when heartbeat.quiet_until < now() then 'stale'
+            else 'heartbeating' end as state,
+       case when open.state is not null then open.since
+            when report.result is not null then report.reported_at
+            when agent.machine_id is null then greatest(machine.created_at, machine.agent_revoked_at, provided.provided_at)
+            when heartbeat.heartbeat_at is null or heartbeat.heartbeat_at < agent.started_at then agent.started_at
+            when heartbeat.quiet_until < now() then heartbeat.quiet_until
+            else heartbeat.alive_since end as since,
+       open.generation as open_generation
+  from machine
+  left join provided on provided.machine_id = machine.id
+  left join agent_started agent on agent.machine_id = machine.id
+  left join agent_heartbeat heartbeat on heartbeat.machine_id = machine.id
+  left join os_installation_report report on report.machine_id = machine.id
+  left join installation_state open on open.machine_id = machine.id and open.is_open`);

@@ -1,14 +1,19 @@
 /** The composition root: builds the whole server from its configuration, starts it and ends it. */
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { createValidateInterceptor } from "@connectrpc/validate";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAdminRoutes } from "./admin/admin-routes.ts";
+import { createAuthorization } from "./admin/authorization/authorize.ts";
+import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
 import { createHeartbeat } from "./agent-callback/heartbeat.ts";
 import { createHeartbeatWriter, defaultWriterLimits } from "./agent-callback/heartbeat-writer.ts";
 import { createSignatureVerifier } from "./agent-callback/identity/signature-identity.ts";
 import type { Config, ListenAddress } from "./config.ts";
+import { connectDatabase } from "./db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts";
 import { migrateWhenReachable } from "./db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "./db/open.ts";
@@ -56,7 +61,19 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
   let draining = false;
   const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
-  const adminListener = createAdminListener({ tls: certificates.admin, findUnreadiness, log });
+  const { db, close: closeDatabase } = connectDatabase(databaseServer.url);
+  resources.defer(closeDatabase);
+  const adminListener = createAdminListener({
+    tls: certificates.admin,
+    findUnreadiness,
+    routes: createAdminRoutes({ db, log }),
+    interceptors: [
+      createErrorInterceptor(createErrorMapper(findKnownError, log)),
+      createAuthorization(createTokenIdentify(db)),
+      createValidateInterceptor(),
+    ],
+    log,
+  });
   const adminAddress = await listen(adminListener, config.adminListen, resources);
   const agentListener = createAgents(config, certificates.agent, store, log);
   const agentAddress = await listen(agentListener, config.agentListen, resources);

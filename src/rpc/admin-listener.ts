@@ -1,15 +1,20 @@
-/** The operators' listener: health and readiness; nothing of it is reachable through the agents' listener. */
+/** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { defaultLimits } from "./limits.ts";
+import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 
-/** What the listener tells. */
+/** What the listener serves. */
 export interface AdminListenerOptions {
   /** Absent for plaintext, on loopback or behind a proxy that ends TLS. */
   readonly tls: ListenerTls | undefined;
   /** Resolves with why the server cannot serve now, or undefined when it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
+  readonly routes: (router: ConnectRouter) => void;
+  /** Outermost first. */
+  readonly interceptors: Interceptor[];
   readonly log: Logger;
 }
 
@@ -27,6 +32,14 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     const reason = await options.findUnreadiness();
     if (reason === undefined) return { status: "ready" };
     return reply.code(503).send({ status: "not ready", reason });
+  });
+  listener.register(fastifyConnectPlugin, {
+    routes: options.routes,
+    interceptors: options.interceptors,
+    readMaxBytes: defaultLimits.maxBodyBytes,
+    maxTimeoutMs: maxCallerTimeoutMs,
+    // A misspelt field must not pass for one that was left out.
+    jsonOptions: { ignoreUnknownFields: false },
   });
   return listener;
 }

@@ -1,0 +1,9 @@
+/** What the handlers of the admin services work with. */
+import type { Logger } from "pino";
+import type { Database } from "../db/client.ts";
+
+/** Made once, by the service. */
+export interface AdminContext {
+  readonly db: Database;
+  readonly log: Logger;
+}

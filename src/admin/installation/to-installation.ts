@@ -1,0 +1,92 @@
+/** What the database knows of an installation, as operators see it. */
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Installation,
+  InstallationSchema,
+  InstallationState,
+  type InstallationTarget,
+  InstallationTargetSchema,
+} from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { InstallationRow } from "../../db/queries/installation-overview.ts";
+
+/** The states of the view by name. */
+export const installationStates = {
+  pending: InstallationState.PENDING,
+  given: InstallationState.GIVEN,
+  installing: InstallationState.INSTALLING,
+  overdue: InstallationState.OVERDUE,
+  succeeded: InstallationState.SUCCEEDED,
+  failed: InstallationState.FAILED,
+  cancelled: InstallationState.CANCELLED,
+  superseded: InstallationState.SUPERSEDED,
+} as const satisfies Record<InstallationRow["state"], InstallationState>;
+
+/** Converts one installation; what may hold secrets stays behind. */
+export function toInstallation(row: InstallationRow): Installation {
+  const { firstGivenAt, lastGivenAt, dueAt, progressAt, finishedAt, cancelledAt, supersededAt } = row;
+  const endedAt = finishedAt ?? cancelledAt ?? supersededAt;
+  const target = toTarget(row.request);
+  return create(InstallationSchema, {
+    machineId: row.machineId,
+    generation: row.generation,
+    state: installationStates[row.state],
+    stateTime: timestampFromDate(row.since),
+    ...(target && { target }),
+    requestTime: timestampFromDate(row.requestedAt),
+    requester: row.requestedBy,
+    timesGiven: row.timesGiven,
+    error: row.error ?? "",
+    ...(firstGivenAt && { firstGivenTime: timestampFromDate(firstGivenAt) }),
+    ...(lastGivenAt && { lastGivenTime: timestampFromDate(lastGivenAt) }),
+    ...(dueAt && { dueTime: timestampFromDate(dueAt) }),
+    ...(endedAt && { endTime: timestampFromDate(endedAt) }),
+    ...(progressAt && {
+      progress: {
+        phase: row.phase ?? "",
+        reportTime: timestampFromDate(progressAt),
+        ...(row.percent !== null && { percent: row.percent }),
+      },
+    }),
+  });
+}
+
+/** Undefined for a request that cannot be decoded, or is of a type that only a newer server knows. */
+function toTarget(bytes: Uint8Array): InstallationTarget | undefined {
+  const type = decodeType(bytes);
+  switch (type?.case) {
+    case "image": {
+      const { url, digest, rootDevice } = type.value;
+      return create(InstallationTargetSchema, {
+        type: { case: "image", value: { url: withoutSecrets(url), digest, rootDevice } },
+      });
+    }
+    case "metropolis": {
+      const { rootDevice, osImage } = type.value;
+      return create(InstallationTargetSchema, {
+        type: {
+          case: "metropolis",
+          value: { rootDevice, ...(osImage && { osImage: { ...osImage, $typeName: "bmaas.admin.v1.OSImage" } }) },
+        },
+      });
+    }
+    default:
+      return undefined;
+  }
+}
+
+function decodeType(bytes: Uint8Array) {
+  try {
+    return fromBinary(OSInstallationRequestSchema, bytes).type;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An image's URL may carry credentials, and a signature in its query. */
+function withoutSecrets(text: string): string {
+  if (!URL.canParse(text)) return "";
+  const url = new URL(text);
+  return `${url.origin}${url.pathname}`;
+}

@@ -1,0 +1,96 @@
+/** What the database knows of a machine, as operators see it. */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type Agent,
+  AgentSchema,
+  type HardwareSummary,
+  HardwareSummarySchema,
+  type Machine,
+  MachineSchema,
+  MachineState,
+  type Provided,
+  ProvidedSchema,
+  ProviderStatus,
+} from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import type { MachineOverview } from "../../db/queries/machine-overview.ts";
+import { toInstallation } from "../installation/to-installation.ts";
+
+/** The states of the view by name, both ways. */
+export const machineStates = {
+  not_provided: MachineState.NOT_PROVIDED,
+  no_agent: MachineState.NO_AGENT,
+  never_heartbeated: MachineState.NEVER_HEARTBEATED,
+  heartbeating: MachineState.HEARTBEATING,
+  stale: MachineState.STALE,
+  installation_pending: MachineState.INSTALLATION_PENDING,
+  installation_given: MachineState.INSTALLATION_GIVEN,
+  installing: MachineState.INSTALLING,
+  installation_overdue: MachineState.INSTALLATION_OVERDUE,
+  installation_failed: MachineState.INSTALLATION_FAILED,
+  installed: MachineState.INSTALLED,
+} as const satisfies Record<MachineOverview["state"], MachineState>;
+
+const providerStatuses = {
+  unknown: ProviderStatus.UNSPECIFIED,
+  provisioning: ProviderStatus.PROVISIONING,
+  running: ProviderStatus.RUNNING,
+  stopped: ProviderStatus.STOPPED,
+  missing: ProviderStatus.MISSING,
+  failed: ProviderStatus.FAILED,
+} as const satisfies Record<NonNullable<MachineOverview["provided"]>["status"], ProviderStatus>;
+
+/** Converts one machine. */
+export function toMachine(overview: MachineOverview): Machine {
+  const { machine, state, since, provided, agent, hardware, installation, installationState } = overview;
+  return create(MachineSchema, {
+    id: machine.id,
+    createTime: timestampFromDate(machine.createdAt),
+    state: machineStates[state],
+    stateTime: timestampFromDate(since),
+    ...(provided && { provided: toProvided(provided) }),
+    ...(agent && { agent: toAgent(agent, overview.heartbeat) }),
+    ...(hardware && { hardware: toHardwareSummary(hardware) }),
+    ...(installation &&
+      installationState && { installation: toInstallation({ ...installation, ...installationState }) }),
+  });
+}
+
+function toProvided(row: NonNullable<MachineOverview["provided"]>): Provided {
+  return create(ProvidedSchema, {
+    provider: row.provider,
+    providerId: row.providerId,
+    reservation: row.reservation ?? "",
+    address: row.address ?? "",
+    location: row.location ?? "",
+    status: providerStatuses[row.status],
+  });
+}
+
+function toAgent(row: NonNullable<MachineOverview["agent"]>, heartbeat: MachineOverview["heartbeat"]): Agent {
+  // A heartbeat from before the key says nothing of who holds it now.
+  const own = heartbeat !== null && heartbeat.heartbeatAt >= row.startedAt ? heartbeat : undefined;
+  return create(AgentSchema, {
+    publicKey: row.publicKey,
+    registerTime: timestampFromDate(row.startedAt),
+    ...(own && {
+      heartbeatTime: timestampFromDate(own.heartbeatAt),
+      quietUntilTime: timestampFromDate(own.quietUntil),
+      version: own.agentVersion ?? "",
+      bootId: own.bootId ?? "",
+    }),
+  });
+}
+
+function toHardwareSummary(row: NonNullable<MachineOverview["hardware"]>): HardwareSummary {
+  return create(HardwareSummarySchema, {
+    reportTime: timestampFromDate(row.reportedAt),
+    manufacturer: row.manufacturer ?? "",
+    product: row.product ?? "",
+    serialNumber: row.serialNumber ?? "",
+    memoryBytes: row.memoryBytes ?? 0n,
+    cpuThreads: row.cpuThreads ?? 0,
+    diskBytes: row.diskBytes ?? 0n,
+    largestDiskBytes: row.largestDiskBytes ?? 0n,
+  });
+}

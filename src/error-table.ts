@@ -5,7 +5,7 @@ import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoun
 import type { ErrorTable } from "./rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
-const retryAfterSeconds = "5";
+const retryAfterSeconds = 5;
 
 /** See `ErrorTable`. */
 export const findKnownError: ErrorTable = (error) => {
@@ -13,15 +13,15 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof GenerationNotGrowingError) return { code: Code.FailedPrecondition, message: error.message };
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats wait: send this one again later";
-    return { code: Code.ResourceExhausted, message, metadata: { "retry-after": retryAfterSeconds } };
+    return { code: Code.ResourceExhausted, message, retryAfterSeconds };
   }
   if (isDatabaseAway(error)) {
     const message = "the database is away: send the call again later";
-    return { code: Code.Unavailable, message, metadata: { "retry-after": retryAfterSeconds } };
+    return { code: Code.Unavailable, message, retryAfterSeconds };
   }
   if (isContention(error)) {
     const message = "other changes are in the way of this one: send the call again later";
-    return { code: Code.Unavailable, message, metadata: { "retry-after": retryAfterSeconds } };
+    return { code: Code.Unavailable, message, retryAfterSeconds };
   }
   return undefined;
 };

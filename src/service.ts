@@ -1,7 +1,6 @@
 /** The composition root: builds the whole server from its configuration, starts it and ends it. */
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { createValidateInterceptor } from "@connectrpc/validate";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -25,6 +24,7 @@ import { createAgentListener } from "./rpc/agent-listener.ts";
 import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";
 import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
 import { listOwnAuthorities } from "./rpc/own-authority.ts";
+import { createValidation } from "./rpc/validation.ts";
 
 /** A server that serves. */
 export interface Service {
@@ -70,7 +70,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     interceptors: [
       createErrorInterceptor(createErrorMapper(findKnownError, log)),
       createAuthorization(createTokenIdentify(db)),
-      createValidateInterceptor(),
+      createValidation(),
     ],
     log,
   });

@@ -1,19 +1,37 @@
 /** The one place where errors of the domain become errors of the protocol. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { type OutgoingDetail, retryInfo } from "./error-details.ts";
 
-/** Says which code, if any, an error of the domain has for a caller; the message is shown to the caller as it is. */
-export type ErrorTable = (error: unknown) => { code: Code; message: string; metadata?: HeadersInit } | undefined;
+/** What an error of the domain is for a caller. */
+export interface KnownError {
+  readonly code: Code;
+  /** Shown to the caller as it is. */
+  readonly message: string;
+  /** For programs; see error-details. */
+  readonly details?: readonly OutgoingDetail[];
+  /** When the same call can be tried again; goes out as RetryInfo and as Retry-After (RFC 9110 section 10.2.3). */
+  readonly retryAfterSeconds?: number;
+}
+
+/** Says what an error of the domain is for a caller; undefined for one that it does not know. */
+export type ErrorTable = (error: unknown) => KnownError | undefined;
 
 /** Maps by `table`; what it does not know is logged with its cause and shown as `internal`, without a word of its text. */
 export function createErrorMapper(table: ErrorTable, log: Logger): (error: unknown) => ConnectError {
   return (error) => {
     if (error instanceof ConnectError) return error;
     const known = table(error);
-    if (known !== undefined) return new ConnectError(known.message, known.code, known.metadata, undefined, error);
+    if (known !== undefined) return toConnectError(known, error);
     log.error({ err: error }, "a call failed for a reason that is not the caller's");
     return new ConnectError("internal error", Code.Internal);
   };
+}
+
+function toConnectError({ code, message, details = [], retryAfterSeconds }: KnownError, cause: unknown): ConnectError {
+  if (retryAfterSeconds === undefined) return new ConnectError(message, code, undefined, [...details], cause);
+  const metadata = { "retry-after": retryAfterSeconds.toString() };
+  return new ConnectError(message, code, metadata, [...details, retryInfo(retryAfterSeconds)], cause);
 }
 
 /** Maps whatever a handler throws; that a caller has gone, or its deadline passed, is nobody's failure here. */

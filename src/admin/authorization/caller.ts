@@ -13,7 +13,7 @@ export interface Caller {
 export const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller of an admin method" });
 
 /** The actor that a change is recorded under. */
-export function getActor(context: HandlerContext): string {
+export function getActor(context: Pick<HandlerContext, "values">): string {
   const caller = context.values.get(callerKey);
   if (caller === undefined) throw new ConnectError("no caller was established for this call", Code.Internal);
   return caller.actor;

@@ -1,0 +1,55 @@
+/** Changes that are safe to repeat: a call that names a request id is carried out once, and answered the same ever after (AIP-155). */
+import { createHash } from "node:crypto";
+import { type DescMessage, fromBinary, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { Transaction } from "../db/client.ts";
+import { storeAdminResponse, takeAdminRequest } from "../db/queries/admin-request.ts";
+import { transact } from "../db/transact.ts";
+import { badRequest } from "../rpc/error-details.ts";
+import type { AdminContext } from "./admin-context.ts";
+import { getActor } from "./authorization/caller.ts";
+
+/** A request that can name a request id. */
+type Repeatable = Message & { readonly requestId: string };
+
+/**
+ * Runs `work` in a transaction of its own, and returns its answer. Under a request id that the same caller used for the same
+ * request before, returns that call's answer and changes nothing; a call that fails leaves its id free. Throws `invalid_argument`
+ * when the id was used for another request. Answers are stored, so they must hold no secret.
+ */
+export async function answerOnce<Response extends DescMessage>(
+  { db }: Pick<AdminContext, "db">,
+  context: Pick<HandlerContext, "method" | "service" | "values">,
+  request: Repeatable,
+  responseSchema: Response,
+  work: (tx: Transaction, actor: string) => Promise<MessageShape<Response>>,
+): Promise<MessageShape<Response>> {
+  const actor = getActor(context);
+  const { requestId } = request;
+  if (requestId === "") return await transact(db, (tx) => work(tx, actor));
+  const call = {
+    actor,
+    requestId: requestId.toLowerCase(),
+    method: `${context.service.typeName}/${context.method.name}`,
+    requestHash: createHash("sha256")
+      .update(toBinary(context.method.input, { ...request, requestId: "" } as Message))
+      .digest(),
+  };
+  return await transact(db, async (tx) => {
+    const earlier = await takeAdminRequest(tx, call);
+    if (earlier !== undefined) {
+      if (earlier.method !== call.method || !call.requestHash.equals(earlier.requestHash)) throw usedOtherwise();
+      return fromBinary(responseSchema, earlier.response);
+    }
+    const response = await work(tx, actor);
+    await storeAdminResponse(tx, call, toBinary(responseSchema, response));
+    return response;
+  });
+}
+
+function usedOtherwise(): ConnectError {
+  const description = "was used for another request before: make a new one";
+  return new ConnectError(`request_id: ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field: "request_id", description, reason: "REQUEST_ID_REUSED" }]),
+  ]);
+}

@@ -11,6 +11,7 @@ import {
   osInstallationRequest,
   provided,
 } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
 
 /** One machine; a tag that it does not have is null. */
 export type MachineOverview = Awaited<ReturnType<typeof selectOverviews>>[number];
@@ -22,6 +23,14 @@ export async function findMachineOverview(
 ): Promise<MachineOverview | undefined> {
   const [row] = await selectOverviews(db, eq(machine.id, machineId), 1);
   return row;
+}
+
+/** Returns those of the machines that exist, by the primary keys of their tags, in the order of their ids. */
+export function findMachineOverviews(
+  db: Database | Transaction,
+  machineIds: readonly string[],
+): Promise<MachineOverview[]> {
+  return selectOverviews(db, sql`${machine.id} = any(${arrayParameter(machineIds, "uuid")})`, machineIds.length);
 }
 
 /** Returns the first `limit` machines past `after` in the order of their ids that pass `condition`; walks the primary key of machine. */

@@ -1,7 +1,9 @@
 /** What the errors of the domain are for a caller; everything else is internal. */
 import { Code } from "@connectrpc/connect";
+import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
 import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
+import { ChangesNotKeptError } from "./db/queries/machine-change.ts";
 import type { ErrorTable } from "./rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
@@ -11,6 +13,10 @@ const retryAfterSeconds = 5;
 export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof GenerationNotGrowingError) return { code: Code.FailedPrecondition, message: error.message };
+  if (error instanceof ChangesNotKeptError) {
+    return { code: Code.OutOfRange, message: `${error.message}: list again, and watch from that list's token` };
+  }
+  if (error instanceof WatchEndedError) return { code: Code.Unavailable, message: error.message, retryAfterSeconds: 1 };
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats wait: send this one again later";
     return { code: Code.ResourceExhausted, message, retryAfterSeconds };

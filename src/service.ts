@@ -7,6 +7,7 @@ import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAdminRoutes } from "./admin/admin-routes.ts";
 import { createAuthorization } from "./admin/authorization/authorize.ts";
 import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
+import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
 import { createHeartbeat } from "./agent-callback/heartbeat.ts";
 import { createHeartbeatWriter, defaultWriterLimits } from "./agent-callback/heartbeat-writer.ts";
@@ -63,10 +64,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
   const { db, close: closeDatabase } = connectDatabase(databaseServer.url);
   resources.defer(closeDatabase);
+  const feed = createChangeFeed({ db, log });
   const adminListener = createAdminListener({
     tls: certificates.admin,
     findUnreadiness,
-    routes: createAdminRoutes({ db, log }),
+    routes: createAdminRoutes({ db, feed, log }),
     interceptors: [
       createErrorInterceptor(createErrorMapper(findKnownError, log)),
       createAuthorization(createTokenIdentify(db)),
@@ -77,6 +79,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const adminAddress = await listen(adminListener, config.adminListen, resources);
   const agentListener = createAgents(config, certificates.agent, store, log);
   const agentAddress = await listen(agentListener, config.agentListen, resources);
+  // Watchers come back to another server; no listener ends while they stay.
+  resources.defer(() => feed.close());
   resources.defer(async () => {
     draining = true;
     await delay(config.shutdownDelayMs);

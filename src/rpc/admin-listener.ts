@@ -1,5 +1,5 @@
 /** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
-import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
@@ -25,6 +25,7 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     requestClientCertificate: false,
     log: options.log,
     limits: defaultLimits,
+    endlessPaths: listStreamPaths(options.routes),
   });
   // Alive: the process runs and answers. Restarting it would not mend a database that is away, so that is readiness.
   listener.get("/healthz", async () => ({ status: "ok" }));
@@ -42,4 +43,11 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     jsonOptions: { ignoreUnknownFields: false },
   });
   return listener;
+}
+
+function listStreamPaths(routes: (router: ConnectRouter) => void): Set<string> {
+  const router = createConnectRouter();
+  routes(router);
+  const streams = router.handlers.filter((handler) => handler.method.methodKind !== "unary");
+  return new Set(streams.map((handler) => handler.requestPath));
 }

@@ -34,14 +34,26 @@ function toConnectError({ code, message, details = [], retryAfterSeconds }: Know
   return new ConnectError(message, code, metadata, [...details, retryInfo(retryAfterSeconds)], cause);
 }
 
-/** Maps whatever a handler throws; that a caller has gone, or its deadline passed, is nobody's failure here. */
+/** Maps whatever a handler throws, also in the midst of a stream; that a caller has gone, or its deadline passed, is nobody's failure here. */
 export function createErrorInterceptor(toConnectError: (error: unknown) => ConnectError): Interceptor {
   return (next) => async (request) => {
-    try {
-      return await next(request);
-    } catch (error) {
+    const map = (error: unknown) => {
       const isCallersEnd = request.signal.aborted && error === request.signal.reason;
-      throw isCallersEnd ? ConnectError.from(error, Code.Canceled) : toConnectError(error);
+      return isCallersEnd ? ConnectError.from(error, Code.Canceled) : toConnectError(error);
+    };
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: mapErrors(response.message, map) } : response;
+    } catch (error) {
+      throw map(error);
     }
   };
+}
+
+async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) => ConnectError): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw map(error);
+  }
 }

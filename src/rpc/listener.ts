@@ -35,6 +35,8 @@ export interface ListenerOptions {
   readonly requestClientCertificate: boolean;
   readonly log: Logger;
   readonly limits: ListenerLimits;
+  /** Paths of calls that last for as long as their caller wants: `limits.answerTimeoutMs` does not end them. */
+  readonly endlessPaths?: ReadonlySet<string>;
 }
 
 /** Builds a listener without routes and without opening its port. */
@@ -43,7 +45,9 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   const { limits } = options;
   // Who serves a content type reads it; a body that nobody asked for is not parsed.
   listener.removeAllContentTypeParsers();
-  listener.addHook("onRequest", async (_request, reply) => endAfterTimeout(reply, limits.answerTimeoutMs));
+  listener.addHook("onRequest", async (request, reply) => {
+    if (options.endlessPaths?.has(request.url) !== true) endAfterTimeout(reply, limits.answerTimeoutMs);
+  });
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;
     replyWithError(reply, new ConnectError(`${what} is not served here`, Code.Unimplemented), limits);

@@ -1,0 +1,192 @@
+/**
+ * Hands changes to every watcher of this process: one reader asks the database, however many watch; it asks nothing while nobody does.
+ *
+ * A watcher who comes back reads by itself until it has caught up, and joins the others then. One who reads too slowly is sent away
+ * with the point it has reached, rather than hold all changes in memory.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Database } from "../../db/client.ts";
+import { checkHistoryPosition, type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
+import { type ChangeBatch, createChangeReader } from "./change-reader.ts";
+import type { ResumePoint } from "./resume-token.ts";
+
+/** The watcher must come back later, with the last point that it was given: the server ends, is full, or is too far ahead of it. */
+export class WatchEndedError extends Error {
+  override readonly name = "WatchEndedError";
+}
+
+/** Changes for many watchers. */
+export interface ChangeFeed {
+  /** How many watch now. */
+  readonly watchers: number;
+  /**
+   * Yields batch after batch from `from`, or from now on, until the signal aborts; a batch without events is a sign of life. Throws
+   * ChangesNotKeptError when what follows `from` is gone, and WatchEndedError.
+   */
+  watch(from: ResumePoint | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch>;
+  /** Sends all watchers away, and takes no more. */
+  close(): void;
+}
+
+/** Bounds and times of a feed. */
+export interface ChangeFeedLimits {
+  readonly maxWatchers: number;
+  /** Events that wait for one watcher to read them. */
+  readonly maxWaitingEvents: number;
+  /** Between two looks at the history, in milliseconds. */
+  readonly pollMs: number;
+  /** Between two looks for agents that fell silent or came back, in milliseconds. */
+  readonly silencePollMs: number;
+  /** Between two signs of life, in milliseconds. */
+  readonly signOfLifeMs: number;
+}
+
+const defaultFeedLimits: ChangeFeedLimits = {
+  maxWatchers: 2_000,
+  maxWaitingEvents: 5_000,
+  pollMs: 500,
+  silencePollMs: 5_000,
+  signOfLifeMs: 15_000,
+};
+
+/** Makes a feed that reads from `db`. */
+export function createChangeFeed(
+  { db, log }: { readonly db: Database; readonly log: Logger },
+  limits: ChangeFeedLimits = defaultFeedLimits,
+): ChangeFeed {
+  const closing = new AbortController();
+  const mailboxes = new Set<Mailbox>();
+  let watchers = 0;
+  /** How far the common reader has come; absent while it rests. */
+  let reached: ResumePoint | undefined;
+  let isReading = false;
+
+  async function readForAll(): Promise<void> {
+    isReading = true;
+    const reader = createChangeReader(db);
+    let silencesReadAt = Number.NEGATIVE_INFINITY;
+    let wasAway = false;
+    while (watchers > 0 && !closing.signal.aborted) {
+      try {
+        reached ??= await readNow(db);
+        const withSilences = performance.now() - silencesReadAt >= limits.silencePollMs;
+        const batch = await reader.read(reached, { withSilences });
+        if (withSilences) silencesReadAt = performance.now();
+        reached = batch.point;
+        for (const mailbox of mailboxes) mailbox.put(batch);
+        wasAway = false;
+        if (!batch.isLast) continue;
+      } catch (error) {
+        if (!wasAway) log.warn({ err: error }, "changes cannot be read for watchers; trying again");
+        wasAway = true;
+      }
+      await delay(limits.pollMs, undefined, { signal: closing.signal }).catch(() => {});
+    }
+    reached = undefined;
+    isReading = false;
+  }
+
+  /** What the common reader read before the watcher's mailbox was there is all visible to the first of these reads. */
+  async function* catchUp(from: ResumePoint): AsyncGenerator<ChangeBatch> {
+    const reader = createChangeReader(db);
+    for (let point = from, isLast = false; !isLast; ) {
+      const batch = await reader.read(point, { withSilences: true });
+      ({ point, isLast } = batch);
+      yield batch;
+    }
+  }
+
+  return {
+    get watchers() {
+      return watchers;
+    },
+    async *watch(from, signal) {
+      if (watchers >= limits.maxWatchers)
+        throw new WatchEndedError(`${limits.maxWatchers} watch already: try again later`);
+      if (from !== undefined) await checkHistoryPosition(db, from.position);
+      watchers += 1;
+      const ends = AbortSignal.any([signal, closing.signal]);
+      const mailbox = new Mailbox(limits.maxWaitingEvents, ends);
+      try {
+        let point = from ?? (await readNow(db));
+        yield { events: [], machines: new Map(), point, isLast: true };
+        mailboxes.add(mailbox);
+        if (!isReading) void readForAll();
+        for await (const batch of catchUp(point)) {
+          point = batch.point;
+          yield batch;
+        }
+        while (!signal.aborted) {
+          if (closing.signal.aborted) {
+            throw new WatchEndedError("the server is shutting down: come back with the last token");
+          }
+          const { position } = point;
+          const batch = await mailbox.take(limits.signOfLifeMs);
+          // Everything up to there was in the mailbox, which is empty.
+          const next = batch?.point ?? reached ?? point;
+          if (!isBefore(next.position, position)) point = next;
+          const events = batch?.events.filter(
+            (event) => event.actor === "" || isBefore(position, event.point.position),
+          );
+          yield { events: events ?? [], machines: batch?.machines ?? new Map(), point, isLast: true };
+        }
+      } finally {
+        mailboxes.delete(mailbox);
+        watchers -= 1;
+      }
+    },
+    close: () => closing.abort(),
+  };
+}
+
+/** What waits for one watcher, who is woken when something arrives or `ends` aborts. */
+class Mailbox {
+  readonly #maxEvents: number;
+  readonly #ends: AbortSignal;
+  #batches: ChangeBatch[] = [];
+  #waitingEvents = 0;
+  #isFull = false;
+  #wake: () => void = () => {};
+
+  constructor(maxEvents: number, ends: AbortSignal) {
+    this.#maxEvents = maxEvents;
+    this.#ends = ends;
+    ends.addEventListener("abort", () => this.#wake(), { once: true });
+  }
+
+  put(batch: ChangeBatch): void {
+    if (batch.events.length === 0 || this.#isFull) return;
+    this.#waitingEvents += batch.events.length;
+    this.#isFull = this.#waitingEvents > this.#maxEvents;
+    if (this.#isFull) this.#batches = [];
+    else this.#batches.push(batch);
+    this.#wake();
+  }
+
+  /** Resolves with the oldest batch, or with nothing after `timeoutMs` or when the watch ends. */
+  async take(timeoutMs: number): Promise<ChangeBatch | undefined> {
+    if (this.#batches.length === 0 && !this.#isFull && !this.#ends.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeoutMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    if (this.#isFull) throw new WatchEndedError("changes are read too slowly: come back with the last token");
+    const batch = this.#batches.shift();
+    this.#waitingEvents -= batch?.events.length ?? 0;
+    return batch;
+  }
+}
+
+async function readNow(db: Database): Promise<ResumePoint> {
+  const { position, at } = await readHistoryPosition(db);
+  return { position, silenceAt: at };
+}
+
+function isBefore(a: HistoryPosition, b: HistoryPosition): boolean {
+  return a.transaction < b.transaction || (a.transaction === b.transaction && a.id < b.id);
+}

@@ -1,0 +1,41 @@
+/** Where a watch goes on: opaque to callers, checked when it comes back. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Database, Transaction } from "../../db/client.ts";
+import { type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
+import { badRequest } from "../../rpc/error-details.ts";
+
+/** How far a watcher has come. */
+export interface ResumePoint {
+  readonly position: HistoryPosition;
+  /** Up to when, by the database's clock, it knows which agents fell silent or came back. */
+  readonly silenceAt: Date;
+}
+
+const form = /^1\.(\d{1,20})\.(\d{1,19})\.(\d{1,15})$/;
+
+/** Writes a token. */
+export function encodeResumeToken({ position, silenceAt }: ResumePoint): string {
+  return Buffer.from(`1.${position.transaction}.${position.id}.${silenceAt.getTime()}`).toString("base64url");
+}
+
+/** Reads a token; throws `invalid_argument` for anything else. */
+export function decodeResumeToken(token: string): ResumePoint {
+  const [, transaction, id, silenceAt] = form.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
+  if (transaction === undefined || id === undefined || silenceAt === undefined) throw notAToken();
+  const position = { transaction: BigInt(transaction), id: BigInt(id) };
+  if (position.transaction >= 2n ** 64n || position.id >= 2n ** 63n) throw notAToken();
+  return { position, silenceAt: new Date(Number(silenceAt)) };
+}
+
+/** A token for what happens from now on; take it before reading what it is to continue. */
+export async function createWatchToken(db: Database | Transaction): Promise<string> {
+  const { position, at } = await readHistoryPosition(db);
+  return encodeResumeToken({ position, silenceAt: at });
+}
+
+function notAToken(): ConnectError {
+  const description = "is no token of this server: use the last one that a watch or a list gave";
+  return new ConnectError(`resume_token ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field: "resume_token", description }]),
+  ]);
+}

@@ -1,0 +1,128 @@
+/**
+ * What changed since a position, for watchers.
+ *
+ * Rows of the history become visible in the order of their commits, not of their ids; a reader that goes by ids misses what
+ * commits late. It goes by the number of the writing transaction instead, and no further than the oldest one under way: everything
+ * below that has ended, so nothing can appear behind a reader any more.
+ */
+import { sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
+import {
+  agentHeartbeat,
+  historyFloor,
+  installationState,
+  machineHistory,
+  machineState,
+  osInstallationRequest,
+} from "../schema/index.ts";
+
+/** How far a reader of the history has come. */
+export interface HistoryPosition {
+  /** Number of the transaction that wrote the last row read, or of the oldest one whose rows are still to come. */
+  readonly transaction: bigint;
+  /** Id of the last row read of that transaction; 0 for none. */
+  readonly id: bigint;
+}
+
+/** One row of the history, and where it stands. */
+export interface MachineChange {
+  readonly position: HistoryPosition;
+  readonly machineId: string;
+  readonly at: Date;
+  readonly actor: string;
+  readonly kind: string;
+  readonly detail: Readonly<Record<string, string | null>>;
+}
+
+/** A machine that time, or a heartbeat after a silence, moved to another state; or whose installation made progress. */
+export interface QuietChange {
+  readonly machineId: string;
+  readonly kind: "state_changed" | "installation_progressed";
+  /** When it came to be so. */
+  readonly at: Date;
+}
+
+/** The changes that a reader asks for can no longer be told: they were pruned, or are of another database. */
+export class ChangesNotKeptError extends Error {
+  override readonly name = "ChangesNotKeptError";
+}
+
+/** Where a reader begins who wants what commits from now on, and the database's time. */
+export async function readHistoryPosition(
+  db: Database | Transaction,
+): Promise<{ position: HistoryPosition; at: Date }> {
+  const { rows } = await db.execute<{ transaction: string; at: Date }>(
+    sql`select pg_snapshot_xmin(pg_current_snapshot())::text as transaction, now() as at`,
+  );
+  const row = rows[0] as { transaction: string; at: Date };
+  return { position: { transaction: BigInt(row.transaction), id: 0n }, at: new Date(row.at) };
+}
+
+/** Throws ChangesNotKeptError unless everything after the position is there. */
+export async function checkHistoryPosition(db: Database, { transaction, id }: HistoryPosition): Promise<void> {
+  const { rows } = await db.execute<{ pruned: boolean; future: boolean }>(sql`
+    select exists (
+             select from ${historyFloor} where (transaction, history_id) > (${transaction.toString()}::xid8, ${id})
+           ) as pruned,
+           ${transaction.toString()}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as future`);
+  if (rows[0]?.pruned) throw new ChangesNotKeptError("the changes after this token are no longer kept");
+  if (rows[0]?.future)
+    throw new ChangesNotKeptError("this token is of another database, or of a later state of this one");
+}
+
+/** Returns the first `limit` changes after the position, in their order, by the index on (transaction, id). */
+export async function listMachineChanges(
+  db: Database,
+  after: HistoryPosition,
+  limit: number,
+): Promise<MachineChange[]> {
+  const rows = await db
+    .select()
+    .from(machineHistory)
+    .where(
+      sql`(${machineHistory.transaction}, ${machineHistory.id}) > (${after.transaction.toString()}::xid8, ${after.id})
+          and ${machineHistory.transaction} < pg_snapshot_xmin(pg_current_snapshot())`,
+    )
+    .orderBy(machineHistory.transaction, machineHistory.id)
+    .limit(limit);
+  return rows.map(({ id, transaction, ...change }) => ({
+    ...change,
+    position: { transaction: BigInt(transaction), id },
+  }));
+}
+
+/**
+ * Returns the machines whose agent fell silent or came back since `after`, by the database's clock, and the database's time. Reads
+ * agent_heartbeat from end to end: an index would cost every heartbeat more than this costs once in a while.
+ */
+export async function listSilenceChanges(db: Database, after: Date): Promise<{ changes: QuietChange[]; at: Date }> {
+  const { rows } = await db.execute<{ machine_id: string | null; since: Date; at: Date }>(sql`
+    select now() as at, changed.machine_id, changed.since
+      from (values (1)) as one
+      left join (
+        select state.machine_id, state.since
+          from ${agentHeartbeat} heartbeat join ${machineState} state on state.machine_id = heartbeat.machine_id
+         where (heartbeat.quiet_until between ${after} and now() or heartbeat.alive_since >= ${after})
+           and state.state in ('stale', 'heartbeating') and state.since >= ${after}
+      ) changed on true`);
+  const changes = rows.flatMap(({ machine_id: machineId, since }) =>
+    machineId === null ? [] : [{ machineId, kind: "state_changed" as const, at: new Date(since) }],
+  );
+  return { changes, at: new Date(rows[0]?.at ?? after) };
+}
+
+/** Returns the open installations that made progress or became overdue since `after`, by the partial index of the open ones. */
+export async function listProgressChanges(db: Database, after: Date): Promise<QuietChange[]> {
+  const { rows } = await db.execute<{ machine_id: string; overdue: boolean; at: Date }>(sql`
+    select request.machine_id, state.state = 'overdue' as overdue,
+           case state.state when 'overdue' then state.since else request.progress_at end as at
+      from ${osInstallationRequest} request
+      join ${installationState} state on state.machine_id = request.machine_id and state.generation = request.generation
+     where request.finished_at is null and request.cancelled_at is null and request.superseded_at is null
+       and (request.progress_at >= ${after} or (state.state = 'overdue' and state.since >= ${after}))`);
+  return rows.map(({ machine_id: machineId, overdue, at }) => ({
+    machineId,
+    kind: overdue ? "state_changed" : "installation_progressed",
+    at: new Date(at),
+  }));
+}

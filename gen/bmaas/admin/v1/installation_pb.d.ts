@@ -222,7 +222,7 @@ export declare type ImageTarget = Message<"bmaas.admin.v1.ImageTarget"> & {
   rootDevice: string;
 
   /**
-   * Handed to the installed system as it is, for example cloud-init user data; at most 64 KiB.
+   * Handed to the installed system as it is, for example cloud-init user data; at most 512 KiB.
    *
    * @generated from field: optional bytes user_data = 4;
    */
@@ -242,7 +242,7 @@ export declare const ImageTargetSchema: GenMessage<ImageTarget>;
  */
 export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"> & {
   /**
-   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, carried unread; at most 64 KiB.
+   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, carried unread; at most 512 KiB.
    *
    * @generated from field: bytes node_parameters = 1;
    */
@@ -297,7 +297,7 @@ export declare type OSImage = Message<"bmaas.admin.v1.OSImage"> & {
   repository: string;
 
   /**
-   * Tag of the image; may be empty.
+   * Tag of the image; may be empty, since the digest says which image it is.
    *
    * @generated from field: string tag = 4;
    */

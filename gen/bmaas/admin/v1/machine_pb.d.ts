@@ -84,7 +84,7 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
 export declare const MachineSchema: GenMessage<Machine>;
 
 /**
- * Provided is what a provider says of a machine.
+ * Provided is what a provider says of a machine. Its texts hold no control characters, and neither begin nor end with a space.
  *
  * @generated from message bmaas.admin.v1.Provided
  */

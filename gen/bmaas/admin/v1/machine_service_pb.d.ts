@@ -49,7 +49,7 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
   minHeartbeatAge?: Duration | undefined;
 
   /**
-   * The last heartbeat is at most this old.
+   * The last heartbeat is at most this old. Neither age exceeds 100 years.
    *
    * @generated from field: google.protobuf.Duration max_heartbeat_age = 5;
    */

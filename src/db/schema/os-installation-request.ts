@@ -9,7 +9,18 @@
  * A request is open until it is finished, cancelled or superseded; a machine has one open request at most.
  */
 import { sql } from "drizzle-orm";
-import { bigint, check, pgTable, primaryKey, smallint, text, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  check,
+  index,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 import { installationResults } from "./os-installation-report.ts";
@@ -53,6 +64,11 @@ export const osInstallationRequest = pgTable(
     uniqueIndex("os_installation_request_open_key")
       .on(table.machineId)
       .where(sql`${table.finishedAt} is null and ${table.cancelledAt} is null and ${table.supersededAt} is null`),
+    // Lists go by machine and then newest first, of all and of those that failed.
+    index("os_installation_request_newest_idx").on(table.machineId, table.generation.desc().nullsFirst()),
+    index("os_installation_request_failed_idx")
+      .on(table.machineId, table.generation.desc().nullsFirst())
+      .where(sql`${table.result} = 'error'`),
     check("os_installation_request_generation_check", sql`${table.generation} > 0`),
     check("os_installation_request_percent_check", sql`${table.percent} between 0 and 100`),
     check(

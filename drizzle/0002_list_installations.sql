@@ -1,0 +1,2 @@
+CREATE INDEX "os_installation_request_newest_idx" ON "os_installation_request" USING btree ("machine_id","generation" DESC NULLS FIRST);--> statement-breakpoint
+CREATE INDEX "os_installation_request_failed_idx" ON "os_installation_request" USING btree ("machine_id","generation" DESC NULLS FIRST) WHERE "os_installation_request"."result" = 'error';

@@ -1,0 +1,40 @@
+/** Where a list goes on: opaque to callers, bound to what was listed, and checked when it comes back (AIP-158). */
+import { createHash } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { badRequest } from "../rpc/error-details.ts";
+
+/** What a list is of, filters included: a token of one list is none of another. Values in one spelling, sets in one order. */
+export type ListScope = readonly (string | readonly string[])[];
+
+/** How many bytes of the scope's hash a token carries; it guards against mistakes, and opens nothing that the caller may not see. */
+const scopeHashBytes = 12;
+const version = "1";
+
+/** Writes the token that continues after `key`, whose parts hold no line feed. */
+export function encodePageToken(scope: ListScope, key: readonly string[]): string {
+  return Buffer.from([version, hashScope(scope), ...key].join("\n")).toString("base64url");
+}
+
+/**
+ * Reads the key that a list of this scope continues after; undefined for an empty token, which is the first page. `form` matches
+ * the key's parts joined by line feeds, as a whole. Throws `invalid_argument` for anything else.
+ */
+export function decodePageToken(scope: ListScope, token: string, form: RegExp): readonly string[] | undefined {
+  if (token === "") return undefined;
+  const bytes = Buffer.from(token, "base64url");
+  const [tokenVersion, scopeHash, ...key] = bytes.toString("utf8").split("\n");
+  const isOurs = bytes.toString("base64url") === token && tokenVersion === version && form.test(key.join("\n"));
+  if (!isOurs) throw refuse("is no token of this list: use the next_page_token of the page before");
+  if (scopeHash !== hashScope(scope)) throw refuse("is of a list of something else: keep the filter from page to page");
+  return key;
+}
+
+function hashScope(scope: ListScope): string {
+  return createHash("sha256").update(JSON.stringify(scope)).digest().subarray(0, scopeHashBytes).toString("base64url");
+}
+
+function refuse(description: string): ConnectError {
+  return new ConnectError(`page_token ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field: "page_token", description }]),
+  ]);
+}

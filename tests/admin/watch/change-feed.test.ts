@@ -1,0 +1,92 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { pino } from "pino";
+import { afterAll, expect, test } from "vitest";
+import { createChangeFeed, WatchEndedError } from "../../../src/admin/watch/change-feed.ts";
+import { connectDatabase } from "../../../src/db/client.ts";
+import { createTestDatabase } from "../../support/database.ts";
+import { bareMachine } from "../../support/machine.ts";
+import { waitUntil } from "../../support/wait.ts";
+
+const database = await createTestDatabase();
+afterAll(() => database.close());
+const log = pino({ level: "silent" });
+const limits = { maxWatchers: 1_000, maxWaitingEvents: 5, pollMs: 50, silencePollMs: 200, signOfLifeMs: 100 };
+
+/** A feed on connections of its own, which count how often they are used. */
+function countingFeed() {
+  const { db, close } = connectDatabase(database.url);
+  const feed = createChangeFeed({ db, log }, limits);
+  const counter = { queries: 0 };
+  db.$client.on("acquire", () => {
+    counter.queries += 1;
+  });
+  return {
+    feed,
+    counter,
+    [Symbol.asyncDispose]: async () => {
+      feed.close();
+      await delay(2 * limits.pollMs);
+      await close();
+    },
+  };
+}
+
+test("asks the database as often for a thousand watchers as for a few, and not at all for none", async () => {
+  await using counting = countingFeed();
+  const { feed, counter } = counting;
+  const stop = new AbortController();
+  let caughtUp = 0;
+  const seen = new Map<string, number>();
+  const watchers = Array.from({ length: limits.maxWatchers }, async () => {
+    let batches = 0;
+    for await (const { events } of feed.watch(undefined, stop.signal)) {
+      batches += 1;
+      // The greeting, what was caught up with, and a sign of life.
+      if (batches === 3) caughtUp += 1;
+      for (const { machineId } of events) seen.set(machineId, (seen.get(machineId) ?? 0) + 1);
+    }
+  });
+  await waitUntil("all have caught up", () => caughtUp === limits.maxWatchers, 60_000);
+  const before = counter.queries;
+  const ids = [await bareMachine(database.db), await bareMachine(database.db)];
+  await waitUntil("all have seen both", () => ids.every((id) => seen.get(id) === limits.maxWatchers), 60_000);
+  expect(counter.queries - before).toBeLessThan(limits.maxWatchers / 2);
+  await expect(feed.watch(undefined, stop.signal).next()).rejects.toThrow(WatchEndedError);
+  stop.abort();
+  await Promise.all(watchers);
+  expect(feed.watchers).toBe(0);
+  await delay(3 * limits.pollMs);
+  const atRest = counter.queries;
+  await delay(10 * limits.pollMs);
+  expect(counter.queries).toBe(atRest);
+});
+
+test("sends a watcher away that does not read, and keeps the others", async () => {
+  await using counting = countingFeed();
+  const stop = new AbortController();
+  const idle = counting.feed.watch(undefined, stop.signal);
+  const reader = counting.feed.watch(undefined, stop.signal);
+  for (let message = 0; message < 3; message++) await idle.next();
+  const seen = new Set<string>();
+  const reading = (async () => {
+    for await (const { events } of reader) for (const event of events) seen.add(event.machineId);
+  })();
+  for (let count = 0; count < 10; count++) {
+    const id = await bareMachine(database.db);
+    await waitUntil("the reader has seen it", () => seen.has(id));
+  }
+  await expect(idle.next()).rejects.toThrow(/too slowly/);
+  stop.abort();
+  await reading;
+});
+
+test("sends everybody away when it closes", async () => {
+  await using counting = countingFeed();
+  const watch = counting.feed.watch(undefined, new AbortController().signal);
+  await watch.next();
+  counting.feed.close();
+  const drain = async () => {
+    for await (const _ of watch);
+  };
+  await expect(drain()).rejects.toThrow(/shutting down/);
+});

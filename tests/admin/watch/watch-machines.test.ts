@@ -1,0 +1,156 @@
+import { randomUUID } from "node:crypto";
+import { Code } from "@connectrpc/connect";
+import { eq } from "drizzle-orm";
+import pg from "pg";
+import { expect, test } from "vitest";
+import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { createMachines } from "../../../src/db/queries/machine.ts";
+import { setProvided } from "../../../src/db/queries/provided.ts";
+import { agentHeartbeat, historyFloor } from "../../../src/db/schema/index.ts";
+import { transact } from "../../../src/db/transact.ts";
+import { codeOf } from "../../support/agents.ts";
+import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
+import { adminClient, tokenOf } from "../../support/operator.ts";
+import { startServerWithDatabase } from "../../support/server.ts";
+import { startServerProcess } from "../../support/server-process.ts";
+import { startWatch } from "../../support/watcher.ts";
+
+const { database, server } = await startServerWithDatabase();
+const { db } = database;
+const viewer = await tokenOf(db, "viewer");
+const machines = adminClient(MachineService, server.adminUrl, viewer.secret);
+
+/** Changes what a machine's provider says a number of times, each time to something else. */
+async function changeOften(machineId: string, count: number, prefix = ""): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const change = { machineId, provider: "lab", providerId: `${machineId}-${prefix}${index}` };
+    await transact(db, (tx) => setProvided(tx, [change], "test"));
+  }
+}
+
+test("tells what happened, who did it, and how the machine is now", async () => {
+  await using watch = await startWatch(machines);
+  const { machineId } = await machineWithAgent(db);
+  await requestInstallation(db, machineId);
+  const event = await watch.waitFor(machineId, "installation_requested");
+  expect(event).toMatchObject({ actor: "test", detail: { generation: "1" } });
+  expect(event.machine).toMatchObject({ id: machineId, state: MachineState.INSTALLATION_PENDING });
+  const kinds = watch.events.filter((each) => each.machineId === machineId).map((each) => each.kind);
+  expect(kinds).toEqual(["machine_created", "agent_registered", "installation_requested"]);
+});
+
+test("goes on after a token with every change since, each once, in order", async () => {
+  const machineId = await bareMachine(db);
+  const first = await startWatch(machines);
+  await changeOften(machineId, 1, "before ");
+  await first.waitFor(machineId, "machine_provided");
+  const resumeToken = first.events.at(-1)?.resumeToken ?? "";
+  await first[Symbol.asyncDispose]();
+  await changeOften(machineId, 20);
+  await using second = await startWatch(machines, { resumeToken });
+  await changeOften(machineId, 5, "after ");
+  await transact(db, (tx) => setProvided(tx, [{ machineId, provider: "lab", providerId: `${machineId} end` }], "test"));
+  const isLast = (detail: Record<string, string>) => detail.providerId === `${machineId} end`;
+  await expect.poll(() => second.events.some((event) => isLast(event.detail)), { timeout: 20_000 }).toBe(true);
+  const seen = second.events.filter((event) => event.machineId === machineId).map((event) => event.detail.providerId);
+  const ids = (count: number, prefix = "") =>
+    Array.from({ length: count }, (_, index) => `${machineId}-${prefix}${index}`);
+  expect(seen).toEqual([...ids(20), ...ids(5, "after "), `${machineId} end`]);
+});
+
+test("misses nothing that commits late, with lower ids than what was told already", async () => {
+  await using watch = await startWatch(machines);
+  const late = randomUUID();
+  const slow = new pg.Client({ connectionString: database.url });
+  await slow.connect();
+  await slow.query("begin");
+  await slow.query("insert into machine (id) values ($1)", [late]);
+  await slow.query(
+    "insert into machine_history (machine_id, actor, kind, detail) values ($1, 'slow', 'machine_created', '{}')",
+    [late],
+  );
+  const early = await bareMachine(db);
+  await slow.query("commit");
+  await slow.end();
+  await watch.waitFor(late, "machine_created");
+  await watch.waitFor(early, "machine_created");
+});
+
+test("tells when an agent falls silent and comes back, which nobody does", async () => {
+  await using watch = await startWatch(machines);
+  const { machineId } = await machineWithAgent(db);
+  const now = new Date();
+  await db.insert(agentHeartbeat).values({ machineId, heartbeatAt: now, aliveSince: now, quietUntil: now });
+  const silent = await watch.waitFor(machineId, "state_changed");
+  expect(silent).toMatchObject({ actor: "", machine: { state: MachineState.STALE } });
+  const later = new Date(Date.now() + 600_000);
+  await db
+    .update(agentHeartbeat)
+    .set({ heartbeatAt: new Date(), aliveSince: new Date(), quietUntil: later })
+    .where(eq(agentHeartbeat.machineId, machineId));
+  await expect.poll(() => watch.events.at(-1)?.machine?.state, { timeout: 20_000 }).toBe(MachineState.HEARTBEATING);
+});
+
+test("passes on only what the filter lets through, and deletions of what it names", async () => {
+  const [named, other] = [await bareMachine(db), await bareMachine(db)];
+  await using byId = await startWatch(machines, { filter: { machineIds: [named] } });
+  await using byProvider = await startWatch(machines, { filter: { provider: "elsewhere" } });
+  await changeOften(other, 1);
+  await changeOften(named, 1);
+  await transact(db, (tx) => setProvided(tx, [{ machineId: other, provider: "elsewhere", providerId: "1" }], "test"));
+  await byProvider.waitFor(other, "machine_provided");
+  await byId.waitFor(named, "machine_provided");
+  expect(new Set(byId.events.map((event) => event.machineId))).toEqual(new Set([named]));
+  expect(new Set(byProvider.events.map((event) => event.machineId))).toEqual(new Set([other]));
+});
+
+test("refuses tokens that it did not give, or after which changes are gone, and says what to do", async () => {
+  const refusal = async (resumeToken: string) => (await startWatch(machines, { resumeToken })).ended;
+  const encode = (text: string) => Buffer.from(text).toString("base64url");
+  for (const text of ["", "1.2.3", "2.1.1.1", "1.99999999999999999999.1.1", "1.1.9999999999999999999.1"]) {
+    expect((await refusal(encode(text) || "!"))?.code).toBe(Code.InvalidArgument);
+  }
+  const foreign = await refusal(encode(`1.${2n ** 63n}.1.1`));
+  expect(foreign).toMatchObject({ code: Code.OutOfRange, rawMessage: expect.stringContaining("list again") });
+  const watch = await startWatch(machines);
+  const token = watch.token ?? "";
+  await watch[Symbol.asyncDispose]();
+  await db.insert(historyFloor).values({ transaction: (2n ** 40n).toString(), historyId: 1n });
+  try {
+    expect((await refusal(token))?.code).toBe(Code.OutOfRange);
+  } finally {
+    await db.delete(historyFloor);
+  }
+});
+
+test("is for callers with a token only", async () => {
+  const stranger = adminClient(MachineService, server.adminUrl);
+  const first = async () => {
+    for await (const _ of stranger.watchMachines({}));
+  };
+  expect(await codeOf(first())).toBe("Unauthenticated");
+});
+
+test("goes on at another server when its own is stopped, and misses nothing in between", async () => {
+  await using before = await startServerProcess({ DATABASE_URL: database.url });
+  const client = (url: string) => adminClient(MachineService, url, viewer.secret);
+  const watch = await startWatch(client(before.adminUrl));
+  const first = await bareMachine(db);
+  await watch.waitFor(first, "machine_created");
+  expect(await before.stop()).toBe(0);
+  expect((await watch.ended)?.code).toBe(Code.Unavailable);
+  const between = await bareMachine(db);
+  await using after = await startServerProcess({ DATABASE_URL: database.url });
+  await using resumed = await startWatch(client(after.adminUrl), { resumeToken: watch.token ?? "" });
+  await resumed.waitFor(between, "machine_created");
+  const created = resumed.events.filter((event) => event.kind === "machine_created").map((event) => event.machineId);
+  expect(created).toEqual([between]);
+});
+
+test("tells of machines that many transactions create at once", async () => {
+  await using watch = await startWatch(machines);
+  const ids = Array.from({ length: 60 }, () => randomUUID());
+  await Promise.all(ids.map((id) => transact(db, (tx) => createMachines(tx, [id], "test"))));
+  for (const id of ids) await watch.waitFor(id, "machine_created");
+});

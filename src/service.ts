@@ -18,6 +18,7 @@ import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts
 import { migrateWhenReachable } from "./db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "./db/open.ts";
 import { logOutages } from "./db/outage-log.ts";
+import { adoptRestoredHistory } from "./db/queries/machine-change.ts";
 import { findKnownError } from "./error-table.ts";
 import { checkBeforeOpening } from "./preflight.ts";
 import { createAdminListener } from "./rpc/admin-listener.ts";
@@ -64,6 +65,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
   const { db, close: closeDatabase } = connectDatabase(databaseServer.url);
   resources.defer(closeDatabase);
+  await adoptRestoredHistory(db);
   const feed = createChangeFeed({ db, log });
   const adminListener = createAdminListener({
     tls: certificates.admin,

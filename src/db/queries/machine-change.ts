@@ -58,6 +58,17 @@ export async function readHistoryPosition(
   return { position: { transaction: BigInt(row.transaction), id: 0n }, at: new Date(row.at) };
 }
 
+/**
+ * Takes the history of a database that was restored from a dump for old, and returns how many rows that are: their transactions'
+ * numbers are another server's, and where they are greater than this one's, watchers would wait for them.
+ */
+export async function adoptRestoredHistory(db: Database): Promise<number> {
+  const { rowCount } = await db.execute(sql`
+    update ${machineHistory} set transaction = '3'::xid8
+     where transaction > pg_snapshot_xmax(pg_current_snapshot())`);
+  return rowCount ?? 0;
+}
+
 /** Throws ChangesNotKeptError unless everything after the position is there. */
 export async function checkHistoryPosition(db: Database, { transaction, id }: HistoryPosition): Promise<void> {
   const { rows } = await db.execute<{ pruned: boolean; future: boolean }>(sql`

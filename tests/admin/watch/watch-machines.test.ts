@@ -7,12 +7,13 @@ import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { createMachines } from "../../../src/db/queries/machine.ts";
 import { setProvided } from "../../../src/db/queries/provided.ts";
-import { agentHeartbeat, historyFloor } from "../../../src/db/schema/index.ts";
+import { agentHeartbeat, historyFloor, machineHistory } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { codeOf } from "../../support/agents.ts";
+import { createTestDatabase } from "../../support/database.ts";
 import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
-import { startServerWithDatabase } from "../../support/server.ts";
+import { startServerWithDatabase, startTestServer } from "../../support/server.ts";
 import { startServerProcess } from "../../support/server-process.ts";
 import { startWatch } from "../../support/watcher.ts";
 
@@ -121,6 +122,22 @@ test("refuses tokens that it did not give, or after which changes are gone, and 
     expect((await refusal(token))?.code).toBe(Code.OutOfRange);
   } finally {
     await db.delete(historyFloor);
+  }
+});
+
+test("watches a database on that was restored from another server's dump", async () => {
+  const restored = await createTestDatabase();
+  try {
+    const secret = (await tokenOf(restored.db, "viewer")).secret;
+    const before = await bareMachine(restored.db);
+    await restored.db.update(machineHistory).set({ transaction: (2n ** 62n).toString() });
+    await using own = await startTestServer(restored.url);
+    await using watch = await startWatch(adminClient(MachineService, own.adminUrl, secret));
+    const machineId = await bareMachine(restored.db);
+    await watch.waitFor(machineId, "machine_created");
+    expect(watch.events.map((event) => event.machineId)).not.toContain(before);
+  } finally {
+    await restored.close();
   }
 });
 

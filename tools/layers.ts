@@ -11,7 +11,7 @@ const tiers: readonly (readonly string[])[] = [
   ["rpc", "admin", "agent-callback", "console"],
   ["seed", "agent", "log"],
   ["db"],
-  ["identity", "config", "tls"],
+  ["identity", "installation-rules", "config", "tls"],
   ["write-file-atomically", "operator-error", "error-text", "system-error"],
 ];
 

@@ -5,15 +5,13 @@ import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts
 import { InvalidPublicKeyError, parsePublicKey } from "../identity/public-key.ts";
 import {
   InvalidFieldError,
-  parseBase64,
   parseDevice,
   parseDigest,
-  parseEncodedMessage,
-  parseGeneration,
+  parseImageTag,
   parseImageUrl,
-  parseText,
-  parseUserData,
-} from "./fields.ts";
+  parseRegistryName,
+} from "../installation-rules.ts";
+import { parseBase64, parseEncodedMessage, parseGeneration, parseText, parseUserData } from "./fields.ts";
 
 /** Makes a rule about several fields speak up even when one of them is wrong by itself. */
 const always = {
@@ -52,9 +50,9 @@ const metropolis = z.strictObject({
   rootDevice: parsed(z.string(), parseDevice),
   osImage: z.strictObject({
     scheme: z.enum(["https", "http"]),
-    host: text,
-    repository: text,
-    tag: text,
+    host: parsed(z.string(), parseRegistryName),
+    repository: parsed(z.string(), parseRegistryName),
+    tag: parsed(z.string(), parseImageTag).default(""),
     digest: parsed(z.string(), parseDigest),
   }),
 });

@@ -176,6 +176,18 @@ describe("a field", () => {
     ],
     [
       "machines[0].install.image.url",
+      withImage({ url: '"https:images.example/a"' }),
+      "3:30",
+      "does not begin with https:// and a host; write it in full",
+    ],
+    [
+      "machines[0].install.image.url",
+      withImage({ url: `https://a/${"b".repeat(2039)}` }),
+      "3:30",
+      "is longer than 2048 characters",
+    ],
+    [
+      "machines[0].install.image.url",
       withImage({ url: '"https://a/b c"' }),
       "3:30",
       "is not a URL; write one such as https://images.example.net/os.img",
@@ -218,9 +230,9 @@ describe("a field", () => {
     ],
     [
       "machines[0].install.image.userData",
-      withImage({ userData: `"${"a".repeat(1024 * 1024 + 1)}"` }),
+      withImage({ userData: `"${"a".repeat(512 * 1024 + 1)}"` }),
       "3:35",
-      "has 1048577 bytes; 1048576 are the most that agents take",
+      "has 524289 bytes; 524288 are the most that are taken",
     ],
   ])("is refused with its place and what to do: %s (%#)", async (field, text, place, message) => {
     expect(await parse(text)).toEqual([`${place} ${field}: ${message}`]);
@@ -236,6 +248,19 @@ describe("a field", () => {
     ]);
     expect(await parse(install('""'))).toEqual([expect.stringMatching(/^3:46 .*nodeParameters: is empty/)]);
   });
+});
+
+test("an image in a registry needs no tag beside its digest, and names without spaces", async () => {
+  const install = (fields: string) =>
+    withField(
+      `install: { metropolis: { nodeParameters: CgIIAQ==, rootDevice: sda, osImage: { scheme: https, ${fields}, digest: "sha256:${"ab".repeat(32)}" } } }`,
+    );
+  expect(await parse(install("host: a, repository: b"))).toEqual([]);
+  expect(await parse(install('host: "a b", repository: "b\u00e9", tag: -x'))).toEqual([
+    expect.stringMatching(/osImage.host: is not a name without spaces, in ASCII$/),
+    expect.stringMatching(/osImage.repository: is not a name without spaces, in ASCII$/),
+    expect.stringMatching(/osImage.tag: is not a tag/),
+  ]);
 });
 
 test("every mistake is reported at once, in the file's order", async () => {

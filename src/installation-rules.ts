@@ -1,0 +1,90 @@
+/**
+ * What a request for an installation may hold, the same in seed files and in operators' calls; the contract of those says as much of
+ * it as it can. Each function returns the value as it is, or throws InvalidFieldError.
+ */
+import { BinaryReader } from "@bufbuild/protobuf/wire";
+
+/** Says what is wrong with a value and what to write instead, to stand after the field's name; never repeats the value. */
+export class InvalidFieldError extends Error {
+  override readonly name = "InvalidFieldError";
+}
+
+const maxUrlLength = 2048;
+const maxRegistryNameLength = 255;
+/** Longest bytes: in base64, and with the rest of a call, they still fit the body of one. */
+const maxPayloadBytes = 512 * 1024;
+
+/** An http or https URL. */
+export function parseImageUrl(text: string): string {
+  if (!URL.canParse(text) || /[\s\p{Cc}]/u.test(text)) {
+    throw new InvalidFieldError("is not a URL; write one such as https://images.example.net/os.img");
+  }
+  const { protocol } = new URL(text);
+  if (protocol !== "https:" && protocol !== "http:") {
+    throw new InvalidFieldError(`is a URL of ${protocol.slice(0, -1)}; agents fetch https and http only`);
+  }
+  // Parsers differ in what they make of "https:host" and of "HTTPS://host".
+  if (!/^https?:\/\/[^/]/.test(text)) {
+    throw new InvalidFieldError(`does not begin with ${protocol}// and a host; write it in full`);
+  }
+  if (text.length > maxUrlLength) throw new InvalidFieldError(`is longer than ${maxUrlLength} characters`);
+  return text;
+}
+
+/** A SHA-256 digest as in `sha256:…`. */
+export function parseDigest(text: string): string {
+  if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
+  if (/^(sha256:)?[0-9a-f]{64}$/i.test(text)) {
+    throw new InvalidFieldError(
+      `is not in the one form that is compared; write sha256:${text.slice(-64).toLowerCase()}`,
+    );
+  }
+  throw new InvalidFieldError("is not a digest; write sha256: and the 64 lower-case hexadecimal digits of sha256sum");
+}
+
+/** The name of a block device, without a folder. */
+export function parseDevice(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
+  const name = /^\/dev\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/.exec(text)?.[1];
+  throw new InvalidFieldError(
+    name === undefined
+      ? "is not the plain name of a block device; write one such as sda or nvme0n1"
+      : `is a path; write the device's name alone: ${name}`,
+  );
+}
+
+/** Host, with an optional port, or repository of an OCI registry. */
+export function parseRegistryName(text: string): string {
+  if (text.length > maxRegistryNameLength) {
+    throw new InvalidFieldError(`is longer than ${maxRegistryNameLength} characters`);
+  }
+  if (!/^[!-~]+$/.test(text)) throw new InvalidFieldError("is not a name without spaces, in ASCII");
+  return text;
+}
+
+/** The tag of an image in an OCI registry (OCI distribution specification 1.1, "Pulling manifests"). */
+export function parseImageTag(text: string): string {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(text)) return text;
+  throw new InvalidFieldError("is not a tag: up to 128 letters, digits, dots, dashes and underscores");
+}
+
+/** What is handed on unread. */
+export function limitPayload<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+  if (bytes.length <= maxPayloadBytes) return bytes;
+  throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most that are taken`);
+}
+
+/** A protobuf message, of which only the framing is judged: an agent could decode nothing of a request around a broken one. */
+export function parseMessageFraming<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+  if (bytes.length === 0) throw new InvalidFieldError("is empty; give it the message in protobuf's binary form");
+  const reader = new BinaryReader(limitPayload(bytes));
+  try {
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      reader.skip(wireType, number);
+    }
+  } catch {
+    throw new InvalidFieldError("is not a protobuf message; encode the message in binary");
+  }
+  return bytes;
+}

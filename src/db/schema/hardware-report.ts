@@ -3,26 +3,33 @@
  *
  * Written when a heartbeat carries a report that differs from the stored one, which becomes a past one then. Goes with the machine.
  */
-import { bigint, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, index, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 
-export const hardwareReport = pgTable("hardware_report", {
-  machineId: uuid()
-    .primaryKey()
-    .references(() => machine.id, { onDelete: "cascade" }),
-  /** When this report first arrived. */
-  reportedAt: timestamp({ withTimezone: true }).notNull(),
-  /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
-  report: bytea().notNull(),
-  manufacturer: text(),
-  product: text(),
-  serialNumber: text(),
-  /** The report in figures, to filter and sum by; null in reports that were stored before these columns were. */
-  memoryBytes: bigint({ mode: "bigint" }),
-  /** Hardware threads of all processors. */
-  cpuThreads: integer(),
-  /** Of all disks together. */
-  diskBytes: bigint({ mode: "bigint" }),
-  largestDiskBytes: bigint({ mode: "bigint" }),
-});
+export const hardwareReport = pgTable(
+  "hardware_report",
+  {
+    machineId: uuid()
+      .primaryKey()
+      .references(() => machine.id, { onDelete: "cascade" }),
+    /** When this report first arrived. */
+    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
+    report: bytea().notNull(),
+    manufacturer: text(),
+    product: text(),
+    serialNumber: text(),
+    /** The report in figures, to filter and sum by; null in reports that were stored before these columns were. */
+    memoryBytes: bigint({ mode: "bigint" }),
+    /** Hardware threads of all processors. */
+    cpuThreads: integer(),
+    /** Of all disks together. */
+    diskBytes: bigint({ mode: "bigint" }),
+    largestDiskBytes: bigint({ mode: "bigint" }),
+  },
+  // Summing the fleet's hardware reads the figures alone, not the reports that lie between them.
+  (table) => [
+    index("hardware_report_figures_idx").on(table.machineId, table.memoryBytes, table.cpuThreads, table.diskBytes),
+  ],
+);

@@ -1,0 +1,1 @@
+CREATE INDEX "hardware_report_figures_idx" ON "hardware_report" USING btree ("machine_id","memory_bytes","cpu_threads","disk_bytes");

@@ -9,8 +9,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Node } from "../../../agent/api/hwreport_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { Node } from "../../../agent/api/hwreport_pb.js";
 
 /**
  * Describes the file cloud/bmaas/server/api/agent.proto.
@@ -84,6 +84,14 @@ export declare type HeartbeatResponse = Message<"cloud.bmaas.server.api.Heartbea
    * @generated from field: cloud.bmaas.server.api.OSInstallationRequest installation_request = 1;
    */
   installationRequest?: OSInstallationRequest | undefined;
+
+  /**
+   * When the server would like the next heartbeat, from now on: it spreads its agents evenly, and slows them down while it is
+   * loaded. An agent that does not look at it loses nothing. Not set: after the agent's own interval.
+   *
+   * @generated from field: google.protobuf.Duration next_heartbeat_after = 16;
+   */
+  nextHeartbeatAfter?: Duration | undefined;
 };
 
 /**

@@ -10,6 +10,7 @@ import {
   overlaps,
   parseAdminUrl,
   parseAuthorities,
+  parseBearerToken,
   parseDatabaseUrl,
   parseDelayMs,
   parseListenAddress,
@@ -50,6 +51,10 @@ export interface Config {
   readonly adminUrl?: string | undefined;
   /** For the operators' commands. Absent: the local server's, from `home`. */
   readonly adminToken?: string | undefined;
+  /** For the operators' commands: PEM, as an absolute path. Absent: the CAs that Node trusts. */
+  readonly adminCaFile?: string | undefined;
+  /** For the operators' commands: whether their token may cross a network in plaintext. */
+  readonly adminPlaintext: boolean;
   readonly logLevel: LogLevel;
   /** Between readiness going off and the listeners closing. */
   readonly shutdownDelayMs: number;
@@ -87,35 +92,41 @@ export function loadConfig(
   directory: string = process.cwd(),
 ): Config {
   const reader = createReader(environment, flags);
-  const { home, agentListen, adminListen, agentTls, adminBehindProxy, logLevel, shutdownDelayMs, ...optional } =
-    readValues(reader, directory);
+  const values = readValues(reader, directory);
   const mistakes = [
     ...reader.mistakes,
-    ...findConflicts({ agentListen, adminListen, agentTls, adminBehindProxy, ...optional }, reader.label),
+    ...findConflicts(values, reader.label),
     ...findUnknownVariables(
       environment,
       settings.map((setting) => setting.variable),
     ),
   ];
-  if (
-    mistakes.length > 0 ||
-    home === undefined ||
-    agentListen === undefined ||
-    adminListen === undefined ||
-    agentTls === undefined ||
-    adminBehindProxy === undefined ||
-    logLevel === undefined ||
-    shutdownDelayMs === undefined
-  ) {
-    throw new ConfigError(mistakes, { ...optional, home, agentTls, agentListen, adminListen });
-  }
+  if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, values);
   const notes: string[] = [];
-  if (agentTls === "off" && !isLoopback(agentListen)) {
+  if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
       "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
     );
   }
-  return { home, agentListen, adminListen, agentTls, adminBehindProxy, logLevel, shutdownDelayMs, ...optional, notes };
+  return { ...values, notes };
+}
+
+/** What has a default, so that only a mistake leaves it out. */
+const required = [
+  "home",
+  "agentListen",
+  "adminListen",
+  "agentTls",
+  "adminBehindProxy",
+  "adminPlaintext",
+  "logLevel",
+  "shutdownDelayMs",
+] as const satisfies readonly (keyof Values)[];
+
+type CompleteValues = Values & { readonly [Name in (typeof required)[number]]: NonNullable<Values[Name]> };
+
+function isComplete(values: Values): values is CompleteValues {
+  return required.every((name) => values[name] !== undefined);
 }
 
 function readValues({ read, readPair }: Reader, directory: string) {
@@ -131,7 +142,9 @@ function readValues({ read, readPair }: Reader, directory: string) {
     adminTls: readPair("adminTlsCert", "adminTlsKey", path),
     adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
     adminUrl: read("adminUrl", parseAdminUrl),
-    adminToken: read("adminToken", (text) => text),
+    adminToken: read("adminToken", parseBearerToken),
+    adminCaFile: read("adminCa", path),
+    adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
     logLevel: read("logLevel", parseLogLevel),
     shutdownDelayMs: read("shutdownDelay", parseDelayMs),
   };
@@ -140,10 +153,7 @@ function readValues({ read, readPair }: Reader, directory: string) {
 type Values = ReturnType<typeof readValues>;
 
 /** Settings that are right by themselves and wrong together. */
-function findConflicts(
-  values: Omit<Values, "home" | "logLevel" | "shutdownDelayMs">,
-  label: Reader["label"],
-): string[] {
+function findConflicts(values: Values, label: Reader["label"]): string[] {
   const { agentListen, adminListen, agentTls, tls, adminTls, adminBehindProxy } = values;
   const conflicts: string[] = [];
   if (agentTls === "off" && tls !== undefined) {

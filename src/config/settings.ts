@@ -113,6 +113,21 @@ export const settings = [
     description: "token of operators' commands; without it the local server's, from BMAAS_HOME",
   },
   {
+    name: "adminCa",
+    variable: "BMAAS_ADMIN_CA",
+    flag: "--admin-ca",
+    value: "FILE",
+    description: "PEM file of the CAs that operators' commands trust; without it those that Node brings along",
+  },
+  {
+    name: "adminPlaintext",
+    variable: "BMAAS_ADMIN_PLAINTEXT",
+    flag: "--admin-plaintext",
+    value: "on|off",
+    default: "off",
+    description: "on lets operators' commands send their token over plain http beyond this machine",
+  },
+  {
     name: "logLevel",
     variable: "BMAAS_LOG_LEVEL",
     flag: "--log-level",

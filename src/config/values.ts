@@ -118,6 +118,13 @@ export function parseAdminUrl(text: string): string {
   return text.replace(/\/+$/, "");
 }
 
+/** Accepts what can stand in a header as a bearer token (RFC 6750 section 2.1); the message does not repeat it. */
+export function parseBearerToken(text: string): string {
+  const token = text.trim();
+  if (!/^[A-Za-z0-9._~+/-]{1,8192}=*$/.test(token)) throw new InvalidValueError("not a token");
+  return token;
+}
+
 /** A value as a message shows it: on one line, and not too long. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);

@@ -20,6 +20,7 @@ import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
+import { releaseUnreadBody } from "./unread-body.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -47,6 +48,7 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   listener.removeAllContentTypeParsers();
   listener.addHook("onRequest", async (request, reply) => {
     if (options.endlessPaths?.has(request.url) !== true) endAfterTimeout(reply, limits.answerTimeoutMs);
+    releaseUnreadBody(reply);
   });
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;

@@ -9,7 +9,8 @@ import { type Answer, sendAnswer } from "./send-answer.ts";
 
 /**
  * Answers a call with an error: gRPC by trailers alone, which stand in the headers then, gRPC-Web by a trailer frame, anything else as Connect does, by HTTP status and
- * JSON. `httpStatus` replaces the status that Connect has for the error's code; 415 says that the content type names no protocol.
+ * JSON. `httpStatus` replaces the status that Connect has for the error's code; 415 says that the content type names no protocol, so
+ * the answer is in none, and clients go by the status.
  */
 export function replyWithError(
   reply: FastifyReply,
@@ -17,13 +18,16 @@ export function replyWithError(
   limits: Pick<ListenerLimits, "lingerTimeoutMs">,
   httpStatus?: number,
 ): void {
-  const contentType = httpStatus === unsupportedMediaType ? "" : (reply.request.headers["content-type"] ?? "");
+  const contentType = reply.request.headers["content-type"] ?? "";
   sendAnswer(reply, toAnswer(error, contentType, httpStatus), limits.lingerTimeoutMs);
 }
 
 const unsupportedMediaType = 415;
 
 function toAnswer(error: ConnectError, contentType: string, httpStatus?: number): Answer {
+  if (httpStatus === unsupportedMediaType) {
+    return { status: httpStatus, headers: { "content-type": "text/plain" }, body: Buffer.from(error.rawMessage) };
+  }
   if (contentType.startsWith("application/grpc-web")) {
     return { status: 200, headers: { "content-type": contentType }, body: toTrailerFrame(error) };
   }

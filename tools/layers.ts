@@ -9,7 +9,7 @@ const tiers: readonly (readonly string[])[] = [
   ["cli"],
   ["service", "preflight", "error-table"],
   ["rpc", "admin", "agent-callback", "console"],
-  ["seed", "agent", "log"],
+  ["seed", "agent", "simulate", "log"],
   ["db"],
   ["identity", "installation-rules", "config", "tls"],
   ["write-file-atomically", "operator-error", "error-text", "system-error"],

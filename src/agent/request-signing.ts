@@ -13,7 +13,7 @@ export interface OutgoingRequest {
 /** Who signs, and when. */
 export interface RequestSigner {
   readonly machineId: string;
-  readonly key: AgentKey;
+  readonly key: Pick<AgentKey, "sign">;
   /** Seconds since the epoch. */
   readonly created: number;
   /** Greater than that of every request of this machine before. */

@@ -1,6 +1,75 @@
 /** Installations as operators see them, from the view that decides where each stands. */
-import type { installationState, osInstallationRequest } from "../schema/index.ts";
+import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
+import { MachineNotFoundError } from "../errors.ts";
+import { InstallationNotFoundError } from "../installation-errors.ts";
+import { installationState, machine, osInstallationRequest } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
 
 /** One generation of one machine. */
 export type InstallationRow = typeof osInstallationRequest.$inferSelect &
   Pick<typeof installationState.$inferSelect, "state" | "since">;
+
+/** Where an installation can stand. */
+export type InstallationStateName = InstallationRow["state"];
+
+/** Names an installation. */
+export type InstallationKey = Pick<InstallationRow, "machineId" | "generation">;
+
+/**
+ * Returns an installation of the machine, the newest one when no generation is given. Throws MachineNotFoundError or
+ * InstallationNotFoundError. By the primary key.
+ */
+export async function getInstallation(
+  db: Database | Transaction,
+  machineId: string,
+  generation?: bigint,
+): Promise<InstallationRow> {
+  const isMachines = eq(osInstallationRequest.machineId, machineId);
+  const [row] = await selectInstallations(
+    db,
+    generation === undefined ? isMachines : and(isMachines, eq(osInstallationRequest.generation, generation)),
+  ).limit(1);
+  if (row !== undefined) return row;
+  await checkMachineExists(db, machineId);
+  throw new InstallationNotFoundError(machineId, generation);
+}
+
+/** Returns those of the installations that exist, newest first within a machine, in the order of the machines' ids. */
+export function findInstallations(
+  db: Database | Transaction,
+  keys: readonly InstallationKey[],
+): Promise<InstallationRow[]> {
+  const machineIds = keys.map((key) => key.machineId);
+  const generations = keys.map((key) => key.generation);
+  return selectInstallations(
+    db,
+    sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (
+      select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}))`,
+  );
+}
+
+/** Throws MachineNotFoundError. */
+export async function checkMachineExists(db: Database | Transaction, machineId: string): Promise<void> {
+  const [row] = await db.select({ id: machine.id }).from(machine).where(eq(machine.id, machineId));
+  if (row === undefined) throw new MachineNotFoundError(machineId);
+}
+
+function selectInstallations(db: Database | Transaction, condition: SQL | undefined) {
+  return db
+    .select({
+      ...getTableColumns(osInstallationRequest),
+      state: installationState.state,
+      since: installationState.since,
+    })
+    .from(osInstallationRequest)
+    .innerJoin(
+      installationState,
+      and(
+        eq(installationState.machineId, osInstallationRequest.machineId),
+        eq(installationState.generation, osInstallationRequest.generation),
+      ),
+    )
+    .where(condition)
+    .orderBy(osInstallationRequest.machineId, desc(osInstallationRequest.generation));
+}

@@ -2,13 +2,14 @@
  * The tag OSInstallationRequest, written by operators who hold the machine: under that lock no other request can take the
  * generation, and a report cannot overtake it, since only requested generations are reported.
  */
-import { desc, max, sql } from "drizzle-orm";
+import { and, asc, desc, isNull, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { GenerationNotGrowingError } from "../errors.ts";
+import { InstallationRefusedError } from "../installation-errors.ts";
 import { deletedMachine, osInstallationReport, osInstallationRequest } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
-import { appendHistory } from "./machine-history.ts";
+import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 
 /** The greatest generation there can be: int64 on the wire, bigint in the database. */
 export const maxGeneration = 2n ** 63n - 1n;
@@ -20,6 +21,10 @@ export interface InstallationRequest {
   readonly generation?: bigint | undefined;
   /** Returns the OSInstallationRequest of this generation in protobuf's binary form. */
   readonly encode: (generation: bigint) => Uint8Array;
+  /** Refuse when the open request was given to an agent, instead of superseding it. */
+  readonly keepGiven?: boolean | undefined;
+  /** The generation that is tried once more. */
+  readonly retryOf?: bigint | undefined;
 }
 
 /** A request as it is stored. */
@@ -29,9 +34,10 @@ export type StoredInstallationRequest = Pick<
 >;
 
 /**
- * Requests an installation of every machine given, no machine twice, and returns the generations by machine. Throws
- * MachineNotFoundError, and GenerationNotGrowingError for a generation that does not exceed all that were requested of or
- * reported by its machine, or for a machine that has used up `maxGeneration`.
+ * Requests an installation of every machine given, no machine twice, and returns the generations by machine; the open requests are
+ * superseded. Throws MachineNotFoundError, GenerationNotGrowingError for a generation that does not exceed all that were requested
+ * of or reported by its machine, or for a machine that has used up `maxGeneration`, and InstallationRefusedError where a given one is
+ * to be kept.
  */
 export async function requestInstallations(
   tx: Transaction,
@@ -41,40 +47,75 @@ export async function requestInstallations(
   const machineIds = requests.map((request) => request.machineId);
   await holdMachines(tx, machineIds);
   const reached = await findReachedGenerations(tx, machineIds);
+  const open = await holdOpenRequests(tx, machineIds);
   const generations = new Map<string, bigint>();
-  const rows = requests.map(({ machineId, generation: given, encode }) => {
-    const latest = reached.get(machineId) ?? 0n;
-    const generation = given ?? (latest === maxGeneration ? latest : latest + 1n);
-    if (generation <= latest) throw new GenerationNotGrowingError(machineId, generation, latest);
+  const rows: (typeof osInstallationRequest.$inferInsert)[] = [];
+  const history: HistoryEntry[] = [];
+  for (const request of requests) {
+    const { machineId, retryOf } = request;
+    const superseded = open.get(machineId);
+    if (request.keepGiven && superseded !== undefined) refuseGiven(superseded);
+    const generation = chooseGeneration(request, reached.get(machineId) ?? 0n);
     generations.set(machineId, generation);
-    return { machineId, generation, requestedBy: actor, request: encode(generation) };
-  });
-  await supersedeOpenRequests(tx, machineIds);
+    rows.push({ machineId, generation, requestedBy: actor, request: request.encode(generation) });
+    const detail: HistoryEntry["detail"] = { generation: generation.toString() };
+    if (superseded !== undefined) detail.supersedes = superseded.generation.toString();
+    if (retryOf !== undefined) detail.retryOf = retryOf.toString();
+    history.push({ machineId, actor, kind: "installation_requested", detail });
+  }
+  await supersede(tx, [...open.values()]);
   await insertRequests(tx, rows);
-  await appendHistory(
-    tx,
-    rows.map(({ machineId, generation }) => ({
-      machineId,
-      actor,
-      kind: "installation_requested",
-      detail: { generation: generation.toString() },
-    })),
-  );
+  await appendHistory(tx, history);
   return generations;
 }
 
-/** Rows are taken in machine-id order, as heartbeats take them. */
-async function supersedeOpenRequests(tx: Transaction, machineIds: readonly string[]): Promise<void> {
-  await tx.execute(sql`
-    with open as (
-      select machine_id, generation from ${osInstallationRequest}
-       where machine_id = any(${arrayParameter(machineIds, "uuid")})
-         and finished_at is null and cancelled_at is null and superseded_at is null
-       order by machine_id
-         for no key update
+function chooseGeneration({ machineId, generation: given }: InstallationRequest, latest: bigint): bigint {
+  const generation = given ?? (latest === maxGeneration ? latest : latest + 1n);
+  if (generation <= latest) throw new GenerationNotGrowingError(machineId, generation, latest);
+  return generation;
+}
+
+type OpenRequest = Pick<typeof osInstallationRequest.$inferSelect, "machineId" | "generation" | "firstGivenAt">;
+
+function refuseGiven(request: OpenRequest): void {
+  if (request.firstGivenAt === null) return;
+  throw new InstallationRefusedError(
+    "INSTALLATION_GIVEN",
+    request,
+    `was given to an agent at ${request.firstGivenAt.toISOString()}, which may be in the midst of it: wait for its outcome, or supersede it expressly`,
+  );
+}
+
+/**
+ * Returns the machines' open requests and holds them, in machine-id order, as heartbeats take them: what is true of them stays true
+ * until the transaction ends. Goes by the partial index of open requests; a row that changed while it was waited for is judged anew.
+ */
+async function holdOpenRequests(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, OpenRequest>> {
+  const { machineId, generation, firstGivenAt } = osInstallationRequest;
+  const rows = await tx
+    .select({ machineId, generation, firstGivenAt })
+    .from(osInstallationRequest)
+    .where(
+      and(
+        sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`,
+        isNull(osInstallationRequest.finishedAt),
+        isNull(osInstallationRequest.cancelledAt),
+        isNull(osInstallationRequest.supersededAt),
+      ),
     )
+    .orderBy(asc(machineId))
+    .for("no key update");
+  return new Map(rows.map((row) => [row.machineId, row]));
+}
+
+async function supersede(tx: Transaction, held: readonly OpenRequest[]): Promise<void> {
+  if (held.length === 0) return;
+  const machineIds = held.map((row) => row.machineId);
+  const generations = held.map((row) => row.generation);
+  await tx.execute(sql`
     update ${osInstallationRequest} request set superseded_at = now()
-      from open where request.machine_id = open.machine_id and request.generation = open.generation`);
+      from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}) as held (machine_id, generation)
+     where request.machine_id = held.machine_id and request.generation = held.generation`);
 }
 
 async function insertRequests(

@@ -1,0 +1,123 @@
+/**
+ * Pages of installations, by machine and then newest first.
+ *
+ * The work of a page is bounded by what is looked through, not by what is found: where few of many pass the filter, a page is short
+ * and says where the next one goes on. What is looked through comes from the narrowest index that holds all states asked for: open
+ * installations from the partial index of those, failed ones from theirs, anything else from the index in the list's own order.
+ */
+import { type SQL, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
+import { readSnapshot } from "../read-snapshot.ts";
+import { osInstallationRequest } from "../schema/index.ts";
+import {
+  findInstallations,
+  type InstallationKey,
+  type InstallationRow,
+  type InstallationStateName,
+} from "./installation-overview.ts";
+
+/** What to list. */
+export interface InstallationListOptions {
+  /** Absent: of all machines. */
+  readonly machineId?: string | undefined;
+  /** Empty: in any state. */
+  readonly states: ReadonlySet<InstallationStateName>;
+  /** The page begins after this one, which need not exist; of the machine, where one is given. */
+  readonly after?: InstallationKey | undefined;
+  /** Most installations in the page. */
+  readonly limit: number;
+}
+
+/** A page, and where the next one goes on; absent after the last. */
+export interface InstallationPage {
+  readonly installations: InstallationRow[];
+  readonly next?: InstallationKey | undefined;
+}
+
+/** Most installations that a page looks through for some states. */
+const maxScanned = 1000;
+/** About as much as a page reads of stored requests, which may be large; a page has one installation at least. */
+const maxPageBytes = 8 * 1024 * 1024;
+
+/** Returns one page; a page may hold fewer than `limit`, or none, while more follow. */
+export function listInstallations(db: Database, options: InstallationListOptions): Promise<InstallationPage> {
+  const { states, limit } = options;
+  // One more than the page can use tells whether anything follows.
+  const scanned = (states.size === 0 ? limit : Math.max(limit, maxScanned)) + 1;
+  return readSnapshot(db, async (tx) => {
+    const candidates = await findCandidates(tx, options, scanned);
+    const { keys, next } = cutPage(candidates, options, scanned);
+    return { installations: keys.length === 0 ? [] : await findInstallations(tx, keys), next };
+  });
+}
+
+/** What is looked through, in the order of the list. */
+interface Candidate extends InstallationKey {
+  readonly state: InstallationStateName;
+  /** Size of the stored request. */
+  readonly bytes: number;
+}
+
+function cutPage(
+  candidates: readonly Candidate[],
+  { states, limit }: InstallationListOptions,
+  scanned: number,
+): { keys: Candidate[]; next?: InstallationKey | undefined } {
+  const keys: Candidate[] = [];
+  let bytes = 0;
+  for (const [index, candidate] of candidates.slice(0, scanned - 1).entries()) {
+    if (states.size > 0 && !states.has(candidate.state)) continue;
+    keys.push(candidate);
+    bytes += candidate.bytes;
+    if (keys.length === limit || bytes >= maxPageBytes) {
+      return { keys, next: index + 1 < candidates.length ? candidate : undefined };
+    }
+  }
+  return { keys, next: candidates.length === scanned ? candidates[scanned - 2] : undefined };
+}
+
+async function findCandidates(
+  tx: Transaction,
+  { machineId, states, after }: InstallationListOptions,
+  limit: number,
+): Promise<Candidate[]> {
+  const ranges = listRanges(machineId, after);
+  const parts = listSources(states).flatMap((source) => ranges.map((range) => sql`${source} and ${range}`));
+  const selects = parts.map(
+    (part) => sql`(
+      select machine_id, generation, octet_length(request) as bytes from ${osInstallationRequest}
+       where ${part} order by machine_id, generation desc limit ${limit})`,
+  );
+  const { rows } = await tx.execute<{ machine_id: string; generation: string; state: string; bytes: number }>(sql`
+    select candidate.machine_id, candidate.generation::text, state.state, candidate.bytes
+      from (${sql.join(selects, sql` union all `)} order by machine_id, generation desc limit ${limit}) as candidate
+      join installation_state state
+        on state.machine_id = candidate.machine_id and state.generation = candidate.generation
+     order by candidate.machine_id, candidate.generation desc`);
+  return rows.map(({ machine_id, generation, state, bytes }) => ({
+    machineId: machine_id,
+    generation: BigInt(generation),
+    state: state as InstallationStateName,
+    bytes,
+  }));
+}
+
+/** What follows `after`, in ranges of the index: one condition for both would read a machine's newer installations once more. */
+function listRanges(machineId: string | undefined, after: InstallationKey | undefined): SQL[] {
+  if (after === undefined) return [machineId === undefined ? sql`true` : sql`machine_id = ${machineId}`];
+  const olderOnes = sql`machine_id = ${after.machineId} and generation < ${after.generation}`;
+  return machineId === undefined ? [olderOnes, sql`machine_id > ${after.machineId}`] : [olderOnes];
+}
+
+const openStates: ReadonlySet<InstallationStateName> = new Set(["pending", "given", "installing", "overdue"]);
+
+const isOpen = sql`finished_at is null and cancelled_at is null and superseded_at is null`;
+const hasFailed = sql`result = 'error'`;
+
+/** Conditions of disjoint indexes that together hold all installations in the states; the view still decides. */
+function listSources(states: ReadonlySet<InstallationStateName>): SQL[] {
+  const others = [...states].filter((state) => state !== "failed" && !openStates.has(state));
+  if (states.size === 0 || others.length > 0) return [sql`true`];
+  const wantsOpen = [...states].some((state) => openStates.has(state));
+  return [...(wantsOpen ? [isOpen] : []), ...(states.has("failed") ? [hasFailed] : [])];
+}

@@ -1,0 +1,55 @@
+/** Requesting once more what failed. */
+import { desc, eq } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
+import { osInstallationRequest } from "../schema/index.ts";
+import { getInstallation, type InstallationRow } from "./installation-overview.ts";
+import { holdMachines } from "./machine.ts";
+import { requestInstallations } from "./os-installation-request.ts";
+
+/** What is to be tried once more. */
+export interface InstallationRetry {
+  readonly machineId: string;
+  /** The generation that the caller takes for the newest. */
+  readonly expectedGeneration?: bigint | undefined;
+  /** Returns the request of `installation` under another generation, in protobuf's binary form. */
+  readonly encode: (installation: InstallationRow, generation: bigint) => Uint8Array;
+}
+
+/**
+ * Requests the machine's newest installation under the next generation, if it failed or is overdue, and returns that. Throws
+ * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError when it stands elsewhere or is not the expected one.
+ */
+export async function retryInstallation(
+  tx: Transaction,
+  { machineId, expectedGeneration, encode }: InstallationRetry,
+  actor: string,
+): Promise<bigint> {
+  await holdMachines(tx, [machineId]);
+  const installation = await holdNewestInstallation(tx, machineId);
+  const { generation: retryOf, state } = installation;
+  if (expectedGeneration !== undefined && expectedGeneration !== retryOf) {
+    const named = { machineId, generation: expectedGeneration };
+    throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${retryOf}`);
+  }
+  if (state !== "failed" && state !== "overdue") {
+    const reason = `is ${state}: only a failed or an overdue one can be retried`;
+    throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
+  }
+  const request = { machineId, retryOf, encode: (generation: bigint) => encode(installation, generation) };
+  const generations = await requestInstallations(tx, [request], actor);
+  return generations.get(machineId) as bigint;
+}
+
+/** Holds the row before it reads where the installation stands, so that no heartbeat moves it in between. */
+async function holdNewestInstallation(tx: Transaction, machineId: string): Promise<InstallationRow> {
+  const [newest] = await tx
+    .select({ generation: osInstallationRequest.generation })
+    .from(osInstallationRequest)
+    .where(eq(osInstallationRequest.machineId, machineId))
+    .orderBy(desc(osInstallationRequest.generation))
+    .limit(1)
+    .for("no key update");
+  if (newest === undefined) throw new InstallationNotFoundError(machineId);
+  return await getInstallation(tx, machineId, newest.generation);
+}

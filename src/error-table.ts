@@ -3,8 +3,10 @@ import { Code } from "@connectrpc/connect";
 import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
 import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
+import { InstallationNotFoundError, InstallationRefusedError } from "./db/installation-errors.ts";
 import { ChangesNotKeptError } from "./db/queries/machine-change.ts";
-import type { ErrorTable } from "./rpc/error-mapping.ts";
+import { preconditionFailure } from "./rpc/error-details.ts";
+import type { ErrorTable, KnownError } from "./rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
 const retryAfterSeconds = 5;
@@ -12,7 +14,9 @@ const retryAfterSeconds = 5;
 /** See `ErrorTable`. */
 export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
-  if (error instanceof GenerationNotGrowingError) return { code: Code.FailedPrecondition, message: error.message };
+  if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
+  if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
+  if (error instanceof GenerationNotGrowingError) return refuseInstallation("GENERATION_NOT_GROWING", error);
   if (error instanceof ChangesNotKeptError) {
     return { code: Code.OutOfRange, message: `${error.message}: list again, and watch from that list's token` };
   }
@@ -31,3 +35,12 @@ export const findKnownError: ErrorTable = (error) => {
   }
   return undefined;
 };
+
+function refuseInstallation(
+  type: string,
+  { message, machineId, generation }: InstallationRefusedError | GenerationNotGrowingError,
+): KnownError {
+  const subject = `machines/${machineId}/installations/${generation}`;
+  const details = [preconditionFailure({ type, subject, description: message })];
+  return { code: Code.FailedPrecondition, message, details };
+}

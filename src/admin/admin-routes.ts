@@ -1,13 +1,29 @@
 /** All services of bmaas.admin.v1, each method by the file of its name. */
 import type { ConnectRouter } from "@connectrpc/connect";
+import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
+import { createGetFleet } from "./fleet/get-fleet.ts";
+import { createCancelInstallation } from "./installation/cancel-installation.ts";
+import { createGetInstallation } from "./installation/get-installation.ts";
+import { createListInstallations } from "./installation/list-installations.ts";
+import { createRequestInstallation } from "./installation/request-installation.ts";
+import { createRetryInstallation } from "./installation/retry-installation.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createWatchMachines } from "./watch/watch-machines.ts";
 
 /** Registers the services. */
 export function createAdminRoutes(context: AdminContext): (router: ConnectRouter) => void {
   return (router) => {
+    router.service(InstallationService, {
+      requestInstallation: createRequestInstallation(context),
+      retryInstallation: createRetryInstallation(context),
+      cancelInstallation: createCancelInstallation(context),
+      getInstallation: createGetInstallation(context),
+      listInstallations: createListInstallations(context),
+    });
+    router.service(FleetService, { getFleet: createGetFleet(context) });
     router.service(MachineService, {
       getMachine: createGetMachine(context),
       watchMachines: createWatchMachines(context),

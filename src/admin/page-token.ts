@@ -16,17 +16,33 @@ export function encodePageToken(scope: ListScope, key: readonly string[]): strin
 }
 
 /**
- * Reads the key that a list of this scope continues after; undefined for an empty token, which is the first page. `form` matches
- * the key's parts joined by line feeds, as a whole. Throws `invalid_argument` for anything else.
+ * Reads the key that a list of this scope continues after; undefined for an empty token, which is the first page. `parse` gets the
+ * key's parts and returns undefined unless they are a key. Throws `invalid_argument` for anything else.
  */
-export function decodePageToken(scope: ListScope, token: string, form: RegExp): readonly string[] | undefined {
+export function decodePageToken<Key>(
+  scope: ListScope,
+  token: string,
+  parse: (key: readonly string[]) => Key | undefined,
+): Key | undefined {
   if (token === "") return undefined;
   const bytes = Buffer.from(token, "base64url");
-  const [tokenVersion, scopeHash, ...key] = bytes.toString("utf8").split("\n");
-  const isOurs = bytes.toString("base64url") === token && tokenVersion === version && form.test(key.join("\n"));
-  if (!isOurs) throw refuse("is no token of this list: use the next_page_token of the page before");
+  const [tokenVersion, scopeHash, ...parts] = bytes.toString("utf8").split("\n");
+  const key = tokenVersion === version && bytes.toString("base64url") === token ? parse(parts) : undefined;
+  if (key === undefined) throw refuse("is no token of this list: use the next_page_token of the page before");
   if (scopeHash !== hashScope(scope)) throw refuse("is of a list of something else: keep the filter from page to page");
   return key;
+}
+
+/** Reads a part of a key that is a positive 64-bit number in decimal digits; undefined for anything else. */
+export function parseKeyNumber(text: string | undefined): bigint | undefined {
+  if (text === undefined || !/^[1-9][0-9]{0,18}$/.test(text)) return undefined;
+  const number = BigInt(text);
+  return number < 2n ** 63n ? number : undefined;
+}
+
+/** Reads a part of a key that is a UUID in lower case; undefined for anything else. */
+export function parseKeyUuid(text: string | undefined): string | undefined {
+  return text !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text) ? text : undefined;
 }
 
 function hashScope(scope: ListScope): string {

@@ -1,0 +1,97 @@
+/** Turns what operators ask for into the request that agents are given. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import {
+  ImageInstallationRequestSchema,
+  MetropolisInstallationRequestSchema,
+  type OSInstallationRequest,
+  OSInstallationRequestSchema,
+} from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { InstallationRefusedError } from "../../db/installation-errors.ts";
+import type { InstallationRow } from "../../db/queries/installation-overview.ts";
+import {
+  InvalidFieldError,
+  limitPayload,
+  parseDevice,
+  parseDigest,
+  parseImageTag,
+  parseImageUrl,
+  parseMessageFraming,
+  parseRegistryName,
+} from "../../installation-rules.ts";
+import { badRequest } from "../../rpc/error-details.ts";
+
+/**
+ * Checks the target and returns what encodes it under a generation. Throws `invalid_argument` with every wrong field; the field
+ * that the target has in its call is `target`.
+ */
+export function createRequestEncoder(target: InstallationTarget | undefined): (generation: bigint) => Uint8Array {
+  const violations: { field: string; description: string }[] = [];
+  const type = toType(target, (field, parse) => {
+    try {
+      parse();
+    } catch (error) {
+      if (!(error instanceof InvalidFieldError)) throw error;
+      violations.push({ field: `target.${field}`, description: error.message });
+    }
+  });
+  if (violations.length > 0) {
+    const text = violations.map(({ field, description }) => `${field} ${description}`).join("; ");
+    throw new ConnectError(text, Code.InvalidArgument, undefined, [badRequest(violations)]);
+  }
+  return (generation) =>
+    toBinary(OSInstallationRequestSchema, create(OSInstallationRequestSchema, { generation, type }));
+}
+
+/** Returns the stored request of an installation under another generation; what only newer servers know of it stays. */
+export function encodeAgain(installation: InstallationRow, generation: bigint): Uint8Array {
+  const request = decode(installation.request);
+  if (request === undefined) {
+    throw new InstallationRefusedError(
+      "REQUEST_UNREADABLE",
+      installation,
+      "has a stored request that cannot be decoded, so that it cannot be retried: request an installation anew",
+    );
+  }
+  request.generation = generation;
+  return toBinary(OSInstallationRequestSchema, request);
+}
+
+function decode(bytes: Uint8Array): OSInstallationRequest | undefined {
+  try {
+    const request = fromBinary(OSInstallationRequestSchema, bytes);
+    const hasType = request.type.case !== undefined || request.$unknown !== undefined;
+    return hasType ? request : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function toType(
+  target: InstallationTarget | undefined,
+  check: (field: string, parse: () => unknown) => void,
+): OSInstallationRequest["type"] {
+  if (target?.type.case === "image") {
+    const { url, digest, rootDevice, userData } = target.type.value;
+    check("image.url", () => parseImageUrl(url));
+    check("image.digest", () => parseDigest(digest));
+    check("image.root_device", () => parseDevice(rootDevice));
+    check("image.user_data", () => userData && limitPayload(userData));
+    const value = { url, digest, rootDevice, ...(userData && { userData }) };
+    return { case: "image", value: create(ImageInstallationRequestSchema, value) };
+  }
+  if (target?.type.case === "metropolis") {
+    const { nodeParameters, rootDevice, osImage } = target.type.value;
+    const { scheme = "", host = "", repository = "", tag = "", digest = "" } = osImage ?? {};
+    check("metropolis.node_parameters", () => parseMessageFraming(nodeParameters));
+    check("metropolis.root_device", () => parseDevice(rootDevice));
+    check("metropolis.os_image.host", () => parseRegistryName(host));
+    check("metropolis.os_image.repository", () => parseRegistryName(repository));
+    check("metropolis.os_image.tag", () => tag !== "" && parseImageTag(tag));
+    check("metropolis.os_image.digest", () => parseDigest(digest));
+    const value = { nodeParameters, rootDevice, osImage: { scheme, host, repository, tag, digest } };
+    return { case: "metropolis", value: create(MetropolisInstallationRequestSchema, value) };
+  }
+  throw new Error("a target of no known type passed validation");
+}

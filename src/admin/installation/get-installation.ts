@@ -1,0 +1,20 @@
+/** InstallationService.GetInstallation */
+import { create } from "@bufbuild/protobuf";
+import {
+  type GetInstallationRequest,
+  type GetInstallationResponse,
+  GetInstallationResponseSchema,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { getInstallation } from "../../db/queries/installation-overview.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { readGeneration } from "./read-generation.ts";
+import { toInstallation } from "./to-installation.ts";
+
+/** Makes the handler. */
+export function createGetInstallation({ db }: AdminContext) {
+  return async ({ machineId, generation }: GetInstallationRequest): Promise<GetInstallationResponse> => {
+    const installation = await getInstallation(db, parseMachineId(machineId), readGeneration(generation));
+    return create(GetInstallationResponseSchema, { installation: toInstallation(installation) });
+  };
+}

@@ -1,0 +1,34 @@
+/** InstallationService.RequestInstallation */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type RequestInstallationRequest,
+  type RequestInstallationResponse,
+  RequestInstallationResponseSchema,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { getInstallation } from "../../db/queries/installation-overview.ts";
+import { requestInstallations } from "../../db/queries/os-installation-request.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { answerOnce } from "../answer-once.ts";
+import { createRequestEncoder } from "./encode-request.ts";
+import { readGeneration } from "./read-generation.ts";
+import { toInstallation } from "./to-installation.ts";
+
+/** Makes the handler. */
+export function createRequestInstallation(context: AdminContext) {
+  return async (request: RequestInstallationRequest, call: HandlerContext): Promise<RequestInstallationResponse> => {
+    const machineId = parseMachineId(request.machineId);
+    const asked = {
+      machineId,
+      generation: readGeneration(request.generation),
+      encode: createRequestEncoder(request.target),
+      keepGiven: !request.supersedeGiven,
+    };
+    return await answerOnce(context, call, request, RequestInstallationResponseSchema, async (tx, actor) => {
+      const generations = await requestInstallations(tx, [asked], actor);
+      const installation = await getInstallation(tx, machineId, generations.get(machineId));
+      return create(RequestInstallationResponseSchema, { installation: toInstallation(installation) });
+    });
+  };
+}

@@ -1,0 +1,29 @@
+/** InstallationService.RetryInstallation */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type RetryInstallationRequest,
+  type RetryInstallationResponse,
+  RetryInstallationResponseSchema,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { getInstallation } from "../../db/queries/installation-overview.ts";
+import { retryInstallation } from "../../db/queries/os-installation-retry.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { answerOnce } from "../answer-once.ts";
+import { encodeAgain } from "./encode-request.ts";
+import { readGeneration } from "./read-generation.ts";
+import { toInstallation } from "./to-installation.ts";
+
+/** Makes the handler. */
+export function createRetryInstallation(context: AdminContext) {
+  return async (request: RetryInstallationRequest, call: HandlerContext): Promise<RetryInstallationResponse> => {
+    const machineId = parseMachineId(request.machineId);
+    const expectedGeneration = readGeneration(request.expectedGeneration);
+    return await answerOnce(context, call, request, RetryInstallationResponseSchema, async (tx, actor) => {
+      const generation = await retryInstallation(tx, { machineId, expectedGeneration, encode: encodeAgain }, actor);
+      const installation = await getInstallation(tx, machineId, generation);
+      return create(RetryInstallationResponseSchema, { installation: toInstallation(installation) });
+    });
+  };
+}

@@ -4,9 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AdminContext } from "./admin/admin-context.ts";
 import { createAdminRoutes } from "./admin/admin-routes.ts";
 import { createAuthorization } from "./admin/authorization/authorize.ts";
+import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
 import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
+import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
 import { createHeartbeat } from "./agent-callback/heartbeat.ts";
@@ -18,11 +21,14 @@ import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts
 import { migrateWhenReachable } from "./db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "./db/open.ts";
 import { logOutages } from "./db/outage-log.ts";
+import { countFleet } from "./db/queries/fleet.ts";
 import { adoptRestoredHistory } from "./db/queries/machine-change.ts";
 import { findKnownError } from "./error-table.ts";
 import { checkBeforeOpening } from "./preflight.ts";
-import { createAdminListener } from "./rpc/admin-listener.ts";
+import { type AdminListenerOptions, createAdminListener } from "./rpc/admin-listener.ts";
 import { createAgentListener } from "./rpc/agent-listener.ts";
+import { createCallLog } from "./rpc/call-log.ts";
+import { createCallWatch, requestIdKey } from "./rpc/call-watch.ts";
 import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";
 import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
 import { listOwnAuthorities } from "./rpc/own-authority.ts";
@@ -67,17 +73,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   resources.defer(closeDatabase);
   await adoptRestoredHistory(db);
   const feed = createChangeFeed({ db, log });
-  const adminListener = createAdminListener({
-    tls: certificates.admin,
-    findUnreadiness,
-    routes: createAdminRoutes({ db, feed, log }),
-    interceptors: [
-      createErrorInterceptor(createErrorMapper(findKnownError, log)),
-      createAuthorization(createTokenIdentify(db)),
-      createValidation(),
-    ],
-    log,
-  });
+  const fleet = createFleetSampler(() => countFleet(db));
+  const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, log });
   const adminAddress = await listen(adminListener, config.adminListen, resources);
   const agentListener = createAgents(config, certificates.agent, store, log);
   const agentAddress = await listen(agentListener, config.agentListen, resources);
@@ -96,6 +93,30 @@ export async function startService(config: Config, log: Logger): Promise<Service
     lost: databaseServer.lost,
     close: () => started.disposeAsync(),
   };
+}
+
+/** What the operators' side works with. */
+interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {}
+
+function createOperators(config: Config, tls: ListenerTls | undefined, context: OperatorsContext): FastifyInstance {
+  const { db, findUnreadiness, log } = context;
+  const mapError = createErrorMapper(findKnownError, log);
+  const watch = createCallWatch([createCallLog(log, "info")]);
+  const authorize = createAuthorization(createCredentialsCheck(createTokenIdentify(db)));
+  return createAdminListener({
+    tls,
+    findUnreadiness,
+    routes: createAdminRoutes(context),
+    gate: async (call) => {
+      watch.begin(call);
+      await authorize(call).catch((error) => {
+        throw mapError(error, call.values.get(requestIdKey));
+      });
+    },
+    isBehindProxy: config.adminBehindProxy,
+    interceptors: [watch.interceptor, createErrorInterceptor(mapError), createValidation()],
+    log,
+  });
 }
 
 function createAgents(

@@ -1,0 +1,40 @@
+/** FleetService.GetFleet */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type FleetGroup,
+  FleetGroupSchema,
+  type GetFleetResponse,
+  GetFleetResponseSchema,
+} from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import type { FleetCount } from "../../db/queries/fleet.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { machineStates } from "../machine/to-machine.ts";
+
+/** Makes the handler. */
+export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
+  return async (): Promise<GetFleetResponse> => {
+    const { countedAt, groups } = await fleet.get();
+    return create(GetFleetResponseSchema, {
+      countTime: timestampFromDate(countedAt),
+      groups: groups.map(toFleetGroup).sort(compareGroups),
+    });
+  };
+}
+
+function toFleetGroup({ provider, location, state, ...figures }: FleetCount["groups"][number]): FleetGroup {
+  return create(FleetGroupSchema, {
+    provider: provider ?? "",
+    location: location ?? "",
+    state: machineStates[state],
+    ...figures,
+  });
+}
+
+function compareGroups(a: FleetGroup, b: FleetGroup): number {
+  return compareText(a.provider, b.provider) || compareText(a.location, b.location) || a.state - b.state;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,63 @@
+/** The whole fleet in numbers, from the view that decides states. */
+import { eq, sql } from "drizzle-orm";
+import { type Database, type Transaction, withConnection } from "../client.ts";
+import { hardwareReport, machineState, provided } from "../schema/index.ts";
+
+/** The machines of one state at one provider's location. */
+export interface FleetGroup {
+  /** Null when the machines are not provided. */
+  readonly provider: string | null;
+  /** Null when it is not known. */
+  readonly location: string | null;
+  readonly state: typeof machineState.$inferSelect.state;
+  readonly machines: bigint;
+  /** Of all of them together, as far as their agents have reported hardware. */
+  readonly memoryBytes: bigint;
+  readonly cpuThreads: bigint;
+  readonly diskBytes: bigint;
+}
+
+/** The groups that have machines, in no order, and when they were counted by the database's clock. */
+export interface FleetCount {
+  readonly countedAt: Date;
+  readonly groups: readonly FleetGroup[];
+}
+
+/** Counts all machines. One process of PostgreSQL does it: compiling the statement or sharing it out would take cores from heartbeats. */
+export function countFleet(db: Database): Promise<FleetCount> {
+  return withConnection(db, (connection) =>
+    connection.transaction(
+      async (tx) => {
+        const { rows } = await tx.execute<{ at: string }>(sql`
+          select now() as at, set_config('work_mem', '32MB', true), set_config('jit', 'off', true),
+                 set_config('max_parallel_workers_per_gather', '0', true)`);
+        return { countedAt: new Date(rows[0]?.at ?? Number.NaN), groups: await selectFleetGroups(tx) };
+      },
+      { isolationLevel: "read committed", accessMode: "read only" },
+    ),
+  );
+}
+
+/**
+ * Reads every table once and joins them by hash, the figures of the hardware by their index. A hash table of 100,000 machines or of
+ * their groups takes up to 8 MB, which must fit into `work_mem`. @public
+ */
+export function selectFleetGroups(tx: Transaction) {
+  const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
+    sql`coalesce(sum(${column}), 0)`.mapWith(BigInt);
+  const { provider, location } = provided;
+  return tx
+    .select({
+      provider,
+      location,
+      state: machineState.state,
+      machines: sql`count(*)`.mapWith(BigInt),
+      memoryBytes: sum(hardwareReport.memoryBytes),
+      cpuThreads: sum(hardwareReport.cpuThreads),
+      diskBytes: sum(hardwareReport.diskBytes),
+    })
+    .from(machineState)
+    .leftJoin(provided, eq(provided.machineId, machineState.machineId))
+    .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
+    .groupBy(provider, location, machineState.state);
+}

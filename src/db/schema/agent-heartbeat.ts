@@ -1,7 +1,8 @@
 /**
  * Tag AgentHeartbeat: the machine's agent called, last at this time.
  *
- * Written by every heartbeat that proved its identity. Goes with the machine.
+ * Written by every heartbeat that proved its identity. Goes with the agent's key, whose successor has not called yet, and with the
+ * machine.
  */
 import { bigint, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { machine } from "./machine.ts";

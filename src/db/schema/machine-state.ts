@@ -41,13 +41,14 @@ select machine.id as machine_id,
             when report.result = 'success' then 'installed'
             when agent.machine_id is null and provided.machine_id is null then 'not_provided'
             when agent.machine_id is null then 'no_agent'
-            when heartbeat.heartbeat_at is null or heartbeat.heartbeat_at < agent.started_at then 'never_heartbeated'
+            when heartbeat.machine_id is null then 'never_heartbeated'
             when heartbeat.quiet_until < now() then 'stale'
             else 'heartbeating' end as state,
        case when open.state is not null then open.since
             when report.result is not null then report.reported_at
-            when agent.machine_id is null then greatest(machine.created_at, machine.agent_revoked_at, provided.provided_at)
-            when heartbeat.heartbeat_at is null or heartbeat.heartbeat_at < agent.started_at then agent.started_at
+            when agent.machine_id is null then greatest(
+              machine.created_at, machine.agent_revoked_at, coalesce(provided.provided_at, machine.unprovided_at))
+            when heartbeat.machine_id is null then agent.started_at
             when heartbeat.quiet_until < now() then heartbeat.quiet_until
             else heartbeat.alive_since end as since,
        open.generation as open_generation

@@ -12,4 +12,6 @@ export const machine = pgTable("machine", {
   createdAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
   /** When an operator last took the agent's key away. */
   agentRevokedAt: timestamp({ withTimezone: true }),
+  /** When an operator last took away what the provider says. */
+  unprovidedAt: timestamp({ withTimezone: true }),
 });

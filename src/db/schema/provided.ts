@@ -4,7 +4,7 @@
  * Written by operators. Goes when the machine goes back to its provider.
  */
 import { sql } from "drizzle-orm";
-import { check, pgTable, text, timestamp, unique, uuid } from "drizzle-orm/pg-core";
+import { check, index, pgTable, text, timestamp, unique, uuid } from "drizzle-orm/pg-core";
 import { machine } from "./machine.ts";
 
 /** What the provider says that the machine does; text in the database, so that a new value needs no migration of the type. */
@@ -30,6 +30,9 @@ export const provided = pgTable(
   },
   (table) => [
     unique("provided_provider_provider_id_key").on(table.provider, table.providerId),
+    // Lists of one provider or place go through its machines alone, in the order of their ids.
+    index("provided_provider_machine_id_idx").on(table.provider, table.machineId),
+    index("provided_location_machine_id_idx").on(table.location, table.machineId),
     check(
       "provided_status_check",
       sql`${table.status} in ('unknown', 'provisioning', 'running', 'stopped', 'missing', 'failed')`,

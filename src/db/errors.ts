@@ -45,9 +45,14 @@ export function isStatementError(error: unknown): boolean {
   return state !== undefined && state !== readOnlyState && !outageClasses.has(state.slice(0, 2));
 }
 
-/** Whether PostgreSQL gave the statement up for the sake of other transactions: the same call can succeed later. */
+/** What another transaction did meanwhile is in the way: the same transaction can succeed right away. */
+export class ContentionError extends Error {
+  override readonly name = "ContentionError";
+}
+
+/** Whether a transaction was given up for the sake of others: the same call can succeed later. */
 export function isContention(error: unknown): boolean {
-  return contentionStates.has(sqlState(error) ?? "");
+  return error instanceof ContentionError || contentionStates.has(sqlState(error) ?? "");
 }
 
 /** serialization_failure, deadlock_detected, lock_not_available. */

@@ -68,16 +68,14 @@ function toProvided(row: NonNullable<MachineOverview["provided"]>): Provided {
 }
 
 function toAgent(row: NonNullable<MachineOverview["agent"]>, heartbeat: MachineOverview["heartbeat"]): Agent {
-  // A heartbeat from before the key says nothing of who holds it now.
-  const own = heartbeat !== null && heartbeat.heartbeatAt >= row.startedAt ? heartbeat : undefined;
   return create(AgentSchema, {
     publicKey: row.publicKey,
     registerTime: timestampFromDate(row.startedAt),
-    ...(own && {
-      heartbeatTime: timestampFromDate(own.heartbeatAt),
-      quietUntilTime: timestampFromDate(own.quietUntil),
-      version: own.agentVersion ?? "",
-      bootId: own.bootId ?? "",
+    ...(heartbeat && {
+      heartbeatTime: timestampFromDate(heartbeat.heartbeatAt),
+      quietUntilTime: timestampFromDate(heartbeat.quietUntil),
+      version: heartbeat.agentVersion ?? "",
+      bootId: heartbeat.bootId ?? "",
     }),
   });
 }

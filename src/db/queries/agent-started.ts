@@ -6,6 +6,7 @@
  */
 import { asc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
+import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentStarted } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -80,8 +81,8 @@ export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint
     .where(sql`${agentStarted.publicKey} = any(${arrayParameter(publicKeys, "bytea")})`);
 }
 
-/** The keys in hexadecimal digits, by machine. */
-async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, string>> {
+/** The keys in hexadecimal digits, by machine; they stay while the transaction holds the machines. */
+export async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
     .from(agentStarted)
@@ -89,33 +90,36 @@ async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): P
   return new Map(rows.map((row) => [row.machineId, toHex(row.publicKey)]));
 }
 
-/** Takes all old rows away before it adds the first new one, so that keys can change places under their unique index. */
-async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
-  if (agents.length === 0) return;
-  const machineIds = arrayParameter(
-    agents.map((agent) => agent.machineId),
-    "uuid",
-  );
-  const publicKeys = arrayParameter(
-    agents.map((agent) => agent.publicKey),
-    "bytea",
-  );
-  const rows = sql`${agentStarted.machineId} = any(${machineIds})`;
+/**
+ * Takes the keys of machines away that the transaction holds. Heartbeats in flight commit first, and none follows; what they said
+ * goes with their key, since it says nothing of the next one's agent.
+ */
+export async function removeAgents(tx: Transaction, machineIds: readonly string[]): Promise<void> {
+  await holdAgents(tx, machineIds);
+  const ids = arrayParameter(machineIds, "uuid");
+  await tx.delete(agentStarted).where(sql`${agentStarted.machineId} = any(${ids})`);
+  await tx.delete(agentHeartbeat).where(sql`${agentHeartbeat.machineId} = any(${ids})`);
+}
+
+/** Waits for the machines' heartbeats in flight and makes those that follow wait, in machine-id order as heartbeats go. */
+export async function holdAgents(tx: Transaction, machineIds: readonly string[]): Promise<void> {
   await tx
     .select({ id: agentStarted.machineId })
     .from(agentStarted)
-    .where(rows)
+    .where(sql`${agentStarted.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
     .orderBy(asc(agentStarted.machineId))
     .for("update");
-  await tx.delete(agentStarted).where(rows);
-  await tx
-    .update(agentHeartbeat)
-    // The old key's calls say nothing of the new one's agent.
-    .set({ signatureNonce: null, quietUntil: sql`now()` })
-    .where(sql`${agentHeartbeat.machineId} = any(${machineIds})`);
+}
+
+/** Takes all old rows away before it adds the first new one, so that keys can change places under their unique index. */
+async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
+  if (agents.length === 0) return;
+  const machineIds = agents.map((agent) => agent.machineId);
+  const publicKeys = agents.map((agent) => agent.publicKey);
+  await removeAgents(tx, machineIds);
   const { rows: added } = await tx.execute<{ id: string }>(sql`
     insert into ${agentStarted} (machine_id, public_key)
-    select * from unnest(${machineIds}, ${publicKeys})
+    select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(publicKeys, "bytea")})
     on conflict do nothing
     returning machine_id as id`);
   if (added.length < agents.length) await throwInUse(tx, agents, new Set(added.map((row) => row.id)));
@@ -132,7 +136,7 @@ async function throwInUse(tx: Transaction, agents: readonly AgentKey[], added: R
     const agent = refused.get(toHex(holder.publicKey));
     if (agent !== undefined) throw new PublicKeyInUseError(agent, holder.machineId);
   }
-  throw new Error("a public key was in use and no longer is: try again");
+  throw new ContentionError("a public key was in use and no longer is");
 }
 
 function toHex(bytes: Uint8Array): string {

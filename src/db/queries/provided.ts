@@ -1,6 +1,7 @@
 /** The tag Provided, set by operators who hold the machine. */
 import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
+import { ContentionError } from "../errors.ts";
 import { provided } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -140,5 +141,5 @@ async function throwInUse(tx: Transaction, rows: readonly ProvidedRow[], added: 
     const row = refused.find((each) => each.provider === holder.provider && each.providerId === holder.providerId);
     if (row !== undefined) throw new ProviderIdInUseError(row, holder.machineId);
   }
-  throw new Error("a provider id was in use and no longer is: try again");
+  throw new ContentionError("a provider id was in use and no longer is");
 }

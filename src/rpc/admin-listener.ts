@@ -1,8 +1,15 @@
 /** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
-import { type ConnectRouter, createConnectRouter, type Interceptor } from "@connectrpc/connect";
+import {
+  type ConnectRouter,
+  createConnectRouter,
+  createContextValues,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import { clientAddressKey, findClientAddress } from "./client-address.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 
@@ -13,6 +20,10 @@ export interface AdminListenerOptions {
   /** Resolves with why the server cannot serve now, or undefined when it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
   readonly routes: (router: ConnectRouter) => void;
+  /** Runs when a call's headers are there, before its body is read; throws a ConnectError to refuse it. */
+  readonly gate: (context: HandlerContext) => Promise<void>;
+  /** A proxy ends TLS in front of the listener and says in X-Forwarded-For who calls. */
+  readonly isBehindProxy: boolean;
   /** Outermost first. */
   readonly interceptors: Interceptor[];
   readonly log: Logger;
@@ -36,6 +47,9 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
   });
   listener.register(fastifyConnectPlugin, {
     routes: options.routes,
+    requestGate: options.gate,
+    contextValues: (request) =>
+      createContextValues().set(clientAddressKey, findClientAddress(request, options.isBehindProxy)),
     interceptors: options.interceptors,
     readMaxBytes: defaultLimits.maxBodyBytes,
     maxTimeoutMs: maxCallerTimeoutMs,

@@ -1,6 +1,7 @@
 /** The one place where errors of the domain become errors of the protocol. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { requestIdKey } from "./call-watch.ts";
 import { type OutgoingDetail, retryInfo } from "./error-details.ts";
 
 /** What an error of the domain is for a caller. */
@@ -17,13 +18,16 @@ export interface KnownError {
 /** Says what an error of the domain is for a caller; undefined for one that it does not know. */
 export type ErrorTable = (error: unknown) => KnownError | undefined;
 
+/** What an error is for the caller of the protocol; the request id is for the log. */
+export type MapError = (error: unknown, requestId?: string) => ConnectError;
+
 /** Maps by `table`; what it does not know is logged with its cause and shown as `internal`, without a word of its text. */
-export function createErrorMapper(table: ErrorTable, log: Logger): (error: unknown) => ConnectError {
-  return (error) => {
+export function createErrorMapper(table: ErrorTable, log: Logger): MapError {
+  return (error, requestId) => {
     if (error instanceof ConnectError) return error;
     const known = table(error);
     if (known !== undefined) return toConnectError(known, error);
-    log.error({ err: error }, "a call failed for a reason that is not the caller's");
+    log.error({ err: error, requestId }, "a call failed for a reason that is not the caller's");
     return new ConnectError("internal error", Code.Internal);
   };
 }
@@ -35,11 +39,12 @@ function toConnectError({ code, message, details = [], retryAfterSeconds }: Know
 }
 
 /** Maps whatever a handler throws, also in the midst of a stream; that a caller has gone, or its deadline passed, is nobody's failure here. */
-export function createErrorInterceptor(toConnectError: (error: unknown) => ConnectError): Interceptor {
+export function createErrorInterceptor(mapError: MapError): Interceptor {
   return (next) => async (request) => {
+    const requestId = request.contextValues.get(requestIdKey);
     const map = (error: unknown) => {
       const isCallersEnd = request.signal.aborted && error === request.signal.reason;
-      return isCallersEnd ? ConnectError.from(error, Code.Canceled) : toConnectError(error);
+      return isCallersEnd ? ConnectError.from(error, Code.Canceled) : mapError(error, requestId);
     };
     try {
       const response = await next(request);

@@ -1,0 +1,98 @@
+/**
+ * Gives every call a request id, and says when and how each one ended: refused by the gate, undecodable, answered, or left by its
+ * caller. Interceptors alone would not see the calls that end before a message is there.
+ */
+import { randomUUID } from "node:crypto";
+import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+
+/** A call whose headers have arrived. */
+export interface WatchedCall {
+  readonly context: HandlerContext;
+  readonly requestId: string;
+}
+
+/** A call that is over. */
+export interface EndedCall extends WatchedCall {
+  /** Undefined for success. */
+  readonly code: Code | undefined;
+  readonly durationMs: number;
+  /** What ended it when that was no ConnectError: nobody has logged it. */
+  readonly cause: unknown;
+}
+
+/** Who wants to know of calls. Must not throw. */
+export interface CallObserver {
+  started?(call: WatchedCall): void;
+  /** Called once for each call that started. */
+  ended?(call: EndedCall): void;
+}
+
+/** What a listener needs to watch its calls. */
+export interface CallWatch {
+  /** The first thing to run when a call's headers are there. */
+  readonly begin: (context: HandlerContext) => void;
+  /** The outermost interceptor. */
+  readonly interceptor: Interceptor;
+}
+
+/** The header in which callers may name their request, and in which every answer names it. */
+export const requestIdHeader = "x-request-id";
+
+/** The request id of a call, for whoever logs something of it. */
+export const requestIdKey = createContextKey<string | undefined>(undefined, { description: "request id" });
+
+/** Whether the call's own code has run to its end: what aborts it then is no failure. */
+const isAnsweredKey = createContextKey(false, { description: "call is answered" });
+
+/** A caller's id is taken over when it is one word that is harmless in a log and a header: UUIDs, ULIDs, AWS's "Root=1-…". */
+const acceptableId = /^[\w.:=+/@-]{1,128}$/;
+
+/** Makes the two parts that belong together. */
+export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
+  return {
+    begin: (context) => begin(context, observers),
+    interceptor: (next) => async (request) => {
+      const { contextValues } = request;
+      const response = await next(request);
+      if (!response.stream) {
+        contextValues.set(isAnsweredKey, true);
+        return response;
+      }
+      return { ...response, message: markEnd(response.message, () => contextValues.set(isAnsweredKey, true)) };
+    },
+  };
+}
+
+function begin(context: HandlerContext, observers: readonly CallObserver[]): void {
+  const beganAt = performance.now();
+  const requestId = readRequestId(context.requestHeader);
+  context.values.set(requestIdKey, requestId);
+  context.responseHeader.set(requestIdHeader, requestId);
+  const end = () => {
+    const outcome = findOutcome(context);
+    const durationMs = performance.now() - beganAt;
+    for (const observer of observers) observer.ended?.({ context, requestId, durationMs, ...outcome });
+  };
+  for (const observer of observers) observer.started?.({ context, requestId });
+  // Connect aborts the signal when the call is over, however it ends.
+  if (context.signal.aborted) end();
+  else context.signal.addEventListener("abort", end, { once: true });
+}
+
+function readRequestId(header: Headers): string {
+  const given = header.get(requestIdHeader);
+  return given !== null && acceptableId.test(given) ? given : randomUUID();
+}
+
+/** The reason is the error that the caller gets or that its leaving caused; of success it is an AbortError. */
+function findOutcome({ signal, values }: HandlerContext): Pick<EndedCall, "code" | "cause"> {
+  const reason: unknown = signal.reason;
+  if (reason instanceof ConnectError) return { code: reason.code, cause: undefined };
+  if (!(reason instanceof DOMException)) return { code: Code.Internal, cause: reason };
+  return { code: values.get(isAnsweredKey) ? undefined : Code.Canceled, cause: undefined };
+}
+
+async function* markEnd<T>(messages: AsyncIterable<T>, ended: () => void): AsyncIterable<T> {
+  yield* messages;
+  ended();
+}

@@ -1,5 +1,6 @@
 /** What the errors of the domain are for a caller; everything else is internal. */
 import { Code } from "@connectrpc/connect";
+import { TooManyAttemptsError } from "./admin/authorization/check-credentials.ts";
 import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
 import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
@@ -21,6 +22,10 @@ export const findKnownError: ErrorTable = (error) => {
     return { code: Code.OutOfRange, message: `${error.message}: list again, and watch from that list's token` };
   }
   if (error instanceof WatchEndedError) return { code: Code.Unavailable, message: error.message, retryAfterSeconds: 1 };
+  if (error instanceof TooManyAttemptsError) {
+    const { message, retryAfterSeconds: seconds } = error;
+    return { code: Code.ResourceExhausted, message, retryAfterSeconds: seconds };
+  }
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats wait: send this one again later";
     return { code: Code.ResourceExhausted, message, retryAfterSeconds };

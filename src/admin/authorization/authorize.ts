@@ -1,12 +1,27 @@
-/** The one place that decides who may call what, from the role that the contract asks for. */
-import { getOption, hasOption } from "@bufbuild/protobuf";
-import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+/** The one place that decides who may call what, from the role that the contract asks for, before a message is read. */
+import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Role, required_role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
-import { type Caller, callerKey } from "./caller.ts";
+import { noteForLog } from "../../rpc/call-log.ts";
+import { clientAddressKey, toParty } from "../../rpc/client-address.ts";
+import { errorInfo } from "../../rpc/error-details.ts";
+import { createAttemptLimit } from "./attempt-limit.ts";
+import { type Caller, callerKey, type Identity } from "./caller.ts";
+import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } from "./check-credentials.ts";
 
-/** Finds out who holds a bearer token; undefined for nobody. */
-export type Identify = (bearerToken: string) => Promise<Caller | undefined>;
+/** Decides on a call whose headers are there; throws to refuse it. */
+export type Authorize = (context: HandlerContext) => Promise<void>;
+
+/**
+ * Services that everybody may call, by full name: health as /healthz is, and the schema, which is public anyway. Of any other
+ * service, a method without a required role cannot be called by anybody.
+ */
+export const openServices: ReadonlySet<string> = new Set([
+  "grpc.health.v1.Health",
+  "grpc.reflection.v1.ServerReflection",
+  "grpc.reflection.v1alpha.ServerReflection",
+]);
 
 const ranks: Readonly<Record<AdminRole, Role>> = {
   viewer: Role.VIEWER,
@@ -15,35 +30,73 @@ const ranks: Readonly<Record<AdminRole, Role>> = {
 };
 
 /**
- * Makes the interceptor. A method without a required role cannot be called by anybody. Refuses with `unauthenticated` who does not
- * prove to be somebody, and with `permission_denied` who may not do this.
+ * Makes the decision. Refuses with `unauthenticated` who does not prove to be somebody, with `permission_denied` who may not do
+ * this, and with TooManyAttemptsError who guesses.
  */
-export function createAuthorization(identify: Identify): Interceptor {
-  return (next) => async (request) => {
-    const { method } = request;
-    const required = hasOption(method, required_role) ? getOption(method, required_role) : Role.UNSPECIFIED;
-    const caller = await identifyBearer(request.header.get("authorization"), identify);
-    if (required === Role.UNSPECIFIED) {
-      throw new ConnectError(`${method.name} cannot be called: it asks for no role`, Code.PermissionDenied);
+export function createAuthorization(check: CheckCredentials): Authorize {
+  const noteRefusal = createRefusalNotes();
+  return async (context) => {
+    const { method, service, values, requestHeader } = context;
+    const address = values.get(clientAddressKey);
+    if (openServices.has(service.typeName)) {
+      noteForLog(context, { level: "debug", address });
+      return;
     }
-    if (ranks[caller.role] < required) {
-      const role = Role[required].toLowerCase();
-      throw new ConnectError(
-        `${method.name} takes the role ${role}, and you have ${caller.role}`,
-        Code.PermissionDenied,
-      );
-    }
-    request.contextValues.set(callerKey, caller);
-    return await next(request);
+    noteForLog(context, { address });
+    const identity = await check(requestHeader.get("authorization"), address).catch((error: unknown) => {
+      noteRefusal(context, error);
+      throw error instanceof RefusedCredentialsError ? toUnauthenticated(error) : error;
+    });
+    noteForLog(context, { actor: identity.actor });
+    values.set(callerKey, admit(identity, method));
   };
 }
 
-async function identifyBearer(authorization: string | null, identify: Identify): Promise<Caller> {
-  if (authorization === null) {
-    throw new ConnectError('send a token: "authorization: Bearer <token>"', Code.Unauthenticated);
+function toUnauthenticated({ message, challenge }: RefusedCredentialsError): ConnectError {
+  return new ConnectError(message, Code.Unauthenticated, { "www-authenticate": challenge });
+}
+
+/** The least role that may call the method; `UNSPECIFIED` for nobody. */
+function getRequiredRole(method: DescMethod): Role {
+  return hasOption(method, required_role) ? getOption(method, required_role) : Role.UNSPECIFIED;
+}
+
+function admit({ actor, role }: Identity, method: DescMethod): Caller {
+  const required = getRequiredRole(method);
+  if (required === Role.UNSPECIFIED) {
+    throw new ConnectError(`${method.name} cannot be called: it asks for no role`, Code.PermissionDenied);
   }
-  const [, token] = /^bearer ([\w.~+/=-]{1,8192})$/i.exec(authorization) ?? [];
-  const caller = token === undefined ? undefined : await identify(token);
-  if (caller === undefined) throw new ConnectError("the token is not valid", Code.Unauthenticated);
-  return caller;
+  if (role === undefined || ranks[role] < required) {
+    const wanted = Role[required].toLowerCase();
+    throw new ConnectError(
+      `${method.name} takes the role ${wanted}, and you have ${role ?? "none"}`,
+      Code.PermissionDenied,
+      undefined,
+      [errorInfo("ROLE_MISSING", { required: wanted, actual: role ?? "" })],
+    );
+  }
+  return { actor, role };
+}
+
+/** Lines about refused calls that one address can cause, and all addresses together; the rest is only there at debug. */
+const linesPerParty = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };
+const linesInAll = { burst: 200, secondsPerAttempt: 0.5, maxParties: 1 };
+
+/** Makes the lines of refused calls loud, but not so many that strangers can fill the log. */
+function createRefusalNotes() {
+  const perParty = createAttemptLimit(linesPerParty);
+  const inAll = createAttemptLimit(linesInAll);
+  let unlogged = 0;
+  return (context: HandlerContext, error: unknown): void => {
+    if (!(error instanceof RefusedCredentialsError || error instanceof TooManyAttemptsError)) return;
+    const reason = error.message;
+    const party = toParty(context.values.get(clientAddressKey));
+    if (perParty.take(party) !== undefined || inAll.take("all") !== undefined) {
+      unlogged += 1;
+      noteForLog(context, { level: "debug", reason });
+      return;
+    }
+    noteForLog(context, { level: "warn", reason, ...(unlogged > 0 && { unlogged }) });
+    unlogged = 0;
+  };
 }

@@ -1,5 +1,5 @@
-/** Bearer tokens by their id; who may ask is decided elsewhere. */
-import { and, eq, gt, isNull, or, sql } from "drizzle-orm";
+/** Bearer tokens; who may ask is decided elsewhere. */
+import { and, desc, eq, getTableColumns, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { adminToken } from "../schema/index.ts";
 
@@ -9,29 +9,145 @@ export type AdminTokenRow = typeof adminToken.$inferSelect;
 /** What a caller may do; each one may do what those before it may. */
 export type AdminRole = AdminTokenRow["role"];
 
-/** Stores a new token. A name that is in use is a unique violation. */
-export async function insertAdminToken(
-  db: Database | Transaction,
-  token: Pick<AdminTokenRow, "id" | "name" | "role" | "secretHash" | "createdBy"> & { expiresAt?: Date | undefined },
-): Promise<AdminTokenRow> {
-  const [row] = await db
-    .insert(adminToken)
-    .values({ ...token, expiresAt: token.expiresAt ?? null })
-    .returning();
-  return row as AdminTokenRow;
+/** No token has this id. */
+export class TokenNotFoundError extends Error {
+  override readonly name = "TokenNotFoundError";
+  constructor() {
+    super("no token has this id");
+  }
 }
 
-/** Returns the token of this id unless it is revoked or expired, by the database's clock. */
-export async function findValidAdminToken(db: Database, id: string): Promise<AdminTokenRow | undefined> {
+/** A token in use has the name already. */
+export class TokenNameInUseError extends Error {
+  override readonly name = "TokenNameInUseError";
+  readonly tokenId: string;
+  constructor(name: string, tokenId: string) {
+    super(`the name ${name} is in use by token ${tokenId}: choose another one, or revoke that token first`);
+    this.tokenId = tokenId;
+  }
+}
+
+/** Without this token no administrator would have one. */
+export class LastAdminTokenError extends Error {
+  override readonly name = "LastAdminTokenError";
+  readonly tokenId: string;
+  constructor(tokenId: string) {
+    super("this is the last valid token of an administrator: create another one first, or force it");
+    this.tokenId = tokenId;
+  }
+}
+
+const isExpired = sql<boolean>`(${adminToken.expiresAt} is not null and ${adminToken.expiresAt} <= now())`;
+const isValid = and(isNull(adminToken.revokedAt), sql`not ${isExpired}`);
+
+/** Any number will do that no other advisory lock of this program has. */
+const tokensLock = 4_716_022_919;
+
+/** Waits for other changes of tokens to end, and makes those that follow wait until this transaction does: there are few. */
+export async function holdAdminTokens(tx: Transaction): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${tokensLock}::bigint)`);
+}
+
+/**
+ * Stores a new token. Takes its name from a token that has expired, which counts as revoked then. The transaction must hold the
+ * tokens. Throws TokenNameInUseError.
+ */
+export async function insertAdminToken(
+  tx: Database | Transaction,
+  token: Pick<AdminTokenRow, "id" | "name" | "role" | "secretHash" | "createdBy"> & { expiresAt?: Date | undefined },
+): Promise<AdminTokenRow> {
+  await tx
+    .update(adminToken)
+    .set({ revokedAt: sql`now()`, revokedBy: token.createdBy })
+    .where(and(eq(adminToken.name, token.name), isNull(adminToken.revokedAt), isExpired));
+  const [row] = await tx
+    .insert(adminToken)
+    .values({ ...token, expiresAt: token.expiresAt ?? null })
+    .onConflictDoNothing({ target: adminToken.name, where: isNull(adminToken.revokedAt) })
+    .returning();
+  if (row !== undefined) return row;
+  const [holder] = await tx
+    .select({ id: adminToken.id })
+    .from(adminToken)
+    .where(and(eq(adminToken.name, token.name), isNull(adminToken.revokedAt)));
+  throw new TokenNameInUseError(token.name, holder?.id ?? "");
+}
+
+/** Returns the token of this id, and whether it has expired by the database's clock. */
+export async function findAdminToken(
+  db: Database | Transaction,
+  id: string,
+): Promise<(AdminTokenRow & { readonly isExpired: boolean }) | undefined> {
   const [row] = await db
+    .select({ ...getTableColumns(adminToken), isExpired })
+    .from(adminToken)
+    .where(eq(adminToken.id, id));
+  return row;
+}
+
+/** Whether an administrator's token is valid. */
+export async function hasValidAdmin(db: Database | Transaction, exceptId?: string): Promise<boolean> {
+  const [row] = await db
+    .select({ id: adminToken.id })
+    .from(adminToken)
+    .where(and(eq(adminToken.role, "admin"), isValid, exceptId === undefined ? undefined : ne(adminToken.id, exceptId)))
+    .limit(1);
+  return row !== undefined;
+}
+
+/** Returns up to `limit` tokens, newest first, after the one with the id `after`; those that ended only with `showEnded`. */
+export async function listAdminTokens(
+  db: Database,
+  { showEnded, after, limit }: { showEnded: boolean; after: string | undefined; limit: number },
+): Promise<AdminTokenRow[]> {
+  const key: SQL = sql`(${adminToken.createdAt}, ${adminToken.id})`;
+  return await db
     .select()
     .from(adminToken)
     .where(
       and(
-        eq(adminToken.id, id),
-        isNull(adminToken.revokedAt),
-        or(isNull(adminToken.expiresAt), gt(adminToken.expiresAt, sql`now()`)),
+        showEnded ? undefined : isValid,
+        // Rows stay for ever, so the id says where the page before ended, to the microsecond.
+        after === undefined
+          ? undefined
+          : sql`${key} < (select last.created_at, last.id from ${adminToken} last where last.id = ${after})`,
       ),
-    );
-  return row;
+    )
+    .orderBy(desc(adminToken.createdAt), desc(adminToken.id))
+    .limit(limit);
+}
+
+/** What was revoked, and whether by this call. */
+export interface Revocation {
+  readonly token: AdminTokenRow;
+  readonly isNew: boolean;
+}
+
+/**
+ * Ends a token; one that is revoked stays as it is. The transaction must hold the tokens: of two administrators who revoke each
+ * other's token at once, the second is refused. Throws TokenNotFoundError, and LastAdminTokenError unless `force`.
+ */
+export async function revokeAdminToken(
+  tx: Transaction,
+  { id, revokedBy, force }: { id: string; revokedBy: string; force: boolean },
+): Promise<Revocation> {
+  const found = await findAdminToken(tx, id);
+  if (found === undefined) throw new TokenNotFoundError();
+  if (found.revokedAt !== null) return { token: found, isNew: false };
+  const isValidAdmin = found.role === "admin" && !found.isExpired;
+  if (isValidAdmin && !force && !(await hasValidAdmin(tx, id))) throw new LastAdminTokenError(id);
+  const [token] = await tx
+    .update(adminToken)
+    .set({ revokedAt: sql`now()`, revokedBy })
+    .where(eq(adminToken.id, id))
+    .returning();
+  return { token: token as AdminTokenRow, isNew: true };
+}
+
+/** Ends whatever token in use has this name. */
+export async function revokeAdminTokenByName(tx: Transaction, name: string, revokedBy: string): Promise<void> {
+  await tx
+    .update(adminToken)
+    .set({ revokedAt: sql`now()`, revokedBy })
+    .where(and(eq(adminToken.name, name), isNull(adminToken.revokedAt)));
 }

@@ -1,10 +1,14 @@
 /** All services of bmaas.admin.v1, each method by the file of its name. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
+import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
+import { createListEvents } from "./history/list-events.ts";
 import { createCancelInstallation } from "./installation/cancel-installation.ts";
 import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
@@ -16,6 +20,8 @@ import { createWatchMachines } from "./watch/watch-machines.ts";
 /** Registers the services. */
 export function createAdminRoutes(context: AdminContext): (router: ConnectRouter) => void {
   return (router) => {
+    router.service(HardwareService, { listHardwareReports: createListHardwareReports(context) });
+    router.service(HistoryService, { listEvents: createListEvents(context) });
     router.service(InstallationService, {
       requestInstallation: createRequestInstallation(context),
       retryInstallation: createRetryInstallation(context),

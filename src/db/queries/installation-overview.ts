@@ -1,10 +1,10 @@
 /** Installations as operators see them, from the view that decides where each stands. */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
-import { MachineNotFoundError } from "../errors.ts";
 import { InstallationNotFoundError } from "../installation-errors.ts";
-import { installationState, machine, osInstallationRequest } from "../schema/index.ts";
+import { installationState, osInstallationRequest } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { checkMachineExists } from "./machine.ts";
 
 /** One generation of one machine. */
 export type InstallationRow = typeof osInstallationRequest.$inferSelect &
@@ -47,12 +47,6 @@ export function findInstallations(
     sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (
       select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}))`,
   );
-}
-
-/** Throws MachineNotFoundError. */
-export async function checkMachineExists(db: Database | Transaction, machineId: string): Promise<void> {
-  const [row] = await db.select({ id: machine.id }).from(machine).where(eq(machine.id, machineId));
-  if (row === undefined) throw new MachineNotFoundError(machineId);
 }
 
 function selectInstallations(db: Database | Transaction, condition: SQL | undefined) {

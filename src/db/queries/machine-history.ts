@@ -1,5 +1,5 @@
 /** The record of what happened to machines; what operators do is written in the transaction that does it. */
-import { asc, eq, sql } from "drizzle-orm";
+import { and, asc, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { machineHistory } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -34,4 +34,19 @@ export function listHistory(
     .from(machineHistory)
     .where(eq(machineHistory.machineId, machineId))
     .orderBy(asc(machineHistory.id));
+}
+
+/** Returns the newest events of a machine, those before `before` only where it is given; by the index on (machine_id, id). */
+export function listNewestEvents(
+  db: Database | Transaction,
+  machineId: string,
+  { before, limit }: { readonly before?: bigint | undefined; readonly limit: number },
+): Promise<(typeof machineHistory.$inferSelect)[]> {
+  const isMachines = eq(machineHistory.machineId, machineId);
+  return db
+    .select()
+    .from(machineHistory)
+    .where(before === undefined ? isMachines : and(isMachines, lt(machineHistory.id, before)))
+    .orderBy(desc(machineHistory.id))
+    .limit(limit);
 }

@@ -4,8 +4,8 @@
  * Holding a machine means its row `FOR NO KEY UPDATE`: one operator's change at a time, while heartbeats, whose foreign keys
  * take the row `FOR KEY SHARE`, go on.
  */
-import { asc, sql } from "drizzle-orm";
-import type { Transaction } from "../client.ts";
+import { asc, eq, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
 import { MachineNotFoundError } from "../errors.ts";
 import { machine } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -43,4 +43,10 @@ export async function holdMachines(tx: Transaction, ids: readonly string[]): Pro
   const found = new Set(rows.map((row) => row.id));
   const missing = ids.find((id) => !found.has(id));
   if (missing !== undefined) throw new MachineNotFoundError(missing);
+}
+
+/** Throws MachineNotFoundError unless the machine exists. */
+export async function checkMachineExists(db: Database | Transaction, machineId: string): Promise<void> {
+  const [row] = await db.select({ id: machine.id }).from(machine).where(eq(machine.id, machineId));
+  if (row === undefined) throw new MachineNotFoundError(machineId);
 }

@@ -1,0 +1,24 @@
+/** The hardware that a machine's agent found, now and before. */
+import { sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
+import { hardwareReport, hardwareReportPast } from "../schema/index.ts";
+
+/** One report. */
+export type HardwareReportRow = Pick<typeof hardwareReport.$inferSelect, "reportedAt" | "report">;
+
+/** Returns the machine's `limit` newest reports, newest first, in one statement: a report that becomes a past one is in it once. */
+export async function listHardwareReports(
+  db: Database | Transaction,
+  machineId: string,
+  limit: number,
+): Promise<HardwareReportRow[]> {
+  const { rows } = await db.execute<{ reported_at: Date; report: Buffer }>(sql`
+    select reported_at, report from (
+      (select reported_at, report, null::bigint as id from ${hardwareReport} where machine_id = ${machineId})
+      union all
+      (select reported_at, report, id from ${hardwareReportPast} where machine_id = ${machineId}
+        order by id desc limit ${limit})
+    ) as kept
+     order by id desc nulls first limit ${limit}`);
+  return rows.map(({ reported_at, report }) => ({ reportedAt: new Date(reported_at), report }));
+}

@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<Command>> = {
   migrate: async () => (await import("./cli/migrate.ts")).migrateCommand(),
   seed: async () => (await import("./cli/seed.ts")).seedCommand(),
   agent: async () => (await import("./cli/agent.ts")).agentCommand(),
+  simulate: async () => (await import("./cli/simulate.ts")).simulateCommand(),
   demo: async () => (await import("./cli/demo.ts")).demoCommand(),
 };
 

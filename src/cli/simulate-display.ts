@@ -1,0 +1,66 @@
+/** Shows a simulation as it runs: a bar while the fleet registers, then a few lines that are drawn anew; plain lines where no terminal is. */
+import type { SimulationFigures } from "../simulate/simulation-figures.ts";
+
+/** What is shown while it runs. */
+export interface SimulationDisplay {
+  registered(count: number, total: number): void;
+  figures(figures: SimulationFigures): void;
+  /** Leaves what was shown last. */
+  end(): void;
+}
+
+const barWidth = 30;
+/** Without a terminal, one line in so many figures. */
+const quietRounds = 10;
+
+/** Makes the display on `stream`, which is standard error: standard output is for the summary. */
+export function createSimulationDisplay(stream: NodeJS.WriteStream): SimulationDisplay {
+  let drawnLines = 0;
+  let rounds = 0;
+  let lastCount = 0;
+  let lastMs = 0;
+
+  function draw(lines: readonly string[]): void {
+    if (drawnLines > 0) stream.write(`\x1b[${drawnLines}A\x1b[0J`);
+    stream.write(lines.map((line) => `${line}\n`).join(""));
+    drawnLines = lines.length;
+  }
+
+  return {
+    registered(count, total) {
+      if (!stream.isTTY) {
+        if (count === total) stream.write(`registered ${total} machines\n`);
+        return;
+      }
+      const filled = Math.round((barWidth * count) / total);
+      draw([`registering  [${"#".repeat(filled)}${"-".repeat(barWidth - filled)}]  ${count}/${total}`]);
+      if (count === total) drawnLines = 0;
+    },
+    figures(figures) {
+      const { elapsedMs } = figures.present;
+      const perSecond = (1000 * (figures.latency.count - lastCount)) / Math.max(1, elapsedMs - lastMs);
+      lastCount = figures.latency.count;
+      lastMs = elapsedMs;
+      rounds += 1;
+      if (stream.isTTY) draw(describe(figures, perSecond));
+      else if (rounds % quietRounds === 0) stream.write(`${describe(figures, perSecond).join("; ")}\n`);
+    },
+    end() {
+      drawnLines = 0;
+    },
+  };
+}
+
+function describe(figures: SimulationFigures, perSecond: number): string[] {
+  const { present, latency, outcomes, failures } = figures;
+  const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+  const failed = [...failures].map(([code, count]) => `${code} ${count}`).join(", ");
+  return [
+    `${Math.round(present.elapsedMs / 1000)} s  ${Math.round(perSecond)} heartbeats/s, ${latency.count} in all,` +
+      ` ${present.inFlight} in flight, ${present.waiting} waiting, ${present.connections} connections`,
+    `latency  p50 ${ms(latency.quantile(0.5))}  p99 ${ms(latency.quantile(0.99))}  max ${ms(latency.maxMs)}`,
+    `failed  ${failed === "" ? "none" : failed}`,
+    `installations  ${figures.installationsRequested} requested, ${outcomes.succeeded} succeeded, ${outcomes.failed} failed,` +
+      ` ${outcomes.vanished} vanished, ${figures.spuriousRequests} spurious`,
+  ];
+}

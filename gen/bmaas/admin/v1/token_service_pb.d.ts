@@ -68,6 +68,13 @@ export declare type Token = Message<"bmaas.admin.v1.Token"> & {
    * @generated from field: google.protobuf.Timestamp revoke_time = 7;
    */
   revokeTime?: Timestamp | undefined;
+
+  /**
+   * Who revoked it; empty while it is not.
+   *
+   * @generated from field: string revoker = 8;
+   */
+  revoker: string;
 };
 
 /**
@@ -83,7 +90,7 @@ export declare const TokenSchema: GenMessage<Token>;
  */
 export declare type CreateTokenRequest = Message<"bmaas.admin.v1.CreateTokenRequest"> & {
   /**
-   * Who is to use it: 1 to 64 letters, digits, and any of ".", "_", "@" and "-".
+   * Who is to use it: 1 to 64 letters, digits, and any of ".", "_", "@" and "-". "bootstrap" is the server's own.
    *
    * @generated from field: string name = 1;
    */
@@ -303,8 +310,9 @@ export declare const GetCallerResponseSchema: GenMessage<GetCallerResponse>;
  */
 export declare const TokenService: GenService<{
   /**
-   * CreateToken makes a token and returns its secret, this once. Errors: already_exists when a token of that name is in use, or when
-   * the call was made before under the same request id: its secret is not told again.
+   * CreateToken makes a token and returns its secret, this once. Errors, with google.rpc.ErrorInfo and token_id among its metadata:
+   * already_exists with TOKEN_NAME_IN_USE when a token of that name is in use, and with TOKEN_MADE_BEFORE when the call was made before
+   * under the same request id: its secret is not told again.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.CreateToken
    */
@@ -325,7 +333,7 @@ export declare const TokenService: GenService<{
   },
   /**
    * RevokeToken ends a token at once. Revoking a revoked one is a success. Errors: not_found; failed_precondition for the last
-   * valid token of an administrator, unless told.
+   * valid token of an administrator (google.rpc.PreconditionFailure of type LAST_ADMIN_TOKEN), unless told.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.RevokeToken
    */

@@ -11,6 +11,16 @@ export class MachineNotFoundError extends Error {
   }
 }
 
+/** A machine of this id exists already. */
+export class MachineExistsError extends Error {
+  override readonly name = "MachineExistsError";
+  readonly machineId: string;
+  constructor(machineId: string) {
+    super(`machine ${machineId} exists already`);
+    this.machineId = machineId;
+  }
+}
+
 /** A given installation generation does not exceed what the machine has seen. */
 export class GenerationNotGrowingError extends Error {
   override readonly name = "GenerationNotGrowingError";

@@ -1,5 +1,11 @@
-/** A machine with all its tags, as operators see it, from the view that decides its state. */
-import { asc, eq, getTableColumns, gt, type SQL, sql } from "drizzle-orm";
+/**
+ * Machines with all their tags, as operators see them, from the view that decides their state.
+ *
+ * Which machines is settled first, in a page of ids; then each tag is looked up by its primary key, one machine at a time. The
+ * lateral joins with their limits leave PostgreSQL no other plan, so that the cost depends on the page alone, not on the number of
+ * machines or on how well they are analyzed.
+ */
+import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import {
   agentHeartbeat,
@@ -8,10 +14,12 @@ import {
   installationState,
   machine,
   machineState,
+  osInstallationReport,
   osInstallationRequest,
   provided,
 } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
 
 /** One machine; a tag that it does not have is null. */
 export type MachineOverview = Awaited<ReturnType<typeof selectOverviews>>[number];
@@ -21,7 +29,7 @@ export async function findMachineOverview(
   db: Database | Transaction,
   machineId: string,
 ): Promise<MachineOverview | undefined> {
-  const [row] = await selectOverviews(db, eq(machine.id, machineId), 1);
+  const [row] = await findMachineOverviews(db, [machineId]);
   return row;
 }
 
@@ -30,47 +38,82 @@ export function findMachineOverviews(
   db: Database | Transaction,
   machineIds: readonly string[],
 ): Promise<MachineOverview[]> {
-  return selectOverviews(db, sql`${machine.id} = any(${arrayParameter(machineIds, "uuid")})`, machineIds.length);
+  return selectOverviews(db, sql`select id from unnest(${arrayParameter(machineIds, "uuid")}) as named (id)`);
 }
 
-/** Returns the first `limit` machines past `after` in the order of their ids that pass `condition`; walks the primary key of machine. */
+/**
+ * Returns the first `limit` machines that pass the filter, by id: those after `after` and up to `through`, where they are given.
+ * Without `through` it may look at all machines, unless the filter is empty; see `findScanEnd`.
+ */
 export function listMachineOverviews(
   db: Database | Transaction,
-  { after, limit }: { after?: string | undefined; limit: number },
+  filter: MachineFilter,
+  range: { readonly after: string | undefined; readonly through: string | undefined; readonly limit: number },
 ): Promise<MachineOverview[]> {
-  return selectOverviews(db, after === undefined ? undefined : gt(machine.id, after), limit);
+  return selectOverviews(db, selectMatchingIds(filter, range));
 }
 
-function selectOverviews(db: Database | Transaction, condition: SQL | undefined, limit: number) {
+/** `page` selects a column named "id", each id once. */
+async function selectOverviews(db: Database | Transaction, page: SQL) {
+  const id = sql`page.id`;
   const { machineId: _id, report: _bytes, ...hardware } = getTableColumns(hardwareReport);
-  return db
-    .select({
-      machine,
-      state: machineState.state,
-      since: machineState.since,
-      provided,
-      agent: agentStarted,
-      heartbeat: agentHeartbeat,
-      hardware,
-      installation: osInstallationRequest,
-      installationState: { state: installationState.state, since: installationState.since },
-    })
-    .from(machine)
-    .innerJoin(machineState, eq(machineState.machineId, machine.id))
-    .leftJoin(provided, eq(provided.machineId, machine.id))
-    .leftJoin(agentStarted, eq(agentStarted.machineId, machine.id))
-    .leftJoin(agentHeartbeat, eq(agentHeartbeat.machineId, machine.id))
-    .leftJoin(hardwareReport, eq(hardwareReport.machineId, machine.id))
-    .leftJoin(
-      osInstallationRequest,
-      sql`${osInstallationRequest.machineId} = ${machine.id} and ${osInstallationRequest.generation} = (
-        select max(generation) from ${osInstallationRequest} newest where newest.machine_id = ${machine.id})`,
+  const { generation, reportedAt, result, error } = getTableColumns(osInstallationReport);
+  const state = {
+    state: machineState.state,
+    since: machineState.since,
+    /** The time by the database's clock at which this is the state. */
+    readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
+  };
+  const one = { state: installationState.state, since: installationState.since };
+  const rows = await db
+    .select()
+    .from(sql`(${page}) as page`)
+    .innerJoinLateral(db.select().from(machine).where(eq(machine.id, id)).limit(1).as("machine"), sql`true`)
+    .innerJoinLateral(
+      db.select(state).from(machineState).where(eq(machineState.machineId, id)).limit(1).as("view"),
+      sql`true`,
     )
-    .leftJoin(
-      installationState,
-      sql`${installationState.machineId} = ${osInstallationRequest.machineId} and ${installationState.generation} = ${osInstallationRequest.generation}`,
+    .leftJoinLateral(db.select().from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"), sql`true`)
+    .leftJoinLateral(
+      db.select().from(agentStarted).where(eq(agentStarted.machineId, id)).limit(1).as("agent"),
+      sql`true`,
     )
-    .where(condition)
-    .orderBy(asc(machine.id))
-    .limit(limit);
+    .leftJoinLateral(
+      db.select().from(agentHeartbeat).where(eq(agentHeartbeat.machineId, id)).limit(1).as("heartbeat"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db.select(hardware).from(hardwareReport).where(eq(hardwareReport.machineId, id)).limit(1).as("hardware"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db
+        .select({ generation, reportedAt, result, error })
+        .from(osInstallationReport)
+        .where(eq(osInstallationReport.machineId, id))
+        .limit(1)
+        .as("report"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db
+        .select()
+        .from(osInstallationRequest)
+        .where(eq(osInstallationRequest.machineId, id))
+        .orderBy(desc(osInstallationRequest.generation))
+        .limit(1)
+        .as("installation"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db
+        .select(one)
+        .from(installationState)
+        .where(and(eq(installationState.machineId, id), eq(installationState.generation, sql`installation.generation`)))
+        .limit(1)
+        .as("installationState"),
+      sql`true`,
+    )
+    .orderBy(id);
+  return rows.map(({ view, ...row }) => ({ ...row, ...view }));
 }

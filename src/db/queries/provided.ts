@@ -1,8 +1,8 @@
 /** The tag Provided, set by operators who hold the machine. */
-import { getTableColumns, type SQL, sql } from "drizzle-orm";
+import { eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
-import { provided } from "../schema/index.ts";
+import { machine, provided } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
@@ -58,6 +58,16 @@ export async function setProvided(
     replacements.map(({ machineId, ...detail }) => ({ machineId, actor, kind: "machine_provided", detail })),
   );
   return outcomes;
+}
+
+/** Takes the tag away from a machine, if it has one. Throws MachineNotFoundError. */
+export async function removeProvided(tx: Transaction, machineId: string, actor: string): Promise<void> {
+  await holdMachines(tx, [machineId]);
+  const [removed] = await tx.delete(provided).where(eq(provided.machineId, machineId)).returning();
+  if (removed === undefined) return;
+  await tx.update(machine).set({ unprovidedAt: sql`now()` }).where(eq(machine.id, machineId));
+  const { provider, providerId } = removed;
+  await appendHistory(tx, [{ machineId, actor, kind: "machine_unprovided", detail: { provider, providerId } }]);
 }
 
 /** Returns the tags of those machines that have one, in no order. */

@@ -1,0 +1,63 @@
+/** Machines go here, with everything that is known of them but their history and how far their generations had come. */
+import { and, eq, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { deletedMachine, installationState, machine } from "../schema/index.ts";
+import { holdAgents } from "./agent-started.ts";
+import { holdMachines } from "./machine.ts";
+import { appendHistory } from "./machine-history.ts";
+import { findReachedGenerations } from "./os-installation-request.ts";
+
+/** The machine has an open installation. */
+export class InstallationOpenError extends Error {
+  override readonly name = "InstallationOpenError";
+  readonly machineId: string;
+  constructor(machineId: string, generation: bigint, state: string) {
+    super(
+      `installation ${generation} of machine ${machineId} is ${state}: cancel it or wait for it, or delete by force`,
+    );
+    this.machineId = machineId;
+  }
+}
+
+/**
+ * Deletes a machine. Throws MachineNotFoundError, and InstallationOpenError while an installation is open, unless `force` says to
+ * delete it all the same.
+ *
+ * Heartbeats in flight commit first, since each holds the agent's row until then; those that follow find no key and are
+ * unauthenticated. Whatever is judged here is read after that, so that a report that came in between counts.
+ */
+export async function deleteMachine(
+  tx: Transaction,
+  { machineId, force }: { readonly machineId: string; readonly force: boolean },
+  actor: string,
+): Promise<void> {
+  await holdMachines(tx, [machineId]);
+  await holdAgents(tx, [machineId]);
+  const open = await findOpenInstallation(tx, machineId);
+  if (open !== undefined && !force) throw new InstallationOpenError(machineId, open.generation, open.state);
+  const reached = await findReachedGenerations(tx, [machineId]);
+  await keepFloor(tx, machineId, reached.get(machineId) ?? 0n);
+  // The tags go by their foreign keys.
+  await tx.delete(machine).where(eq(machine.id, machineId));
+  const detail = open === undefined ? {} : { openGeneration: open.generation.toString(), openState: open.state };
+  await appendHistory(tx, [{ machineId, actor, kind: "machine_deleted", detail }]);
+}
+
+async function findOpenInstallation(tx: Transaction, machineId: string) {
+  const [open] = await tx
+    .select({ generation: installationState.generation, state: installationState.state })
+    .from(installationState)
+    .where(and(eq(installationState.machineId, machineId), eq(installationState.isOpen, true)));
+  return open;
+}
+
+/** A machine may have been deleted under this id before. */
+async function keepFloor(tx: Transaction, machineId: string, generation: bigint): Promise<void> {
+  await tx
+    .insert(deletedMachine)
+    .values({ machineId, generation })
+    .onConflictDoUpdate({
+      target: deletedMachine.machineId,
+      set: { generation: sql`greatest(${deletedMachine.generation}, excluded.generation)`, deletedAt: sql`now()` },
+    });
+}

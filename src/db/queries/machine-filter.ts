@@ -1,0 +1,161 @@
+/**
+ * Which machines a filter means, and how they are found without looking at all of them.
+ *
+ * Candidates come in the order of their ids from the smallest index that holds them all: the open installations, the failed ones, a
+ * provider's or a location's machines, or else the primary key of all machines. Each candidate is then judged by itself: scalar
+ * subqueries leave PostgreSQL no other plan than to look its tags up by their primary keys, and it stops at the limit.
+ */
+import { type SQL, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../client.ts";
+import {
+  agentHeartbeat,
+  hardwareReport,
+  machine,
+  machineState,
+  osInstallationReport,
+  osInstallationRequest,
+  provided,
+} from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
+
+/** A state of the view. */
+export type MachineStateName = typeof machineState.$inferSelect.state;
+
+/** Every field that is given narrows it; a machine without the tag that a field is about does not pass, but for `minHeartbeatAgeSeconds`. */
+export interface MachineFilter {
+  /** Any of them. */
+  readonly states?: readonly MachineStateName[] | undefined;
+  readonly provider?: string | undefined;
+  readonly location?: string | undefined;
+  /** The last heartbeat is at least this old; one that never came is older than any. */
+  readonly minHeartbeatAgeSeconds?: number | undefined;
+  /** The last heartbeat is at most this old. */
+  readonly maxHeartbeatAgeSeconds?: number | undefined;
+  readonly minMemoryBytes?: bigint | undefined;
+  readonly minCpuThreads?: number | undefined;
+  /** Of the largest disk. */
+  readonly minDiskBytes?: bigint | undefined;
+  /** Any of them; UUIDs in lower case. */
+  readonly machineIds?: readonly string[] | undefined;
+}
+
+/** Ids after `after` and up to `through`, where they are given. */
+interface IdRange {
+  readonly after: string | undefined;
+  readonly through: string | undefined;
+}
+
+/**
+ * Returns the id up to which a page may look at machines: the `count`-th candidate after `after`, by an index-only scan of so many
+ * entries. Undefined when it may go on to the end: no more than that are left, or all of them pass, or the filter names them.
+ */
+export async function findScanEnd(
+  db: Database | Transaction,
+  filter: MachineFilter,
+  after: string | undefined,
+  count: number,
+): Promise<string | undefined> {
+  if (filter.machineIds !== undefined || listTests(filter).length === 0) return undefined;
+  const candidates = selectCandidates(filter, { after, through: undefined }, count + 1);
+  const { rows } = await db.execute<{ id: string }>(
+    sql`select id from (${candidates}) as candidate order by id offset ${count - 1}`,
+  );
+  return rows.length === 2 ? rows[0]?.id : undefined;
+}
+
+/** Selects the first `limit` ids in the range that pass the filter, in their order, as a column named "id". */
+export function selectMatchingIds(filter: MachineFilter, range: IdRange & { readonly limit: number }): SQL {
+  const tests = listTests(filter);
+  if (tests.length === 0) return selectCandidates(filter, range, range.limit);
+  return sql`
+    select candidate.id from (${selectCandidates(filter, range)}) as candidate
+     where ${sql.join(tests, sql` and `)} order by candidate.id limit ${range.limit}`;
+}
+
+const openStates: ReadonlySet<MachineStateName> = new Set([
+  "installation_pending",
+  "installation_given",
+  "installing",
+  "installation_overdue",
+]);
+
+/** Selects ids that hold every machine which passes, in their order. */
+function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number): SQL {
+  const { states = [], provider, location, machineIds } = filter;
+  if (machineIds !== undefined) {
+    return walk(sql`${machine}`, sql`id`, sql`id = any(${arrayParameter(machineIds, "uuid")})`, range, limit);
+  }
+  const isOpenOnly = states.length > 0 && states.every((state) => openStates.has(state));
+  const isFailedOnly = states.length > 0 && states.every((state) => state === "installation_failed");
+  if (isOpenOnly) return walkOpen(range, limit);
+  if (isFailedOnly) return walkFailed(range, limit);
+  if (states.length > 0 && states.every((state) => openStates.has(state) || state === "installation_failed")) {
+    const branches = sql`(${walkOpen(range, limit)}) union (${walkFailed(range, limit)}) order by id`;
+    return limit === undefined ? branches : sql`${branches} limit ${limit}`;
+  }
+  if (location !== undefined) return walkProvided(sql`location = ${location}`, range, limit);
+  if (provider !== undefined) return walkProvided(sql`provider = ${provider}`, range, limit);
+  return walk(sql`${machine}`, sql`id`, undefined, range, limit);
+}
+
+/** By os_installation_request_open_key. */
+function walkOpen(range: IdRange, limit?: number): SQL {
+  const isOpen = sql`finished_at is null and cancelled_at is null and superseded_at is null`;
+  return walk(sql`${osInstallationRequest}`, sql`machine_id`, isOpen, range, limit);
+}
+
+/** By os_installation_report_failed_idx. */
+function walkFailed(range: IdRange, limit?: number): SQL {
+  return walk(sql`${osInstallationReport}`, sql`machine_id`, sql`result = 'error'`, range, limit);
+}
+
+/** By provided_provider_machine_id_idx or provided_location_machine_id_idx. */
+function walkProvided(condition: SQL, range: IdRange, limit?: number): SQL {
+  return walk(sql`${provided}`, sql`machine_id`, condition, range, limit);
+}
+
+function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, through }: IdRange, limit?: number): SQL {
+  const conditions = [
+    condition,
+    after === undefined ? undefined : sql`${column} > ${after}`,
+    through === undefined ? undefined : sql`${column} <= ${through}`,
+  ].filter((each) => each !== undefined);
+  const where = conditions.length === 0 ? sql`` : sql` where ${sql.join(conditions, sql` and `)}`;
+  const end = limit === undefined ? sql`` : sql` limit ${limit}`;
+  return sql`select ${column} as id from ${table}${where} order by ${column}${end}`;
+}
+
+/** What a candidate's tags must say; the machine's state, which takes the most looking up, last. */
+function listTests(filter: MachineFilter): SQL[] {
+  const { states = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
+  const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
+  const age = (test: SQL) => tag(sql`now() - heartbeat_at ${test}`, sql`${agentHeartbeat}`);
+  const tests: (SQL | undefined)[] = [
+    joinTests(
+      [
+        filter.provider === undefined ? undefined : sql`provider = ${filter.provider}`,
+        filter.location === undefined ? undefined : sql`location = ${filter.location}`,
+      ],
+      (test) => tag(test, sql`${provided}`),
+    ),
+    minAge === undefined ? undefined : sql`coalesce(${age(sql`>= make_interval(secs => ${minAge})`)}, true)`,
+    maxAge === undefined ? undefined : age(sql`<= make_interval(secs => ${maxAge})`),
+    joinTests(
+      [
+        filter.minMemoryBytes === undefined ? undefined : sql`memory_bytes >= ${filter.minMemoryBytes}`,
+        filter.minCpuThreads === undefined ? undefined : sql`cpu_threads >= ${filter.minCpuThreads}`,
+        filter.minDiskBytes === undefined ? undefined : sql`largest_disk_bytes >= ${filter.minDiskBytes}`,
+      ],
+      (test) => tag(test, sql`${hardwareReport}`),
+    ),
+    states.length === 0
+      ? undefined
+      : sql`${tag(sql`state`, sql`${machineState}`)} = any(${arrayParameter(states, "text")})`,
+  ];
+  return tests.filter((test) => test !== undefined);
+}
+
+function joinTests(tests: readonly (SQL | undefined)[], within: (test: SQL) => SQL): SQL | undefined {
+  const given = tests.filter((test) => test !== undefined);
+  return given.length === 0 ? undefined : within(sql.join(given, sql` and `));
+}

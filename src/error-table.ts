@@ -3,10 +3,20 @@ import { Code } from "@connectrpc/connect";
 import { TooManyAttemptsError } from "./admin/authorization/check-credentials.ts";
 import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
-import { GenerationNotGrowingError, isContention, isDatabaseAway, MachineNotFoundError } from "./db/errors.ts";
+import {
+  GenerationNotGrowingError,
+  isContention,
+  isDatabaseAway,
+  MachineExistsError,
+  MachineNotFoundError,
+} from "./db/errors.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "./db/installation-errors.ts";
+import { AgentRefusedError } from "./db/queries/agent-key.ts";
+import { PublicKeyInUseError } from "./db/queries/agent-started.ts";
 import { ChangesNotKeptError } from "./db/queries/machine-change.ts";
-import { preconditionFailure } from "./rpc/error-details.ts";
+import { InstallationOpenError } from "./db/queries/machine-deletion.ts";
+import { ProviderIdInUseError } from "./db/queries/provided.ts";
+import { errorInfo, preconditionFailure } from "./rpc/error-details.ts";
 import type { ErrorTable, KnownError } from "./rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
@@ -15,6 +25,11 @@ const retryAfterSeconds = 5;
 /** See `ErrorTable`. */
 export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
+  if (error instanceof MachineExistsError) return takenBy("MACHINE_EXISTS", error.machineId, error);
+  if (error instanceof ProviderIdInUseError) return takenBy("PROVIDER_ID_IN_USE", error.holderId, error);
+  if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
+  if (error instanceof AgentRefusedError) return refuse(error.obstacle, `machines/${error.machineId}`, error);
+  if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
   if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
   if (error instanceof GenerationNotGrowingError) return refuseInstallation("GENERATION_NOT_GROWING", error);
@@ -41,11 +56,15 @@ export const findKnownError: ErrorTable = (error) => {
   return undefined;
 };
 
-function refuseInstallation(
-  type: string,
-  { message, machineId, generation }: InstallationRefusedError | GenerationNotGrowingError,
-): KnownError {
-  const subject = `machines/${machineId}/installations/${generation}`;
+function refuseInstallation(type: string, error: InstallationRefusedError | GenerationNotGrowingError): KnownError {
+  return refuse(type, `machines/${error.machineId}/installations/${error.generation}`, error);
+}
+
+function refuse(type: string, subject: string, { message }: Error): KnownError {
   const details = [preconditionFailure({ type, subject, description: message })];
   return { code: Code.FailedPrecondition, message, details };
+}
+
+function takenBy(reason: string, machineId: string, { message }: Error): KnownError {
+  return { code: Code.AlreadyExists, message, details: [errorInfo(reason, { machine_id: machineId })] };
 }

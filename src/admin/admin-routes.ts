@@ -1,11 +1,15 @@
 /** All services of bmaas.admin.v1, each method by the file of its name. */
 import type { ConnectRouter } from "@connectrpc/connect";
+import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
+import { createRegisterAgent } from "./agent/register-agent.ts";
+import { createReplaceAgent } from "./agent/replace-agent.ts";
+import { createRevokeAgent } from "./agent/revoke-agent.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
 import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
 import { createListEvents } from "./history/list-events.ts";
@@ -14,7 +18,11 @@ import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
 import { createRequestInstallation } from "./installation/request-installation.ts";
 import { createRetryInstallation } from "./installation/retry-installation.ts";
+import { createCreateMachine } from "./machine/create-machine.ts";
+import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
+import { createListMachines } from "./machine/list-machines.ts";
+import { createSetProvided } from "./machine/set-provided.ts";
 import { createWatchMachines } from "./watch/watch-machines.ts";
 
 /** Registers the services. */
@@ -29,9 +37,18 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       getInstallation: createGetInstallation(context),
       listInstallations: createListInstallations(context),
     });
+    router.service(AgentService, {
+      registerAgent: createRegisterAgent(context),
+      replaceAgent: createReplaceAgent(context),
+      revokeAgent: createRevokeAgent(context),
+    });
     router.service(FleetService, { getFleet: createGetFleet(context) });
     router.service(MachineService, {
+      createMachine: createCreateMachine(context),
       getMachine: createGetMachine(context),
+      listMachines: createListMachines(context),
+      deleteMachine: createDeleteMachine(context),
+      setProvided: createSetProvided(context),
       watchMachines: createWatchMachines(context),
     });
   };

@@ -5,16 +5,12 @@ import {
   type GetMachineResponse,
   GetMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { MachineNotFoundError } from "../../db/errors.ts";
-import { findMachineOverview } from "../../db/queries/machine-overview.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
-import { toMachine } from "./to-machine.ts";
+import { readMachine } from "./read-machine.ts";
 
 /** Makes the handler. */
 export function createGetMachine({ db }: AdminContext) {
-  return async ({ machineId }: GetMachineRequest): Promise<GetMachineResponse> => {
-    const overview = await findMachineOverview(db, machineId);
-    if (overview === undefined) throw new MachineNotFoundError(machineId);
-    return create(GetMachineResponseSchema, { machine: toMachine(overview) });
-  };
+  return async ({ machineId }: GetMachineRequest): Promise<GetMachineResponse> =>
+    create(GetMachineResponseSchema, { machine: await readMachine(db, parseMachineId(machineId)) });
 }

@@ -16,7 +16,7 @@ import {
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import { toInstallation } from "../installation/to-installation.ts";
 
-/** The states of the view by name, both ways. */
+/** The states of the view by name. */
 export const machineStates = {
   not_provided: MachineState.NOT_PROVIDED,
   no_agent: MachineState.NO_AGENT,
@@ -31,7 +31,8 @@ export const machineStates = {
   installed: MachineState.INSTALLED,
 } as const satisfies Record<MachineOverview["state"], MachineState>;
 
-const providerStatuses = {
+/** What a provider says that a machine does, by the name that is stored. */
+export const providerStatuses = {
   unknown: ProviderStatus.UNSPECIFIED,
   provisioning: ProviderStatus.PROVISIONING,
   running: ProviderStatus.RUNNING,

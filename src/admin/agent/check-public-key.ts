@@ -1,0 +1,15 @@
+/** Keys as callers hand them in: the contract sees to their length, this to the rest. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { assertPublicKey, InvalidPublicKeyError } from "../../identity/public-key.ts";
+import { badRequest } from "../../rpc/error-details.ts";
+
+/** Throws `invalid_argument` for the field `public_key` unless a signature by the key proves something. */
+export function checkPublicKey(publicKey: Uint8Array): void {
+  try {
+    assertPublicKey(publicKey);
+  } catch (error) {
+    if (!(error instanceof InvalidPublicKeyError)) throw error;
+    const details = [badRequest([{ field: "public_key", description: error.message, reason: "PUBLIC_KEY_UNSOUND" }])];
+    throw new ConnectError(`public_key: ${error.message}`, Code.InvalidArgument, undefined, details);
+  }
+}

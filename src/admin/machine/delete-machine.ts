@@ -1,0 +1,23 @@
+/** MachineService.DeleteMachine */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type DeleteMachineRequest,
+  type DeleteMachineResponse,
+  DeleteMachineResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { deleteMachine } from "../../db/queries/machine-deletion.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { answerOnce } from "../answer-once.ts";
+
+/** Makes the handler. */
+export function createDeleteMachine(context: AdminContext) {
+  return async (request: DeleteMachineRequest, call: HandlerContext): Promise<DeleteMachineResponse> => {
+    const machineId = parseMachineId(request.machineId);
+    return await answerOnce(context, call, request, DeleteMachineResponseSchema, async (tx, actor) => {
+      await deleteMachine(tx, { machineId, force: request.force }, actor);
+      return create(DeleteMachineResponseSchema);
+    });
+  };
+}

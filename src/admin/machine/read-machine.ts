@@ -1,0 +1,13 @@
+/** A machine as operators see it, read anew. */
+import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import type { Database, Transaction } from "../../db/client.ts";
+import { MachineNotFoundError } from "../../db/errors.ts";
+import { findMachineOverview } from "../../db/queries/machine-overview.ts";
+import { toMachine } from "./to-machine.ts";
+
+/** Reads one machine by its id in lower case; throws MachineNotFoundError. */
+export async function readMachine(db: Database | Transaction, machineId: string): Promise<Machine> {
+  const overview = await findMachineOverview(db, machineId);
+  if (overview === undefined) throw new MachineNotFoundError(machineId);
+  return toMachine(overview);
+}

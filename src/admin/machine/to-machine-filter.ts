@@ -1,0 +1,36 @@
+/** Which machines a caller means, in the database's terms. */
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import type { MachineFilter as MachineCondition, MachineStateName } from "../../db/queries/machine-filter.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { ListScope } from "../page-token.ts";
+import { machineStates } from "./to-machine.ts";
+
+/** Converts; fields that are not set are undefined, sets are in one order and ids in one spelling. */
+export function toMachineCondition(filter: MachineFilter | undefined): MachineCondition {
+  if (filter === undefined) return {};
+  const names = Object.keys(machineStates) as MachineStateName[];
+  const states = new Set(filter.states);
+  const machineIds = new Set(filter.machineIds.map(parseMachineId));
+  return {
+    states: states.size === 0 ? undefined : names.filter((name) => states.has(machineStates[name])),
+    provider: filter.provider || undefined,
+    location: filter.location || undefined,
+    minHeartbeatAgeSeconds: toSeconds(filter.minHeartbeatAge),
+    maxHeartbeatAgeSeconds: toSeconds(filter.maxHeartbeatAge),
+    minMemoryBytes: filter.minMemoryBytes || undefined,
+    minCpuThreads: filter.minCpuThreads || undefined,
+    minDiskBytes: filter.minDiskBytes || undefined,
+    machineIds: machineIds.size === 0 ? undefined : [...machineIds].toSorted(),
+  };
+}
+
+/** What a page token of a list of these machines is bound to. */
+export function toListScope(condition: MachineCondition): ListScope {
+  const fields = Object.entries(condition).filter(([, value]) => value !== undefined);
+  return ["machines", ...fields.map(([name, value]) => [name, ...[value].flat().map(String)])];
+}
+
+function toSeconds(duration: Duration | undefined): number | undefined {
+  return duration && durationMs(duration) / 1000;
+}

@@ -12,6 +12,7 @@ import {
   parseAuthorities,
   parseBearerToken,
   parseDatabaseUrl,
+  parseDays,
   parseDelayMs,
   parseListenAddress,
   parseLogLevel,
@@ -55,6 +56,8 @@ export interface Config {
   readonly adminCaFile?: string | undefined;
   /** For the operators' commands: whether their token may cross a network in plaintext. */
   readonly adminPlaintext: boolean;
+  /** How long events of machines are kept; 0 is for ever. */
+  readonly historyDays: number;
   readonly logLevel: LogLevel;
   /** Between readiness going off and the listeners closing. */
   readonly shutdownDelayMs: number;
@@ -119,6 +122,7 @@ const required = [
   "agentTls",
   "adminBehindProxy",
   "adminPlaintext",
+  "historyDays",
   "logLevel",
   "shutdownDelayMs",
 ] as const satisfies readonly (keyof Values)[];
@@ -145,6 +149,7 @@ function readValues({ read, readPair }: Reader, directory: string) {
     adminToken: read("adminToken", parseBearerToken),
     adminCaFile: read("adminCa", path),
     adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
+    historyDays: read("historyDays", parseDays),
     logLevel: read("logLevel", parseLogLevel),
     shutdownDelayMs: read("shutdownDelay", parseDelayMs),
   };

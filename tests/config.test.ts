@@ -23,6 +23,7 @@ describe("without any setting", () => {
       adminBehindProxy: false,
       adminPlaintext: false,
       logLevel: "info",
+      historyDays: 365,
       shutdownDelayMs: 250,
       notes: [],
     });
@@ -102,6 +103,14 @@ describe("a setting", () => {
   ])("delays the shutdown by %s seconds", (text, shutdownDelayMs) => {
     expect(loadConfig({ BMAAS_SHUTDOWN_DELAY: text }, {}, directory)).toMatchObject({ shutdownDelayMs });
   });
+
+  test.each([
+    ["0", 0],
+    ["30", 30],
+    ["36500", 36_500],
+  ])("keeps the history for %s days", (text, historyDays) => {
+    expect(loadConfig({ BMAAS_HISTORY_DAYS: text }, {}, directory)).toMatchObject({ historyDays });
+  });
 });
 
 describe("a mistake", () => {
@@ -131,6 +140,9 @@ describe("a mistake", () => {
     ["BMAAS_ADMIN_TLS_CERT", "a.pem", "needs BMAAS_ADMIN_TLS_KEY as well"],
     ["BMAAS_ADMIN_TLS_KEY", "a.key", "needs BMAAS_ADMIN_TLS_CERT as well"],
     ["BMAAS_AGENT_TLS", "no", '"no" is neither on nor off'],
+    ["BMAAS_HISTORY_DAYS", "-1", '"-1" is not a whole number of days from 0 to 36500'],
+    ["BMAAS_HISTORY_DAYS", "0.5", '"0.5" is not a whole number of days from 0 to 36500'],
+    ["BMAAS_HISTORY_DAYS", "36501", '"36501" is not a whole number of days from 0 to 36500'],
     ["BMAAS_ADMIN_BEHIND_PROXY", "true", '"true" is neither on nor off'],
     ["BMAAS_AGENT_AUTHORITY", "a.example,https://b", `"https://b" ${notAuthority}`],
     ["BMAAS_AGENT_AUTHORITY", "a.example,", `"" ${notAuthority}`],

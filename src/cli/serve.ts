@@ -16,6 +16,7 @@ const settings: readonly SettingName[] = [
   "adminTlsCert",
   "adminTlsKey",
   "adminBehindProxy",
+  "historyDays",
   "logLevel",
   "shutdownDelay",
 ];
@@ -37,7 +38,10 @@ export function serveCommand(): Command {
       const service = await startService(config, log);
       const stopSignal = waitForSignal();
       if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
-      else log.info({ agentUrl: service.agentUrl, adminUrl: service.adminUrl, caFile: service.caFile }, "serving");
+      else {
+        const { agentUrl, adminUrl, caFile, adminTokenFile } = service;
+        log.info({ agentUrl, adminUrl, caFile, adminTokenFile }, "serving");
+      }
       const failure = await Promise.race([stopSignal, ...(service.lost === undefined ? [] : [service.lost])]);
       log.info(
         { reason: failure instanceof Error ? failure.message : failure },
@@ -72,6 +76,9 @@ function summarize(service: Service, config: Config): string {
     ...(service.caFile === undefined
       ? []
       : [["agents' CA", `${relative(process.cwd(), service.caFile)}  (development)`]]),
+    ...(service.adminTokenFile === undefined
+      ? []
+      : [["admin token", `${relative(process.cwd(), service.adminTokenFile)}  (keep it secret)`]]),
   ];
   const table = lines.map(([name, value]) => `  ${name?.padEnd(11)} ${value}`).join("\n");
   return `\nbmaas serves\n${table}\n\nTry next, in another terminal: npm run db:seed -- drizzle/example-fleet.yaml\nCtrl-C stops it.\n\n`;

@@ -128,6 +128,14 @@ export const settings = [
     description: "on lets operators' commands send their token over plain http beyond this machine",
   },
   {
+    name: "historyDays",
+    variable: "BMAAS_HISTORY_DAYS",
+    flag: "--history-days",
+    value: "DAYS",
+    default: "365",
+    description: "how long it is on record what happened to machines, and who did it; 0 keeps it for ever",
+  },
+  {
     name: "logLevel",
     variable: "BMAAS_LOG_LEVEL",
     flag: "--log-level",

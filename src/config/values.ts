@@ -19,6 +19,7 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 const longestDelaySeconds = 3600;
+const mostDays = 36_500;
 const hostName = /^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*\.?$/;
 
 const loopback = new BlockList();
@@ -78,6 +79,15 @@ export function parseDelayMs(text: string): number {
     throw new InvalidValueError(`${quote(text)} is not a number of seconds from 0 to ${longestDelaySeconds}`);
   }
   return Math.round(seconds * 1000);
+}
+
+/** Reads whole days, at most a hundred years. */
+export function parseDays(text: string): number {
+  const days = Number(text);
+  if (!/^\d+$/.test(text) || days > mostDays) {
+    throw new InvalidValueError(`${quote(text)} is not a whole number of days from 0 to ${mostDays}`);
+  }
+  return days;
 }
 
 /**

@@ -82,7 +82,8 @@ export declare type HardwareReport = Message<"bmaas.admin.v1.HardwareReport"> & 
   report?: AgentHardwareReport | undefined;
 
   /**
-   * How it differs from the one before; empty for the oldest that is kept.
+   * How it differs from the one before; empty for the oldest that is kept. After 1000 differences, a last one without a path says that
+   * there are more.
    *
    * @generated from field: repeated bmaas.admin.v1.HardwareDifference differences = 3;
    */

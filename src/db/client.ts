@@ -3,16 +3,30 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { isDatabaseAway } from "./errors.ts";
 import * as schema from "./schema/index.ts";
+import type { TransactObserver } from "./transact-observer.ts";
 
 /** Drizzle over all tables; what every query takes but the heartbeat's. */
-export type Database = NodePgDatabase<typeof schema> & { readonly $client: pg.Pool };
+export type Database = NodePgDatabase<typeof schema> & {
+  readonly $client: pg.Pool;
+  readonly $observer?: TransactObserver | undefined;
+};
 
 /** A transaction of `Database`. */
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
+/** How many connections a pool has, and what waits for one. */
+export interface PoolUsage {
+  readonly open: number;
+  readonly idle: number;
+  readonly max: number;
+  /** Queries and transactions. */
+  readonly waiting: number;
+}
+
 /** A pool of connections and Drizzle over it. */
 export interface DatabaseConnection {
   readonly db: Database;
+  getPoolUsage(): PoolUsage;
   /** Waits for running queries, then closes all connections. */
   close(): Promise<void>;
 }
@@ -27,10 +41,14 @@ const idleInTransactionTimeoutMs = 15_000;
 const connectTimeoutMs = 5_000;
 
 /** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
-export function connectDatabase(url: string, options: { maxConnections?: number } = {}): DatabaseConnection {
+export function connectDatabase(
+  url: string,
+  options: { maxConnections?: number; observer?: TransactObserver } = {},
+): DatabaseConnection {
   const pool = createPool({ ...connectionConfig(url, "bmaas"), max: options.maxConnections ?? 4 });
   return {
-    db: drizzle(pool, { schema, casing: "snake_case" }),
+    db: Object.assign(drizzle(pool, { schema, casing: "snake_case" }), { $observer: options.observer }),
+    getPoolUsage: () => readPoolUsage(pool),
     close: () => pool.end(),
   };
 }
@@ -42,6 +60,11 @@ export function createPool(config: pg.PoolConfig): pg.Pool {
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
+}
+
+/** What the pool says of itself. */
+export function readPoolUsage(pool: pg.Pool): PoolUsage {
+  return { open: pool.totalCount, idle: pool.idleCount, max: pool.options.max, waiting: pool.waitingCount };
 }
 
 /** Runs `use` on one connection of the pool, which gets it back whatever happens; one that may be broken is closed instead. */

@@ -1,6 +1,6 @@
 /** The database as heartbeats see it: connections of their own, so that no operator's query is ever in their way. */
 import type pg from "pg";
-import { connectionConfig, createPool } from "./client.ts";
+import { connectionConfig, createPool, type PoolUsage, readPoolUsage } from "./client.ts";
 import { isStatementError } from "./errors.ts";
 import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat.ts";
 
@@ -12,6 +12,7 @@ export interface HeartbeatStore {
   findPublicKey(machineId: string): Promise<Uint8Array | undefined>;
   /** Rejects unless the database answers. */
   ping(): Promise<void>;
+  getPoolUsage(): PoolUsage;
   /** Waits for what runs, then closes the connections. */
   close(): Promise<void>;
 }
@@ -53,6 +54,7 @@ export function openHeartbeatStore(url: string, options: { maxBatches: number })
     ping: async () => {
       await pool.query("select 1");
     },
+    getPoolUsage: () => readPoolUsage(pool),
     close: () => pool.end(),
   };
 }

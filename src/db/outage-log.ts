@@ -38,6 +38,7 @@ export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
     write: (rows) => watch(() => store.write(rows)),
     findPublicKey: (machineId) => watch(() => store.findPublicKey(machineId)),
     ping: () => watch(() => store.ping()),
+    getPoolUsage: () => store.getPoolUsage(),
     close: () => store.close(),
   };
 }

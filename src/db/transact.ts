@@ -2,11 +2,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Database, type Transaction, withConnection } from "./client.ts";
 import { ContentionError, sqlState } from "./errors.ts";
+import type { RetryReason, TransactObserver } from "./transact-observer.ts";
 
 /** SQLSTATEs after which the same transaction can succeed: PostgreSQL rolled it back for the sake of another one. */
-export const retryableSqlStates: ReadonlySet<string> = new Set([
-  "40001", // serialization_failure
-  "40P01", // deadlock_detected
+export const retryableSqlStates: ReadonlyMap<string, RetryReason> = new Map([
+  ["40001", "serialization_failure"],
+  ["40P01", "deadlock_detected"],
 ]);
 
 const maxAttempts = 5;
@@ -18,6 +19,16 @@ const firstDelayMs = 10;
  * outcome is unknown then.
  */
 export async function transact<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const { $observer: observer = {} } = db;
+  const run = () => runRepeatedly(db, work, observer);
+  return observer.run === undefined ? await run() : await observer.run(run);
+}
+
+async function runRepeatedly<T>(
+  db: Database,
+  work: (tx: Transaction) => Promise<T>,
+  observer: TransactObserver,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       // Drizzle's transaction on a pool never gives a connection back on which "begin" fails.
@@ -25,12 +36,14 @@ export async function transact<T>(db: Database, work: (tx: Transaction) => Promi
         connection.transaction(work, { isolationLevel: "read committed" }),
       );
     } catch (error) {
-      if (attempt === maxAttempts || !isRetryable(error)) throw error;
+      const reason = findRetryReason(error);
+      if (attempt === maxAttempts || reason === undefined) throw error;
+      observer.retried?.(reason);
       await delay(firstDelayMs * 2 ** attempt * Math.random());
     }
   }
 }
 
-function isRetryable(error: unknown): boolean {
-  return error instanceof ContentionError || retryableSqlStates.has(sqlState(error) ?? "");
+function findRetryReason(error: unknown): RetryReason | undefined {
+  return error instanceof ContentionError ? "contention" : retryableSqlStates.get(sqlState(error) ?? "");
 }

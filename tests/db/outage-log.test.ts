@@ -12,6 +12,7 @@ function watchedStore() {
   const store: HeartbeatStore = {
     write: unused,
     findPublicKey: unused,
+    getPoolUsage: () => ({ open: 0, idle: 0, max: 0, waiting: 0 }),
     close: unused,
     ping: () => {
       const ping = Promise.withResolvers<void>();

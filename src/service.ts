@@ -7,6 +7,7 @@ import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AdminContext } from "./admin/admin-context.ts";
 import { createAdminRoutes } from "./admin/admin-routes.ts";
 import { createAuthorization } from "./admin/authorization/authorize.ts";
+import { ensureBootstrapToken } from "./admin/authorization/bootstrap-token.ts";
 import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
 import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
 import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
@@ -42,6 +43,8 @@ export interface Service {
   readonly adminUrl: string;
   /** The development CA that agents must trust; absent when the certificate is the operator's, and without TLS. */
   readonly caFile: string | undefined;
+  /** Holds a token of an administrator; absent when others have one and this server has not. */
+  readonly adminTokenFile: string | undefined;
   /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. Absent when it has none. */
   readonly lost: Promise<Error> | undefined;
   /** Ends it: readiness off, a delay for balancers to see it, then connections drain and everything closes. */
@@ -72,6 +75,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const { db, close: closeDatabase } = connectDatabase(databaseServer.url);
   resources.defer(closeDatabase);
   await adoptRestoredHistory(db);
+  const isOwnDatabase = config.databaseUrl === undefined;
+  const adminTokenFile = await ensureBootstrapToken({ db, home: config.home, isOwnDatabase, log });
   const feed = createChangeFeed({ db, log });
   const fleet = createFleetSampler(() => countFleet(db));
   const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, log });
@@ -90,6 +95,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     agentUrl: toUrl(config.agentTls === "on", agentAddress),
     adminUrl: toUrl(certificates.admin !== undefined, adminAddress),
     caFile: certificates.caFile,
+    adminTokenFile,
     lost: databaseServer.lost,
     close: () => started.disposeAsync(),
   };

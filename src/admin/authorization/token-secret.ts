@@ -11,6 +11,7 @@ export interface NewSecret {
   readonly hash: Uint8Array;
 }
 
+const idForm = /^[0-9a-f]{16}$/;
 const form = /^bmaas_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
 
 /** Makes a secret. */
@@ -23,6 +24,11 @@ export function createSecret(): NewSecret {
 /** The id in a secret, or undefined for what is no such secret at all. */
 export function readSecretId(secret: string): string | undefined {
   return form.exec(secret)?.[1];
+}
+
+/** Whether a text could be the id of a token. */
+export function isSecretId(text: string): boolean {
+  return idForm.test(text);
 }
 
 /** Whether `hash` is that of `secret`, in a time that tells nothing of it. */

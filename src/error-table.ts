@@ -11,6 +11,7 @@ import {
   MachineNotFoundError,
 } from "./db/errors.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "./db/installation-errors.ts";
+import { LastAdminTokenError, TokenNameInUseError, TokenNotFoundError } from "./db/queries/admin-token.ts";
 import { AgentRefusedError } from "./db/queries/agent-key.ts";
 import { PublicKeyInUseError } from "./db/queries/agent-started.ts";
 import { ChangesNotKeptError } from "./db/queries/machine-change.ts";
@@ -40,6 +41,12 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof TooManyAttemptsError) {
     const { message, retryAfterSeconds: seconds } = error;
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: seconds };
+  }
+  if (error instanceof TokenNotFoundError) return { code: Code.NotFound, message: error.message };
+  if (error instanceof LastAdminTokenError) return refuse("LAST_ADMIN_TOKEN", `tokens/${error.tokenId}`, error);
+  if (error instanceof TokenNameInUseError) {
+    const details = [errorInfo("TOKEN_NAME_IN_USE", { token_id: error.tokenId })];
+    return { code: Code.AlreadyExists, message: error.message, details };
   }
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats wait: send this one again later";

@@ -6,6 +6,7 @@ import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
 import { createRegisterAgent } from "./agent/register-agent.ts";
 import { createReplaceAgent } from "./agent/replace-agent.ts";
@@ -23,6 +24,10 @@ import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
+import { createCreateToken } from "./token/create-token.ts";
+import { answerGetCaller } from "./token/get-caller.ts";
+import { createListTokens } from "./token/list-tokens.ts";
+import { createRevokeToken } from "./token/revoke-token.ts";
 import { createWatchMachines } from "./watch/watch-machines.ts";
 
 /** Registers the services. */
@@ -41,6 +46,12 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       registerAgent: createRegisterAgent(context),
       replaceAgent: createReplaceAgent(context),
       revokeAgent: createRevokeAgent(context),
+    });
+    router.service(TokenService, {
+      createToken: createCreateToken(context),
+      listTokens: createListTokens(context),
+      revokeToken: createRevokeToken(context),
+      getCaller: answerGetCaller,
     });
     router.service(FleetService, { getFleet: createGetFleet(context) });
     router.service(MachineService, {

@@ -1,0 +1,16 @@
+/** TokenService.GetCaller */
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import {
+  type GetCallerRequest,
+  type GetCallerResponse,
+  GetCallerResponseSchema,
+} from "../../../gen/bmaas/admin/v1/token_service_pb.js";
+import { getCaller } from "../authorization/caller.ts";
+import { roles } from "./to-token.ts";
+
+/** Answers from what the authorization found out. */
+export function answerGetCaller(_request: GetCallerRequest, call: HandlerContext): GetCallerResponse {
+  const { actor, role } = getCaller(call);
+  return create(GetCallerResponseSchema, { actor, role: roles[role] });
+}

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { explainError } from "./error-text.ts";
 import { OperatorError } from "./operator-error.ts";
+import { readVersion } from "./version.ts";
 
 /** Loaded when asked for, so that the agent does not carry the server. */
 const commands: Record<string, () => Promise<Command>> = {
@@ -36,11 +36,6 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     return report(error);
   }
-}
-
-function readVersion(): string {
-  const file = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
 /** Commander ends the process on wrong usage unless every command in the tree is told not to. */

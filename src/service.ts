@@ -14,7 +14,7 @@ import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
 import { createHeartbeat } from "./agent-callback/heartbeat.ts";
-import { createHeartbeatWriter, defaultWriterLimits } from "./agent-callback/heartbeat-writer.ts";
+import { createHeartbeatWriter, defaultWriterLimits, type HeartbeatWriter } from "./agent-callback/heartbeat-writer.ts";
 import { createSignatureVerifier } from "./agent-callback/identity/signature-identity.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { connectDatabase } from "./db/client.ts";
@@ -25,6 +25,7 @@ import { logOutages } from "./db/outage-log.ts";
 import { countFleet } from "./db/queries/fleet.ts";
 import { adoptRestoredHistory } from "./db/queries/machine-change.ts";
 import { findKnownError } from "./error-table.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { checkBeforeOpening } from "./preflight.ts";
 import { type AdminListenerOptions, createAdminListener } from "./rpc/admin-listener.ts";
 import { createAgentListener } from "./rpc/agent-listener.ts";
@@ -34,6 +35,7 @@ import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.t
 import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
 import { listOwnAuthorities } from "./rpc/own-authority.ts";
 import { createValidation } from "./rpc/validation.ts";
+import { readVersion } from "./version.ts";
 
 /** A server that serves. */
 export interface Service {
@@ -65,23 +67,36 @@ export async function startService(config: Config, log: Logger): Promise<Service
     (server) => server.close(),
   );
   await migrateWhenReachable(databaseServer.url, log);
+  const metrics = createMetrics();
   const store = resources.adopt(
     logOutages(openHeartbeatStore(databaseServer.url, { maxBatches: defaultWriterLimits.maxBatches }), log),
     (opened) => opened.close(),
   );
+  const writer = createHeartbeatWriter(metrics.measureBatches(store));
 
   let draining = false;
   const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
-  const { db, close: closeDatabase } = connectDatabase(databaseServer.url);
-  resources.defer(closeDatabase);
+  const { db, ...database } = connectDatabase(databaseServer.url, { observer: metrics.transactions });
+  resources.defer(database.close);
   await adoptRestoredHistory(db);
   const isOwnDatabase = config.databaseUrl === undefined;
   const adminTokenFile = await ensureBootstrapToken({ db, home: config.home, isOwnDatabase, log });
   const feed = createChangeFeed({ db, log });
   const fleet = createFleetSampler(() => countFleet(db));
-  const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, log });
+  metrics.show({
+    version: readVersion(),
+    fleet,
+    database: {
+      findTrouble: () => findDatabaseTrouble(store),
+      pools: { operators: database.getPoolUsage, heartbeats: store.getPoolUsage },
+    },
+    writer,
+    feed,
+    findUnreadiness,
+  });
+  const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, metrics, log });
   const adminAddress = await listen(adminListener, config.adminListen, resources);
-  const agentListener = createAgents(config, certificates.agent, store, log);
+  const agentListener = createAgents(config, certificates.agent, { store, writer, metrics, log });
   const agentAddress = await listen(agentListener, config.agentListen, resources);
   // Watchers come back to another server; no listener ends while they stay.
   resources.defer(() => feed.close());
@@ -102,7 +117,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
 }
 
 /** What the operators' side works with. */
-interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {}
+interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {
+  readonly metrics: Metrics;
+}
 
 function createOperators(config: Config, tls: ListenerTls | undefined, context: OperatorsContext): FastifyInstance {
   const { db, findUnreadiness, log } = context;
@@ -125,14 +142,18 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
   });
 }
 
-function createAgents(
-  config: Config,
-  tls: ListenerTls | undefined,
-  store: HeartbeatStore,
-  log: Logger,
-): FastifyInstance {
+/** What the agents' side works with. */
+interface AgentsContext {
+  readonly store: HeartbeatStore;
+  readonly writer: HeartbeatWriter;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
+  const { store, writer, metrics, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
-  const heartbeat = createHeartbeat({ writer: createHeartbeatWriter(store), log });
+  const heartbeat = createHeartbeat({ writer, observer: metrics.heartbeats, log });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
@@ -142,7 +163,7 @@ function createAgents(
     tls,
     method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
-    authenticate: createAuthenticate(verifySignature, log),
+    authenticate: createAuthenticate(verifySignature, metrics.heartbeats, log),
     interceptors: [createErrorInterceptor(toConnectError)],
     toConnectError,
     log,

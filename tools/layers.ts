@@ -8,11 +8,11 @@ const tiers: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
   ["service", "preflight", "error-table"],
-  ["rpc", "admin", "agent-callback", "console"],
+  ["rpc", "admin", "agent-callback", "console", "metrics"],
   ["seed", "agent", "simulate", "log"],
   ["db"],
   ["identity", "installation-rules", "config", "tls"],
-  ["write-file-atomically", "operator-error", "error-text", "system-error"],
+  ["write-file-atomically", "operator-error", "error-text", "system-error", "version"],
 ];
 
 /** Rooms that never import one another although they share a tier. */
@@ -30,7 +30,10 @@ const bans: readonly { room: string; target: RegExp; reason: string }[] = [
 ];
 
 /** Packages that one room hides from all others. */
-const owned: readonly { target: RegExp; room: string }[] = [{ target: /^(?:drizzle-orm|pg|pg-.*)$/, room: "db" }];
+const owned: readonly { target: RegExp; room: string }[] = [
+  { target: /^(?:drizzle-orm|pg|pg-.*)$/, room: "db" },
+  { target: /^prom-client$/, room: "metrics" },
+];
 
 /** What browsers load, and the packages that it may reach; nothing of Node, and nothing that needs Node. */
 const browser = {

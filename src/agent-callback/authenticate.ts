@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { answerByKey, findAnswerBy, finishInTime } from "./call-deadline.ts";
+import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import { agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import type { SignedRequest, VerifySignature } from "./identity/signature-identity.ts";
@@ -20,9 +21,10 @@ interface Call extends Omit<SignedRequest, "headers"> {
 
 /**
  * Makes the check of a call's identity, in two steps: the connection while it is known to be open, then the call with its body.
- * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError, and logs it.
+ * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError, logs it and
+ * has it counted.
  */
-export function createAuthenticate(verifySignature: VerifySignature, log: Logger) {
+export function createAuthenticate(verifySignature: VerifySignature, observer: HeartbeatObserver, log: Logger) {
   return (connection: Connection, values: ContextValues) => {
     const readCertificate = () => connection.tls && findCertificateIdentity(connection.id, connection.tls);
     const certificate = attempt(readCertificate);
@@ -37,10 +39,11 @@ export function createAuthenticate(verifySignature: VerifySignature, log: Logger
           ? await finishInTime(answerByMs, () => verifySignature({ ...call, headers }))
           : certificate();
         if (identity === undefined) {
-          throw new IdentityRefusedError("the call has neither a client certificate nor a signature");
+          throw new IdentityRefusedError("no_proof", "the call has neither a client certificate nor a signature");
         }
         values.set(agentIdentityKey, identity);
       } catch (error) {
+        observeRefusal(observer, error);
         if (error instanceof IdentityRefusedError) logRefusal(log, error, call.remoteAddress);
         throw error;
       }

@@ -42,6 +42,8 @@ interface Waiting {
 
 /** Writes heartbeats; see the module's text. */
 export interface HeartbeatWriter {
+  /** How many heartbeats wait for a transaction. */
+  readonly queueLength: number;
   /**
    * Resolves with the heartbeat's outcome after its commit. Rejects with WriterOverloadedError when too many wait, with the
    * signal's reason when it was aborted before its batch began, and with the database's error otherwise.
@@ -77,6 +79,9 @@ export function createHeartbeatWriter(
   }
 
   return {
+    get queueLength() {
+      return queue.length;
+    },
     write(row, signal) {
       if (queue.length >= limits.maxQueued) {
         return Promise.reject(

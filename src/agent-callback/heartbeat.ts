@@ -11,6 +11,7 @@ import {
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
+import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
   agentIdentityKey,
@@ -23,12 +24,25 @@ import { validateHeartbeat } from "./validate-heartbeat.ts";
 /** What the call needs. */
 export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
+  readonly observer: HeartbeatObserver;
   readonly log: Logger;
 }
 
 /** Makes the handler of AgentCallback.Heartbeat; its errors are those that agent.proto lists. */
-export function createHeartbeat({ writer, log }: HeartbeatOptions) {
-  const findRequest = createRequestDecoder(log);
+export function createHeartbeat(options: HeartbeatOptions) {
+  const handle = createHandler(options);
+  return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
+    try {
+      return await handle(request, context);
+    } catch (error) {
+      observeRefusal(options.observer, error);
+      throw error;
+    }
+  };
+}
+
+function createHandler({ writer, observer, log }: HeartbeatOptions) {
+  const findRequest = createRequestDecoder(observer, log);
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
@@ -38,7 +52,8 @@ export function createHeartbeat({ writer, log }: HeartbeatOptions) {
         ? ({ kind: "unauthenticated" } as const)
         : await writeInTime(writer, row, context);
     if (outcome.kind !== "counted") {
-      const refusal = new IdentityRefusedError(refusalMessages[outcome.kind], row);
+      const [reason, message] = refusals[outcome.kind];
+      const refusal = new IdentityRefusedError(reason, message, row);
       logRefusal(log, refusal, identity.remoteAddress);
       throw refusal;
     }
@@ -57,9 +72,9 @@ export function createHeartbeat({ writer, log }: HeartbeatOptions) {
   };
 }
 
-const refusalMessages = {
-  unauthenticated: unknownIdentityMessage,
-  replayed: "the signature's nonce is not greater than the last one accepted: sign every request anew",
+const refusals = {
+  unauthenticated: ["unknown_identity", unknownIdentityMessage],
+  replayed: ["replayed", "the signature's nonce is not greater than the last one accepted: sign every request anew"],
 } as const;
 
 /** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
@@ -70,8 +85,7 @@ function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: Handle
 }
 
 /** Makes what decodes stored requests. One that cannot be read is nobody's to carry out: it is logged and counted, and not handed out. */
-function createRequestDecoder(log: Logger) {
-  let undecodable = 0;
+function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
   return (
     { generation, request: bytes }: PendingInstallation,
     machineId: string,
@@ -83,8 +97,9 @@ function createRequestDecoder(log: Logger) {
       request.generation = generation;
       return request;
     } catch (error) {
+      observer.undecodableRequest();
       log.error(
-        { machineId, generation: generation.toString(), err: error, sinceStart: ++undecodable },
+        { machineId, generation: generation.toString(), err: error },
         "the stored OS installation request cannot be decoded and is not handed out: request the installation again",
       );
       return undefined;

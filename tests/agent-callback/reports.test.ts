@@ -162,7 +162,6 @@ describe("a stored request that cannot be decoded", () => {
         level: 50,
         machineId: machine.machineId,
         generation: generation.toString(),
-        sinceStart: expect.any(Number),
       }),
     );
   });

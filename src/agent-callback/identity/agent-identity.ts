@@ -12,12 +12,24 @@ export interface AgentIdentity {
   readonly signed?: { readonly machineId: string; readonly nonce: bigint };
 }
 
+/** What is wrong with a proof, as operators count it: where it fails, not for whom. */
+export type IdentityRefusal =
+  | "no_proof"
+  | "certificate"
+  | "signature"
+  | "clock_skew"
+  | "authority"
+  | "unknown_identity"
+  | "replayed";
+
 /** Why a request proves no identity; `machineId` and `publicKey` are claims, for the log. */
 export class IdentityRefusedError extends ConnectError {
+  readonly refusal: IdentityRefusal;
   readonly machineId: string | undefined;
   readonly publicKey: Uint8Array | undefined;
-  constructor(message: string, claims: { machineId?: string; publicKey?: Uint8Array } = {}) {
+  constructor(refusal: IdentityRefusal, message: string, claims: { machineId?: string; publicKey?: Uint8Array } = {}) {
     super(message, Code.Unauthenticated);
+    this.refusal = refusal;
     this.machineId = claims.machineId;
     this.publicKey = claims.publicKey;
   }

@@ -26,13 +26,16 @@ function readIdentity(socket: TLSSocket): CertificateIdentity {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
   const publicKey = exportRawKey(certificate);
-  if (publicKey === undefined) return new IdentityRefusedError("the client certificate's key is not an Ed25519 key");
+  if (publicKey === undefined)
+    return new IdentityRefusedError("certificate", "the client certificate's key is not an Ed25519 key");
   try {
     assertPublicKey(publicKey);
     return { publicKey, remoteAddress: socket.remoteAddress };
   } catch (error) {
     if (!(error instanceof InvalidPublicKeyError)) throw error;
-    return new IdentityRefusedError(`the client certificate's key is refused: ${error.message}`, { publicKey });
+    return new IdentityRefusedError("certificate", `the client certificate's key is refused: ${error.message}`, {
+      publicKey,
+    });
   }
 }
 

@@ -51,9 +51,13 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     assertFresh(signature, options.now());
     const authority = normaliseAuthority(request.authority, request.scheme);
     if (!listSpellings(authority, request.scheme).some(options.isOwnAuthority)) {
-      throw new IdentityRefusedError(`this server is not ${authority}: sign for the authority it is known by`, {
-        machineId,
-      });
+      throw new IdentityRefusedError(
+        "authority",
+        `this server is not ${authority}: sign for the authority it is known by`,
+        {
+          machineId,
+        },
+      );
     }
     const contentDigest = assertDigest(request, machineId);
     const base = getBase(request, contentDigest, signature);
@@ -61,7 +65,10 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     // An unknown machine costs a verification too, so that time does not tell it from a wrong key.
     const genuine = verify(null, base, toKeyObject(publicKey ?? decoyKey), signature.signature);
     if (publicKey === undefined || !genuine) {
-      throw new IdentityRefusedError(unknownIdentityMessage, { machineId, ...(publicKey && { publicKey }) });
+      throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, {
+        machineId,
+        ...(publicKey && { publicKey }),
+      });
     }
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
@@ -75,12 +82,14 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
 
 function readSignature(request: SignedRequest): AgentSignature {
   const { signatureInput, signature } = request.headers;
-  if (signatureInput === undefined) throw new IdentityRefusedError("the request has signature but no signature-input");
-  if (signature === undefined) throw new IdentityRefusedError("the request has signature-input but no signature");
+  if (signatureInput === undefined)
+    throw new IdentityRefusedError("signature", "the request has signature but no signature-input");
+  if (signature === undefined)
+    throw new IdentityRefusedError("signature", "the request has signature-input but no signature");
   try {
     return parseAgentSignature({ signatureInput, signature });
   } catch (error) {
-    if (error instanceof InvalidSignatureHeaderError) throw new IdentityRefusedError(error.message);
+    if (error instanceof InvalidSignatureHeaderError) throw new IdentityRefusedError("signature", error.message);
     throw error;
   }
 }
@@ -90,6 +99,7 @@ function assertFresh({ created, machineId }: AgentSignature, nowMs: number): voi
   if (Math.abs(ageSeconds) <= maxClockSkewSeconds) return;
   const direction = ageSeconds > 0 ? "before" : "after";
   throw new IdentityRefusedError(
+    "clock_skew",
     `the signature was created ${Math.abs(ageSeconds)} s ${direction} the server's clock (${maxClockSkewSeconds} s are allowed): correct the clock by the response's Date header and sign again`,
     { machineId },
   );
@@ -99,17 +109,19 @@ function assertFresh({ created, machineId }: AgentSignature, nowMs: number): voi
 function assertDigest(request: SignedRequest, machineId: string): string {
   const { contentDigest } = request.headers;
   if (contentDigest === undefined)
-    throw new IdentityRefusedError("a signed request needs content-digest", { machineId });
+    throw new IdentityRefusedError("signature", "a signed request needs content-digest", { machineId });
   const digests = readDigests(contentDigest, machineId);
   if (!digests.has(digestAlgorithm)) {
-    throw new IdentityRefusedError(`content-digest has no ${digestAlgorithm}`, { machineId });
+    throw new IdentityRefusedError("signature", `content-digest has no ${digestAlgorithm}`, { machineId });
   }
   for (const [algorithm, digest] of digests) {
     const hash = nodeHashes.get(algorithm);
     if (hash === undefined) continue;
     const expected = createHash(hash).update(request.body).digest();
     if (digest.length !== expected.length || !timingSafeEqual(digest, expected)) {
-      throw new IdentityRefusedError(`content-digest: ${algorithm} is not that of the body`, { machineId });
+      throw new IdentityRefusedError("signature", `content-digest: ${algorithm} is not that of the body`, {
+        machineId,
+      });
     }
   }
   return contentDigest;
@@ -125,7 +137,8 @@ function readDigests(contentDigest: string, machineId: string): Map<string, Uint
   try {
     return parseContentDigest(contentDigest);
   } catch (error) {
-    if (error instanceof InvalidContentDigestError) throw new IdentityRefusedError(error.message, { machineId });
+    if (error instanceof InvalidContentDigestError)
+      throw new IdentityRefusedError("signature", error.message, { machineId });
     throw error;
   }
 }
@@ -136,7 +149,7 @@ function getBase(request: SignedRequest, contentDigest: string, signature: Agent
     return Buffer.from(agentSignatureBase({ method, scheme, authority, path, contentDigest }, signature));
   } catch (error) {
     if (!(error instanceof SignatureBaseError)) throw error;
-    throw new IdentityRefusedError(error.message, { machineId: signature.machineId });
+    throw new IdentityRefusedError("signature", error.message, { machineId: signature.machineId });
   }
 }
 

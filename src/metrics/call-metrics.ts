@@ -1,0 +1,41 @@
+/** Calls in numbers, on both listeners and whichever way they ended. */
+import { Counter, Histogram, type Registry } from "prom-client";
+import type { OnCall } from "../rpc/call-record.ts";
+
+/** Label of what no contract names, so that strangers cannot make series. */
+const unknown = "unknown";
+
+/** From a heartbeat on an idle server to the longest that an answer may take. */
+const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Counts calls. */
+export interface CallMetrics {
+  readonly onCall: OnCall;
+  /** A request was for nothing that is served. */
+  readonly onUnserved: () => void;
+}
+
+/** Makes the counters. Streams last for as long as their callers like, so they have no place in the histogram. */
+export function createCallMetrics(registry: Registry): CallMetrics {
+  const total = new Counter({
+    name: "bmaas_calls_total",
+    help: "Calls that ended, by method, protocol and code; a request for nothing that is served has the method unknown.",
+    labelNames: ["service", "method", "protocol", "code"],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: "bmaas_call_duration_seconds",
+    help: "Time from a unary call's headers to the end of its answer.",
+    labelNames: ["service", "method", "protocol"],
+    buckets: durationBuckets,
+    registers: [registry],
+  });
+  return {
+    onCall: ({ method, protocol = unknown, code, durationMs }) => {
+      const labels = { service: method.parent.typeName, method: method.name, protocol };
+      total.inc({ ...labels, code });
+      if (method.methodKind === "unary") duration.observe(labels, durationMs / 1000);
+    },
+    onUnserved: () => total.inc({ service: unknown, method: unknown, protocol: unknown, code: "unimplemented" }),
+  };
+}

@@ -1,0 +1,52 @@
+/** The database as this server meets it: whether it answers, connections in use, and transactions tried again. */
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { PoolUsage } from "../db/client.ts";
+import { retryReasons, type TransactObserver } from "../db/transact-observer.ts";
+
+/** What there is to show. */
+export interface DatabaseSource {
+  /** Resolves with what is wrong, or with undefined when the database answers. */
+  readonly findTrouble: () => Promise<unknown>;
+  /** The pools, by name. */
+  readonly pools: Readonly<Record<string, () => PoolUsage>>;
+}
+
+/** Makes the gauges; whether the database answers is found out by each call of what it returns. */
+export function createDatabaseMetrics(registry: Registry, source: DatabaseSource): () => Promise<void> {
+  const up = new Gauge({
+    name: "bmaas_database_up",
+    help: "1 when the database answered in time, 0 when it did not.",
+    registers: [registry],
+  });
+  showPools(registry, source.pools);
+  return async () => up.set((await source.findTrouble()) === undefined ? 1 : 0);
+}
+
+function showPools(registry: Registry, pools: DatabaseSource["pools"]): void {
+  const show = (name: string, help: string, figure: keyof PoolUsage) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["pool"],
+      registers: [registry],
+      collect() {
+        for (const [pool, getUsage] of Object.entries(pools)) this.set({ pool }, getUsage()[figure]);
+      },
+    });
+  show("bmaas_database_connections", "Connections to the database that are open, by pool.", "open");
+  show("bmaas_database_idle_connections", "Connections to the database that nothing uses now, by pool.", "idle");
+  show("bmaas_database_max_connections", "Connections to the database that may be open, by pool.", "max");
+  show("bmaas_database_waiting", "Queries and transactions that wait for a connection, by pool.", "waiting");
+}
+
+/** Counts the transactions that had to be tried again. */
+export function createTransactObserver(registry: Registry): TransactObserver {
+  const retries = new Counter({
+    name: "bmaas_transaction_retries_total",
+    help: "Transactions that were tried again because another one was in their way, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  for (const reason of retryReasons) retries.inc({ reason }, 0);
+  return { retried: (reason) => retries.inc({ reason }) };
+}

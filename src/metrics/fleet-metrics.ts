@@ -1,0 +1,76 @@
+/** The fleet in numbers, as the sampler counted it last. */
+import { setTimeout as delay } from "node:timers/promises";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
+
+/** What counts the fleet. */
+export interface FleetSource {
+  /** Settles once `last` is as new as it can be. */
+  get(): Promise<unknown>;
+  readonly last: (FleetCount & { readonly beganAtMs: number; readonly durationMs: number }) | undefined;
+  readonly failures: number;
+}
+
+/** Longest that a scrape waits for new figures, in milliseconds; past it, it shows the old ones, as it does while the database is away. */
+const maxWaitMs = 3_000;
+
+/** Places, each a provider's location, that have series of their own; what is at further ones is shown together. */
+const maxPlaces = 200;
+const elsewhere = "(other)";
+
+const labelNames = ["state", "provider", "location"] as const;
+
+/** Makes the gauges; they show new figures after each call of what it returns. */
+export function createFleetMetrics(registry: Registry, source: FleetSource): () => Promise<void> {
+  const registers = [registry];
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const groupGauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers });
+  const figures = {
+    machines: groupGauge("bmaas_fleet_machines", "Machines, by state and place."),
+    memoryBytes: groupGauge("bmaas_fleet_memory_bytes", "Memory of the machines together."),
+    cpuThreads: groupGauge("bmaas_fleet_cpu_threads", "Hardware threads of the machines' processors together."),
+    diskBytes: groupGauge("bmaas_fleet_disk_bytes", "Capacity of the machines' disks together."),
+  } as const;
+  const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
+  const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
+  const failures = new Counter({
+    name: "bmaas_fleet_sample_failures_total",
+    help: "Times that the fleet could not be counted.",
+    registers,
+  });
+
+  return async () => {
+    await Promise.race([source.get().catch(() => {}), delay(maxWaitMs, undefined, { ref: false })]);
+    failures.reset();
+    failures.inc(source.failures);
+    const { last } = source;
+    if (last === undefined) {
+      // Nothing is not the same as none.
+      age.remove();
+      duration.remove();
+      return;
+    }
+    age.set((performance.now() - last.beganAtMs) / 1000);
+    duration.set(last.durationMs / 1000);
+    for (const figure of Object.values(figures)) figure.reset();
+    for (const { state, provider, location, ...group } of foldPlaces(last.groups)) {
+      const labels = { state, provider: provider ?? "", location: location ?? "" };
+      figures.machines.inc(labels, Number(group.machines));
+      figures.memoryBytes.inc(labels, Number(group.memoryBytes));
+      figures.cpuThreads.inc(labels, Number(group.cpuThreads));
+      figures.diskBytes.inc(labels, Number(group.diskBytes));
+    }
+  };
+}
+
+/** Gives the places with the fewest machines one name, so that a fleet of many places does not flood Prometheus. */
+function foldPlaces(groups: readonly FleetGroup[]): FleetGroup[] {
+  const machines = new Map<string, bigint>();
+  const nameOf = ({ provider, location }: FleetGroup) => JSON.stringify([provider, location]);
+  for (const group of groups) machines.set(nameOf(group), (machines.get(nameOf(group)) ?? 0n) + group.machines);
+  const byNumber = [...machines].sort(([, a], [, b]) => Number(b - a));
+  const shown = new Set(byNumber.slice(0, maxPlaces).map(([name]) => name));
+  return groups.map((group) =>
+    shown.has(nameOf(group)) ? group : { ...group, provider: elsewhere, location: elsewhere },
+  );
+}

@@ -1,0 +1,32 @@
+/** What a failed call says, to people and to programs. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, PreconditionFailureSchema } from "../../gen/google/rpc/error_details_pb.js";
+
+/** A call's failure; its details are google.rpc's. */
+export interface CallError {
+  /** "ok" when the call did not fail. */
+  readonly code: string;
+  readonly message: string;
+  /** Fields that BadRequest names. */
+  readonly fields: readonly string[];
+  /** Violations of PreconditionFailure, as "TYPE subject". */
+  readonly preconditions: readonly string[];
+}
+
+/** Waits for the call and returns how it failed. */
+export async function errorOf(call: Promise<unknown>): Promise<CallError> {
+  try {
+    await call;
+    return { code: "ok", message: "", fields: [], preconditions: [] };
+  } catch (reason) {
+    const error = ConnectError.from(reason);
+    const fields = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+    const violations = error.findDetails(PreconditionFailureSchema).flatMap((detail) => detail.violations);
+    return {
+      code: Code[error.code] ?? "unknown code",
+      message: error.rawMessage,
+      fields: fields.map(({ field }) => field),
+      preconditions: violations.map(({ type, subject }) => `${type} ${subject}`),
+    };
+  }
+}

@@ -1,0 +1,56 @@
+/** Installations, brought to where tests need them by what heartbeats and operators would have stored. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import { OSInstallationReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { Database } from "../../src/db/client.ts";
+import { osInstallationReport, osInstallationRequest } from "../../src/db/schema/index.ts";
+
+/** Where an installation that is pending can be moved. */
+export type MovableState = "given" | "installing" | "overdue" | "succeeded" | "failed" | "cancelled";
+
+const minutesAgo = (minutes: number): SQL => sql`now() - make_interval(mins => ${minutes})`;
+const given = { firstGivenAt: minutesAgo(30), lastGivenAt: minutesAgo(29), timesGiven: 3n, dueAt: minutesAgo(-10) };
+
+const changes = {
+  given,
+  installing: { ...given, startedAt: minutesAgo(25), progressAt: minutesAgo(20), phase: "writing", percent: 40 },
+  overdue: { ...given, dueAt: minutesAgo(10) },
+  succeeded: { ...given, finishedAt: minutesAgo(5), result: "success" },
+  failed: { ...given, finishedAt: minutesAgo(5), result: "error", error: "no such disk" },
+  cancelled: { cancelledAt: minutesAgo(5), cancelledBy: "test" },
+} as const satisfies Record<MovableState, unknown>;
+
+/** Moves an installation that is pending to another state. */
+export async function moveInstallation(
+  db: Database,
+  machineId: string,
+  generation: bigint,
+  state: MovableState,
+): Promise<void> {
+  await db.update(osInstallationRequest).set(changes[state]).where(isInstallation(machineId, generation));
+  if (state !== "succeeded" && state !== "failed") return;
+  const report = toBinary(OSInstallationReportSchema, create(OSInstallationReportSchema, { generation }));
+  const { result } = changes[state];
+  const row = {
+    generation,
+    reportedAt: minutesAgo(5),
+    result,
+    error: state === "failed" ? "no such disk" : null,
+    report,
+  };
+  await db
+    .insert(osInstallationReport)
+    .values({ machineId, ...row })
+    .onConflictDoUpdate({ target: osInstallationReport.machineId, set: row });
+}
+
+/** A request as it is stored. */
+export async function readInstallation(db: Database, machineId: string, generation: bigint) {
+  const [row] = await db.select().from(osInstallationRequest).where(isInstallation(machineId, generation));
+  if (row === undefined) throw new Error(`there is no installation ${generation} of ${machineId}`);
+  return row;
+}
+
+function isInstallation(machineId: string, generation: bigint) {
+  return and(eq(osInstallationRequest.machineId, machineId), eq(osInstallationRequest.generation, generation));
+}

@@ -21,6 +21,7 @@ import { createRequestInstallation } from "./installation/request-installation.t
 import { createRetryInstallation } from "./installation/retry-installation.ts";
 import { createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
+import { createExplainMachine } from "./machine/explain-machine.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
@@ -60,6 +61,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       listMachines: createListMachines(context),
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
+      explainMachine: createExplainMachine(context),
       watchMachines: createWatchMachines(context),
     });
   };

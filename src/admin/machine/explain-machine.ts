@@ -1,0 +1,37 @@
+/** MachineService.ExplainMachine */
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type ExplainMachineRequest,
+  type ExplainMachineResponse,
+  ExplainMachineResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { MachineNotFoundError } from "../../db/errors.ts";
+import { findMachineOverview } from "../../db/queries/machine-overview.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { explain } from "./explanation.ts";
+import { type Remedy, remedies } from "./remedies.ts";
+import { toMachine } from "./to-machine.ts";
+
+/** Makes the handler. */
+export function createExplainMachine({ db }: AdminContext) {
+  return async (request: ExplainMachineRequest): Promise<ExplainMachineResponse> => {
+    const machineId = parseMachineId(request.machineId);
+    const overview = await findMachineOverview(db, machineId);
+    if (overview === undefined) throw new MachineNotFoundError(machineId);
+    const machine = toMachine(overview);
+    const isRequestReadable = machine.installation?.target !== undefined;
+    const { condition, next, nextTime, ...explanation } = explain({ ...overview, isRequestReadable });
+    return create(ExplainMachineResponseSchema, {
+      machine,
+      condition,
+      next,
+      ...(nextTime && { nextTime: timestampFromDate(nextTime) }),
+      remedies: explanation.remedies.map((name) => {
+        const { description, command }: Remedy = remedies[name];
+        return { description, command: command?.(machineId) ?? "" };
+      }),
+    });
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * Why a machine is in its state, what follows, and what can be done: a table by state. It decides no state; it puts into words what
+ * the view decided, with the times that the view went by.
+ */
+import { formatInstant } from "../../time-text.ts";
+import {
+  ago,
+  describeAgent,
+  describeProvider,
+  describeReport,
+  type Facts,
+  isSilent,
+  oneLine,
+  since,
+} from "./fact-text.ts";
+import type { RemedyName } from "./remedies.ts";
+
+/** What ExplainMachine says; sentences begin in lower case and have no full stop. */
+export interface Explanation {
+  readonly condition: string;
+  /** Empty when nothing happens by itself. */
+  readonly next: string;
+  /** When that happens at the latest. */
+  readonly nextTime?: Date | undefined;
+  /** Most fitting first. */
+  readonly remedies: readonly RemedyName[];
+}
+
+/** Explains one machine. */
+export function explain(facts: Facts): Explanation {
+  return explanations[facts.state](facts);
+}
+
+const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanation>> = {
+  not_provided: (facts) => ({
+    condition: `no provider has made the machine available, and no agent's key is registered, ${since(facts)}`,
+    next: "",
+    remedies: ["register", "remove"],
+  }),
+  no_agent: (facts) => ({
+    condition: `no agent's key is registered, ${since(facts)}${describeProvider(facts)}`,
+    next: "",
+    remedies: ["register", "remove"],
+  }),
+  never_heartbeated: (facts) => ({
+    condition: `an agent's key is registered, and no heartbeat has proved it, ${since(facts)}${describeProvider(facts)}`,
+    next: "the agent's first heartbeat ends this, whenever it comes",
+    remedies: ["startAgent", "replaceKey", "showHistory"],
+  }),
+  heartbeating: (facts) => ({
+    condition: `${describeAgent(facts)}, and no installation was carried out or is open`,
+    next: "the machine becomes stale unless another heartbeat arrives before",
+    nextTime: facts.heartbeat?.quietUntil,
+    remedies: ["request", "showHardware"],
+  }),
+  stale: (facts) => ({
+    condition: `its agent has not been heard ${since(facts, facts.heartbeat?.heartbeatAt)}, and silence was normal until ${formatInstant(facts.since)}${describeProvider(facts)}`,
+    next: "the agent's next heartbeat ends this, whenever it comes",
+    remedies: ["findOut", "replaceKey", "showHistory"],
+  }),
+  installation_pending: explainPending,
+  installation_given: (facts) => ({
+    condition: `${describeDelivery(facts)}, and the agent has said nothing of it yet; ${describeAgent(facts)}`,
+    ...becomesOverdue(facts),
+    remedies: ["showHistory", "supersede"],
+  }),
+  installing: (facts) => ({
+    condition: `the agent carries ${name(facts)} out${describeProgress(facts)}; ${describeAgent(facts)}`,
+    ...becomesOverdue(facts),
+    remedies: ["showHistory", "supersede"],
+  }),
+  installation_overdue: (facts) => ({
+    condition: `${describeDelivery(facts)}, and what the agent should say of it has been due ${since(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    next: facts.agent === null ? "" : "nothing, unless the agent still tells of its progress or outcome",
+    remedies: ["findOut", ...retryOrRequest(facts), "showHistory"],
+  }),
+  installation_failed: (facts) => ({
+    condition: `${describeReport(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    next: "",
+    remedies: [...retryOrRequest(facts), "showHistory", "showHardware"],
+  }),
+  installed: (facts) => ({
+    condition: `${describeReport(facts)}; ${describeAgent(facts)}`,
+    next: "",
+    remedies: ["request", "showHistory"],
+  }),
+};
+
+function explainPending(facts: Facts): Explanation {
+  const { agent, heartbeat } = facts;
+  const asked = `${name(facts)} was requested ${ago(facts, facts.since)}`;
+  if (!facts.isRequestReadable) {
+    const condition = `${asked}, but what is stored of the request cannot be read, so no agent is given it`;
+    return { condition, next: "", remedies: ["request", "cancel"] };
+  }
+  if (agent === null) {
+    const condition = `${asked}, and no agent's key is registered, so there is nobody to give it to`;
+    return { condition, next: "", remedies: ["register", "cancel"] };
+  }
+  const condition = `${asked}, and no heartbeat has fetched it yet; ${describeAgent(facts)}${describeProvider(facts)}`;
+  if (heartbeat !== null && !isSilent(facts)) {
+    const next = "the agent is given it with its next heartbeat";
+    return { condition, next, nextTime: heartbeat.quietUntil, remedies: ["cancel", "showHistory"] };
+  }
+  const next = "the agent is given it with its next heartbeat, whenever that comes";
+  return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
+}
+
+function becomesOverdue({ installation }: Facts): Pick<Explanation, "next" | "nextTime"> {
+  return {
+    next: "the installation becomes overdue unless the agent tells of its progress or outcome before",
+    nextTime: installation?.dueAt ?? undefined,
+  };
+}
+
+/** A request that cannot be read cannot be made again as it is; nor can one that a cancelled one came after. */
+function retryOrRequest({ installationState, isRequestReadable }: Facts): readonly RemedyName[] {
+  const state = installationState?.state;
+  return isRequestReadable && (state === "failed" || state === "overdue") ? ["retry", "request"] : ["request"];
+}
+
+function name({ installation }: Facts): string {
+  return `installation ${installation?.generation}`;
+}
+
+function describeDelivery(facts: Facts): string {
+  const { installation } = facts;
+  if (!installation?.firstGivenAt) return `${name(facts)} was given to the agent`;
+  const { firstGivenAt, lastGivenAt, timesGiven } = installation;
+  const first = `${name(facts)} was given to the agent ${ago(facts, firstGivenAt)}`;
+  return timesGiven < 2n || lastGivenAt === null
+    ? first
+    : `${first}, the last of ${timesGiven} times ${ago(facts, lastGivenAt)}`;
+}
+
+function describeProgress(facts: Facts): string {
+  const { phase = null, percent = null, progressAt = null } = facts.installation ?? {};
+  const parts = [phase === null ? "" : oneLine(phase), percent === null ? "" : `${percent} %`];
+  const said = parts.filter((part) => part !== "").join(", ");
+  const when = progressAt === null ? "" : `, as it said ${ago(facts, progressAt)}`;
+  return said === "" ? when : `: ${said}${when}`;
+}

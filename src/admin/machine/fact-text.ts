@@ -1,0 +1,75 @@
+/** What is known of a machine, in the words that an explanation is made of; times go by the clock of the database. */
+import type { MachineOverview } from "../../db/queries/machine-overview.ts";
+import { formatDuration, formatInstant } from "../../time-text.ts";
+
+/** What an explanation goes by. */
+export type Facts = Pick<
+  MachineOverview,
+  "state" | "since" | "readAt" | "provided" | "agent" | "heartbeat" | "report" | "installation" | "installationState"
+> & {
+  /** Whether what is stored of the newest installation's request can be decoded. */
+  readonly isRequestReadable: boolean;
+};
+
+/** Longest part of an agent's text that a sentence quotes, in UTF-16 code units. */
+const maxQuoted = 500;
+
+/** "12 min ago (2026-03-01 12:00:00Z)". */
+export function ago(facts: Pick<Facts, "readAt">, time: Date): string {
+  return `${lasting(facts, time)} ago (${formatInstant(time)})`;
+}
+
+/** "for 12 min (since 2026-03-01 12:00:00Z)": since a time, or since the state holds. */
+export function since(facts: Pick<Facts, "readAt" | "since">, time: Date = facts.since): string {
+  return `for ${lasting(facts, time)} (since ${formatInstant(time)})`;
+}
+
+function lasting({ readAt }: Pick<Facts, "readAt">, time: Date): string {
+  return formatDuration(Math.max(0, readAt.getTime() - time.getTime()));
+}
+
+/** Whether the agent has been silent for longer than is normal, or than it announced. */
+export function isSilent({ heartbeat, readAt }: Facts): boolean {
+  return heartbeat !== null && heartbeat.quietUntil < readAt;
+}
+
+/** What the agent does. */
+export function describeAgent(facts: Facts): string {
+  const { agent, heartbeat } = facts;
+  if (agent === null) return "no agent's key is registered";
+  if (heartbeat === null) return "its agent has never heartbeated";
+  if (isSilent(facts)) return `its agent has not been heard ${since(facts, heartbeat.heartbeatAt)}`;
+  return `its agent heartbeats, last ${ago(facts, heartbeat.heartbeatAt)}`;
+}
+
+const troubles = {
+  provisioning: "is being made available",
+  stopped: "is switched off",
+  missing: "is gone",
+  failed: "is broken",
+} as const;
+
+/** The end of a sentence: what the provider says, when that may be the cause; else empty. */
+export function describeProvider({ provided }: Facts): string {
+  if (provided === null || provided.status === "unknown" || provided.status === "running") return "";
+  const { provider, providerId, status } = provided;
+  return `; its provider ${provider} says that ${providerId} ${troubles[status]}`;
+}
+
+/** How the last installation that was carried out ended, and what became of a newer request. */
+export function describeReport(facts: Facts): string {
+  const { report, installation, installationState } = facts;
+  if (report === null) return "an installation ended";
+  const { generation, result, error, reportedAt } = report;
+  const reason = oneLine(error ?? "") || "the agent did not say why";
+  const outcome = result === "success" ? "succeeded" : "failed";
+  const ended = `installation ${generation} ${outcome} ${ago(facts, reportedAt)}${result === "success" ? "" : `: ${reason}`}`;
+  if (installation === null || installationState === null || installation.generation === generation) return ended;
+  return `${ended}; installation ${installation.generation} was ${installationState.state} since`;
+}
+
+/** A text of an agent, fit to stand in a sentence. */
+export function oneLine(text: string): string {
+  const line = text.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
+  return line.length > maxQuoted ? `${line.slice(0, maxQuoted).toWellFormed()}…` : line;
+}

@@ -1,0 +1,59 @@
+/** What an operator can do about a machine's state, with the command that does it. */
+
+/** Something to do; capitals in the command stand for what the operator fills in. */
+export interface Remedy {
+  readonly description: string;
+  /** Absent when no command does it. */
+  readonly command?: (machineId: string) => string;
+}
+
+/** By name; what wipes a disk says so. */
+export const remedies = {
+  register: {
+    description: "register the key of the machine's agent",
+    command: (id) => `bmaas agents register ${id} PUBLIC_KEY`,
+  },
+  replaceKey: {
+    description: "if the agent has another key by now, put that in the place of the registered one",
+    command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
+  },
+  startAgent: {
+    description: "start the agent on the machine with the registered key, or see why it cannot reach this server",
+    command: (id) => `bmaas agent --machine-id ${id} --key KEY_FILE --endpoint URL`,
+  },
+  findOut: {
+    description:
+      "see at the machine's console or its provider whether it runs, and whether its agent reaches this server",
+  },
+  request: {
+    description: "request an installation, which wipes the machine's root device",
+    command: (id) => `bmaas install request ${id} IMAGE`,
+  },
+  supersede: {
+    description: "request another installation in its place, although the agent may be in the midst of this one",
+    command: (id) => `bmaas install request ${id} IMAGE`,
+  },
+  retry: {
+    description: "request the same installation once more, which wipes the machine's root device",
+    command: (id) => `bmaas install retry ${id}`,
+  },
+  cancel: {
+    description: "take the request back",
+    command: (id) => `bmaas install cancel ${id}`,
+  },
+  remove: {
+    description: "delete the machine",
+    command: (id) => `bmaas machines delete ${id}`,
+  },
+  showHistory: {
+    description: "see what happened before",
+    command: (id) => `bmaas history ${id}`,
+  },
+  showHardware: {
+    description: "see the machine's hardware",
+    command: (id) => `bmaas hardware ${id}`,
+  },
+} as const satisfies Readonly<Record<string, Remedy>>;
+
+/** Names of remedies. */
+export type RemedyName = keyof typeof remedies;

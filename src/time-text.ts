@@ -1,0 +1,15 @@
+/** Times and durations as people read them. */
+
+/** A duration to two figures or so: "42 s", "3 min", "5 h", "12 d". */
+export function formatDuration(durationMs: number): string {
+  const seconds = Math.round(durationMs / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 120 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** A time in UTC, to the second: "2026-03-01 12:00:00Z". */
+export function formatInstant(time: Date): string {
+  return time.toISOString().replace("T", " ").replace(/\.\d+/, "");
+}

@@ -72,12 +72,12 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   installation_overdue: (facts) => ({
     condition: `${describeDelivery(facts)}, and what the agent should say of it has been due ${since(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: facts.agent === null ? "" : "nothing, unless the agent still tells of its progress or outcome",
-    remedies: ["findOut", ...retryOrRequest(facts), "showHistory"],
+    remedies: ["findOut", ...(facts.isRequestReadable ? (["retry"] as const) : []), "supersede", "showHistory"],
   }),
   installation_failed: (facts) => ({
     condition: `${describeReport(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: "",
-    remedies: [...retryOrRequest(facts), "showHistory", "showHardware"],
+    remedies: [...(canRetry(facts) ? (["retry"] as const) : []), "request", "showHistory", "showHardware"],
   }),
   installed: (facts) => ({
     condition: `${describeReport(facts)}; ${describeAgent(facts)}`,
@@ -113,10 +113,9 @@ function becomesOverdue({ installation }: Facts): Pick<Explanation, "next" | "ne
   };
 }
 
-/** A request that cannot be read cannot be made again as it is; nor can one that a cancelled one came after. */
-function retryOrRequest({ installationState, isRequestReadable }: Facts): readonly RemedyName[] {
-  const state = installationState?.state;
-  return isRequestReadable && (state === "failed" || state === "overdue") ? ["retry", "request"] : ["request"];
+/** Only the newest installation can be requested again as it is; one that was cancelled may have come after the one that failed. */
+function canRetry({ installationState, isRequestReadable }: Facts): boolean {
+  return isRequestReadable && installationState?.state === "failed";
 }
 
 function name({ installation }: Facts): string {

@@ -18,8 +18,8 @@ import { toListScope, toMachineCondition } from "./to-machine-filter.ts";
 const defaultPageSize = 50;
 /** Most machines that one page looks at; then it ends, however few of them passed. */
 const maxScanned = 1000;
-/** Machines that are read at once: their installation requests, which hold user data, are dropped before the next ones are read. */
-const batchSize = 100;
+/** Machines that are read at once: their requests, which hold up to 512 KiB of user data each, go before the next ones come. */
+const batchSize = 64;
 
 /** Makes the handler. */
 export function createListMachines({ db }: AdminContext) {

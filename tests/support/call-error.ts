@@ -1,6 +1,6 @@
 /** What a failed call says, to people and to programs. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, PreconditionFailureSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema } from "../../gen/google/rpc/error_details_pb.js";
 
 /** A call's failure; its details are google.rpc's. */
 export interface CallError {
@@ -11,13 +11,15 @@ export interface CallError {
   readonly fields: readonly string[];
   /** Violations of PreconditionFailure, as "TYPE subject". */
   readonly preconditions: readonly string[];
+  /** Of ErrorInfo, as "REASON machine". */
+  readonly reasons: readonly string[];
 }
 
 /** Waits for the call and returns how it failed. */
 export async function errorOf(call: Promise<unknown>): Promise<CallError> {
   try {
     await call;
-    return { code: "ok", message: "", fields: [], preconditions: [] };
+    return { code: "ok", message: "", fields: [], preconditions: [], reasons: [] };
   } catch (reason) {
     const error = ConnectError.from(reason);
     const fields = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
@@ -27,6 +29,7 @@ export async function errorOf(call: Promise<unknown>): Promise<CallError> {
       message: error.rawMessage,
       fields: fields.map(({ field }) => field),
       preconditions: violations.map(({ type, subject }) => `${type} ${subject}`),
+      reasons: error.findDetails(ErrorInfoSchema).map(({ reason, metadata }) => `${reason} ${metadata.machine_id}`),
     };
   }
 }

@@ -1,9 +1,9 @@
 /** Errors of calls that end before Connect's handler runs, in the caller's own protocol. */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
-import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import type { FastifyReply } from "fastify";
+import { frameTrailers } from "./grpc-frames.ts";
+import { setErrorTrailers } from "./grpc-status.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { type Answer, sendAnswer } from "./send-answer.ts";
 
@@ -29,11 +29,10 @@ function toAnswer(error: ConnectError, contentType: string, httpStatus?: number)
     return { status: httpStatus, headers: { "content-type": "text/plain" }, body: Buffer.from(error.rawMessage) };
   }
   if (contentType.startsWith("application/grpc-web")) {
-    return { status: 200, headers: { "content-type": contentType }, body: toTrailerFrame(error) };
+    return { status: 200, headers: { "content-type": contentType }, body: frameTrailers(toTrailers(error)) };
   }
   if (contentType.startsWith("application/grpc")) {
-    const status = Object.fromEntries(setTrailerStatus(new Headers(), error));
-    return { status: 200, headers: { "content-type": contentType, ...status } };
+    return { status: 200, headers: { "content-type": contentType, ...toTrailers(error) } };
   }
   return {
     status: httpStatus ?? toHttpStatus(error),
@@ -47,12 +46,8 @@ function toHttpStatus(error: ConnectError): number {
   return error.code === Code.Unimplemented ? 404 : codeToHttpStatus(error.code);
 }
 
-/** One frame: flag, length in four bytes, then the trailers as HTTP/1.1 fields. */
-function toTrailerFrame(error: ConnectError): Uint8Array {
-  const trailers = trailerSerialize(setTrailerStatus(new Headers(), error));
-  const frame = new Uint8Array(5 + trailers.length);
-  frame[0] = trailerFlag;
-  new DataView(frame.buffer).setUint32(1, trailers.length);
-  frame.set(trailers, 5);
-  return frame;
+function toTrailers(error: ConnectError): Record<string, string> {
+  const trailers = new Headers();
+  setErrorTrailers(trailers, error);
+  return Object.fromEntries(trailers);
 }

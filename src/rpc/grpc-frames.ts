@@ -1,0 +1,85 @@
+/** The one message of a unary call in the frames of gRPC and gRPC-Web: a flag, a length of four bytes, the message. */
+import { Code, ConnectError } from "@connectrpc/connect";
+
+const prefixBytes = 5;
+const compressedFlag = 0b1;
+/** Of gRPC-Web; a request has no use for trailers, and they are passed over. */
+const trailerFlag = 0b1000_0000;
+
+/**
+ * The message in a body that holds one frame. Throws ConnectError for any other: `invalid_argument` when it ends in the midst of a
+ * frame, `resource_exhausted` when a length exceeds `maxBytes`, `unimplemented` for no message or a second one, and `internal` for a
+ * compressed one, since no compression was named (PROTOCOL-HTTP2, "Compression").
+ */
+export function readMessage(
+  body: Uint8Array<ArrayBuffer>,
+  { maxBytes, hasTrailers }: { readonly maxBytes: number; readonly hasTrailers: boolean },
+): Uint8Array<ArrayBuffer> {
+  let message: Uint8Array<ArrayBuffer> | undefined;
+  for (let offset = 0; offset < body.length; ) {
+    const frame = readFrame(body, offset, maxBytes);
+    offset += prefixBytes + frame.data.length;
+    if (hasTrailers && (frame.flags & trailerFlag) !== 0) continue;
+    if (message !== undefined) throw protocolError("received extra input message for unary method", Code.Unimplemented);
+    message = frame.data;
+  }
+  if (message === undefined) throw protocolError("missing input message for unary method", Code.Unimplemented);
+  return message;
+}
+
+function readFrame(body: Uint8Array<ArrayBuffer>, offset: number, maxBytes: number) {
+  if (body.length - offset < prefixBytes) throw protocolError("incomplete envelope", Code.InvalidArgument);
+  const flags = body[offset] as number;
+  const length = new DataView(body.buffer, body.byteOffset + offset).getUint32(1);
+  if (length > maxBytes) {
+    const text = `message size ${length} is larger than configured readMaxBytes ${maxBytes}`;
+    throw new ConnectError(text, Code.ResourceExhausted);
+  }
+  const data = body.subarray(offset + prefixBytes, offset + prefixBytes + length);
+  if (data.length < length) throw protocolError("incomplete envelope", Code.InvalidArgument);
+  if ((flags & compressedFlag) !== 0) {
+    throw new ConnectError("received compressed envelope, but do not know how to decompress", Code.Internal);
+  }
+  return { flags, data };
+}
+
+function protocolError(what: string, code: Code): ConnectError {
+  return new ConnectError(`protocol error: ${what}`, code);
+}
+
+/** A frame that holds `message`, with room for `extraBytes` behind it. */
+export function frameMessage(message: Uint8Array, extraBytes = 0): Buffer {
+  const frame = Buffer.allocUnsafe(prefixBytes + message.length + extraBytes);
+  frame[0] = 0;
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, prefixBytes);
+  return frame;
+}
+
+/** gRPC-Web's trailers as the frame that ends an answer: HTTP/1.1's fields, with names in lower case (PROTOCOL-WEB). */
+export function frameTrailers(trailers: Readonly<Record<string, string | string[]>>): Buffer {
+  const lines = Object.entries(trailers).flatMap(([name, value]) =>
+    [value].flat().map((line) => `${name}: ${line}\r\n`),
+  );
+  const fields = Buffer.from(lines.join(""));
+  const frame = Buffer.allocUnsafe(prefixBytes + fields.length);
+  frame[0] = trailerFlag;
+  frame.writeUInt32BE(fields.length, 1);
+  frame.set(fields, prefixBytes);
+  return frame;
+}
+
+/** The bytes of a body in base64, whose parts may each have been encoded, and padded, by itself (PROTOCOL-WEB). */
+export function decodeBase64Body(body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
+  const parts: Buffer[] = [];
+  let length = 0;
+  for (const [part] of text.matchAll(/[A-Za-z0-9+/]+={0,2}/g)) {
+    const isWhole = part.endsWith("=") ? part.length % 4 === 0 : part.length % 4 !== 1;
+    if (!isWhole) break;
+    parts.push(Buffer.from(part, "base64"));
+    length += part.length;
+  }
+  if (length !== text.length) throw protocolError("the body is not base64", Code.InvalidArgument);
+  return new Uint8Array(Buffer.concat(parts));
+}

@@ -4,9 +4,13 @@ import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/conne
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import type { OnCall } from "./call-record.ts";
+import { createRecordOptions } from "./connect-call-record.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
-import { type Authenticate, createIntake, getContextValues } from "./request-intake.ts";
+import type { Authenticate } from "./raw-call.ts";
+import { createIntake, getContextValues } from "./request-intake.ts";
+import { unaryLane } from "./unary-lane/unary-lane.ts";
 
 /** What the listener serves, and to whom. */
 export interface AgentListenerOptions {
@@ -21,22 +25,35 @@ export interface AgentListenerOptions {
   readonly log: Logger;
   /** Default: those that are in force everywhere. */
   readonly limits?: ListenerLimits;
+  /** Off lets Connect's handler serve plain unary calls, too. Default: on. */
+  readonly unaryLane?: "on" | "off";
+  /** Is told what came of every call, whichever way it was served. */
+  readonly onCall?: OnCall;
 }
 
 /** Builds the listener without opening its port. */
 export function createAgentListener(options: AgentListenerOptions): FastifyInstance {
-  const { tls, log, limits = defaultLimits } = options;
+  const { tls, log, limits = defaultLimits, routes, authenticate, toConnectError, onCall } = options;
   const listener = createListener({ tls, requestClientCertificate: true, log, limits });
+  const calls = {
+    routes,
+    interceptors: options.interceptors,
+    readMaxBytes: limits.maxBodyBytes,
+    maxTimeoutMs: maxCallerTimeoutMs,
+    // A misspelt field must not pass for an absent one: an installation report without a result means success.
+    jsonOptions: { ignoreUnknownFields: false },
+  };
+  if (options.unaryLane !== "off") {
+    listener.register(unaryLane, { ...calls, authenticate, toConnectError, limits, onCall });
+  }
   listener.register(async (scope) => {
-    scope.addHook("preHandler", createIntake(options.method, options.authenticate, options.toConnectError, limits));
+    const records = createRecordOptions();
+    scope.addHook("preHandler", createIntake(options.method, authenticate, toConnectError, limits, onCall));
     await scope.register(fastifyConnectPlugin, {
-      routes: options.routes,
-      interceptors: options.interceptors,
+      ...calls,
+      interceptors: [records.interceptor, ...calls.interceptors],
+      requestGate: records.requestGate,
       contextValues: getContextValues,
-      readMaxBytes: limits.maxBodyBytes,
-      maxTimeoutMs: maxCallerTimeoutMs,
-      // A misspelt field must not pass for an absent one: an installation report without a result means success.
-      jsonOptions: { ignoreUnknownFields: false },
     });
   });
   return listener;

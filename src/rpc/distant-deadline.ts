@@ -8,8 +8,14 @@ const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1
  * "Timeout"), which is meant as none; Connect would refuse it, after starting a timer that overflows.
  */
 export function dropDistantDeadline(headers: IncomingHttpHeaders, maxMs: number): void {
-  const [, value, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(headers["grpc-timeout"])) ?? [];
-  if (Number(value) * (unitMs[unit] ?? 0) > maxMs) delete headers["grpc-timeout"];
-  const [milliseconds] = /^\d{1,10}$/.exec(String(headers["connect-timeout-ms"])) ?? [];
-  if (Number(milliseconds) > maxMs) delete headers["connect-timeout-ms"];
+  const grpcTimeout = headers["grpc-timeout"];
+  if (grpcTimeout !== undefined) {
+    const [, value, unit = ""] = /^(\d{1,8})([HMSmun])$/.exec(String(grpcTimeout)) ?? [];
+    if (Number(value) * (unitMs[unit] ?? 0) > maxMs) delete headers["grpc-timeout"];
+  }
+  const connectTimeout = headers["connect-timeout-ms"];
+  if (connectTimeout !== undefined) {
+    const [milliseconds] = /^\d{1,10}$/.exec(String(connectTimeout)) ?? [];
+    if (Number(milliseconds) > maxMs) delete headers["connect-timeout-ms"];
+  }
 }

@@ -1,49 +1,97 @@
 /** Request bodies, read whole and bounded before anything looks at them. */
 import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ListenerLimits } from "./limits.ts";
 
 type BodyLimits = Pick<ListenerLimits, "maxBodyBytes" | "bodyTimeoutMs">;
+type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
+
+/** The pieces of a body. */
+export class BodyPieces {
+  readonly #maxBytes: number;
+  readonly #pieces: Uint8Array[] = [];
+  #size = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Takes the next piece; false when the body is too large with it. */
+  add(piece: Uint8Array): boolean {
+    this.#pieces.push(piece);
+    this.#size += piece.length;
+    return this.#size <= this.#maxBytes;
+  }
+
+  /** The body, in memory of its own: the pieces lie in buffers of the connection. */
+  join(): Uint8Array<ArrayBuffer> {
+    const body = new Uint8Array(this.#size);
+    let offset = 0;
+    for (const piece of this.#pieces) {
+      body.set(piece, offset);
+      offset += piece.length;
+    }
+    return body;
+  }
+}
+
+/** Throws `resource_exhausted` for a body that says beforehand that it is too large. */
+export function assertBodyFits(contentLength: string | undefined, { maxBodyBytes }: Pick<BodyLimits, "maxBodyBytes">) {
+  if (contentLength !== undefined && Number(contentLength) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
+}
+
+/** `resource_exhausted`, for a body that turned out to be too large. */
+export function bodyTooLarge(maxBodyBytes: number): ConnectError {
+  return new ConnectError(`the body is larger than ${maxBodyBytes} bytes`, Code.ResourceExhausted);
+}
+
+/** `deadline_exceeded`, for a body that took too long. */
+export function bodyTooLate(): ConnectError {
+  return new ConnectError("the body did not arrive in time", Code.DeadlineExceeded);
+}
+
+/** `canceled`, for a caller that went away before its body was whole. */
+export function callerGone(): ConnectError {
+  return new ConnectError("the caller went away", Code.Canceled);
+}
 
 /**
  * Reads a body to its end. Throws ConnectError: `resource_exhausted` past the limit, without reading on; `deadline_exceeded` when it
  * does not arrive in time; `canceled` when the caller goes.
  */
-export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > limits.maxBodyBytes) throw bodyTooLarge(limits);
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  assertBodyFits(request.headers["content-length"], limits);
   return await collectBody(request, limits);
 }
 
-function collectBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+function collectBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const pieces = new BodyPieces(limits.maxBodyBytes);
     const settle = (how: () => void) => {
       clearTimeout(timer);
       request.off("data", onData).off("end", onEnd).off("close", onGone).off("error", onGone);
       how();
     };
-    const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size <= limits.maxBodyBytes) return;
+    const onData = (piece: Uint8Array) => {
+      if (pieces.add(piece)) return;
       request.pause();
-      settle(() => reject(bodyTooLarge(limits)));
+      settle(() => reject(bodyTooLarge(limits.maxBodyBytes)));
     };
-    const onEnd = () => settle(() => resolve(Buffer.concat(chunks, size)));
+    const onEnd = () => {
+      // A stream that its caller resets ends, too, as if all of the body were there.
+      if (request.stream?.closed === true) onGone();
+      else settle(() => resolve(pieces.join()));
+    };
     const onGone = () => {
       // A listener stays, or an error that comes later would end the process.
       request.on("error", () => {});
-      settle(() => reject(new ConnectError("the caller went away", Code.Canceled)));
+      settle(() => reject(callerGone()));
     };
     const timer = setTimeout(() => {
       request.pause();
-      settle(() => reject(new ConnectError("the body did not arrive in time", Code.DeadlineExceeded)));
+      settle(() => reject(bodyTooLate()));
     }, limits.bodyTimeoutMs);
     request.on("data", onData).on("end", onEnd).on("close", onGone).on("error", onGone);
   });
-}
-
-function bodyTooLarge({ maxBodyBytes }: BodyLimits): ConnectError {
-  return new ConnectError(`the body is larger than ${maxBodyBytes} bytes`, Code.ResourceExhausted);
 }

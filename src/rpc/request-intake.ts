@@ -1,45 +1,21 @@
 /**
  * What happens to a call of an agent before Connect's handler sees it: its body is read and bounded, its caller authenticated on
- * the raw bytes, its message found decodable. Nothing is parsed for a caller who proved nothing.
+ * the raw bytes, its message found decodable. Nothing is parsed for a caller who proved nothing. The unary lane does the same by itself.
  */
-import type { TLSSocket } from "node:tls";
+import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { findBinaryMessage } from "./binary-message.ts";
+import type { OnCall } from "./call-record.ts";
+import { recordCall } from "./connect-call-record.ts";
 import { dropDistantDeadline } from "./distant-deadline.ts";
 import { type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { replyWithError } from "./protocol-error.ts";
-import { readBody } from "./request-body.ts";
+import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2Connection } from "./raw-call.ts";
+import { callerGone, readBody } from "./request-body.ts";
 import { findUndecodableField } from "./undecodable-field.ts";
-
-/** A call as its caller sent it. */
-export interface RawCall {
-  readonly method: string;
-  readonly scheme: "http" | "https";
-  readonly authority: string;
-  readonly path: string;
-  readonly headers: NodeJS.Dict<string | string[]>;
-  readonly body: Uint8Array;
-  readonly remoteAddress: string | undefined;
-}
-
-/** A caller's connection. */
-export interface CallConnection {
-  /** The same object in all requests of the connection. */
-  readonly id: object;
-  /** Undefined on a plaintext connection. */
-  readonly tls: TLSSocket | undefined;
-}
-
-/**
- * Decides who calls and sets it in `values`; throws a ConnectError to refuse. It is called before the body is read, while the
- * connection is known to be open, and returns what is left to do once it is.
- */
-export type Authenticate = (
-  connection: CallConnection,
-  values: ContextValues,
-) => (call: RawCall) => Promise<void> | void;
 
 const valuesByRequest = new WeakMap<FastifyRequest, ContextValues>();
 
@@ -54,47 +30,45 @@ export function createIntake(
   authenticate: Authenticate,
   toConnectError: (error: unknown) => ConnectError,
   limits: ListenerLimits,
+  onCall?: OnCall,
 ) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const values = createContextValues();
+    valuesByRequest.set(request, values);
+    const noteRefusal = onCall && recordCall(method, request, reply, values, onCall);
     try {
+      const connection = getConnection(request);
       const authority = getAuthority(request);
+      connection.getUrl(authority, request.url);
       // Connect's handler answers anything but POST by itself, without reading.
       if (request.method !== "POST") return;
       dropDistantDeadline(request.raw.headers, maxCallerTimeoutMs);
-      const values = createContextValues();
-      const finish = authenticate(getConnection(request), values);
+      const finish = authenticate(connection, values);
       const body = await readBody(request.raw, limits);
-      await finish({ ...describe(request), authority, body });
+      const path = request.url.split("?", 1)[0] ?? "/";
+      const { method: httpMethod, headers } = request;
+      const { scheme, remoteAddress } = connection;
+      await finish({ method: httpMethod, scheme, authority, path, headers, body, remoteAddress });
       await assertDecodable(method, request, body, limits);
-      valuesByRequest.set(request, values);
       request.body = iterate(body);
     } catch (error) {
-      replyWithError(reply, toConnectError(error), limits);
+      const refusal = toConnectError(error);
+      noteRefusal?.(refusal);
+      replyWithError(reply, refusal, limits);
     }
   };
 }
 
-function describe(request: FastifyRequest): Omit<RawCall, "authority" | "body"> {
-  const { method, url, headers, protocol } = request;
-  const remoteAddress = request.raw.socket.remoteAddress;
-  const path = url.split("?", 1)[0] ?? "/";
-  return { method, scheme: protocol === "https" ? "https" : "http", path, headers, remoteAddress };
+type RawRequest = IncomingMessage & { readonly stream?: ServerHttp2Stream; readonly authority?: string };
+
+function getConnection({ raw }: { readonly raw: RawRequest }): CallConnection {
+  const connection = raw.stream === undefined ? findHttp1Connection(raw) : findHttp2Connection(raw.stream);
+  if (connection === undefined) throw callerGone();
+  return connection;
 }
 
-function getConnection(request: FastifyRequest): CallConnection {
-  const raw = request.raw as typeof request.raw & { stream?: { session?: object } };
-  const tls = "getPeerX509Certificate" in raw.socket ? (raw.socket as TLSSocket) : undefined;
-  return { id: raw.stream?.session ?? raw.socket, tls };
-}
-
-/** Connect's handler builds a URL from it, and never answers when that throws. */
-function getAuthority(request: FastifyRequest): string {
-  const raw = request.raw as typeof request.raw & { authority?: string };
-  const authority = raw.authority ?? request.headers.host ?? "";
-  if (authority === "" || !URL.canParse(request.url, `http://${authority}`)) {
-    throw new ConnectError("the request names no valid host", Code.InvalidArgument);
-  }
-  return authority;
+function getAuthority({ raw }: { readonly raw: RawRequest }): string {
+  return raw.authority ?? raw.headers.host ?? "";
 }
 
 async function assertDecodable(

@@ -1,13 +1,13 @@
 /** Answers that go out while the caller may still be sending: they reach it, and what it goes on sending is bounded. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyReply } from "fastify";
 
 /** A whole answer. */
 export interface Answer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body?: Uint8Array | string | undefined;
 }
 
 type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
@@ -21,22 +21,23 @@ export function sendAnswer(reply: FastifyReply, answer: Answer, lingerTimeoutMs:
   const request: Request = reply.request.raw;
   reply.hijack();
   if (request.stream === undefined) sendByHttp1(request, reply.raw, answer, lingerTimeoutMs);
-  else sendByHttp2(request, request.stream, answer);
+  else sendByHttp2(request.stream, answer, { isHead: request.method === "HEAD", isRead: request.complete });
 }
 
-function sendByHttp1(
+/** See `sendAnswer`. */
+export function sendByHttp1(
   request: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
   lingerTimeoutMs: number,
 ): void {
   if (response.destroyed) return;
-  const { status, headers, body = new Uint8Array() } = answer;
+  const { status, headers, body = "" } = answer;
   const content = request.method === "HEAD" ? "" : body;
   const isUnread = !request.complete && announcesBody(request);
   response.writeHead(status, {
     ...headers,
-    "content-length": body.length,
+    "content-length": Buffer.byteLength(body),
     ...(isUnread && { connection: "close" }),
   });
   if (!isUnread) {
@@ -63,11 +64,17 @@ function discardRest(request: IncomingMessage, timeoutMs: number, done: () => vo
   request.on("end", settle).on("close", settle).resume();
 }
 
-/** Past Node's compatibility API, which ends a stream by trailers of its own: a reset could overtake them. */
-function sendByHttp2(request: Request, stream: ServerHttp2Stream, { status, headers, body }: Answer): void {
+/**
+ * See `sendAnswer`. Goes past Node's compatibility API, which ends a stream by trailers of its own: a reset could overtake them.
+ */
+export function sendByHttp2(
+  stream: ServerHttp2Stream,
+  { status, headers, body }: Answer,
+  request: { readonly isHead: boolean; readonly isRead: boolean },
+): void {
   if (stream.destroyed) return;
-  const content = request.method === "HEAD" ? undefined : body;
+  const content = request.isHead ? undefined : body;
   stream.respond({ ":status": status, ...headers }, { endStream: content === undefined });
   if (content !== undefined) stream.end(content);
-  if (!request.complete && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
+  if (!request.isRead && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
 }

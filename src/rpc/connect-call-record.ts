@@ -1,0 +1,112 @@
+/** Finds out what came of a call on Connect's way, where errors arise before the interceptors and behind them as well. */
+import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
+import type { DescMethod } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextKey,
+  type HandlerContext,
+  type Interceptor,
+} from "@connectrpc/connect";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { type CallRecord, nameCode, type OnCall, okCode } from "./call-record.ts";
+
+/** What is known so far of a call that is under way. */
+interface PendingRecord {
+  /** The error that it was refused with before Connect's handler. */
+  refusal?: ConnectError;
+  /** Where Connect's handler will say how a call of gRPC or gRPC-Web ended. */
+  trailer?: Headers;
+  /** What the service's handler, or an interceptor, threw. */
+  failure?: unknown;
+}
+
+const recordKey = createContextKey<PendingRecord | undefined>(undefined, { description: "record of the call" });
+
+/**
+ * Begins the record of a call; it is told to `onCall` when the response closes. `values` become those of the call's context. Returns
+ * what notes that the call was refused before Connect's handler.
+ */
+export function recordCall(
+  method: DescMethod,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  values: ContextValues,
+  onCall: OnCall,
+): (refusal: ConnectError) => void {
+  const beganAtMs = performance.now();
+  const protocol = findProtocol(request);
+  const record: PendingRecord = {};
+  values.set(recordKey, record);
+  reply.raw.once("close", () => {
+    onCall({ method, protocol, code: readCode(record, request, reply), durationMs: performance.now() - beganAtMs });
+  });
+  return (refusal) => {
+    record.refusal = refusal;
+  };
+}
+
+/** Options of Connect's handler by which records learn what its answers say. */
+export function createRecordOptions(): {
+  readonly requestGate: (context: HandlerContext) => void;
+  /** To stand before all others. */
+  readonly interceptor: Interceptor;
+} {
+  return {
+    requestGate: ({ values, responseTrailer }) => {
+      const record = values.get(recordKey);
+      if (record !== undefined) record.trailer = responseTrailer;
+    },
+    interceptor: (next) => async (request) => {
+      try {
+        return await next(request);
+      } catch (error) {
+        const record = request.contextValues.get(recordKey);
+        if (record !== undefined) record.failure = error;
+        throw error;
+      }
+    },
+  };
+}
+
+function findProtocol({ method, headers }: FastifyRequest): CallRecord["protocol"] {
+  const type = headers["content-type"]?.toLowerCase() ?? "";
+  if (type.startsWith("application/grpc-web")) return "grpc-web";
+  if (type.startsWith("application/grpc")) return "grpc";
+  return method === "GET" || /^application\/(?:json|proto|connect\+)/.test(type) ? "connect" : undefined;
+}
+
+function readCode(record: PendingRecord, request: FastifyRequest, reply: FastifyReply): string {
+  if (record.refusal !== undefined) return nameCode(record.refusal.code);
+  if (isCutOff(request.raw, reply)) return nameCode(Code.Canceled);
+  const status = record.trailer?.get("grpc-status") ?? undefined;
+  if (status !== undefined) return status === "0" ? okCode : nameCode(Number(status));
+  if (reply.raw.statusCode === 200) return okCode;
+  return nameCode(findFailureCode(record, reply.raw.statusCode));
+}
+
+function findFailureCode({ failure }: PendingRecord, status: number): Code {
+  if (failure !== undefined) return failure instanceof ConnectError ? failure.code : Code.Internal;
+  return codes.get(status) ?? Code.Internal;
+}
+
+/** What Connect's handler means where no handler of ours was asked. */
+const codes: ReadonlyMap<number, Code> = new Map([
+  [400, Code.InvalidArgument],
+  [404, Code.Unimplemented],
+  [405, Code.Unimplemented],
+  [415, Code.Unimplemented],
+  [429, Code.ResourceExhausted],
+  [501, Code.Unimplemented],
+  [505, Code.Unimplemented],
+]);
+
+/** Whether the caller went away before its answer was out. */
+function isCutOff(
+  { stream }: IncomingMessage & { readonly stream?: ServerHttp2Stream },
+  { raw }: FastifyReply,
+): boolean {
+  return stream === undefined ? !raw.writableFinished : stream.aborted || stream.rstCode !== 0;
+}

@@ -1,0 +1,114 @@
+/** A call's outcome in the words of its protocol. */
+import type { OutgoingHttpHeaders } from "node:http";
+import type { JsonWriteOptions } from "@bufbuild/protobuf";
+import type { ConnectError } from "@connectrpc/connect";
+import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
+import { frameMessage, frameTrailers } from "../grpc-frames.ts";
+import { setErrorTrailers } from "../grpc-status.ts";
+import type { CallKind } from "./call-kind.ts";
+import type { UnaryAnswer } from "./exchange.ts";
+import { LazyHeaders } from "./lazy-headers.ts";
+
+/** What a handler adds to an answer; begins with what its protocol says anyway. */
+export interface Metadata {
+  readonly header: Headers;
+  readonly trailer: Headers;
+}
+
+const okTrailers = { "grpc-status": "0" };
+const okTrailerFrame = frameTrailers(okTrailers);
+const noTrailers = {};
+
+/** The metadata of a call before anybody has touched it. */
+export function createMetadata(kind: CallKind): Metadata {
+  return {
+    header: new LazyHeaders({ "content-type": kind.contentType }),
+    trailer: new LazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
+  };
+}
+
+/** The answer that carries a message, which is serialized already. */
+export function encodeMessage(kind: CallKind, message: Uint8Array, metadata: Metadata): UnaryAnswer {
+  switch (kind.protocol) {
+    case "grpc":
+      return {
+        status: 200,
+        headers: readHeader(kind, metadata),
+        body: frameMessage(message),
+        trailers: readTrailer(metadata),
+      };
+    case "grpc-web": {
+      const isPlain = LazyHeaders.isUntouched(metadata.trailer);
+      const trailers = isPlain ? okTrailerFrame : frameTrailers(toFields(metadata.trailer));
+      const body = frameMessage(message, trailers.length);
+      body.set(trailers, body.length - trailers.length);
+      return encodeGrpcWeb(kind, metadata, body);
+    }
+    case "connect":
+      return encodeConnect(kind, 200, message, metadata);
+  }
+}
+
+/** The answer that carries an error. Throws when a detail of the error is not what it says. */
+export function encodeError(
+  kind: CallKind,
+  error: ConnectError,
+  metadata: Metadata,
+  jsonOptions: Partial<JsonWriteOptions> | undefined,
+): UnaryAnswer {
+  if (kind.protocol === "connect") return encodeConnectError(error, metadata, jsonOptions);
+  setErrorTrailers(metadata.trailer, error);
+  const trailers = toFields(metadata.trailer);
+  if (kind.protocol === "grpc-web") return encodeGrpcWeb(kind, metadata, frameTrailers(trailers));
+  const headers = readHeader(kind, metadata);
+  // Trailers-Only, unless the handler said something that must arrive as a header.
+  return LazyHeaders.isUntouched(metadata.header)
+    ? { status: 200, headers: { ...headers, ...trailers }, body: undefined }
+    : { status: 200, headers, body: undefined, trailers };
+}
+
+function encodeGrpcWeb(kind: CallKind, metadata: Metadata, bytes: Buffer): UnaryAnswer {
+  const body = kind.isTextAnswer ? Buffer.from(bytes.toString("base64"), "latin1") : bytes;
+  return { status: 200, headers: { ...readHeader(kind, metadata), "content-length": body.length }, body };
+}
+
+function encodeConnectError(
+  error: ConnectError,
+  metadata: Metadata,
+  jsonOptions: Partial<JsonWriteOptions> | undefined,
+): UnaryAnswer {
+  metadata.header.set("content-type", "application/json");
+  if (!error.isWireError) mergeNonProtocolHeaders(metadata.header, error.metadata);
+  const body = Buffer.from(JSON.stringify(errorToJson(error, jsonOptions)));
+  return encodeConnect(undefined, codeToHttpStatus(error.code), body, metadata);
+}
+
+/** Connect's trailers are headers with a prefix; without `kind` the headers are what the metadata says. */
+function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Array, metadata: Metadata): UnaryAnswer {
+  const { header, trailer } = metadata;
+  const headers = kind === undefined ? toFields(header) : readHeader(kind, metadata);
+  if (!LazyHeaders.isUntouched(trailer)) {
+    for (const [name, value] of Object.entries(toFields(trailer))) headers[`trailer-${name}`] = value;
+  }
+  headers["content-length"] = body.length.toString();
+  return { status, headers, body };
+}
+
+function readHeader(kind: CallKind, { header }: Metadata): Record<string, string | string[]> {
+  return LazyHeaders.isUntouched(header) ? { "content-type": kind.contentType } : toFields(header);
+}
+
+function readTrailer({ trailer }: Metadata): OutgoingHttpHeaders {
+  return LazyHeaders.isUntouched(trailer) ? okTrailers : toFields(trailer);
+}
+
+/** Each field once, by its name in lower case; of those that may come several times, set-cookie alone does. */
+function toFields(headers: Headers): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = Object.create(null);
+  headers.forEach((value, name) => {
+    const before = fields[name];
+    fields[name] = before === undefined ? value : [before, value].flat();
+  });
+  return fields;
+}

@@ -1,0 +1,59 @@
+/** What all calls of a lane, and all calls of a method, have in common. */
+import type {
+  BinaryReadOptions,
+  BinaryWriteOptions,
+  DescMessage,
+  JsonReadOptions,
+  JsonWriteOptions,
+} from "@bufbuild/protobuf";
+import type { ConnectError, Interceptor } from "@connectrpc/connect";
+import { createMethodSerializationLookup, type MethodSerializationLookup } from "@connectrpc/connect/protocol";
+import type { OnCall } from "../call-record.ts";
+import type { ListenerLimits } from "../limits.ts";
+import type { Authenticate } from "../raw-call.ts";
+import type { SharedTimeout } from "../shared-timeout.ts";
+import type { Exchange } from "./exchange.ts";
+import type { UnarySpec } from "./unary-methods.ts";
+
+/** What is the same for all calls; where Connect's handler has the same option, it means the same. */
+export interface LaneOptions {
+  /** Outermost first. */
+  readonly interceptors: Interceptor[];
+  /** Says who calls; absent for a lane that takes everybody's word. */
+  readonly authenticate?: Authenticate | undefined;
+  /** Maps what is thrown outside of interceptors: by `authenticate`, and by the lane itself. */
+  readonly toConnectError: (error: unknown) => ConnectError;
+  readonly limits: ListenerLimits;
+  /** Of one message; a body has room for its frame's prefix besides. Default: `limits.maxBodyBytes`. */
+  readonly readMaxBytes?: number | undefined;
+  readonly maxTimeoutMs: number;
+  readonly jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions> | undefined;
+  readonly binaryOptions?: Partial<BinaryReadOptions & BinaryWriteOptions> | undefined;
+  /** Default: false. */
+  readonly requireConnectProtocolHeader?: boolean | undefined;
+  readonly onCall?: OnCall | undefined;
+}
+
+/** A lane: its options, and the time limit that the bodies of its calls share. */
+export interface Lane extends LaneOptions {
+  readonly readMaxBytes: number;
+  readonly bodyTimeout: SharedTimeout<Exchange>;
+}
+
+/** A method of a lane. */
+export interface LaneMethod {
+  readonly spec: UnarySpec;
+  readonly serialization: MethodSerializationLookup<DescMessage, DescMessage>;
+}
+
+/** Prepares a method. */
+export function createLaneMethod(
+  spec: UnarySpec,
+  { binaryOptions, jsonOptions, readMaxBytes }: Pick<Lane, "binaryOptions" | "jsonOptions" | "readMaxBytes">,
+): LaneMethod {
+  const bounds = { readMaxBytes, writeMaxBytes: maxWriteBytes };
+  return { spec, serialization: createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, bounds) };
+}
+
+/** Connect's default: what the length of a frame can say. */
+const maxWriteBytes = 0xffffffff;

@@ -1,0 +1,30 @@
+/** The message of a call, out of its body. */
+import type { Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { decodeBase64Body, readMessage } from "../grpc-frames.ts";
+import { findUndecodableField } from "../undecodable-field.ts";
+import type { CallKind } from "./call-kind.ts";
+import type { Lane, LaneMethod } from "./lane.ts";
+
+/** Decodes the message; throws ConnectError, for one that cannot be decoded with the field at fault. */
+export function readRequest(
+  kind: CallKind,
+  body: Uint8Array<ArrayBuffer>,
+  { spec, serialization }: LaneMethod,
+  { readMaxBytes }: Pick<Lane, "readMaxBytes">,
+): Message {
+  const bytes = readBytes(kind, body, readMaxBytes);
+  if (!kind.isBinary) return serialization.getI(false).parse(bytes);
+  try {
+    return serialization.getI(true).parse(bytes);
+  } catch (error) {
+    const problem = findUndecodableField(spec.method.input, bytes);
+    throw problem === undefined ? error : new ConnectError(problem, Code.InvalidArgument);
+  }
+}
+
+function readBytes(kind: CallKind, body: Uint8Array<ArrayBuffer>, maxBytes: number): Uint8Array<ArrayBuffer> {
+  if (kind.protocol === "connect") return body;
+  const frames = kind.isTextRequest ? decodeBase64Body(body) : body;
+  return readMessage(frames, { maxBytes, hasTrailers: kind.protocol === "grpc-web" });
+}

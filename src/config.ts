@@ -58,6 +58,8 @@ export interface Config {
   readonly adminPlaintext: boolean;
   /** How long events of machines are kept; 0 is for ever. */
   readonly historyDays: number;
+  /** Who scrapes needs no token. */
+  readonly metricsPublic: boolean;
   readonly logLevel: LogLevel;
   /** Between readiness going off and the listeners closing. */
   readonly shutdownDelayMs: number;
@@ -123,6 +125,7 @@ const required = [
   "adminBehindProxy",
   "adminPlaintext",
   "historyDays",
+  "metricsPublic",
   "logLevel",
   "shutdownDelayMs",
 ] as const satisfies readonly (keyof Values)[];
@@ -150,6 +153,7 @@ function readValues({ read, readPair }: Reader, directory: string) {
     adminCaFile: read("adminCa", path),
     adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
     historyDays: read("historyDays", parseDays),
+    metricsPublic: read("metricsPublic", (text) => parseSwitch(text) === "on"),
     logLevel: read("logLevel", parseLogLevel),
     shutdownDelayMs: read("shutdownDelay", parseDelayMs),
   };

@@ -7,6 +7,7 @@ import { AgentCallback } from "../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AdminContext } from "./admin/admin-context.ts";
 import { createAdminRoutes } from "./admin/admin-routes.ts";
 import { createAuthorization } from "./admin/authorization/authorize.ts";
+import { createPageAuthorization } from "./admin/authorization/authorize-page.ts";
 import { ensureBootstrapToken } from "./admin/authorization/bootstrap-token.ts";
 import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
 import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
@@ -14,7 +15,12 @@ import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
 import { createHeartbeat } from "./agent-callback/heartbeat.ts";
-import { createHeartbeatWriter, defaultWriterLimits, type HeartbeatWriter } from "./agent-callback/heartbeat-writer.ts";
+import {
+  createDeliveryWriter,
+  createHeartbeatWriter,
+  defaultWriterLimits,
+  type HeartbeatWriter,
+} from "./agent-callback/heartbeat-writer.ts";
 import { createSignatureVerifier } from "./agent-callback/identity/signature-identity.ts";
 import type { Config, ListenAddress } from "./config.ts";
 import { connectDatabase } from "./db/client.ts";
@@ -26,14 +32,18 @@ import { countFleet } from "./db/queries/fleet.ts";
 import { adoptRestoredHistory } from "./db/queries/machine-change.ts";
 import { findKnownError } from "./error-table.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { metricsPath, serveMetrics } from "./metrics/metrics-page.ts";
 import { checkBeforeOpening } from "./preflight.ts";
 import { type AdminListenerOptions, createAdminListener } from "./rpc/admin-listener.ts";
 import { createAgentListener } from "./rpc/agent-listener.ts";
 import { createCallLog } from "./rpc/call-log.ts";
 import { createCallWatch, requestIdKey } from "./rpc/call-watch.ts";
+import { findClientAddress } from "./rpc/client-address.ts";
 import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";
+import { defaultLimits } from "./rpc/limits.ts";
 import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
 import { listOwnAuthorities } from "./rpc/own-authority.ts";
+import { replyWithError } from "./rpc/protocol-error.ts";
 import { createValidation } from "./rpc/validation.ts";
 import { readVersion } from "./version.ts";
 
@@ -122,11 +132,13 @@ interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "fin
 }
 
 function createOperators(config: Config, tls: ListenerTls | undefined, context: OperatorsContext): FastifyInstance {
-  const { db, findUnreadiness, log } = context;
+  const { db, findUnreadiness, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([createCallLog(log, "info")]);
-  const authorize = createAuthorization(createCredentialsCheck(createTokenIdentify(db)));
-  return createAdminListener({
+  const check = createCredentialsCheck(createTokenIdentify(db));
+  const authorize = createAuthorization(check);
+  const authorizePage = createPageAuthorization(check, log);
+  const listener = createAdminListener({
     tls,
     findUnreadiness,
     routes: createAdminRoutes(context),
@@ -140,6 +152,16 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
     interceptors: [watch.interceptor, createErrorInterceptor(mapError), createValidation()],
     log,
   });
+  serveMetrics(listener, {
+    metrics,
+    authorize: async (request) => {
+      if (config.metricsPublic) return;
+      const address = findClientAddress(request, config.adminBehindProxy);
+      await authorizePage({ path: metricsPath, authorization: request.headers.authorization ?? null, address });
+    },
+    replyWithError: (reply, error) => replyWithError(reply, mapError(error), defaultLimits),
+  });
+  return listener;
 }
 
 /** What the agents' side works with. */
@@ -153,7 +175,8 @@ interface AgentsContext {
 function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
   const { store, writer, metrics, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
-  const heartbeat = createHeartbeat({ writer, observer: metrics.heartbeats, log });
+  const deliveries = createDeliveryWriter(store);
+  const heartbeat = createHeartbeat({ writer, deliveries, observer: metrics.heartbeats, log });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,

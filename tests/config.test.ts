@@ -23,6 +23,7 @@ describe("without any setting", () => {
       adminBehindProxy: false,
       adminPlaintext: false,
       logLevel: "info",
+      metricsPublic: false,
       historyDays: 365,
       shutdownDelayMs: 250,
       notes: [],

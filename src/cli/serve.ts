@@ -17,6 +17,7 @@ const settings: readonly SettingName[] = [
   "adminTlsKey",
   "adminBehindProxy",
   "historyDays",
+  "metricsPublic",
   "logLevel",
   "shutdownDelay",
 ];

@@ -136,6 +136,14 @@ export const settings = [
     description: "how long it is on record what happened to machines, and who did it; 0 keeps it for ever",
   },
   {
+    name: "metricsPublic",
+    variable: "BMAAS_METRICS_PUBLIC",
+    flag: "--metrics-public",
+    value: "on|off",
+    default: "off",
+    description: "on serves /metrics to everybody who reaches the operators' listener; off asks for a token",
+  },
+  {
     name: "logLevel",
     variable: "BMAAS_LOG_LEVEL",
     flag: "--log-level",

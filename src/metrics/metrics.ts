@@ -38,6 +38,7 @@ export interface MetricSources {
 /** Makes the metrics of one server. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
+  const processMetrics = getProcessMetrics();
   const calls = createCallMetrics(registry);
   let refresh: readonly (() => Promise<void>)[] = [];
   return {
@@ -57,7 +58,7 @@ export function createMetrics(): Metrics {
     },
     render: async () => {
       await Promise.all(refresh.map((look) => look()));
-      return `${await registry.metrics()}\n${await getProcessMetrics().metrics()}`;
+      return `${await registry.metrics()}\n${await processMetrics.metrics()}`;
     },
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   };

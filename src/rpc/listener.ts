@@ -1,6 +1,6 @@
 /** What both listeners are made of: a bounded HTTP/1.1 and HTTP/2 server under Fastify, with or without TLS, and how it ends. */
 import type { EventEmitter } from "node:events";
-import type { ServerOptions } from "node:http";
+import type { ServerOptions, ServerResponse } from "node:http";
 import type { SecureServerOptions } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,13 +13,16 @@ import {
   type FastifyRequest,
   fastify,
   LogController,
+  type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
 import type { ListenerLimits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
 import { createSessionReaper } from "./session-reaper.ts";
+import { createSharedTimeout } from "./shared-timeout.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
+import { createPlainCalls, decorateWithPlainCalls, type PlainCalls } from "./unary-lane/plain-calls.ts";
 import { releaseUnreadBody } from "./unread-body.ts";
 
 /** A certificate chain and its key, both PEM. */
@@ -42,13 +45,16 @@ export interface ListenerOptions {
 
 /** Builds a listener without routes and without opening its port. */
 export function createListener(options: ListenerOptions): FastifyInstance {
-  const listener = options.tls === undefined ? createPlaintext(options) : createSecure(options, options.tls);
-  const { limits } = options;
+  const { limits, tls } = options;
+  const plainCalls = createPlainCalls();
+  const listener = tls === undefined ? createPlaintext(options, plainCalls) : createSecure(options, tls, plainCalls);
+  decorateWithPlainCalls(listener, plainCalls);
   // Who serves a content type reads it; a body that nobody asked for is not parsed.
   listener.removeAllContentTypeParsers();
-  listener.addHook("onRequest", async (request, reply) => {
-    if (options.endlessPaths?.has(request.url) !== true) endAfterTimeout(reply, limits.answerTimeoutMs);
+  listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
+  listener.addHook("onRequest", (_request, reply, done) => {
     releaseUnreadBody(reply);
+    done();
   });
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;
@@ -65,18 +71,22 @@ const maxShownLength = 200;
 
 /** Calls are logged by those who know what they mean; of Fastify itself only trouble is. */
 function frameworkOptions({ log, limits }: ListenerOptions) {
+  const troubleLog = log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level });
   return {
-    loggerInstance: log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level }),
+    // A logger of Fastify's own would be a new one for each request, and listeners on its response.
+    childLoggerFactory: () => troubleLog,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.maxBodyBytes,
     http2SessionTimeout: limits.idleTimeoutMs,
+    // What arrives while the listener closes is served as well; its connection ends with it.
+    return503OnClosing: false,
     // Fastify types them by the kind of server, which says nothing that matters here.
     frameworkErrors: (error: FastifyError, request: unknown, reply: unknown) =>
       replyWithFrameworkError(error, request as FastifyRequest, reply as FastifyReply, limits),
   };
 }
 
-function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstance {
+function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOptions }: PlainCalls): FastifyInstance {
   const { limits } = options;
   // Node takes the options of both protocols here; its types know those of HTTP/2 only.
   const https: SecureServerOptions & ServerOptions = {
@@ -93,6 +103,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
     settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
+    ...serverOptions,
   };
   const listener = fastify({ ...frameworkOptions(options), http2: true, https }) as unknown as FastifyInstance;
   // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
@@ -106,18 +117,35 @@ function createSecure(options: ListenerOptions, tls: ListenerTls): FastifyInstan
   return listener;
 }
 
-function createPlaintext(options: ListenerOptions): FastifyInstance {
+function createPlaintext(options: ListenerOptions, { serverOptions }: PlainCalls): FastifyInstance {
   return fastify({
     ...frameworkOptions(options),
-    serverFactory: (handler) => createPlaintextServer(handler, options.limits),
+    serverFactory: (handler) => createPlaintextServer(handler, options.limits, serverOptions),
   }) as unknown as FastifyInstance;
 }
 
 /** Whatever a handler waits for, no request holds its connection's resources for ever. */
-function endAfterTimeout(reply: FastifyReply, timeoutMs: number): void {
-  const timer = setTimeout(() => reply.raw.destroy(), timeoutMs);
-  reply.raw.once("close", () => clearTimeout(timer));
+function createAnswerTimeout(
+  { answerTimeoutMs, checkIntervalMs }: ListenerLimits,
+  endlessPaths: ReadonlySet<string> | undefined,
+): onRequestHookHandler {
+  const pending = createSharedTimeout<Responding>(answerTimeoutMs, checkIntervalMs, (response) => response.destroy());
+  function forget(this: Responding) {
+    pending.delete(this);
+  }
+  return (request, reply, done) => {
+    if (endlessPaths?.has(request.url) !== true) {
+      const { stream } = request.raw as { readonly stream?: Responding };
+      const response = stream ?? reply.raw;
+      pending.add(response);
+      response.on("close", forget);
+    }
+    done();
+  };
 }
+
+/** What ends a request when it is destroyed: a response of HTTP/1.1, or a stream of HTTP/2. */
+type Responding = Pick<ServerResponse, "destroy" | "on">;
 
 /** Errors that Fastify finds before any handler: a content type that nothing here reads, a malformed URL. */
 function replyWithFrameworkError(

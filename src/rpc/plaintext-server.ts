@@ -5,7 +5,12 @@
  * server gets it; those that open with HTTP/2's preface go to an HTTP/2 server that does not listen.
  */
 import { type RequestListener, Server } from "node:http";
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerOptions,
+} from "node:http2";
 import type { Socket } from "node:net";
 import { createSessionReaper } from "./session-reaper.ts";
 
@@ -31,6 +36,9 @@ export interface PlaintextLimits {
   readonly checkIntervalMs: number;
 }
 
+/** What HTTP/2 requests and responses are made of, where they are not Node's own. */
+type Http2Options = Pick<ServerOptions, "Http2ServerRequest" | "Http2ServerResponse">;
+
 /** What a client of HTTP/2 sends first, and what no HTTP/1.1 request can be (RFC 9113 section 3.4). */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
@@ -39,8 +47,12 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
  * own server does, it ends when the requests under way have ended. HTTP/2 requests reach the handler through Node's
  * compatibility API.
  */
-export function createPlaintextServer(handler: RequestListener, limits: PlaintextLimits): Server {
-  return new PlaintextServer(handler, limits);
+export function createPlaintextServer(
+  handler: RequestListener,
+  limits: PlaintextLimits,
+  http2Options: Http2Options = {},
+): Server {
+  return new PlaintextServer(handler, limits, http2Options);
 }
 
 class PlaintextServer extends Server {
@@ -49,7 +61,7 @@ class PlaintextServer extends Server {
   readonly #undecided = new Set<Socket>();
   readonly #sniffTimeoutMs: number;
 
-  constructor(handler: RequestListener, limits: PlaintextLimits) {
+  constructor(handler: RequestListener, limits: PlaintextLimits, http2Options: Http2Options) {
     const options = {
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
@@ -60,6 +72,7 @@ class PlaintextServer extends Server {
     super(options, handler);
     this.#sniffTimeoutMs = limits.sniffTimeoutMs;
     this.#http2 = createHttp2Server({
+      ...http2Options,
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
     });
     // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.

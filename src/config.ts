@@ -1,5 +1,6 @@
 /** Environment and flags become one checked value here, so that nothing else reads the environment or judges a setting. */
 import { resolve } from "node:path";
+import { findOidcNotes, type OidcConfig, readOidc } from "./config/oidc.ts";
 import { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
 import { findUnknownVariables } from "./config/unknown-variables.ts";
 import {
@@ -20,6 +21,7 @@ import {
 } from "./config/values.ts";
 import { OperatorError } from "./operator-error.ts";
 
+export { isTrustworthy, type OidcConfig, type RoleRule } from "./config/oidc.ts";
 export { type Flags, type SettingName, settings } from "./config/settings.ts";
 export type { ListenAddress, LogLevel } from "./config/values.ts";
 
@@ -48,6 +50,8 @@ export interface Config {
   /** Of the operators' listener. Absent: plaintext. */
   readonly adminTls?: TlsFiles | undefined;
   readonly adminBehindProxy: boolean;
+  /** Absent: only tokens of this server's own let anybody in. */
+  readonly oidc?: OidcConfig | undefined;
   /** For the operators' commands, without a slash at the end. Absent: the local server's. */
   readonly adminUrl?: string | undefined;
   /** For the operators' commands. Absent: the local server's, from `home`. */
@@ -107,7 +111,7 @@ export function loadConfig(
     ),
   ];
   if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, values);
-  const notes: string[] = [];
+  const notes = findOidcNotes(values.oidc);
   if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
       "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
@@ -136,7 +140,8 @@ function isComplete(values: Values): values is CompleteValues {
   return required.every((name) => values[name] !== undefined);
 }
 
-function readValues({ read, readPair }: Reader, directory: string) {
+function readValues(reader: Reader, directory: string) {
+  const { read, readPair } = reader;
   const path = (text: string) => resolve(directory, text);
   return {
     databaseUrl: read("databaseUrl", parseDatabaseUrl),
@@ -148,6 +153,7 @@ function readValues({ read, readPair }: Reader, directory: string) {
     agentAuthorities: read("agentAuthority", parseAuthorities),
     adminTls: readPair("adminTlsCert", "adminTlsKey", path),
     adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
+    oidc: readOidc(reader),
     adminUrl: read("adminUrl", parseAdminUrl),
     adminToken: read("adminToken", parseBearerToken),
     adminCaFile: read("adminCa", path),

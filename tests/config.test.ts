@@ -121,6 +121,9 @@ describe("a mistake", () => {
     " (in a password, percent-encode the characters : / ? # [ ] @ %)";
   const notDelay = "is not a number of seconds from 0 to 3600";
   const notAuthority = "is not HOST or HOST:PORT, for example agents.example.org";
+  const notIssuer =
+    "is not an https URL without credentials, query and fragment, for example https://id.example.org/realms/ops";
+  const notRule = "is not ROLE=VALUE with the role viewer, operator or admin, for example admin=bmaas-admins,viewer=*";
   const notUrl = "not an http or https URL without credentials, for example http://127.0.0.1:8480";
 
   test.each([
@@ -156,6 +159,14 @@ describe("a mistake", () => {
     ["BMAAS_HOME", " ", "is empty"],
     ["BMAAS_ADMIN_TOKEN", "hunter2\r\nx-evil: 1", "not a token"],
     ["BMAAS_ADMIN_PLAINTEXT", "yes", '"yes" is neither on nor off'],
+    ["BMAAS_OIDC_ISSUER", "id.example.org", `"id.example.org" ${notIssuer}`],
+    ["BMAAS_OIDC_ISSUER", "http://id.example.org", `"http://id.example.org" ${notIssuer}`],
+    ["BMAAS_OIDC_ISSUER", "https://id.example.org?a", `"https://id.example.org?a" ${notIssuer}`],
+    ["BMAAS_OIDC_AUDIENCE", "a,", '"a," has an empty audience in it'],
+    ["BMAAS_OIDC_AUDIENCE", "bmaas", "needs BMAAS_OIDC_ISSUER as well"],
+    ["BMAAS_OIDC_ROLES", "viewer=*", "needs BMAAS_OIDC_ISSUER as well"],
+    ["BMAAS_OIDC_ROLES", "root=wheel", `"root=wheel" ${notRule}`],
+    ["BMAAS_OIDC_ROLES", "admin=a,viewer", `"viewer" ${notRule}`],
     ["BMAAS_ADMIN_URL", "ftp://a", notUrl],
     ["BMAAS_ADMIN_URL", "https://u:hunter2@a", notUrl],
     ["DATABASE_URL", "mysql://u:hunter2@db/bmaas", notDatabase],
@@ -201,6 +212,49 @@ describe("a mistake", () => {
       "BMAAS_ADMIN_LISTEN",
       "BMAAS_HOMES",
     ]);
+  });
+});
+
+describe("an OpenID Connect issuer", () => {
+  const environment = {
+    BMAAS_OIDC_ISSUER: "https://id.example.org/realms/ops/",
+    BMAAS_OIDC_AUDIENCE: "bmaas, bmaas-cli",
+    BMAAS_OIDC_ROLES: "admin=bmaas-admins, operator = /infra/sre=1 ,viewer=*",
+  };
+
+  test("is taken to the letter, with who gets which role", () => {
+    expect(loadConfig(environment, {}, directory)).toMatchObject({
+      oidc: {
+        issuer: "https://id.example.org/realms/ops/",
+        audiences: ["bmaas", "bmaas-cli"],
+        roleClaim: "roles",
+        roles: [
+          { role: "admin", value: "bmaas-admins" },
+          { role: "operator", value: "/infra/sre=1" },
+          { role: "viewer", value: "*" },
+        ],
+      },
+      notes: [],
+    });
+  });
+
+  test.each(["http://127.0.0.1:8080/realms/ops", "http://[::1]:8080", "http://localhost"])(
+    "may be plaintext on this machine: %s",
+    (issuer) => {
+      expect(loadConfig({ ...environment, BMAAS_OIDC_ISSUER: issuer }, {}, directory).oidc?.issuer).toBe(issuer);
+    },
+  );
+
+  test("needs an audience and roles", () => {
+    expect(mistakesOf({ BMAAS_OIDC_ISSUER: "https://id.example.org" })).toEqual([
+      "BMAAS_OIDC_ISSUER: needs BMAAS_OIDC_AUDIENCE as well",
+      "BMAAS_OIDC_ISSUER: needs BMAAS_OIDC_ROLES as well",
+    ]);
+  });
+
+  test("that makes everybody more than a viewer is worth a note", () => {
+    const { notes } = loadConfig({ ...environment, BMAAS_OIDC_ROLES: "operator=*" }, {}, directory);
+    expect(notes).toEqual(["everybody whom https://id.example.org/realms/ops/ vouches for has the role operator here"]);
   });
 });
 

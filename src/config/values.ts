@@ -136,6 +136,6 @@ export function parseBearerToken(text: string): string {
 }
 
 /** A value as a message shows it: on one line, and not too long. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -1,0 +1,96 @@
+/** The settings that let people in by the tokens of an OpenID Connect issuer. */
+import type { SettingName } from "./settings.ts";
+import { InvalidValueError, isLoopback, quote } from "./values.ts";
+
+/** A role of this server; each one may do what those before it may. */
+const roleNames = ["viewer", "operator", "admin"] as const;
+
+/** Who gets a role. */
+export interface RoleRule {
+  readonly role: (typeof roleNames)[number];
+  /** A value of the role claim; "*" is everybody whom the issuer vouches for. */
+  readonly value: string;
+}
+
+/** Whose tokens are accepted, and what they open. */
+export interface OidcConfig {
+  /** As tokens name it, to the letter. */
+  readonly issuer: string;
+  /** A token must be for one of these. */
+  readonly audiences: readonly string[];
+  /** Name of a claim, or a path of names with dots between them. */
+  readonly roleClaim: string;
+  /** At least one. */
+  readonly roles: readonly RoleRule[];
+}
+
+/** What this needs of the reader of all settings. */
+interface Reader {
+  readonly mistakes: string[];
+  label(name: SettingName): string;
+  read<T>(name: SettingName, parse: (text: string) => T): T | undefined;
+}
+
+/** Reads the settings that belong together; undefined without an issuer, and when there are mistakes, which are noted then. */
+export function readOidc({ read, label, mistakes }: Reader): OidcConfig | undefined {
+  const known = mistakes.length;
+  const issuer = read("oidcIssuer", parseIssuer);
+  const audiences = read("oidcAudience", parseAudiences);
+  const roleClaim = read("oidcRoleClaim", (text) => text);
+  const roles = read("oidcRoles", parseRoleRules);
+  if (mistakes.length > known) return undefined;
+  const others = { oidcAudience: audiences, oidcRoles: roles } as const;
+  for (const [name, value] of Object.entries(others) as [keyof typeof others, unknown][]) {
+    if (issuer === undefined && value !== undefined)
+      mistakes.push(`${label(name)}: needs ${label("oidcIssuer")} as well`);
+    if (issuer !== undefined && value === undefined)
+      mistakes.push(`${label("oidcIssuer")}: needs ${label(name)} as well`);
+  }
+  if (issuer === undefined || audiences === undefined || roleClaim === undefined || roles === undefined)
+    return undefined;
+  return { issuer, audiences, roleClaim, roles };
+}
+
+/** One sentence for each thing that is allowed and probably not meant. */
+export function findOidcNotes(oidc: OidcConfig | undefined): string[] {
+  const open = oidc?.roles.filter(({ role, value }) => value === "*" && role !== "viewer") ?? [];
+  return open.map(({ role }) => `everybody whom ${oidc?.issuer} vouches for has the role ${role} here`);
+}
+
+/** Accepts an issuer as OpenID Connect Discovery 1.0 section 2 defines it; plain http on this machine only. */
+function parseIssuer(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url !== undefined && url.username === "" && url.password === "" && !/[?#]/.test(text);
+  if (url === undefined || !isPlain || !isTrustworthy(url)) {
+    throw new InvalidValueError(
+      `${quote(text)} is not an https URL without credentials, query and fragment, for example https://id.example.org/realms/ops`,
+    );
+  }
+  return text;
+}
+
+/** Whether what a URL answers can be believed: it is https, or leads to this machine. */
+export function isTrustworthy({ protocol, hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return protocol === "https:" || (protocol === "http:" && isLoopback({ host, port: 0 }));
+}
+
+function parseAudiences(text: string): readonly string[] {
+  const audiences = text.split(",").map((part) => part.trim());
+  if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} has an empty audience in it`);
+  return audiences;
+}
+
+/** Reads `admin=bmaas-admins,operator=sre,viewer=*`. */
+function parseRoleRules(text: string): readonly RoleRule[] {
+  return text.split(",").map((part) => {
+    const [, name, value] = /^\s*([a-z]+)\s*=\s*(.*\S)\s*$/.exec(part) ?? [];
+    const role = roleNames.find((known) => known === name);
+    if (role === undefined || value === undefined) {
+      throw new InvalidValueError(
+        `${quote(part)} is not ROLE=VALUE with the role viewer, operator or admin, for example admin=bmaas-admins,viewer=*`,
+      );
+    }
+    return { role, value };
+  });
+}

@@ -90,7 +90,10 @@ async function findCandidates(
   );
   const { rows } = await tx.execute<{ machine_id: string; generation: string; state: string; bytes: number }>(sql`
     select candidate.machine_id, candidate.generation::text, state.state, candidate.bytes
-      from (${sql.join(selects, sql` union all `)} order by machine_id, generation desc limit ${limit}) as candidate
+      from (
+        select * from (${sql.join(selects, sql` union all `)}) as part
+         order by machine_id, generation desc limit ${limit}
+      ) as candidate
       join installation_state state
         on state.machine_id = candidate.machine_id and state.generation = candidate.generation
      order by candidate.machine_id, candidate.generation desc`);

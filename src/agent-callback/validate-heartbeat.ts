@@ -1,27 +1,43 @@
 /** Turns a decoded HeartbeatRequest into what the database takes, or says which field is wrong. */
 import { type Message, toBinary } from "@bufbuild/protobuf";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   AgentHardwareReportSchema,
   type HeartbeatRequest,
+  type OSInstallationProgress,
   type OSInstallationReport,
   OSInstallationReportSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import type { HeartbeatRow, InstallationReportRow } from "../db/queries/heartbeat.ts";
+import type { HeartbeatRow, InstallationProgressRow, InstallationReportRow } from "../db/queries/heartbeat.ts";
 import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
+import { toHardwareFigures } from "./hardware-figures.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
+import { toStorableText } from "./storable-text.ts";
 
 /** Longest error text kept where people read it, in UTF-16 code units; the report's own bytes are kept whole. */
 const maxErrorLength = 4096;
+/** Longest version, boot id and phase kept, in UTF-16 code units, as agent.proto says. */
+const maxWordLength = 128;
+/** Longest silence that can be announced, in milliseconds, as agent.proto says. */
+const maxQuietForMs = 24 * 60 * 60 * 1000;
 
 /** Checks every field and throws a ConnectError with `invalid_argument` that names the one at fault. */
 export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIdentity): HeartbeatRow {
+  const { hardwareReport, installationReport, installationProgress } = request;
+  const progress = installationProgress && toProgressRow(installationProgress);
   return {
     machineId: readMachineId(request.machineId),
     publicKey: identity.publicKey,
     signatureNonce: identity.signed?.nonce,
-    hardwareReport: request.hardwareReport && toBinary(AgentHardwareReportSchema, request.hardwareReport),
-    installationReport: request.installationReport && toInstallationReportRow(request.installationReport),
+    agentVersion: toWord(request.agentVersion),
+    bootId: toWord(request.bootId),
+    hardwareReport: hardwareReport && {
+      report: toBinary(AgentHardwareReportSchema, hardwareReport),
+      ...toHardwareFigures(hardwareReport),
+    },
+    installationReport: installationReport && toInstallationReportRow(installationReport),
+    installationProgress: installationReport === undefined ? progress : undefined,
   };
 }
 
@@ -48,7 +64,7 @@ function readResult(report: OSInstallationReport): Pick<InstallationReportRow, "
     case "success":
       return { result: "success" };
     case "error":
-      return { result: "error", error: toStorableText(report.result.value.error) };
+      return { result: "error", error: toStorableText(report.result.value.error, maxErrorLength) };
     default:
       if (!hasUnknownFields(report)) return { result: "success" };
       throw new ConnectError(
@@ -62,7 +78,22 @@ function hasUnknownFields(message: Message): boolean {
   return (message.$unknown?.length ?? 0) > 0;
 }
 
-/** PostgreSQL's text holds no NUL and no lone surrogate. */
-function toStorableText(text: string): string {
-  return text.slice(0, maxErrorLength).toWellFormed().replaceAll("\0", "\ufffd");
+function toProgressRow({ generation, phase, percent, quietFor }: OSInstallationProgress): InstallationProgressRow {
+  if (percent !== undefined && (percent < 0 || percent > 100)) {
+    throw new ConnectError(`installation_progress.percent: ${percent} is not from 0 to 100`, Code.InvalidArgument);
+  }
+  return { generation, phase: toWord(phase), percent, quietForMs: quietFor && toQuietForMs(quietFor) };
+}
+
+/** The ranges are those of google.protobuf.Duration, without what is negative. */
+function toQuietForMs({ seconds, nanos }: Duration): number {
+  if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
+    throw new ConnectError("installation_progress.quiet_for: not a duration from 0 up", Code.InvalidArgument);
+  }
+  return seconds >= maxQuietForMs / 1000 ? maxQuietForMs : Number(seconds) * 1000 + Math.floor(nanos / 1_000_000);
+}
+
+/** An empty text says as little as none. */
+function toWord(text: string | undefined): string | undefined {
+  return text ? toStorableText(text, maxWordLength) : undefined;
 }

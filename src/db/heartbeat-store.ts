@@ -2,12 +2,20 @@
 import type pg from "pg";
 import { connectionConfig, createPool, type PoolUsage, readPoolUsage } from "./client.ts";
 import { isStatementError } from "./errors.ts";
-import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat.ts";
+import {
+  defaultSilenceAllowanceMs,
+  type HeartbeatOutcome,
+  type HeartbeatRow,
+  writeHeartbeats,
+} from "./queries/heartbeat.ts";
+import { type DeliveryRow, deliverInstallations } from "./queries/installation-delivery.ts";
 
 /** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
 export interface HeartbeatStore {
   /** See `writeHeartbeats`; waits for a connection when all are at work. */
   write(rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]>;
+  /** See `deliverInstallations`; waits for a connection when all are at work. */
+  deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
   /** The 32 bytes of the key that speaks for the machine. */
   findPublicKey(machineId: string): Promise<Uint8Array | undefined>;
   /** Rejects unless the database answers. */
@@ -26,15 +34,26 @@ const statementTimeoutMs = 4_000;
 const answerTimeoutMs = 6_000;
 const connectTimeoutMs = 3_000;
 
-/** Opens nothing yet. `maxBatches` is how many `write`s can run at once; key look-ups have a connection more. */
-export function openHeartbeatStore(url: string, options: { maxBatches: number }): HeartbeatStore {
+/** What a store is opened with. */
+export interface HeartbeatStoreOptions {
+  /** How many `write`s can run at once; deliveries and key look-ups have a connection more each. */
+  readonly maxBatches: number;
+  /** For how long after a heartbeat silence is normal, unless the agent announces more. Default: 90 s. */
+  readonly silenceAllowanceMs?: number;
+  /** How long an installation may take from its delivery on, unless the agent tells of its progress. Default: 20 min. */
+  readonly installDeadlineMs?: number;
+}
+
+/** Opens nothing yet. */
+export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions): HeartbeatStore {
+  const { maxBatches, silenceAllowanceMs = defaultSilenceAllowanceMs, installDeadlineMs = 20 * 60_000 } = options;
   const pool = createPool({
     ...connectionConfig(url, "bmaas-heartbeat"),
-    max: options.maxBatches + 1,
+    max: maxBatches + 2,
     lock_timeout: lockTimeoutMs,
     idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
-    // Planned for the batch at hand, a large one would read whole tables; the generic plan goes by the primary keys.
-    options: "-c plan_cache_mode=force_generic_plan",
+    // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read whole tables.
+    options: "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
     statement_timeout: statementTimeoutMs,
     query_timeout: answerTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
@@ -42,7 +61,8 @@ export function openHeartbeatStore(url: string, options: { maxBatches: number })
     allowExitOnIdle: true,
   });
   return {
-    write: (rows) => writeOnOneConnection(pool, rows),
+    write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows, silenceAllowanceMs)),
+    deliver: (rows) => useOneConnection(pool, (client) => deliverInstallations(client, rows, installDeadlineMs)),
     findPublicKey: async (machineId) => {
       const { rows } = await pool.query<{ public_key: Buffer }>({
         name: "find-public-key",
@@ -59,11 +79,11 @@ export function openHeartbeatStore(url: string, options: { maxBatches: number })
   };
 }
 
-async function writeOnOneConnection(pool: pg.Pool, rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]> {
+async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken = false;
   try {
-    return await writeHeartbeats(client, rows);
+    return await use(client);
   } catch (error) {
     broken = !isStatementError(error);
     throw error;

@@ -36,6 +36,7 @@ export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
 
   return {
     write: (rows) => watch(() => store.write(rows)),
+    deliver: (rows) => watch(() => store.deliver(rows)),
     findPublicKey: (machineId) => watch(() => store.findPublicKey(machineId)),
     ping: () => watch(() => store.ping()),
     getPoolUsage: () => store.getPoolUsage(),

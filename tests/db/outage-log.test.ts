@@ -11,6 +11,7 @@ function watchedStore() {
   const pending: PromiseWithResolvers<void>[] = [];
   const store: HeartbeatStore = {
     write: unused,
+    deliver: unused,
     findPublicKey: unused,
     getPoolUsage: () => ({ open: 0, idle: 0, max: 0, waiting: 0 }),
     close: unused,

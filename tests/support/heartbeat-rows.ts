@@ -1,7 +1,12 @@
 /** Heartbeats as the database's side takes them, with the machines that they are of. */
 import { randomBytes, randomUUID } from "node:crypto";
 import type pg from "pg";
-import type { HeartbeatOutcome, HeartbeatRow, InstallationReportRow } from "../../src/db/queries/heartbeat.ts";
+import type {
+  HardwareReportRow,
+  HeartbeatOutcome,
+  HeartbeatRow,
+  InstallationReportRow,
+} from "../../src/db/queries/heartbeat.ts";
 
 /** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
 export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {
@@ -36,6 +41,12 @@ export async function requestGeneration(
 /** A report that the generation was installed. */
 export function successOf(generation: bigint): InstallationReportRow {
   return { generation, result: "success", report: Buffer.from([0x08, Number(generation & 0x7fn)]) };
+}
+
+/** A hardware report like no other. */
+export function newHardware(): HardwareReportRow {
+  const [memoryBytes, diskBytes, largestDiskBytes] = [64n * 2n ** 30n, 3_000_000_000_000n, 2_000_000_000_000n];
+  return { report: randomBytes(16), product: "X1", memoryBytes, cpuThreads: 32, diskBytes, largestDiskBytes };
 }
 
 /** The generation that a counted heartbeat is handed; undefined when none is. */

@@ -1,14 +1,17 @@
 /**
- * The heartbeat's two statements, for many heartbeats at once.
+ * Heartbeats, many at once, in one transaction.
  *
- * `recordHeartbeats` authenticates and writes, holding each machine's agent_started row, in machine-id order, until the commit:
- * heartbeats of one machine happen one after the other, and a key changes before or after one, never in its middle. What is
- * pending is read by a second statement, under a snapshot taken once the rows are held: a heartbeat that waited for another
- * one's report sees that report, so no finished request is ever handed out after its report was acknowledged.
+ * The first statement authenticates and counts them, holding each machine's agent_started row, in machine-id order, until the
+ * commit: heartbeats of one machine happen one after the other, and a key changes before or after one, never in its middle. The
+ * others run under snapshots taken once the rows are held: a heartbeat that waited for another one sees all that one did, so what it
+ * brings is compared with what is true, and no request is pending whose report was acknowledged. What few heartbeats bring has a
+ * statement of its own, which most batches do without.
  */
 import type pg from "pg";
+import { runPipelined } from "../pipelined-transaction.ts";
+import { countHeartbeats, readPending, storeBrought } from "./heartbeat-statements.ts";
 
-/** One heartbeat whose caller proved to hold the private key of `publicKey`. */
+/** One heartbeat whose caller proved to hold the private key of `publicKey`. Its texts are bounded and hold no NUL. */
 export interface HeartbeatRow {
   /** UUID in lower case. */
   readonly machineId: string;
@@ -16,19 +19,47 @@ export interface HeartbeatRow {
   readonly publicKey: Uint8Array;
   /** The nonce of the HTTP signature; absent when the proof was a TLS client certificate. */
   readonly signatureNonce?: bigint | undefined;
-  /** AgentHardwareReport, protobuf binary. */
-  readonly hardwareReport?: Uint8Array | undefined;
+  /** Absent: what an earlier heartbeat said stays. */
+  readonly agentVersion?: string | undefined;
+  /** Absent: what an earlier heartbeat said stays. */
+  readonly bootId?: string | undefined;
+  readonly hardwareReport?: HardwareReportRow | undefined;
   readonly installationReport?: InstallationReportRow | undefined;
+  /** Never beside an installation report. */
+  readonly installationProgress?: InstallationProgressRow | undefined;
+}
+
+/** A hardware report with the figures that operators filter and sum by, none of them negative. */
+export interface HardwareReportRow {
+  /** AgentHardwareReport, protobuf binary. */
+  readonly report: Uint8Array;
+  readonly manufacturer?: string | undefined;
+  readonly product?: string | undefined;
+  readonly serialNumber?: string | undefined;
+  readonly memoryBytes: bigint;
+  readonly cpuThreads: number;
+  readonly diskBytes: bigint;
+  readonly largestDiskBytes: bigint;
 }
 
 /** An installation report as a heartbeat hands it in. */
 export interface InstallationReportRow {
   readonly generation: bigint;
   readonly result: "success" | "error";
-  /** Set exactly when the result is "error"; holds no NUL. */
+  /** Set exactly when the result is "error". */
   readonly error?: string | undefined;
   /** OSInstallationReport, protobuf binary. */
   readonly report: Uint8Array;
+}
+
+/** What an agent says of the installation that it carries out; counts for the machine's open request only. */
+export interface InstallationProgressRow {
+  readonly generation: bigint;
+  readonly phase?: string | undefined;
+  /** 0 to 100. */
+  readonly percent?: number | undefined;
+  /** For how long from now on silence is normal. Absent: for as long as after any heartbeat. */
+  readonly quietForMs?: number | undefined;
 }
 
 /** What became of one heartbeat. Nothing of it was stored unless it was counted. */
@@ -39,6 +70,7 @@ export type HeartbeatOutcome =
       readonly kind: "counted";
       /** The report's generation was never requested of this machine; the rest of the heartbeat counts. */
       readonly reportRefused: boolean;
+      /** Not to be handed out before `deliverInstallations` says so. */
       readonly pending?: PendingInstallation;
     };
 
@@ -49,96 +81,8 @@ export interface PendingInstallation {
   readonly request: Uint8Array;
 }
 
-/**
- * $1 machine ids, $2 public keys, $3 nonces, $4 hardware reports, $5 generations, $6 results, $7 errors, $8 installation reports: arrays of
- * one length, no machine twice with the same key. A machine has one key, so whoever else claims it is not `identified`; the slot, its
- * place in the arrays, keeps their outcomes apart. Locks by the primary key of agent_started; every other row is reached by its primary key too.
- */
-const recordHeartbeats = `
-with input as (
-  select * from unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bigint[], $6::text[], $7::text[], $8::bytea[])
-    with ordinality as t (machine_id, public_key, nonce, hardware, generation, result, error, report, slot)
-), identified as materialized (
-  select input.*
-    from input join agent_started on agent_started.machine_id = input.machine_id and agent_started.public_key = input.public_key
-   order by input.machine_id
-     for no key update of agent_started
-), counted as (
-  insert into agent_heartbeat (machine_id, heartbeat_at, signature_nonce)
-  select machine_id, now(), nonce from identified order by machine_id
-  on conflict (machine_id) do update
-    set heartbeat_at = excluded.heartbeat_at,
-        signature_nonce = coalesce(excluded.signature_nonce, agent_heartbeat.signature_nonce)
-    where excluded.signature_nonce is null
-       or agent_heartbeat.signature_nonce is null
-       or excluded.signature_nonce > agent_heartbeat.signature_nonce
-  returning machine_id
-), hardware_stored as (
-  insert into hardware_report (machine_id, reported_at, report)
-  select machine_id, now(), hardware from identified join counted using (machine_id)
-   where hardware is not null order by machine_id
-  on conflict (machine_id) do update
-    set reported_at = excluded.reported_at, report = excluded.report
-    where hardware_report.report is distinct from excluded.report
-), reported as (
-  select identified.*, request.generation is not null as requested
-    from identified join counted using (machine_id)
-    left join os_installation_request request using (machine_id, generation)
-   where identified.generation is not null
-), report_accepted as (
-  insert into os_installation_report (machine_id, generation, reported_at, result, error, report)
-  select machine_id, generation, now(), result, error, report from reported where requested order by machine_id
-  on conflict (machine_id) do update
-    set generation = excluded.generation, reported_at = excluded.reported_at, result = excluded.result,
-        error = excluded.error, report = excluded.report
-    where excluded.generation > os_installation_report.generation
-  returning machine_id
-), history_written as (
-  insert into machine_history (machine_id, actor, kind, detail)
-  select machine_id, 'agent:' || encode(public_key, 'hex'),
-         case when requested then 'installation_reported' else 'installation_report_refused' end,
-         jsonb_build_object('generation', generation::text, 'result', result, 'error', error)
-    from reported left join report_accepted accepted using (machine_id)
-   where not requested or accepted.machine_id is not null
-   order by machine_id
-  on conflict do nothing
-)
-select identified.slot is not null as identified,
-       counted.machine_id is not null as counted,
-       coalesce(not reported.requested, false) as report_refused
-  from input
-  left join identified using (slot)
-  left join counted on counted.machine_id = identified.machine_id
-  left join reported using (slot)
- order by input.slot`;
-
-/**
- * $1 machine ids. The request of the greatest generation, unless it was cancelled or a report reached it; by the primary keys of
- * both tables.
- */
-const readPendingInstallations = `
-select machine_id, request.generation, request.request
-  from unnest($1::uuid[]) as input (machine_id)
- cross join lateral (
-   select generation, request, cancelled_at from os_installation_request
-    where os_installation_request.machine_id = input.machine_id
-    order by generation desc limit 1
- ) request
-  left join os_installation_report report using (machine_id)
- where request.cancelled_at is null
-   and (report.generation is null or request.generation > report.generation)`;
-
-interface RecordedRow {
-  identified: boolean;
-  counted: boolean;
-  report_refused: boolean;
-}
-
-interface PendingRow {
-  machine_id: string;
-  generation: string;
-  request: Buffer;
-}
+/** How long an agent may be silent after a heartbeat that announces nothing: three of the usual interval may get lost. */
+export const defaultSilenceAllowanceMs = 90_000;
 
 /**
  * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, and returns each one's outcome in their order,
@@ -148,59 +92,81 @@ interface PendingRow {
 export async function writeHeartbeats(
   client: pg.ClientBase,
   rows: readonly HeartbeatRow[],
+  silenceAllowanceMs: number = defaultSilenceAllowanceMs,
 ): Promise<HeartbeatOutcome[]> {
-  const machineIds = rows.map((row) => row.machineId);
-  const [begun, recorded, pending, committed] = await Promise.allSettled([
-    client.query("begin isolation level read committed"),
-    client.query<RecordedRow>({
-      name: "record-heartbeats",
-      text: recordHeartbeats,
-      values: toColumns(machineIds, rows),
-    }),
-    client.query<PendingRow>({ name: "read-pending", text: readPendingInstallations, values: [machineIds] }),
-    client.query("commit"),
-  ]);
-  // In this order the first failure is the cause: those after it only say that the transaction is aborted.
-  if (begun.status === "rejected") throw begun.reason;
-  if (recorded.status === "rejected") throw recorded.reason;
-  if (pending.status === "rejected") throw pending.reason;
-  if (committed.status === "rejected") throw committed.reason;
-  return toOutcomes(machineIds, recorded.value.rows, pending.value.rows);
+  const bringing = rows.filter(bringsSomething);
+  const { count, store, read } = await runPipelined(client, {
+    count: { name: "count-heartbeats", text: countHeartbeats, values: toCountColumns(rows, silenceAllowanceMs) },
+    store:
+      bringing.length === 0
+        ? undefined
+        : { name: "store-brought", text: storeBrought, values: toBroughtColumns(bringing, silenceAllowanceMs) },
+    read: { name: "read-pending", text: readPending, values: [...toIdentities(rows), rows.map((row) => row.bootId)] },
+  });
+  // Slots count from 1.
+  const counted = new Map(count.map(({ slot, counted: isCounted }) => [rows[Number(slot) - 1], isCounted]));
+  const refused = new Set(store.map(({ slot }) => bringing[Number(slot) - 1]));
+  const pending = new Map(
+    read.map(({ slot, generation, request }) => [rows[Number(slot) - 1], { generation, request }]),
+  );
+  return rows.map((row) => {
+    if (!counted.has(row)) return { kind: "unauthenticated" };
+    return counted.get(row) ? toCounted(refused.has(row), pending.get(row)) : { kind: "replayed" };
+  });
 }
 
-function toColumns(machineIds: readonly string[], rows: readonly HeartbeatRow[]): unknown[] {
+/** A refused report is answered by an error, which carries no request. */
+function toCounted(
+  reportRefused: boolean,
+  open: { generation: string; request: Buffer } | undefined,
+): HeartbeatOutcome {
+  if (reportRefused || open === undefined) return { kind: "counted", reportRefused };
+  return { kind: "counted", reportRefused, pending: { ...open, generation: BigInt(open.generation) } };
+}
+
+function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
+  return hardwareReport !== undefined || installationReport !== undefined || installationProgress !== undefined;
+}
+
+function toIdentities(rows: readonly HeartbeatRow[]): unknown[][] {
+  return [rows.map((row) => row.machineId), rows.map((row) => toBuffer(row.publicKey))];
+}
+
+function toCountColumns(rows: readonly HeartbeatRow[], silenceAllowanceMs: number): unknown[][] {
   return [
-    machineIds,
-    rows.map((row) => toBuffer(row.publicKey)),
+    ...toIdentities(rows),
     rows.map((row) => row.signatureNonce),
-    rows.map((row) => toBuffer(row.hardwareReport)),
-    rows.map((row) => row.installationReport?.generation),
-    rows.map((row) => row.installationReport?.result),
-    rows.map((row) => row.installationReport?.error),
-    rows.map((row) => toBuffer(row.installationReport?.report)),
+    rows.map((row) => Math.max(silenceAllowanceMs, row.installationProgress?.quietForMs ?? 0)),
+    rows.map((row) => row.agentVersion),
+  ];
+}
+
+function toBroughtColumns(rows: readonly HeartbeatRow[], silenceAllowanceMs: number): unknown[][] {
+  const hardware = rows.map((row) => row.hardwareReport);
+  const reports = rows.map((row) => row.installationReport);
+  const progress = rows.map((row) => row.installationProgress);
+  return [
+    ...toIdentities(rows),
+    hardware.map((row) => toBuffer(row?.report)),
+    hardware.map((row) => row?.manufacturer),
+    hardware.map((row) => row?.product),
+    hardware.map((row) => row?.serialNumber),
+    hardware.map((row) => row?.memoryBytes),
+    hardware.map((row) => row?.cpuThreads),
+    hardware.map((row) => row?.diskBytes),
+    hardware.map((row) => row?.largestDiskBytes),
+    reports.map((row) => row?.generation),
+    reports.map((row) => row?.result),
+    reports.map((row) => row?.error),
+    reports.map((row) => toBuffer(row?.report)),
+    progress.map((row) => row?.generation),
+    progress.map((row) => row?.phase),
+    progress.map((row) => row?.percent),
+    progress.map((row) => row?.quietForMs ?? silenceAllowanceMs),
   ];
 }
 
 /** pg writes Buffers in an array as bytea, other Uint8Arrays as nested arrays. */
-function toBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
+export function toBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function toOutcomes(
-  machineIds: readonly string[],
-  recorded: readonly RecordedRow[],
-  pending: readonly PendingRow[],
-): HeartbeatOutcome[] {
-  const pendingById = new Map(pending.map((row) => [row.machine_id, row]));
-  return machineIds.map((machineId, slot) => {
-    const row = recorded[slot];
-    if (row?.identified !== true) return { kind: "unauthenticated" };
-    if (!row.counted) return { kind: "replayed" };
-    const request = pendingById.get(machineId);
-    return {
-      kind: "counted",
-      reportRefused: row.report_refused,
-      ...(request && { pending: { generation: BigInt(request.generation), request: request.request } }),
-    };
-  });
 }

@@ -1,11 +1,10 @@
 /** How PostgreSQL carries the heartbeat's statements out among many machines, on a connection as the store opens it. */
-import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
 import type { HeartbeatRow } from "../../../src/db/queries/heartbeat.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { createHeartbeatRows, requestGeneration, successOf } from "../../support/heartbeat-rows.ts";
+import { createHeartbeatRows, newHardware, requestGeneration, successOf } from "../../support/heartbeat-rows.ts";
 
 const fleetSize = 20_000;
 let database: TestDatabase;
@@ -41,7 +40,7 @@ test.each([1, 20, 200])(
     for (let round = 0; round < 10; round++) {
       const batch = fleet.slice(round * size, (round + 1) * size);
       const outcomes = await store.write(
-        batch.map((row) => ({ ...row, hardwareReport: randomBytes(16), installationReport: successOf(2n) })),
+        batch.map((row) => ({ ...row, hardwareReport: newHardware(), installationReport: successOf(2n) })),
       );
       expect(outcomes).toEqual(batch.map(() => ({ kind: "counted", reportRefused: false })));
     }

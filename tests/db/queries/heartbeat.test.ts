@@ -5,7 +5,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type HeartbeatStore, openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
 import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { createHeartbeatRows, pendingOf, requestGeneration, successOf } from "../../support/heartbeat-rows.ts";
+import {
+  createHeartbeatRows,
+  newHardware,
+  pendingOf,
+  requestGeneration,
+  successOf,
+} from "../../support/heartbeat-rows.ts";
 import { waitForBlockedSessions } from "../../support/wait.ts";
 
 let database: TestDatabase;
@@ -75,8 +81,8 @@ describe("many heartbeats at once", () => {
         outcome: { kind: "counted", reportRefused: false },
       }),
       (row) => ({
-        row: { ...row, hardwareReport: randomBytes(64), installationReport: successOf(6n) },
-        outcome: { kind: "counted", reportRefused: true, pending: pendingSeven },
+        row: { ...row, hardwareReport: newHardware(), installationReport: successOf(6n) },
+        outcome: { kind: "counted", reportRefused: true },
       }),
     ];
     const cases = rows.map((row, index) => (kinds[index % kinds.length] as (typeof kinds)[0])(row));
@@ -117,7 +123,7 @@ describe("many heartbeats at once", () => {
     const writer = await connect();
     await requestGeneration(admin, [wrongKey, replayed], 7n);
     await writeHeartbeats(writer, [{ ...replayed, signatureNonce: 5n }]);
-    const load = { hardwareReport: randomBytes(8), installationReport: successOf(7n) };
+    const load = { hardwareReport: newHardware(), installationReport: successOf(7n) };
     await writeHeartbeats(writer, [
       { ...wrongKey, ...load, publicKey: randomBytes(32) },
       { ...replayed, ...load, signatureNonce: 4n },
@@ -142,7 +148,7 @@ describe("many heartbeats at once", () => {
         for (let round = 0; round < 25; round++) {
           const batch = shuffle(rows)
             .slice(0, 40)
-            .map((row) => ({ ...row, hardwareReport: randomBytes(8), installationReport: successOf(1n) }));
+            .map((row) => ({ ...row, hardwareReport: newHardware(), installationReport: successOf(1n) }));
           await writeHeartbeats(writer, batch);
         }
       }),
@@ -201,7 +207,7 @@ describe("one machine's heartbeats on two connections", () => {
     const row = await createRow();
     await requestGeneration(admin, [row], 3n);
     const holder = await holdIdentity(row);
-    const load = { signatureNonce: 9n, hardwareReport: randomBytes(8), installationReport: successOf(3n) };
+    const load = { signatureNonce: 9n, hardwareReport: newHardware(), installationReport: successOf(3n) };
     const waiting = writeHeartbeats(await connect(), [{ ...row, ...load }]);
     await waitForBlockedSessions(admin, 1);
     const publicKey = randomBytes(32);
@@ -278,7 +284,7 @@ describe("a connection that dies", () => {
     const [held, other] = (await createHeartbeatRows(admin, 2)) as [HeartbeatRow, HeartbeatRow];
     await store.write([other]);
     const holder = await holdIdentity(held);
-    const broken = store.write([{ ...held, hardwareReport: randomBytes(8) }]).catch((error: Error) => error.message);
+    const broken = store.write([{ ...held, hardwareReport: newHardware() }]).catch((error: Error) => error.message);
     await waitForBlockedSessions(admin, 1);
     await terminateStores();
     expect(await broken).toMatch(/terminat/);

@@ -1,0 +1,41 @@
+/** A hardware report in figures that can be filtered and summed; whatever an agent claims, they fit their columns. */
+import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { HardwareReportRow } from "../db/queries/heartbeat.ts";
+import { toStorableText } from "./storable-text.ts";
+
+/** Longest text kept of what names a machine, in UTF-16 code units; the report's own bytes are kept whole. */
+const maxNameLength = 256;
+
+const maxInt32 = 2 ** 31 - 1;
+const maxInt64 = 2n ** 63n - 1n;
+
+/** Sums a report up. Negative figures count as 0, and sums end at the greatest number that their column holds. */
+export function toHardwareFigures({ report: node }: AgentHardwareReport): Omit<HardwareReportRow, "report"> {
+  let cpuThreads = 0;
+  for (const { hardwareThreads } of node?.cpu ?? []) {
+    cpuThreads = Math.min(maxInt32, cpuThreads + Math.max(0, hardwareThreads));
+  }
+  let [diskBytes, largestDiskBytes] = [0n, 0n];
+  for (const { capacityBytes } of node?.blockDevice ?? []) {
+    const size = notNegative(capacityBytes);
+    diskBytes = diskBytes + size > maxInt64 ? maxInt64 : diskBytes + size;
+    if (size > largestDiskBytes) largestDiskBytes = size;
+  }
+  return {
+    manufacturer: toName(node?.manufacturer),
+    product: toName(node?.product),
+    serialNumber: toName(node?.serialNumber),
+    memoryBytes: notNegative(node?.memoryInstalledBytes ?? 0n),
+    cpuThreads,
+    diskBytes,
+    largestDiskBytes,
+  };
+}
+
+function notNegative(value: bigint): bigint {
+  return value < 0n ? 0n : value;
+}
+
+function toName(text: string | undefined): string | undefined {
+  return text ? toStorableText(text, maxNameLength) : undefined;
+}

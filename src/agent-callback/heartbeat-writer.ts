@@ -1,5 +1,6 @@
 /**
- * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends.
+ * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends. Deliveries
+ * that follow from heartbeats are written in the same way, by a writer of their own.
  *
  * There is no timer: an idle writer writes a heartbeat at once. A heartbeat's promise settles after its own commit and never
  * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
@@ -8,6 +9,7 @@
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat.ts";
+import type { DeliveryRow } from "../db/queries/installation-delivery.ts";
 import { retryableSqlStates } from "../db/transact.ts";
 
 /** More heartbeats wait than the writer holds; nothing of this one was stored. */
@@ -31,32 +33,56 @@ export const defaultWriterLimits: HeartbeatWriterLimits = { maxBatchRows: 200, m
 /** How often one heartbeat is written again after a deadlock or a serialization failure. */
 const maxAttempts = 5;
 
-interface Waiting {
-  /** Machine and key: who claims another machine's id with a key of its own waits in nobody's way. */
+/** What every row says of its agent: who claims another machine's id with a key of its own waits in nobody's way. */
+type AgentRow = Pick<HeartbeatRow, "machineId" | "publicKey">;
+
+/** Writes rows, of each agent one at most, in one transaction, and returns their outcomes in their order. */
+type WriteRows<Row, Outcome> = (rows: readonly Row[]) => Promise<Outcome[]>;
+
+interface Waiting<Row, Outcome> {
+  /** Machine and key. */
   readonly agent: string;
-  readonly row: HeartbeatRow;
+  readonly row: Row;
   readonly signal: AbortSignal;
-  resolve(outcome: HeartbeatOutcome): void;
+  resolve(outcome: Outcome): void;
   reject(error: unknown): void;
 }
 
-/** Writes heartbeats; see the module's text. */
-export interface HeartbeatWriter {
+/** Writes what agents bring; see the module's text. */
+export interface AgentWriter<Row, Outcome> {
   /** How many heartbeats wait for a transaction. */
   readonly queueLength: number;
   /**
    * Resolves with the heartbeat's outcome after its commit. Rejects with WriterOverloadedError when too many wait, with the
    * signal's reason when it was aborted before its batch began, and with the database's error otherwise.
    */
-  write(row: HeartbeatRow, signal: AbortSignal): Promise<HeartbeatOutcome>;
+  write(row: Row, signal: AbortSignal): Promise<Outcome>;
 }
+
+/** Writes heartbeats. */
+export type HeartbeatWriter = AgentWriter<HeartbeatRow, HeartbeatOutcome>;
+
+/** Records deliveries; an outcome says whether the request may be handed out. */
+export type DeliveryWriter = AgentWriter<DeliveryRow, boolean>;
 
 /** A writer over `store`, which must take `limits.maxBatches` writes at once. */
 export function createHeartbeatWriter(
   store: Pick<HeartbeatStore, "write">,
   limits: HeartbeatWriterLimits = defaultWriterLimits,
 ): HeartbeatWriter {
-  let queue: Waiting[] = [];
+  return createAgentWriter((rows) => store.write(rows), limits);
+}
+
+/** A writer of one transaction at a time over `store`. */
+export function createDeliveryWriter(store: Pick<HeartbeatStore, "deliver">): DeliveryWriter {
+  return createAgentWriter((rows) => store.deliver(rows), { ...defaultWriterLimits, maxBatches: 1 });
+}
+
+function createAgentWriter<Row extends AgentRow, Outcome>(
+  writeRows: WriteRows<Row, Outcome>,
+  limits: HeartbeatWriterLimits,
+): AgentWriter<Row, Outcome> {
+  let queue: Waiting<Row, Outcome>[] = [];
   let batchesUnderWay = 0;
   const agentsUnderWay = new Set<string>();
 
@@ -69,10 +95,10 @@ export function createHeartbeatWriter(
     }
   }
 
-  async function runBatch(batch: readonly Waiting[]): Promise<void> {
+  async function runBatch(batch: readonly Waiting<Row, Outcome>[]): Promise<void> {
     batchesUnderWay++;
     for (const { agent } of batch) agentsUnderWay.add(agent);
-    await writeBatch(store, batch);
+    await writeBatch(writeRows, batch);
     for (const { agent } of batch) agentsUnderWay.delete(agent);
     batchesUnderWay--;
     startBatches();
@@ -98,13 +124,13 @@ export function createHeartbeatWriter(
 }
 
 /** Splits off the oldest heartbeats, one per agent that is not `busy`; those whose caller has gone are settled and dropped. */
-function takeBatch(
-  queue: readonly Waiting[],
+function takeBatch<Row, Outcome>(
+  queue: readonly Waiting<Row, Outcome>[],
   busy: ReadonlySet<string>,
   maxRows: number,
-): { batch: Waiting[]; rest: Waiting[] } {
-  const batch = new Map<string, Waiting>();
-  const rest: Waiting[] = [];
+): { batch: Waiting<Row, Outcome>[]; rest: Waiting<Row, Outcome>[] } {
+  const batch = new Map<string, Waiting<Row, Outcome>>();
+  const rest: Waiting<Row, Outcome>[] = [];
   for (const waiting of queue) {
     const { agent } = waiting;
     if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
@@ -115,24 +141,30 @@ function takeBatch(
 }
 
 /** Settles every heartbeat of the batch; never rejects. A row that PostgreSQL refuses hurts nobody else: each is then tried alone. */
-async function writeBatch(store: Pick<HeartbeatStore, "write">, batch: readonly Waiting[]): Promise<void> {
+async function writeBatch<Row, Outcome>(
+  writeRows: WriteRows<Row, Outcome>,
+  batch: readonly Waiting<Row, Outcome>[],
+): Promise<void> {
   try {
-    const outcomes = await store.write(batch.map((waiting) => waiting.row));
+    const outcomes = await writeRows(batch.map((waiting) => waiting.row));
     batch.forEach((waiting, index) => {
-      waiting.resolve(outcomes[index] as HeartbeatOutcome);
+      waiting.resolve(outcomes[index] as Outcome);
     });
   } catch (error) {
-    if (isStatementError(error)) await writeOneByOne(store, batch);
+    if (isStatementError(error)) await writeOneByOne(writeRows, batch);
     else rejectAll(batch, error);
   }
 }
 
 /** Goes on past what PostgreSQL refuses of a row, and stops when PostgreSQL itself is in trouble. */
-async function writeOneByOne(store: Pick<HeartbeatStore, "write">, batch: readonly Waiting[]): Promise<void> {
+async function writeOneByOne<Row, Outcome>(
+  writeRows: WriteRows<Row, Outcome>,
+  batch: readonly Waiting<Row, Outcome>[],
+): Promise<void> {
   for (const [index, waiting] of batch.entries()) {
     try {
       waiting.signal.throwIfAborted();
-      waiting.resolve(await writeAlone(store, waiting.row));
+      waiting.resolve(await writeAlone(writeRows, waiting.row));
     } catch (error) {
       waiting.reject(error);
       if (isDatabaseAway(error)) return rejectAll(batch.slice(index + 1), error);
@@ -140,17 +172,17 @@ async function writeOneByOne(store: Pick<HeartbeatStore, "write">, batch: readon
   }
 }
 
-async function writeAlone(store: Pick<HeartbeatStore, "write">, row: HeartbeatRow): Promise<HeartbeatOutcome> {
+async function writeAlone<Row, Outcome>(writeRows: WriteRows<Row, Outcome>, row: Row): Promise<Outcome> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const [outcome] = await store.write([row]);
-      return outcome as HeartbeatOutcome;
+      const [outcome] = await writeRows([row]);
+      return outcome as Outcome;
     } catch (error) {
       if (attempt === maxAttempts || !retryableSqlStates.has(sqlState(error) ?? "")) throw error;
     }
   }
 }
 
-function rejectAll(batch: readonly Waiting[], error: unknown): void {
+function rejectAll(batch: readonly { reject(error: unknown): void }[], error: unknown): void {
   for (const waiting of batch) waiting.reject(error);
 }

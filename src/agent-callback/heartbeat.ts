@@ -1,4 +1,4 @@
-/** The Heartbeat call: who is it, is it sound, write it, tell what is pending. */
+/** The Heartbeat call: who is it, is it sound, write it, give what is pending. */
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
@@ -12,7 +12,7 @@ import {
 import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
-import type { HeartbeatWriter } from "./heartbeat-writer.ts";
+import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
   agentIdentityKey,
   IdentityRefusedError,
@@ -24,6 +24,7 @@ import { validateHeartbeat } from "./validate-heartbeat.ts";
 /** What the call needs. */
 export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
+  readonly deliveries: DeliveryWriter;
   readonly observer: HeartbeatObserver;
   readonly log: Logger;
 }
@@ -41,8 +42,8 @@ export function createHeartbeat(options: HeartbeatOptions) {
   };
 }
 
-function createHandler({ writer, observer, log }: HeartbeatOptions) {
-  const findRequest = createRequestDecoder(observer, log);
+function createHandler({ writer, deliveries, observer, log }: HeartbeatOptions) {
+  const give = createGive(deliveries, createRequestDecoder(observer, log));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
@@ -61,13 +62,14 @@ function createHandler({ writer, observer, log }: HeartbeatOptions) {
       { machineId: row.machineId, publicKey: toHex(row.publicKey), pending: outcome.pending?.generation.toString() },
       "heartbeat",
     );
+    logStrayProgress(log, row, outcome.pending);
     if (outcome.reportRefused) {
       throw new ConnectError(
         `installation_report.generation: ${row.installationReport?.generation} was never requested of this machine`,
         Code.FailedPrecondition,
       );
     }
-    const installationRequest = outcome.pending && findRequest(outcome.pending, row.machineId);
+    const installationRequest = outcome.pending && (await give(outcome.pending, row, context));
     return create(HeartbeatResponseSchema, installationRequest && { installationRequest });
   };
 }
@@ -82,6 +84,35 @@ function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: Handle
   return finishInTime(context.values.get(answerByKey), (late) =>
     writer.write(row, AbortSignal.any([late, context.signal])),
   );
+}
+
+function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstallation | undefined): void {
+  const generation = row.installationProgress?.generation;
+  if (generation === undefined || generation === pending?.generation) return;
+  log.debug(
+    { machineId: row.machineId, generation: generation.toString(), pending: pending?.generation.toString() },
+    "progress of an installation that is not open is ignored",
+  );
+}
+
+/**
+ * Makes what hands a pending request out, once that is on record: only a request that this server can decode leaves, and only one
+ * that leaves counts as given. Resolves with undefined when it does not leave: it was cancelled in the meantime, for example.
+ */
+function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof createRequestDecoder>) {
+  return async (
+    pending: PendingInstallation,
+    { machineId, publicKey }: HeartbeatRow,
+    context: HandlerContext,
+  ): Promise<OSInstallationRequest | undefined> => {
+    const request = findRequest(pending, machineId);
+    if (request === undefined) return undefined;
+    const { generation } = pending;
+    const isGiven = await finishInTime(context.values.get(answerByKey), (late) =>
+      deliveries.write({ machineId, publicKey, generation }, AbortSignal.any([late, context.signal])),
+    );
+    return isGiven ? request : undefined;
+  };
 }
 
 /** Makes what decodes stored requests. One that cannot be read is nobody's to carry out: it is logged and counted, and not handed out. */

@@ -8,7 +8,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { readSnapshot } from "../read-snapshot.ts";
-import { osInstallationRequest } from "../schema/index.ts";
+import { installationState, osInstallationRequest } from "../schema/index.ts";
 import {
   findInstallations,
   type InstallationKey,
@@ -94,8 +94,10 @@ async function findCandidates(
         select * from (${sql.join(selects, sql` union all `)}) as part
          order by machine_id, generation desc limit ${limit}
       ) as candidate
-      join installation_state state
-        on state.machine_id = candidate.machine_id and state.generation = candidate.generation
+     cross join lateral (
+        select state from ${installationState}
+         where machine_id = candidate.machine_id and generation = candidate.generation limit 1
+      ) as state
      order by candidate.machine_id, candidate.generation desc`);
   return rows.map(({ machine_id, generation, state, bytes }) => ({
     machineId: machine_id,

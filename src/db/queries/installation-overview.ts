@@ -35,18 +35,31 @@ export async function getInstallation(
   throw new InstallationNotFoundError(machineId, generation);
 }
 
-/** Returns those of the installations that exist, newest first within a machine, in the order of the machines' ids. */
-export function findInstallations(
+/**
+ * Returns those of the installations that exist, newest first within a machine, in the order of the machines' ids. Looks each up by
+ * the primary key; as a plain join, many of them would make PostgreSQL read the whole table.
+ */
+export async function findInstallations(
   db: Database | Transaction,
   keys: readonly InstallationKey[],
 ): Promise<InstallationRow[]> {
-  const machineIds = keys.map((key) => key.machineId);
-  const generations = keys.map((key) => key.generation);
-  return selectInstallations(
-    db,
-    sql`(${osInstallationRequest.machineId}, ${osInstallationRequest.generation}) in (
-      select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}))`,
+  const machineIds = arrayParameter(
+    keys.map((key) => key.machineId),
+    "uuid",
   );
+  const generations = arrayParameter(
+    keys.map((key) => key.generation),
+    "bigint",
+  );
+  const { machineId, generation } = osInstallationRequest;
+  const isNamed = and(eq(machineId, sql`key.machine_id`), eq(generation, sql`key.generation`));
+  const found = selectInstallations(db, isNamed).limit(1).as("found");
+  const rows = await db
+    .select()
+    .from(sql`unnest(${machineIds}, ${generations}) as key (machine_id, generation)`)
+    .crossJoinLateral(found)
+    .orderBy(found.machineId, desc(found.generation));
+  return rows.map((row) => row.found);
 }
 
 function selectInstallations(db: Database | Transaction, condition: SQL | undefined) {

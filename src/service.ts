@@ -189,6 +189,7 @@ function createAgents(config: Config, tls: ListenerTls | undefined, context: Age
     authenticate: createAuthenticate(verifySignature, metrics.heartbeats, log),
     interceptors: [createErrorInterceptor(toConnectError)],
     toConnectError,
+    unaryLane: config.unaryLane,
     log,
   });
   // The port is known once the listener is bound, which is before anybody can call.

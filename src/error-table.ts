@@ -1,6 +1,7 @@
 /** What the errors of the domain are for a caller; everything else is internal. */
 import { Code } from "@connectrpc/connect";
 import { TooManyAttemptsError } from "./admin/authorization/check-credentials.ts";
+import { IssuerAwayError } from "./admin/authorization/issuer-keys.ts";
 import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
 import {
@@ -41,6 +42,9 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof TooManyAttemptsError) {
     const { message, retryAfterSeconds: seconds } = error;
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: seconds };
+  }
+  if (error instanceof IssuerAwayError) {
+    return { code: Code.Unavailable, message: `${error.message}: try again later`, retryAfterSeconds };
   }
   if (error instanceof TokenNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof LastAdminTokenError) return refuse("LAST_ADMIN_TOKEN", `tokens/${error.tokenId}`, error);

@@ -10,7 +10,7 @@ import { createAuthorization } from "./admin/authorization/authorize.ts";
 import { createPageAuthorization } from "./admin/authorization/authorize-page.ts";
 import { ensureBootstrapToken } from "./admin/authorization/bootstrap-token.ts";
 import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
-import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
+import { createBearerIdentify } from "./admin/authorization/identify-bearer.ts";
 import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
@@ -135,7 +135,7 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
   const { db, findUnreadiness, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([createCallLog(log, "info")]);
-  const check = createCredentialsCheck(createTokenIdentify(db));
+  const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
   const authorize = createAuthorization(check);
   const authorizePage = createPageAuthorization(check, log);
   const listener = createAdminListener({

@@ -14,6 +14,7 @@ import {
   parseBearerToken,
   parseDatabaseUrl,
   parseDays,
+  parseDeadlineMs,
   parseDelayMs,
   parseListenAddress,
   parseLogLevel,
@@ -45,8 +46,6 @@ export interface Config {
   /** Of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
   readonly tls?: TlsFiles | undefined;
   readonly agentTls: "on" | "off";
-  /** Whether heartbeats take the unary lane. */
-  readonly unaryLane: "on" | "off";
   /** As RFC 9421 compares `@authority`. Absent: the listen address and localhost, once the port is known. */
   readonly agentAuthorities?: readonly string[] | undefined;
   /** Of the operators' listener. Absent: plaintext. */
@@ -62,6 +61,8 @@ export interface Config {
   readonly adminCaFile?: string | undefined;
   /** For the operators' commands: whether their token may cross a network in plaintext. */
   readonly adminPlaintext: boolean;
+  /** How long an installation may take from its delivery on, unless the agent tells of its progress. */
+  readonly installDeadlineMs: number;
   /** How long events of machines are kept; 0 is for ever. */
   readonly historyDays: number;
   /** Who scrapes needs no token. */
@@ -128,9 +129,9 @@ const required = [
   "agentListen",
   "adminListen",
   "agentTls",
-  "unaryLane",
   "adminBehindProxy",
   "adminPlaintext",
+  "installDeadlineMs",
   "historyDays",
   "metricsPublic",
   "logLevel",
@@ -154,7 +155,6 @@ function readValues(reader: Reader, directory: string) {
     tls: readPair("tlsCert", "tlsKey", path),
     agentTls: read("agentTls", parseSwitch),
     agentAuthorities: read("agentAuthority", parseAuthorities),
-    unaryLane: read("unaryLane", parseSwitch),
     adminTls: readPair("adminTlsCert", "adminTlsKey", path),
     adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
     oidc: readOidc(reader),
@@ -162,6 +162,7 @@ function readValues(reader: Reader, directory: string) {
     adminToken: read("adminToken", parseBearerToken),
     adminCaFile: read("adminCa", path),
     adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
+    installDeadlineMs: read("installDeadline", parseDeadlineMs),
     historyDays: read("historyDays", parseDays),
     metricsPublic: read("metricsPublic", (text) => parseSwitch(text) === "on"),
     logLevel: read("logLevel", parseLogLevel),

@@ -10,7 +10,7 @@ import { createAuthorization } from "./admin/authorization/authorize.ts";
 import { createPageAuthorization } from "./admin/authorization/authorize-page.ts";
 import { ensureBootstrapToken } from "./admin/authorization/bootstrap-token.ts";
 import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
-import { createBearerIdentify } from "./admin/authorization/identify-bearer.ts";
+import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
 import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
@@ -78,8 +78,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   await migrateWhenReachable(databaseServer.url, log);
   const metrics = createMetrics();
+  const storeOptions = { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs: config.installDeadlineMs };
   const store = resources.adopt(
-    logOutages(openHeartbeatStore(databaseServer.url, { maxBatches: defaultWriterLimits.maxBatches }), log),
+    logOutages(openHeartbeatStore(databaseServer.url, storeOptions), log),
     (opened) => opened.close(),
   );
   const writer = createHeartbeatWriter(metrics.measureBatches(store));
@@ -135,7 +136,7 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
   const { db, findUnreadiness, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([createCallLog(log, "info")]);
-  const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
+  const check = createCredentialsCheck(createTokenIdentify(db));
   const authorize = createAuthorization(check);
   const authorizePage = createPageAuthorization(check, log);
   const listener = createAdminListener({
@@ -189,7 +190,6 @@ function createAgents(config: Config, tls: ListenerTls | undefined, context: Age
     authenticate: createAuthenticate(verifySignature, metrics.heartbeats, log),
     interceptors: [createErrorInterceptor(toConnectError)],
     toConnectError,
-    unaryLane: config.unaryLane,
     log,
   });
   // The port is known once the listener is bound, which is before anybody can call.

@@ -20,6 +20,7 @@ const settings: readonly SettingName[] = [
   "oidcAudience",
   "oidcRoleClaim",
   "oidcRoles",
+  "installDeadline",
   "historyDays",
   "metricsPublic",
   "logLevel",

@@ -78,14 +78,6 @@ export const settings = [
     description: "names that signed requests may be addressed to; without it the listen address and localhost",
   },
   {
-    name: "unaryLane",
-    variable: "BMAAS_UNARY_LANE",
-    flag: "--unary-lane",
-    value: "on|off",
-    default: "on",
-    description: "off serves heartbeats the slower way, by Connect's own handler; the answers are the same",
-  },
-  {
     name: "adminTlsCert",
     variable: "BMAAS_ADMIN_TLS_CERT",
     flag: "--admin-tls-cert",
@@ -163,6 +155,14 @@ export const settings = [
     value: "on|off",
     default: "off",
     description: "on lets operators' commands send their token over plain http beyond this machine",
+  },
+  {
+    name: "installDeadline",
+    variable: "BMAAS_INSTALL_DEADLINE",
+    flag: "--install-deadline",
+    value: "SECONDS",
+    default: "1200",
+    description: "how long an agent that tells no progress may take to install before that is overdue",
   },
   {
     name: "historyDays",

@@ -19,6 +19,7 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 const longestDelaySeconds = 3600;
+const longestDeadlineSeconds = 7 * 24 * 3600;
 const mostDays = 36_500;
 const hostName = /^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*\.?$/;
 
@@ -70,6 +71,15 @@ export function parseLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
   if (level === undefined) throw new InvalidValueError(`${quote(text)} is none of ${logLevels.join(", ")}`);
   return level;
+}
+
+/** Reads whole seconds, from one to a week of them, into milliseconds. */
+export function parseDeadlineMs(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,6}$/.test(text) || seconds < 1 || seconds > longestDeadlineSeconds) {
+    throw new InvalidValueError(`${quote(text)} is not a whole number of seconds from 1 to ${longestDeadlineSeconds}`);
+  }
+  return seconds * 1000;
 }
 
 /** Reads decimal seconds, at most an hour, into whole milliseconds. */

@@ -44,8 +44,10 @@ describe.each(Object.entries(ways))("by %s", (_name, createAgent) => {
       ["machine_created", undefined],
       ["agent_registered", undefined],
       ["installation_requested", "123"],
+      ["installation_given", "123"],
       ["installation_reported", "123"],
       ["installation_requested", "234"],
+      ["installation_given", "234"],
       ["installation_reported", "234"],
     ]);
     expect(history.at(-1)?.actor).toBe(`agent:${machine.key.publicKeyHex}`);

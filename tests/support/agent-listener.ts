@@ -8,11 +8,12 @@ import {
   type HeartbeatRequest,
   type HeartbeatResponseSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { createAgentListener } from "../../src/rpc/agent-listener.ts";
+import { type AgentListenerOptions, createAgentListener } from "../../src/rpc/agent-listener.ts";
 import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
 import { prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { makeFolder } from "./program.ts";
+import { unaryLane } from "./unary-lane.ts";
 
 /** Answers a heartbeat. */
 export type HeartbeatHandler = (
@@ -30,20 +31,30 @@ export interface TestListener extends AsyncDisposable {
   countConnections(): Promise<number>;
 }
 
-/** Starts a listener that takes everybody's word; absent `limits` are the usual ones. */
-export async function startAgentListener(
-  options: { limits?: Partial<ListenerLimits>; tls?: boolean; heartbeat?: HeartbeatHandler } = {},
-): Promise<TestListener> {
+/** What a test says of its listener; the rest is as usual. */
+export interface TestListenerOptions
+  extends Partial<Pick<AgentListenerOptions, "authenticate" | "interceptors" | "onCall">> {
+  readonly limits?: Partial<ListenerLimits>;
+  /** Default: on, with a certificate of the development CA. */
+  readonly tls?: boolean;
+  readonly heartbeat?: HeartbeatHandler;
+  readonly unaryLane?: "on" | "off";
+}
+
+/** Starts a listener that takes everybody's word, unless it is told how to `authenticate`. */
+export async function startAgentListener(options: TestListenerOptions = {}): Promise<TestListener> {
   const tls = options.tls === false ? undefined : await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
   const listener = createAgentListener({
     tls,
     method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat: options.heartbeat ?? (() => ({})) }),
-    authenticate: () => () => {},
-    interceptors: [],
+    authenticate: options.authenticate ?? (() => () => {}),
+    interceptors: options.interceptors ?? [],
     toConnectError: (error) => ConnectError.from(error),
     log: pino({ level: "silent" }),
     limits: { ...defaultLimits, ...options.limits },
+    unaryLane: options.unaryLane ?? unaryLane,
+    ...(options.onCall && { onCall: options.onCall }),
   });
   const close = prepareClose(listener);
   const agentUrl = await listener.listen({ host: "127.0.0.1", port: 0 });

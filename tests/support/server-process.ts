@@ -8,6 +8,7 @@ import type { Readable } from "node:stream";
 import { inject } from "vitest";
 import { mainFile } from "./program.ts";
 import type { LogLine } from "./server.ts";
+import { unaryLane } from "./unary-lane.ts";
 
 /** A server that serves, in another process. */
 export interface ServerProcess extends AsyncDisposable {
@@ -40,6 +41,7 @@ export async function startServerProcess(environment: Record<string, string> = {
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",
+      BMAAS_UNARY_LANE: unaryLane,
       ...environment,
       BMAAS_HOME: home,
     },

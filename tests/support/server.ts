@@ -7,6 +7,7 @@ import { afterAll } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { type Service, startService } from "../../src/service.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { unaryLane } from "./unary-lane.ts";
 
 /** A line of the log, parsed; levels are pino's numbers. */
 export type LogLine = Record<string, unknown>;
@@ -46,6 +47,7 @@ export async function startTestServer(
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",
+      BMAAS_UNARY_LANE: unaryLane,
       ...environment,
     }),
     createCollectingLog(logged),

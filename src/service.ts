@@ -10,7 +10,7 @@ import { createAuthorization } from "./admin/authorization/authorize.ts";
 import { createPageAuthorization } from "./admin/authorization/authorize-page.ts";
 import { ensureBootstrapToken } from "./admin/authorization/bootstrap-token.ts";
 import { createCredentialsCheck } from "./admin/authorization/check-credentials.ts";
-import { createTokenIdentify } from "./admin/authorization/identify-token.ts";
+import { createBearerIdentify } from "./admin/authorization/identify-bearer.ts";
 import { createFleetSampler } from "./admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "./admin/watch/change-feed.ts";
 import { createAuthenticate } from "./agent-callback/authenticate.ts";
@@ -31,6 +31,7 @@ import { logOutages } from "./db/outage-log.ts";
 import { countFleet } from "./db/queries/fleet.ts";
 import { adoptRestoredHistory } from "./db/queries/machine-change.ts";
 import { findKnownError } from "./error-table.ts";
+import { leaveLocalAdminUrl } from "./local-server.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { metricsPath, serveMetrics } from "./metrics/metrics-page.ts";
 import { checkBeforeOpening } from "./preflight.ts";
@@ -78,9 +79,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   await migrateWhenReachable(databaseServer.url, log);
   const metrics = createMetrics();
-  const storeOptions = { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs: config.installDeadlineMs };
   const store = resources.adopt(
-    logOutages(openHeartbeatStore(databaseServer.url, storeOptions), log),
+    logOutages(openHeartbeatStore(databaseServer.url, { maxBatches: defaultWriterLimits.maxBatches }), log),
     (opened) => opened.close(),
   );
   const writer = createHeartbeatWriter(metrics.measureBatches(store));
@@ -107,6 +107,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   });
   const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, metrics, log });
   const adminAddress = await listen(adminListener, config.adminListen, resources);
+  const adminUrl = toUrl(certificates.admin !== undefined, adminAddress);
+  await leaveAdminUrl(config.home, adminUrl, log);
   const agentListener = createAgents(config, certificates.agent, { store, writer, metrics, log });
   const agentAddress = await listen(agentListener, config.agentListen, resources);
   // Watchers come back to another server; no listener ends while they stay.
@@ -119,12 +121,21 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const started = resources.move();
   return {
     agentUrl: toUrl(config.agentTls === "on", agentAddress),
-    adminUrl: toUrl(certificates.admin !== undefined, adminAddress),
+    adminUrl,
     caFile: certificates.caFile,
     adminTokenFile,
     lost: databaseServer.lost,
     close: () => started.disposeAsync(),
   };
+}
+
+/** Commands on this machine find the server by it; it serves all the same where it cannot be written. */
+async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<void> {
+  try {
+    await leaveLocalAdminUrl(home, url);
+  } catch (error) {
+    log.warn({ err: error }, "operators' commands on this machine will not find the server by themselves");
+  }
 }
 
 /** What the operators' side works with. */
@@ -136,7 +147,7 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
   const { db, findUnreadiness, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([createCallLog(log, "info")]);
-  const check = createCredentialsCheck(createTokenIdentify(db));
+  const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
   const authorize = createAuthorization(check);
   const authorizePage = createPageAuthorization(check, log);
   const listener = createAdminListener({
@@ -190,6 +201,7 @@ function createAgents(config: Config, tls: ListenerTls | undefined, context: Age
     authenticate: createAuthenticate(verifySignature, metrics.heartbeats, log),
     interceptors: [createErrorInterceptor(toConnectError)],
     toConnectError,
+    unaryLane: config.unaryLane,
     log,
   });
   // The port is known once the listener is bound, which is before anybody can call.

@@ -12,7 +12,7 @@ const tiers: readonly (readonly string[])[] = [
   ["seed", "agent", "simulate", "log"],
   ["db"],
   ["identity", "installation-rules", "config", "tls"],
-  ["write-file-atomically", "operator-error", "error-text", "system-error", "version", "time-text"],
+  ["write-file-atomically", "operator-error", "error-text", "system-error", "version", "time-text", "local-server"],
 ];
 
 /** Rooms that never import one another although they share a tier. */

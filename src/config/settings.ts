@@ -30,7 +30,7 @@ export const settings = [
     flag: "--home",
     value: "DIR",
     default: ".bmaas",
-    description: "where the server keeps its own PostgreSQL and the development CA",
+    description: "where the server keeps its own PostgreSQL, the development CA and the first administrator's token",
   },
   {
     name: "agentListen",

@@ -1,17 +1,23 @@
 /** Lines up cells for people to read. */
+import { stripVTControlCharacters } from "node:util";
 
 /** Returns one line for the header and one for each row, columns two spaces apart; the last line ends in a line feed too. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((name, column) =>
-    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), name.length),
+    rows.reduce((width, row) => Math.max(width, widthOf(row[column] ?? "")), widthOf(name)),
   );
   return [header, ...rows]
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)))
         .join("  ")
         .trimEnd(),
     )
     .map((line) => `${line}\n`)
     .join("");
+}
+
+/** Colours take no room. */
+function widthOf(cell: string): number {
+  return stripVTControlCharacters(cell).length;
 }

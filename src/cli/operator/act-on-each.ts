@@ -1,0 +1,128 @@
+/** Acts on many machines at once, a few at a time, and tells of each how it went. */
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { Operator } from "./admin-client.ts";
+import { CommandFailure, exitStatus } from "./exit-status.ts";
+import { toCommandFailure } from "./explain-failure.ts";
+import { print, printJson } from "./output.ts";
+import type { Target, TargetFlags } from "./targets.ts";
+
+/** How it went with one machine. */
+export interface Outcome<T> {
+  readonly target: Target;
+  /** What was answered; may be there beside a failure. */
+  readonly value?: T;
+  readonly failure?: CommandFailure;
+}
+
+/** How outcomes are told. */
+export interface Report<T> {
+  /** For people, the machine's id included. */
+  readonly describe: (value: T, target: Target) => string;
+  /** For programs: an object. */
+  readonly toJson: (value: T) => JsonValue;
+}
+
+const concurrency = 8;
+
+/** Failures that all machines share, so that the rest need not be tried. */
+const hopeless: readonly number[] = [exitStatus.notAllowed, exitStatus.serverAway];
+
+/** Acts on each target and resolves with the outcomes in the targets' order; `tell` hears of each as it comes. */
+export async function actOnEach<T>(
+  operator: Operator,
+  targets: readonly Target[],
+  act: (target: Target) => Promise<T>,
+  tell: (outcome: Outcome<T>) => void = () => {},
+): Promise<readonly Outcome<T>[]> {
+  const outcomes: Outcome<T>[] = [];
+  let givenUp: CommandFailure | undefined;
+  const waiting = targets.entries();
+  const work = async () => {
+    for (const [index, target] of waiting) {
+      const outcome = givenUp === undefined ? await tryOn(target) : { target, failure: notTried(givenUp) };
+      if (hopeless.includes(outcome.failure?.status ?? 0)) givenUp ??= outcome.failure;
+      outcomes[index] = outcome;
+      tell(outcome);
+    }
+  };
+  const tryOn = async (target: Target): Promise<Outcome<T>> => {
+    try {
+      return { target, value: await act(target) };
+    } catch (error) {
+      const failure = toCommandFailure(error, operator.server);
+      if (failure instanceof CommandFailure) return { target, failure };
+      throw failure;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, targets.length) }, work));
+  return outcomes;
+}
+
+function notTried({ message, status }: CommandFailure): CommandFailure {
+  return new CommandFailure(`not tried: ${message}`, status);
+}
+
+/** Whether one machine was named by its id, so that nothing needs telling apart. */
+export function isSingle(targets: readonly Target[], { selector }: TargetFlags): boolean {
+  return selector === undefined && targets.length === 1;
+}
+
+/** Acts on each target and tells how it went; see `reportOutcomes` for how that ends. */
+export async function actAndReport<T>(
+  operator: Operator,
+  targets: readonly Target[],
+  flags: TargetFlags & { readonly json?: boolean },
+  { act, ...report }: Report<T> & { readonly act: (target: Target) => Promise<T> },
+): Promise<void> {
+  const single = isSingle(targets, flags);
+  const tell = single || flags.json ? undefined : (outcome: Outcome<T>) => tellOutcome(outcome, report);
+  const outcomes = await actOnEach(operator, targets, act, tell);
+  reportOutcomes(outcomes, { ...report, single, json: flags.json === true });
+}
+
+/** Tells of one of several machines: a failure on standard error, a success on standard output. */
+export function tellOutcome<T>(
+  { target, value, failure }: Outcome<T>,
+  { describe }: Pick<Report<T>, "describe">,
+): void {
+  if (failure !== undefined) process.stderr.write(`bmaas: ${target.machineId}: ${failure.message}\n`);
+  else if (value !== undefined) print(describe(value, target));
+}
+
+/**
+ * Ends a command that acted on machines. A single machine's answer is the document, and its failure the command's. Several are a list
+ * under "results" in JSON, were told one by one otherwise, and end with their status when all that failed agree on one, else with 1.
+ */
+export function reportOutcomes<T>(
+  outcomes: readonly Outcome<T>[],
+  { describe, toJson, single, json }: Report<T> & { readonly single: boolean; readonly json: boolean },
+): void {
+  const [first] = outcomes;
+  if (single && first !== undefined) {
+    if (json && first.value !== undefined) printJson(toJson(first.value));
+    if (first.failure !== undefined) throw first.failure;
+    if (!json) tellOutcome(first, { describe });
+    return;
+  }
+  if (json) printJson({ results: outcomes.map((outcome) => outcomeToJson(outcome, toJson)) });
+  const failures = outcomes.flatMap(({ failure }) => failure ?? []);
+  if (failures.length === 0) return;
+  const [status = exitStatus.failed, ...others] = new Set(failures.map((failure) => failure.status));
+  const message = `${failures.length} of ${outcomes.length} machines failed`;
+  throw new CommandFailure(message, others.length === 0 ? status : exitStatus.failed);
+}
+
+function outcomeToJson<T>({ target, value, failure }: Outcome<T>, toJson: Report<T>["toJson"]): JsonValue {
+  const answer = value === undefined ? {} : (toJson(value) as Record<string, JsonValue>);
+  const error = failure && { code: failure.code ?? null, message: failure.message, status: failure.status };
+  return { machineId: target.machineId, ...answer, ...(error && { error }) };
+}
+
+/** For the help of commands that act on several machines: what they print for programs. */
+export function severalHelp(response: string): string {
+  return (
+    `\nWith --json: one ${response} of bmaas.admin.v1 for a machine named by its id; for several ids or a selector` +
+    '\n{"results": […]}, each with machineId and what the response holds or error: { code, message, status }.' +
+    "\nThe exit status is that of the machines that failed when they agree on one, else 1."
+  );
+}

@@ -1,0 +1,47 @@
+/** How operators' commands call the admin API: authentic, safe to repeat, and patient with a server that starts again. */
+import type { DescService } from "@bufbuild/protobuf";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Flags, loadConfig } from "../../config.ts";
+import { findServer, type ServerAccess } from "./find-server.ts";
+import { repeatSafely } from "./repeat-safely.ts";
+
+/** A server that can be called. */
+export interface Operator {
+  readonly server: ServerAccess;
+  /** A client of one of its services. Unary calls fail after a minute, repeats included; streams last. */
+  client<Service extends DescService>(service: Service): Client<Service>;
+}
+
+const callTimeoutMs = 60_000;
+/** A page of a thousand machines, and a machine's ten hardware reports, stay well below. */
+const maxAnswerBytes = 64 * 1024 * 1024;
+
+/** Finds out from flags and environment whom to call; opens no connection before the first call. Throws ConfigError. */
+export async function connectOperator(flags: Flags): Promise<Operator> {
+  const server = await findServer(loadConfig(undefined, flags));
+  const [{ createConnectTransport }, http, https] = await Promise.all([
+    import("@connectrpc/connect-node"),
+    import("node:http"),
+    import("node:https"),
+  ]);
+  // Over HTTP/1.1, which passes every proxy; the sockets that are kept do not keep the process.
+  const agent = server.url.startsWith("https:")
+    ? new https.Agent({ keepAlive: true, ...(server.ca === undefined ? {} : { ca: server.ca }) })
+    : new http.Agent({ keepAlive: true });
+  const transport = createConnectTransport({
+    baseUrl: server.url,
+    httpVersion: "1.1",
+    nodeOptions: { agent },
+    interceptors: [authenticate(server.token), repeatSafely],
+    defaultTimeoutMs: callTimeoutMs,
+    readMaxBytes: maxAnswerBytes,
+  });
+  return { server, client: (service) => createClient(service, transport) };
+}
+
+function authenticate(token: string): Interceptor {
+  return (next) => async (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return await next(request);
+  };
+}

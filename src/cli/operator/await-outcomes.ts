@@ -1,0 +1,150 @@
+/** `--wait`: from installations that were requested to how they ended, for the commands that request or show them. */
+import { type Command, Option } from "commander";
+import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { formatDuration } from "../../time-text.ts";
+import {
+  actAndReport,
+  actOnEach,
+  isSingle,
+  type Outcome,
+  type Report,
+  reportOutcomes,
+  tellOutcome,
+} from "./act-on-each.ts";
+import type { Operator } from "./admin-client.ts";
+import { durationArgument } from "./arguments.ts";
+import { CommandFailure, exitStatus } from "./exit-status.ts";
+import { createProgressView, describeProgress } from "./progress-bar.ts";
+import type { Target, TargetFlags } from "./targets.ts";
+import { type Waited, waitForInstallations } from "./wait-for-installations.ts";
+
+/** The flags of commands that can wait. */
+export interface WaitFlags {
+  readonly wait?: boolean;
+  /** In milliseconds. */
+  readonly timeout: number;
+}
+
+const defaultTimeoutMs = 3_600_000;
+/** setTimeout overflows beyond. */
+const maxTimeoutMs = 24 * 86_400_000;
+
+/** Adds the options of a command that can wait. */
+export function addWaitOptions(command: Command): Command {
+  return command
+    .option("--wait", "wait for the outcome, show the progress, and end with a status that says how it went")
+    .addOption(
+      new Option("--timeout <duration>", "wait no longer than this")
+        .argParser(durationArgument)
+        .default(defaultTimeoutMs, "1h"),
+    );
+}
+
+/** For the help of commands that can wait. */
+export const waitHelp = `
+With --wait: a bar on a terminal and lines elsewhere, both on standard error; through restarts of the server. More statuses:
+7 the installation failed; 8 the time to wait is over, or the installation is overdue; 9 it was cancelled or superseded;
+130 stopped by Ctrl-C, which ends the waiting and not the installation.`;
+
+/** An answer that holds an installation. */
+interface WithInstallation {
+  readonly installation?: Installation | undefined;
+}
+
+/** How a command acts on targets, and tells of each. */
+interface Action<T> extends Pick<Report<T>, "toJson">, Partial<Pick<Report<T>, "describe">> {
+  readonly act: (target: Target) => Promise<T>;
+}
+
+/**
+ * Acts on each target, waits for the installations if that is asked for, and tells how it went. An installation that did not succeed is a
+ * failure with its own status then. Throws CommandFailure when Ctrl-C ends the wait, which ends no installation.
+ */
+export async function actAndAwait<T extends WithInstallation>(
+  operator: Operator,
+  targets: readonly Target[],
+  flags: WaitFlags & TargetFlags & { readonly json?: boolean },
+  { act, toJson, describe = describeAnswer }: Action<T>,
+): Promise<void> {
+  if (!flags.wait) return await actAndReport(operator, targets, flags, { act, toJson, describe });
+  const single = isSingle(targets, flags);
+  const json = flags.json === true;
+  const outcomes = await awaitOutcomes(operator, await actOnEach(operator, targets, act), flags.timeout);
+  if (!single && !json) for (const outcome of outcomes) tellOutcome(outcome, { describe });
+  reportOutcomes(outcomes, { describe, toJson, single, json });
+}
+
+function describeAnswer({ installation }: WithInstallation, { machineId }: Target): string {
+  return `${machineId}  ${installation === undefined ? "" : describeGeneration(installation)}`;
+}
+
+function describeGeneration(installation: Installation): string {
+  return `generation ${installation.generation} ${describeProgress(installation)}`;
+}
+
+async function awaitOutcomes<T extends WithInstallation>(
+  operator: Operator,
+  outcomes: readonly Outcome<T>[],
+  timeoutMs: number,
+): Promise<readonly Outcome<T>[]> {
+  const installations = outcomes.flatMap(({ failure, value }) => (failure ? [] : (value?.installation ?? [])));
+  const waited = await waitUntilSignal(operator, installations, Math.min(timeoutMs, maxTimeoutMs));
+  return outcomes.map((outcome) => {
+    const { value } = outcome;
+    if (outcome.failure !== undefined || value?.installation === undefined) return outcome;
+    const installation = waited.get(value.installation.machineId);
+    if (installation === undefined) return { ...outcome, failure: deletedMeanwhile(value.installation) };
+    const failure = findFailure(installation, timeoutMs);
+    return { ...outcome, value: { ...value, installation }, ...(failure && { failure }) };
+  });
+}
+
+async function waitUntilSignal(
+  operator: Operator,
+  installations: readonly Installation[],
+  timeoutMs: number,
+): Promise<Waited> {
+  const interrupted = new AbortController();
+  const stop = () => interrupted.abort();
+  process.once("SIGINT", stop);
+  try {
+    using view = createProgressView();
+    const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(timeoutMs)]);
+    const waited = await waitForInstallations(operator, installations, view, signal);
+    if (!interrupted.signal.aborted) return waited;
+  } finally {
+    process.off("SIGINT", stop);
+  }
+  throw new CommandFailure(describeInterruption(installations), exitStatus.interrupted);
+}
+
+function describeInterruption(installations: readonly Installation[]): string {
+  const [first, ...others] = installations;
+  if (others.length > 0) return `stopped waiting; ${installations.length} installations go on (bmaas install list)`;
+  const { machineId = "", generation = 0n } = first ?? {};
+  return `stopped waiting; generation ${generation} goes on (bmaas install get ${machineId} --generation ${generation} --wait)`;
+}
+
+function deletedMeanwhile({ generation }: Installation): CommandFailure {
+  return new CommandFailure(`the machine was deleted while generation ${generation} was open`, exitStatus.notFound);
+}
+
+/** Undefined for an installation that succeeded. */
+function findFailure(installation: Installation, timeoutMs: number): CommandFailure | undefined {
+  const what = describeGeneration(installation);
+  switch (installation.state) {
+    case InstallationState.SUCCEEDED:
+      return undefined;
+    case InstallationState.FAILED:
+      return new CommandFailure(what, exitStatus.installationFailed);
+    case InstallationState.CANCELLED:
+    case InstallationState.SUPERSEDED:
+      return new CommandFailure(what, exitStatus.installationDropped);
+    case InstallationState.OVERDUE:
+      return new CommandFailure(`${what}; see bmaas machines explain ${installation.machineId}`, exitStatus.waitEnded);
+    default: {
+      const message = `${what}, still after ${formatDuration(timeoutMs)}; it goes on`;
+      return new CommandFailure(message, exitStatus.waitEnded);
+    }
+  }
+}

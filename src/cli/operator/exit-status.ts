@@ -1,0 +1,34 @@
+/** How commands end, so that scripts can tell one failure from another. */
+
+/** What each status says; 0 to 2 hold for every command. */
+export const exitStatus = {
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  refused: 4,
+  notAllowed: 5,
+  serverAway: 6,
+  installationFailed: 7,
+  waitEnded: 8,
+  installationDropped: 9,
+  interrupted: 130,
+} as const;
+
+/** Ends the command with its status; the message becomes one line on standard error. */
+export class CommandFailure extends Error {
+  override readonly name = "CommandFailure";
+  readonly status: number;
+  /** The protocol's name of the error, such as "not_found"; absent when none was answered. */
+  readonly code: string | undefined;
+  constructor(message: string, status: number, options: ErrorOptions & { readonly code?: string } = {}) {
+    super(message, options);
+    this.status = status;
+    this.code = options.code;
+  }
+}
+
+/** For the help of commands that call a server. */
+export const exitStatusHelp = `
+Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused, since the machine's state does
+not allow it or something else holds what was asked for; 5 not allowed: no valid token, or its role does not suffice; 6 the
+server is away or does not answer.`;

@@ -1,0 +1,85 @@
+/** What a failed call says to people, in one line, and to scripts, by its status. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+} from "../../../gen/google/rpc/error_details_pb.js";
+import { CommandFailure, exitStatus } from "./exit-status.ts";
+import type { ServerAccess } from "./find-server.ts";
+import { printable } from "./printable.ts";
+import { findSystemCode, isUntrusted } from "./system-code.ts";
+
+const statuses: Partial<Record<Code, number>> = {
+  [Code.InvalidArgument]: exitStatus.usage,
+  [Code.NotFound]: exitStatus.notFound,
+  [Code.FailedPrecondition]: exitStatus.refused,
+  [Code.AlreadyExists]: exitStatus.refused,
+  [Code.Aborted]: exitStatus.refused,
+  [Code.OutOfRange]: exitStatus.refused,
+  [Code.Unauthenticated]: exitStatus.notAllowed,
+  [Code.PermissionDenied]: exitStatus.notAllowed,
+  [Code.Unavailable]: exitStatus.serverAway,
+  [Code.DeadlineExceeded]: exitStatus.serverAway,
+  [Code.ResourceExhausted]: exitStatus.serverAway,
+};
+
+/** The failure of a command for the failure of a call; anything else than a ConnectError comes back as it is. */
+export function toCommandFailure(error: unknown, server: ServerAccess): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const systemCode = findSystemCode(error);
+  const isAway = systemCode !== undefined;
+  const status = isAway ? exitStatus.serverAway : (statuses[error.code] ?? exitStatus.failed);
+  const message = isAway ? explainConnection(error, systemCode, server) : explainAnswer(error, server);
+  const code = Code[error.code].replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+  return new CommandFailure(printable(message), status, { cause: error, code });
+}
+
+function explainConnection(error: ConnectError, systemCode: string, { url }: ServerAccess): string {
+  if (systemCode === "ECONNREFUSED")
+    return `no server answers at ${url}: start it by bmaas serve, or name it by --admin-url`;
+  if (systemCode === "ENOTFOUND") return `${url} has a host that nobody knows: check --admin-url`;
+  if (isUntrusted(systemCode)) return `${url} has a certificate of a CA that is not trusted: name the CA by --admin-ca`;
+  if (systemCode === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return `${url} has a certificate for other names: use one of them in --admin-url`;
+  }
+  return `the connection to ${url} failed: ${error.rawMessage} (${systemCode})`;
+}
+
+function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess): string {
+  switch (error.code) {
+    case Code.InvalidArgument:
+      return explainFields(error);
+    case Code.Unauthenticated:
+      return `${error.rawMessage} (${tokenSource}, at ${url})`;
+    case Code.AlreadyExists:
+      return explainHolder(error);
+    case Code.FailedPrecondition:
+      return explainConditions(error);
+    case Code.Unimplemented:
+      return `the server at ${url} does not know this call: it is older than this bmaas`;
+    case Code.DeadlineExceeded:
+      return `the server at ${url} did not answer in time`;
+    default:
+      return error.rawMessage || `the server at ${url} answered ${Code[error.code]}`;
+  }
+}
+
+function explainFields(error: ConnectError): string {
+  const violations = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+  if (violations.length === 0) return error.rawMessage;
+  return violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
+}
+
+/** Names the machine that holds what was asked for, unless the message does already. */
+function explainHolder(error: ConnectError): string {
+  const holder = error.findDetails(ErrorInfoSchema)[0]?.metadata.machine_id;
+  const isNamed = holder === undefined || error.rawMessage.includes(holder);
+  return isNamed ? error.rawMessage : `${error.rawMessage} (machine ${holder})`;
+}
+
+function explainConditions(error: ConnectError): string {
+  const conditions = error.findDetails(PreconditionFailureSchema).flatMap((detail) => detail.violations);
+  const more = conditions.map(({ description }) => description).filter((text) => !error.rawMessage.includes(text));
+  return [error.rawMessage, ...more].join("; ");
+}

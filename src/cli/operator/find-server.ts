@@ -1,0 +1,82 @@
+/** Which server a command talks to, with what token, and whether it may be sent there. */
+import { readFile } from "node:fs/promises";
+import { relative } from "node:path";
+import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
+import { type Config, ConfigError } from "../../config.ts";
+import { adminTokenFile, findLocalAdminUrl } from "../../local-server.ts";
+import { findFile } from "../../write-file-atomically.ts";
+
+/** A server and how to prove who one is there. */
+export interface ServerAccess {
+  /** Without a slash at the end. */
+  readonly url: string;
+  readonly token: string;
+  /** Where the token comes from, for messages: a variable or a file. */
+  readonly tokenSource: string;
+  /** PEM of the CAs to trust; absent for Node's own. */
+  readonly ca: string | undefined;
+}
+
+/**
+ * Finds the server that is configured, or the local one. Throws ConfigError when there is no token for it, or when the token would
+ * cross a network in plaintext.
+ */
+export async function findServer(config: Config): Promise<ServerAccess> {
+  const url = config.adminUrl ?? (await findLocalUrl(config));
+  const { protocol, hostname } = new URL(url);
+  const isLoopbackUrl = isLoopback({ host: hostname.replace(/^\[|\]$/g, ""), port: 0 });
+  if (protocol === "http:" && !isLoopbackUrl && !config.adminPlaintext) {
+    throw new ConfigError([
+      `${url} is plain http beyond this machine, where anybody on the way could read the token:` +
+        " use https, or say --admin-plaintext on when the network is trusted",
+    ]);
+  }
+  const isLocal = config.adminUrl === undefined || isLoopbackUrl;
+  return { url, ...(await findToken(config, url, isLocal)), ca: await readCa(config.adminCaFile) };
+}
+
+/** What the server on the same home says that it listens on, else what it would listen on by the same configuration. */
+async function findLocalUrl({ home, adminListen, adminTls }: Config): Promise<string> {
+  const { host, port } = adminListen;
+  const configured = `${adminTls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = new URL((await findLocalAdminUrl(home)) ?? configured);
+  // A wildcard is where servers listen, not where anybody calls.
+  if (url.hostname === "0.0.0.0") url.hostname = "127.0.0.1";
+  if (url.hostname === "[::]") url.hostname = "[::1]";
+  return url.origin;
+}
+
+/** The file's token is the local server's, so that it goes to no other one. */
+async function findToken(config: Config, url: string, isLocal: boolean) {
+  if (config.adminToken !== undefined) return { token: config.adminToken, tokenSource: "BMAAS_ADMIN_TOKEN" };
+  const file = adminTokenFile(config.home);
+  const name = relative(process.cwd(), file);
+  if (!isLocal) {
+    throw new ConfigError([
+      `BMAAS_ADMIN_TOKEN is missing: ${url} wants a token, and the one in ${name} is the local server's`,
+    ]);
+  }
+  const text = await findFile(file);
+  if (text === undefined) {
+    throw new ConfigError([
+      `there is no token: set BMAAS_ADMIN_TOKEN, or let --home name the folder of a server that has started once (no ${name})`,
+    ]);
+  }
+  try {
+    return { token: parseBearerToken(text), tokenSource: name };
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    throw new ConfigError([`${name}: ${error.message}`]);
+  }
+}
+
+async function readCa(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const content = await readFile(file, "utf8").catch((error: Error) => {
+    throw new ConfigError([`BMAAS_ADMIN_CA: ${error.message}`]);
+  });
+  if (!content.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new ConfigError([`BMAAS_ADMIN_CA: ${file} holds no PEM certificate`]);
+  }
+  return content;
+}

@@ -1,0 +1,61 @@
+/** An installation as people read it. */
+import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import type { Cell, Field } from "./output.ts";
+import { showInstallationState } from "./state-names.ts";
+import { ageOf, timeOf } from "./timestamp-text.ts";
+
+/** The columns of `toInstallationRow`. */
+export const installationHeader = ["MACHINE", "GENERATION", "STATE", "SINCE", "PROGRESS", "REQUESTED BY", "TARGET"];
+
+/** One installation as a row. */
+export function toInstallationRow(installation: Installation): Cell[] {
+  const { machineId, generation, state, stateTime, requester, target } = installation;
+  return [
+    machineId,
+    generation.toString(),
+    showInstallationState(state),
+    ageOf(stateTime),
+    describeStep(installation),
+    requester,
+    describeTarget(target),
+  ];
+}
+
+/** All that is known of an installation. */
+export function listInstallationFields(installation: Installation): Field[] {
+  const { generation, state, stateTime, target, timesGiven, progress, error } = installation;
+  return [
+    ["installation", `generation ${generation}: ${describeTarget(target)}`],
+    ["stands", showInstallationState(state)],
+    ["since", timeOf(stateTime)],
+    ["requested", `${timeOf(installation.requestTime)} by ${installation.requester}`],
+    ["first given", timeOf(installation.firstGivenTime)],
+    ["last given", timesGiven > 1n ? `${timeOf(installation.lastGivenTime)}, ${timesGiven} times in all` : undefined],
+    ["progress", progress && `${describeStep(installation)}, ${timeOf(progress.reportTime)}`],
+    ["due", installation.endTime === undefined ? timeOf(installation.dueTime) : undefined],
+    ["ended", timeOf(installation.endTime)],
+    ["error", error],
+  ];
+}
+
+/** What the agent says that it does: "40 % writing the image". */
+function describeStep({ progress, error }: Installation): string {
+  if (error !== "") return error;
+  if (progress === undefined) return "-";
+  const percent = progress.percent === undefined ? "" : `${progress.percent} %`;
+  return [percent, progress.phase].filter(Boolean).join(" ") || "-";
+}
+
+function describeTarget(target: InstallationTarget | undefined): string {
+  switch (target?.type.case) {
+    case "image":
+      return `${target.type.value.url} on ${target.type.value.rootDevice}`;
+    case "metropolis": {
+      const { osImage, rootDevice } = target.type.value;
+      const tag = osImage?.tag ? `:${osImage.tag}` : "";
+      return `metropolis ${osImage?.host}/${osImage?.repository}${tag} on ${rootDevice}`;
+    }
+    default:
+      return "of a kind that this bmaas does not know";
+  }
+}

@@ -1,0 +1,80 @@
+/** A machine as people read it: a row of a table, or all that is known of it. */
+import type { Agent, HardwareSummary, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { listInstallationFields } from "./installation-text.ts";
+import { type Cell, type Field, formatFields, print } from "./output.ts";
+import { formatCapacity, formatMemory } from "./quantity.ts";
+import { providerStatusNames, showMachineState } from "./state-names.ts";
+import { ageOf, timeOf } from "./timestamp-text.ts";
+
+/** The columns of `toMachineRow`. */
+export const machineHeader = ["ID", "STATE", "SINCE", "PROVIDER", "LOCATION", "HEARTBEAT", "MEMORY", "THREADS", "DISK"];
+
+/** One machine as a row. */
+export function toMachineRow({ id, state, stateTime, provided, agent, hardware }: Machine): Cell[] {
+  return [
+    id,
+    showMachineState(state),
+    ageOf(stateTime),
+    provided?.provider || "-",
+    provided?.location || "-",
+    agent === undefined ? "-" : ageOf(agent.heartbeatTime, "never"),
+    hardware === undefined ? "-" : formatMemory(hardware.memoryBytes),
+    hardware === undefined ? "-" : hardware.cpuThreads.toString(),
+    hardware === undefined ? "-" : formatCapacity(hardware.diskBytes),
+  ];
+}
+
+function listMachineFields(machine: Machine): Field[] {
+  const { id, state, stateTime, createTime, provided, agent, hardware, installation } = machine;
+  return [
+    ["machine", id],
+    ["state", showMachineState(state)],
+    ["since", timeOf(stateTime)],
+    ["created", timeOf(createTime)],
+    ...(provided === undefined ? [] : listProvidedFields(provided)),
+    ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
+    ...(hardware === undefined ? [] : listHardwareFields(hardware)),
+    ...(installation === undefined ? [] : listInstallationFields(installation)),
+  ];
+}
+
+function listProvidedFields({ provider, providerId, reservation, address, location, status }: Provided): Field[] {
+  return [
+    ["provider", provider],
+    ["provider's id", providerId],
+    ["reservation", reservation],
+    ["address", address],
+    ["location", location],
+    ["provider says", status === 0 ? undefined : providerStatusNames.nameOf(status)],
+  ];
+}
+
+function listAgentFields({ publicKey, registerTime, heartbeatTime, quietUntilTime, version, bootId }: Agent): Field[] {
+  return [
+    ["agent's key", Buffer.from(publicKey).toString("hex")],
+    ["registered", timeOf(registerTime)],
+    ["heartbeat", timeOf(heartbeatTime) ?? "never"],
+    ["quiet until", timeOf(quietUntilTime)],
+    ["agent version", version],
+    ["boot id", bootId],
+  ];
+}
+
+/** The hardware in brief. */
+export function listHardwareFields(hardware: HardwareSummary): Field[] {
+  const { manufacturer, product, serialNumber, memoryBytes, cpuThreads, diskBytes, largestDiskBytes } = hardware;
+  const disks = `${formatCapacity(diskBytes)}, the largest ${formatCapacity(largestDiskBytes)}`;
+  return [
+    ["hardware", [manufacturer, product].filter(Boolean).join(" ")],
+    ["serial number", serialNumber],
+    ["memory", formatMemory(memoryBytes)],
+    ["threads", cpuThreads.toString()],
+    ["disks", diskBytes === 0n ? "none" : disks],
+    ["reported", timeOf(hardware.reportTime)],
+  ];
+}
+
+/** Writes all that is known of a machine. */
+export function printMachine(machine: Machine | undefined): void {
+  if (machine !== undefined) print(formatFields(listMachineFields(machine)));
+}

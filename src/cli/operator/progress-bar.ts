@@ -1,0 +1,132 @@
+/** Shows on standard error how installations go: a bar on a terminal, lines otherwise. */
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { formatDuration } from "../../time-text.ts";
+import { note } from "./output.ts";
+import { printable } from "./printable.ts";
+import { installationStateNames } from "./state-names.ts";
+import type { WaitListener } from "./wait-for-installations.ts";
+
+/** Shows what it hears, until it is disposed. */
+export interface ProgressView extends WaitListener, Disposable {}
+
+/** Makes the view for standard error as it is. */
+export function createProgressView(): ProgressView {
+  return process.stderr.isTTY ? createBarView(process.stderr) : createLineView();
+}
+
+/** One line whenever an installation comes to another state or phase, or ten percent on. */
+function createLineView(): ProgressView {
+  const shown = new Map<string, string>();
+  return {
+    update(installation) {
+      const { machineId, state, progress } = installation;
+      const tens = Math.floor((progress?.percent ?? 0) / 10);
+      const key = `${state} ${progress?.phase} ${tens}`;
+      if (shown.get(machineId) === key) return;
+      shown.set(machineId, key);
+      note(`${machineId}  generation ${installation.generation}  ${describeProgress(installation)}`);
+    },
+    note,
+    [Symbol.dispose]: () => {},
+  };
+}
+
+/** One line that is drawn over and over. */
+function createBarView(terminal: NodeJS.WriteStream): ProgressView {
+  const installations = new Map<string, Installation>();
+  const startedAt = performance.now();
+  const draw = () => {
+    const elapsed = formatDuration(performance.now() - startedAt);
+    // One column stays free, since some terminals wrap after the last one.
+    const line = `${drawBar([...installations.values()])}  ${elapsed}`.slice(0, (terminal.columns || 80) - 1);
+    terminal.write(`\r\x1b[K${line}`);
+  };
+  const timer = setInterval(draw, 1000);
+  return {
+    update(installation) {
+      installations.set(installation.machineId, installation);
+      draw();
+    },
+    note(text) {
+      terminal.write("\r\x1b[K");
+      note(text);
+      draw();
+    },
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      terminal.write("\r\x1b[K");
+    },
+  };
+}
+
+const barWidth = 24;
+
+/** The bar with what is to be said beside it, without colour: "[=====>      ]  25 %  installing: writing the image". */
+function drawBar(installations: readonly Installation[]): string {
+  const [first] = installations;
+  if (first === undefined) return "";
+  const percents = installations.map(findPercent);
+  const percent = percents.reduce((sum, each) => sum + each, 0) / installations.length;
+  const filled = Math.round((percent / 100) * barWidth);
+  const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth).slice(0, barWidth);
+  const beside =
+    installations.length === 1 ? describeProgress(first, { withPercent: false }) : countStates(installations);
+  return `[${bar}] ${Math.floor(percent).toString().padStart(3)} %  ${beside}`;
+}
+
+function findPercent({ state, progress }: Installation): number {
+  switch (state) {
+    case InstallationState.PENDING:
+    case InstallationState.GIVEN:
+      return 0;
+    case InstallationState.INSTALLING:
+    case InstallationState.OVERDUE:
+      return Math.min(100, Math.max(0, progress?.percent ?? 0));
+    default:
+      return 100;
+  }
+}
+
+function countStates(installations: readonly Installation[]): string {
+  const counts = new Map<string, number>();
+  for (const { state } of installations) {
+    const name = installationStateNames.nameOf(state);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
+}
+
+/** Where an installation stands, on one line: "installing: writing the image, 40 %". */
+export function describeProgress(installation: Installation, { withPercent = true } = {}): string {
+  const name = installationStateNames.nameOf(installation.state);
+  const { phase = "", percent } = installation.progress ?? {};
+  switch (installation.state) {
+    case InstallationState.PENDING:
+      return `${name}: waiting for the agent's next heartbeat`;
+    case InstallationState.GIVEN:
+      return `${name}: the agent has it, and has not said anything of it yet`;
+    case InstallationState.INSTALLING:
+    case InstallationState.OVERDUE: {
+      const parts = [printable(phase), withPercent && percent !== undefined ? `${percent} %` : ""].filter(Boolean);
+      return parts.length === 0 ? name : `${name}: ${parts.join(", ")}`;
+    }
+    case InstallationState.SUCCEEDED:
+      return `${name}${describeLength(installation)}`;
+    case InstallationState.FAILED:
+      return `${name}${describeLength(installation)}: ${shorten(printable(installation.error))}`;
+    default:
+      return name;
+  }
+}
+
+/** How long the agent was at it. */
+function describeLength({ firstGivenTime, endTime }: Installation): string {
+  if (firstGivenTime === undefined || endTime === undefined) return "";
+  return ` after ${formatDuration(timestampMs(endTime) - timestampMs(firstGivenTime))}`;
+}
+
+/** All of an error is in what get and explain show. */
+function shorten(text: string): string {
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
+}

@@ -1,0 +1,42 @@
+/** Amounts of memory and disk space as people write and read them. */
+import { InvalidValueError } from "../../config/values.ts";
+
+const prefixes = ["", "k", "M", "G", "T", "P", "E"] as const;
+
+const max = 2n ** 63n - 1n;
+
+/** Reads bytes with or without a unit, such as `16GiB`, `1.5TB` or `500`, exactly; throws InvalidValueError. */
+export function parseBytes(text: string): bigint {
+  const [, whole = "", fraction = "", prefix = "", binary] =
+    /^(\d{1,20})(?:\.(\d{1,12}))? ?(?:([kMGTPE])(i)?)?B?$/i.exec(text) ?? [];
+  const power = prefixes.findIndex((known) => known.toLowerCase() === prefix.toLowerCase());
+  const scaled =
+    whole === "" ? -1n : BigInt(whole + fraction) * (binary === undefined ? 1000n : 1024n) ** BigInt(power);
+  const divisor = 10n ** BigInt(fraction.length);
+  if (scaled < 0n || scaled % divisor !== 0n || scaled / divisor > max) {
+    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not an amount of bytes such as 16GiB or 1TB`);
+  }
+  return scaled / divisor;
+}
+
+/** Memory in binary units, to three figures: "256 GiB". */
+export function formatMemory(bytes: bigint): string {
+  return formatBytes(Number(bytes), 1024, "iB");
+}
+
+/** Disk space in decimal units, as it is sold: "1.92 TB". */
+export function formatCapacity(bytes: bigint): string {
+  return formatBytes(Number(bytes), 1000, "B");
+}
+
+function formatBytes(bytes: number, base: number, unit: string): string {
+  let amount = bytes;
+  let power = 0;
+  while (Number(amount.toPrecision(3)) >= base && power < prefixes.length - 1) {
+    amount /= base;
+    power += 1;
+  }
+  // Binary units leave up to 1023 of one unit, which toPrecision would write with an exponent.
+  const figures = amount >= 100 ? Math.round(amount).toString() : Number(amount.toPrecision(3)).toString();
+  return power === 0 ? `${figures} B` : `${figures} ${base === 1024 && power === 1 ? "K" : prefixes[power]}${unit}`;
+}

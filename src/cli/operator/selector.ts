@@ -1,0 +1,109 @@
+/** `--selector provider=equinix,state=heartbeating`: which machines are meant, as a filter of the contract. */
+import { create } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type MachineFilter, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { InvalidValueError } from "../../config/values.ts";
+import { ConfigError } from "../../config.ts";
+import { parseMachineId } from "../../identity/machine-id.ts";
+import { suggestName } from "../../seed/suggest-name.ts";
+import { parseBytes } from "./quantity.ts";
+import { machineStateNames } from "./state-names.ts";
+import { parseDurationMs } from "./time.ts";
+
+type FilterPart = Partial<Omit<MachineFilter, "$typeName" | "$unknown">>;
+
+/** What each key adds to the filter; throws when the value is wrong. */
+const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
+  state: (value) => ({ states: [parseState(value)] }),
+  provider: (value) => ({ provider: value }),
+  location: (value) => ({ location: value }),
+  "min-memory": (value) => ({ minMemoryBytes: parseBytes(value) }),
+  "min-disk": (value) => ({ minDiskBytes: parseBytes(value) }),
+  "min-threads": (value) => ({ minCpuThreads: parseCount(value) }),
+  "heartbeat-older-than": (value) => ({ minHeartbeatAge: parseAge(value) }),
+  "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
+  id: (value) => ({ machineIds: [parseMachineId(value)] }),
+};
+
+/** What may be said several times, for any of the values. */
+const repeatable: readonly string[] = ["state", "id"];
+
+/** The names before the equals signs. */
+export const selectorKeys: readonly string[] = Object.keys(keys);
+
+/** For the help of commands that take a selector. */
+export const selectorHelp = `
+A selector is a list of KEY=VALUE with commas between; a machine must fulfil all of them. Keys:
+  state                   ${machineStateNames.names.slice(0, 6).join(", ")},
+                          ${machineStateNames.names.slice(6).join(", ")}; several times: any of them
+  provider, location      as the provider says; a comma in a value is written \\,
+  min-memory, min-disk    for example 16GiB, 1TB (of the largest disk)
+  min-threads             hardware threads of all processors
+  heartbeat-older-than    for example 90s, 15m, 2h, 30d; a machine without a heartbeat is older than anything
+  heartbeat-younger-than  the other way round
+  id                      a machine; several times: any of them`;
+
+/** Reads selectors, which count together; throws ConfigError with every mistake among them. */
+export function parseSelector(selectors: readonly string[]): MachineFilter {
+  const parts: FilterPart[] = [];
+  const seen = new Set<string>();
+  const mistakes: string[] = [];
+  for (const term of selectors.flatMap(splitTerms)) {
+    try {
+      parts.push(readTerm(term, seen));
+    } catch (error) {
+      mistakes.push(`--selector: ${(error as Error).message}`);
+    }
+  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const states = parts.flatMap((part) => part.states ?? []);
+  const machineIds = parts.flatMap((part) => part.machineIds ?? []);
+  return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds }));
+}
+
+function readTerm(term: string, seen: Set<string>): FilterPart {
+  const at = term.indexOf("=");
+  const key = at < 0 ? term : term.slice(0, at);
+  const value = term.slice(at + 1);
+  const read = Object.hasOwn(keys, key) ? keys[key] : undefined;
+  if (read === undefined) throw new InvalidValueError(`${quote(key)} is no key${hint(key, selectorKeys)}`);
+  if (at < 0 || value === "") throw new InvalidValueError(`${key} needs a value: ${key}=…`);
+  if (seen.has(key) && !repeatable.includes(key)) throw new InvalidValueError(`${key} is there twice`);
+  seen.add(key);
+  try {
+    return read(value);
+  } catch (error) {
+    throw new InvalidValueError(`${key}: ${(error as Error).message}`);
+  }
+}
+
+/** Splits at commas, but for those behind a backslash; no argument of a command holds a NUL. */
+function splitTerms(selector: string): string[] {
+  const terms = selector.replaceAll("\\,", "\0").split(",");
+  return terms.map((term) => term.replaceAll("\0", ","));
+}
+
+function parseState(text: string): number {
+  const state = machineStateNames.find(text);
+  if (state === undefined)
+    throw new InvalidValueError(`${quote(text)} is no state${hint(text, machineStateNames.names)}`);
+  return state;
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidValueError(`${quote(text)} is not a whole number`);
+  return Number(text);
+}
+
+function parseAge(text: string): Duration {
+  return durationFromMs(parseDurationMs(text));
+}
+
+function hint(name: string, known: readonly string[]): string {
+  const meant = suggestName(name, known);
+  return meant === undefined ? ` (there are ${known.join(", ")})` : `, did you mean ${meant}?`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}

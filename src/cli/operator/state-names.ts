@@ -1,0 +1,73 @@
+/** The contract's enums by the names that people use: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
+import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
+import type { Cell } from "./output.ts";
+
+type StyledCell = Exclude<Cell, string>;
+type Style = StyledCell["style"];
+
+/** Of what protobuf-es makes of an enum: names to numbers and back. */
+type EnumObject = Readonly<Record<string, string | number>>;
+
+/** One enum's values by name, without the one that is never used. */
+export interface EnumNames<Value extends number> {
+  readonly names: readonly string[];
+  /** The name, or the number of a value that only a newer server knows. */
+  nameOf(value: Value): string;
+  /** Undefined for a name that there is none; dashes count as underscores. */
+  find(name: string): Value | undefined;
+}
+
+function namesOf<Value extends number>(values: EnumObject): EnumNames<Value> {
+  const entries = Object.entries(values).filter(([, value]) => typeof value === "number" && value !== 0);
+  const byName = new Map(entries.map(([name, value]) => [name.toLowerCase(), value as Value]));
+  const byValue = new Map([...byName].map(([name, value]) => [value, name]));
+  return {
+    names: [...byName.keys()],
+    nameOf: (value) => byValue.get(value) ?? `unknown (${value})`,
+    find: (name) => byName.get(name.toLowerCase().replaceAll("-", "_")),
+  };
+}
+
+/** States of machines. */
+export const machineStateNames: EnumNames<MachineState> = namesOf(MachineState as unknown as EnumObject);
+
+/** States of installations. */
+export const installationStateNames: EnumNames<InstallationState> = namesOf(InstallationState as unknown as EnumObject);
+
+/** What providers say of machines. */
+export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus as unknown as EnumObject);
+
+/** Roles of tokens. */
+export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);
+
+const machineStyles: Partial<Record<MachineState, Style>> = {
+  [MachineState.STALE]: "yellow",
+  [MachineState.INSTALLATION_PENDING]: "cyan",
+  [MachineState.INSTALLATION_GIVEN]: "cyan",
+  [MachineState.INSTALLING]: "cyan",
+  [MachineState.INSTALLATION_OVERDUE]: "yellow",
+  [MachineState.INSTALLATION_FAILED]: "red",
+  [MachineState.INSTALLED]: "green",
+  [MachineState.HEARTBEATING]: "green",
+};
+
+const installationStyles: Partial<Record<InstallationState, Style>> = {
+  [InstallationState.PENDING]: "cyan",
+  [InstallationState.GIVEN]: "cyan",
+  [InstallationState.INSTALLING]: "cyan",
+  [InstallationState.OVERDUE]: "yellow",
+  [InstallationState.FAILED]: "red",
+  [InstallationState.SUCCEEDED]: "green",
+};
+
+/** A machine's state for a table. */
+export function showMachineState(state: MachineState): StyledCell {
+  return { text: machineStateNames.nameOf(state), style: machineStyles[state] };
+}
+
+/** An installation's state for a table. */
+export function showInstallationState(state: InstallationState): StyledCell {
+  return { text: installationStateNames.nameOf(state), style: installationStyles[state] };
+}

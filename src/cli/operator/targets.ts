@@ -1,0 +1,87 @@
+/** Which machines a command acts on: settled, as ids, before anybody is asked and anything is done. */
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { ConfigError } from "../../config.ts";
+import type { Operator } from "./admin-client.ts";
+import { collect, machineIdsArgument } from "./arguments.ts";
+import { CommandFailure, exitStatus } from "./exit-status.ts";
+import { listMachines } from "./list-pages.ts";
+import { parseSelector } from "./selector.ts";
+
+/** A machine to act on. */
+export interface Target {
+  readonly machineId: string;
+  /** As it was when it was selected; absent when it was named by its id. */
+  readonly machine?: Machine;
+}
+
+/** The flags of commands that take several machines. */
+export interface TargetFlags {
+  readonly selector?: readonly string[];
+  readonly yes?: boolean;
+}
+
+/** Adds the option by which machines are selected. */
+export function addSelector(command: Command): Command {
+  return command.option("--selector <key=value,…>", "the machines that fulfil all of it", collect);
+}
+
+/** Adds what a command takes that looks at several machines. */
+export function addTargets(command: Command): Command {
+  return addSelector(command.argument("[machine-ids...]", "the machines, by id", machineIdsArgument));
+}
+
+/** Adds what a command takes that changes several machines. */
+export function addTargetsToChange(command: Command): Command {
+  return addTargets(command).option("--yes", "do not ask before acting on more than one machine");
+}
+
+/** The machines that ids or selectors name. Throws ConfigError unless there is one or the other, and CommandFailure when none matches. */
+export async function findTargets(
+  operator: Operator,
+  machineIds: readonly string[] | undefined = [],
+  { selector }: TargetFlags,
+): Promise<readonly Target[]> {
+  if (selector === undefined) {
+    if (machineIds.length === 0) throw new ConfigError(["name machines by their ids, or select them by --selector"]);
+    return machineIds.map((machineId) => ({ machineId }));
+  }
+  if (machineIds.length > 0) throw new ConfigError(["machines' ids and --selector exclude one another"]);
+  const { machines } = await listMachines(operator, parseSelector(selector));
+  if (machines.length === 0) throw new CommandFailure("no machine matches the selector", exitStatus.notFound);
+  return machines.map((machine) => ({ machineId: machine.id, machine }));
+}
+
+/**
+ * Asks before more than one machine is acted on; `what` is the question without its number, with "#" for "12 machines". Throws
+ * ConfigError where nobody can be asked, and CommandFailure when the answer is no.
+ */
+export async function confirm(targets: readonly Target[], { yes = false }: TargetFlags, what: string): Promise<void> {
+  if (targets.length < 2 || yes) return;
+  const question = what.replace("#", `${targets.length} machines`);
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new ConfigError([`${question} Nobody can be asked here: add --yes to go ahead`]);
+  }
+  for (const { machineId } of targets.slice(0, maxShown)) process.stderr.write(`  ${machineId}\n`);
+  if (targets.length > maxShown) process.stderr.write(`  and ${targets.length - maxShown} more\n`);
+  const answer = await ask(`${question} [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure("nothing was done", exitStatus.failed);
+}
+
+const maxShown = 10;
+
+/** The answer; empty when the terminal is closed or Ctrl-C is pressed. */
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new AbortController();
+  terminal.once("close", () => closed.abort());
+  try {
+    return await terminal.question(question, { signal: closed.signal });
+  } catch {
+    process.stderr.write("\n");
+    return "";
+  } finally {
+    terminal.close();
+  }
+}

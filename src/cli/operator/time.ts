@@ -1,0 +1,31 @@
+/** Times and durations as operators write and read them. */
+import { InvalidValueError } from "../../config/values.ts";
+import { formatDuration, formatInstant } from "../../time-text.ts";
+
+const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Longest duration that is read: a century. */
+const maxDurationMs = 36_525 * 86_400_000;
+
+/** Reads a number with one of the units s, m, h and d, such as `90s` or `1.5h`, into milliseconds; throws InvalidValueError. */
+export function parseDurationMs(text: string): number {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
+  const durationMs = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
+  if (!(durationMs <= maxDurationMs)) {
+    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not a duration such as 90s, 15m, 2h or 30d`);
+  }
+  return durationMs;
+}
+
+/** How far a time is from now: "3 min ago", "in 2 h". */
+export function formatAge(timeMs: number, nowMs = Date.now()): string {
+  const awayMs = timeMs - nowMs;
+  // Clocks of two machines differ by as much.
+  if (Math.abs(awayMs) < 1500) return "just now";
+  return awayMs < 0 ? `${formatDuration(-awayMs)} ago` : `in ${formatDuration(awayMs)}`;
+}
+
+/** A time in full: "2026-03-01 12:00:00Z (3 min ago)". */
+export function formatTime(timeMs: number, nowMs = Date.now()): string {
+  return `${formatInstant(new Date(timeMs))} (${formatAge(timeMs, nowMs)})`;
+}

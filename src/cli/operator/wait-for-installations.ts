@@ -1,0 +1,153 @@
+/** Waits until installations have ended, whatever happens to the connection meanwhile. */
+import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { MachineFilterSchema, type WatchMachinesResponse } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import type { Operator } from "./admin-client.ts";
+import { followMachines } from "./follow-machines.ts";
+import { isPassing } from "./repeat-safely.ts";
+
+/** What hears how the wait goes. */
+export interface WaitListener {
+  /** An installation as it is now; at least once for each, and whenever it may have changed. */
+  update(installation: Installation): void;
+  /** A word for people about the connection. */
+  note(text: string): void;
+}
+
+/** An installation as it was when the wait for it ended; undefined for one whose machine was deleted. */
+export type Waited = ReadonlyMap<string, Installation | undefined>;
+
+/** How often each installation is asked for while the watch tells nothing, in milliseconds. */
+const pollMs = 2000;
+/** The most machines that a filter names. */
+const maxWatched = 1000;
+
+/**
+ * Waits until every one of `installations`, of different machines, has ended or is overdue, or until the signal aborts. What changes is
+ * heard by a watch; while that is away, each is asked for every 2 s. Returns the latest known of each by machine. Throws ConnectError
+ * when the server refuses to tell.
+ */
+export async function waitForInstallations(
+  operator: Operator,
+  installations: readonly Installation[],
+  listener: WaitListener,
+  signal: AbortSignal,
+): Promise<Waited> {
+  const latest = new Map<string, Installation | undefined>();
+  const open = new Map(installations.map((installation) => [installation.machineId, installation.generation]));
+  const done = new AbortController();
+  const ends = AbortSignal.any([signal, done.signal]);
+
+  const learn = (machineId: string, installation: Installation | undefined) => {
+    if (!open.has(machineId)) return;
+    latest.set(machineId, installation);
+    if (installation !== undefined) listener.update(installation);
+    if (installation === undefined || hasEnded(installation)) open.delete(machineId);
+    if (open.size === 0) done.abort();
+  };
+  for (const installation of installations) learn(installation.machineId, installation);
+
+  const refresh = async (machineIds: Iterable<string>) => {
+    for (const machineId of machineIds) {
+      const generation = open.get(machineId);
+      if (generation === undefined || ends.aborted) continue;
+      learn(machineId, await findInstallation(operator, machineId, generation, ends));
+    }
+  };
+  const hear = async ({ machineId, machine }: WatchMachinesResponse) => {
+    const newest = machine?.installation;
+    if (newest !== undefined && newest.generation === open.get(machineId)) learn(machineId, newest);
+    else await refresh([machineId]);
+  };
+  await Promise.all(
+    chunk([...open.keys()], maxWatched).map((machineIds) =>
+      follow(operator, machineIds, { refresh, hear, listener, ends }),
+    ),
+  ).catch((error: unknown) => {
+    done.abort();
+    throw error;
+  });
+  return latest;
+}
+
+/** Whether there is nothing more to wait for: an overdue one may never be heard of again. */
+function hasEnded({ state }: Installation): boolean {
+  return ![InstallationState.PENDING, InstallationState.GIVEN, InstallationState.INSTALLING].includes(state);
+}
+
+interface Following {
+  refresh(machineIds: Iterable<string>): Promise<void>;
+  hear(message: WatchMachinesResponse): Promise<void>;
+  readonly listener: WaitListener;
+  readonly ends: AbortSignal;
+}
+
+/** Resolves when `ends` aborts. */
+async function follow(
+  operator: Operator,
+  machineIds: readonly string[],
+  { refresh, hear, listener, ends }: Following,
+): Promise<void> {
+  let isWatching = false;
+  const watch = async () => {
+    const filter = create(MachineFilterSchema, { machineIds: [...machineIds] });
+    const onConnection = (trouble: ConnectError | undefined) => {
+      isWatching = false;
+      listener.note(trouble === undefined ? "the server answers again" : "the server is away; waiting for it");
+    };
+    for await (const message of followMachines(operator, { filter, resumeToken: "", signal: ends, onConnection })) {
+      try {
+        // What happened before the watch began is in no message of it.
+        if (!isWatching) await refresh(machineIds);
+        if (message.kind !== "") await hear(message);
+        isWatching = true;
+      } catch (error) {
+        isWatching = false;
+        ignorePassing(error);
+      }
+    }
+  };
+  const poll = async () => {
+    while (!ends.aborted) {
+      if (!isWatching) await refresh(machineIds).catch(ignorePassing);
+      await delay(pollMs, undefined, { signal: ends }).catch(() => {});
+    }
+  };
+  const watchAsLongAsPossible = async () => {
+    await watch().catch(ignoreUnknownWatch);
+    isWatching = false;
+  };
+  await Promise.all([watchAsLongAsPossible(), poll()]).catch((error: unknown) => {
+    if (!ends.aborted) throw error;
+  });
+}
+
+/** A server that cannot be watched, or takes no more watchers, can be asked. */
+function ignoreUnknownWatch(error: unknown): void {
+  if (error instanceof ConnectError && (error.code === Code.Unimplemented || isPassing(error))) return;
+  throw error;
+}
+
+function ignorePassing(error: unknown): void {
+  if (isPassing(error) || (error instanceof ConnectError && error.code === Code.DeadlineExceeded)) return;
+  throw error;
+}
+
+async function findInstallation(operator: Operator, machineId: string, generation: bigint, signal: AbortSignal) {
+  try {
+    const call = operator.client(InstallationService).getInstallation({ machineId, generation }, { signal });
+    return (await call).installation;
+  } catch (error) {
+    if (error instanceof ConnectError && error.code === Code.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function chunk<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
 import { Command, CommanderError } from "commander";
+import { CommandFailure, exitStatus } from "./cli/operator/exit-status.ts";
 import { explainError } from "./error-text.ts";
 import { OperatorError } from "./operator-error.ts";
 import { readVersion } from "./version.ts";
@@ -12,10 +13,17 @@ const commands: Record<string, () => Promise<Command>> = {
   seed: async () => (await import("./cli/seed.ts")).seedCommand(),
   agent: async () => (await import("./cli/agent.ts")).agentCommand(),
   simulate: async () => (await import("./cli/simulate.ts")).simulateCommand(),
+  machines: async () => (await import("./cli/machines.ts")).machinesCommand(),
+  agents: async () => (await import("./cli/agents.ts")).agentsCommand(),
+  install: async () => (await import("./cli/install.ts")).installCommand(),
+  history: async () => (await import("./cli/history.ts")).historyCommand(),
+  hardware: async () => (await import("./cli/hardware.ts")).hardwareCommand(),
+  tokens: async () => (await import("./cli/tokens.ts")).tokensCommand(),
+  status: async () => (await import("./cli/status.ts")).statusCommand(),
   demo: async () => (await import("./cli/demo.ts")).demoCommand(),
 };
 
-const exitStatusHelp = "\nExit status: 0 done, 1 failed, 2 wrong usage, configuration or input.";
+const exitStatusHelp = "\nExit status: 0 done, 1 failed, 2 wrong usage, configuration or input; more by command.";
 
 async function main(args: readonly string[]): Promise<number> {
   const program = new Command("bmaas")
@@ -46,9 +54,10 @@ function overrideExit(command: Command): Command {
 
 function report(error: unknown): number {
   // Commander has printed its message, or the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatus.usage;
   for (const line of explainError(error).split("\n")) process.stderr.write(`bmaas: ${line}\n`);
-  return error instanceof OperatorError ? 2 : 1;
+  if (error instanceof CommandFailure) return error.status;
+  return error instanceof OperatorError ? exitStatus.usage : exitStatus.failed;
 }
 
 // Whoever read the output, `head` for example, has seen enough.

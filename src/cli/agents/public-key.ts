@@ -1,0 +1,40 @@
+/** How a command is told an agent's public key. */
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import type { Command } from "commander";
+import { ConfigError } from "../../config.ts";
+import { InvalidPublicKeyError, parsePublicKey } from "../../identity/public-key.ts";
+import { publicKeyArgument } from "../operator/arguments.ts";
+
+/** As commander hands them over. */
+export interface KeyFlags {
+  readonly publicKeyFile?: string;
+}
+
+/** Adds an argument for the key, and the option that takes its place; call it after the command's other arguments. */
+export function addKey(command: Command): Command {
+  return command
+    .argument(
+      "[public-key]",
+      "the agent's Ed25519 public key, as bmaas agent keygen prints it, or in base64",
+      publicKeyArgument,
+    )
+    .option("--public-key-file <file>", "read the public key from a file, or from standard input: -");
+}
+
+/** The key; throws ConfigError when there is none or two, or when the file holds something else. */
+export async function readKey(key: Uint8Array | undefined, { publicKeyFile }: KeyFlags): Promise<Uint8Array> {
+  if (key !== undefined && publicKeyFile !== undefined) {
+    throw new ConfigError(["a public key and --public-key-file exclude one another"]);
+  }
+  if (key !== undefined) return key;
+  if (publicKeyFile === undefined)
+    throw new ConfigError(["name the public key, or a file that holds it by --public-key-file"]);
+  try {
+    return parsePublicKey(publicKeyFile === "-" ? await text(process.stdin) : await readFile(publicKeyFile, "utf8"));
+  } catch (error) {
+    const what =
+      error instanceof InvalidPublicKeyError ? `${publicKeyFile}: ${error.message}` : (error as Error).message;
+    throw new ConfigError([`--public-key-file: ${what}`]);
+  }
+}

@@ -1,0 +1,51 @@
+/** `bmaas history` */
+import { create } from "@bufbuild/protobuf";
+import { Command } from "commander";
+import { type Event, HistoryService, ListEventsResponseSchema } from "../../gen/bmaas/admin/v1/history_service_pb.js";
+import { limitArgument, machineIdArgument } from "./operator/arguments.ts";
+import { listPages } from "./operator/list-pages.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
+import { type Cell, note, printMessage, printTable } from "./operator/output.ts";
+import { timeOf } from "./operator/timestamp-text.ts";
+
+interface HistoryFlags extends OperatorFlags {
+  readonly limit: number;
+}
+
+/** The command for main. */
+export function historyCommand(): Command {
+  const command = new Command("history")
+    .description("show what happened to a machine and who did it, newest first; to a deleted one, too")
+    .argument("<machine-id>", "the machine", machineIdArgument)
+    .option("--limit <number>", "show so many events at most", limitArgument, 50)
+    .action(
+      operate(async (operator, { limit, json }: HistoryFlags, machineId: string) => {
+        const client = operator.client(HistoryService);
+        const events = await listPages(
+          (page) => client.listEvents({ machineId, ...page }),
+          (answer) => answer.events,
+          limit,
+        );
+        if (json) return printMessage(ListEventsResponseSchema, create(ListEventsResponseSchema, { events }));
+        if (events.length > 0) printTable(["TIME", "ACTOR", "EVENT", "DETAIL"], events.map(toRow));
+        else note("nothing is kept of this machine");
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas history 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+      "bmaas history 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --limit 1000 --json | jq -r '.events[].actor' | sort | uniq -c",
+    ],
+    more: ["\nWith --json: one ListEventsResponse of bmaas.admin.v1."],
+  });
+}
+
+function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
+  const details = Object.entries(detail).map(([name, value]) => `${name}=${value}`);
+  return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, details.join(" ")];
+}
+
+/** An agent's key has 64 digits; the machine tells it in full. */
+function shortenKey(actor: string): string {
+  return actor.replace(/^(agent:[0-9a-f]{12})[0-9a-f]{52}$/, "$1…");
+}

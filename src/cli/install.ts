@@ -1,0 +1,18 @@
+/** `bmaas install`: what operators do with OS installations. */
+import { Command } from "commander";
+import { cancelCommand } from "./install/cancel.ts";
+import { getCommand } from "./install/get.ts";
+import { listCommand } from "./install/list.ts";
+import { requestCommand } from "./install/request.ts";
+import { retryCommand } from "./install/retry.ts";
+
+/** The command for main, with its subcommands. */
+export function installCommand(): Command {
+  return new Command("install")
+    .description("request, follow, retry and cancel OS installations")
+    .addCommand(requestCommand())
+    .addCommand(retryCommand())
+    .addCommand(cancelCommand())
+    .addCommand(listCommand())
+    .addCommand(getCommand());
+}

@@ -1,0 +1,47 @@
+/** `bmaas install cancel` */
+import { Command } from "commander";
+import {
+  CancelInstallationResponseSchema,
+  InstallationService,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
+import { generationArgument } from "../operator/arguments.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { messageToJson } from "../operator/output.ts";
+import { selectorHelp } from "../operator/selector.ts";
+import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
+
+interface CancelFlags extends OperatorFlags, TargetFlags {
+  readonly generation?: bigint;
+}
+
+/** The command for installCommand. */
+export function cancelCommand(): Command {
+  const command = addTargetsToChange(new Command("cancel"))
+    .description("take back an installation that no agent has been given yet")
+    .option("--generation <number>", "only if this is the open one (default: the newest)", generationArgument)
+    .action(
+      operate(async (operator, flags: CancelFlags, machineIds: readonly string[]) => {
+        const targets = await findTargets(operator, machineIds, flags);
+        await confirm(targets, flags, "Cancel the installations of #?");
+        const client = operator.client(InstallationService);
+        await actAndReport(operator, targets, flags, {
+          act: ({ machineId, machine }) => {
+            // Of a machine that was selected, the installation that it was selected with.
+            const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
+            return client.cancelInstallation({ machineId, expectedGeneration });
+          },
+          describe: ({ installation }, { machineId }) =>
+            `${machineId}  generation ${installation?.generation} cancelled`,
+          toJson: (response) => messageToJson(CancelInstallationResponseSchema, response),
+        });
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas install cancel 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+      "bmaas install cancel --selector state=installation_pending,provider=equinix",
+    ],
+    more: [selectorHelp, severalHelp("CancelInstallationResponse")],
+  });
+}

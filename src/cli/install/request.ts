@@ -1,0 +1,57 @@
+/** `bmaas install request` */
+import { Command } from "commander";
+import {
+  InstallationService,
+  RequestInstallationResponseSchema,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { severalHelp } from "../operator/act-on-each.ts";
+import { generationArgument } from "../operator/arguments.ts";
+import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operator/await-outcomes.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { messageToJson } from "../operator/output.ts";
+import { selectorHelp } from "../operator/selector.ts";
+import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
+import { addInstallationTarget, type InstallationTargetFlags, readInstallationTarget } from "./target-options.ts";
+
+interface RequestFlags extends OperatorFlags, TargetFlags, WaitFlags, InstallationTargetFlags {
+  readonly generation?: bigint;
+  readonly supersede?: boolean;
+}
+
+const exampleDigest = "sha256:abababababababababababababababababababababababababababababababab";
+
+/** The command for installCommand. */
+export function requestCommand(): Command {
+  const command = addWaitOptions(addInstallationTarget(addTargetsToChange(new Command("request"))))
+    .description("ask for an operating system to be installed; this wipes the machine's root device")
+    .option(
+      "--generation <number>",
+      "take this generation, which must grow (default: the next one)",
+      generationArgument,
+    )
+    .option("--supersede", "even when an agent has been given an open installation, and may be in the midst of it")
+    .action(
+      operate(async (operator, flags: RequestFlags, machineIds: readonly string[]) => {
+        const target = await readInstallationTarget(flags);
+        const targets = await findTargets(operator, machineIds, flags);
+        await confirm(targets, flags, `Install on #, and wipe the disk ${flags.rootDevice} of each?`);
+        const client = operator.client(InstallationService);
+        const { generation = 0n, supersede: supersedeGiven = false } = flags;
+        await actAndAwait(operator, targets, flags, {
+          act: ({ machineId }) => client.requestInstallation({ machineId, target, generation, supersedeGiven }),
+          toJson: (response) => messageToJson(RequestInstallationResponseSchema, response),
+        });
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas install request 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --root-device sda --wait \\",
+      `  --image https://images.example/debian-13.img --digest ${exampleDigest}`,
+      "bmaas install request --selector provider=equinix,state=heartbeating --root-device nvme0n1 --user-data cloud.yaml \\",
+      `  --image https://images.example/debian-13.img --digest ${exampleDigest}`,
+      "bmaas install request 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --root-device sda --node-parameters node.bin \\",
+      `  --metropolis registry.example/metropolis/node:v1@${exampleDigest}`,
+    ],
+    more: [selectorHelp, severalHelp("RequestInstallationResponse"), waitHelp],
+  });
+}

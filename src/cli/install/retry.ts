@@ -1,0 +1,46 @@
+/** `bmaas install retry` */
+import { Command } from "commander";
+import {
+  InstallationService,
+  RetryInstallationResponseSchema,
+} from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { severalHelp } from "../operator/act-on-each.ts";
+import { generationArgument } from "../operator/arguments.ts";
+import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operator/await-outcomes.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { messageToJson } from "../operator/output.ts";
+import { selectorHelp } from "../operator/selector.ts";
+import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
+
+interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
+  readonly generation?: bigint;
+}
+
+/** The command for installCommand. */
+export function retryCommand(): Command {
+  const command = addWaitOptions(addTargetsToChange(new Command("retry")))
+    .description("request what failed or is overdue once more, under the next generation")
+    .option("--generation <number>", "only if this is the one that failed (default: the newest)", generationArgument)
+    .action(
+      operate(async (operator, flags: RetryFlags, machineIds: readonly string[]) => {
+        const targets = await findTargets(operator, machineIds, flags);
+        await confirm(targets, flags, "Install once more on #, and wipe the root disk of each?");
+        const client = operator.client(InstallationService);
+        await actAndAwait(operator, targets, flags, {
+          act: ({ machineId, machine }) => {
+            // Of a machine that was selected, the installation that it was selected with.
+            const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
+            return client.retryInstallation({ machineId, expectedGeneration });
+          },
+          toJson: (response) => messageToJson(RetryInstallationResponseSchema, response),
+        });
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas install retry 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --wait",
+      "bmaas install retry --selector state=installation_failed,location=am6 --yes",
+    ],
+    more: [selectorHelp, severalHelp("RetryInstallationResponse"), waitHelp],
+  });
+}

@@ -1,0 +1,22 @@
+/** `bmaas machines`: what operators do with machines. */
+import { Command } from "commander";
+import { createCommand } from "./machines/create.ts";
+import { deleteCommand } from "./machines/delete.ts";
+import { explainCommand } from "./machines/explain.ts";
+import { getCommand } from "./machines/get.ts";
+import { listCommand } from "./machines/list.ts";
+import { setProvidedCommand } from "./machines/set-provided.ts";
+import { watchCommand } from "./machines/watch.ts";
+
+/** The command for main, with its subcommands. */
+export function machinesCommand(): Command {
+  return new Command("machines")
+    .description("create, find, watch, explain and delete machines")
+    .addCommand(listCommand())
+    .addCommand(getCommand())
+    .addCommand(watchCommand())
+    .addCommand(explainCommand())
+    .addCommand(createCommand())
+    .addCommand(setProvidedCommand())
+    .addCommand(deleteCommand());
+}

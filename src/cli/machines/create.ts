@@ -1,0 +1,38 @@
+/** `bmaas machines create` */
+import { Command } from "commander";
+import { CreateMachineResponseSchema, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { machineIdArgument } from "../operator/arguments.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { note, print, printMessage } from "../operator/output.ts";
+import { printable } from "../operator/printable.ts";
+import { addProvidedOptions, type ProvidedFlags, readProvided } from "./provided-options.ts";
+
+interface CreateFlags extends OperatorFlags, ProvidedFlags {
+  readonly id?: string;
+}
+
+/** The command for machinesCommand. */
+export function createCommand(): Command {
+  const command = addProvidedOptions(
+    new Command("create")
+      .description("create a machine, and print its id")
+      .option("--id <uuid>", "the machine's id (default: the server makes one)", machineIdArgument),
+  ).action(
+    operate(async (operator, { id = "", json, ...flags }: CreateFlags) => {
+      const provided = readProvided(flags);
+      const request = { machineId: id, ...(provided && { provided }) };
+      const response = await operator.client(MachineService).createMachine(request);
+      if (json) return printMessage(CreateMachineResponseSchema, response);
+      // Standard output is the id alone, for ID=$(bmaas machines create).
+      note("created the machine; its id is:");
+      print(printable(response.machine?.id ?? ""));
+    }),
+  );
+  return addOperatorOptions(command, {
+    examples: [
+      "ID=$(bmaas machines create --provider equinix --provider-id rack-3-slot-7 --location am6)",
+      "bmaas machines create --id 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+    ],
+    more: ["\nWith --json: one CreateMachineResponse of bmaas.admin.v1."],
+  });
+}

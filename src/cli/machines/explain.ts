@@ -1,0 +1,57 @@
+/** `bmaas machines explain` */
+import { Command } from "commander";
+import {
+  type ExplainMachineResponse,
+  ExplainMachineResponseSchema,
+  MachineService,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { formatFields, messageToJson } from "../operator/output.ts";
+import { selectorHelp } from "../operator/selector.ts";
+import { showMachineState } from "../operator/state-names.ts";
+import { addTargets, findTargets, type TargetFlags } from "../operator/targets.ts";
+import { timeOf } from "../operator/timestamp-text.ts";
+
+/** The command for machinesCommand. */
+export function explainCommand(): Command {
+  const command = addTargets(new Command("explain"))
+    .description("say why machines are where they are, what happens next and when, and what can be done")
+    .action(
+      operate(async (operator, flags: OperatorFlags & TargetFlags, machineIds: readonly string[]) => {
+        const targets = await findTargets(operator, machineIds, flags);
+        const client = operator.client(MachineService);
+        await actAndReport(operator, targets, flags, {
+          act: ({ machineId }) => client.explainMachine({ machineId }),
+          describe: describeExplanation,
+          toJson: (response) => messageToJson(ExplainMachineResponseSchema, response),
+        });
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas machines explain 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+      "bmaas machines explain --selector state=stale,state=installation_overdue",
+    ],
+    more: [selectorHelp, severalHelp("ExplainMachineResponse")],
+  });
+}
+
+function describeExplanation({ machine, condition, next, nextTime, remedies }: ExplainMachineResponse): string {
+  const nothing = "nothing by itself";
+  const when = timeOf(nextTime);
+  return formatFields([
+    ["machine", machine?.id],
+    ["state", machine && showMachineState(machine.state)],
+    ["since", timeOf(machine?.stateTime)],
+    ["because", condition],
+    ["next", next === "" ? nothing : [next, when && `by ${when}`].filter(Boolean).join("\n")],
+    [
+      "you can",
+      remedies
+        .flatMap(({ description, command }) => [description, command && `  ${command}`])
+        .filter(Boolean)
+        .join("\n"),
+    ],
+  ]);
+}

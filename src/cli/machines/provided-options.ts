@@ -1,0 +1,43 @@
+/** The options by which a command is told what a provider says of a machine. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Command, Option } from "commander";
+import type { ProvidedSchema } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { ConfigError } from "../../config.ts";
+import { providerStatusNames } from "../operator/state-names.ts";
+
+/** As commander hands them over. */
+export interface ProvidedFlags {
+  readonly provider?: string;
+  readonly providerId?: string;
+  readonly reservation?: string;
+  readonly address?: string;
+  readonly location?: string;
+  readonly status?: string;
+}
+
+/** Adds the options. */
+export function addProvidedOptions(command: Command): Command {
+  return command
+    .option("--provider <name>", 'the provider, for example "equinix"')
+    .option("--provider-id <id>", "the provider's own id of the machine")
+    .option("--reservation <id>", "the provider's reservation that the machine belongs to")
+    .option("--address <address>", "where the machine can be reached, an IP address or a name")
+    .option("--location <name>", 'the provider\'s name of the place, for example "am6"')
+    .addOption(
+      new Option("--status <status>", "what the provider says that it does").choices(providerStatusNames.names),
+    );
+}
+
+/** What they say; undefined when none is there. Throws ConfigError when what is needed with the others is missing. */
+export function readProvided(flags: ProvidedFlags): MessageInitShape<typeof ProvidedSchema> | undefined {
+  const { provider, providerId, reservation = "", address = "", location = "", status } = flags;
+  const isGiven = [provider, providerId, status, ...[reservation, address, location].filter(Boolean)].some(
+    (value) => value !== undefined,
+  );
+  if (!isGiven) return undefined;
+  if (provider === undefined || providerId === undefined) {
+    throw new ConfigError(["--provider and --provider-id must both be there to say what a provider says"]);
+  }
+  const known = status === undefined ? undefined : providerStatusNames.find(status);
+  return { provider, providerId, reservation, address, location, ...(known && { status: known }) };
+}

@@ -1,0 +1,61 @@
+/** `bmaas machines watch` */
+import { create } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { Command } from "commander";
+import {
+  MachineFilterSchema,
+  type WatchMachinesResponse,
+  WatchMachinesResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { formatInstant } from "../../time-text.ts";
+import { followMachines } from "../operator/follow-machines.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { messageToJson, note, paint, print, printJson } from "../operator/output.ts";
+import { printable } from "../operator/printable.ts";
+import { parseSelector, selectorHelp } from "../operator/selector.ts";
+import { showMachineState } from "../operator/state-names.ts";
+import { addSelector, type TargetFlags } from "../operator/targets.ts";
+
+interface WatchFlags extends OperatorFlags, TargetFlags {
+  readonly from?: string;
+}
+
+/** The command for machinesCommand. */
+export function watchCommand(): Command {
+  const command = addSelector(new Command("watch"))
+    .description("follow what happens to machines, through restarts of the server, until Ctrl-C")
+    .option("--from <token>", "go on after this token of an earlier watch or list (default: now)")
+    .action(
+      operate(async (operator, { selector = [], from = "", json }: WatchFlags) => {
+        const filter = selector.length === 0 ? create(MachineFilterSchema) : parseSelector(selector);
+        const onConnection = (trouble: Error | undefined) =>
+          note(trouble === undefined ? "bmaas: watching again" : "bmaas: the server is away; waiting for it");
+        for await (const event of followMachines(operator, { filter, resumeToken: from, onConnection })) {
+          if (event.kind === "") continue;
+          if (json) printJson(messageToJson(WatchMachinesResponseSchema, event), { oneLine: true });
+          else print(describeEvent(event));
+        }
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas machines watch --selector provider=equinix",
+      "bmaas machines watch --json | jq --unbuffered -r 'select(.kind == \"installation_reported\") | .machineId'",
+    ],
+    more: [
+      selectorHelp,
+      "\nNothing is missed while the connection is lost; what happened about then may be told twice. A selector is judged by the machine" +
+        "\nas it is after the change." +
+        "\n\nWith --json: one WatchMachinesResponse of bmaas.admin.v1 a line. Its resumeToken is what --from takes.",
+    ],
+  });
+}
+
+function describeEvent({ eventTime, machineId, kind, actor, machine, detail }: WatchMachinesResponse): string {
+  const time = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
+  const { text, style } =
+    machine === undefined ? { text: "deleted", style: undefined } : showMachineState(machine.state);
+  const generation = detail.generation === undefined ? "" : ` ${printable(detail.generation)}`;
+  const who = actor === "" ? "" : `  by ${printable(actor)}`;
+  return `${time}  ${printable(machineId)}  ${paint(text, style)}  ${printable(kind)}${generation}${who}`;
+}

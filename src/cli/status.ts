@@ -1,0 +1,128 @@
+/** `bmaas status` */
+import { Command, Option } from "commander";
+import {
+  type FleetGroup,
+  FleetService,
+  type GetFleetResponse,
+  GetFleetResponseSchema,
+} from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
+import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
+import { type Cell, note, paint, print, printMessage, printTable } from "./operator/output.ts";
+import { formatCapacity, formatMemory } from "./operator/quantity.ts";
+import { machineStateNames, showMachineState } from "./operator/state-names.ts";
+import { ageOf } from "./operator/timestamp-text.ts";
+
+interface StatusFlags extends OperatorFlags {
+  readonly by?: "provider" | "location";
+}
+
+/** The command for main. */
+export function statusCommand(): Command {
+  const command = new Command("status")
+    .description("show the fleet in numbers, and what needs attention")
+    .addOption(
+      new Option("--by <group>", "show it by provider, or by provider and location").choices(["provider", "location"]),
+    )
+    .action(
+      operate(async (operator, { by, json }: StatusFlags) => {
+        const fleet = await operator.client(FleetService).getFleet({});
+        if (json) return printMessage(GetFleetResponseSchema, fleet);
+        if (fleet.groups.length === 0) return note("there are no machines yet; make one by: bmaas machines create");
+        if (by === undefined) printStates(fleet);
+        else printGroups(fleet, by);
+        note(`counted ${ageOf(fleet.countTime)}`);
+        printAttention(fleet);
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: ["bmaas status", "bmaas status --by location"],
+    more: ["\nWith --json: one GetFleetResponse of bmaas.admin.v1, always by provider, location and state."],
+  });
+}
+
+/** Groups taken together. */
+interface Sum {
+  readonly machines: bigint;
+  readonly memoryBytes: bigint;
+  readonly cpuThreads: bigint;
+  readonly diskBytes: bigint;
+}
+
+function sum(groups: readonly FleetGroup[]): Sum {
+  const total = (field: keyof Sum) => groups.reduce((before, group) => before + group[field], 0n);
+  return {
+    machines: total("machines"),
+    memoryBytes: total("memoryBytes"),
+    cpuThreads: total("cpuThreads"),
+    diskBytes: total("diskBytes"),
+  };
+}
+
+function showCapacity({ memoryBytes, cpuThreads, diskBytes }: Sum): string[] {
+  return [formatMemory(memoryBytes), cpuThreads.toString(), formatCapacity(diskBytes)];
+}
+
+function printStates({ groups }: GetFleetResponse): void {
+  const byState = [...Map.groupBy(groups, (group) => group.state)].sort(([a], [b]) => a - b);
+  const rows = byState.map(([state, members]): Cell[] => {
+    const total = sum(members);
+    return [showMachineState(state), total.machines.toString(), ...showCapacity(total)];
+  });
+  const total = sum(groups);
+  rows.push([{ text: "all", style: "bold" }, total.machines.toString(), ...showCapacity(total)]);
+  printTable(["STATE", "MACHINES", "MEMORY", "THREADS", "DISK"], rows);
+}
+
+/** What states mean to whoever looks at the whole. */
+const kinds = {
+  "NOT SET UP": [MachineState.NOT_PROVIDED, MachineState.NO_AGENT, MachineState.NEVER_HEARTBEATED],
+  READY: [MachineState.HEARTBEATING],
+  "UNDER WAY": [MachineState.INSTALLATION_PENDING, MachineState.INSTALLATION_GIVEN, MachineState.INSTALLING],
+  INSTALLED: [MachineState.INSTALLED],
+  ATTENTION: [MachineState.INSTALLATION_FAILED, MachineState.INSTALLATION_OVERDUE, MachineState.STALE],
+} as const satisfies Record<string, readonly MachineState[]>;
+
+function printGroups({ groups }: GetFleetResponse, by: "provider" | "location"): void {
+  const isByLocation = by === "location";
+  const members = Map.groupBy(groups, (group) => JSON.stringify([group.provider, isByLocation ? group.location : ""]));
+  const rows = [...members]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, group]): Cell[] => {
+      const total = sum(group);
+      const [{ provider, location }] = group as [FleetGroup];
+      return [
+        provider || "-",
+        ...(isByLocation ? [location || "-"] : []),
+        total.machines.toString(),
+        ...Object.entries(kinds).map(([name, states]) => showCount(name, group, states)),
+        ...showCapacity(total),
+      ];
+    });
+  const place = isByLocation ? ["PROVIDER", "LOCATION"] : ["PROVIDER"];
+  printTable([...place, "MACHINES", ...Object.keys(kinds), "MEMORY", "THREADS", "DISK"], rows);
+}
+
+function showCount(name: string, groups: readonly FleetGroup[], states: readonly MachineState[]): Cell {
+  const { machines } = sum(groups.filter(({ state }) => states.includes(state)));
+  if (machines === 0n) return { text: "0", style: "dim" };
+  return name === "ATTENTION" ? { text: machines.toString(), style: "yellow" } : machines.toString();
+}
+
+/** What is wrong with machines of a state, and the command that goes on from there. */
+const complaints: readonly { state: MachineState; what: string; verb: string }[] = [
+  { state: MachineState.INSTALLATION_FAILED, what: "the last installation failed", verb: "machines explain" },
+  { state: MachineState.INSTALLATION_OVERDUE, what: "an installation is overdue", verb: "machines explain" },
+  { state: MachineState.STALE, what: "the agent is silent", verb: "machines list" },
+];
+
+function printAttention({ groups }: GetFleetResponse): void {
+  const found = complaints.flatMap(({ state, what, verb }) => {
+    const { machines } = sum(groups.filter((group) => group.state === state));
+    const command = `bmaas ${verb} --selector state=${machineStateNames.nameOf(state)}`;
+    return machines === 0n ? [] : [[{ text: machines.toString(), style: "yellow" }, what, command] as Cell[]];
+  });
+  if (found.length === 0) return;
+  print(`\n${paint("Needs attention", "bold")}`);
+  printTable(["MACHINES", "WHY", "LOOK BY"], found);
+}

@@ -1,0 +1,54 @@
+/** `bmaas tokens create` */
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Command, Option } from "commander";
+import { CreateTokenResponseSchema, TokenService } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
+import { durationArgument } from "../operator/arguments.ts";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { note, print, printMessage } from "../operator/output.ts";
+import { printable } from "../operator/printable.ts";
+import { roleNames } from "../operator/state-names.ts";
+import { timeOf } from "../operator/timestamp-text.ts";
+
+interface CreateFlags extends OperatorFlags {
+  readonly role: string;
+  /** In milliseconds from now. */
+  readonly expires?: number;
+}
+
+/** The command for tokensCommand. */
+export function createCommand(): Command {
+  const command = new Command("create")
+    .description("make a token, and print it this once")
+    .argument("<name>", "who is to use it; what they do is recorded as token:<name>")
+    .addOption(new Option("--role <role>", "what it may do").choices(roleNames.names).makeOptionMandatory())
+    .option(
+      "--expires <duration>",
+      "how long it is valid, for example 90d (default: until it is revoked)",
+      durationArgument,
+    )
+    .action(
+      operate(async (operator, { role: roleName, expires, json }: CreateFlags, name: string) => {
+        const role = roleNames.find(roleName);
+        const response = await operator.client(TokenService).createToken({
+          name,
+          ...(role && { role }),
+          ...(expires !== undefined && { expireTime: timestampFromMs(Date.now() + expires) }),
+        });
+        if (json) return printMessage(CreateTokenResponseSchema, response);
+        // Standard output is the secret alone, for TOKEN=$(bmaas tokens create …).
+        const until = timeOf(response.token?.expireTime) ?? "it is revoked";
+        note(`made token ${response.token?.id}, valid until ${until}; it cannot be shown again:`);
+        print(printable(response.secret));
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: [
+      "bmaas tokens create alice --role operator --expires 90d",
+      "BMAAS_ADMIN_TOKEN=$(bmaas tokens create dashboard --role viewer) bmaas status",
+    ],
+    more: [
+      "\nA viewer looks at everything but tokens; an operator changes machines, agents and installations; an admin does everything," +
+        "\ntokens and deletions included.\n\nWith --json: one CreateTokenResponse of bmaas.admin.v1.",
+    ],
+  });
+}

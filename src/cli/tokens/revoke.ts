@@ -1,0 +1,29 @@
+/** `bmaas tokens revoke` */
+import { Command } from "commander";
+import { RevokeTokenResponseSchema, TokenService } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
+import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
+import { print, printMessage } from "../operator/output.ts";
+import { printable } from "../operator/printable.ts";
+
+interface RevokeFlags extends OperatorFlags {
+  readonly force?: boolean;
+}
+
+/** The command for tokensCommand. */
+export function revokeCommand(): Command {
+  const command = new Command("revoke")
+    .description("end a token at once")
+    .argument("<token-id>", "the token, as bmaas tokens list names it")
+    .option("--force", "even if no other token of an administrator remains")
+    .action(
+      operate(async (operator, { force = false, json }: RevokeFlags, tokenId: string) => {
+        const response = await operator.client(TokenService).revokeToken({ tokenId, force });
+        if (json) printMessage(RevokeTokenResponseSchema, response);
+        else print(`revoked token ${printable(tokenId)} of ${printable(response.token?.name ?? "")}`);
+      }),
+    );
+  return addOperatorOptions(command, {
+    examples: ["bmaas tokens revoke 3f9c2a71d04be856"],
+    more: ["\nWith --json: one RevokeTokenResponse of bmaas.admin.v1."],
+  });
+}

@@ -79,10 +79,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   await migrateWhenReachable(databaseServer.url, log);
   const metrics = createMetrics();
-  const store = resources.adopt(
-    logOutages(openHeartbeatStore(databaseServer.url, { maxBatches: defaultWriterLimits.maxBatches }), log),
-    (opened) => opened.close(),
-  );
+  const store = resources.adopt(openStore(databaseServer.url, config, log), (opened) => opened.close());
   const writer = createHeartbeatWriter(metrics.measureBatches(store));
 
   let draining = false;
@@ -136,6 +133,10 @@ async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<vo
   } catch (error) {
     log.warn({ err: error }, "operators' commands on this machine will not find the server by themselves");
   }
+}
+
+function openStore(url: string, { installDeadlineMs }: Config, log: Logger): HeartbeatStore {
+  return logOutages(openHeartbeatStore(url, { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs }), log);
 }
 
 /** What the operators' side works with. */

@@ -46,6 +46,8 @@ export interface Config {
   /** Of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
   readonly tls?: TlsFiles | undefined;
   readonly agentTls: "on" | "off";
+  /** Whether heartbeats take the unary lane. */
+  readonly unaryLane: "on" | "off";
   /** As RFC 9421 compares `@authority`. Absent: the listen address and localhost, once the port is known. */
   readonly agentAuthorities?: readonly string[] | undefined;
   /** Of the operators' listener. Absent: plaintext. */
@@ -129,6 +131,7 @@ const required = [
   "agentListen",
   "adminListen",
   "agentTls",
+  "unaryLane",
   "adminBehindProxy",
   "adminPlaintext",
   "installDeadlineMs",
@@ -155,6 +158,7 @@ function readValues(reader: Reader, directory: string) {
     tls: readPair("tlsCert", "tlsKey", path),
     agentTls: read("agentTls", parseSwitch),
     agentAuthorities: read("agentAuthority", parseAuthorities),
+    unaryLane: read("unaryLane", parseSwitch),
     adminTls: readPair("adminTlsCert", "adminTlsKey", path),
     adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
     oidc: readOidc(reader),

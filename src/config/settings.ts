@@ -78,6 +78,14 @@ export const settings = [
     description: "names that signed requests may be addressed to; without it the listen address and localhost",
   },
   {
+    name: "unaryLane",
+    variable: "BMAAS_UNARY_LANE",
+    flag: "--unary-lane",
+    value: "on|off",
+    default: "on",
+    description: "off serves heartbeats the slower way, by Connect's own handler; the answers are the same",
+  },
+  {
     name: "adminTlsCert",
     variable: "BMAAS_ADMIN_TLS_CERT",
     flag: "--admin-tls-cert",

@@ -20,6 +20,7 @@ describe("without any setting", () => {
       agentListen: { host: "127.0.0.1", port: 8443 },
       adminListen: { host: "127.0.0.1", port: 8480 },
       agentTls: "on",
+      unaryLane: "on",
       adminBehindProxy: false,
       adminPlaintext: false,
       logLevel: "info",

@@ -1,0 +1,99 @@
+/** What becomes of hardware reports: the last ten that differ are kept, and the newest one's figures stand beside it. */
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type HardwareReportRow, type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { createHeartbeatRows, newHardware } from "../../support/heartbeat-rows.ts";
+
+let database: TestDatabase;
+let client: pg.Client;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  client = new pg.Client({ connectionString: database.url, pipeline: true });
+  await client.connect();
+});
+
+afterAll(async () => {
+  await client?.end();
+  await database?.close();
+});
+
+const hex = ({ report }: { readonly report: Uint8Array }) => Buffer.from(report).toString("hex");
+
+/** The reports that have been replaced, oldest first. */
+async function listPast({ machineId }: HeartbeatRow): Promise<string[]> {
+  const { rows } = await client.query<{ report: Buffer }>(
+    "select report from hardware_report_past where machine_id = $1 order by id",
+    [machineId],
+  );
+  return rows.map(hex);
+}
+
+async function readStored({ machineId }: HeartbeatRow) {
+  const { rows } = await client.query("select * from hardware_report where machine_id = $1", [machineId]);
+  return rows[0];
+}
+
+test("of reports that change in turn the last ten are kept, for each machine", async () => {
+  const machines = await createHeartbeatRows(client, 3);
+  const reports = Array.from({ length: 14 }, () => newHardware());
+  for (const hardwareReport of reports) {
+    const batch = machines.map((row) => ({ ...row, hardwareReport }));
+    await writeHeartbeats(client, batch);
+    await writeHeartbeats(client, batch);
+  }
+  for (const row of machines) {
+    expect(await listPast(row)).toEqual(reports.slice(4, 13).map(hex));
+    expect(hex(await readStored(row))).toBe(hex(reports[13] as HardwareReportRow));
+  }
+});
+
+test("a report that was replaced keeps the time at which it arrived", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  await writeHeartbeats(client, [{ ...row, hardwareReport: newHardware() }]);
+  const { reported_at: arrived } = await readStored(row);
+  await writeHeartbeats(client, [{ ...row, hardwareReport: newHardware() }]);
+  const { rows } = await client.query("select reported_at from hardware_report_past where machine_id = $1", [
+    row.machineId,
+  ]);
+  expect(rows).toEqual([{ reported_at: arrived }]);
+  expect((await readStored(row)).reported_at.getTime()).toBeGreaterThan(arrived.getTime());
+});
+
+test("the figures are stored with the report, as far as the columns reach", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  const figures = {
+    memoryBytes: 2n ** 63n - 1n,
+    cpuThreads: 2 ** 31 - 1,
+    diskBytes: 2n ** 63n - 1n,
+    largestDiskBytes: 4n,
+  };
+  const names = { manufacturer: "ACME", product: "X1", serialNumber: "größer" };
+  await writeHeartbeats(client, [{ ...row, hardwareReport: { ...newHardware(), ...figures, ...names } }]);
+  expect(await readStored(row)).toMatchObject({
+    manufacturer: "ACME",
+    product: "X1",
+    serial_number: "größer",
+    memory_bytes: "9223372036854775807",
+    cpu_threads: 2147483647,
+    disk_bytes: "9223372036854775807",
+    largest_disk_bytes: "4",
+  });
+});
+
+test("a report from before there were figures gets them when it comes again, and stays the report it is", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  const hardwareReport = newHardware();
+  await client.query(
+    "insert into hardware_report (machine_id, reported_at, report) values ($1, '2026-01-01T00:00:00Z', $2)",
+    [row.machineId, hardwareReport.report],
+  );
+  await writeHeartbeats(client, [{ ...row, hardwareReport }]);
+  expect(await readStored(row)).toMatchObject({
+    reported_at: new Date("2026-01-01T00:00:00Z"),
+    product: "X1",
+    cpu_threads: 32,
+  });
+  expect(await listPast(row)).toEqual([]);
+});

@@ -35,7 +35,7 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   not_provided: (facts) => ({
     condition: `no provider has made the machine available, and no agent's key is registered, ${since(facts)}`,
     next: "",
-    remedies: ["register", "remove"],
+    remedies: ["register", "provide", "remove"],
   }),
   no_agent: (facts) => ({
     condition: `no agent's key is registered, ${since(facts)}${describeProvider(facts)}`,

@@ -7,11 +7,17 @@ export interface Remedy {
   readonly command?: (machineId: string) => string;
 }
 
+const whatToInstall = "--image URL --digest DIGEST --root-device DEVICE";
+
 /** By name; what wipes a disk says so. */
 export const remedies = {
   register: {
     description: "register the key of the machine's agent",
     command: (id) => `bmaas agents register ${id} PUBLIC_KEY`,
+  },
+  provide: {
+    description: "say which provider made the machine available",
+    command: (id) => `bmaas machines set-provided ${id} --provider NAME --provider-id PROVIDER_ID`,
   },
   replaceKey: {
     description: "if the agent has another key by now, put that in the place of the registered one",
@@ -27,11 +33,11 @@ export const remedies = {
   },
   request: {
     description: "request an installation, which wipes the machine's root device",
-    command: (id) => `bmaas install request ${id} IMAGE`,
+    command: (id) => `bmaas install request ${id} ${whatToInstall}`,
   },
   supersede: {
     description: "request another installation in its place, although the agent may be in the midst of this one",
-    command: (id) => `bmaas install request ${id} IMAGE`,
+    command: (id) => `bmaas install request ${id} ${whatToInstall} --supersede`,
   },
   retry: {
     description: "request the same installation once more, which wipes the machine's root device",

@@ -53,3 +53,36 @@ export function newHardware(): HardwareReportRow {
 export function pendingOf(outcome: HeartbeatOutcome | undefined): bigint | undefined {
   return outcome?.kind === "counted" ? outcome.pending?.generation : undefined;
 }
+
+/** The machine's request of this generation as it is stored, with times that PostgreSQL has subtracted, in milliseconds. */
+export async function readRequest(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow, generation = 1n) {
+  const { rows } = await client.query(
+    `select (extract(epoch from due_at - coalesce(progress_at, first_given_at)) * 1000)::int as due,
+            first_given_at as "firstGivenAt", last_given_at as "lastGivenAt", times_given::int as "timesGiven",
+            started_at as "startedAt", progress_at as "progressAt", phase, percent,
+            finished_at as "finishedAt", result, error, cancelled_at as "cancelledAt", superseded_at as "supersededAt"
+       from os_installation_request where machine_id = $1 and generation = $2`,
+    [machineId, generation],
+  );
+  return rows[0];
+}
+
+/** Kinds and details of what happened to the machine, oldest first. */
+export async function readHistory(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow) {
+  const { rows } = await client.query<{ actor: string; kind: string; detail: Record<string, string | null> }>(
+    "select actor, kind, detail from machine_history where machine_id = $1 order by id",
+    [machineId],
+  );
+  return rows;
+}
+
+/** Takes an open request back that no agent was given, as an operator does; returns how many there were. */
+export async function cancelUngiven(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow): Promise<number> {
+  const { rowCount } = await client.query(
+    `update os_installation_request set cancelled_at = now(), cancelled_by = 'test'
+      where machine_id = $1 and first_given_at is null
+        and finished_at is null and cancelled_at is null and superseded_at is null`,
+    [machineId],
+  );
+  return rowCount ?? 0;
+}

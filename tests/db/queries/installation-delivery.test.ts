@@ -1,0 +1,240 @@
+/** Deliveries against everything else that happens to a request: one of the two comes first, and the other one knows. */
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
+import { deliverInstallations } from "../../../src/db/queries/installation-delivery.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import {
+  cancelUngiven,
+  createHeartbeatRows,
+  readHistory,
+  readRequest,
+  requestGeneration,
+  successOf,
+} from "../../support/heartbeat-rows.ts";
+import { waitForBlockedSessions } from "../../support/wait.ts";
+
+let database: TestDatabase;
+let pool: pg.Pool;
+const deadlineMs = 1_200_000;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  pool = new pg.Pool({ connectionString: database.url, max: 8, pipeline: true });
+});
+
+afterAll(async () => {
+  await pool?.end();
+  await database?.close();
+});
+
+async function using<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await work(client);
+  } finally {
+    client.release();
+  }
+}
+
+async function requestedMachine(): Promise<HeartbeatRow> {
+  const [row] = (await createHeartbeatRows(pool, 1)) as [HeartbeatRow];
+  await requestGeneration(pool, [row], 1n);
+  return row;
+}
+
+const deliver = (rows: readonly HeartbeatRow[], generation = 1n) =>
+  using((client) =>
+    deliverInstallations(
+      client,
+      rows.map(({ machineId, publicKey }) => ({ machineId, publicKey, generation })),
+      deadlineMs,
+    ),
+  );
+
+/** Runs `work` in a transaction that is left open until `end` is called. */
+async function hold(work: (client: pg.PoolClient) => Promise<unknown>) {
+  const client = await pool.connect();
+  await client.query("begin");
+  await work(client);
+  return {
+    end: async (how: "commit" | "rollback") => {
+      await client.query(how);
+      client.release();
+    },
+  };
+}
+
+const never = { firstGivenAt: null, lastGivenAt: null, timesGiven: 0, due: null };
+
+describe("a delivery", () => {
+  test("is on record with its agent, and when it is due counts from the first one", async () => {
+    const row = await requestedMachine();
+    expect(await deliver([row])).toEqual([true]);
+    const first = await readRequest(pool, row);
+    expect(first).toMatchObject({ timesGiven: 1, due: deadlineMs, startedAt: null });
+    expect(first.lastGivenAt).toEqual(first.firstGivenAt);
+    expect(await deliver([row])).toEqual([true]);
+    const second = await readRequest(pool, row);
+    expect(second).toMatchObject({ timesGiven: 2, due: deadlineMs, firstGivenAt: first.firstGivenAt });
+    expect(second.lastGivenAt.getTime()).toBeGreaterThan(first.lastGivenAt.getTime());
+    const actor = `agent:${Buffer.from(row.publicKey).toString("hex")}`;
+    expect(await readHistory(pool, row)).toEqual([{ actor, kind: "installation_given", detail: { generation: "1" } }]);
+  });
+
+  test("is refused to whoever does not hold the machine's key, in the same batch as the machine's own", async () => {
+    const row = await requestedMachine();
+    const stranger = { ...row, publicKey: randomBytes(32) };
+    expect(await deliver([stranger])).toEqual([false]);
+    expect(await readRequest(pool, row)).toMatchObject(never);
+    expect(await deliver([stranger, row, { ...row, publicKey: randomBytes(32) }])).toEqual([false, true, false]);
+    expect(await readRequest(pool, row)).toMatchObject({ timesGiven: 1 });
+  });
+
+  test.each([
+    ["cancelled", "update os_installation_request set cancelled_at = now() where machine_id = $1"],
+    ["superseded", "update os_installation_request set superseded_at = now() where machine_id = $1"],
+    ["finished", "update os_installation_request set finished_at = now(), result = 'success' where machine_id = $1"],
+    [
+      "reported to a server that does not finish requests",
+      `insert into os_installation_report (machine_id, generation, reported_at, result, report)
+       values ($1, 1, now(), 'success', '')`,
+    ],
+  ])("of a request that was %s does not happen", async (_how, statement) => {
+    const row = await requestedMachine();
+    await pool.query(statement, [row.machineId]);
+    expect(await deliver([row])).toEqual([false]);
+    expect(await readRequest(pool, row)).toMatchObject(never);
+    expect(await readHistory(pool, row)).toEqual([]);
+    expect(await using((client) => writeHeartbeats(client, [row]))).toEqual([
+      { kind: "counted", reportRefused: false },
+    ]);
+  });
+
+  test("of a generation that was never requested does not happen", async () => {
+    const row = await requestedMachine();
+    expect(await deliver([row], 2n)).toEqual([false]);
+  });
+});
+
+describe("while another transaction holds the request", () => {
+  test.each([
+    ["commit", [false], never, 1],
+    ["rollback", [true], { timesGiven: 1, cancelledAt: null }, 0],
+  ] as const)("to cancel it, a delivery waits: after the %s it is %j", async (how, delivered, stored, cancelled) => {
+    const row = await requestedMachine();
+    const operator = await hold((client) => cancelUngiven(client, row));
+    const waiting = deliver([row]);
+    await waitForBlockedSessions(pool, 1);
+    await operator.end(how);
+    expect(await waiting).toEqual(delivered);
+    expect(await readRequest(pool, row)).toMatchObject(stored);
+    expect((await readHistory(pool, row)).length + cancelled).toBe(1);
+  });
+
+  test.each([
+    ["commit", 0],
+    ["rollback", 1],
+  ] as const)("to deliver it, a cancellation waits: after the %s it finds %i", async (how, cancelled) => {
+    const row = await requestedMachine();
+    const delivery = await hold((client) =>
+      deliverInstallations(uncommitted(client), [{ ...row, generation: 1n }], deadlineMs),
+    );
+    const cancelling = cancelUngiven(pool, row);
+    await waitForBlockedSessions(pool, 1);
+    await delivery.end(how);
+    expect(await cancelling).toBe(cancelled);
+  });
+
+  test("to supersede it, a delivery waits and gives nothing; the next heartbeat is given the newer one", async () => {
+    const row = await requestedMachine();
+    const operator = await hold((client) => requestGeneration(client, [row], 2n));
+    const waiting = deliver([row]);
+    await waitForBlockedSessions(pool, 1);
+    await operator.end("commit");
+    expect(await waiting).toEqual([false]);
+    expect(await deliver([row], 2n)).toEqual([true]);
+  });
+
+  test("to report it, a delivery waits for the report", async () => {
+    const row = await requestedMachine();
+    const reporter = await hold((client) =>
+      writeHeartbeats(uncommitted(client), [{ ...row, installationReport: successOf(1n) }]),
+    );
+    const waiting = deliver([row]);
+    await waitForBlockedSessions(pool, 1);
+    await reporter.end("commit");
+    expect(await waiting).toEqual([false]);
+    expect(await readRequest(pool, row)).toMatchObject({ ...never, result: "success" });
+  });
+});
+
+/** The client, but what it is told to begin and to commit is left to the test. */
+function uncommitted(client: pg.ClientBase): pg.ClientBase {
+  return Object.create(client, {
+    query: {
+      value: (query: string | pg.QueryConfig) =>
+        typeof query === "string" && /^(begin|commit)/.test(query) ? client.query("select") : client.query(query),
+    },
+  });
+}
+
+test("an agent whose key is being replaced is given nothing once that is committed", async () => {
+  const row = await requestedMachine();
+  const operator = await hold((client) =>
+    client.query("update agent_started set public_key = $2 where machine_id = $1", [row.machineId, randomBytes(32)]),
+  );
+  const waiting = deliver([row]);
+  await waitForBlockedSessions(pool, 1);
+  await operator.end("commit");
+  expect(await waiting).toEqual([false]);
+  expect(await readRequest(pool, row)).toMatchObject(never);
+});
+
+test("deliveries, reports, progress and new requests of the same machines never deadlock", async () => {
+  const rows = await createHeartbeatRows(pool, 40);
+  await requestGeneration(pool, rows, 1n);
+  const before = await countDeadlocks();
+  let generation = 1n;
+  let isDone = false;
+  const some = () => rows.toSorted(() => Math.random() - 0.5).slice(0, 25);
+  const agents = [0, 1, 2].map(async () => {
+    while (!isDone) {
+      const current = generation;
+      const batch = some().map((row, index) =>
+        index % 2 === 0
+          ? { ...row, installationReport: successOf(current) }
+          : { ...row, installationProgress: { generation: current, percent: 5 } },
+      );
+      await using((client) => writeHeartbeats(client, batch));
+      await deliver(some(), current);
+    }
+  });
+  for (let next = 2n; next <= 30n; next++) {
+    await using((client) => supersedeInOrder(client, rows, next));
+    generation = next;
+  }
+  isDone = true;
+  await Promise.all(agents);
+  expect(await countDeadlocks()).toBe(before);
+});
+
+/** What operators do who request of many machines at once: the requests in machine-id order. */
+async function supersedeInOrder(client: pg.PoolClient, rows: readonly HeartbeatRow[], next: bigint): Promise<void> {
+  await client.query("begin");
+  await client.query(
+    `select from os_installation_request where machine_id = any($1) and finished_at is null and cancelled_at is null
+        and superseded_at is null order by machine_id for no key update`,
+    [rows.map((row) => row.machineId)],
+  );
+  await requestGeneration(client, rows, next);
+  await client.query("commit");
+}
+
+async function countDeadlocks(): Promise<number> {
+  const { rows } = await pool.query<{ deadlocks: string }>(
+    "select deadlocks from pg_stat_database where datname = current_database()",
+  );
+  return Number(rows[0]?.deadlocks);
+}

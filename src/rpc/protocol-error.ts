@@ -34,10 +34,12 @@ function toAnswer(error: ConnectError, contentType: string, httpStatus?: number)
   if (contentType.startsWith("application/grpc")) {
     return { status: 200, headers: { "content-type": contentType, ...toTrailers(error) } };
   }
+  const body = Buffer.from(JSON.stringify(errorToJson(error, undefined)));
+  const about = { "content-type": "application/json", "content-length": body.length.toString() };
   return {
     status: httpStatus ?? toHttpStatus(error),
-    headers: { ...Object.fromEntries(error.metadata), "content-type": "application/json" },
-    body: Buffer.from(JSON.stringify(errorToJson(error, undefined))),
+    headers: { ...Object.fromEntries(error.metadata), ...about },
+    body,
   };
 }
 

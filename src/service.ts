@@ -25,6 +25,7 @@ import { createSignatureVerifier } from "./agent-callback/identity/signature-ide
 import type { Config, ListenAddress } from "./config.ts";
 import { connectDatabase } from "./db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "./db/heartbeat-store.ts";
+import { startHistoryRetention } from "./db/history-retention.ts";
 import { migrateWhenReachable } from "./db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "./db/open.ts";
 import { logOutages } from "./db/outage-log.ts";
@@ -41,10 +42,12 @@ import { createCallLog } from "./rpc/call-log.ts";
 import { createCallWatch, requestIdKey } from "./rpc/call-watch.ts";
 import { findClientAddress } from "./rpc/client-address.ts";
 import { createErrorInterceptor, createErrorMapper } from "./rpc/error-mapping.ts";
+import { createHealthMonitor, type HealthMonitor, registerHealth } from "./rpc/health.ts";
 import { defaultLimits } from "./rpc/limits.ts";
 import { type ListenerTls, prepareClose } from "./rpc/listener.ts";
 import { listOwnAuthorities } from "./rpc/own-authority.ts";
 import { replyWithError } from "./rpc/protocol-error.ts";
+import { registerReflection } from "./rpc/reflection.ts";
 import { createValidation } from "./rpc/validation.ts";
 import { readVersion } from "./version.ts";
 
@@ -89,6 +92,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   await adoptRestoredHistory(db);
   const isOwnDatabase = config.databaseUrl === undefined;
   const adminTokenFile = await ensureBootstrapToken({ db, home: config.home, isOwnDatabase, log });
+  const { historyDays } = config;
+  resources.adopt(startHistoryRetention(db, { historyDays, log }), (retention) => retention.close());
   const feed = createChangeFeed({ db, log });
   const fleet = createFleetSampler(() => countFleet(db));
   metrics.show({
@@ -102,7 +107,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
     feed,
     findUnreadiness,
   });
-  const adminListener = createOperators(config, certificates.admin, { db, feed, fleet, findUnreadiness, metrics, log });
+  const health = createHealthMonitor(findUnreadiness);
+  const operators = { db, feed, fleet, findUnreadiness, health, metrics, log };
+  const adminListener = createOperators(config, certificates.admin, operators);
   const adminAddress = await listen(adminListener, config.adminListen, resources);
   const adminUrl = toUrl(certificates.admin !== undefined, adminAddress);
   await leaveAdminUrl(config.home, adminUrl, log);
@@ -112,6 +119,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   resources.defer(() => feed.close());
   resources.defer(async () => {
     draining = true;
+    health.close();
     await delay(config.shutdownDelayMs);
   });
 
@@ -141,11 +149,12 @@ function openStore(url: string, { installDeadlineMs }: Config, log: Logger): Hea
 
 /** What the operators' side works with. */
 interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {
+  readonly health: HealthMonitor;
   readonly metrics: Metrics;
 }
 
 function createOperators(config: Config, tls: ListenerTls | undefined, context: OperatorsContext): FastifyInstance {
-  const { db, findUnreadiness, metrics, log } = context;
+  const { db, findUnreadiness, health, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([createCallLog(log, "info")]);
   const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
@@ -154,7 +163,11 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
   const listener = createAdminListener({
     tls,
     findUnreadiness,
-    routes: createAdminRoutes(context),
+    routes: (router) => {
+      createAdminRoutes(context)(router);
+      registerHealth(router, health);
+      registerReflection(router);
+    },
     gate: async (call) => {
       watch.begin(call);
       await authorize(call).catch((error) => {

@@ -23,7 +23,7 @@ import { createSessionReaper } from "./session-reaper.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
 import { createPlainCalls, decorateWithPlainCalls, type PlainCalls } from "./unary-lane/plain-calls.ts";
-import { releaseUnreadBody } from "./unread-body.ts";
+import { seeToUnreadBodies } from "./unread-body.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -52,10 +52,7 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   // Who serves a content type reads it; a body that nobody asked for is not parsed.
   listener.removeAllContentTypeParsers();
   listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
-  listener.addHook("onRequest", (_request, reply, done) => {
-    releaseUnreadBody(reply);
-    done();
-  });
+  seeToUnreadBodies(listener, limits);
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;
     replyWithError(reply, new ConnectError(`${what} is not served here`, Code.Unimplemented), limits);

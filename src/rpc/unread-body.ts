@@ -1,22 +1,46 @@
-/** Ends HTTP/2 streams that are answered before their body was read to its end. */
+/** Sees to requests that are answered before their body was read to its end, where Connect's handler and Node leave off. */
+import type { ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { FastifyReply } from "fastify";
+import type { FastifyInstance } from "fastify";
+import type { ListenerLimits } from "./limits.ts";
 
 /**
- * Sees to it that the stream is reset without an error once the whole answer is out, unless the caller has sent all by then (RFC 9113
- * section 8.1). Node does so only for a body of which nothing was read; a caller that has more to send than fits the window would wait
- * for ever.
+ * Makes sure that such a request does no harm once the whole answer is out, while the caller still has something to send:
+ * - over HTTP/2 the stream is reset without an error (RFC 9113 section 8.1), or a caller that has more than a window would wait for ever;
+ * - over HTTP/1.1 the rest is read and dropped, or the connection's next request would never be read; after `lingerTimeoutMs` the
+ *   connection is cut.
+ * Node does so by itself only for bodies of which nothing was read.
  */
-export function releaseUnreadBody(reply: FastifyReply): void {
-  const { stream } = reply.raw as { stream?: ServerHttp2Stream };
-  stream?.on("wantTrailers", release);
+export function seeToUnreadBodies(
+  listener: FastifyInstance,
+  { lingerTimeoutMs }: Pick<ListenerLimits, "lingerTimeoutMs">,
+): void {
+  function dropRest(this: ServerResponse): void {
+    const request = this.req;
+    if (request.complete || request.destroyed) return;
+    const timer = setTimeout(() => request.destroy(), lingerTimeoutMs);
+    request.once("close", () => clearTimeout(timer)).on("error", () => {});
+    // A reader that has not been told to stop would keep the body from flowing.
+    request.removeAllListeners("readable").resume();
+  }
+  listener.addHook("onRequest", (_request, reply, done) => {
+    const { stream } = reply.raw as { stream?: ServerHttp2Stream };
+    if (stream === undefined) reply.raw.on("finish", dropRest);
+    else stream.on("wantTrailers", resetRest);
+    done();
+  });
+  // Read as usual, a body that is given up half-way is destroyed, and nothing can be read from its connection any more.
+  listener.addHook("preValidation", (request, _reply, done) => {
+    if (request.method === "POST") request.body ??= request.raw.iterator({ destroyOnReturn: false });
+    done();
+  });
 }
 
 /** Node sends the trailers, of which there may be none, in the next round of its loop. */
-function release(this: ServerHttp2Stream): void {
-  setImmediate(closeUnlessRead, this);
+function resetRest(this: ServerHttp2Stream): void {
+  setImmediate(reset, this);
 }
 
-function closeUnlessRead(stream: ServerHttp2Stream): void {
+function reset(stream: ServerHttp2Stream): void {
   if (!stream.destroyed && !stream.closed && stream.state.remoteClose !== 1) stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -1,10 +1,10 @@
-/** A stream that is answered before its caller has sent everything ends for the caller, too. */
+/** A request that is answered before its caller has sent everything ends for the caller, too, and leaves its connection usable. */
 import { connect } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { defaultLimits } from "../../src/rpc/limits.ts";
 import { createListener, prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
@@ -13,44 +13,82 @@ import {
   ConformanceService,
 } from "../conformance/gen/connectrpc/conformance/v1/service_pb.js";
 import { makeFolder } from "../support/program.ts";
-import { callHttp2, frameMessage } from "../support/raw-connection.ts";
+import { callHttp2, frameMessage, openRaw } from "../support/raw-connection.ts";
 
-/** More than a window of HTTP/2 holds. */
+const path = `/${ConformanceService.typeName}/ClientStream`;
+/** More than a window of HTTP/2 holds, and than Node reads ahead. */
 const message = frameMessage(
   toBinary(ClientStreamRequestSchema, create(ClientStreamRequestSchema, { requestData: new Uint8Array(512 * 1024) })),
 );
 
-async function readOne(requests: AsyncIterable<unknown>): Promise<void> {
-  for await (const _request of requests) return;
-}
-
-test.each([
-  ["an answer", "with TLS", "0"],
-  ["an answer", "in plaintext", "0"],
-  ["an error", "with TLS", "9"],
-  ["an error", "in plaintext", "9"],
-])("%s to a caller who is still sending arrives whole and ends the stream (%s)", async (what, where, status) => {
-  const tls = where === "with TLS" ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
+/** A listener whose client stream answers after the first message, with an error if `fails`, or if that is larger than `readMaxBytes`. */
+async function start(
+  hasTls: boolean,
+  { fails = false, lingerTimeoutMs = defaultLimits.lingerTimeoutMs, readMaxBytes = defaultLimits.maxBodyBytes } = {},
+) {
+  const tls = hasTls ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
+  const limits = { ...defaultLimits, lingerTimeoutMs };
   const log = pino({ level: "silent" });
-  const listener = createListener({ tls, requestClientCertificate: false, log, limits: defaultLimits });
-  await using _closing = { [Symbol.asyncDispose]: prepareClose(listener) };
+  const listener = createListener({ tls, requestClientCertificate: false, log, limits });
+  const close = prepareClose(listener);
   await listener.register(fastifyConnectPlugin, {
+    readMaxBytes,
     routes: (router) =>
       router.service(ConformanceService, {
         async clientStream(requests) {
-          await readOne(requests);
-          if (what === "an error") throw new ConnectError("enough", Code.FailedPrecondition);
+          for await (const _request of requests) break;
+          if (fails) throw new ConnectError("enough", Code.FailedPrecondition);
           return {};
         },
       }),
   });
-  const session = connect(await listener.listen({ host: "127.0.0.1", port: 0 }), { ca: tls?.ca });
-  const path = `/${ConformanceService.typeName}/ClientStream`;
-  const answer = await callHttp2(session, { ":path": path, "content-type": "application/grpc" }, (stream) => {
-    stream.write(message);
-    stream.write(message);
+  const url = await listener.listen({ host: "127.0.0.1", port: 0 });
+  return { url, ca: tls?.ca ?? "", [Symbol.asyncDispose]: close };
+}
+
+describe.each([
+  ["with TLS", true],
+  ["in plaintext", false],
+])("%s", (_name, hasTls) => {
+  test.each([
+    ["an answer", false, "0"],
+    ["an error", true, "9"],
+  ])(
+    "%s over HTTP/2 to a caller who is still sending arrives whole and ends the stream",
+    async (_what, fails, code) => {
+      await using listener = await start(hasTls, { fails });
+      const session = connect(listener.url, { ca: listener.ca });
+      const answer = await callHttp2(session, { ":path": path, "content-type": "application/grpc" }, (stream) => {
+        stream.write(message);
+        stream.write(message);
+      });
+      session.destroy();
+      const { "grpc-status": got } = { ...answer.headers, ...answer.trailers };
+      expect([answer.status, got, answer.resetCode]).toEqual([200, code, 0]);
+    },
+  );
+
+  test.each([
+    ["answered", defaultLimits.maxBodyBytes],
+    ["refused", 1024],
+  ])("over HTTP/1.1 the rest of a body that was %s is no obstacle to the next request", async (_what, readMaxBytes) => {
+    await using listener = await start(hasTls, { readMaxBytes });
+    using connection = await openRaw({ url: listener.url, ca: listener.ca });
+    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
+    await connection.send(head, message);
+    const one = /^HTTP\/1\.1 200 .*\r\n0\r\n\r\n$/s;
+    expect(await connection.until(one)).toMatch(one);
+    await connection.send(message, head, message, message);
+    const two = /^HTTP\/1\.1 200 .*\r\n0\r\n\r\nHTTP\/1\.1 200 .*\r\n0\r\n\r\n$/s;
+    expect(await connection.until(two)).toMatch(two);
   });
-  session.destroy();
-  const { "grpc-status": got } = { ...answer.headers, ...answer.trailers };
-  expect([answer.status, got, answer.resetCode]).toEqual([200, status, 0]);
+
+  test("over HTTP/1.1 a caller that never sends the rest is cut off", async () => {
+    await using listener = await start(hasTls, { lingerTimeoutMs: 50 });
+    using connection = await openRaw({ url: listener.url, ca: listener.ca });
+    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
+    await connection.send(head, message);
+    await connection.closed;
+    expect(connection.received).toMatch(/^HTTP\/1\.1 200 .*\r\n0\r\n\r\n$/s);
+  });
 });

@@ -22,6 +22,7 @@ import { replyWithError } from "./protocol-error.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
+import { readRecordByRecord } from "./tls-http1.ts";
 import { createPlainCalls, decorateWithPlainCalls, type PlainCalls } from "./unary-lane/plain-calls.ts";
 import { seeToUnreadBodies } from "./unread-body.ts";
 
@@ -110,6 +111,9 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
   // Node's own listener, which makes the session there and then, comes after this one.
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     if (socket.alpnProtocol === "h2") server.once("session", (session) => reaper.watch(session, socket));
+  });
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol !== "h2") readRecordByRecord(socket);
   });
   return listener;
 }

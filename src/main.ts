@@ -21,11 +21,24 @@ const commands: Record<string, () => Promise<Command>> = {
   tokens: async () => (await import("./cli/tokens.ts")).tokensCommand(),
   status: async () => (await import("./cli/status.ts")).statusCommand(),
   demo: async () => (await import("./cli/demo.ts")).demoCommand(),
+  completion: async () =>
+    (await import("./cli/completion.ts")).completionCommand(() => createProgram(Object.values(commands))),
 };
 
 const exitStatusHelp = "\nExit status: 0 done, 1 failed, 2 wrong usage, configuration or input; more by command.";
 
 async function main(args: readonly string[]): Promise<number> {
+  const wanted = commands[args[0] ?? ""];
+  const program = await createProgram(wanted === undefined ? Object.values(commands) : [wanted]);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function createProgram(loaders: readonly (() => Promise<Command>)[]): Promise<Command> {
   const program = new Command("bmaas")
     .description("Bare-metal machine database and agent callback server")
     .version(readVersion(), "--version", "print the version")
@@ -33,17 +46,8 @@ async function main(args: readonly string[]): Promise<number> {
     // Options that follow a command's name are that command's, also where the one above has one of the same name.
     .enablePositionalOptions()
     .exitOverride();
-  const wanted = commands[args[0] ?? ""];
-  for (const load of wanted === undefined ? Object.values(commands) : [wanted]) {
-    const command = await load();
-    program.addCommand(overrideExit(command));
-  }
-  try {
-    await program.parseAsync(args, { from: "user" });
-    return 0;
-  } catch (error) {
-    return report(error);
-  }
+  for (const load of loaders) program.addCommand(overrideExit(await load()));
+  return program;
 }
 
 /** Commander ends the process on wrong usage unless every command in the tree is told not to. */

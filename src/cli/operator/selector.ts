@@ -28,8 +28,12 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
 /** What may be said several times, for any of the values. */
 const repeatable: readonly string[] = ["state", "id"];
 
-/** The names before the equals signs. */
-export const selectorKeys: readonly string[] = Object.keys(keys);
+const selectorKeys: readonly string[] = Object.keys(keys);
+
+/** What a term can begin with, and the states in full; for shells to complete. */
+export const selectorWords: readonly string[] = selectorKeys.flatMap((key) =>
+  key === "state" ? machineStateNames.names.map((name) => `state=${name}`) : `${key}=`,
+);
 
 /** For the help of commands that take a selector. */
 export const selectorHelp = `

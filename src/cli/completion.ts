@@ -1,0 +1,32 @@
+/** `bmaas completion`: a script that lets a shell complete this program's commands, options and values; it never runs the program. */
+import { Argument, Command } from "commander";
+import { writeBashScript } from "./completion/bash-script.ts";
+import { type CommandNode, readCommandTree } from "./completion/command-tree.ts";
+import { writeFishScript } from "./completion/fish-script.ts";
+import { writeZshScript } from "./completion/zsh-script.ts";
+
+const writers: Readonly<Record<string, (nodes: readonly CommandNode[]) => string>> = {
+  bash: writeBashScript,
+  zsh: writeZshScript,
+  fish: writeFishScript,
+};
+
+const help = `
+Examples:
+  source <(bmaas completion bash)                                    # or zsh, in this shell
+  bmaas completion bash > ~/.local/share/bash-completion/completions/bmaas
+  bmaas completion zsh > "\${fpath[1]}/_bmaas"
+  bmaas completion fish > ~/.config/fish/completions/bmaas.fish
+
+Make it again after an upgrade. It asks no server.`;
+
+/** The command for main; `loadProgram` gives the whole tree of commands. */
+export function completionCommand(loadProgram: () => Promise<Command>): Command {
+  return new Command("completion")
+    .description("print a script that completes commands, options and values in a shell")
+    .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(writers)))
+    .addHelpText("after", help)
+    .action(async (shell: string) => {
+      process.stdout.write(writers[shell]?.(readCommandTree(await loadProgram())) ?? "");
+    });
+}

@@ -62,17 +62,23 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   installation_given: (facts) => ({
     condition: `${describeDelivery(facts)}, and the agent has said nothing of it yet; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
-    remedies: ["showHistory", "supersede"],
+    remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
   installing: (facts) => ({
     condition: `the agent carries ${name(facts)} out${describeProgress(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
-    remedies: ["showHistory", "supersede"],
+    remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
   installation_overdue: (facts) => ({
-    condition: `${describeDelivery(facts)}, and what the agent should say of it has been due ${since(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    condition: `${describeDelivery(facts)}, and what the agent should say of it has been due ${since(facts)}${describeProgress(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: facts.agent === null ? "" : "nothing, unless the agent still tells of its progress or outcome",
-    remedies: ["findOut", ...(facts.isRequestReadable ? (["retry"] as const) : []), "supersede", "showHistory"],
+    remedies: [
+      ...registerIfGone(facts),
+      "findOut",
+      ...(facts.isRequestReadable ? (["retry"] as const) : []),
+      "supersede",
+      "showHistory",
+    ],
   }),
   installation_failed: (facts) => ({
     condition: `${describeReport(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
@@ -106,11 +112,15 @@ function explainPending(facts: Facts): Explanation {
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
 }
 
-function becomesOverdue({ installation }: Facts): Pick<Explanation, "next" | "nextTime"> {
-  return {
-    next: "the installation becomes overdue unless the agent tells of its progress or outcome before",
-    nextTime: installation?.dueAt ?? undefined,
-  };
+function becomesOverdue({ agent, installation }: Facts): Pick<Explanation, "next" | "nextTime"> {
+  const what = "the installation becomes overdue";
+  const next = agent === null ? what : `${what} unless the agent tells of its progress or outcome before`;
+  return { next, nextTime: installation?.dueAt ?? undefined };
+}
+
+/** Nobody can tell of an installation whose agent's key was revoked, until the key is back. */
+function registerIfGone({ agent }: Facts): readonly RemedyName[] {
+  return agent === null ? ["register"] : [];
 }
 
 /** Only the newest installation can be requested again as it is; one that was cancelled may have come after the one that failed. */
@@ -134,8 +144,7 @@ function describeDelivery(facts: Facts): string {
 
 function describeProgress(facts: Facts): string {
   const { phase = null, percent = null, progressAt = null } = facts.installation ?? {};
-  const parts = [phase === null ? "" : oneLine(phase), percent === null ? "" : `${percent} %`];
-  const said = parts.filter((part) => part !== "").join(", ");
-  const when = progressAt === null ? "" : `, as it said ${ago(facts, progressAt)}`;
-  return said === "" ? when : `: ${said}${when}`;
+  if (progressAt === null) return "";
+  const said = [phase === null ? "" : oneLine(phase), percent === null ? "" : `${percent} %`];
+  return `; the agent said ${ago(facts, progressAt)}: ${said.filter((part) => part !== "").join(", ") || "it goes on"}`;
 }

@@ -1,0 +1,207 @@
+import { randomUUID } from "node:crypto";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { type ExplainMachineResponse, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { osInstallationReport, osInstallationRequest } from "../../../src/db/schema/index.ts";
+import { codeOf } from "../../support/agents.ts";
+import { errorOf } from "../../support/call-error.ts";
+import { adminClient, tokenOf } from "../../support/operator.ts";
+import { startServerWithDatabase } from "../../support/server.ts";
+import { situations } from "../../support/situation.ts";
+
+const { database, server } = await startServerWithDatabase();
+const { db } = database;
+const viewer = await tokenOf(db, "viewer");
+const operator = await tokenOf(db, "operator");
+const machines = adminClient(MachineService, server.adminUrl, viewer.secret);
+
+async function machineOf(name: string): Promise<string> {
+  const situation = situations.find((each) => each.name === name);
+  if (situation === undefined) throw new Error(`there is no machine ${name}`);
+  return await situation.make(db);
+}
+
+const explain = (machineId: string) => machines.explainMachine({ machineId });
+const explainOne = async (name: string) => await explain(await machineOf(name));
+/** In whole minutes from the machine's state on; undefined when nothing has a time. */
+const nextInMinutes = ({ nextTime }: ExplainMachineResponse) =>
+  nextTime && Math.round((timestampMs(nextTime) - Date.now()) / 60_000);
+const firstWords = ({ remedies }: ExplainMachineResponse) =>
+  remedies.map(
+    ({ command, description }) => command.split(" ").slice(1, 3).join(" ") || description.split(" ", 1).join(),
+  );
+
+const time = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\)`;
+const agentCalls = `its agent heartbeats, last \\d+ s ago ${time}`;
+const agentIsSilent = `its agent has not been heard for 12 min \\(since [^)]+Z\\)`;
+const given = `installation 1 was given to the agent 30 min ago ${time}, the last of 3 times 29 min ago ${time}`;
+
+test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
+  [
+    "of which nothing is known",
+    /^no provider .* and no agent's key is registered, for 90 min \(since /,
+    /^$/,
+    undefined,
+    ["agents register", "machines set-provided", "machines delete"],
+  ],
+  [
+    "that a provider made available",
+    /^no agent's key is registered, for 60 min /,
+    /^$/,
+    undefined,
+    ["agents register", "machines delete"],
+  ],
+  [
+    "whose agent has not called yet",
+    /^an agent's key is registered, and no heartbeat has proved it, for 50 min /,
+    /first heartbeat/,
+    undefined,
+    ["agent --machine-id", "agents replace"],
+  ],
+  ["whose agent calls", new RegExp(`^${agentCalls}, and no installation`), /stale/, 4, ["install request"]],
+  [
+    "whose agent is silent",
+    /^its agent has not been heard for 12 min .*, and silence was normal until 20.*Z$/,
+    /next heartbeat ends this/,
+    undefined,
+    ["see", "agents replace"],
+  ],
+  [
+    "that is to be installed",
+    new RegExp(`^installation 1 was requested 35 min ago ${time}, .*; ${agentCalls}$`),
+    /^the agent is given it with its next heartbeat$/,
+    4,
+    ["install cancel"],
+  ],
+  [
+    "that is to be installed while its agent is silent",
+    new RegExp(`; ${agentIsSilent}$`),
+    /whenever that comes$/,
+    undefined,
+    ["see", "agents replace", "install cancel"],
+  ],
+  [
+    "that is to be installed and has no agent",
+    /nobody to give it to$/,
+    /^$/,
+    undefined,
+    ["agents register", "install cancel"],
+  ],
+  [
+    "whose agent has the request",
+    new RegExp(`^${given}, and the agent has said nothing of it yet; ${agentCalls}$`),
+    /becomes overdue unless/,
+    10,
+    ["history", "install request"],
+  ],
+  [
+    "whose agent has the request and lost its key",
+    /; no agent's key is registered$/,
+    /becomes overdue$/,
+    10,
+    ["agents register"],
+  ],
+  [
+    "whose agent installs",
+    new RegExp(
+      `^the agent carries installation 1 out; the agent said 20 min ago ${time}: writing, 40 %; ${agentCalls}$`,
+    ),
+    /becomes overdue unless/,
+    10,
+    ["history"],
+  ],
+  [
+    "whose agent did not say anything of the request in time",
+    new RegExp(`^${given}, and .* has been due for 10 min .*; ${agentIsSilent}$`),
+    /^nothing, unless/,
+    undefined,
+    ["see", "install retry", "install request"],
+  ],
+  [
+    "whose agent began to install and did not go on in time",
+    /has been due for 10 min .*; the agent said 20 min ago .*: writing, 40 %; /,
+    /^nothing, unless/,
+    undefined,
+    ["see", "install retry"],
+  ],
+  [
+    "that failed",
+    new RegExp(`^installation 1 failed 5 min ago ${time}: no such disk; ${agentCalls}$`),
+    /^$/,
+    undefined,
+    ["install retry", "install request"],
+  ],
+  [
+    "that failed, and whose next request was cancelled",
+    /^installation 1 failed .*: no such disk; installation 2 was cancelled since; /,
+    /^$/,
+    undefined,
+    ["install request"],
+  ],
+  ["that is installed", /^installation 1 succeeded 5 min ago /, /^$/, undefined, ["install request"]],
+])(
+  "says of a machine %s what holds it there, what follows, and what to do",
+  async (name, condition, next, inMinutes, remedies) => {
+    const explained = await explainOne(name);
+    expect(explained.condition).toMatch(condition);
+    expect(explained.next).toMatch(next);
+    expect(nextInMinutes(explained)).toBe(inMinutes);
+    expect(firstWords(explained).slice(0, remedies.length)).toEqual(remedies);
+  },
+);
+
+describe("a request that is stored and cannot be read", () => {
+  const spoil = async (name: string) => {
+    const machineId = await machineOf(name);
+    const spoilt = { request: Buffer.from([0xff]) };
+    await db.update(osInstallationRequest).set(spoilt).where(eq(osInstallationRequest.machineId, machineId));
+    return await explain(machineId);
+  };
+
+  test("is what holds a pending installation, and nothing happens by itself", async () => {
+    const explained = await spoil("that is to be installed");
+    expect(explained.condition).toMatch(/cannot be read, so no agent is given it$/);
+    expect(explained).toMatchObject({ next: "", machine: { state: MachineState.INSTALLATION_PENDING } });
+    expect(explained.nextTime).toBeUndefined();
+    expect(firstWords(explained)).toEqual(["install request", "install cancel"]);
+  });
+
+  test.each(["that failed", "whose agent did not say anything of the request in time"])(
+    "is not advised to be tried once more: %s",
+    async (name) => {
+      expect(firstWords(await spoil(name))).not.toContain("install retry");
+    },
+  );
+});
+
+test("names a provider that says why nothing comes from the machine", async () => {
+  const machineId = await machineOf("whose agent is silent");
+  const said = { provider: "lab", providerId: "slot-7", status: ProviderStatus.STOPPED };
+  await adminClient(MachineService, server.adminUrl, operator.secret).setProvided({ machineId, provided: said });
+  expect((await explain(machineId)).condition).toMatch(/; its provider lab says that slot-7 is switched off$/);
+});
+
+test("quotes an agent's error in one line, and not without end", async () => {
+  const machineId = await machineOf("that failed");
+  const error = `mkfs:\n\tno space\u{1b}[2J${"😀".repeat(5000)}`;
+  await db.update(osInstallationReport).set({ error }).where(eq(osInstallationReport.machineId, machineId));
+  const { condition } = await explain(machineId);
+  expect(condition).toContain("mkfs: no space [2J😀");
+  expect(condition).not.toMatch(/\p{Cc}/u);
+  expect(condition.isWellFormed()).toBe(true);
+  expect(condition.length).toBeLessThan(800);
+});
+
+test("refuses what is no machine, and nobody; takes ids in any case", async () => {
+  const machineId = await machineOf("of which nothing is known");
+  expect((await machines.explainMachine({ machineId: machineId.toUpperCase() })).machine?.id).toBe(machineId);
+  expect(await errorOf(machines.explainMachine({ machineId: "x" }))).toMatchObject({
+    code: "InvalidArgument",
+    fields: ["machine_id"],
+  });
+  expect(await codeOf(machines.explainMachine({ machineId: randomUUID() }))).toBe("NotFound");
+  const nobody = adminClient(MachineService, server.adminUrl);
+  expect(await codeOf(nobody.explainMachine({ machineId }))).toBe("Unauthenticated");
+});

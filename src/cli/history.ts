@@ -6,6 +6,7 @@ import { limitArgument, machineIdArgument } from "./operator/arguments.ts";
 import { listPages } from "./operator/list-pages.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, printMessage, printTable } from "./operator/output.ts";
+import { shorten } from "./operator/printable.ts";
 import { timeOf } from "./operator/timestamp-text.ts";
 
 interface HistoryFlags extends OperatorFlags {
@@ -40,8 +41,14 @@ export function historyCommand(): Command {
   });
 }
 
+/** In characters; all of it is in the JSON. */
+const maxValueLength = 80;
+
 function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
-  const details = Object.entries(detail).map(([name, value]) => `${name}=${value}`);
+  const names = Object.keys(detail).sort(
+    (a, b) => Number(b === "generation") - Number(a === "generation") || (a < b ? -1 : 1),
+  );
+  const details = names.map((name) => `${name}=${shorten(detail[name] ?? "", maxValueLength)}`);
   return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, details.join(" ")];
 }
 

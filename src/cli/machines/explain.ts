@@ -5,7 +5,7 @@ import {
   ExplainMachineResponseSchema,
   MachineService,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
+import { actAndReport, isSingle, severalHelp } from "../operator/act-on-each.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { formatFields, messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
@@ -23,7 +23,7 @@ export function explainCommand(): Command {
         const client = operator.client(MachineService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId }) => client.explainMachine({ machineId }),
-          describe: describeExplanation,
+          describe: (response) => `${describeExplanation(response)}${isSingle(targets, flags) ? "" : "\n"}`,
           toJson: (response) => messageToJson(ExplainMachineResponseSchema, response),
         });
       }),

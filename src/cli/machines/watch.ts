@@ -30,6 +30,7 @@ export function watchCommand(): Command {
         const filter = selector.length === 0 ? create(MachineFilterSchema) : parseSelector(selector);
         const onConnection = (trouble: Error | undefined) =>
           note(trouble === undefined ? "bmaas: watching again" : "bmaas: the server is away; waiting for it");
+        if (process.stderr.isTTY) note("watching; Ctrl-C ends it");
         for await (const event of followMachines(operator, { filter, resumeToken: from, onConnection })) {
           if (event.kind === "") continue;
           if (json) printJson(messageToJson(WatchMachinesResponseSchema, event), { oneLine: true });

@@ -1,11 +1,15 @@
 /** An installation as people read it. */
 import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import type { Cell, Field } from "./output.ts";
+import { shorten } from "./printable.ts";
 import { showInstallationState } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
 
 /** The columns of `toInstallationRow`. */
-export const installationHeader = ["MACHINE", "GENERATION", "STATE", "SINCE", "PROGRESS", "REQUESTED BY", "TARGET"];
+export const installationHeader = ["MACHINE", "GENERATION", "STATE", "SINCE", "REQUESTED BY", "TARGET", "PROGRESS"];
+
+/** In characters; all of it is in what get shows. */
+const maxCellLength = 60;
 
 /** One installation as a row. */
 export function toInstallationRow(installation: Installation): Cell[] {
@@ -15,9 +19,9 @@ export function toInstallationRow(installation: Installation): Cell[] {
     generation.toString(),
     showInstallationState(state),
     ageOf(stateTime),
-    describeStep(installation),
     requester,
-    describeTarget(target),
+    shorten(describeTarget(target), maxCellLength),
+    shorten(describeStep(installation), maxCellLength),
   ];
 }
 

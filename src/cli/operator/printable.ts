@@ -19,6 +19,11 @@ export function printableLines(text: string): string[] {
     .map((line) => line.replaceAll("\t", "  ").replaceAll(obeyed, escapeCharacter));
 }
 
+/** The beginning of a text, with a sign that there was more. */
+export function shorten(text: string, maxLength: number): string {
+  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+}
+
 /** JSON that means the same, with everything that a terminal would obey escaped; line feeds between values stay. */
 export function printableJson(json: string): string {
   return json.replaceAll(obeyed, (character) => (character === "\n" ? character : escapeUnits(character)));

@@ -3,7 +3,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { formatDuration } from "../../time-text.ts";
 import { note } from "./output.ts";
-import { printable } from "./printable.ts";
+import { printable, shorten } from "./printable.ts";
 import { installationStateNames } from "./state-names.ts";
 import type { WaitListener } from "./wait-for-installations.ts";
 
@@ -97,15 +97,18 @@ function countStates(installations: readonly Installation[]): string {
   return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
 }
 
+/** In characters; all of it is in what get and explain show. */
+const maxErrorLength = 400;
+
 /** Where an installation stands, on one line: "installing: writing the image, 40 %". */
 export function describeProgress(installation: Installation, { withPercent = true } = {}): string {
   const name = installationStateNames.nameOf(installation.state);
   const { phase = "", percent } = installation.progress ?? {};
   switch (installation.state) {
     case InstallationState.PENDING:
-      return `${name}: waiting for the agent's next heartbeat`;
+      return `${name}: waiting for a heartbeat`;
     case InstallationState.GIVEN:
-      return `${name}: the agent has it, and has not said anything of it yet`;
+      return `${name}: no word from the agent yet`;
     case InstallationState.INSTALLING:
     case InstallationState.OVERDUE: {
       const parts = [printable(phase), withPercent && percent !== undefined ? `${percent} %` : ""].filter(Boolean);
@@ -114,7 +117,7 @@ export function describeProgress(installation: Installation, { withPercent = tru
     case InstallationState.SUCCEEDED:
       return `${name}${describeLength(installation)}`;
     case InstallationState.FAILED:
-      return `${name}${describeLength(installation)}: ${shorten(printable(installation.error))}`;
+      return `${name}${describeLength(installation)}: ${shorten(printable(installation.error), maxErrorLength)}`;
     default:
       return name;
   }
@@ -124,9 +127,4 @@ export function describeProgress(installation: Installation, { withPercent = tru
 function describeLength({ firstGivenTime, endTime }: Installation): string {
   if (firstGivenTime === undefined || endTime === undefined) return "";
   return ` after ${formatDuration(timestampMs(endTime) - timestampMs(firstGivenTime))}`;
-}
-
-/** All of an error is in what get and explain show. */
-function shorten(text: string): string {
-  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import { note } from "./output.ts";
 import { findSystemCode } from "./system-code.ts";
 
 /** Waits before the second to the last try, in milliseconds: long enough for a server to start again. */
@@ -23,6 +24,7 @@ export const repeatSafely: Interceptor = (next) => async (request) => {
       return await next(request);
     } catch (error) {
       if (!isPassing(error)) throw error;
+      if (process.stderr.isTTY && waitMs === waitsMs[0]) note("the server does not answer; trying again");
       await delay(Math.max(waitMs, findServerDelayMs(ConnectError.from(error))), undefined, { signal: request.signal });
     }
   }

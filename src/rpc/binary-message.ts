@@ -45,8 +45,10 @@ function findFramedPayload(headers: Headers, body: Uint8Array): Payload | undefi
   const flag = body[0];
   if (body.length < 5 || (flag !== 0 && flag !== 1)) return undefined;
   if (new DataView(body.buffer, body.byteOffset).getUint32(1) !== body.length - 5) return undefined;
-  const coding = flag === 0 ? undefined : (readCoding(headers["grpc-encoding"]) ?? "unknown");
-  return { bytes: body.subarray(5), coding };
+  const coding = readCoding(headers["grpc-encoding"]);
+  // Who names a coding that nobody knows is told so, whatever the flag says.
+  if (coding !== undefined && !decompressors.has(coding)) return undefined;
+  return { bytes: body.subarray(5), coding: flag === 0 ? undefined : (coding ?? "unknown") };
 }
 
 function readCoding(value: string | string[] | undefined): string | undefined {

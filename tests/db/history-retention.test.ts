@@ -4,6 +4,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Transaction } from "../../src/db/client.ts";
 import { runRetention, startHistoryRetention } from "../../src/db/history-retention.ts";
 import { tryRetentionLock } from "../../src/db/queries/history-retention.ts";
+import {
+  adoptRestoredHistory,
+  checkHistoryPosition,
+  readHistoryPosition,
+} from "../../src/db/queries/machine-change.ts";
 import { adminRequest, historyFloor, machineHistory } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { grpcAgent } from "../support/agents.ts";
@@ -107,6 +112,16 @@ describe("one round", () => {
     expect(deleted + (await events())).toBe(20_000);
     expect(deleted).toBeLessThan(20_000);
   });
+});
+
+test("a floor that was restored from another server's dump keeps no watcher from going on", async () => {
+  const { db } = database;
+  await db.insert(historyFloor).values({ transaction: (2n ** 62n).toString(), historyId: 5n });
+  const { position } = await readHistoryPosition(db);
+  await expect(checkHistoryPosition(db, position)).rejects.toThrow("no longer kept");
+  await adoptRestoredHistory(db);
+  await checkHistoryPosition(db, position);
+  expect(await floor()).toMatchObject({ transaction: "3", historyId: 5n });
 });
 
 test("says in the log what it deleted, and that the database was away", async () => {

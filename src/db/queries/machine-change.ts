@@ -60,10 +60,15 @@ export async function readHistoryPosition(
 
 /**
  * Takes the history of a database that was restored from a dump for old, and returns how many rows that are: their transactions'
- * numbers are another server's, and where they are greater than this one's, watchers would wait for them.
+ * numbers are another server's, and where they are greater than this one's, watchers would wait for them, or be told that the changes
+ * before them were pruned.
  */
 export async function adoptRestoredHistory(db: Database): Promise<number> {
   const { rowCount } = await db.execute(sql`
+    with floor_adopted as (
+      update ${historyFloor} set transaction = '3'::xid8
+       where transaction > pg_snapshot_xmax(pg_current_snapshot())
+    )
     update ${machineHistory} set transaction = '3'::xid8
      where transaction > pg_snapshot_xmax(pg_current_snapshot())`);
   return rowCount ?? 0;

@@ -39,7 +39,20 @@ export async function runProgram(args: readonly string[], options: ProgramOption
   return { status, ...program.output };
 }
 
-function startProgram(args: readonly string[], { environment = {}, directory, account }: ProgramOptions) {
+/** A program that runs. */
+export interface RunningProgram {
+  readonly child: ChildProcess;
+  /** All that it wrote so far. */
+  readonly output: { stdout: string; stderr: string };
+  /** Resolves when it has ended, with its exit status; null for one that a signal ended. */
+  readonly exited: Promise<number | null>;
+}
+
+/** Starts the program; the caller ends it. */
+export function startProgram(
+  args: readonly string[],
+  { environment = {}, directory, account }: ProgramOptions = {},
+): RunningProgram {
   const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
   const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
     env: { ...Object.fromEntries(own), ...environment },

@@ -32,11 +32,16 @@ export function formatCapacity(bytes: bigint): string {
 function formatBytes(bytes: number, base: number, unit: string): string {
   let amount = bytes;
   let power = 0;
-  while (Number(amount.toPrecision(3)) >= base && power < prefixes.length - 1) {
+  while (round(amount) >= base && power < prefixes.length - 1) {
     amount /= base;
     power += 1;
   }
-  // Binary units leave up to 1023 of one unit, which toPrecision would write with an exponent.
-  const figures = amount >= 100 ? Math.round(amount).toString() : Number(amount.toPrecision(3)).toString();
-  return power === 0 ? `${figures} B` : `${figures} ${base === 1024 && power === 1 ? "K" : prefixes[power]}${unit}`;
+  if (power === 0) return `${amount} B`;
+  const prefix = base === 1024 && power === 1 ? "K" : prefixes[power];
+  return `${round(amount)} ${prefix}${unit}`;
+}
+
+/** To three figures, or four where binary units reach 1023. */
+function round(amount: number): number {
+  return amount >= 100 ? Math.round(amount) : Number(amount.toPrecision(3));
 }

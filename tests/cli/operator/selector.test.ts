@@ -1,0 +1,55 @@
+import { toJson } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseSelector } from "../../../src/cli/operator/selector.ts";
+import { ConfigError } from "../../../src/config.ts";
+
+const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
+
+test.each([
+  ["provider=equinix", { provider: "equinix" }],
+  [
+    "state=heartbeating,state=installation-failed",
+    { states: ["MACHINE_STATE_HEARTBEATING", "MACHINE_STATE_INSTALLATION_FAILED"] },
+  ],
+  ["location=Paris\\, France", { location: "Paris, France" }],
+  ["provider=a=b\\c", { provider: "a=b\\c" }],
+  [
+    "min-memory=16GiB,min-disk=1.5TB,min-threads=8",
+    { minMemoryBytes: "17179869184", minDiskBytes: "1500000000000", minCpuThreads: 8 },
+  ],
+  ["heartbeat-older-than=1.5h,heartbeat-younger-than=2d", { minHeartbeatAge: "5400s", maxHeartbeatAge: "172800s" }],
+  [`id=${id.toUpperCase()},id=${id}`, { machineIds: [id, id] }],
+])("reads %s", (selector, filter) => {
+  expect(toJson(MachineFilterSchema, parseSelector([selector]))).toEqual(filter);
+});
+
+test("counts several selectors together", () => {
+  expect(toJson(MachineFilterSchema, parseSelector(["state=stale", "state=installed,provider=x"]))).toEqual({
+    states: ["MACHINE_STATE_STALE", "MACHINE_STATE_INSTALLED"],
+    provider: "x",
+  });
+});
+
+test("names every mistake at once, with what was meant", () => {
+  const selectors = [
+    "stat=stale,state=instaled,min-memory=lots,heartbeat-older-than=2,id=7",
+    "provider=,location,provider=a,provider=b",
+  ];
+  expect(() => parseSelector(selectors)).toThrow(
+    new ConfigError([
+      '--selector: "stat" is no key, did you mean state?',
+      '--selector: state: "instaled" is no state, did you mean installed?',
+      '--selector: min-memory: "lots" is not an amount of bytes such as 16GiB or 1TB',
+      '--selector: heartbeat-older-than: "2" is not a duration such as 90s, 15m, 2h or 30d',
+      "--selector: id: a machine id is a UUID such as 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+      "--selector: provider needs a value: provider=…",
+      "--selector: location needs a value: location=…",
+      "--selector: provider is there twice",
+    ]),
+  );
+});
+
+test.each(["", ",", "constructor=x", "__proto__=x", "provider=x,"])("never takes %j for all machines", (selector) => {
+  expect(() => parseSelector([selector])).toThrow(ConfigError);
+});

@@ -192,49 +192,45 @@ test("an agent whose key is being replaced is given nothing once that is committ
   expect(await readRequest(pool, row)).toMatchObject(never);
 });
 
-test("deliveries, reports, progress and new requests of the same machines never deadlock", async () => {
-  const rows = await createHeartbeatRows(pool, 40);
-  await requestGeneration(pool, rows, 1n);
-  const before = await countDeadlocks();
-  let generation = 1n;
-  let isDone = false;
-  const some = () => rows.toSorted(() => Math.random() - 0.5).slice(0, 25);
-  const agents = [0, 1, 2].map(async () => {
-    while (!isDone) {
-      const current = generation;
-      const batch = some().map((row, index) =>
-        index % 2 === 0
-          ? { ...row, installationReport: successOf(current) }
-          : { ...row, installationProgress: { generation: current, percent: 5 } },
-      );
-      await using((client) => writeHeartbeats(client, batch));
-      await deliver(some(), current);
-    }
-  });
-  for (let next = 2n; next <= 30n; next++) {
-    await using((client) => supersedeInOrder(client, rows, next));
-    generation = next;
-  }
-  isDone = true;
-  await Promise.all(agents);
-  expect(await countDeadlocks()).toBe(before);
+describe("requests of several machines are locked in machine-id order, as operators lock them", () => {
+  const ways: Record<string, (client: pg.ClientBase, rows: readonly HeartbeatRow[]) => Promise<unknown>> = {
+    deliveries: (client, rows) =>
+      deliverInstallations(
+        client,
+        rows.map((row) => ({ ...row, generation: 1n })),
+        deadlineMs,
+      ),
+    reports: (client, rows) =>
+      writeHeartbeats(
+        client,
+        rows.map((row) => ({ ...row, installationReport: successOf(1n) })),
+      ),
+    progress: (client, rows) =>
+      writeHeartbeats(
+        client,
+        rows.map((row) => ({ ...row, installationProgress: { generation: 1n } })),
+      ),
+  };
+
+  test.each(Object.entries(ways))(
+    "by %s: what waits for the first one holds none of the others",
+    async (_way, write) => {
+      const rows = await createHeartbeatRows(pool, 9);
+      await requestGeneration(pool, rows, 1n);
+      const [first, ...others] = rows.toSorted((a, b) => (a.machineId < b.machineId ? -1 : 1)) as [HeartbeatRow];
+      const lock = (client: pg.ClientBase, held: readonly HeartbeatRow[]) =>
+        client.query("select from os_installation_request where machine_id = any($1) for no key update nowait", [
+          held.map((row) => row.machineId),
+        ]);
+      const operator = await pool.connect();
+      await operator.query("begin");
+      await lock(operator, [first]);
+      const waiting = using((client) => write(client, [...others, first]));
+      await waitForBlockedSessions(pool, 1);
+      await expect(lock(operator, others)).resolves.toMatchObject({ rowCount: 8 });
+      await operator.query("rollback");
+      operator.release();
+      await waiting;
+    },
+  );
 });
-
-/** What operators do who request of many machines at once: the requests in machine-id order. */
-async function supersedeInOrder(client: pg.PoolClient, rows: readonly HeartbeatRow[], next: bigint): Promise<void> {
-  await client.query("begin");
-  await client.query(
-    `select from os_installation_request where machine_id = any($1) and finished_at is null and cancelled_at is null
-        and superseded_at is null order by machine_id for no key update`,
-    [rows.map((row) => row.machineId)],
-  );
-  await requestGeneration(client, rows, next);
-  await client.query("commit");
-}
-
-async function countDeadlocks(): Promise<number> {
-  const { rows } = await pool.query<{ deadlocks: string }>(
-    "select deadlocks from pg_stat_database where datname = current_database()",
-  );
-  return Number(rows[0]?.deadlocks);
-}

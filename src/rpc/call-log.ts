@@ -25,14 +25,16 @@ export function noteForLog({ values }: Pick<HandlerContext, "values">, notes: Ca
   values.set(notesKey, { ...values.get(notesKey), ...notes });
 }
 
-/** Makes the observer: each call at `level` when it ends, streams also at debug when they start. */
+/** Makes the observer: each call at `level` when it ends, streams also at debug when they begin. */
 export function createCallLog(log: Logger, level: "debug" | "info"): CallObserver {
   return {
     started: (call) => {
-      if (call.context.method.methodKind !== "unary") log.debug(describe(call), "call started");
+      if (call.context.method.methodKind === "unary") return;
+      const { level: _, ...notes } = getNotes(call);
+      log.debug({ ...describe(call), ...notes }, "call started");
     },
     ended: (call) => {
-      const { level: noted, ...notes } = call.context.values.get(notesKey) ?? {};
+      const { level: noted, ...notes } = getNotes(call);
       const durationMs = Math.round(call.durationMs * 10) / 10;
       log[noted ?? level]({ ...describe(call), code: nameCode(call.code), durationMs, ...notes }, "call");
       if (call.cause !== undefined) {
@@ -41,6 +43,10 @@ export function createCallLog(log: Logger, level: "debug" | "info"): CallObserve
       }
     },
   };
+}
+
+function getNotes({ context }: WatchedCall): CallNotes {
+  return context.values.get(notesKey) ?? {};
 }
 
 function describe({ context, requestId }: WatchedCall) {

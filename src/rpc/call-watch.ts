@@ -22,8 +22,9 @@ export interface EndedCall extends WatchedCall {
 
 /** Who wants to know of calls. Must not throw. */
 export interface CallObserver {
+  /** Called when the gate has let the call through. */
   started?(call: WatchedCall): void;
-  /** Called once for each call that started. */
+  /** Called once for each call, whether it started or not. */
   ended?(call: EndedCall): void;
 }
 
@@ -41,6 +42,8 @@ export const requestIdHeader = "x-request-id";
 /** The request id of a call, for whoever logs something of it. */
 export const requestIdKey = createContextKey<string | undefined>(undefined, { description: "request id" });
 
+const callKey = createContextKey<WatchedCall | undefined>(undefined, { description: "watched call" });
+
 /** Whether the call's own code has run to its end: what aborts it then is no failure. */
 const isAnsweredKey = createContextKey(false, { description: "call is answered" });
 
@@ -53,6 +56,8 @@ export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
     begin: (context) => begin(context, observers),
     interceptor: (next) => async (request) => {
       const { contextValues } = request;
+      const call = contextValues.get(callKey);
+      if (call !== undefined) for (const observer of observers) observer.started?.(call);
       const response = await next(request);
       if (!response.stream) {
         contextValues.set(isAnsweredKey, true);
@@ -66,14 +71,15 @@ export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
 function begin(context: HandlerContext, observers: readonly CallObserver[]): void {
   const beganAt = performance.now();
   const requestId = readRequestId(context.requestHeader);
+  const call = { context, requestId };
+  context.values.set(callKey, call);
   context.values.set(requestIdKey, requestId);
   context.responseHeader.set(requestIdHeader, requestId);
   const end = () => {
     const outcome = findOutcome(context);
     const durationMs = performance.now() - beganAt;
-    for (const observer of observers) observer.ended?.({ context, requestId, durationMs, ...outcome });
+    for (const observer of observers) observer.ended?.({ ...call, durationMs, ...outcome });
   };
-  for (const observer of observers) observer.started?.({ context, requestId });
   // Connect aborts the signal when the call is over, however it ends.
   if (context.signal.aborted) end();
   else context.signal.addEventListener("abort", end, { once: true });
@@ -87,7 +93,10 @@ function readRequestId(header: Headers): string {
 /** The reason is the error that the caller gets or that its leaving caused; of success it is an AbortError. */
 function findOutcome({ signal, values }: HandlerContext): Pick<EndedCall, "code" | "cause"> {
   const reason: unknown = signal.reason;
-  if (reason instanceof ConnectError) return { code: reason.code, cause: undefined };
+  // Of a broken connection connect-node says "aborted", of a reset stream "canceled"; no method here says "aborted".
+  if (reason instanceof ConnectError) {
+    return { code: reason.code === Code.Aborted ? Code.Canceled : reason.code, cause: undefined };
+  }
   if (!(reason instanceof DOMException)) return { code: Code.Internal, cause: reason };
   return { code: values.get(isAnsweredKey) ? undefined : Code.Canceled, cause: undefined };
 }

@@ -49,6 +49,7 @@ import { listOwnAuthorities } from "./rpc/own-authority.ts";
 import { replyWithError } from "./rpc/protocol-error.ts";
 import { registerReflection } from "./rpc/reflection.ts";
 import { createValidation } from "./rpc/validation.ts";
+import { createCallRecorder } from "./rpc/watched-call-record.ts";
 import { readVersion } from "./version.ts";
 
 /** A server that serves. */
@@ -156,7 +157,7 @@ interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "fin
 function createOperators(config: Config, tls: ListenerTls | undefined, context: OperatorsContext): FastifyInstance {
   const { db, findUnreadiness, health, metrics, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
-  const watch = createCallWatch([createCallLog(log, "info")]);
+  const watch = createCallWatch([createCallLog(log, "info"), createCallRecorder(metrics.calls.onCall)]);
   const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
   const authorize = createAuthorization(check);
   const authorizePage = createPageAuthorization(check, log);
@@ -175,6 +176,7 @@ function createOperators(config: Config, tls: ListenerTls | undefined, context: 
       });
     },
     isBehindProxy: config.adminBehindProxy,
+    onUnserved: metrics.calls.onUnserved,
     interceptors: [watch.interceptor, createErrorInterceptor(mapError), createValidation()],
     log,
   });
@@ -216,6 +218,8 @@ function createAgents(config: Config, tls: ListenerTls | undefined, context: Age
     interceptors: [createErrorInterceptor(toConnectError)],
     toConnectError,
     unaryLane: config.unaryLane,
+    onCall: metrics.calls.onCall,
+    onUnserved: metrics.calls.onUnserved,
     log,
   });
   // The port is known once the listener is bound, which is before anybody can call.

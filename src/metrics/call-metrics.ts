@@ -1,6 +1,7 @@
 /** Calls in numbers, on both listeners and whichever way they ended. */
+import type { Code } from "@connectrpc/connect";
 import { Counter, Histogram, type Registry } from "prom-client";
-import type { OnCall } from "../rpc/call-record.ts";
+import { nameCode, type OnCall } from "../rpc/call-record.ts";
 
 /** Label of what no contract names, so that strangers cannot make series. */
 const unknown = "unknown";
@@ -11,8 +12,8 @@ const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** Counts calls. */
 export interface CallMetrics {
   readonly onCall: OnCall;
-  /** A request was for nothing that is served. */
-  readonly onUnserved: () => void;
+  /** A request was for nothing that is served, or in no protocol. */
+  readonly onUnserved: (code: Code) => void;
 }
 
 /** Makes the counters. Streams last for as long as their callers like, so they have no place in the histogram. */
@@ -36,6 +37,8 @@ export function createCallMetrics(registry: Registry): CallMetrics {
       total.inc({ ...labels, code });
       if (method.methodKind === "unary") duration.observe(labels, durationMs / 1000);
     },
-    onUnserved: () => total.inc({ service: unknown, method: unknown, protocol: unknown, code: "unimplemented" }),
+    onUnserved: (code) => {
+      total.inc({ service: unknown, method: unknown, protocol: unknown, code: nameCode(code) });
+    },
   };
 }

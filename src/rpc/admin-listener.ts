@@ -1,11 +1,13 @@
 /** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
 import {
+  Code,
   type ConnectRouter,
   createConnectRouter,
   createContextValues,
   type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
+import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
@@ -24,6 +26,8 @@ export interface AdminListenerOptions {
   readonly gate: (context: HandlerContext) => Promise<void>;
   /** A proxy ends TLS in front of the listener and says in X-Forwarded-For who calls. */
   readonly isBehindProxy: boolean;
+  /** Is told of requests that are no calls. */
+  readonly onUnserved: (code: Code) => void;
   /** Outermost first. */
   readonly interceptors: Interceptor[];
   readonly log: Logger;
@@ -37,6 +41,7 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     log: options.log,
     limits: defaultLimits,
     endlessPaths: listStreamPaths(options.routes),
+    onUnserved: options.onUnserved,
   });
   // Alive: the process runs and answers. Restarting it would not mend a database that is away, so that is readiness.
   listener.get("/healthz", async () => ({ status: "ok" }));
@@ -46,7 +51,10 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     return reply.code(503).send({ status: "not ready", reason });
   });
   listener.register(fastifyConnectPlugin, {
-    routes: options.routes,
+    routes: (router) => {
+      options.routes(router);
+      watchNegotiation(router, options.onUnserved);
+    },
     requestGate: options.gate,
     contextValues: (request) =>
       createContextValues().set(clientAddressKey, findClientAddress(request, options.isBehindProxy)),
@@ -57,6 +65,20 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     jsonOptions: { ignoreUnknownFields: false },
   });
   return listener;
+}
+
+/** Connect's answers to a method, a content type or a version of HTTP that no protocol has: they never become calls. */
+const negotiationFailures: ReadonlySet<number> = new Set([405, 415, 505]);
+
+function watchNegotiation(router: ConnectRouter, onUnserved: AdminListenerOptions["onUnserved"]): void {
+  for (const [index, handler] of router.handlers.entries()) {
+    const watched: typeof handler = Object.assign(async (request: UniversalServerRequest) => {
+      const response = await handler(request);
+      if (negotiationFailures.has(response.status)) onUnserved(Code.Unimplemented);
+      return response;
+    }, handler);
+    router.handlers[index] = watched;
+  }
 }
 
 function listStreamPaths(routes: (router: ConnectRouter) => void): Set<string> {

@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import type { OnCall } from "./call-record.ts";
 import { createRecordOptions } from "./connect-call-record.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
-import { createListener, type ListenerTls } from "./listener.ts";
+import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
 import type { Authenticate } from "./raw-call.ts";
 import { createIntake, getContextValues } from "./request-intake.ts";
 import { unaryLane } from "./unary-lane/unary-lane.ts";
@@ -29,12 +29,20 @@ export interface AgentListenerOptions {
   readonly unaryLane?: "on" | "off";
   /** Is told what came of every call, whichever way it was served. */
   readonly onCall?: OnCall;
+  /** Is told of requests that are no calls. */
+  readonly onUnserved?: ListenerOptions["onUnserved"];
 }
 
 /** Builds the listener without opening its port. */
 export function createAgentListener(options: AgentListenerOptions): FastifyInstance {
   const { tls, log, limits = defaultLimits, routes, authenticate, toConnectError, onCall } = options;
-  const listener = createListener({ tls, requestClientCertificate: true, log, limits });
+  const listener = createListener({
+    tls,
+    requestClientCertificate: true,
+    log,
+    limits,
+    ...(options.onUnserved && { onUnserved: options.onUnserved }),
+  });
   const calls = {
     routes,
     interceptors: options.interceptors,

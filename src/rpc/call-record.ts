@@ -1,6 +1,7 @@
 /** What came of a call, told once for each, whichever way it was served and wherever it ended. */
+import type { IncomingHttpHeaders } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { Code, type ContextValues } from "@connectrpc/connect";
 
 /** A call that is over. */
 export interface CallRecord {
@@ -11,6 +12,9 @@ export interface CallRecord {
   readonly code: string;
   /** From the request's headers to the answer's last byte being handed to the connection. */
   readonly durationMs: number;
+  readonly headers: IncomingHttpHeaders | Headers;
+  /** What was set for the call on its way. */
+  readonly values: ContextValues;
 }
 
 /** Is told of calls; it must not throw, and nothing waits for it. */

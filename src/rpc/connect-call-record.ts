@@ -41,7 +41,8 @@ export function recordCall(
   const record: PendingRecord = {};
   values.set(recordKey, record);
   reply.raw.once("close", () => {
-    onCall({ method, protocol, code: readCode(record, request, reply), durationMs: performance.now() - beganAtMs });
+    const code = readCode(record, request, reply);
+    onCall({ method, protocol, code, durationMs: performance.now() - beganAtMs, headers: request.headers, values });
   });
   return (refusal) => {
     record.refusal = refusal;

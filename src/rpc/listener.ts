@@ -42,11 +42,13 @@ export interface ListenerOptions {
   readonly limits: ListenerLimits;
   /** Paths of calls that last for as long as their caller wants: `limits.answerTimeoutMs` does not end them. */
   readonly endlessPaths?: ReadonlySet<string>;
+  /** Is told of requests that reach no route or no call, with what they are answered. */
+  readonly onUnserved?: (code: Code) => void;
 }
 
 /** Builds a listener without routes and without opening its port. */
 export function createListener(options: ListenerOptions): FastifyInstance {
-  const { limits, tls } = options;
+  const { limits, tls, onUnserved } = options;
   const plainCalls = createPlainCalls();
   const listener = tls === undefined ? createPlaintext(options, plainCalls) : createSecure(options, tls, plainCalls);
   decorateWithPlainCalls(listener, plainCalls);
@@ -56,10 +58,11 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   seeToUnreadBodies(listener, limits);
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;
+    onUnserved?.(Code.Unimplemented);
     replyWithError(reply, new ConnectError(`${what} is not served here`, Code.Unimplemented), limits);
   });
   listener.setErrorHandler((error: FastifyError, request, reply) => {
-    replyWithFrameworkError(error, request, reply, limits);
+    replyWithFrameworkError(error, request, reply, options);
   });
   return listener;
 }
@@ -68,7 +71,8 @@ export function createListener(options: ListenerOptions): FastifyInstance {
 const maxShownLength = 200;
 
 /** Calls are logged by those who know what they mean; of Fastify itself only trouble is. */
-function frameworkOptions({ log, limits }: ListenerOptions) {
+function frameworkOptions(options: ListenerOptions) {
+  const { log, limits } = options;
   const troubleLog = log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level });
   return {
     // A logger of Fastify's own would be a new one for each request, and listeners on its response.
@@ -80,7 +84,7 @@ function frameworkOptions({ log, limits }: ListenerOptions) {
     return503OnClosing: false,
     // Fastify types them by the kind of server, which says nothing that matters here.
     frameworkErrors: (error: FastifyError, request: unknown, reply: unknown) =>
-      replyWithFrameworkError(error, request as FastifyRequest, reply as FastifyReply, limits),
+      replyWithFrameworkError(error, request as FastifyRequest, reply as FastifyReply, options),
   };
 }
 
@@ -153,7 +157,7 @@ function replyWithFrameworkError(
   error: FastifyError,
   request: FastifyRequest,
   reply: FastifyReply,
-  limits: ListenerLimits,
+  { limits, onUnserved }: Pick<ListenerOptions, "limits" | "onUnserved">,
 ): void {
   const status = error.statusCode ?? 500;
   if (status >= 500) request.log.error({ err: error }, "a request failed for a reason that is not the caller's");
@@ -161,6 +165,7 @@ function replyWithFrameworkError(
     status >= 500
       ? new ConnectError("internal error", Code.Internal)
       : new ConnectError(error.message.slice(0, maxShownLength), Code.InvalidArgument);
+  onUnserved?.(known.code);
   replyWithError(reply, known, limits, status);
 }
 

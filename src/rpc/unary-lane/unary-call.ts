@@ -160,8 +160,9 @@ class UnaryCall implements ExchangeEvents {
     const { onCall } = this.#lane;
     if (onCall === undefined) return;
     const { method } = this.#method.spec;
-    const { protocol } = this.#exchange.kind;
-    onCall({ method, protocol, code, durationMs: performance.now() - this.#beganAtMs });
+    const { kind, headers } = this.#exchange;
+    const durationMs = performance.now() - this.#beganAtMs;
+    onCall({ method, protocol: kind.protocol, code, durationMs, headers, values: this.#values });
   }
 }
 

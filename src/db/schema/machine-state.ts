@@ -10,7 +10,7 @@ import { sql } from "drizzle-orm";
 import { bigint, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 /** What a machine can be at. */
-export const machineStates = [
+const machineStates = [
   "not_provided",
   "no_agent",
   "never_heartbeated",

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { type Machine, MachineSchema } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { machineStates } from "../../../src/admin/machine/to-machine.ts";
-import { machineStates as stateNames } from "../../../src/db/schema/machine-state.ts";
+import type { MachineStateName } from "../../../src/db/queries/machine-filter.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
 import { situations } from "../../support/situation.ts";
@@ -14,6 +14,7 @@ const { database, server } = await startServerWithDatabase();
 const viewer = await tokenOf(database.db, "viewer");
 const machines = adminClient(MachineService, server.adminUrl, viewer.secret);
 
+const stateNames = Object.keys(machineStates) as MachineStateName[];
 const cases = situations.map((situation) => ({ ...situation, machineId: "" }));
 beforeAll(async () => {
   for (const situation of cases) situation.machineId = await situation.make(database.db);

@@ -32,6 +32,9 @@ const keyFields: Readonly<Record<string, readonly string[]>> = {
   "cloud.agent.api.NetworkInterface": ["mac"],
 };
 
+/** Elements of a list that are compared, and more than any machine has; of what an agent makes up beyond, only the number counts. */
+const maxElements = 1000;
+
 /** Longest key in a path; agents choose them. */
 const maxKeyLength = 64;
 
@@ -77,6 +80,7 @@ function compareField(path: string, field: DescField, before: Side, after: Side,
   if (field.fieldKind === "message") {
     compareMessages(path, getChild(before, field), getChild(after, field), found);
   } else if (field.fieldKind === "map" || (field.fieldKind === "list" && field.listKind === "message")) {
+    found.add(path, describeExcess(before, field), describeExcess(after, field));
     compareElements(path, field, nameElements(before, field), nameElements(after, field), found);
   } else {
     const onlySet = before === undefined || after === undefined;
@@ -102,20 +106,30 @@ function getChild(message: Side, field: DescField & { fieldKind: "message" }): S
   return message?.isSet(field) ? message.get(field) : undefined;
 }
 
+function describeExcess(message: Side, field: DescField): string {
+  const value: unknown = message?.get(field);
+  const size = isReflectList(value) || isReflectMap(value) ? value.size : 0;
+  return size > maxElements ? `${size} elements` : "";
+}
+
 /** The elements of a list by their keys, or places, and those of a map by the map's. */
 function nameElements(message: Side, field: DescField): Elements {
   const value: unknown = message?.get(field);
-  if (isReflectMap(value)) return new Map(Array.from(value, ([key, element]) => [String(key), element]));
+  if (isReflectMap(value)) {
+    return new Map(
+      Array.from(value, ([key, element]): [string, unknown] => [String(key), element]).slice(0, maxElements),
+    );
+  }
   const elements = new Map<string, unknown>();
   if (!isReflectList(value)) return elements;
-  let place = 0;
-  for (const element of value) {
+  // Cheap disks share serial numbers.
+  const namesakes = new Map<string, number>();
+  for (let place = 0; place < Math.min(value.size, maxElements); place++) {
+    const element = value.get(place);
     const name = findKey(element as ReflectMessage) ?? place.toString();
-    place += 1;
-    // Cheap disks share serial numbers.
-    let unique = name;
-    for (let count = 2; elements.has(unique); count++) unique = `${name}#${count}`;
-    elements.set(unique, element);
+    const count = (namesakes.get(name) ?? 0) + 1;
+    namesakes.set(name, count);
+    elements.set(count === 1 ? name : `${name}#${count}`, element);
   }
   return elements;
 }

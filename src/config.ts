@@ -22,7 +22,7 @@ import {
 } from "./config/values.ts";
 import { OperatorError } from "./operator-error.ts";
 
-export { isTrustworthy, type OidcConfig, type RoleRule } from "./config/oidc.ts";
+export { isTrustworthy, type OidcConfig } from "./config/oidc.ts";
 export { type Flags, type SettingName, settings } from "./config/settings.ts";
 export type { ListenAddress, LogLevel } from "./config/values.ts";
 

@@ -37,7 +37,7 @@ export interface CallWatch {
 }
 
 /** The header in which callers may name their request, and in which every answer names it. */
-export const requestIdHeader = "x-request-id";
+const requestIdHeader = "x-request-id";
 
 /** The request id of a call, for whoever logs something of it. */
 export const requestIdKey = createContextKey<string | undefined>(undefined, { description: "request id" });

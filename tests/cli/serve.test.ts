@@ -83,6 +83,9 @@ describe("a server that serves", () => {
       expect(shown).toMatch(/bmaas serves\r\n +agents +https:\/\/127\.0\.0\.1:\d+ /);
       expect(shown).toMatch(/operators +http:\/\/127\.0\.0\.1:\d+ .*\r\n +database +DATABASE_URL\r\n/);
       expect(shown).toMatch(/agents' CA +\.bmaas\/tls\/ca\.pem/);
+      expect(shown).toMatch(/admin token +\.bmaas\/admin\.token/);
+      const secret = await readFile(join(directory, ".bmaas", "admin.token"), "utf8");
+      expect(shown).not.toContain(secret.trim());
       expect(shown).toContain("npm run db:seed -- drizzle/example-fleet.yaml");
       expect(shown).not.toContain(new URL(database.url).password || database.url);
       expect(shown).not.toMatch(/^\{/m);

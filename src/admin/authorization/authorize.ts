@@ -16,6 +16,7 @@ export type Authorize = (context: HandlerContext) => Promise<void>;
 /**
  * Services that everybody may call, by full name: health as /healthz is, and the schema, which is public anyway. Of any other
  * service, a method without a required role cannot be called by anybody.
+ * @public
  */
 export const openServices: ReadonlySet<string> = new Set([
   "grpc.health.v1.Health",

@@ -34,7 +34,10 @@ export class TooManyAttemptsError extends Error {
   }
 }
 
-/** A token of ours cannot be guessed, so this is against load and noise. */
+/**
+ * A token of ours cannot be guessed, so this is against load and noise.
+ * @public
+ */
 export const failureRule: AttemptRule = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };
 /** Good tokens that are remembered, by their hashes. */
 const maxKnown = 1_000;

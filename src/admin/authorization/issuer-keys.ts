@@ -27,7 +27,10 @@ export interface IssuerTimes {
   readonly timeoutMs: number;
 }
 
-/** What is in force. */
+/**
+ * What is in force.
+ * @public
+ */
 export const issuerTimes: IssuerTimes = {
   keysMaxAgeMs: 10 * 60_000,
   keysCooldownMs: 30_000,

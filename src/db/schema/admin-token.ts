@@ -9,7 +9,7 @@ import { check, pgTable, text, timestamp, uniqueIndex } from "drizzle-orm/pg-cor
 import { bytea } from "./columns.ts";
 
 /** What a caller may do; each one may do what those before it may. */
-export const roles = ["viewer", "operator", "admin"] as const;
+const roles = ["viewer", "operator", "admin"] as const;
 
 export const adminToken = pgTable(
   "admin_token",

@@ -25,7 +25,8 @@ const maxQuietForMs = 24 * 60 * 60 * 1000;
 /** Checks every field and throws a ConnectError with `invalid_argument` that names the one at fault. */
 export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIdentity): HeartbeatRow {
   const { hardwareReport, installationReport, installationProgress } = request;
-  const progress = installationProgress && toProgressRow(installationProgress);
+  // Whatever stands beside a report must not keep the report from being taken.
+  const progress = installationReport === undefined ? installationProgress : undefined;
   return {
     machineId: readMachineId(request.machineId),
     publicKey: identity.publicKey,
@@ -37,7 +38,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
       ...toHardwareFigures(hardwareReport),
     },
     installationReport: installationReport && toInstallationReportRow(installationReport),
-    installationProgress: installationReport === undefined ? progress : undefined,
+    installationProgress: progress && toProgressRow(progress),
   };
 }
 

@@ -1,6 +1,6 @@
 /** What reports do: they move forward, count once, and only for what was requested. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   AgentHardwareReportSchema,
@@ -30,6 +30,13 @@ const succeed = (generation: bigint) =>
 const fail = (generation: bigint, error: string) =>
   beat({ installationReport: { generation, result: { case: "error", value: { error } } } });
 const pending = async () => (await beat()).installationRequest?.generation;
+const findRequest = async (generation: bigint) => {
+  const isIt = and(
+    eq(osInstallationRequest.machineId, machine.machineId),
+    eq(osInstallationRequest.generation, generation),
+  );
+  return (await database.db.select().from(osInstallationRequest).where(isIt))[0];
+};
 const historyOf = async (kind: string) => (await tags()).history.filter((event) => event.kind === kind);
 
 describe("installation reports", () => {
@@ -49,6 +56,7 @@ describe("installation reports", () => {
     await request(6n);
     await fail(5n, "too small a disk");
     expect((await tags()).report).toMatchObject({ generation: 5n, result: "error", error: "too small a disk" });
+    expect(await findRequest(5n)).toMatchObject({ result: "error", error: "too small a disk" });
     expect(await pending()).toBe(6n);
   });
 
@@ -157,6 +165,8 @@ describe("a stored request that cannot be decoded", () => {
     const answer = await beat({ hardwareReport: { report: { product: "X1" } } });
     expect(answer.installationRequest).toBeUndefined();
     expect((await tags()).hardware).toBeDefined();
+    expect(await findRequest(generation)).toMatchObject({ firstGivenAt: null, timesGiven: 0n, dueAt: null });
+    expect(await historyOf("installation_given")).toEqual([]);
     expect(server.logged).toContainEqual(
       expect.objectContaining({
         level: 50,

@@ -1,0 +1,69 @@
+/** What is summed up of a hardware report, whatever an agent claims. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { NodeSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { toHardwareFigures } from "../../src/agent-callback/hardware-figures.ts";
+
+const figuresOf = (report?: MessageInitShape<typeof NodeSchema>) =>
+  toHardwareFigures(create(AgentHardwareReportSchema, report === undefined ? {} : { report }));
+
+const nothing = {
+  manufacturer: undefined,
+  product: undefined,
+  serialNumber: undefined,
+  memoryBytes: 0n,
+  cpuThreads: 0,
+  diskBytes: 0n,
+  largestDiskBytes: 0n,
+};
+
+test("processors and disks are summed up, the largest disk is named", () => {
+  const figures = figuresOf({
+    manufacturer: "ACME",
+    product: "X1",
+    serialNumber: "S1",
+    memoryInstalledBytes: 64n,
+    cpu: [{ hardwareThreads: 32 }, { hardwareThreads: 16 }],
+    blockDevice: [{ capacityBytes: 3n }, { capacityBytes: 5n }, { capacityBytes: 4n }],
+  });
+  expect(figures).toEqual({
+    manufacturer: "ACME",
+    product: "X1",
+    serialNumber: "S1",
+    memoryBytes: 64n,
+    cpuThreads: 48,
+    diskBytes: 12n,
+    largestDiskBytes: 5n,
+  });
+});
+
+test.each([
+  ["no node", undefined],
+  ["an empty node", {}],
+  [
+    "negative figures",
+    { memoryInstalledBytes: -1n, cpu: [{ hardwareThreads: -8 }], blockDevice: [{ capacityBytes: -(2n ** 63n) }] },
+  ],
+])("%s counts as nothing", (_what, report) => expect(figuresOf(report)).toEqual(nothing));
+
+test("sums end at what their columns hold, and a negative figure takes nothing from the others", () => {
+  const figures = figuresOf({
+    memoryInstalledBytes: 2n ** 63n - 1n,
+    cpu: [{ hardwareThreads: 2 ** 31 - 1 }, { hardwareThreads: 2 ** 31 - 1 }, { hardwareThreads: -5 }],
+    blockDevice: [{ capacityBytes: 2n ** 63n - 1n }, { capacityBytes: 2n ** 63n - 1n }, { capacityBytes: -7n }],
+  });
+  expect(figures).toMatchObject({
+    memoryBytes: 2n ** 63n - 1n,
+    cpuThreads: 2 ** 31 - 1,
+    diskBytes: 2n ** 63n - 1n,
+    largestDiskBytes: 2n ** 63n - 1n,
+  });
+});
+
+test("names are bounded, and hold nothing that PostgreSQL does not", () => {
+  const figures = figuresOf({ manufacturer: "x".repeat(10_000), product: "X\0\ud800", serialNumber: "\0" });
+  expect(figures.manufacturer).toBe("x".repeat(256));
+  expect(figures.product).toBe("X\ufffd\ufffd");
+  expect(figures.serialNumber).toBe("\ufffd");
+});

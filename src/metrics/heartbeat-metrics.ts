@@ -1,4 +1,4 @@
-/** Heartbeats in numbers: how they are written in batches, and why some are refused. */
+/** Heartbeats in numbers: why some are refused, and how what they bring is written in batches. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { type HeartbeatObserver, refusalReasons } from "../agent-callback/heartbeat-observer.ts";
 import { isStatementError } from "../db/errors.ts";
@@ -29,54 +29,73 @@ export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
   return { refused, undecodableRequest: () => undecodable.inc() };
 }
 
-/** Shows how many heartbeats wait for the writer. */
-export function showHeartbeatQueue(registry: Registry, writer: { readonly queueLength: number }): void {
+/** The writers, by name, as far as they can be looked at. */
+export type WriterQueues = Readonly<Record<keyof typeof writers, { readonly queueLength: number }>>;
+
+/** What each writer asks of the store. */
+const writers = { heartbeats: "write", deliveries: "deliver" } as const satisfies Record<string, keyof HeartbeatStore>;
+
+/** Shows how much waits for the writers. */
+export function showWriterQueues(registry: Registry, queues: WriterQueues): void {
   new Gauge({
-    name: "bmaas_heartbeat_queue_length",
-    help: "Heartbeats that wait to be written.",
+    name: "bmaas_writer_queue_length",
+    help: "Heartbeats, or deliveries of installation requests to agents, that wait to be written.",
+    labelNames: ["writer"],
     registers: [registry],
     collect() {
-      this.set(writer.queueLength);
+      for (const [writer, { queueLength }] of Object.entries(queues)) this.set({ writer }, queueLength);
     },
   });
 }
 
 /** The same store; how large its batches are and how long they take is counted. */
 export function measureBatches(registry: Registry, store: HeartbeatStore): HeartbeatStore {
-  const size = new Histogram({
-    name: "bmaas_heartbeat_batch_size",
-    help: "Heartbeats in one transaction.",
-    buckets: [1, 2, 5, 10, 20, 50, 100, 200],
-    registers: [registry],
-  });
-  const duration = new Histogram({
-    name: "bmaas_heartbeat_commit_duration_seconds",
-    help: "Time that a transaction of heartbeats took, from its begin to its commit, the wait for a connection included.",
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
-    registers: [registry],
-  });
-  const failed = countByReason(
-    new Counter({
-      name: "bmaas_heartbeat_batch_failures_total",
-      help: "Transactions of heartbeats that failed: for what is in them (their heartbeats are tried one by one then), or with the database.",
-      labelNames: ["reason"],
-      registers: [registry],
-    }),
-    ["statement", "database"],
-  );
+  const measure = createBatchMeasure(registry);
   return {
     ...store,
-    write: async (rows) => {
+    write: measure("heartbeats", (rows) => store.write(rows)),
+    deliver: measure("deliveries", (rows) => store.deliver(rows)),
+  };
+}
+
+function createBatchMeasure(registry: Registry) {
+  const registers = [registry];
+  const size = new Histogram({
+    name: "bmaas_writer_batch_size",
+    help: "Rows in one transaction of a writer.",
+    labelNames: ["writer"],
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "bmaas_writer_commit_duration_seconds",
+    help: "Time that a transaction of a writer took to its commit, the wait for a connection included.",
+    labelNames: ["writer"],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers,
+  });
+  const failed = new Counter({
+    name: "bmaas_writer_batch_failures_total",
+    help: "Transactions of a writer that failed: for what a row of them says, after which each row is tried alone, or with the database.",
+    labelNames: ["writer", "reason"],
+    registers,
+  });
+  for (const writer of Object.keys(writers)) {
+    size.zero({ writer });
+    duration.zero({ writer });
+    for (const reason of ["statement", "database"]) failed.inc({ writer, reason }, 0);
+  }
+  return <Row, Outcome>(writer: keyof typeof writers, write: (rows: readonly Row[]) => Promise<Outcome[]>) =>
+    async (rows: readonly Row[]): Promise<Outcome[]> => {
       const beganAtMs = performance.now();
       try {
-        const outcomes = await store.write(rows);
-        size.observe(rows.length);
-        duration.observe((performance.now() - beganAtMs) / 1000);
+        const outcomes = await write(rows);
+        size.observe({ writer }, rows.length);
+        duration.observe({ writer }, (performance.now() - beganAtMs) / 1000);
         return outcomes;
       } catch (error) {
-        failed(isStatementError(error) ? "statement" : "database");
+        failed.inc({ writer, reason: isStatementError(error) ? "statement" : "database" });
         throw error;
       }
-    },
-  };
+    };
 }

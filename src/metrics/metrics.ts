@@ -6,7 +6,7 @@ import type { TransactObserver } from "../db/transact-observer.ts";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.ts";
 import { createDatabaseMetrics, createTransactObserver, type DatabaseSource } from "./database-metrics.ts";
 import { createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
-import { createHeartbeatObserver, measureBatches, showHeartbeatQueue } from "./heartbeat-metrics.ts";
+import { createHeartbeatObserver, measureBatches, showWriterQueues, type WriterQueues } from "./heartbeat-metrics.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
 
 /** What a server hands its events to, from the beginning. */
@@ -29,7 +29,7 @@ export interface MetricSources {
   readonly version: string;
   readonly fleet: FleetSource;
   readonly database: DatabaseSource;
-  readonly writer: { readonly queueLength: number };
+  readonly writers: WriterQueues;
   readonly feed: { readonly watchers: number };
   /** Resolves with why the server cannot serve now, or undefined when it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
@@ -48,7 +48,7 @@ export function createMetrics(): Metrics {
     measureBatches: (store) => measureBatches(registry, store),
     show: (sources) => {
       showBuild(registry, sources.version);
-      showHeartbeatQueue(registry, sources.writer);
+      showWriterQueues(registry, sources.writers);
       showSubscribers(registry, sources.feed);
       refresh = [
         createFleetMetrics(registry, sources.fleet),

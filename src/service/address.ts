@@ -1,0 +1,15 @@
+/** Where a listener can be reached. */
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { ListenAddress } from "../config.ts";
+
+/** What an open listener is bound to. */
+export function getAddress(listener: FastifyInstance): ListenAddress {
+  const { address, port } = listener.server.address() as AddressInfo;
+  return { host: address, port };
+}
+
+/** The address as a URL without a path. */
+export function toUrl(isSecure: boolean, { host, port }: ListenAddress): string {
+  return `${isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,20 @@
+/** Whether the database answers, as probes and operators are told. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { HeartbeatStore } from "../db/heartbeat-store.ts";
+
+/** How long readiness waits for the database's answer, in milliseconds; probes usually give up after a second. */
+const pingTimeoutMs = 900;
+
+/** Resolves with what is wrong with the database, in time for a probe, or with undefined when it answers. */
+export async function findDatabaseTrouble(store: Pick<HeartbeatStore, "ping">): Promise<string | undefined> {
+  const timeout = new AbortController();
+  try {
+    const late = delay(pingTimeoutMs, "late" as const, { signal: timeout.signal });
+    const answer = await Promise.race([store.ping(), late]);
+    return answer === "late" ? "the database does not answer" : undefined;
+  } catch {
+    return "the database is away";
+  } finally {
+    timeout.abort();
+  }
+}

@@ -1,0 +1,73 @@
+/** Builds the operators' side: the admin API with who may call it, health, reflection and the metrics page. */
+import type { FastifyInstance } from "fastify";
+import type { AdminContext } from "../admin/admin-context.ts";
+import { createAdminRoutes } from "../admin/admin-routes.ts";
+import { createAuthorization } from "../admin/authorization/authorize.ts";
+import { createPageAuthorization } from "../admin/authorization/authorize-page.ts";
+import { createCredentialsCheck } from "../admin/authorization/check-credentials.ts";
+import { createBearerIdentify } from "../admin/authorization/identify-bearer.ts";
+import type { Config } from "../config.ts";
+import { findKnownError } from "../error-table.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import { metricsPath, serveMetrics } from "../metrics/metrics-page.ts";
+import { type AdminListenerOptions, createAdminListener } from "../rpc/admin-listener.ts";
+import { createCallLog } from "../rpc/call-log.ts";
+import { createCallWatch, requestIdKey } from "../rpc/call-watch.ts";
+import { findClientAddress } from "../rpc/client-address.ts";
+import { createErrorInterceptor, createErrorMapper } from "../rpc/error-mapping.ts";
+import { type HealthMonitor, registerHealth } from "../rpc/health.ts";
+import { defaultLimits } from "../rpc/limits.ts";
+import type { ListenerTls } from "../rpc/listener.ts";
+import { replyWithError } from "../rpc/protocol-error.ts";
+import { registerReflection } from "../rpc/reflection.ts";
+import { createValidation } from "../rpc/validation.ts";
+import { createCallRecorder } from "../rpc/watched-call-record.ts";
+
+/** What the operators' side works with. */
+export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {
+  readonly health: HealthMonitor;
+  readonly metrics: Metrics;
+}
+
+/** Builds the listener without opening its port. */
+export function createOperators(
+  config: Config,
+  tls: ListenerTls | undefined,
+  context: OperatorsContext,
+): FastifyInstance {
+  const { db, findUnreadiness, health, metrics, log } = context;
+  const mapError = createErrorMapper(findKnownError, log);
+  const watch = createCallWatch([createCallLog(log, "info"), createCallRecorder(metrics.calls.onCall)]);
+  const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
+  const authorize = createAuthorization(check);
+  const authorizePage = createPageAuthorization(check, log);
+  const listener = createAdminListener({
+    tls,
+    findUnreadiness,
+    routes: (router) => {
+      createAdminRoutes(context)(router);
+      registerHealth(router, health);
+      registerReflection(router);
+    },
+    gate: async (call) => {
+      watch.begin(call);
+      await authorize(call).catch((error) => {
+        throw mapError(error, call.values.get(requestIdKey));
+      });
+    },
+    isBehindProxy: config.adminBehindProxy,
+    onUnserved: metrics.calls.onUnserved,
+    interceptors: [watch.interceptor, createErrorInterceptor(mapError), createValidation()],
+    log,
+  });
+  serveMetrics(listener, {
+    metrics,
+    authorize: async (request) => {
+      if (config.metricsPublic) return;
+      const address = findClientAddress(request, config.adminBehindProxy);
+      await authorizePage({ path: metricsPath, authorization: request.headers.authorization ?? null, address });
+    },
+    replyWithError: (reply, error) => replyWithError(reply, mapError(error), defaultLimits),
+  });
+  return listener;
+}

@@ -1,0 +1,91 @@
+/** Lists and explanations read as much of a large fleet as of a small one, by what EXPLAIN says of their statements. */
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { ListInstallationsRequestSchema } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import {
+  ExplainMachineRequestSchema,
+  ListMachinesRequestSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import type { AdminContext } from "../../../src/admin/admin-context.ts";
+import { createListInstallations } from "../../../src/admin/installation/list-installations.ts";
+import { createExplainMachine } from "../../../src/admin/machine/explain-machine.ts";
+import { createListMachines } from "../../../src/admin/machine/list-machines.ts";
+import { captureScans, type Scan } from "../../support/captured-plans.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { createLargeFleet } from "../../support/large-fleet.ts";
+
+const sizes = [10_000, 40_000] as const;
+const fleets = new Map<number, { database: TestDatabase; someId: string }>();
+
+beforeAll(async () => {
+  for (const size of sizes) {
+    const database = await createTestDatabase();
+    await createLargeFleet(database.url, size);
+    const { rows } = await database.db.execute<{ id: string }>(
+      "select id from machine order by id offset 1000 limit 1",
+    );
+    fleets.set(size, { database, someId: rows[0]?.id ?? "" });
+  }
+}, 120_000);
+
+afterAll(async () => {
+  for (const { database } of fleets.values()) await database.close();
+});
+
+type Call = (context: Pick<AdminContext, "db" | "log">, someId: string) => Promise<unknown>;
+
+const list =
+  (request: Parameters<typeof create<typeof ListMachinesRequestSchema>>[1]): Call =>
+  (context) =>
+    createListMachines(context as AdminContext)(create(ListMachinesRequestSchema, request));
+
+const listInstallations =
+  (states: InstallationState[]): Call =>
+  (context) =>
+    createListInstallations(context as AdminContext)(create(ListInstallationsRequestSchema, { states }));
+
+const calls: readonly (readonly [string, Call])[] = [
+  ["the first page of all machines", list({})],
+  ["the first page of a thousand", list({ pageSize: 1000 })],
+  ["those that heartbeat", list({ filter: { states: [MachineState.HEARTBEATING] } })],
+  ["those that fell silent", list({ filter: { states: [MachineState.STALE] } })],
+  ["those that failed", list({ filter: { states: [MachineState.INSTALLATION_FAILED] } })],
+  ["those that install", list({ filter: { states: [MachineState.INSTALLING] } })],
+  ["those of a location", list({ filter: { location: "location-7" } })],
+  ["those of a provider with much memory", list({ filter: { provider: "provider-1", minMemoryBytes: 500n << 30n } })],
+  ["those with more memory than any", list({ filter: { minMemoryBytes: 1n << 60n } })],
+  ["those not heard for a day", list({ filter: { minHeartbeatAge: { seconds: 86_400n } } })],
+  ["all installations", listInstallations([])],
+  ["failed installations", listInstallations([InstallationState.FAILED])],
+  ["superseded installations", listInstallations([InstallationState.SUPERSEDED])],
+  [
+    "an explanation",
+    (context, machineId) =>
+      createExplainMachine(context as AdminContext)(create(ExplainMachineRequestSchema, { machineId })),
+  ],
+];
+
+describe.each(calls)("%s", (_, call) => {
+  test("reads no table from end to end, and no more than a page's worth of rows, whatever the size of the fleet", async () => {
+    const read: number[] = [];
+    for (const size of sizes) {
+      const fleet = fleets.get(size);
+      if (fleet === undefined) throw new Error("the fleet is missing");
+      const log = pino({ level: "silent" });
+      const scans = await captureScans(fleet.database.url, (db) => call({ db, log }, fleet.someId));
+      expect(scans.filter(isWhole)).toEqual([]);
+      expect(scans.length).toBeGreaterThan(0);
+      read.push(scans.reduce((sum, scan) => sum + scan.rows, 0));
+    }
+    // A page looks at a thousand machines at most, and at a dozen rows of each.
+    expect(Math.max(...read)).toBeLessThan(13_000);
+  });
+});
+
+/** A table of a handful of rows is read fastest as a whole. */
+function isWhole({ node, rows }: Scan): boolean {
+  return node === "Seq Scan" && rows > 100;
+}

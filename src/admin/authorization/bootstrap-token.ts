@@ -6,7 +6,6 @@
  * mends: a file without its row is no token, and another one is made.
  */
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Database, Transaction } from "../../db/client.ts";
 import {
@@ -17,6 +16,7 @@ import {
   revokeAdminTokenByName,
 } from "../../db/queries/admin-token.ts";
 import { transact } from "../../db/transact.ts";
+import { adminTokenFile } from "../../local-server.ts";
 import { findFile, replaceFile } from "../../write-file-atomically.ts";
 import { createSecret, isSecretOf, readSecretId } from "./token-secret.ts";
 
@@ -24,7 +24,6 @@ import { createSecret, isSecretOf, readSecretId } from "./token-secret.ts";
 export const bootstrapName = "bootstrap";
 /** Who made it, and who revokes it. */
 const server = "server";
-const fileName = "admin.token";
 
 /** What the token of a server depends on. */
 export interface BootstrapOptions {
@@ -49,7 +48,7 @@ class TokenFileError extends Error {
  */
 export async function ensureBootstrapToken(options: BootstrapOptions): Promise<string | undefined> {
   const { db, home, log } = options;
-  const file = join(home, fileName);
+  const file = adminTokenFile(home);
   try {
     const outcome = await transact(db, (tx) => ensure(tx, file, options));
     say(outcome, file, log);

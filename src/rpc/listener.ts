@@ -23,7 +23,12 @@ import { createSessionReaper } from "./session-reaper.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
 import { readRecordByRecord } from "./tls-http1.ts";
-import { createPlainCalls, decorateWithPlainCalls, type PlainCalls } from "./unary-lane/plain-calls.ts";
+import {
+  createPlainCalls,
+  decorateWithPlainCalls,
+  findLaneExchange,
+  type PlainCalls,
+} from "./unary-lane/plain-calls.ts";
 import { seeToUnreadBodies } from "./unread-body.ts";
 
 /** A certificate chain and its key, both PEM. */
@@ -134,23 +139,23 @@ function createAnswerTimeout(
   { answerTimeoutMs, checkIntervalMs }: ListenerLimits,
   endlessPaths: ReadonlySet<string> | undefined,
 ): onRequestHookHandler {
-  const pending = createSharedTimeout<Responding>(answerTimeoutMs, checkIntervalMs, (response) => response.destroy());
-  function forget(this: Responding) {
+  const pending = createSharedTimeout<{ destroy(): unknown }>(answerTimeoutMs, checkIntervalMs, (response) =>
+    response.destroy(),
+  );
+  function forget(this: ServerResponse) {
     pending.delete(this);
   }
   return (request, reply, done) => {
-    if (endlessPaths?.has(request.url) !== true) {
-      const { stream } = request.raw as { readonly stream?: Responding };
-      const response = stream ?? reply.raw;
-      pending.add(response);
-      response.on("close", forget);
+    const exchange = findLaneExchange(request);
+    if (exchange !== undefined) {
+      exchange.expireBy(pending);
+    } else if (endlessPaths?.has(request.url) !== true) {
+      pending.add(reply.raw);
+      reply.raw.on("close", forget);
     }
     done();
   };
 }
-
-/** What ends a request when it is destroyed: a response of HTTP/1.1, or a stream of HTTP/2. */
-type Responding = Pick<ServerResponse, "destroy" | "on">;
 
 /** Errors that Fastify finds before any handler: a content type that nothing here reads, a malformed URL. */
 function replyWithFrameworkError(

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
 import type { ListenerLimits } from "./limits.ts";
+import { findLaneExchange } from "./unary-lane/plain-calls.ts";
 
 /**
  * Makes sure that such a request does no harm once the whole answer is out, while the caller still has something to send:
@@ -23,10 +24,11 @@ export function seeToUnreadBodies(
     // A reader that has not been told to stop would keep the body from flowing.
     request.removeAllListeners("readable").resume();
   }
-  listener.addHook("onRequest", (_request, reply, done) => {
+  listener.addHook("onRequest", (request, reply, done) => {
     const { stream } = reply.raw as { stream?: ServerHttp2Stream };
     if (stream === undefined) reply.raw.on("finish", dropRest);
-    else stream.on("wantTrailers", resetRest);
+    // The lane sees to its exchanges itself.
+    else if (findLaneExchange(request) === undefined) stream.on("wantTrailers", resetRest);
     done();
   });
   // Read as usual, a body that is given up half-way is destroyed, and nothing can be read from its connection any more.

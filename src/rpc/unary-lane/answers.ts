@@ -8,7 +8,7 @@ import { frameMessage, frameTrailers } from "../grpc-frames.ts";
 import { setErrorTrailers } from "../grpc-status.ts";
 import type { CallKind } from "./call-kind.ts";
 import type { UnaryAnswer } from "./exchange.ts";
-import { LazyHeaders } from "./lazy-headers.ts";
+import { createLazyHeaders, LazyHeaders } from "./lazy-headers.ts";
 
 /** What a handler adds to an answer; begins with what its protocol says anyway. */
 export interface Metadata {
@@ -23,8 +23,8 @@ const noTrailers = {};
 /** The metadata of a call before anybody has touched it. */
 export function createMetadata(kind: CallKind): Metadata {
   return {
-    header: new LazyHeaders({ "content-type": kind.contentType }),
-    trailer: new LazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
+    header: createLazyHeaders({ "content-type": kind.contentType }),
+    trailer: createLazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
   };
 }
 

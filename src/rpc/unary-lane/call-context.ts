@@ -1,71 +1,56 @@
-/** What a handler and interceptors are told of a call, and the signal by which they learn that it is over. */
+/** What a handler and interceptors are told of a call. */
 import { Code, ConnectError, type ContextValues, type HandlerContext } from "@connectrpc/connect";
 import { parseTimeout as parseConnectTimeout, protocolVersion } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import { createMetadata } from "./answers.ts";
+import type { CallSignal } from "./call-signal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
-import { LazyHeaders } from "./lazy-headers.ts";
+import { createLazyHeaders } from "./lazy-headers.ts";
 
-/** A call's context, and its end. */
-export interface CallContext {
-  readonly context: HandlerContext;
-  /** Aborts the context's signal and forgets the deadline. */
-  end(reason: unknown): void;
+/** Where an object has the signal that its property `signal` makes when somebody looks. */
+export const signalKey = Symbol("signal of the call");
+
+const signalProperty: PropertyDescriptor & ThisType<{ readonly [signalKey]: CallSignal }> = {
+  get() {
+    return this[signalKey].signal;
+  },
+  enumerable: true,
+  configurable: true,
+};
+
+/** Gives an object its property `signal`: its own, so that a copy of the object has one as well. */
+export function withSignal<T extends { readonly [signalKey]: CallSignal }>(
+  target: T,
+): T & { readonly signal: AbortSignal } {
+  return Object.defineProperty(target, "signal", signalProperty) as T & { readonly signal: AbortSignal };
 }
 
-/** What a signal of a call that succeeded is aborted with: making one costs more than all the rest of a call's end. */
-const completed = new DOMException("This operation was aborted", "AbortError");
+/** A context whose signal is made when somebody looks. */
+export type CallContext = HandlerContext & { readonly [signalKey]: CallSignal };
 
-/** Makes the context of a call; `timeoutMs` is what is left until its deadline. */
+/** Makes the context of a call. */
 export function createCallContext(
   { spec: { method } }: LaneMethod,
-  exchange: Exchange,
+  { kind, headers }: Exchange,
   url: string,
   values: ContextValues,
-  timeoutMs: number | undefined,
+  signal: CallSignal,
 ): CallContext {
-  const { kind } = exchange;
-  const controller = new AbortController();
   const { header: responseHeader, trailer: responseTrailer } = createMetadata(kind);
-  const context: HandlerContext = {
+  return withSignal({
     service: method.parent,
     method,
     requestMethod: "POST",
     protocolName: kind.protocol,
     url,
-    requestHeader: new LazyHeaders(exchange.headers),
+    requestHeader: createLazyHeaders(headers),
     responseHeader,
     responseTrailer,
     values,
-    signal: controller.signal,
-    timeoutMs: timeoutMs === undefined ? noTimeout : countDown(timeoutMs),
-  };
-  const timer = startDeadline(timeoutMs, controller);
-  return {
-    context,
-    end: (reason = completed) => {
-      if (timer !== undefined) clearTimeout(timer);
-      controller.abort(reason);
-    },
-  };
-}
-
-function noTimeout(): undefined {
-  return undefined;
-}
-
-function countDown(timeoutMs: number): () => number {
-  const endMs = Date.now() + timeoutMs;
-  return () => endMs - Date.now();
-}
-
-function startDeadline(timeoutMs: number | undefined, controller: AbortController): NodeJS.Timeout | undefined {
-  if (timeoutMs === undefined) return undefined;
-  const expire = () => controller.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
-  if (timeoutMs > 0) return setTimeout(expire, timeoutMs);
-  expire();
-  return undefined;
+    timeoutMs: signal.timeoutMs,
+    [signalKey]: signal,
+  });
 }
 
 /** The deadline that a caller names, in milliseconds; throws ConnectError with `invalid_argument` for one that is none. */
@@ -73,18 +58,18 @@ export function readTimeout(
   { kind, headers }: Exchange,
   { maxTimeoutMs }: Pick<Lane, "maxTimeoutMs">,
 ): number | undefined {
-  const [name, parse] =
-    kind.protocol === "connect"
-      ? (["connect-timeout-ms", parseConnectTimeout] as const)
-      : (["grpc-timeout", parseGrpcTimeout] as const);
-  const value = headers[name];
+  const isConnect = kind.protocol === "connect";
+  const value = headers[isConnect ? "connect-timeout-ms" : "grpc-timeout"];
   if (value === undefined) return undefined;
-  const { timeoutMs, error } = parse(String(value), maxTimeoutMs);
+  const { timeoutMs, error } = (isConnect ? parseConnectTimeout : parseGrpcTimeout)(String(value), maxTimeoutMs);
   if (error !== undefined) throw error;
   return timeoutMs;
 }
 
-/** Throws ConnectError with `invalid_argument` when a lane asks for the version of Connect's protocol and a caller names none, or another. */
+/**
+ * Throws ConnectError with `invalid_argument` when a lane asks for the version of Connect's protocol and a caller names none, or
+ * another.
+ */
 export function assertProtocolVersion(
   { kind, headers }: Exchange,
   lane: Pick<Lane, "requireConnectProtocolHeader">,

@@ -27,6 +27,7 @@ export class Http2Exchange implements Exchange {
   #maxBodyBytes = 0;
   #timeout: SharedTimeout<Exchange> | undefined;
   #trailers: OutgoingHttpHeaders = {};
+  #answerTimeout: SharedTimeout<{ destroy(): unknown }> | undefined;
   #isRead = false;
   #isAnswered = false;
 
@@ -100,9 +101,16 @@ export class Http2Exchange implements Exchange {
     this.#events?.onBodyFailure(bodyTooLate());
   }
 
+  /** Has the exchange destroyed unless it is over in time. */
+  expireBy(timeout: SharedTimeout<{ destroy(): unknown }>): void {
+    this.#answerTimeout = timeout;
+    timeout.add(this);
+  }
+
   /** The stream is gone. */
   close(): void {
     this.#stopReading();
+    this.#answerTimeout?.delete(this);
     if (!this.#isAnswered) this.#events?.onGone(abortedByReset(this.stream.rstCode));
     this.#events = undefined;
   }

@@ -1,83 +1,97 @@
-/** Headers that are filled when somebody looks: most calls' nobody ever does, and filling them costs more than decoding the message. */
+/**
+ * Headers that are made when somebody looks: most calls' nobody ever does, and making three of them for each call costs more than
+ * decoding and encoding its messages.
+ */
 import type { IncomingHttpHeaders } from "node:http";
+import { inspect } from "node:util";
 
-/** Behaves as the Headers that have the fields of `source`, pseudo-headers left out. */
-export class LazyHeaders extends Headers {
-  #source: Readonly<IncomingHttpHeaders> | undefined;
+/** Behaves as the Headers that have the fields of `source`, pseudo-headers left out, and is one by `instanceof`. */
+export class LazyHeaders {
+  readonly #source: Readonly<IncomingHttpHeaders>;
+  #headers: Headers | undefined;
 
   constructor(source: Readonly<IncomingHttpHeaders>) {
-    super();
     this.#source = source;
   }
 
   /** Whether these are lazy ones that nobody has looked at, which have the fields of their source therefore. */
-  static isUntouched(headers: Headers): boolean {
-    return #source in headers && headers.#source !== undefined;
+  static isUntouched(headers: Headers | LazyHeaders): boolean {
+    return #source in headers && headers.#headers === undefined;
   }
 
-  #fill(): void {
-    const source = this.#source;
-    if (source === undefined) return;
-    this.#source = undefined;
-    for (const [name, value] of Object.entries(source)) {
-      if (value === undefined || name.startsWith(":")) continue;
-      if (typeof value === "string") super.append(name, value);
-      else for (const line of value) super.append(name, line);
-    }
+  get #filled(): Headers {
+    this.#headers ??= fill(this.#source);
+    return this.#headers;
   }
 
-  override append(name: string, value: string): void {
-    this.#fill();
-    super.append(name, value);
+  append(name: string, value: string): void {
+    this.#filled.append(name, value);
   }
 
-  override delete(name: string): void {
-    this.#fill();
-    super.delete(name);
+  delete(name: string): void {
+    this.#filled.delete(name);
   }
 
-  override get(name: string): string | null {
-    this.#fill();
-    return super.get(name);
+  get(name: string): string | null {
+    return this.#filled.get(name);
   }
 
-  override getSetCookie(): string[] {
-    this.#fill();
-    return super.getSetCookie();
+  getSetCookie(): string[] {
+    return this.#filled.getSetCookie();
   }
 
-  override has(name: string): boolean {
-    this.#fill();
-    return super.has(name);
+  has(name: string): boolean {
+    return this.#filled.has(name);
   }
 
-  override set(name: string, value: string): void {
-    this.#fill();
-    super.set(name, value);
+  set(name: string, value: string): void {
+    this.#filled.set(name, value);
   }
 
-  override forEach(callback: (value: string, name: string, headers: Headers) => void, thisArgument?: unknown): void {
-    this.#fill();
-    super.forEach(callback, thisArgument);
+  forEach(callback: (value: string, name: string, headers: Headers) => void, thisArgument?: unknown): void {
+    for (const [name, value] of this.#filled) callback.call(thisArgument, value, name, toHeaders(this));
   }
 
-  override entries(): ReturnType<Headers["entries"]> {
-    this.#fill();
-    return super.entries();
+  entries(): ReturnType<Headers["entries"]> {
+    return this.#filled.entries();
   }
 
-  override keys(): ReturnType<Headers["keys"]> {
-    this.#fill();
-    return super.keys();
+  keys(): ReturnType<Headers["keys"]> {
+    return this.#filled.keys();
   }
 
-  override values(): ReturnType<Headers["values"]> {
-    this.#fill();
-    return super.values();
+  values(): ReturnType<Headers["values"]> {
+    return this.#filled.values();
   }
 
-  /** Not that of Headers, by which Node would know a Headers and copy what is inside it. */
-  override [Symbol.iterator](): ReturnType<Headers["entries"]> {
-    return this.entries();
+  /** Not the same function as `entries`, by which Node knows a Headers of its own and looks inside. */
+  [Symbol.iterator](): ReturnType<Headers["entries"]> {
+    return this.#filled.entries();
   }
+
+  [inspect.custom](): Headers {
+    return this.#filled;
+  }
+}
+
+// A subclass would have to make what it is lazy about.
+Object.setPrototypeOf(LazyHeaders.prototype, Headers.prototype);
+
+/** Lazy headers in the place of Headers. */
+export function createLazyHeaders(source: Readonly<IncomingHttpHeaders>): Headers {
+  return toHeaders(new LazyHeaders(source));
+}
+
+function toHeaders(headers: LazyHeaders): Headers {
+  return headers as unknown as Headers;
+}
+
+function fill(source: Readonly<IncomingHttpHeaders>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(source)) {
+    if (value === undefined || name.startsWith(":")) continue;
+    if (typeof value === "string") headers.append(name, value);
+    else for (const line of value) headers.append(name, line);
+  }
+  return headers;
 }

@@ -48,3 +48,8 @@ export function decorateWithPlainCalls(listener: FastifyInstance, plainCalls: Pl
 export function findPlainCalls(listener: FastifyInstance): PlainCalls | undefined {
   return listener.hasDecorator(key) ? listener.getDecorator<PlainCalls>(key) : undefined;
 }
+
+/** The exchange that stands for the request and the response of a plain call; undefined for any other request. */
+export function findLaneExchange({ raw }: { readonly raw: unknown }): Http2Exchange | undefined {
+  return raw instanceof Http2Exchange ? raw : undefined;
+}

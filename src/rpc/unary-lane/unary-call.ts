@@ -1,13 +1,14 @@
 /** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
 import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { invokeUnaryImplementation } from "@connectrpc/connect/protocol";
 import { nameCode, okCode } from "../call-record.ts";
 import { dropDistantDeadline } from "../distant-deadline.ts";
 import type { CallConnection, RawCall } from "../raw-call.ts";
 import { assertBodyFits } from "../request-body.ts";
 import { createMetadata, encodeError, encodeMessage, type Metadata } from "./answers.ts";
 import { assertProtocolVersion, type CallContext, createCallContext, readTimeout } from "./call-context.ts";
+import { CallSignal } from "./call-signal.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";
+import { invokeHandler } from "./invoke-handler.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 import { readRequest } from "./read-request.ts";
 
@@ -29,7 +30,8 @@ class UnaryCall implements ExchangeEvents {
   #url = "";
   #authenticated: Authenticated | undefined;
   /** From decoding on. */
-  #call: CallContext | undefined;
+  #signal: CallSignal | undefined;
+  #context: CallContext | undefined;
   #isOver = false;
 
   constructor(lane: Lane, method: LaneMethod, exchange: Exchange) {
@@ -88,12 +90,13 @@ class UnaryCall implements ExchangeEvents {
     const { spec, serialization } = this.#method;
     const { kind } = this.#exchange;
     try {
-      const timeoutMs = this.#readTimeoutMs();
+      const signal = new CallSignal(this.#readTimeoutMs());
       const request = readRequest(kind, body, this.#method, this.#lane);
-      const call = createCallContext(this.#method, this.#exchange, this.#url, this.#values, timeoutMs);
-      this.#call = call;
-      const message = await invokeUnaryImplementation(spec, call.context, request, this.#lane.interceptors);
-      this.#answer(serialization.getO(kind.isBinary).serialize(message), call.context);
+      const context = createCallContext(this.#method, this.#exchange, this.#url, this.#values, signal);
+      this.#signal = signal;
+      this.#context = context;
+      const message = await invokeHandler(spec, context, request, this.#lane.interceptors);
+      this.#answer(serialization.getO(kind.isBinary).serialize(message), context);
     } catch (error) {
       this.#fail(error instanceof ConnectError ? error : hide(error));
     }
@@ -140,7 +143,7 @@ class UnaryCall implements ExchangeEvents {
   }
 
   #readMetadata(): Metadata {
-    const context = this.#call?.context;
+    const context = this.#context;
     return context === undefined
       ? createMetadata(this.#exchange.kind)
       : { header: context.responseHeader, trailer: context.responseTrailer };
@@ -156,7 +159,7 @@ class UnaryCall implements ExchangeEvents {
 
   #end(code: string, reason: unknown): void {
     this.#isOver = true;
-    this.#call?.end(reason);
+    this.#signal?.end(reason);
     const { onCall } = this.#lane;
     if (onCall === undefined) return;
     const { method } = this.#method.spec;

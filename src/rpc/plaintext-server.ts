@@ -84,6 +84,7 @@ class PlaintextServer extends Server {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
       session.setTimeout(limits.idleTimeoutMs, () => session.close());
+      this.emit("session", session);
     });
     const reaper = createSessionReaper(this, limits);
     const serveHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];

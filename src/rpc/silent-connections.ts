@@ -22,7 +22,12 @@ export function trackSilentConnections(server: EventEmitter): () => void {
     });
   });
   server.on("session", (session: { socket?: Peer }) => speaks(session.socket));
-  server.on("request", (request: { socket?: Peer }) => speaks(request.socket));
+  const known = new WeakSet<Peer>();
+  server.on("request", ({ stream, socket }: { stream?: object; socket: Peer }) => {
+    if (stream !== undefined || known.has(socket)) return;
+    known.add(socket);
+    speaks(socket);
+  });
   return () => {
     for (const socket of silent.values()) socket.destroy();
   };

@@ -3,6 +3,9 @@
 /* eslint-disable */
 
 // Who may call what.
+//
+// Every method of this package answers a caller without valid credentials with unauthenticated, and one whose address has sent wrong
+// ones too often with resource_exhausted and google.rpc.RetryInfo; it is unavailable, with the same, while credentials cannot be checked.
 
 import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
 import type { MethodOptions } from "@bufbuild/protobuf/wkt";

@@ -30,11 +30,12 @@ const nextInMinutes = ({ nextTime }: ExplainMachineResponse) =>
   nextTime && Math.round((timestampMs(nextTime) - Date.now()) / 60_000);
 const firstWords = ({ remedies }: ExplainMachineResponse) =>
   remedies.map(
-    ({ command, description }) => command.split(" ").slice(1, 3).join(" ") || description.split(" ", 1).join(),
+    ({ command, description }) =>
+      command.replace(/ [0-9a-f-]{36}.*/, "").slice("bmaas ".length) || description.split(" ", 1).join(),
   );
 
 const time = String.raw`\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\)`;
-const agentCalls = `its agent heartbeats, last \\d+ s ago ${time}`;
+const agentCalls = `its agent heartbeats, last \\d+ (?:s|min) ago ${time}`;
 const agentIsSilent = `its agent has not been heard for 12 min \\(since [^)]+Z\\)`;
 const given = `installation 1 was given to the agent 30 min ago ${time}, the last of 3 times 29 min ago ${time}`;
 

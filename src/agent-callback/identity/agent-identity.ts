@@ -33,6 +33,11 @@ export class IdentityRefusedError extends ConnectError {
     this.machineId = claims.machineId;
     this.publicKey = claims.publicKey;
   }
+
+  /** The one that it would inherit takes any ConnectError for one of these. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof ConnectError && "refusal" in value;
+  }
 }
 
 /** Logs who was refused, and why; the one line that every refused identity leaves. */

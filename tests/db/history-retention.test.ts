@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Transaction } from "../../src/db/client.ts";
 import { runRetention, startHistoryRetention } from "../../src/db/history-retention.ts";
-import { tryRetentionLock } from "../../src/db/queries/history-retention.ts";
+import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "../../src/db/queries/history-retention.ts";
 import {
   adoptRestoredHistory,
   checkHistoryPosition,
@@ -12,6 +12,7 @@ import {
 import { adminRequest, historyFloor, machineHistory } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { grpcAgent } from "../support/agents.ts";
+import { captureScans } from "../support/captured-plans.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { success } from "../support/fleet.ts";
 import { machineWithAgent, readTags } from "../support/machine.ts";
@@ -92,6 +93,28 @@ describe("one round", () => {
       expect(await round()).toEqual({ events: 0, adminRequests: 0 });
     });
     expect(await round()).toEqual({ events: 1, adminRequests: 1 });
+  });
+
+  test("reads no table from end to end, and no row that it does not delete", async () => {
+    const { url, db } = database;
+    await addEvents(30_000, 20);
+    await db.$client.query(
+      `insert into admin_request (actor, request_id, at, method, request_hash, response)
+       select 'test', gen_random_uuid(), now() - make_interval(mins => number), 'test', '', '' from generate_series(1, 20000) as number;
+       analyze`,
+    );
+    const scans = await captureScans(url, (captured) =>
+      transact(captured, async (tx) => {
+        expect(await deleteOldEvents(tx, 19, 100)).toBe(100);
+        expect(await deleteOldAdminRequests(tx, 7, 100)).toBe(100);
+      }),
+    );
+    const read = scans.filter(({ node, relation }) => node.endsWith("Scan") && relation !== "history_floor");
+    expect(read).toHaveLength(4);
+    for (const { node, rows } of read) {
+      expect(node).not.toBe("Seq Scan");
+      expect(rows).toBeLessThanOrEqual(100);
+    }
   });
 
   test("at once with another deletes each row once", async () => {

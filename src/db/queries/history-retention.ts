@@ -21,15 +21,18 @@ export async function tryRetentionLock(tx: Transaction): Promise<boolean> {
 }
 
 /**
- * Deletes the `limit` oldest of the events that are older than `days`, by the index on their time, and moves the floor of the
- * history up to the last of them. Returns how many it deleted.
+ * Deletes the `limit` oldest of the events that are older than `days`, found by the index on their time, and moves the floor of the
+ * history up to the last of them. Returns how many it deleted. As an array, the ids are looked up one by one; as a join, PostgreSQL
+ * reads a table of some size from end to end for each batch.
  */
 export async function deleteOldEvents(tx: Transaction, days: number, limit: number): Promise<number> {
   const { rows } = await tx.execute<{ deleted: number }>(sql`
-    with old as (
-      select id from ${machineHistory} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
-    ), deleted as (
-      delete from ${machineHistory} history using old where history.id = old.id returning history.transaction, history.id
+    with deleted as (
+      delete from ${machineHistory}
+       where id = any (array(
+         select id from ${machineHistory} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
+       ))
+      returning transaction, id
     ), floor_raised as (
       insert into ${historyFloor} as lowest (transaction, history_id)
       select transaction, id from deleted order by transaction desc, id desc limit 1
@@ -40,12 +43,19 @@ export async function deleteOldEvents(tx: Transaction, days: number, limit: numb
   return rows[0]?.deleted ?? 0;
 }
 
-/** Deletes the `limit` oldest of the answered calls that are older than `days`, by the index on their time. Returns how many it deleted. */
+/**
+ * Deletes the `limit` oldest of the answered calls that are older than `days`, by the index on their time, and returns how many those
+ * were. By their place in the table: nobody changes a call once it is answered.
+ */
 export async function deleteOldAdminRequests(tx: Transaction, days: number, limit: number): Promise<number> {
-  const { rowCount } = await tx.execute(sql`
-    with old as (
-      select actor, request_id from ${adminRequest} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
+  const { rows } = await tx.execute<{ deleted: number }>(sql`
+    with deleted as (
+      delete from ${adminRequest}
+       where ctid = any (array(
+         select ctid from ${adminRequest} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
+       ))
+      returning 1
     )
-    delete from ${adminRequest} request using old where request.actor = old.actor and request.request_id = old.request_id`);
-  return rowCount ?? 0;
+    select count(*)::int as deleted from deleted`);
+  return rows[0]?.deleted ?? 0;
 }

@@ -30,7 +30,7 @@ export interface Terminal {
   /** All that it showed so far, control sequences included. */
   readonly shown: () => string;
   /** Resolves when `text` was shown. */
-  waitFor(text: string | RegExp): Promise<void>;
+  waitFor(text: string | RegExp): Promise<unknown>;
   type(text: string): void;
   /** Resolves with the exit status. */
   readonly exited: Promise<number | null>;

@@ -5,7 +5,7 @@ import type { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb
 import type { SimulatedIdentity } from "./fleet-identities.ts";
 
 /** The provider of simulated machines, to find and delete them by. */
-export const simulatedProvider = "simulation";
+const simulatedProvider = "simulation";
 
 /** What a registration takes. */
 export interface RegistrationOptions {

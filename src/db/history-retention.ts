@@ -56,6 +56,7 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
 /**
  * Deletes all that is old, batch by batch, until nothing is left, `signal` is aborted, or another server turns out to be at it. Throws
  * the driver's errors; what was deleted before stays deleted.
+ * @public
  */
 export async function runRetention(
   db: Database,

@@ -23,7 +23,10 @@ export interface HardwareDifference {
   readonly newValue: string;
 }
 
-/** Most differences that are listed of two reports; a last one without a path says that there are more. */
+/**
+ * Most differences that are listed of two reports; a last one without a path says that there are more.
+ * @public
+ */
 export const maxDifferences = 1000;
 
 /** Fields that tell the elements of a list apart, the first one that is set; elements of other types are told apart by their place. */

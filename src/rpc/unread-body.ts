@@ -1,8 +1,9 @@
 /** Sees to requests that are answered before their body was read to its end, where Connect's handler and Node leave off. */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
 import type { ListenerLimits } from "./limits.ts";
+import { callerGone } from "./request-body.ts";
 import { findLaneExchange } from "./unary-lane/plain-calls.ts";
 
 /**
@@ -31,11 +32,22 @@ export function seeToUnreadBodies(
     else if (findLaneExchange(request) === undefined) stream.on("wantTrailers", resetRest);
     done();
   });
-  // Read as usual, a body that is given up half-way is destroyed, and nothing can be read from its connection any more.
   listener.addHook("preValidation", (request, _reply, done) => {
-    if (request.method === "POST") request.body ??= request.raw.iterator({ destroyOnReturn: false });
+    if (request.method === "POST") request.body ??= readPieces(request.raw);
     done();
   });
+}
+
+/**
+ * The body for Connect's handler. Read as usual, a body that is given up half-way is destroyed, and nothing can be read from its
+ * connection any more. Throws `canceled` when the caller goes.
+ */
+async function* readPieces(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false });
+  } catch {
+    throw callerGone();
+  }
 }
 
 /** Node sends the trailers, of which there may be none, in the next round of its loop. */

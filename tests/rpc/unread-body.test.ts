@@ -21,10 +21,23 @@ const message = frameMessage(
   toBinary(ClientStreamRequestSchema, create(ClientStreamRequestSchema, { requestData: new Uint8Array(512 * 1024) })),
 );
 
-/** A listener whose client stream answers after the first message, with an error if `fails`, or if that is larger than `readMaxBytes`. */
+type Handler = (requests: AsyncIterable<unknown>) => Promise<object>;
+
+async function answerFirst(requests: AsyncIterable<unknown>): Promise<object> {
+  for await (const _request of requests) break;
+  return {};
+}
+
+async function refuseFirst(requests: AsyncIterable<unknown>): Promise<object> {
+  await answerFirst(requests);
+  throw new ConnectError("enough", Code.FailedPrecondition);
+}
+
+/** A listener with a client stream; messages larger than `readMaxBytes` are refused. */
 async function start(
   hasTls: boolean,
-  { fails = false, lingerTimeoutMs = defaultLimits.lingerTimeoutMs, readMaxBytes = defaultLimits.maxBodyBytes } = {},
+  handler: Handler,
+  { lingerTimeoutMs, readMaxBytes } = { ...defaultLimits, readMaxBytes: defaultLimits.maxBodyBytes },
 ) {
   const tls = hasTls ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
   const limits = { ...defaultLimits, lingerTimeoutMs };
@@ -35,11 +48,7 @@ async function start(
     readMaxBytes,
     routes: (router) =>
       router.service(ConformanceService, {
-        async clientStream(requests) {
-          for await (const _request of requests) break;
-          if (fails) throw new ConnectError("enough", Code.FailedPrecondition);
-          return {};
-        },
+        clientStream: handler,
       }),
   });
   const url = await listener.listen({ host: "127.0.0.1", port: 0 });
@@ -51,12 +60,12 @@ describe.each([
   ["in plaintext", false],
 ])("%s", (_name, hasTls) => {
   test.each([
-    ["an answer", false, "0"],
-    ["an error", true, "9"],
+    ["an answer", answerFirst, "0"],
+    ["an error", refuseFirst, "9"],
   ])(
     "%s over HTTP/2 to a caller who is still sending arrives whole and ends the stream",
-    async (_what, fails, code) => {
-      await using listener = await start(hasTls, { fails });
+    async (_what, handler, code) => {
+      await using listener = await start(hasTls, handler);
       const session = connect(listener.url, { ca: listener.ca });
       const answer = await callHttp2(session, { ":path": path, "content-type": "application/grpc" }, (stream) => {
         stream.write(message);
@@ -72,7 +81,7 @@ describe.each([
     ["answered", defaultLimits.maxBodyBytes],
     ["refused", 1024],
   ])("over HTTP/1.1 the rest of a body that was %s is no obstacle to the next request", async (_what, readMaxBytes) => {
-    await using listener = await start(hasTls, { readMaxBytes });
+    await using listener = await start(hasTls, answerFirst, { ...defaultLimits, readMaxBytes });
     using connection = await openRaw({ url: listener.url, ca: listener.ca });
     const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
     await connection.send(head, message);
@@ -84,11 +93,43 @@ describe.each([
   });
 
   test("over HTTP/1.1 a caller that never sends the rest is cut off", async () => {
-    await using listener = await start(hasTls, { lingerTimeoutMs: 50 });
+    await using listener = await start(hasTls, answerFirst, {
+      ...defaultLimits,
+      lingerTimeoutMs: 50,
+      readMaxBytes: 1024,
+    });
     using connection = await openRaw({ url: listener.url, ca: listener.ca });
     const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
     await connection.send(head, message);
     await connection.closed;
     expect(connection.received).toMatch(/^HTTP\/1\.1 200 .*\r\n0\r\n\r\n$/s);
+  });
+
+  test.each(["http/1.1", "h2"] as const)("for the handler a caller who goes away has canceled (%s)", async (alpn) => {
+    const met = Promise.withResolvers<unknown>();
+    const receivedFirst = Promise.withResolvers<void>();
+    await using listener = await start(hasTls, async (requests) => {
+      try {
+        for await (const _request of requests) receivedFirst.resolve();
+      } catch (error) {
+        met.resolve(error);
+      }
+      return {};
+    });
+    if (alpn === "h2") {
+      const session = connect(listener.url, { ca: listener.ca });
+      session
+        .request({ ":method": "POST", ":path": path, "content-type": "application/grpc" })
+        .on("error", () => {})
+        .write(message);
+      await receivedFirst.promise;
+      session.destroy();
+    } else {
+      using connection = await openRaw({ url: listener.url, ca: listener.ca });
+      const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
+      await connection.send(head, message);
+      await receivedFirst.promise;
+    }
+    expect(await met.promise).toMatchObject({ code: Code.Canceled, rawMessage: "the caller went away" });
   });
 });

@@ -59,10 +59,11 @@ export class InstallState {
   }
 
   /**
-   * Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before. `request` tells
+   * Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before, or another one is under way. `request` tells
    * what is attempted from what a server that forgot this generation may request under its number.
    */
   async recordAttempt(generation: bigint, request: string): Promise<void> {
+    this.#assertIdle();
     if (this.lastAttempted !== undefined && generation <= this.lastAttempted) {
       throw new InstallStateError(
         `generation ${generation} does not exceed ${this.lastAttempted}, the last one attempted`,
@@ -85,9 +86,11 @@ export class InstallState {
 
   /**
    * Makes the last outcome pending again, for a server that has lost it and asks by `request`; when that is another request than the
-   * one attempted, it has failed. Holds in this process even when writing it throws.
+   * one attempted, it has failed. Holds in this process even when writing it throws. Throws InstallStateError while the attempt is under
+   * way, whose outcome is not known.
    */
   async reportAgain(request: string): Promise<void> {
+    this.#assertIdle();
     const { generation, request: attempted, error } = this.#attempt ?? {};
     const reused = `generation ${generation} was attempted before, for another request: request a greater generation`;
     await this.#enter("done", request === attempted ? error : reused);
@@ -96,6 +99,12 @@ export class InstallState {
   /** Lets go of the file. */
   close(): void {
     this.#lock.release();
+  }
+
+  /** An attempt that is under way has no outcome yet, and no second one begins beside it. */
+  #assertIdle(): void {
+    if (this.#attempt?.phase !== "installing") return;
+    throw new InstallStateError(`generation ${this.#attempt.generation} is being installed`);
   }
 
   async #enter(phase: Attempt["phase"], error: string | undefined): Promise<void> {

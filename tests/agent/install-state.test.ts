@@ -63,6 +63,18 @@ describe("over a restart", () => {
     expect((await reopen(state, file)).lastAttempted).toBe(2n ** 63n - 1n);
   });
 
+  test("an attempt that is under way has no outcome to report, and no other one begins beside it", async () => {
+    const file = await stateFile();
+    const state = await open(file);
+    await state.recordAttempt(5n, "request");
+    await expect(state.reportAgain("request")).rejects.toThrow(/generation 5 is being installed/);
+    await expect(state.recordAttempt(6n, "request")).rejects.toThrow(/generation 5 is being installed/);
+    expect(state.pendingOutcome).toBeUndefined();
+    expect(JSON.parse(await readFile(file, "utf8")).attempt).toMatchObject({ generation: "5", phase: "installing" });
+    await state.recordOutcome("broken");
+    expect(state.pendingOutcome).toMatchObject({ generation: 5n, error: "broken" });
+  });
+
   test("an outcome can be reported again to a server that lost it", async () => {
     const file = await stateFile();
     const state = await open(file);

@@ -1,12 +1,19 @@
 /** What a running agent tells about itself, for logs and for people. */
 import type { ConnectError } from "@connectrpc/connect";
 import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 
 /** One step of an agent, in the order in which they happen. */
 export type AgentEvent =
-  /** The server took a heartbeat. */
-  | { readonly type: "heartbeat"; readonly hardwareReport: boolean; readonly outcome: InstallOutcome | undefined }
+  /** The server took a heartbeat, and what it carried. */
+  | {
+      readonly type: "heartbeat";
+      readonly hardwareReport: boolean;
+      readonly outcome: InstallOutcome | undefined;
+      /** The generation whose progress it told. */
+      readonly installing: bigint | undefined;
+    }
   /** A heartbeat failed; the next try is `retryInMs` away. */
   | {
       readonly type: "heartbeat-failed";
@@ -20,6 +27,12 @@ export type AgentEvent =
   | { readonly type: "hardware-refused"; readonly error: ConnectError }
   /** The server asks for an installation, which begins now. */
   | { readonly type: "installation-started"; readonly request: OSInstallationRequest }
+  /** The installer says something new of itself. */
+  | { readonly type: "installation-progress"; readonly generation: bigint; readonly progress: InstallProgress }
+  /** The server will never take what the agent says of its progress; the agent installs on and says nothing of it. */
+  | { readonly type: "progress-refused"; readonly generation: bigint; readonly error: ConnectError }
+  /** The server asks for a newer installation while one is under way, which is ended and reported first. */
+  | { readonly type: "request-deferred"; readonly generation: bigint; readonly installing: bigint }
   /** The installer has ended. */
   | { readonly type: "installation-finished"; readonly outcome: InstallOutcome }
   /** The server asks for what it has asked for before; the agent does not do it again. */

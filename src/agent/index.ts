@@ -1,10 +1,12 @@
 /** The client library for agents on Node: keys, both proofs of identity, typed clients, and the parts of a whole agent. */
 export { type AgentClientOptions, createAgentClient } from "./agent-client.ts";
 export type { AgentEvent } from "./agent-event.ts";
-export { type AgentOptions, runAgent } from "./agent-loop.ts";
+export { runAgent } from "./agent-loop.ts";
+export type { AgentOptions } from "./agent-options.ts";
 export * from "./browser.ts";
 export { type ClientCertificate, createClientCertificate } from "./client-certificate.ts";
 export { collectHardwareReport, type HardwareReportOptions } from "./hardware-report.ts";
+export type { InstallProgress } from "./install-progress.ts";
 export { type InstallOutcome, InstallState, InstallStateError, openInstallState } from "./install-state.ts";
 export {
   type CommandInstallerOptions,

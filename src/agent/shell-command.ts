@@ -14,7 +14,7 @@ export interface ShellCommandOptions {
   /** How long a command that is told to stop (SIGTERM) has until it is killed. Default: 5 s. */
   readonly graceMs?: number | undefined;
   /** Gets each line of standard output and standard error. */
-  readonly onLine?: ((line: string) => void) | undefined;
+  readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
 }
 
 /** How much of standard error an error text holds. */
@@ -41,8 +41,12 @@ export async function runShellCommand(command: string, options: ShellCommandOpti
   });
   const tail = new OutputTail(maxTailBytes);
   const drained = Promise.all([
-    follow(child.stdout as Readable, onLine),
-    follow(child.stderr as Readable, onLine, (chunk) => tail.push(chunk)),
+    follow(child.stdout as Readable, (line) => onLine(line, "stdout")),
+    follow(
+      child.stderr as Readable,
+      (line) => onLine(line, "stderr"),
+      (chunk) => tail.push(chunk),
+    ),
   ]);
   const [stdin, lifeline] = [child.stdin as Writable, child.stdio[3] as Writable];
   // A command that ends without reading its input breaks the pipe (EPIPE), which says nothing about its success.

@@ -25,7 +25,8 @@ export function logAgentEvent(log: Logger, event: AgentEvent, names: AgentNames)
 function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
   switch (event.type) {
     case "heartbeat": {
-      const fields = { hardwareReport: event.hardwareReport, report: event.outcome?.generation.toString() };
+      const { hardwareReport, outcome, installing } = event;
+      const fields = { hardwareReport, report: outcome?.generation.toString(), installing: installing?.toString() };
       return { level: "debug", message: "heartbeat", fields };
     }
     case "heartbeat-failed":
@@ -55,6 +56,18 @@ function describeInstallation(event: InstallationEvent): LogLine {
   switch (event.type) {
     case "installation-started":
       return { level: "info", message: "installation started", fields: { generation: `${event.request.generation}` } };
+    case "installation-progress": {
+      const { phase, percent } = event.progress;
+      return { level: "info", message: "installing", fields: { generation: `${event.generation}`, percent, phase } };
+    }
+    case "progress-refused": {
+      const message = `the server refuses what is said of the progress, so it is left out: ${event.error.rawMessage}`;
+      return { level: "warn", message, fields: { generation: `${event.generation}` } };
+    }
+    case "request-deferred": {
+      const fields = { generation: `${event.generation}`, installing: `${event.installing}` };
+      return { level: "info", message: "a newer request waits until the installation under way has ended", fields };
+    }
     case "installation-finished": {
       const { generation, error } = event.outcome;
       if (error === undefined)

@@ -8,4 +8,4 @@ const [file = "", machineId = "", command = ""] = process.argv.slice(2);
 const state = await openInstallState(file, machineId);
 await state.recordAttempt(7n, "request");
 const install = createCommandInstaller(command, { onLine: (line) => process.stdout.write(`${line}\n`) });
-await install(create(OSInstallationRequestSchema, { generation: 7n }), new AbortController().signal);
+await install(create(OSInstallationRequestSchema, { generation: 7n }), new AbortController().signal, () => {});

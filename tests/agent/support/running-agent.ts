@@ -6,7 +6,8 @@ import { AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/a
 import { createAgentClient } from "../../../src/agent/agent-client.ts";
 import type { AgentEvent } from "../../../src/agent/agent-event.ts";
 import { createAgentKey } from "../../../src/agent/agent-key.ts";
-import { type AgentOptions, runAgent } from "../../../src/agent/agent-loop.ts";
+import { runAgent } from "../../../src/agent/agent-loop.ts";
+import type { AgentOptions } from "../../../src/agent/agent-options.ts";
 import { openInstallState } from "../../../src/agent/install-state.ts";
 import type { HeartbeatServer } from "./heartbeat-server.ts";
 
@@ -41,9 +42,9 @@ export async function startAgent(
     machineId,
     client: createAgentClient({ endpoint: server.url, key, ca: server.ca }),
     state,
-    install: async (request, signal) => {
+    install: async (request, signal, report) => {
       installed.push(request.generation);
-      return await install(request, signal);
+      return await install(request, signal, report);
     },
     collectHardware: async () => create(AgentHardwareReportSchema, { report: { product: "test" } }),
     sleep: async (durationMs) => {

@@ -1,0 +1,37 @@
+/** What an agent is made of. */
+import type { Client } from "@connectrpc/connect";
+import type { AgentCallback, AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentEvent } from "./agent-event.ts";
+import type { Random } from "./backoff.ts";
+import type { InstallState } from "./install-state.ts";
+import type { Installer } from "./installer.ts";
+
+/** What `runAgent` takes. */
+export interface AgentOptions {
+  readonly machineId: string;
+  readonly client: Client<typeof AgentCallback>;
+  readonly state: InstallState;
+  readonly install: Installer;
+  /** Runs once a success is reported, to reboot for example; returns what went wrong, if something did. */
+  readonly afterInstall?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
+  /** Default: no hardware report. */
+  readonly collectHardware?: (() => Promise<AgentHardwareReport>) | undefined;
+  /** For operators to read. Default: the version of this package. */
+  readonly version?: string | undefined;
+  /** Tells one boot of the machine from another. Default: the kernel's, where it has one. */
+  readonly bootId?: string | undefined;
+  /** Time between heartbeats. Default: 30 s. */
+  readonly intervalMs?: number | undefined;
+  /** Shortest time between heartbeats that tell of progress. Default: 2 s, or the interval when that is shorter. */
+  readonly progressIntervalMs?: number | undefined;
+  /** Deadline of a call. Default: 10 s. */
+  readonly callTimeoutMs?: number | undefined;
+  /** Longest time between tries. Default: 60 s. */
+  readonly maxBackoffMs?: number | undefined;
+  readonly onEvent?: ((event: AgentEvent) => void) | undefined;
+  /** Ends the agent. */
+  readonly signal: AbortSignal;
+  readonly random?: Random | undefined;
+  /** Waits, and rejects when the signal aborts. */
+  readonly sleep?: ((durationMs: number, signal: AbortSignal) => Promise<unknown>) | undefined;
+}

@@ -1,0 +1,220 @@
+/** What an agent says with each heartbeat, and what it does about the answer. One installation is under way at most. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { AgentHardwareReport, OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentEvent } from "./agent-event.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import { backoff, jitter, type Random } from "./backoff.ts";
+import { createFields, type HeartbeatLoad } from "./heartbeat-fields.ts";
+import type { InstallProgress } from "./install-progress.ts";
+import type { InstallOutcome } from "./install-state.ts";
+import { digestRequest } from "./installation-messages.ts";
+import { capture, InstallationRun } from "./installation-run.ts";
+
+/** How long to wait before the next heartbeat. */
+export interface Pause {
+  readonly durationMs: number;
+  /** The server was not reached, or asks to be left alone: nothing is worth calling it sooner. */
+  readonly isBackoff: boolean;
+}
+
+/** An agent between two heartbeats. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #emit: (event: AgentEvent) => void;
+  readonly #random: Random;
+  readonly #intervalMs: number;
+  #hardware: Promise<AgentHardwareReport | undefined> | undefined;
+  #isFirst = true;
+  #failures = 0;
+  /** The generation that was last told to be passed over, the one whose report was refused, and the one whose progress was. */
+  #passedOver: bigint | undefined;
+  #refused: bigint | undefined;
+  #untold: bigint | undefined;
+  #run: InstallationRun | undefined;
+  #installing: Promise<void> | undefined;
+  #hasNewOutcome = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#emit = options.onEvent ?? (() => {});
+    this.#random = options.random ?? Math.random;
+    this.#intervalMs = options.intervalMs ?? 30_000;
+    this.#hardware = options.collectHardware && this.#collect(options.collectHardware);
+  }
+
+  /** Resolves when the installation that is under way has ended, and its outcome is written down; undefined when none is. */
+  get installing(): Promise<void> | undefined {
+    return this.#installing;
+  }
+
+  /** Whether an installation has ended since the last heartbeat was put together. */
+  get hasNewOutcome(): boolean {
+    return this.#hasNewOutcome;
+  }
+
+  /** Whether an installation has something to tell that no heartbeat has told yet. */
+  get hasNewProgress(): boolean {
+    return this.#run?.hasNews ?? false;
+  }
+
+  async #collect(collectHardware: () => Promise<AgentHardwareReport>): Promise<AgentHardwareReport | undefined> {
+    try {
+      const report = await collectHardware();
+      this.#emit({ type: "hardware-collected", warnings: report.warning });
+      return report;
+    } catch (error) {
+      this.#emit({ type: "hardware-collected", warnings: [String(error)] });
+      return undefined;
+    }
+  }
+
+  /** Sends one heartbeat, and does or begins what its answer asks for. */
+  async heartbeat(): Promise<Pause> {
+    const { client, state, signal, callTimeoutMs = 10_000 } = this.#options;
+    // The first heartbeat tells the server that the agent lives, without waiting for the hardware to be found out.
+    const hardwareReport = this.#isFirst ? undefined : await this.#hardware;
+    const run = this.#run;
+    const progress = this.#takeProgress();
+    // An outcome is on disk before it is told.
+    const load = { hardwareReport, outcome: run === undefined ? state.pendingOutcome : undefined, progress };
+    this.#hasNewOutcome = false;
+    let request: OSInstallationRequest | undefined;
+    try {
+      const fields = createFields(this.#options, load, this.#intervalMs);
+      request = (await client.heartbeat(fields, { signal, timeoutMs: callTimeoutMs })).installationRequest;
+    } catch (error) {
+      return signal.aborted ? this.#pause(0) : await this.#handleFailure(ConnectError.from(error), load);
+    }
+    this.#noteSuccess(load);
+    const { outcome } = load;
+    this.#emit({
+      type: "heartbeat",
+      hardwareReport: hardwareReport !== undefined,
+      outcome,
+      installing: progress?.generation,
+    });
+    if (outcome !== undefined && (await this.#finishReport(outcome))) return this.#pause();
+    if (request !== undefined) return await this.#consider(request, run?.generation);
+    // Should the server ask for it yet, it will take the report as well.
+    this.#refused = undefined;
+    return this.#pause();
+  }
+
+  #takeProgress(): HeartbeatLoad["progress"] {
+    const run = this.#run;
+    return run === undefined || run.generation === this.#untold
+      ? undefined
+      : { generation: run.generation, ...run.takeProgress() };
+  }
+
+  #pause(durationMs = jitter(this.#intervalMs, this.#random)): Pause {
+    return { durationMs, isBackoff: false };
+  }
+
+  #noteSuccess({ hardwareReport }: HeartbeatLoad): void {
+    this.#isFirst = false;
+    this.#failures = 0;
+    if (hardwareReport !== undefined) this.#hardware = undefined;
+  }
+
+  async #handleFailure(error: ConnectError, load: HeartbeatLoad): Promise<Pause> {
+    const { outcome } = load;
+    if (error.code === Code.FailedPrecondition && outcome !== undefined) {
+      // The rest of the heartbeat counts.
+      this.#noteSuccess(load);
+      this.#refused = outcome.generation;
+      await this.#save(() => this.#options.state.recordReported());
+      this.#emit({ type: "report-refused", outcome, error });
+      return this.#pause();
+    }
+    if (error.code === Code.InvalidArgument) this.#leaveOut(load, error);
+    this.#failures += 1;
+    const { maxBackoffMs = 60_000 } = this.#options;
+    const durationMs = backoff(this.#failures, maxBackoffMs, readRetryAfterMs(error, maxBackoffMs), this.#random);
+    this.#emit({ type: "heartbeat-failed", error, failures: this.#failures, retryInMs: durationMs });
+    return { durationMs, isBackoff: true };
+  }
+
+  /** Goes on without what the server may have refused, one thing at a time; it names the field. */
+  #leaveOut({ hardwareReport, progress }: HeartbeatLoad, error: ConnectError): void {
+    const namesProgress = error.rawMessage.includes("installation_progress");
+    if (progress !== undefined && (namesProgress || hardwareReport === undefined)) {
+      this.#untold = progress.generation;
+      this.#emit({ type: "progress-refused", generation: progress.generation, error });
+    } else if (hardwareReport !== undefined) {
+      this.#hardware = undefined;
+      this.#emit({ type: "hardware-refused", error });
+    }
+  }
+
+  /** Returns whether the machine has been told to do something else now, so that no installation may begin. */
+  async #finishReport(outcome: InstallOutcome): Promise<boolean> {
+    const { afterInstall, signal, state } = this.#options;
+    await this.#save(() => state.recordReported());
+    this.#emit({ type: "report-accepted", outcome });
+    if (outcome.error !== undefined || afterInstall === undefined) return false;
+    this.#emit({ type: "after-install", error: await capture(() => afterInstall(signal)) });
+    return true;
+  }
+
+  /** `installing` was under way when the server was asked. It may have ended since; its outcome is reported before anything begins. */
+  async #consider(request: OSInstallationRequest, installing: bigint | undefined): Promise<Pause> {
+    const { state } = this.#options;
+    const { generation } = request;
+    const { lastAttempted } = state;
+    if (generation === installing) return this.#pause();
+    if (lastAttempted === undefined || (installing === undefined && generation > lastAttempted)) {
+      return await this.#install(request);
+    }
+    if (this.#passedOver !== generation) {
+      this.#passedOver = generation;
+      if (installing === undefined || generation < installing) {
+        this.#emit({ type: "request-ignored", generation, lastAttempted });
+      } else this.#emit({ type: "request-deferred", generation, installing });
+    }
+    // The server may have lost what it was told, with its database for example.
+    if (installing === undefined && generation === lastAttempted && generation !== this.#refused) {
+      await this.#save(() => state.reportAgain(digestRequest(request)));
+    }
+    return this.#pause();
+  }
+
+  /** Begins an installation once that is on disk. The next heartbeat follows at once, and tells of it. */
+  async #install(request: OSInstallationRequest): Promise<Pause> {
+    const { install, signal, state } = this.#options;
+    const { generation } = request;
+    if (!(await this.#save(() => state.recordAttempt(generation, digestRequest(request))))) return this.#pause();
+    this.#emit({ type: "installation-started", request });
+    const onProgress = (progress: InstallProgress) =>
+      this.#emit({ type: "installation-progress", generation, progress });
+    const run = new InstallationRun(request, install, { signal, onProgress });
+    this.#run = run;
+    this.#installing = this.#awaitOutcome(run);
+    return this.#pause(0);
+  }
+
+  async #awaitOutcome({ generation, ended }: InstallationRun): Promise<void> {
+    const error = await ended;
+    await this.#save(() => this.#options.state.recordOutcome(error));
+    this.#run = undefined;
+    this.#installing = undefined;
+    this.#hasNewOutcome = true;
+    this.#emit({ type: "installation-finished", outcome: { generation, error } });
+  }
+
+  async #save(write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      this.#emit({ type: "state-failed", error: error instanceof Error ? error : new Error(String(error)) });
+      return false;
+    }
+  }
+}
+
+/** Reads Retry-After (RFC 9110 section 10.2.3), in milliseconds; 0 when the server did not name a time. */
+function readRetryAfterMs(error: ConnectError, maxMs: number): number {
+  const seconds = error.metadata.get("retry-after") ?? "";
+  return /^\d{1,6}$/.test(seconds) ? Math.min(maxMs, Number(seconds) * 1000) : 0;
+}

@@ -1,0 +1,40 @@
+/** What agents tell servers of installations, as messages. */
+import { createHash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type OSInstallationProgress,
+  OSInstallationProgressSchema,
+  type OSInstallationReport,
+  OSInstallationReportSchema,
+  type OSInstallationRequest,
+  OSInstallationRequestSchema,
+} from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { InstallProgress } from "./install-progress.ts";
+import type { InstallOutcome } from "./install-state.ts";
+
+/** Says how an installation ended. */
+export function createReport({ generation, error }: InstallOutcome): OSInstallationReport {
+  return create(OSInstallationReportSchema, {
+    generation,
+    result: error === undefined ? { case: "success", value: {} } : { case: "error", value: { error } },
+  });
+}
+
+/** Says how far an installation is; a silence of `quietForMs` is normal unless the installer announces another one. */
+export function createProgress(
+  { generation, phase, percent, ...said }: InstallProgress & { readonly generation: bigint },
+  { quietForMs }: { quietForMs: number },
+): OSInstallationProgress {
+  return create(OSInstallationProgressSchema, {
+    generation,
+    quietFor: durationFromMs(said.quietForMs ?? quietForMs),
+    ...(phase !== undefined && { phase }),
+    ...(percent !== undefined && { percent }),
+  });
+}
+
+/** The same for the same request, over restarts. */
+export function digestRequest(request: OSInstallationRequest): string {
+  return createHash("sha256").update(toBinary(OSInstallationRequestSchema, request)).digest("hex");
+}

@@ -17,7 +17,9 @@ export default defineConfig({
     isolate: false,
     // grpc-js names an IP address as the TLS server name.
     execArgv: ["--disable-warning=DEP0123"],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Deadlines are for what hangs: a busy machine is no failure.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 });

@@ -62,18 +62,26 @@ export function createChangeFeed(
   let reached: ResumePoint | undefined;
   let isReading = false;
 
-  async function readForAll(): Promise<void> {
+  /** Makes the common reader read from now on, or from where it is: a watcher whose own reads begin after that misses nothing. */
+  async function begin(): Promise<void> {
+    const now = await readNow(db);
+    reached ??= now;
+    if (!isReading) void readForAll(reached);
+  }
+
+  async function readForAll(from: ResumePoint): Promise<void> {
     isReading = true;
+    let point = from;
     const reader = createChangeReader(db);
     let silencesReadAt = Number.NEGATIVE_INFINITY;
     let wasAway = false;
     while (watchers > 0 && !closing.signal.aborted) {
       try {
-        reached ??= await readNow(db);
         const withSilences = performance.now() - silencesReadAt >= limits.silencePollMs;
-        const batch = await reader.read(reached, { withSilences });
+        const batch = await reader.read(point, { withSilences });
         if (withSilences) silencesReadAt = performance.now();
-        reached = batch.point;
+        point = batch.point;
+        reached = point;
         for (const mailbox of mailboxes) mailbox.put(batch);
         wasAway = false;
         if (!batch.isLast) continue;
@@ -112,7 +120,7 @@ export function createChangeFeed(
         let point = from ?? (await readNow(db));
         yield { events: [], machines: new Map(), point, isLast: true };
         mailboxes.add(mailbox);
-        if (!isReading) void readForAll();
+        if (reached === undefined) await begin();
         for await (const batch of catchUp(point)) {
           point = batch.point;
           yield batch;

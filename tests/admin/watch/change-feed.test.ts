@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
 import { createChangeFeed, WatchEndedError } from "../../../src/admin/watch/change-feed.ts";
-import { connectDatabase } from "../../../src/db/client.ts";
+import { connectDatabase, type Database } from "../../../src/db/client.ts";
+import { readHistoryPosition } from "../../../src/db/queries/machine-change.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import { bareMachine } from "../../support/machine.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -89,4 +91,41 @@ test("sends everybody away when it closes", async () => {
     for await (const _ of watch);
   };
   await expect(drain()).rejects.toThrow(/shutting down/);
+});
+
+test("misses nothing that commits while the first watcher makes the common reader begin", async () => {
+  const { position, at } = await readHistoryPosition(database.db);
+  const machineId = randomUUID();
+  const late = await database.db.$client.connect();
+  await late.query("begin");
+  await late.query(
+    `insert into machine_history (machine_id, actor, kind, detail) values ('${machineId}', 'test', 'machine_created', '{}')`,
+  );
+  const caughtUp = Promise.withResolvers<void>();
+  // The first query is that of the token's check, the second one asks where the common reader begins.
+  let queries = 0;
+  const slow: Database = Object.assign(Object.create(database.db), {
+    execute: async (...query: Parameters<Database["execute"]>) => {
+      queries += 1;
+      if (queries === 2) {
+        // A watcher that does not wait for this one catches up before the commit.
+        await Promise.race([caughtUp.promise, delay(500)]);
+        await late.query("commit");
+        late.release();
+      }
+      return await database.db.execute(...query);
+    },
+  });
+  const feed = createChangeFeed({ db: slow, log }, limits);
+  const seen: string[] = [];
+  let batches = 0;
+  for await (const { events } of feed.watch({ position, silenceAt: at }, new AbortController().signal)) {
+    batches += 1;
+    seen.push(...events.map((event) => event.machineId));
+    // The greeting, and what was caught up with.
+    if (batches === 2) caughtUp.resolve();
+    if (seen.includes(machineId) || batches === 20) break;
+  }
+  feed.close();
+  expect(seen.filter((id) => id === machineId)).toEqual([machineId]);
 });

@@ -1,0 +1,180 @@
+/** `bmaas install` as an operator runs it, off a terminal. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { and, eq } from "drizzle-orm";
+import { beforeAll, describe, expect, test } from "vitest";
+import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { osInstallationRequest } from "../../../src/db/schema/index.ts";
+import { grpcAgent } from "../../support/agents.ts";
+import type { TestDatabase } from "../../support/database.ts";
+import { moveInstallation } from "../../support/installation.ts";
+import { bareMachine, machineWithAgent, requestInstallation, testImage } from "../../support/machine.ts";
+import { tokenOf } from "../../support/operator.ts";
+import { type OperatorCommand, operatorCommand } from "../../support/operator-command.ts";
+import { makeFolder } from "../../support/program.ts";
+import { startServerWithDatabase, type TestServer } from "../../support/server.ts";
+import { waitUntil } from "../../support/wait.ts";
+
+let database: TestDatabase;
+let server: TestServer;
+let operator: OperatorCommand;
+let actor: string;
+
+beforeAll(async () => {
+  ({ database, server } = await startServerWithDatabase());
+  const { name, secret } = await tokenOf(database.db, "operator");
+  actor = `token:${name}`;
+  operator = operatorCommand(server.adminUrl, secret);
+});
+
+const image = ["--image", testImage.url, "--digest", testImage.digest, "--root-device", testImage.rootDevice];
+
+async function readRequest(machineId: string, generation = 1n) {
+  const table = osInstallationRequest;
+  const isMeant = and(eq(table.machineId, machineId), eq(table.generation, generation));
+  const [row] = await database.db.select().from(table).where(isMeant);
+  return row && { ...row, decoded: fromBinary(OSInstallationRequestSchema, new Uint8Array(row.request)).type };
+}
+
+describe("request", () => {
+  test("asks for an image with user data, under the next generation or the given one", async () => {
+    const machineId = await bareMachine(database.db);
+    const userData = join(await makeFolder(), "user-data");
+    await writeFile(userData, "#cloud-config\n");
+    const { status, stdout } = await operator.run("install", "request", machineId, ...image, "--user-data", userData);
+    expect([status, stdout]).toEqual([0, `${machineId}  generation 1 pending: waiting for a heartbeat\n`]);
+    expect(await readRequest(machineId)).toMatchObject({
+      requestedBy: actor,
+      decoded: { case: "image", value: { ...testImage, userData: Uint8Array.from(Buffer.from("#cloud-config\n")) } },
+    });
+    const second = await operator.json("install", "request", machineId, ...image, "--generation", "9007199254740993");
+    expect(second.installation).toMatchObject({ machineId, generation: "9007199254740993" });
+  });
+
+  test("asks for a Metropolis node", async () => {
+    const machineId = await bareMachine(database.db);
+    const parameters = join(await makeFolder(), "node.bin");
+    await writeFile(parameters, Uint8Array.of(8, 1));
+    const reference = `registry.example:5000/metropolis/node:v1@${testImage.digest}`;
+    const target = ["--metropolis", reference, "--root-device", "nvme0n1", "--node-parameters", parameters];
+    expect(await operator.run("install", "request", machineId, ...target)).toMatchObject({ status: 0 });
+    expect((await readRequest(machineId))?.decoded).toMatchObject({
+      case: "metropolis",
+      value: {
+        rootDevice: "nvme0n1",
+        nodeParameters: Uint8Array.of(8, 1),
+        osImage: {
+          scheme: "https",
+          host: "registry.example:5000",
+          repository: "metropolis/node",
+          tag: "v1",
+          digest: testImage.digest,
+        },
+      },
+    });
+  });
+
+  test("is refused with 4 while an agent has another one, unless told, and says so", async () => {
+    const machineId = await bareMachine(database.db);
+    await moveInstallation(database.db, machineId, await requestInstallation(database.db, machineId), "given");
+    const refused = await operator.run("install", "request", machineId, ...image);
+    expect(refused).toMatchObject({ status: 4, stdout: "", stderr: expect.stringMatching(/^bmaas: [^\n]+\n$/) });
+    expect(await operator.run("install", "request", machineId, ...image, "--supersede")).toMatchObject({ status: 0 });
+    expect(await readRequest(machineId, 2n)).toMatchObject({ requestedBy: actor });
+  });
+
+  test("names everything that is missing, and what is wrong, with 2", async () => {
+    const machineId = await bareMachine(database.db);
+    const [missing, wrong] = await Promise.all([
+      operator.run("install", "request", machineId),
+      operator.run("install", "request", machineId, ...image.slice(0, 4), "--root-device", "/dev/sda"),
+    ]);
+    expect(missing).toEqual({
+      status: 2,
+      stdout: "",
+      stderr:
+        "bmaas: --image or --metropolis is missing\nbmaas: --digest is missing\nbmaas: --root-device is missing\n",
+    });
+    expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("write the device's name alone: sda") });
+  });
+});
+
+describe("--wait", () => {
+  test("tells the progress in lines, and ends with 7 and the reason when it fails", async () => {
+    const { machineId, key } = await machineWithAgent(database.db);
+    const waiting = operator.start("install", "request", machineId, ...image, "--wait", "--json");
+    await waitUntil("it is requested", () => readRequest(machineId));
+    using agent = grpcAgent(server, key);
+    await agent.heartbeat({ machineId });
+    const phase = "writing \u001b[31m";
+    await agent.heartbeat({ machineId, installationProgress: { generation: 1n, phase, percent: 40 } });
+    await waitUntil("the progress is told", () => waiting.output.stderr.includes("40 %"));
+    const error = "disk sda is\non fire";
+    await agent.heartbeat({
+      machineId,
+      installationReport: { generation: 1n, result: { case: "error", value: { error } } },
+    });
+    expect(await waiting.exited).toBe(7);
+    expect(JSON.parse(waiting.output.stdout)).toMatchObject({
+      installation: { machineId, generation: "1", state: "INSTALLATION_STATE_FAILED", error },
+    });
+    const lines = waiting.output.stderr.trimEnd().split("\n");
+    const start = `${machineId}  generation 1 `;
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        `${start} pending: waiting for a heartbeat`,
+        `${start} installing: writing \\u{1b}[31m, 40 %`,
+      ]),
+    );
+    expect(lines.at(-1)).toMatch(/^bmaas: generation 1 failed after \d+ s: disk sda is on fire$/);
+  });
+
+  test("ends with 0 on success, 9 when it is superseded, and 8 when its time is over", async () => {
+    const [succeeding, superseded, slow] = await Promise.all([
+      bareMachine(database.db),
+      bareMachine(database.db),
+      bareMachine(database.db),
+    ]);
+    for (const machineId of [succeeding, superseded, slow]) await requestInstallation(database.db, machineId);
+    await moveInstallation(database.db, succeeding, 1n, "succeeded");
+    await requestInstallation(database.db, superseded);
+    const [success, dropped, late] = await Promise.all([
+      operator.run("install", "get", succeeding, "--wait"),
+      operator.run("install", "get", superseded, "--generation", "1", "--wait"),
+      operator.run("install", "get", slow, "--wait", "--timeout", "0.5s"),
+    ]);
+    expect(success).toMatchObject({ status: 0, stdout: expect.stringMatching(/\nstands +succeeded\n/) });
+    expect(dropped).toMatchObject({ status: 9, stderr: expect.stringMatching(/bmaas: generation 1 superseded\n$/) });
+    expect(late).toMatchObject({ status: 8, stderr: expect.stringMatching(/still after \d+ s; it goes on\n$/) });
+  });
+});
+
+test("cancel takes a pending one back, and is refused with 4 once an agent has it", async () => {
+  const machineId = await bareMachine(database.db);
+  const generation = await requestInstallation(database.db, machineId);
+  await moveInstallation(database.db, machineId, generation, "given");
+  expect(await operator.run("install", "cancel", machineId)).toMatchObject({ status: 4, stdout: "" });
+  expect(await readRequest(machineId)).toMatchObject({ cancelledAt: null });
+  const pending = await bareMachine(database.db);
+  await requestInstallation(database.db, pending);
+  expect(await operator.run("install", "cancel", pending)).toMatchObject({
+    status: 0,
+    stdout: `${pending}  generation 1 cancelled\n`,
+  });
+  expect(await readRequest(pending)).toMatchObject({ cancelledBy: actor });
+});
+
+test("list shows those in the states asked for", async () => {
+  const machineId = await bareMachine(database.db);
+  await moveInstallation(database.db, machineId, await requestInstallation(database.db, machineId), "failed");
+  await requestInstallation(database.db, machineId);
+  const [table, all] = await Promise.all([
+    operator.run("install", "list", "--machine", machineId, "--state", "failed", "overdue"),
+    operator.json("install", "list", "--machine", machineId),
+  ]);
+  const rows = table.stdout.trimEnd().split("\n");
+  expect(rows).toHaveLength(2);
+  expect(rows[1]).toMatch(new RegExp(`^${machineId}  1 +failed .*  no such disk$`));
+  expect(all.installations).toMatchObject([{ generation: "2" }, { generation: "1" }]);
+});

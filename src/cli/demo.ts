@@ -149,6 +149,8 @@ function describe(event: AgentEvent): string | undefined {
       return "finds out what hardware it runs on";
     case "installation-started":
       return `is given generation ${event.request.generation}, and installs (this one only pretends)`;
+    case "installation-progress":
+      return `is at ${event.progress.percent} %: ${event.progress.phase}`;
     case "installation-finished":
       return event.outcome.error === undefined ? "is done, and reports success" : `reports: ${event.outcome.error}`;
     case "report-accepted":

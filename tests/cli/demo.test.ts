@@ -27,9 +27,12 @@ test("tells an installation from request to report in order, and leaves nothing 
     "hands in its hardware",
     "requests an installation",
     "is given generation 1",
+    "is at 25 %: pretending: ",
     "reports success",
     "its report of generation 1 is stored",
     "installation_requested 1",
+    "installation_given 1",
+    "installation_started 1",
     "installation_reported 1",
     "drained and stopped",
   ].map((step) => stdout.indexOf(step));

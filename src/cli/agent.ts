@@ -8,6 +8,9 @@ import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
 import { addSettings } from "./settings-options.ts";
 
+/** Long enough to see progress pass by, in milliseconds. */
+const pretendedDurationMs = 6000;
+
 interface AgentFlags extends IdentityOptions {
   readonly endpoint?: string;
   readonly ca?: string;
@@ -32,7 +35,7 @@ export function agentCommand(): Command {
     .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
     .option(
       "--install-command <command>",
-      "shell command that installs: gets the request as JSON on stdin (default: only pretend)",
+      "shell command that installs: gets the request as JSON on stdin, tells progress by lines (default: only pretend)",
     )
     .option("--install-timeout <seconds>", "stop the installer after so long", parseSeconds, 3600)
     .option("--after-install-command <command>", "shell command to run once a success is reported, for example reboot")
@@ -97,7 +100,7 @@ function createCommands(flags: AgentFlags, agent: typeof import("../agent/index.
   return {
     install:
       installCommand === undefined
-        ? agent.createPretendingInstaller({ onLine })
+        ? agent.createPretendingInstaller({ durationMs: pretendedDurationMs, onLine })
         : agent.createCommandInstaller(installCommand, { timeoutMs: installTimeout * 1000, onLine }),
     afterInstall:
       afterInstallCommand === undefined

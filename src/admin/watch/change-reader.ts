@@ -47,13 +47,6 @@ const overlapMs = 15_000;
 export function createChangeReader(db: Database): ChangeReader {
   const told = new Map<string, number>();
 
-  function isNew({ machineId, kind, at }: QuietChange): boolean {
-    const key = `${machineId} ${kind} ${at.getTime()}`;
-    if (told.has(key)) return false;
-    told.set(key, at.getTime());
-    return true;
-  }
-
   function forgetBefore(timeMs: number): void {
     for (const [key, atMs] of told) if (atMs < timeMs) told.delete(key);
   }
@@ -65,20 +58,27 @@ export function createChangeReader(db: Database): ChangeReader {
       const silences = withSilences ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
       const progress = await listProgressChanges(db, after);
       const position = changes.at(-1)?.position ?? point.position;
-      const quiet = [...progress, ...silences.changes].filter(isNew);
-      forgetBefore(silences.at.getTime() - 2 * overlapMs);
+      const quiet = [...progress, ...silences.changes].filter((change) => !told.has(toKey(change)));
       const events = [
         ...changes.map((change): WatchEvent => ({ ...change, point: { ...point, position: change.position } })),
         ...quiet.map((change): WatchEvent => ({ ...change, point: { ...point, position }, actor: "", detail: {} })),
       ];
+      const machines = await findMachines(db, events);
+      // Not before nothing can fail any more, or a change that was not told would be taken for told.
+      for (const change of quiet) told.set(toKey(change), change.at.getTime());
+      forgetBefore(silences.at.getTime() - 2 * overlapMs);
       return {
         events,
-        machines: await findMachines(db, events),
+        machines,
         point: { position, silenceAt: silences.at },
         isLast: changes.length < maxEvents,
       };
     },
   };
+}
+
+function toKey({ machineId, kind, at }: QuietChange): string {
+  return `${machineId} ${kind} ${at.getTime()}`;
 }
 
 async function findMachines(db: Database, events: readonly WatchEvent[]): Promise<Map<string, Machine>> {

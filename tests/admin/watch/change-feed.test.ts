@@ -3,10 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
 import { createChangeFeed, WatchEndedError } from "../../../src/admin/watch/change-feed.ts";
+import { createChangeReader } from "../../../src/admin/watch/change-reader.ts";
 import { connectDatabase, type Database } from "../../../src/db/client.ts";
 import { readHistoryPosition } from "../../../src/db/queries/machine-change.ts";
+import { agentHeartbeat } from "../../../src/db/schema/index.ts";
 import { createTestDatabase } from "../../support/database.ts";
-import { bareMachine } from "../../support/machine.ts";
+import { bareMachine, machineWithAgent } from "../../support/machine.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const database = await createTestDatabase();
@@ -128,4 +130,33 @@ test("misses nothing that commits while the first watcher makes the common reade
   }
   feed.close();
   expect(seen.filter((id) => id === machineId)).toEqual([machineId]);
+});
+
+test("tells of a silence after the database failed in the midst of reading it", async () => {
+  const { machineId } = await machineWithAgent(database.db);
+  const quietUntil = new Date(Date.now() - 1_000);
+  await database.db
+    .insert(agentHeartbeat)
+    .values({ machineId, heartbeatAt: quietUntil, aliveSince: quietUntil, quietUntil });
+  const { position, at } = await readHistoryPosition(database.db);
+  let isAway = false;
+  const failing: Database = Object.assign(Object.create(database.db), {
+    execute: async (...query: Parameters<Database["execute"]>) => {
+      const result = await database.db.execute(...query);
+      isAway = true;
+      return result;
+    },
+    select: (...columns: Parameters<Database["select"]>) => {
+      if (isAway) throw new Error("Connection terminated");
+      return database.db.select(...columns);
+    },
+  });
+  const reader = createChangeReader(failing);
+  const read = () => reader.read({ position, silenceAt: at }, { withSilences: true });
+  await expect(read()).rejects.toThrow("Connection terminated");
+  isAway = false;
+  Object.assign(failing, { execute: database.db.execute.bind(database.db) });
+  const { events } = await read();
+  expect(events.filter((event) => event.machineId === machineId).map(({ kind }) => kind)).toEqual(["state_changed"]);
+  expect((await read()).events.filter((event) => event.machineId === machineId)).toEqual([]);
 });

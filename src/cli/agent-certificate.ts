@@ -1,6 +1,7 @@
 /** `bmaas agent certificate`: the certificate that an agent makes on the spot, for tools that want it in a file. */
 import { Command } from "commander";
 import { type IdentityOptions, loadKey } from "./agent-identity.ts";
+import { formatExamples } from "./examples.ts";
 
 const help = `
 Self-signed, without a name and without an expiry: it carries the public key and says nothing else. With the key file it is
@@ -11,6 +12,7 @@ export function certificateCommand(): Command {
   return new Command("certificate")
     .description("print an ephemeral TLS client certificate (PEM) for the agent's key")
     .option("--key <file>", "the agent's private key")
+    .addHelpText("after", formatExamples("bmaas agent certificate --key agent.pem > agent.crt"))
     .addHelpText("after", help)
     .action(async (flags: IdentityOptions) => {
       const { createClientCertificate } = await import("../agent/client-certificate.ts");

@@ -1,12 +1,14 @@
 /** `bmaas agent keygen`: makes an agent's key. */
 import { Command } from "commander";
 import { ConfigError } from "../config.ts";
+import { formatExamples } from "./examples.ts";
 
 /** The command for agentCommand. */
 export function keygenCommand(): Command {
   return new Command("keygen")
     .description("make an agent's key, and print its public half as a seed file wants it")
     .option("--out <file>", "where to write the private key (PEM, for its owner alone; never overwrites)", "agent.key")
+    .addHelpText("after", formatExamples("bmaas agent keygen --out agent.pem > agent.pub"))
     .action(async ({ out }: { out: string }) => {
       const { generateAgentKey } = await import("../agent/agent-key.ts");
       const { AgentKeyFileError, saveAgentKey } = await import("../agent/key-file.ts");

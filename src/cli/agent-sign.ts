@@ -4,6 +4,7 @@ import { buffer } from "node:stream/consumers";
 import { Command, Option } from "commander";
 import { ConfigError } from "../config.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
+import { formatExamples } from "./examples.ts";
 
 interface SignFlags extends IdentityOptions {
   readonly url?: string;
@@ -14,8 +15,14 @@ interface SignFlags extends IdentityOptions {
 }
 
 const help = `
-The headers hold for one call within a minute, to this URL and with exactly this body. For curl to send it as it is:
-  bmaas agent sign … --url URL --data BODY | curl -H @- -H 'content-type: application/json' --data-binary BODY URL`;
+The headers hold for one call within a minute, to this URL and with exactly this body.`;
+
+const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
+const url = "https://127.0.0.1:8443/cloud.bmaas.server.api.AgentCallback/Heartbeat";
+const examples = [
+  `bmaas agent sign --machine-id ${id} --key agent.pem --url ${url} --data '{"machineId":"${id}"}' |`,
+  `  curl -H @- -H 'content-type: application/json' --data-binary '{"machineId":"${id}"}' ${url}`,
+];
 
 /** The command for agentCommand. */
 export function signCommand(): Command {
@@ -32,6 +39,7 @@ export function signCommand(): Command {
         .choices(["headers", "curl"])
         .default("headers"),
     )
+    .addHelpText("after", formatExamples(...examples))
     .addHelpText("after", help)
     .action(sign);
 }

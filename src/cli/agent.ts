@@ -6,6 +6,7 @@ import { certificateCommand } from "./agent-certificate.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
+import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
 /** Long enough to see progress pass by, in milliseconds. */
@@ -22,6 +23,11 @@ interface AgentFlags extends IdentityOptions {
   readonly interval: number;
   readonly logLevel?: string;
 }
+
+const examples = [
+  "bmaas agent --machine-id 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --key agent.pem --endpoint https://127.0.0.1:8443 \\",
+  "  --ca .bmaas/tls/ca.pem --install-command ./install.sh --after-install-command reboot",
+];
 
 /** The command for main, with its subcommands. */
 export function agentCommand(): Command {
@@ -43,6 +49,7 @@ export function agentCommand(): Command {
     .option("--interval <seconds>", "time between heartbeats", parseSeconds, 30)
     .action(run);
   return addSettings(command, ["logLevel"])
+    .addHelpText("after", formatExamples(...examples))
     .addCommand(keygenCommand())
     .addCommand(certificateCommand())
     .addCommand(signCommand());

@@ -4,6 +4,7 @@ import { writeBashScript } from "./completion/bash-script.ts";
 import { type CommandNode, readCommandTree } from "./completion/command-tree.ts";
 import { writeFishScript } from "./completion/fish-script.ts";
 import { writeZshScript } from "./completion/zsh-script.ts";
+import { formatExamples } from "./examples.ts";
 
 const writers: Readonly<Record<string, (nodes: readonly CommandNode[]) => string>> = {
   bash: writeBashScript,
@@ -11,21 +12,19 @@ const writers: Readonly<Record<string, (nodes: readonly CommandNode[]) => string
   fish: writeFishScript,
 };
 
-const help = `
-Examples:
-  source <(bmaas completion bash)                                    # or zsh, in this shell
-  bmaas completion bash > ~/.local/share/bash-completion/completions/bmaas
-  bmaas completion zsh > "\${fpath[1]}/_bmaas"
-  bmaas completion fish > ~/.config/fish/completions/bmaas.fish
-
-Make it again after an upgrade. It asks no server.`;
+const examples = [
+  "source <(bmaas completion bash)    # or zsh, for this shell",
+  "bmaas completion bash > ~/.local/share/bash-completion/completions/bmaas",
+  "bmaas completion zsh > ~/.zfunc/_bmaas    # where ~/.zfunc is in fpath",
+  "bmaas completion fish > ~/.config/fish/completions/bmaas.fish",
+];
 
 /** The command for main; `loadProgram` gives the whole tree of commands. */
 export function completionCommand(loadProgram: () => Promise<Command>): Command {
   return new Command("completion")
     .description("print a script that completes commands, options and values in a shell")
     .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(writers)))
-    .addHelpText("after", help)
+    .addHelpText("after", `${formatExamples(...examples)}\n\nMake it again after an upgrade. It asks no server.`)
     .action(async (shell: string) => {
       process.stdout.write(writers[shell]?.(readCommandTree(await loadProgram())) ?? "");
     });

@@ -8,11 +8,13 @@ import { pino } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
 import type { AgentKey } from "../agent/agent-key.ts";
 import type { Service } from "../service.ts";
+import { formatExamples } from "./examples.ts";
 
 /** The command for main. */
 export function demoCommand(): Command {
   return new Command("demo")
     .description("show one installation from request to report, on a server of its own that is gone afterwards")
+    .addHelpText("after", formatExamples("bmaas demo"))
     .action(async () => {
       const signal = abortOnSignal();
       const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));

@@ -1,12 +1,14 @@
 /** `bmaas migrate`: brings the database to this version's schema, and nothing else. */
 import { Command } from "commander";
 import type { Flags } from "../config.ts";
+import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
 /** The command for main. */
 export function migrateCommand(): Command {
   return addSettings(new Command("migrate"), ["home", "logLevel"])
     .description("apply the migrations that the database lacks; servers do the same when they start")
+    .addHelpText("after", formatExamples("DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas migrate"))
     .addHelpText("after", "\nDATABASE_URL names the PostgreSQL to use; without it, the server's own under BMAAS_HOME.")
     .action(async (flags: Flags) => {
       const { loadConfig } = await import("../config.ts");

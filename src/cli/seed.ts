@@ -4,6 +4,7 @@ import { Command } from "commander";
 import type { Flags } from "../config.ts";
 import { formatProblem, SeedFileError } from "../seed/problem.ts";
 import { UnreadableSeedError } from "../seed/read-seed-file.ts";
+import { formatExamples } from "./examples.ts";
 import { formatSeedJson, formatSeedText } from "./seed-output.ts";
 import { addSettings } from "./settings-options.ts";
 
@@ -40,6 +41,10 @@ export function seedCommand(): Command {
     .argument("<file>", "the file, or - for standard input")
     .option("--dry-run", "say what would happen, and write nothing")
     .option("--json", "print JSON instead of a table")
+    .addHelpText(
+      "after",
+      formatExamples("bmaas seed drizzle/example-fleet.yaml --dry-run", "bmaas seed - < fleet.yaml"),
+    )
     .addHelpText("after", help)
     .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
       const { loadConfig } = await import("../config.ts");

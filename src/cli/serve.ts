@@ -3,6 +3,7 @@ import { relative } from "node:path";
 import { Command } from "commander";
 import type { Config, Flags, SettingName } from "../config.ts";
 import type { Service } from "../service.ts";
+import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
 const settings: readonly SettingName[] = [
@@ -31,6 +32,7 @@ const settings: readonly SettingName[] = [
 export function serveCommand(): Command {
   return addSettings(new Command("serve"), settings)
     .description("run the server: the agents' and the operators' listener over one PostgreSQL")
+    .addHelpText("after", formatExamples("bmaas serve", "DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas serve"))
     .addHelpText(
       "after",
       "\nDATABASE_URL names the PostgreSQL to use; without it the server runs its own under BMAAS_HOME.",

@@ -60,9 +60,18 @@ function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess):
       return `the server at ${url} does not know this call: it is older than this bmaas`;
     case Code.DeadlineExceeded:
       return `the server at ${url} did not answer in time`;
+    case Code.Internal:
+    case Code.Unknown:
+      return `${error.rawMessage}${nameCall(error)}`;
     default:
       return error.rawMessage || `the server at ${url} answered ${Code[error.code]}`;
   }
+}
+
+/** What to look for in the server's log. */
+function nameCall({ metadata }: ConnectError): string {
+  const requestId = metadata.get("x-request-id");
+  return requestId === null ? "" : ` (x-request-id ${requestId} in the server's log)`;
 }
 
 function explainFields(error: ConnectError): string {

@@ -1,6 +1,7 @@
 /** What all commands that call a server have in common: their options, and how they fail. */
 import type { Command } from "commander";
 import type { Flags } from "../../config.ts";
+import { formatExamples } from "../examples.ts";
 import { addSettings } from "../settings-options.ts";
 import { connectOperator, type Operator } from "./admin-client.ts";
 import { exitStatusHelp } from "./exit-status.ts";
@@ -21,11 +22,10 @@ export interface OperatorFlags extends Flags {
 
 /** Adds the options that every such command has, and the end of its help. Call it after the command's own options. */
 export function addOperatorOptions(command: Command, { examples, more = [] }: OperatorHelp): Command {
-  const shown = ["\nExamples:", ...examples.map((example) => `  ${example}`)].join("\n");
   command.option("--json", "print JSON instead of text for people");
   return addSettings(command, ["adminUrl", "adminCa", "adminPlaintext", "home"]).addHelpText(
     "after",
-    [shown, ...more, exitStatusHelp].join("\n"),
+    [formatExamples(...examples), ...more, exitStatusHelp].join("\n"),
   );
 }
 

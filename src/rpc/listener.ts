@@ -10,9 +10,7 @@ import {
   type FastifyError,
   type FastifyInstance,
   type FastifyReply,
-  type FastifyRequest,
   fastify,
-  LogController,
   type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
@@ -66,8 +64,8 @@ export function createListener(options: ListenerOptions): FastifyInstance {
     onUnserved?.(Code.Unimplemented);
     replyWithError(reply, new ConnectError(`${what} is not served here`, Code.Unimplemented), limits);
   });
-  listener.setErrorHandler((error: FastifyError, request, reply) => {
-    replyWithFrameworkError(error, request, reply, options);
+  listener.setErrorHandler((error: FastifyError, _request, reply) => {
+    replyWithFrameworkError(error, reply, options);
   });
   return listener;
 }
@@ -75,21 +73,20 @@ export function createListener(options: ListenerOptions): FastifyInstance {
 /** Of a URL, in what is said about it. */
 const maxShownLength = 200;
 
-/** Calls are logged by those who know what they mean; of Fastify itself only trouble is. */
+/**
+ * Calls are logged by those who know what they mean. Fastify itself has no log: it would make a logger for each request, and listen to
+ * its response.
+ */
 function frameworkOptions(options: ListenerOptions) {
-  const { log, limits } = options;
-  const troubleLog = log.child({}, { level: log.isLevelEnabled("warn") ? "warn" : log.level });
+  const { limits } = options;
   return {
-    // A logger of Fastify's own would be a new one for each request, and listeners on its response.
-    childLoggerFactory: () => troubleLog,
-    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.maxBodyBytes,
     http2SessionTimeout: limits.idleTimeoutMs,
     // What arrives while the listener closes is served as well; its connection ends with it.
     return503OnClosing: false,
     // Fastify types them by the kind of server, which says nothing that matters here.
-    frameworkErrors: (error: FastifyError, request: unknown, reply: unknown) =>
-      replyWithFrameworkError(error, request as FastifyRequest, reply as FastifyReply, options),
+    frameworkErrors: (error: FastifyError, _request: unknown, reply: unknown) =>
+      replyWithFrameworkError(error, reply as FastifyReply, options),
   };
 }
 
@@ -146,10 +143,8 @@ function createAnswerTimeout(
     pending.delete(this);
   }
   return (request, reply, done) => {
-    const exchange = findLaneExchange(request);
-    if (exchange !== undefined) {
-      exchange.expireBy(pending);
-    } else if (endlessPaths?.has(request.url) !== true) {
+    // The lane bounds its exchanges itself.
+    if (findLaneExchange(request) === undefined && endlessPaths?.has(request.url) !== true) {
       pending.add(reply.raw);
       reply.raw.on("close", forget);
     }
@@ -160,12 +155,11 @@ function createAnswerTimeout(
 /** Errors that Fastify finds before any handler: a content type that nothing here reads, a malformed URL. */
 function replyWithFrameworkError(
   error: FastifyError,
-  request: FastifyRequest,
   reply: FastifyReply,
-  { limits, onUnserved }: Pick<ListenerOptions, "limits" | "onUnserved">,
+  { limits, log, onUnserved }: ListenerOptions,
 ): void {
   const status = error.statusCode ?? 500;
-  if (status >= 500) request.log.error({ err: error }, "a request failed for a reason that is not the caller's");
+  if (status >= 500) log.error({ err: error }, "a request failed for a reason that is not the caller's");
   const known =
     status >= 500
       ? new ConnectError("internal error", Code.Internal)

@@ -10,7 +10,8 @@ type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
 /** The pieces of a body. */
 export class BodyPieces {
   readonly #maxBytes: number;
-  readonly #pieces: Uint8Array[] = [];
+  #first: Uint8Array | undefined;
+  #others: Uint8Array[] | undefined;
   #size = 0;
 
   constructor(maxBytes: number) {
@@ -19,16 +20,22 @@ export class BodyPieces {
 
   /** Takes the next piece; false when the body is too large with it. */
   add(piece: Uint8Array): boolean {
-    this.#pieces.push(piece);
+    if (this.#first === undefined) this.#first = piece;
+    else if (this.#others === undefined) this.#others = [piece];
+    else this.#others.push(piece);
     this.#size += piece.length;
     return this.#size <= this.#maxBytes;
   }
 
-  /** The body, in memory of its own: the pieces lie in buffers of the connection. */
+  /** The body, copied: the pieces lie in buffers of the connection, which a piece of a message would keep. */
   join(): Uint8Array<ArrayBuffer> {
-    const body = new Uint8Array(this.#size);
-    let offset = 0;
-    for (const piece of this.#pieces) {
+    const first = this.#first ?? new Uint8Array();
+    // Small ones share memory, since memory of its own is what costs most about a small one.
+    const { buffer, byteOffset } = Buffer.allocUnsafe(this.#size);
+    const body = new Uint8Array(buffer, byteOffset, this.#size);
+    body.set(first);
+    let offset = first.length;
+    for (const piece of this.#others ?? []) {
       body.set(piece, offset);
       offset += piece.length;
     }

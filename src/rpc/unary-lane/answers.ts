@@ -23,7 +23,7 @@ const noTrailers = {};
 /** The metadata of a call before anybody has touched it. */
 export function createMetadata(kind: CallKind): Metadata {
   return {
-    header: createLazyHeaders({ "content-type": kind.contentType }),
+    header: createLazyHeaders(kind.header),
     trailer: createLazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
   };
 }
@@ -96,7 +96,7 @@ function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Ar
 }
 
 function readHeader(kind: CallKind, { header }: Metadata): Record<string, string | string[]> {
-  return LazyHeaders.isUntouched(header) ? { "content-type": kind.contentType } : toFields(header);
+  return LazyHeaders.isUntouched(header) ? { ...kind.header } : toFields(header);
 }
 
 function readTrailer({ trailer }: Metadata): OutgoingHttpHeaders {

@@ -10,26 +10,23 @@ export interface CallKind {
   /** Whether request or answer are in base64, for user agents that read no bytes (PROTOCOL-WEB). */
   readonly isTextRequest: boolean;
   readonly isTextAnswer: boolean;
-  /** Content type of the answer. */
+  /** Of the answer. */
   readonly contentType: string;
+  /** What an answer says in its head unless its handler says more. */
+  readonly header: { readonly "content-type": string };
 }
 
-const grpc: CallKind = {
-  protocol: "grpc",
-  isBinary: true,
-  isTextRequest: false,
-  isTextAnswer: false,
-  contentType: "application/grpc+proto",
-};
-const grpcWeb: CallKind = { ...grpc, protocol: "grpc-web", contentType: "application/grpc-web+proto" };
-const grpcWebAnsweredInText: CallKind = {
-  ...grpcWeb,
-  isTextAnswer: true,
-  contentType: "application/grpc-web-text+proto",
-};
+function createKind(protocol: CallKind["protocol"], contentType: string, how: Partial<CallKind> = {}): CallKind {
+  const binary = { isBinary: true, isTextRequest: false, isTextAnswer: false };
+  return { protocol, contentType, header: { "content-type": contentType }, ...binary, ...how };
+}
+
+const grpc = createKind("grpc", "application/grpc+proto");
+const grpcWeb = createKind("grpc-web", "application/grpc-web+proto");
+const grpcWebAnsweredInText = createKind("grpc-web", "application/grpc-web-text+proto", { isTextAnswer: true });
 const grpcWebText: CallKind = { ...grpcWebAnsweredInText, isTextRequest: true };
-const connectProto: CallKind = { ...grpc, protocol: "connect", contentType: "application/proto" };
-const connectJson: CallKind = { ...connectProto, isBinary: false, contentType: "application/json" };
+const connectProto = createKind("connect", "application/proto");
+const connectJson = createKind("connect", "application/json", { isBinary: false });
 
 const kinds: ReadonlyMap<string | undefined, CallKind> = new Map([
   ["application/grpc", grpc],

@@ -1,12 +1,10 @@
 /** An exchange over HTTP/1.1. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { type CallConnection, findHttp1Connection } from "../raw-call.ts";
-import { BodyPieces, bodyTooLarge, bodyTooLate } from "../request-body.ts";
 import { sendByHttp1 } from "../send-answer.ts";
-import type { SharedTimeout } from "../shared-timeout.ts";
 import type { CallKind } from "./call-kind.ts";
 import { abortedByCaller } from "./caller-gone.ts";
-import type { BodyBounds, Exchange, ExchangeEvents, UnaryAnswer } from "./exchange.ts";
+import { Exchange, type UnaryAnswer } from "./exchange.ts";
 
 /** Finds the exchange in the listeners, which all exchanges share. */
 const exchangeKey = Symbol("exchange");
@@ -14,19 +12,13 @@ type Request = IncomingMessage & { [exchangeKey]?: Http1Exchange };
 type Response = ServerResponse & { [exchangeKey]?: Http1Exchange };
 
 /** See `Exchange`. */
-export class Http1Exchange implements Exchange {
-  readonly kind: CallKind;
+export class Http1Exchange extends Exchange {
   readonly #request: Request;
   readonly #response: Response;
   readonly #lingerTimeoutMs: number;
-  #events: ExchangeEvents | undefined;
-  #pieces: BodyPieces | undefined;
-  #maxBodyBytes = 0;
-  #timeout: SharedTimeout<Exchange> | undefined;
-  #isAnswered = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, kind: CallKind, lingerTimeoutMs: number) {
-    this.kind = kind;
+    super(kind);
     this.#request = request;
     this.#response = response;
     this.#lingerTimeoutMs = lingerTimeoutMs;
@@ -48,50 +40,22 @@ export class Http1Exchange implements Exchange {
     return findHttp1Connection(this.#request);
   }
 
-  read(events: ExchangeEvents, { limits, timeout }: BodyBounds): void {
-    this.#events = events;
-    this.#maxBodyBytes = limits.maxBodyBytes;
-    this.#pieces = new BodyPieces(limits.maxBodyBytes);
-    this.#timeout = timeout;
-    timeout.add(this);
-    this.#request[exchangeKey] = this;
+  protected listenForEnd(): void {
     this.#response[exchangeKey] = this;
-    this.#request.on("data", onData).on("end", onEnd).on("error", ignore);
     this.#response.on("close", onClose);
   }
 
-  /** Takes a piece of the body. */
-  take(piece: Uint8Array): void {
-    if (this.#pieces === undefined || this.#pieces.add(piece)) return;
+  protected listenForBody(): void {
+    this.#request[exchangeKey] = this;
+    this.#request.on("data", onData).on("end", onEnd).on("error", ignore);
+  }
+
+  protected pause(): void {
     this.#request.pause();
-    this.#stopReading();
-    this.#events?.onBodyFailure(bodyTooLarge(this.#maxBodyBytes));
   }
 
-  /** The body is whole. */
-  end(): void {
-    const pieces = this.#pieces;
-    if (pieces === undefined) return;
-    this.#stopReading();
-    this.#events?.onBody(pieces.join());
-  }
-
-  expireBody(): void {
-    this.#request.pause();
-    this.#stopReading();
-    this.#events?.onBodyFailure(bodyTooLate());
-  }
-
-  /** The connection is done with the exchange. */
-  close(): void {
-    this.#stopReading();
-    if (!this.#isAnswered) this.#events?.onGone(abortedByCaller());
-    this.#events = undefined;
-  }
-
-  #stopReading(): void {
-    this.#pieces = undefined;
-    this.#timeout?.delete(this);
+  protected get goneBecause(): unknown {
+    return abortedByCaller();
   }
 
   answer({ status, headers, body }: UnaryAnswer): void {
@@ -103,7 +67,7 @@ export class Http1Exchange implements Exchange {
     } else {
       sendByHttp1(this.#request, response, { status, headers, body }, this.#lingerTimeoutMs);
     }
-    this.#isAnswered = true;
+    this.isAnswered = true;
   }
 
   destroy(): void {

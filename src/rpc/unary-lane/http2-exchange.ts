@@ -2,12 +2,10 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { type CallConnection, findHttp2Connection } from "../raw-call.ts";
-import { BodyPieces, bodyTooLarge, bodyTooLate } from "../request-body.ts";
 import { sendByHttp2 } from "../send-answer.ts";
-import type { SharedTimeout } from "../shared-timeout.ts";
 import type { CallKind } from "./call-kind.ts";
 import { abortedByReset } from "./caller-gone.ts";
-import type { BodyBounds, Exchange, ExchangeEvents, UnaryAnswer } from "./exchange.ts";
+import { Exchange, type UnaryAnswer } from "./exchange.ts";
 
 /** Finds the exchange in the listeners, which all exchanges share. */
 const exchangeKey = Symbol("exchange");
@@ -16,27 +14,20 @@ type Stream = ServerHttp2Stream & { [exchangeKey]?: Http2Exchange };
 const withTrailers = { waitForTrailers: true };
 
 /** See `Exchange`. It has what Fastify's router and hooks ask of a request and of a response, too, and stands for both. */
-export class Http2Exchange implements Exchange {
+export class Http2Exchange extends Exchange {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
-  readonly kind: CallKind;
   readonly httpVersion = "2.0";
   readonly httpVersionMajor = 2;
-  #events: ExchangeEvents | undefined;
-  #pieces: BodyPieces | undefined;
-  #maxBodyBytes = 0;
-  #timeout: SharedTimeout<Exchange> | undefined;
-  #trailers: OutgoingHttpHeaders = {};
-  #answerTimeout: SharedTimeout<{ destroy(): unknown }> | undefined;
+  #trailers: OutgoingHttpHeaders | undefined = undefined;
   #isRead = false;
-  #isAnswered = false;
 
   constructor(stream: Stream, headers: IncomingHttpHeaders, kind: CallKind) {
+    super(kind);
     this.stream = stream;
     this.headers = headers;
-    this.kind = kind;
     stream[exchangeKey] = this;
-    stream.on("error", ignore).on("close", onClose);
+    stream.on("error", ignore);
   }
 
   get method(): string {
@@ -69,55 +60,27 @@ export class Http2Exchange implements Exchange {
     return this.stream.writableEnded;
   }
 
-  read(events: ExchangeEvents, { limits, timeout }: BodyBounds): void {
-    this.#events = events;
-    this.#maxBodyBytes = limits.maxBodyBytes;
-    this.#pieces = new BodyPieces(limits.maxBodyBytes);
-    this.#timeout = timeout;
-    timeout.add(this);
+  protected listenForEnd(): void {
+    this.stream.on("close", onClose);
+  }
+
+  protected listenForBody(): void {
     this.stream.on("data", onData).on("end", onEnd);
   }
 
-  /** Takes a piece of the body. */
-  take(piece: Uint8Array): void {
-    if (this.#pieces === undefined || this.#pieces.add(piece)) return;
+  protected pause(): void {
     this.stream.pause();
-    this.#stopReading();
-    this.#events?.onBodyFailure(bodyTooLarge(this.#maxBodyBytes));
   }
 
-  /** The body is whole, unless the stream was reset: then it ends as well, and closes at once. */
-  end(): void {
-    const pieces = this.#pieces;
-    if (pieces === undefined || this.stream.closed) return;
+  protected get goneBecause(): unknown {
+    return abortedByReset(this.stream.rstCode);
+  }
+
+  override end(): void {
+    // A stream that was reset ends as well, and closes at once.
+    if (this.stream.closed) return;
     this.#isRead = true;
-    this.#stopReading();
-    this.#events?.onBody(pieces.join());
-  }
-
-  expireBody(): void {
-    this.stream.pause();
-    this.#stopReading();
-    this.#events?.onBodyFailure(bodyTooLate());
-  }
-
-  /** Has the exchange destroyed unless it is over in time. */
-  expireBy(timeout: SharedTimeout<{ destroy(): unknown }>): void {
-    this.#answerTimeout = timeout;
-    timeout.add(this);
-  }
-
-  /** The stream is gone. */
-  close(): void {
-    this.#stopReading();
-    this.#answerTimeout?.delete(this);
-    if (!this.#isAnswered) this.#events?.onGone(abortedByReset(this.stream.rstCode));
-    this.#events = undefined;
-  }
-
-  #stopReading(): void {
-    this.#pieces = undefined;
-    this.#timeout?.delete(this);
+    super.end();
   }
 
   answer(answer: UnaryAnswer): void {
@@ -130,12 +93,12 @@ export class Http2Exchange implements Exchange {
       stream.on("wantTrailers", sendTrailers);
       stream.end(answer.body);
     }
-    this.#isAnswered = true;
+    this.isAnswered = true;
   }
 
   /** Sends the answer's trailers, for which the stream asks behind its body. */
   sendTrailers(): void {
-    this.stream.sendTrailers(this.#trailers);
+    if (this.#trailers !== undefined) this.stream.sendTrailers(this.#trailers);
   }
 
   destroy(): void {

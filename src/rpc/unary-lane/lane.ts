@@ -11,8 +11,7 @@ import { createMethodSerializationLookup, type MethodSerializationLookup } from 
 import type { OnCall } from "../call-record.ts";
 import type { ListenerLimits } from "../limits.ts";
 import type { Authenticate } from "../raw-call.ts";
-import type { SharedTimeout } from "../shared-timeout.ts";
-import type { Exchange } from "./exchange.ts";
+import type { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 
 /** What is the same for all calls; where Connect's handler has the same option, it means the same. */
@@ -34,10 +33,10 @@ export interface LaneOptions {
   readonly onCall?: OnCall | undefined;
 }
 
-/** A lane: its options, and the time limit that the bodies of its calls share. */
+/** A lane: its options, and what bounds the time of its exchanges. */
 export interface Lane extends LaneOptions {
   readonly readMaxBytes: number;
-  readonly bodyTimeout: SharedTimeout<Exchange>;
+  readonly timeouts: ExchangeTimeouts;
 }
 
 /** A method of a lane. */

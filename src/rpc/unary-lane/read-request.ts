@@ -26,5 +26,5 @@ export function readRequest(
 function readBytes(kind: CallKind, body: Uint8Array<ArrayBuffer>, maxBytes: number): Uint8Array<ArrayBuffer> {
   if (kind.protocol === "connect") return body;
   const frames = kind.isTextRequest ? decodeBase64Body(body) : body;
-  return readMessage(frames, { maxBytes, hasTrailers: kind.protocol === "grpc-web" });
+  return readMessage(frames, maxBytes, kind.protocol === "grpc-web");
 }

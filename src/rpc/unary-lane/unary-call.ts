@@ -1,5 +1,5 @@
 /** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
-import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { nameCode, okCode } from "../call-record.ts";
 import { dropDistantDeadline } from "../distant-deadline.ts";
 import type { CallConnection, RawCall } from "../raw-call.ts";
@@ -7,6 +7,7 @@ import { assertBodyFits } from "../request-body.ts";
 import { createMetadata, encodeError, encodeMessage, type Metadata } from "./answers.ts";
 import { assertProtocolVersion, type CallContext, createCallContext, readTimeout } from "./call-context.ts";
 import { CallSignal } from "./call-signal.ts";
+import { CallValues } from "./call-values.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";
 import { invokeHandler } from "./invoke-handler.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
@@ -25,7 +26,7 @@ class UnaryCall implements ExchangeEvents {
   readonly #method: LaneMethod;
   readonly #exchange: Exchange;
   readonly #beganAtMs = performance.now();
-  readonly #values: ContextValues = createContextValues();
+  readonly #values = new CallValues();
   #connection: CallConnection | undefined;
   #url = "";
   #authenticated: Authenticated | undefined;
@@ -44,6 +45,7 @@ class UnaryCall implements ExchangeEvents {
     const lane = this.#lane;
     const exchange = this.#exchange;
     const { connection } = exchange;
+    exchange.open(this, lane);
     if (connection === undefined) {
       this.#end(nameCode(Code.Canceled), undefined);
       return;
@@ -58,7 +60,7 @@ class UnaryCall implements ExchangeEvents {
       this.#fail(lane.toConnectError(error));
       return;
     }
-    exchange.read(this, { limits: lane.limits, timeout: lane.bodyTimeout });
+    exchange.read(lane);
   }
 
   onBody(body: Uint8Array<ArrayBuffer>): void {

@@ -46,9 +46,9 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ListenerLimits } from "../limits.ts";
-import { createSharedTimeout } from "../shared-timeout.ts";
 import { findCallKind } from "./call-kind.ts";
 import type { Exchange } from "./exchange.ts";
+import { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import { Http2Exchange, takeOverStream } from "./http2-exchange.ts";
 import { createLaneMethod, type Lane, type LaneOptions } from "./lane.ts";
@@ -65,9 +65,7 @@ export interface UnaryLaneOptions extends LaneOptions {
 /** The plugin; see the module's text. */
 export async function unaryLane(instance: FastifyInstance, options: UnaryLaneOptions): Promise<void> {
   const { limits, readMaxBytes = limits.maxBodyBytes } = options;
-  const expire = (exchange: Exchange) => exchange.expireBody();
-  const bodyTimeout = createSharedTimeout(limits.bodyTimeoutMs, limits.checkIntervalMs, expire);
-  const lane: Lane = { ...options, readMaxBytes, bodyTimeout };
+  const lane: Lane = { ...options, readMaxBytes, timeouts: new ExchangeTimeouts(limits) };
   addConstraint(instance);
   const plainCalls = findPlainCalls(instance);
   for (const [path, spec] of listUnaryMethods(options.routes)) {

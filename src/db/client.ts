@@ -53,9 +53,10 @@ export function connectDatabase(
   };
 }
 
-/** A pool that outlives its connections. */
+/** A pool that outlives its connections, and keeps no process alive by those that nobody uses. */
 export function createPool(config: pg.PoolConfig): pg.Pool {
-  const pool = new pg.Pool(config);
+  // A connection that PostgreSQL does not close when told to would outlast a server that has stopped.
+  const pool = new pg.Pool({ ...config, allowExitOnIdle: true });
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));

@@ -57,8 +57,6 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
     statement_timeout: statementTimeoutMs,
     query_timeout: answerTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
-    // A connection that PostgreSQL does not close when told to must not keep a stopped server's process alive.
-    allowExitOnIdle: true,
   });
   return {
     write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows, silenceAllowanceMs)),

@@ -1,6 +1,7 @@
 /** Calls that named a request id, and what they were answered. */
 import { and, eq } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
+import { ContentionError } from "../errors.ts";
 import { adminRequest } from "../schema/index.ts";
 
 /** A call that was made before. */
@@ -24,7 +25,7 @@ export async function takeAdminRequest(
     .returning({ requestId: adminRequest.requestId });
   if (taken.length > 0) return undefined;
   const [earlier] = await tx.select().from(adminRequest).where(isCall(call));
-  if (earlier === undefined) throw new Error("a request id was taken and no longer is: try again");
+  if (earlier === undefined) throw new ContentionError("a request id was taken and no longer is");
   return earlier;
 }
 

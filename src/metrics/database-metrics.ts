@@ -1,7 +1,8 @@
 /** The database as this server meets it: whether it answers, connections in use, and transactions tried again. */
-import { Counter, Gauge, type Registry } from "prom-client";
+
 import type { PoolUsage } from "../db/client.ts";
 import { retryReasons, type TransactObserver } from "../db/transact-observer.ts";
+import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
 /** What there is to show. */
 export interface DatabaseSource {

@@ -1,7 +1,7 @@
 /** The fleet in numbers, as the sampler counted it last. */
 import { setTimeout as delay } from "node:timers/promises";
-import { Counter, Gauge, type Registry } from "prom-client";
 import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
+import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
 /** What counts the fleet. */
 export interface FleetSource {

@@ -1,8 +1,9 @@
 /** Heartbeats in numbers: why some are refused, and how what they bring is written in batches. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
 import { type HeartbeatObserver, refusalReasons } from "../agent-callback/heartbeat-observer.ts";
 import { isStatementError } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
+import { Counter, Gauge, Histogram, type Registry } from "./prom-client.ts";
 
 /** How often an event has happened, counted from zero for each reason, so that the first one already shows as an increase. */
 function countByReason<Reason extends string>(counter: Counter<"reason">, reasons: readonly Reason[]) {

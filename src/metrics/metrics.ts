@@ -1,5 +1,5 @@
 /** Everything that a server counts of itself, in the words of Prometheus; a server has its own, none is global. */
-import { Gauge, Registry } from "prom-client";
+
 import type { HeartbeatObserver } from "../agent-callback/heartbeat-observer.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
@@ -8,6 +8,7 @@ import { createDatabaseMetrics, createTransactObserver, type DatabaseSource } fr
 import { createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
 import { createHeartbeatObserver, measureBatches, showWriterQueues, type WriterQueues } from "./heartbeat-metrics.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
+import { Gauge, Registry } from "./prom-client.ts";
 
 /** What a server hands its events to, from the beginning. */
 export interface Metrics {

@@ -1,5 +1,5 @@
 /** What Prometheus calls the standard metrics of a process: CPU, memory, file descriptors, garbage collection, event loop lag. */
-import { collectDefaultMetrics, Registry } from "prom-client";
+import { Counter, collectors, Registry } from "./prom-client.ts";
 
 let registry: Registry | undefined;
 
@@ -8,9 +8,28 @@ let registry: Registry | undefined;
  * many servers a process has in its life.
  */
 export function getProcessMetrics(): Registry {
-  if (registry === undefined) {
-    registry = new Registry();
-    collectDefaultMetrics({ register: registry });
-  }
+  registry ??= createProcessMetrics();
   return registry;
+}
+
+function createProcessMetrics(): Registry {
+  const created = new Registry();
+  for (const collect of collectors) collect(created, { eventLoopMonitoringPrecision: 10 });
+  const read = {
+    process_cpu_user_seconds_total: () => process.cpuUsage().user,
+    process_cpu_system_seconds_total: () => process.cpuUsage().system,
+    process_cpu_seconds_total: () => process.cpuUsage().user + process.cpuUsage().system,
+  };
+  for (const [name, readMicroseconds] of Object.entries(read)) {
+    new Counter({
+      name,
+      help: "CPU time that the process has used, in seconds.",
+      registers: [created],
+      collect() {
+        this.reset();
+        this.inc(readMicroseconds() / 1e6);
+      },
+    });
+  }
+  return created;
 }

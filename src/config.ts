@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { findOidcNotes, type OidcConfig, readOidc } from "./config/oidc.ts";
 import { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
+import { readTracing, type TracingConfig } from "./config/tracing.ts";
 import { findUnknownVariables } from "./config/unknown-variables.ts";
 import {
   InvalidValueError,
@@ -24,6 +25,7 @@ import { OperatorError } from "./operator-error.ts";
 
 export { isTrustworthy, type OidcConfig } from "./config/oidc.ts";
 export { type Flags, type SettingName, settings } from "./config/settings.ts";
+export type { TracingConfig } from "./config/tracing.ts";
 export type { ListenAddress, LogLevel } from "./config/values.ts";
 
 /** The environment of a process, or what a test puts in its place. */
@@ -69,6 +71,8 @@ export interface Config {
   readonly historyDays: number;
   /** Who scrapes needs no token. */
   readonly metricsPublic: boolean;
+  /** Absent: nothing is traced. */
+  readonly tracing?: TracingConfig | undefined;
   readonly logLevel: LogLevel;
   /** Between readiness going off and the listeners closing. */
   readonly shutdownDelayMs: number;
@@ -117,12 +121,13 @@ export function loadConfig(
   ];
   if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, values);
   const notes = findOidcNotes(values.oidc);
+  const tracing = readTracing(environment, notes);
   if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
       "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
     );
   }
-  return { ...values, notes };
+  return { ...values, tracing, notes };
 }
 
 /** What has a default, so that only a mistake leaves it out. */

@@ -24,6 +24,8 @@ import { getAddress, toUrl } from "./service/address.ts";
 import { createAgents } from "./service/agents.ts";
 import { findDatabaseTrouble } from "./service/database-trouble.ts";
 import { createOperators } from "./service/operators.ts";
+import { openTracing } from "./tracing/open-tracing.ts";
+import type { Tracing } from "./tracing/tracing.ts";
 import { readVersion } from "./version.ts";
 
 /** A server that serves. */
@@ -57,13 +59,18 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   await migrateWhenReachable(databaseServer.url, log);
   const metrics = createMetrics();
+  const tracing = await openTracing(config.tracing, log);
+  resources.defer(async () => tracing?.close());
   const opened = resources.adopt(openStore(databaseServer.url, config, log), (each) => each.close());
-  const store = metrics.measureBatches(opened);
-  const writers = { heartbeats: createHeartbeatWriter(store), deliveries: createDeliveryWriter(store) };
+  const measured = metrics.measureBatches(opened);
+  const store = tracing?.traceStore(measured) ?? measured;
+  const writers = createWriters(store, tracing);
 
   let draining = false;
   const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
-  const { db, ...database } = connectDatabase(databaseServer.url, { observer: metrics.transactions });
+  const { db, ...database } = connectDatabase(databaseServer.url, {
+    observer: { ...metrics.transactions, ...tracing?.transactions },
+  });
   resources.defer(database.close);
   await adoptRestoredHistory(db);
   const isOwnDatabase = config.databaseUrl === undefined;
@@ -84,12 +91,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
     findUnreadiness,
   });
   const health = createHealthMonitor(findUnreadiness);
-  const operators = { db, feed, fleet, findUnreadiness, health, metrics, log };
+  const operators = { db, feed, fleet, findUnreadiness, health, metrics, tracing, log };
   const adminListener = createOperators(config, certificates.admin, operators);
   const adminAddress = await listen(adminListener, config.adminListen, resources);
   const adminUrl = toUrl(certificates.admin !== undefined, adminAddress);
   await leaveAdminUrl(config.home, adminUrl, log);
-  const agentListener = createAgents(config, certificates.agent, { store, writers, metrics, log });
+  const agentListener = createAgents(config, certificates.agent, { store, writers, metrics, tracing, log });
   const agentAddress = await listen(agentListener, config.agentListen, resources);
   // Watchers come back to another server; no listener ends while they stay.
   resources.defer(() => feed.close());
@@ -117,6 +124,14 @@ async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<vo
   } catch (error) {
     log.warn({ err: error }, "operators' commands on this machine will not find the server by themselves");
   }
+}
+
+function createWriters(store: HeartbeatStore, tracing: Tracing | undefined) {
+  const [heartbeats, deliveries] = [createHeartbeatWriter(store), createDeliveryWriter(store)];
+  return {
+    heartbeats: tracing?.traceWriter(heartbeats) ?? heartbeats,
+    deliveries: tracing?.traceWriter(deliveries) ?? deliveries,
+  };
 }
 
 function openStore(url: string, { installDeadlineMs }: Config, log: Logger): HeartbeatStore {

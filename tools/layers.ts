@@ -8,7 +8,7 @@ const tiers: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
   ["service", "preflight", "error-table"],
-  ["rpc", "admin", "agent-callback", "console", "metrics"],
+  ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
   ["seed", "agent", "simulate", "log"],
   ["db"],
   ["identity", "installation-rules", "config", "tls"],
@@ -33,6 +33,7 @@ const bans: readonly { room: string; target: RegExp; reason: string }[] = [
 const owned: readonly { target: RegExp; room: string }[] = [
   { target: /^(?:drizzle-orm|pg|pg-.*)$/, room: "db" },
   { target: /^prom-client$/, room: "metrics" },
+  { target: /^@opentelemetry\/.*$/, room: "tracing" },
 ];
 
 /** What browsers load, and the packages that it may reach; nothing of Node, and nothing that needs Node. */

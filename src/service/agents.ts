@@ -14,6 +14,7 @@ import { createAgentListener } from "../rpc/agent-listener.ts";
 import { createErrorInterceptor, createErrorMapper } from "../rpc/error-mapping.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
 import { listOwnAuthorities } from "../rpc/own-authority.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress } from "./address.ts";
 
 /** What the agents' side works with. */
@@ -21,12 +22,13 @@ export interface AgentsContext {
   readonly store: HeartbeatStore;
   readonly writers: { readonly heartbeats: HeartbeatWriter; readonly deliveries: DeliveryWriter };
   readonly metrics: Metrics;
+  readonly tracing: Tracing | undefined;
   readonly log: Logger;
 }
 
 /** Builds the listener without opening its port. */
 export function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
-  const { store, writers, metrics, log } = context;
+  const { store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
   const heartbeat = createHeartbeat({ writer, deliveries, observer: metrics.heartbeats, log });
@@ -35,15 +37,20 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     now: Date.now,
     findPublicKey: (machineId) => store.findPublicKey(machineId),
   });
+  const { heartbeat: method } = AgentCallback.method;
+  const authenticate = createAuthenticate(verifySignature, metrics.heartbeats, log);
   const listener = createAgentListener({
     tls,
-    method: AgentCallback.method.heartbeat,
+    method,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
-    authenticate: createAuthenticate(verifySignature, metrics.heartbeats, log),
-    interceptors: [createErrorInterceptor(toConnectError)],
+    authenticate: tracing?.traceAuthenticate(method, authenticate) ?? authenticate,
+    interceptors: [...(tracing === undefined ? [] : [tracing.interceptor]), createErrorInterceptor(toConnectError)],
     toConnectError,
     unaryLane: config.unaryLane,
-    onCall: metrics.calls.onCall,
+    onCall: (record) => {
+      metrics.calls.onCall(record);
+      tracing?.onCall(record);
+    },
     onUnserved: metrics.calls.onUnserved,
     log,
   });

@@ -22,11 +22,13 @@ import { replyWithError } from "../rpc/protocol-error.ts";
 import { registerReflection } from "../rpc/reflection.ts";
 import { createValidation } from "../rpc/validation.ts";
 import { createCallRecorder } from "../rpc/watched-call-record.ts";
+import type { Tracing } from "../tracing/tracing.ts";
 
 /** What the operators' side works with. */
 export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
+  readonly tracing: Tracing | undefined;
 }
 
 /** Builds the listener without opening its port. */
@@ -35,9 +37,13 @@ export function createOperators(
   tls: ListenerTls | undefined,
   context: OperatorsContext,
 ): FastifyInstance {
-  const { db, findUnreadiness, health, metrics, log } = context;
+  const { db, findUnreadiness, health, metrics, tracing, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
-  const watch = createCallWatch([createCallLog(log, "info"), createCallRecorder(metrics.calls.onCall)]);
+  const watch = createCallWatch([
+    createCallLog(log, "info"),
+    createCallRecorder(metrics.calls.onCall),
+    ...(tracing === undefined ? [] : [createCallRecorder(tracing.onCall)]),
+  ]);
   const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
   const authorize = createAuthorization(check);
   const authorizePage = createPageAuthorization(check, log);
@@ -51,13 +57,19 @@ export function createOperators(
     },
     gate: async (call) => {
       watch.begin(call);
+      tracing?.beginCall(call);
       await authorize(call).catch((error) => {
         throw mapError(error, call.values.get(requestIdKey));
       });
     },
     isBehindProxy: config.adminBehindProxy,
     onUnserved: metrics.calls.onUnserved,
-    interceptors: [watch.interceptor, createErrorInterceptor(mapError), createValidation()],
+    interceptors: [
+      ...(tracing === undefined ? [] : [tracing.interceptor]),
+      watch.interceptor,
+      createErrorInterceptor(mapError),
+      createValidation(),
+    ],
     log,
   });
   serveMetrics(listener, {

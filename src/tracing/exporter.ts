@@ -1,0 +1,35 @@
+/** Sends spans to their receiver, and says in the log once that it is away and once that it is back. */
+import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
+import type { SpanExporter } from "@opentelemetry/sdk-trace";
+import type { Logger } from "pino";
+import type { TracingConfig } from "../config.ts";
+
+/** Longest that one request may take, its repetitions included, in milliseconds. */
+const exportTimeoutMs = 10_000;
+
+/** Makes the exporter; spans that cannot be sent are lost. */
+export function createExporter({ url, headers }: TracingConfig, log: Logger): SpanExporter {
+  const exporter = new OTLPTraceExporter({ url, headers: { ...headers }, timeoutMillis: exportTimeoutMs });
+  let lostSpans = 0;
+
+  function note({ code, error }: ExportResult, spans: number): void {
+    if (code === ExportResultCode.SUCCESS) {
+      if (lostSpans > 0) log.info({ lostSpans }, "traces are received again");
+      lostSpans = 0;
+    } else {
+      if (lostSpans === 0) log.warn({ reason: error?.message }, "traces are not received, and lost until they are");
+      lostSpans += spans;
+    }
+  }
+
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        note(result, spans.length);
+        done(result);
+      }),
+    forceFlush: () => exporter.forceFlush(),
+    shutdown: () => exporter.shutdown(),
+  };
+}

@@ -1,0 +1,12 @@
+/** Preloaded into a program, it leaves behind which modules were loaded: their URLs, one a line, in LOADED_MODULES_FILE. */
+import { writeFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+
+const loaded: string[] = [];
+registerHooks({
+  load(url, context, nextLoad) {
+    loaded.push(url);
+    return nextLoad(url, context);
+  },
+});
+process.on("exit", () => writeFileSync(process.env.LOADED_MODULES_FILE ?? "", loaded.join("\n")));

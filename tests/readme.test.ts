@@ -1,13 +1,14 @@
 /** The README says what is, and its recipes do what it says when they are pasted. */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { settings } from "../src/config.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
+import { moveInstallation } from "./support/installation.ts";
 import { makeFolder } from "./support/program.ts";
 import { type ServerProcess, startServerProcess } from "./support/server-process.ts";
 
@@ -34,20 +35,33 @@ interface Recipe {
 
 const recipes = {
   alias: { heading: "Try it", block: 1 },
-  seed: { heading: "A machine and its agent's key", block: 0 },
+  machine: { heading: "A machine and its agent", block: 0 },
+  agent: { heading: "A machine and its agent", block: 1 },
+  request: { heading: "An installation", block: 0 },
+  fail: { heading: "An installation", block: 1 },
+  retry: { heading: "An installation", block: 2 },
+  viewer: { heading: "Look, and not touch", block: 0 },
+  many: { heading: "Many machines", block: 0 },
+  admin: { heading: "The same by buf curl", block: 0 },
+  requestByBuf: { heading: "The same by buf curl", block: 1 },
+  retryByBuf: { heading: "The same by buf curl", block: 2 },
   curl: { heading: "A heartbeat by curl", block: 0 },
   bufCurl: { heading: "A heartbeat by buf curl", block: 0 },
-  request: { heading: "An installation", block: 0 },
-  agent: { heading: "An installation", block: 1 },
+  seed: { heading: "Seed files", block: 0 },
 } satisfies Record<string, Recipe>;
 
-const hasTools = ["bash", "curl"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
+const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 
-describe.skipIf(!hasTools)("the recipes (they need bash and curl)", () => {
+const hasTools = ["bash", "curl", "openssl"].every(
+  (tool) => spawnSync(tool, [tool === "openssl" ? "version" : "--version"]).status === 0,
+);
+
+describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () => {
   let database: TestDatabase;
   let server: ServerProcess;
   /** Looks like a clone, but what recipes make stays out of this one. */
   let clone: string;
+  const started: ChildProcess[] = [];
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -60,25 +74,28 @@ describe.skipIf(!hasTools)("the recipes (they need bash and curl)", () => {
   });
 
   afterAll(async () => {
+    for (const { pid } of started) endGroup(pid);
     await server?.stop();
     await database?.close();
   });
 
-  /** Starts a recipe in a shell that knows `bmaas`, at the test's port. */
-  function paste(recipe: Recipe) {
-    const port = new URL(server.agentUrl).port;
-    const blocks = [recipes.alias, recipe].map((block) => findRecipe(block).replaceAll("8443", port));
+  /** Starts recipes in a shell that knows `bmaas`, at the test's ports. */
+  function paste(...pasted: Recipe[]) {
+    const [agents, operators] = [server.agentUrl, server.adminUrl].map((url) => new URL(url).port);
+    const blocks = [recipes.alias, ...pasted].map((block) =>
+      findRecipe(block).replaceAll("8443", `${agents}`).replaceAll("8480", `${operators}`),
+    );
     const child = spawn("bash", ["-c", ["set -eo pipefail", ...blocks].join("\n")], {
       cwd: clone,
       env: { ...process.env, DATABASE_URL: database.url, NODE_OPTIONS: "" },
       detached: true,
     });
-    onTestFinished(() => void endGroup(child.pid));
+    started.push(child);
     return child;
   }
 
-  async function run(recipe: Recipe): Promise<{ status: number; stdout: string; stderr: string }> {
-    const child = paste(recipe);
+  async function run(...pasted: Recipe[]): Promise<{ status: number; stdout: string; stderr: string }> {
+    const child = paste(...pasted);
     child.stdin.end();
     const [[status], stdout, stderr] = await Promise.all([
       once(child, "close"),
@@ -88,30 +105,88 @@ describe.skipIf(!hasTools)("the recipes (they need bash and curl)", () => {
     return { status, stdout, stderr };
   }
 
-  test("make a key and seed a machine", async () => {
-    const { status, stdout } = await run(recipes.seed);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^[0-9a-f]{64}\n/);
-    expect(stdout).toMatch(/4b9f3a52.*created/);
-  });
-
-  test("heartbeat by curl and by buf curl", async () => {
-    const curl = await run(recipes.curl);
-    expect(curl).toMatchObject({ status: 0, stdout: "{}" });
-    const bufCurl = await run(recipes.bufCurl);
-    expect(bufCurl).toMatchObject({ status: 0, stdout: "{}\n" });
-  });
-
-  test("request an installation, which the reference agent carries out", async () => {
-    const requested = await run(recipes.request);
-    expect(requested.status).toBe(0);
-    expect(requested.stdout).toContain('"url": "https://images.example/debian-13.img"');
+  test("create a machine, register its agent's key, and start the agent", async () => {
+    expect(await run(recipes.machine)).toEqual({
+      status: 0,
+      stdout: `${machineId}\n${machineId}  agent registered\n`,
+      stderr: expect.any(String),
+    });
     const agent = paste(recipes.agent);
     let said = "";
     agent.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       said += chunk;
     });
-    await expect.poll(() => said, { timeout: 25_000 }).toMatch(/"generation":"1".*report/);
+    await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
+  });
+
+  test("request an installation, and see its progress and outcome", async () => {
+    const { status, stdout, stderr } = await run(recipes.request);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/ {2}generation 1 succeeded after \d+ s\n$/)]);
+    expect(stderr).toMatch(/installing: writing the image, \d+ %/);
+  });
+
+  test("make one fail, read why, retry it, and find every step with its actor", async () => {
+    const failed = await run(recipes.fail);
+    expect(failed).toMatchObject({ status: 7, stdout: "" });
+    expect(failed.stderr).toMatch(/bmaas: generation 2 failed after .*sda: write error\n$/);
+    const { status, stdout } = await run(recipes.retry);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^state +installation_failed$/m);
+    expect(stdout).toMatch(/^because +.*sda: write error/m);
+    expect(stdout).toContain(`bmaas install retry ${machineId}\n`);
+    expect(stdout).toMatch(/ {2}generation 3 succeeded after /);
+    const rows = stdout.split("\n").filter((line) => /\(.* ago\)|just now/.test(line) && /token:|agent:/.test(line));
+    const steps = rows.map((row) => /(token:bootstrap|agent):?\S* +(\w+)/.exec(row)?.slice(1).join(" "));
+    const installation = (outcome: string) => [
+      `agent ${outcome}`,
+      "agent installation_started",
+      "agent installation_given",
+      "token:bootstrap installation_requested",
+    ];
+    expect(steps).toEqual([
+      ...installation("installation_reported"),
+      ...installation("installation_reported"),
+      ...installation("installation_reported"),
+      "token:bootstrap agent_registered",
+      "token:bootstrap machine_provided",
+      "token:bootstrap machine_created",
+    ]);
+  });
+
+  test("let a viewer look, and not touch", async () => {
+    const { status, stdout, stderr } = await run(recipes.viewer);
+    expect([status, stdout]).toEqual([5, expect.stringMatching(/^installed +1 /m)]);
+    expect(stderr).toMatch(/bmaas: DeleteMachine takes the role admin, and you have viewer\n$/);
+  });
+
+  test("list many", async () => {
+    const { status, stdout } = await run(recipes.many);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^lab +basement +1 /m);
+    expect(stdout).toMatch(new RegExp(`^${machineId}  installed `, "m"));
+    expect(stdout).toMatch(new RegExp(`^${machineId}  2 +failed `, "m"));
+  });
+
+  test("do the same by buf curl alone", async () => {
+    const requested = await run(recipes.admin, recipes.requestByBuf);
+    expect(requested).toMatchObject({ status: 0 });
+    expect(requested.stdout).toContain('"state": "INSTALLATION_STATE_PENDING"');
+    await moveInstallation(database.db, "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c12", 1n, "failed");
+    const retried = await run(recipes.admin, recipes.retryByBuf);
+    expect(retried).toMatchObject({ status: 0 });
+    expect(retried.stdout).toContain('"state": "MACHINE_STATE_INSTALLATION_FAILED"');
+    expect(retried.stdout).toContain('"generation": "2"');
+    expect(retried.stdout).toMatch(/"actor": "token:bootstrap",\s*"kind": "machine_created"/);
+  });
+
+  test("heartbeat by curl and by buf curl", async () => {
+    expect(await run(recipes.curl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{.*\}$/) });
+    expect(await run(recipes.bufCurl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{/) });
+  });
+
+  test("seed a fleet", async () => {
+    const { status, stdout } = await run(recipes.seed);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/4b9f3a52.*9c13 +created .*requested/)]);
   });
 });
 

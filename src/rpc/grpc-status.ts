@@ -22,7 +22,7 @@ function withWellFormedText(error: ConnectError): ConnectError {
 /** What PROTOCOL-HTTP2 calls Percent-Byte-Unencoded; spaces at the ends are none, since HTTP takes them off a field's value. */
 const unescaped = /^(?:[!-$&-~](?:[ -$&-~]*[!-$&-~])?)?$/;
 
-/** A status message as the field's value carries it: bytes of its UTF-8 that are not printable ASCII, and "%", as %XX. */
+/** A status message as the field's value carries it: bytes of its UTF-8 that are not printable ASCII, and "%", as %XX. @public */
 export function encodeGrpcMessage(message: string): string {
   if (unescaped.test(message)) return message;
   const bytes = Buffer.from(message);

@@ -23,7 +23,7 @@ export interface Script {
 }
 
 /** The header in which the handler tells what it saw, as JSON in the escapes of a URL. */
-export const sawHeader = "x-saw";
+const sawHeader = "x-saw";
 
 /** See the module's text. */
 export const runScript: HeartbeatHandler = (request, context) => {

@@ -61,7 +61,7 @@ function listAgentFields({ publicKey, registerTime, heartbeatTime, quietUntilTim
 }
 
 /** The hardware in brief. */
-export function listHardwareFields(hardware: HardwareSummary): Field[] {
+function listHardwareFields(hardware: HardwareSummary): Field[] {
   const { manufacturer, product, serialNumber, memoryBytes, cpuThreads, diskBytes, largestDiskBytes } = hardware;
   const disks = `${formatCapacity(diskBytes)}, the largest ${formatCapacity(largestDiskBytes)}`;
   return [

@@ -5,7 +5,7 @@ import { sql } from "drizzle-orm";
 import { bigint, boolean, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 /** Where an installation can stand, open ones first. */
-export const installationStates = [
+const installationStates = [
   "pending",
   "given",
   "installing",

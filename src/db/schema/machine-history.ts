@@ -9,7 +9,7 @@ import { bigint, index, jsonb, pgTable, text, timestamp, uniqueIndex, uuid } fro
 import { xid8 } from "./columns.ts";
 
 /** What can happen to a machine. */
-export const historyKinds = [
+const historyKinds = [
   "machine_created",
   "machine_deleted",
   "machine_provided",

@@ -4,11 +4,12 @@
  *
  * It needs Go and fetches nothing but the suite's Go module. Status 0: every case passed. 1: not so. 2: there is no Go, or it is too old.
  */
-
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openHost } from "./host.ts";
 import type { LaneSetting } from "./server.ts";
 
 const suiteModule = "connectrpc.com/conformance";
@@ -16,13 +17,13 @@ const suiteVersion = "v1.0.7";
 /** Of Go 1. From 1.21 on Go brings the version that a module asks for, if it may. */
 const oldestGoMinor = 25;
 
-const cacheFolder = fileURLToPath(new URL("../../node_modules/.cache/conformance/", import.meta.url));
+const programFolder = fileURLToPath(new URL(`../../node_modules/.cache/conformance/${suiteVersion}`, import.meta.url));
 const features = fileURLToPath(new URL("suite.yaml", import.meta.url));
-const server = fileURLToPath(new URL("server-main.ts", import.meta.url));
+const relay = fileURLToPath(new URL("relay.js", import.meta.url));
 
-process.exitCode = run(process.argv.slice(2));
+process.exitCode = await run(process.argv.slice(2));
 
-function run(suiteArguments: readonly string[]): number {
+async function run(suiteArguments: readonly string[]): Promise<number> {
   const problem = findGoProblem();
   if (problem !== undefined) {
     process.stderr.write(
@@ -35,8 +36,9 @@ function run(suiteArguments: readonly string[]): number {
     process.stderr.write(`${suiteModule} ${suiteVersion} could not be installed; go has said why.\n`);
     return 1;
   }
-  const failed = (["off", "on"] as const).filter((lane) => !passes(suite, lane, suiteArguments));
-  return failed.length === 0 ? 0 : 1;
+  const isPassedOff = await passes(suite, "off", suiteArguments);
+  const isPassedOn = await passes(suite, "on", suiteArguments);
+  return isPassedOff && isPassedOn ? 0 : 1;
 }
 
 function findGoProblem(): string | undefined {
@@ -48,20 +50,19 @@ function findGoProblem(): string | undefined {
 
 /** The suite's program, built unless it is there; undefined when it cannot be. */
 function installSuite(): string | undefined {
-  const folder = join(cacheFolder, suiteVersion);
-  const program = join(folder, process.platform === "win32" ? "connectconformance.exe" : "connectconformance");
+  const program = join(programFolder, process.platform === "win32" ? "connectconformance.exe" : "connectconformance");
   if (existsSync(program)) return program;
   process.stdout.write(`Installing ${suiteModule} ${suiteVersion}\n`);
   const command = ["install", `${suiteModule}/cmd/connectconformance@${suiteVersion}`];
-  const { status } = spawnSync("go", command, { stdio: "inherit", env: { ...process.env, GOBIN: folder } });
+  const { status } = spawnSync("go", command, { stdio: "inherit", env: { ...process.env, GOBIN: programFolder } });
   return status === 0 ? program : undefined;
 }
 
-function passes(suite: string, lane: LaneSetting, suiteArguments: readonly string[]): boolean {
+async function passes(suite: string, lane: LaneSetting, suiteArguments: readonly string[]): Promise<boolean> {
   process.stdout.write(`\nUnary lane ${lane}\n`);
-  // The suite gives a server ten seconds to start, and some cases half a second: one server at a time, compiled already.
-  const options = ["--mode", "server", "--conf", features, "--max-servers", "1", ...suiteArguments];
-  const command = [...options, "--", process.execPath, server, lane];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(cacheFolder, "node") };
-  return spawnSync(suite, command, { stdio: "inherit", env }).status === 0;
+  await using host = await openHost(lane);
+  const options = ["--mode", "server", "--conf", features, "--max-servers", "2", ...suiteArguments];
+  const command = [...options, "--", process.execPath, relay, host.port.toString()];
+  const [status] = await once(spawn(suite, command, { stdio: "inherit" }), "close");
+  return status === 0;
 }

@@ -2,6 +2,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
+import { findSystemCode, isUntrusted } from "./system-code.ts";
 
 /** Whom to name where the server does not know the agent. */
 interface AgentNames {
@@ -90,15 +91,6 @@ function describeInstallation(event: InstallationEvent): LogLine {
   }
 }
 
-/** Node's names for a server certificate that leads to no trusted CA. */
-const untrustedCodes: ReadonlySet<unknown> = new Set([
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-
 function describeFailure(error: ConnectError, failures: number, retryInMs: number, names: AgentNames): LogLine {
   const advice = findAdvice(error, names);
   const fields = { code: Code[error.code], failures, retryInMs: Math.round(retryInMs), advice };
@@ -109,16 +101,9 @@ function findAdvice(error: ConnectError, names: AgentNames): string | undefined 
   if (error.code === Code.Unauthenticated) {
     return `register public key ${names.publicKey} for machine ${names.machineId}, or check --key and --machine-id`;
   }
-  const code = findErrorCode(error);
-  if (untrustedCodes.has(code)) return "name the CA of the server's certificate by --ca";
+  const code = findSystemCode(error);
+  if (isUntrusted(code)) return "name the CA of the server's certificate by --ca";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name in --endpoint that the certificate is for";
   if (code === "ECONNREFUSED") return "check --endpoint, and that the server runs";
-  return undefined;
-}
-
-function findErrorCode(error: unknown): unknown {
-  for (let current = error; current instanceof Error; current = current.cause) {
-    if ("code" in current && typeof current.code === "string") return current.code;
-  }
   return undefined;
 }

@@ -5,10 +5,10 @@ import {
   ErrorInfoSchema,
   PreconditionFailureSchema,
 } from "../../../gen/google/rpc/error_details_pb.js";
+import { findSystemCode, isUntrusted } from "../system-code.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
 import { printable } from "./printable.ts";
-import { findSystemCode, isUntrusted } from "./system-code.ts";
 
 const statuses: Partial<Record<Code, number>> = {
   [Code.InvalidArgument]: exitStatus.usage,

@@ -60,7 +60,6 @@ function listAgentFields({ publicKey, registerTime, heartbeatTime, quietUntilTim
   ];
 }
 
-/** The hardware in brief. */
 function listHardwareFields(hardware: HardwareSummary): Field[] {
   const { manufacturer, product, serialNumber, memoryBytes, cpuThreads, diskBytes, largestDiskBytes } = hardware;
   const disks = `${formatCapacity(diskBytes)}, the largest ${formatCapacity(largestDiskBytes)}`;

@@ -4,8 +4,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import { findSystemCode } from "../system-code.ts";
 import { note } from "./output.ts";
-import { findSystemCode } from "./system-code.ts";
 
 /** Waits before the second to the last try, in milliseconds: long enough for a server to start again. */
 const waitsMs: readonly number[] = [250, 500, 1000, 2000, 4000];

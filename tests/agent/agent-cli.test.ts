@@ -165,12 +165,15 @@ describe("bmaas agent", () => {
     );
     await writeFile(join(folder, "ca.pem"), server.ca);
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
-    const commands = ["--install-command", "cat > request.json", "--after-install-command", "echo rebooting"];
+    const install = "cat > request.json; echo bmaas-progress: 40 writing the image; echo half way";
+    const commands = ["--install-command", install, "--after-install-command", "echo rebooting"];
     const agent = start(process.execPath, [main, "agent", ...options, ...commands], folder);
     const messages: string[] = [];
+    const said: object[] = [];
     for await (const line of createInterface(agent.stdout)) {
-      const { msg } = JSON.parse(line) as { msg: string };
-      messages.push(msg);
+      const { msg, percent, phase, line: output } = JSON.parse(line) as Record<string, string>;
+      if (msg === "installing" || msg === "installer") said.push({ msg, percent, phase, output });
+      messages.push(msg ?? "");
       if (msg === "after-install command succeeded") agent.kill("SIGTERM");
     }
     if (agent.exitCode === null) await once(agent, "exit");
@@ -184,6 +187,11 @@ describe("bmaas agent", () => {
         "agent stopped",
       ]),
     );
+    expect(said).toEqual([
+      { msg: "installing", percent: 40, phase: "writing the image" },
+      { msg: "installer", output: "half way" },
+      { msg: "installer", output: "rebooting" },
+    ]);
     expect(JSON.parse(await readFile(join(folder, "request.json"), "utf8"))).toEqual({ generation: "123" });
     expect(server.requests.at(-1)?.installationReport).toMatchObject({ generation: 123n, result: { case: "success" } });
     expect(await text(agent.stderr)).toBe("");

@@ -1,5 +1,4 @@
 /** A call's outcome in the words of its protocol. */
-import type { OutgoingHttpHeaders } from "node:http";
 import type { JsonWriteOptions } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
@@ -40,7 +39,7 @@ export function encodeMessage(kind: CallKind, message: Uint8Array, metadata: Met
       };
     case "grpc-web": {
       const isPlain = LazyHeaders.isUntouched(metadata.trailer);
-      const trailers = isPlain ? okTrailerFrame : frameTrailers(toFields(metadata.trailer));
+      const trailers = isPlain ? okTrailerFrame : frameTrailers(readTrailer(metadata));
       const body = frameMessage(message, trailers.length);
       body.set(trailers, body.length - trailers.length);
       return encodeGrpcWeb(kind, metadata, body);
@@ -95,12 +94,19 @@ function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Ar
   return { status, headers, body };
 }
 
+/** What the protocol needs stands there also when an interceptor has put other headers in the place of these. */
 function readHeader(kind: CallKind, { header }: Metadata): Record<string, string | string[]> {
-  return LazyHeaders.isUntouched(header) ? { ...kind.header } : toFields(header);
+  if (LazyHeaders.isUntouched(header)) return { ...kind.header };
+  const fields = toFields(header);
+  fields["content-type"] ??= kind.contentType;
+  return fields;
 }
 
-function readTrailer({ trailer }: Metadata): OutgoingHttpHeaders {
-  return LazyHeaders.isUntouched(trailer) ? okTrailers : toFields(trailer);
+function readTrailer({ trailer }: Metadata): Record<string, string | string[]> {
+  if (LazyHeaders.isUntouched(trailer)) return okTrailers;
+  const fields = toFields(trailer);
+  fields["grpc-status"] ??= okTrailers["grpc-status"];
+  return fields;
 }
 
 /** Each field once, by its name in lower case; of those that may come several times, set-cookie alone does. */

@@ -1,7 +1,7 @@
 /** The whole fleet in numbers, from the view that decides states. */
 import { eq, sql } from "drizzle-orm";
 import { type Database, type Transaction, withConnection } from "../client.ts";
-import { hardwareReport, machineState, provided } from "../schema/index.ts";
+import { hardwareReport, machineState } from "../schema/index.ts";
 
 /** The machines of one state at one provider's location. */
 export interface FleetGroup {
@@ -45,7 +45,7 @@ export function countFleet(db: Database): Promise<FleetCount> {
 export function selectFleetGroups(tx: Transaction) {
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
     sql`coalesce(sum(${column}), 0)`.mapWith(BigInt);
-  const { provider, location } = provided;
+  const { provider, location } = machineState;
   return tx
     .select({
       provider,
@@ -57,7 +57,6 @@ export function selectFleetGroups(tx: Transaction) {
       diskBytes: sum(hardwareReport.diskBytes),
     })
     .from(machineState)
-    .leftJoin(provided, eq(provided.machineId, machineState.machineId))
     .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
     .groupBy(provider, location, machineState.state);
 }

@@ -31,6 +31,9 @@ export const machineState = pgView("machine_state", {
   since: timestamp("since", { withTimezone: true }).notNull(),
   /** Of the open installation; null when none is. */
   openGeneration: bigint("open_generation", { mode: "bigint" }),
+  /** Where it is, as its provider says, so that whoever counts by place need not join for it again; null when not known. */
+  provider: text("provider"),
+  location: text("location"),
 }).as(sql`
 select machine.id as machine_id,
        case when open.state = 'pending' then 'installation_pending'
@@ -51,7 +54,9 @@ select machine.id as machine_id,
             when heartbeat.machine_id is null then agent.started_at
             when heartbeat.quiet_until < now() then heartbeat.quiet_until
             else heartbeat.alive_since end as since,
-       open.generation as open_generation
+       open.generation as open_generation,
+       provided.provider as provider,
+       provided.location as location
   from machine
   left join provided on provided.machine_id = machine.id
   left join agent_started agent on agent.machine_id = machine.id

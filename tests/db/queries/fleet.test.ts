@@ -1,0 +1,85 @@
+/** How PostgreSQL counts a large fleet: by its plan, since times say more of the machine that tests run on. */
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Transaction } from "../../../src/db/client.ts";
+import { countFleet, selectFleetGroups } from "../../../src/db/queries/fleet.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { createLargeFleet } from "../../support/large-fleet.ts";
+
+const machines = 20_000;
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await createLargeFleet(database.url, machines);
+  // The tests' PostgreSQL writes commits down later; vacuum marks no page whose rows' commit is not written down.
+  await database.db.transaction(async (tx) => {
+    await tx.execute("set local synchronous_commit = on");
+    await tx.execute("select pg_current_xact_id()");
+  });
+  await database.db.execute("vacuum hardware_report");
+}, 120_000);
+afterAll(() => database.close());
+
+interface PlanNode {
+  readonly "Node Type": string;
+  readonly "Relation Name"?: string;
+  readonly "Parent Relationship"?: string;
+  readonly "Workers Planned"?: number;
+  readonly "Actual Loops": number;
+  readonly "Hash Batches"?: number;
+  readonly "Heap Fetches"?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+async function explainFleet(tx: Transaction): Promise<PlanNode[]> {
+  const { rows } = await tx.execute<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
+    sql`explain (analyze, format json) ${selectFleetGroups(tx).getSQL()}`,
+  );
+  const nodes = rows.map((row) => row["QUERY PLAN"][0].Plan);
+  for (const node of nodes) nodes.push(...(node.Plans ?? []));
+  return nodes;
+}
+
+test("counts each machine once, and sums what there is", async () => {
+  const { groups, countedAt } = await countFleet(database.db);
+  const sum = (figure: "machines" | "memoryBytes" | "cpuThreads" | "diskBytes") =>
+    groups.reduce((total, group) => total + group[figure], 0n);
+  const { rows } = await database.db.execute<Record<string, string>>(sql`
+    select sum(memory_bytes) as memory, sum(cpu_threads) as threads, sum(disk_bytes) as disks from hardware_report`);
+  expect(sum("machines")).toBe(BigInt(machines));
+  expect(rows).toEqual([
+    {
+      memory: sum("memoryBytes").toString(),
+      threads: sum("cpuThreads").toString(),
+      disks: sum("diskBytes").toString(),
+    },
+  ]);
+  expect(new Set(groups.map(({ provider, location, state }) => `${provider} ${location} ${state}`)).size).toBe(
+    groups.length,
+  );
+  expect(Math.abs(countedAt.getTime() - Date.now())).toBeLessThan(60_000);
+});
+
+test("reads each table once and by itself, joins without loops, and needs not read a hardware report", async () => {
+  const nodes = await database.db.transaction(explainFleet);
+  const tables = nodes.flatMap((node) => node["Relation Name"] ?? []);
+  expect(tables.toSorted()).toEqual([
+    "agent_heartbeat",
+    "agent_started",
+    "hardware_report",
+    "machine",
+    "os_installation_report",
+    "os_installation_request",
+    "provided",
+  ]);
+  for (const node of nodes) {
+    expect(node["Node Type"]).not.toBe("Nested Loop");
+    expect(node["Parent Relationship"]).not.toBe("SubPlan");
+    expect([node["Node Type"], node["Actual Loops"]]).toEqual([node["Node Type"], 1]);
+  }
+  expect(nodes.find((node) => node["Relation Name"] === "hardware_report")).toMatchObject({
+    "Node Type": "Index Only Scan",
+    "Heap Fetches": 0,
+  });
+});

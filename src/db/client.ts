@@ -39,13 +39,19 @@ const answerTimeoutMs = 12_000;
 const idleInTransactionTimeoutMs = 15_000;
 /** Longest to wait for a connection, in milliseconds. */
 const connectTimeoutMs = 5_000;
+/** What a connection is kept for without use, in milliseconds: longer than between two looks of Prometheus, since a new one is slow at first. */
+const idleTimeoutMs = 60_000;
 
 /** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
 export function connectDatabase(
   url: string,
   options: { maxConnections?: number; observer?: TransactObserver } = {},
 ): DatabaseConnection {
-  const pool = createPool({ ...connectionConfig(url, "bmaas"), max: options.maxConnections ?? 4 });
+  const pool = createPool({
+    ...connectionConfig(url, "bmaas"),
+    max: options.maxConnections ?? 4,
+    idleTimeoutMillis: idleTimeoutMs,
+  });
   return {
     db: Object.assign(drizzle(pool, { schema, casing: "snake_case" }), { $observer: options.observer }),
     getPoolUsage: () => readPoolUsage(pool),

@@ -28,7 +28,7 @@ export const hardwareReport = pgTable(
     diskBytes: bigint({ mode: "bigint" }),
     largestDiskBytes: bigint({ mode: "bigint" }),
   },
-  // Summing the fleet's hardware reads the figures alone, not the reports that lie between them.
+  // Counting the fleet goes through all machines in the order of their ids, and reads of each the figures alone, not the report.
   (table) => [
     index("hardware_report_figures_idx").on(table.machineId, table.memoryBytes, table.cpuThreads, table.diskBytes),
   ],

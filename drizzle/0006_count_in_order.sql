@@ -1,0 +1,2 @@
+CREATE INDEX "os_installation_report_machine_id_result_idx" ON "os_installation_report" USING btree ("machine_id","result");--> statement-breakpoint
+CREATE INDEX "provided_machine_id_place_idx" ON "provided" USING btree ("machine_id","provider","location");

@@ -1,0 +1,148 @@
+/** `bmaas status`, `bmaas history` and `bmaas hardware` as a viewer runs them. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { BlockDevice_Protocol, EFISupport } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { provided } from "../../src/db/schema/index.ts";
+import { grpcAgent } from "../support/agents.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { moveInstallation } from "../support/installation.ts";
+import { bareMachine, machineWithAgent, requestInstallation } from "../support/machine.ts";
+import { tokenOf } from "../support/operator.ts";
+import { type OperatorCommand, operatorCommand } from "../support/operator-command.ts";
+import { startServerWithDatabase, startTestServer, type TestServer } from "../support/server.ts";
+
+let database: TestDatabase;
+let server: TestServer;
+let viewer: OperatorCommand;
+
+beforeAll(async () => {
+  ({ database, server } = await startServerWithDatabase());
+  viewer = operatorCommand(server.adminUrl, (await tokenOf(database.db, "viewer")).secret);
+});
+
+describe("status", () => {
+  test("counts by state, says what needs attention, and by which command to look at it", async () => {
+    const own = await createTestDatabase();
+    const places = { p1: ["am6", "am6", "fr4"], p2: ["ny1"] };
+    for (const [provider, locations] of Object.entries(places)) {
+      for (const location of locations) {
+        const machineId = await bareMachine(own.db);
+        await own.db.insert(provided).values({ machineId, provider, providerId: machineId, location });
+      }
+    }
+    const failed = await bareMachine(own.db);
+    await moveInstallation(own.db, failed, await requestInstallation(own.db, failed), "failed");
+    // Machines are counted once in a while, so they are there before the server.
+    await using counting = await startTestServer(own.url);
+    const { secret } = await tokenOf(own.db, "viewer");
+    const command = operatorCommand(counting.adminUrl, secret);
+    const [states, locations] = await Promise.all([command.run("status"), command.run("status", "--by", "location")]);
+    expect(states.stdout.split("\n").map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([
+      ["STATE", "MACHINES"],
+      ["no_agent", "4"],
+      ["installation_failed", "1"],
+      ["all", "5"],
+      [""],
+      ["Needs attention"],
+      ["MACHINES", "WHY"],
+      ["1", "the last installation failed"],
+      [""],
+    ]);
+    expect(states.stdout).toContain("bmaas machines explain --selector state=installation_failed\n");
+    const rows = locations.stdout.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows[0]?.slice(0, 4)).toEqual(["PROVIDER", "LOCATION", "MACHINES", "NOT SET UP"]);
+    expect(rows.slice(1, 5).map((row) => row.slice(0, 4))).toEqual([
+      ["-", "-", "1", "0"],
+      ["p1", "am6", "2", "2"],
+      ["p1", "fr4", "1", "1"],
+      ["p2", "ny1", "1", "1"],
+    ]);
+    await counting.close();
+    await own.close();
+  });
+});
+
+describe("history", () => {
+  test("tells what happened, newest first, with who did it, page after page up to the limit", async () => {
+    const { machineId } = await machineWithAgent(database.db);
+    await requestInstallation(database.db, machineId);
+    const [shown, limited] = await Promise.all([
+      viewer.run("history", machineId),
+      viewer.json("history", machineId, "--limit", "2"),
+    ]);
+    const [header, ...rows] = shown.stdout.trimEnd().split("\n");
+    expect(header).toMatch(/^TIME +ACTOR +EVENT +DETAIL$/);
+    expect(rows).toEqual([
+      expect.stringMatching(/Z \(.*\) +test +installation_requested +generation=1/),
+      expect.stringMatching(/Z \(.*\) +test +agent_registered +publicKey=[0-9a-f]{64}/),
+      expect.stringMatching(/Z \(.*\) +test +machine_created$/),
+    ]);
+    expect(limited.events).toMatchObject([{ kind: "installation_requested" }, { kind: "agent_registered" }]);
+  });
+
+  test("says so when nothing is kept", async () => {
+    const unknown = "00000000-0000-4000-8000-000000000000";
+    const expected = { status: 0, stdout: "", stderr: "nothing is kept of this machine\n" };
+    expect(await viewer.run("history", unknown)).toEqual(expected);
+  });
+});
+
+describe("hardware", () => {
+  const disk = {
+    vendor: "ACME",
+    deviceModel: "Fast\u001b[2J",
+    serialNumber: "S1",
+    capacityBytes: 1_920_383_410_176n,
+    protocol: BlockDevice_Protocol.NVME,
+    usageRatio: 0.25,
+  };
+  const node = {
+    manufacturer: "Example Corp",
+    product: "Server 1",
+    serialNumber: "X1",
+    memoryInstalledBytes: 274_877_906_944n,
+    memoryUsableRatio: 0.98,
+    cpu: [{ vendor: "GenuineIntel", model: "Xeon", cores: 16, hardwareThreads: 32 }],
+    blockDevice: [disk],
+    networkInterface: [
+      { mac: Uint8Array.of(2, 0, 0, 0, 0, 255), driver: "ixgbe", linkUp: true, currentSpeedBytes: 1_250_000_000n },
+    ],
+    efiSupport: EFISupport.EFI_SUPPORT_ENABLED,
+  };
+
+  test("shows the newest report, its disks and interfaces, and what changed since the one before", async () => {
+    const { machineId, key } = await machineWithAgent(database.db);
+    using agent = grpcAgent(server, key);
+    const report = { report: node, warning: ["no access to the BMC"] };
+    await agent.heartbeat({ machineId, hardwareReport: report });
+    const grown = { ...node, blockDevice: [disk, { ...disk, serialNumber: "S2" }], memoryInstalledBytes: 2n ** 39n };
+    await agent.heartbeat({ machineId, hardwareReport: { ...report, report: grown } });
+    const [shown, diff, json] = await Promise.all([
+      viewer.run("hardware", machineId),
+      viewer.run("hardware", machineId, "--diff"),
+      viewer.json("hardware", machineId),
+    ]);
+    const lines = shown.stdout.split("\n");
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        "system         Example Corp Server 1",
+        "memory         512 GiB, 98 % usable",
+        "processors     Xeon: 16 cores, 32 threads",
+        "warnings       no access to the BMC",
+        expect.stringMatching(/^ACME Fast\\u\{1b\}\[2J +1\.92 TB +nvme +S2 +25 % worn$/),
+        expect.stringMatching(/^02:00:00:00:00:ff +ixgbe +up +10 Gbit\/s$/),
+        "  ~ report.memory_installed_bytes: 274877906944 -> 549755813888",
+      ]),
+    );
+    expect(shown.stdout).not.toContain("\u001b");
+    expect(diff.stdout).toMatch(/^\nChanged \d{4}-.*\n {2}~ report\.memory_installed_bytes: .*\n/);
+    expect(diff.stdout).toContain("  + report.block_device[S2]");
+    expect(json.reports).toHaveLength(2);
+    expect(json.reports).toMatchObject([{ report: { report: { blockDevice: [{}, {}] } } }, {}]);
+  });
+
+  test("says so when the agent has reported none", async () => {
+    const machineId = await bareMachine(database.db);
+    const expected = { status: 0, stdout: "", stderr: "the agent has not reported its hardware yet\n" };
+    expect(await viewer.run("hardware", machineId)).toEqual(expected);
+  });
+});

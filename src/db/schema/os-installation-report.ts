@@ -26,9 +26,9 @@ export const osInstallationReport = pgTable(
     report: bytea().notNull(),
   },
   (table) => [
-    // Failed machines are what operators look for first.
     // Counting the fleet goes through all machines in the order of their ids, and reads of each only how it ended.
     index("os_installation_report_machine_id_result_idx").on(table.machineId, table.result),
+    // Failed machines are what operators look for first.
     index("os_installation_report_failed_idx").on(table.machineId).where(sql`${table.result} = 'error'`),
     check("os_installation_report_result_check", sql`${table.result} in ('success', 'error')`),
     check("os_installation_report_error_check", sql`(${table.error} is not null) = (${table.result} = 'error')`),

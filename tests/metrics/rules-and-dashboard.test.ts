@@ -1,4 +1,4 @@
-/** The example rules and the dashboard ask for metrics, labels and values that a running server has. */
+/** The example rules, the dashboard and the documentation speak of metrics, labels and values that a running server has. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
@@ -186,4 +186,20 @@ describe("the dashboard", () => {
     expect(new Set(cells).size).toBe(cells.length);
     for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
   });
+});
+
+test("the documentation names every metric with its labels, every reason, and none that is not", () => {
+  const text = readFileSync("docs/monitoring.md", "utf8");
+  const documented = [...text.matchAll(/^\| `(bmaas_\w+)` +\| ([\w, ]*?) +\|/gm)].map(([, name = "", labels = ""]) => [
+    name,
+    labels.split(", ").filter(Boolean).toSorted(),
+  ]);
+  const own = [...page.families.keys()].filter((name) => name.startsWith("bmaas_"));
+  const labelsOfFamily = (name: string) => {
+    const samples = page.samples.filter((sample) => [name, `${name}_count`].includes(sample.name));
+    return [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))].toSorted();
+  };
+  expect(documented.toSorted()).toEqual(own.map((name) => [name, labelsOfFamily(name)]).toSorted());
+  const reasons = text.slice(text.indexOf("A heartbeat is refused because of"), text.indexOf("## Health"));
+  expect([...reasons.matchAll(/^\| `(\w+)`/gm)].map(([, reason]) => reason)).toEqual([...refusalReasons]);
 });

@@ -96,6 +96,19 @@ describe("the operators' listener", () => {
     expect(page.find("bmaas_call_duration_seconds_count", { method: "Watch" })).toBeUndefined();
   });
 
+  test("shows how many watch machines", async () => {
+    const ending = new AbortController();
+    const options = { headers: { authorization: `Bearer ${secret}` }, signal: ending.signal };
+    const watch = createClient(MachineService, transports.grpc).watchMachines({}, options)[Symbol.asyncIterator]();
+    await watch.next();
+    expect((await scrape(server.adminUrl, secret)).find("bmaas_watch_subscribers")).toBe(1);
+    ending.abort();
+    await watch.next().catch(() => {});
+    await waitUntil("nobody watches", async () => {
+      return (await scrape(server.adminUrl, secret)).find("bmaas_watch_subscribers") === 0;
+    });
+  });
+
   test("counts what it does not serve under one label", async () => {
     const post = async (path: string, type: string, body = "{}") => {
       const response = await fetch(server.adminUrl + path, { method: "POST", headers: { "content-type": type }, body });

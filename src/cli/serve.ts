@@ -79,7 +79,7 @@ function summarize(service: Service, config: Config): string {
   const home = relative(process.cwd(), config.home) || ".";
   const lines = [
     ["agents", `${service.agentUrl}  gRPC, gRPC-Web and Connect`],
-    ["operators", `${service.adminUrl}  /healthz, /readyz`],
+    ["operators", `${service.adminUrl}  /healthz, /readyz, /metrics`],
     ["database", config.databaseUrl === undefined ? `its own PostgreSQL, URL in ${home}/database.url` : "DATABASE_URL"],
     ...(service.caFile === undefined
       ? []

@@ -69,8 +69,15 @@ describe("a server that serves", () => {
     "shows addresses and the next command on a terminal (skipped without script of util-linux), and ends with Ctrl-C",
     async () => {
       const directory = await makeFolder();
-      const environment = { ...process.env, DATABASE_URL: database.url, ...freePorts, BMAAS_SHUTDOWN_DELAY: "0" };
-      const command = `'${process.execPath}' '${mainFile}' serve`;
+      const environment = {
+        ...process.env,
+        SHELL: "/bin/sh",
+        DATABASE_URL: database.url,
+        ...freePorts,
+        BMAAS_SHUTDOWN_DELAY: "0",
+      };
+      // exec: Ctrl-C reaches every process of the terminal, and a shell that stays would end by it with a status of its own.
+      const command = `exec '${process.execPath}' '${mainFile}' serve`;
       const terminal = spawn("script", ["-qec", command, "/dev/null"], { cwd: directory, env: environment });
       let shown = "";
       terminal.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -16,8 +16,8 @@ export interface HeartbeatStore {
   write(rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]>;
   /** See `deliverInstallations`; waits for a connection when all are at work. */
   deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
-  /** The 32 bytes of the key that speaks for the machine. */
-  findPublicKey(machineId: string): Promise<Uint8Array | undefined>;
+  /** The 32 bytes of the key that speaks for each machine that has one. */
+  readPublicKeys(machineIds: readonly string[]): Promise<Map<string, Uint8Array>>;
   /** Rejects unless the database answers. */
   ping(): Promise<void>;
   getPoolUsage(): PoolUsage;
@@ -61,13 +61,13 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
   return {
     write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows, silenceAllowanceMs)),
     deliver: (rows) => useOneConnection(pool, (client) => deliverInstallations(client, rows, installDeadlineMs)),
-    findPublicKey: async (machineId) => {
-      const { rows } = await pool.query<{ public_key: Buffer }>({
-        name: "find-public-key",
-        text: "select public_key from agent_started where machine_id = $1",
-        values: [machineId],
+    readPublicKeys: async (machineIds) => {
+      const { rows } = await pool.query<{ machine_id: string; public_key: Buffer }>({
+        name: "read-public-keys",
+        text: "select machine_id, public_key from agent_started where machine_id = any($1::uuid[])",
+        values: [machineIds],
       });
-      return rows[0]?.public_key;
+      return new Map(rows.map((row) => [row.machine_id, row.public_key]));
     },
     ping: async () => {
       await pool.query("select 1");

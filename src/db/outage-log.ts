@@ -37,7 +37,7 @@ export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
   return {
     write: (rows) => watch(() => store.write(rows)),
     deliver: (rows) => watch(() => store.deliver(rows)),
-    findPublicKey: (machineId) => watch(() => store.findPublicKey(machineId)),
+    readPublicKeys: (machineIds) => watch(() => store.readPublicKeys(machineIds)),
     ping: () => watch(() => store.ping()),
     getPoolUsage: () => store.getPoolUsage(),
     close: () => store.close(),

@@ -35,7 +35,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
-    findPublicKey: (machineId) => store.findPublicKey(machineId),
+    readPublicKeys: (machineIds) => store.readPublicKeys(machineIds),
   });
   const { heartbeat: method } = AgentCallback.method;
   const authenticate = createAuthenticate(verifySignature, metrics.heartbeats, log);

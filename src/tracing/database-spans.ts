@@ -61,8 +61,8 @@ export function createDatabaseSpans(
       ...store,
       write: (rows) => recordBatch("write heartbeats", rows, () => store.write(rows)),
       deliver: (rows) => recordBatch("record deliveries", rows, () => store.deliver(rows)),
-      findPublicKey: (machineId) =>
-        record({ name: "find public key", parent: current.context }, () => store.findPublicKey(machineId)),
+      readPublicKeys: (machineIds) =>
+        record({ name: "read public keys", parent: current.context }, () => store.readPublicKeys(machineIds)),
     }),
     traceWriter: (writer) => ({
       get queueLength() {

@@ -17,7 +17,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => own.includes(authority),
     now: () => nowMs,
-    findPublicKey: async () => key.publicKey,
+    readPublicKeys: async () => new Map([[machineId, key.publicKey]]),
   });
   return await verifySignature({
     method: "POST",

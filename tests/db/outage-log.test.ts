@@ -12,7 +12,7 @@ function watchedStore() {
   const store: HeartbeatStore = {
     write: unused,
     deliver: unused,
-    findPublicKey: unused,
+    readPublicKeys: unused,
     getPoolUsage: () => ({ open: 0, idle: 0, max: 0, waiting: 0 }),
     close: unused,
     ping: () => {

@@ -140,7 +140,7 @@ test("shows how many heartbeats wait while the writer is busy, and what became o
       throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
     },
     deliver: unused,
-    findPublicKey: unused,
+    readPublicKeys: unused,
     ping: unused,
     close: unused,
     getPoolUsage: () => ({ open: 2, idle: 1, max: 3, waiting: 4 }),

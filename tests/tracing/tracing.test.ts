@@ -158,7 +158,7 @@ describe.each(["on", "off"] as const)("a heartbeat with the unary lane %s", (lan
     const known = receiver.spans.length;
     await agent.heartbeat({ machineId: machine.machineId });
     const isNew = (span: ReceivedSpan) => receiver.spans.indexOf(span) >= known;
-    const lookUp = await receiver.find("the look-up", (span) => isNew(span) && span.name === "find public key");
+    const lookUp = await receiver.find("the look-up", (span) => isNew(span) && span.name === "read public keys");
     const call = await receiver.find("its call", ({ spanId }) => spanId === lookUp.parentSpanId);
     expect(call.name).toBe(heartbeat);
   });

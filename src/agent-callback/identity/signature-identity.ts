@@ -1,5 +1,5 @@
 /** Identity by an HTTP message signature (RFC 9421) in the one profile of this project, over a body tied to it by its digest (RFC 9530). */
-import { createHash, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
+import { createHash, timingSafeEqual, verify } from "node:crypto";
 import {
   type AgentSignature,
   agentSignatureBase,
@@ -10,6 +10,13 @@ import {
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../identity/content-digest.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../identity/signature-base.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
+import {
+  createRegisteredKeys,
+  type ReadPublicKeys,
+  type RegisteredKey,
+  type RegisteredKeys,
+  toKeyObject,
+} from "./registered-keys.ts";
 
 /** A request as its signature covers it. */
 export interface SignedRequest {
@@ -33,8 +40,7 @@ export interface SignatureVerifierOptions {
   readonly isOwnAuthority: (authority: string) => boolean;
   /** Server's clock, in milliseconds since the epoch. */
   readonly now: () => number;
-  /** The key registered for a machine. */
-  readonly findPublicKey: (machineId: string) => Promise<Uint8Array | undefined>;
+  readonly readPublicKeys: ReadPublicKeys;
 }
 
 /** Returns the identity that a request's signature proves; throws IdentityRefusedError. */
@@ -45,6 +51,7 @@ export type VerifySignature = (request: SignedRequest) => Promise<AgentIdentity>
  * where a replay on another replica can be seen.
  */
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
+  const keys = createRegisteredKeys(options.readPublicKeys);
   return async (request) => {
     const signature = readSignature(request);
     const { machineId } = signature;
@@ -61,15 +68,7 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     }
     const contentDigest = assertDigest(request, machineId);
     const base = getBase(request, contentDigest, signature);
-    const publicKey = await options.findPublicKey(machineId);
-    // An unknown machine costs a verification too, so that time does not tell it from a wrong key.
-    const genuine = verify(null, base, toKeyObject(publicKey ?? decoyKey), signature.signature);
-    if (publicKey === undefined || !genuine) {
-      throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, {
-        machineId,
-        ...(publicKey && { publicKey }),
-      });
-    }
+    const publicKey = await findProvenKey(keys, machineId, base, signature.signature);
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
 }
@@ -153,11 +152,31 @@ function getBase(request: SignedRequest, contentDigest: string, signature: Agent
   }
 }
 
-/** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */
-const decoyKey = Buffer.from(`58${"66".repeat(31)}`, "hex");
-
-const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
-
-function toKeyObject(publicKey: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: "der", type: "spki" });
+/**
+ * Returns the machine's key if it made the signature, and throws otherwise. That costs one verification and one read whether the
+ * machine is unknown or the key another one, so that time does not tell them apart.
+ */
+async function findProvenKey(
+  keys: RegisteredKeys,
+  machineId: string,
+  base: Uint8Array,
+  signature: Uint8Array,
+): Promise<Uint8Array> {
+  const isGenuine = ({ keyObject }: Pick<RegisteredKey, "keyObject">) => verify(null, base, keyObject, signature);
+  const recalled = keys.recall(machineId);
+  if (recalled !== undefined && isGenuine(recalled)) return recalled.publicKey;
+  const key = await keys.read(machineId);
+  const isRecalled =
+    key !== undefined && recalled !== undefined && Buffer.compare(key.publicKey, recalled.publicKey) === 0;
+  if (isRecalled || !isGenuine(key ?? decoy) || key === undefined) {
+    throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, {
+      machineId,
+      ...(key && { publicKey: key.publicKey }),
+    });
+  }
+  keys.remember(machineId, key);
+  return key.publicKey;
 }
+
+/** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */
+const decoy = { keyObject: toKeyObject(Buffer.from(`58${"66".repeat(31)}`, "hex")) };

@@ -17,7 +17,9 @@ export async function loadOperatorCertificate(
   now: Date = new Date(),
 ): Promise<OperatorCertificate> {
   const mistakes: string[] = [];
-  const [cert, key] = await Promise.all([readPem(certFile, mistakes), readPem(keyFile, mistakes)]);
+  // One after the other, so that mistakes stand in this order.
+  const cert = await readPem(certFile, mistakes);
+  const key = await readPem(keyFile, mistakes);
   const chain = cert === undefined ? undefined : parseChain(certFile, cert, mistakes);
   const privateKey = key === undefined ? undefined : parseKey(keyFile, key, mistakes);
   const [leaf] = chain ?? [];

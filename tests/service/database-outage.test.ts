@@ -125,10 +125,12 @@ describe("a caller with a deadline of 2 s", () => {
 describe("a batch in flight", () => {
   /** As the wire has it (PostgreSQL's "Query" message): the statement that begins the transaction has the word, too. */
   const commit = "Q\0\0\0\x0bcommit\0";
+  /** Others of the server commit as well. */
+  const heartbeats = "bmaas-heartbeat";
 
   test("that is cut is `unavailable`, and the report can be sent again", async () => {
     const generation = await requestInstallation(database.db, machine.machineId);
-    const trapped = proxy.freezeBefore(commit);
+    const trapped = proxy.freezeBefore(commit, heartbeats);
     const cut = codeOf(machine.beat(0, success(generation)));
     await trapped;
     proxy.cut();
@@ -140,7 +142,7 @@ describe("a batch in flight", () => {
 
   test("whose commit the network loses lets go of its machine, and is never acknowledged", async () => {
     const generation = await requestInstallation(database.db, machine.machineId);
-    const trapped = proxy.freezeBefore(commit);
+    const trapped = proxy.freezeBefore(commit, heartbeats);
     const lost = timed(machine.beat(0, success(generation)));
     await trapped;
     expect(await lost).toMatchObject({ code: "Unavailable", ms: expect.toSatisfy((ms: number) => ms < 9_000) });

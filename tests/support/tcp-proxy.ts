@@ -16,15 +16,17 @@ export interface TcpProxy extends AsyncDisposable {
   /** Cuts all connections; new ones are accepted. */
   cut(): void;
   /**
-   * Freezes the first connection that sends `text`, just before it: the server gets what came before, and never the rest. Resolves
-   * when that has happened.
+   * Freezes the first connection that sends `text`, just before it: the server gets what came before, and never the rest. Only one
+   * whose first words had `greeting` in them counts. Resolves when that has happened.
    */
-  freezeBefore(text: string): Promise<void>;
+  freezeBefore(text: string, greeting: string): Promise<void>;
 }
 
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** What the client sent first. */
+  greeting: Buffer | undefined;
   frozen: boolean;
 }
 
@@ -33,15 +35,17 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const pairs = new Set<Pair>();
   let mode: ProxyMode = "pass";
-  let trap: { text: string; sprung(): void } | undefined;
+  let trap: { text: string; greeting: string; sprung(): void } | undefined;
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const upstream = connect({ port: Number(target.port || 5432), host: target.hostname, allowHalfOpen: true });
-    const pair: Pair = { client, server: upstream, frozen: mode === "freeze" };
+    const pair: Pair = { client, server: upstream, greeting: undefined, frozen: mode === "freeze" };
     pairs.add(pair);
     forward(upstream, client, () => pair.frozen);
     forward(client, upstream, (chunk) => {
-      if (pair.frozen || trap === undefined || !chunk.includes(trap.text)) return pair.frozen;
+      pair.greeting ??= chunk;
+      if (pair.frozen || trap === undefined || !pair.greeting.includes(trap.greeting)) return pair.frozen;
+      if (!chunk.includes(trap.text)) return false;
       pair.frozen = true;
       upstream.write(chunk.subarray(0, chunk.indexOf(trap.text)), trap.sprung);
       trap = undefined;
@@ -86,9 +90,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       // What was frozen has lost bytes; it never comes back, as after a lost route.
       if (next === "freeze") for (const pair of pairs) pair.frozen = true;
     },
-    freezeBefore(text) {
+    freezeBefore(text, greeting) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      trap = { text, sprung: resolve };
+      trap = { text, greeting, sprung: resolve };
       return promise;
     },
     async [Symbol.asyncDispose]() {

@@ -9,10 +9,10 @@ export function jitter(intervalMs: number, random: Random): number {
 }
 
 /**
- * Time until the next try after `failures` failures in a row, 1 or more: anything up to 1 s, 2 s, 4 s … `maxMs`, and not before
- * the time that the server named.
+ * Time until the next try after `failures` failures in a row, 1 or more: anything up to 1 s, 4 s, 16 s … `maxMs`, and not before
+ * the time that the server named. It grows by four, not by two: agents that a short outage has met come back in a smaller crowd.
  */
 export function backoff(failures: number, maxMs: number, minMs: number, random: Random): number {
-  const ceilingMs = Math.min(maxMs, 1000 * 2 ** Math.min(failures - 1, 30));
+  const ceilingMs = Math.min(maxMs, 1000 * 4 ** Math.min(failures - 1, 15));
   return minMs + ceilingMs * random();
 }

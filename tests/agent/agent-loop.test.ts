@@ -74,8 +74,8 @@ describe("errors", () => {
       throw new ConnectError("machine id or public key unknown", Code.Unauthenticated);
     });
     const agent = await startAgent(server, await temporaryFolder(), { random: () => 0.5 });
-    await agent.happened("heartbeat-failed", 11);
-    expect(agent.pauses.slice(0, 10)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000, 30_000]);
+    await agent.happened("heartbeat-failed", 7);
+    expect(agent.pauses.slice(0, 6)).toEqual([500, 2000, 8000, 30_000, 30_000, 30_000]);
   });
 
   test("count from the start again after a success", async () => {
@@ -85,7 +85,7 @@ describe("errors", () => {
     });
     const agent = await startAgent(server, await temporaryFolder(), { random: () => 0.5 });
     await agent.happened("heartbeat-failed", 5);
-    expect(agent.pauses.slice(0, 5)).toEqual([500, 1000, 2000, 30_000, 500]);
+    expect(agent.pauses.slice(0, 5)).toEqual([500, 2000, 8000, 30_000, 500]);
   });
 
   test("that name a time are not retried before it", async () => {

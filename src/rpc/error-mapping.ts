@@ -55,10 +55,19 @@ export function createErrorInterceptor(mapError: MapError): Interceptor {
   };
 }
 
+/** Maps what the handler throws; what a reader throws into the stream, because its connection has gone, is no failure of the handler. */
 async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) => ConnectError): AsyncGenerator<T> {
+  const handler = messages[Symbol.asyncIterator]();
+  const readNext = async () => {
+    try {
+      return await handler.next();
+    } catch (error) {
+      throw map(error);
+    }
+  };
   try {
-    yield* messages;
-  } catch (error) {
-    throw map(error);
+    for (let result = await readNext(); result.done !== true; result = await readNext()) yield result.value;
+  } finally {
+    await handler.return?.();
   }
 }

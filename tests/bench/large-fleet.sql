@@ -1,8 +1,8 @@
 -- Fills an empty, migrated database with a fleet for measurements: psql "$DATABASE_URL" -v machines=100000 -f tests/bench/large-fleet.sql
 --
--- Of the machines 98 % are provided (by 4 providers at 40 locations), 96 % have an agent, 94 % heartbeated in the last 30 s and 1 %
--- went silent; all of those have a hardware report of 1.2 kB. 60 % were installed, a tenth of them twice, 1 % of installations failed,
--- and 2 % of all machines have an open installation in one of its four states.
+-- Of the machines 98 % are provided (by 4 providers at 40 locations), 96 % have an agent, 94 % heartbeated in the last 30 s and count as
+-- heartbeating for an hour, 1 % went silent; all of those have a hardware report of 1.2 kB. 60 % were installed, a tenth of them twice,
+-- 1 % of installations failed, and 2 % of all machines have an open installation in one of its four states.
 \set ON_ERROR_STOP on
 begin;
 select setseed(0.5);
@@ -21,8 +21,8 @@ insert into agent_started (machine_id, started_at, public_key)
 select id, now() - interval '29 days', sha256(id::text::bytea) from fleet where die < 0.96;
 
 insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until)
-select id, now() - silence, now() - interval '28 days', now() - silence + interval '2 minutes'
-  from (select id, case when die < 0.94 then random() * interval '30 seconds' else interval '1 hour' end as silence
+select id, now() - silence, now() - interval '28 days', now() - silence + interval '1 hour'
+  from (select id, case when die < 0.94 then random() * interval '30 seconds' else interval '2 hours' end as silence
           from fleet where die < 0.95) as heartbeating;
 
 insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number, memory_bytes, cpu_threads,

@@ -17,6 +17,7 @@ import {
   parseDays,
   parseDeadlineMs,
   parseDelayMs,
+  parseIntervalMs,
   parseListenAddress,
   parseLogLevel,
   parseSwitch,
@@ -65,6 +66,8 @@ export interface Config {
   readonly adminCaFile?: string | undefined;
   /** For the operators' commands: whether their token may cross a network in plaintext. */
   readonly adminPlaintext: boolean;
+  /** Between two heartbeats of an agent that is paced, while nothing is loaded. */
+  readonly heartbeatIntervalMs: number;
   /** How long an installation may take from its delivery on, unless the agent tells of its progress. */
   readonly installDeadlineMs: number;
   /** How long events of machines are kept; 0 is for ever. */
@@ -139,6 +142,7 @@ const required = [
   "unaryLane",
   "adminBehindProxy",
   "adminPlaintext",
+  "heartbeatIntervalMs",
   "installDeadlineMs",
   "historyDays",
   "metricsPublic",
@@ -171,6 +175,7 @@ function readValues(reader: Reader, directory: string) {
     adminToken: read("adminToken", parseBearerToken),
     adminCaFile: read("adminCa", path),
     adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
+    heartbeatIntervalMs: read("heartbeatInterval", parseIntervalMs),
     installDeadlineMs: read("installDeadline", parseDeadlineMs),
     historyDays: read("historyDays", parseDays),
     metricsPublic: read("metricsPublic", (text) => parseSwitch(text) === "on"),

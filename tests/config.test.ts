@@ -25,6 +25,7 @@ describe("without any setting", () => {
       adminPlaintext: false,
       logLevel: "info",
       metricsPublic: false,
+      heartbeatIntervalMs: 30_000,
       installDeadlineMs: 1_200_000,
       historyDays: 365,
       shutdownDelayMs: 250,
@@ -108,6 +109,13 @@ describe("a setting", () => {
   });
 
   test.each([
+    ["2", 2000],
+    ["3600", 3_600_000],
+  ])("paces agents by an interval of %s seconds", (text, heartbeatIntervalMs) => {
+    expect(loadConfig({ BMAAS_HEARTBEAT_INTERVAL: text }, {}, directory)).toMatchObject({ heartbeatIntervalMs });
+  });
+
+  test.each([
     ["0", 0],
     ["30", 30],
     ["36500", 36_500],
@@ -146,6 +154,9 @@ describe("a mistake", () => {
     ["BMAAS_ADMIN_TLS_CERT", "a.pem", "needs BMAAS_ADMIN_TLS_KEY as well"],
     ["BMAAS_ADMIN_TLS_KEY", "a.key", "needs BMAAS_ADMIN_TLS_CERT as well"],
     ["BMAAS_AGENT_TLS", "no", '"no" is neither on nor off'],
+    ["BMAAS_HEARTBEAT_INTERVAL", "1", '"1" is not a whole number of seconds from 2 to 3600'],
+    ["BMAAS_HEARTBEAT_INTERVAL", "30s", '"30s" is not a whole number of seconds from 2 to 3600'],
+    ["BMAAS_HEARTBEAT_INTERVAL", "3601", '"3601" is not a whole number of seconds from 2 to 3600'],
     ["BMAAS_INSTALL_DEADLINE", "0", '"0" is not a whole number of seconds from 1 to 604800'],
     ["BMAAS_INSTALL_DEADLINE", "2.5", '"2.5" is not a whole number of seconds from 1 to 604800'],
     ["BMAAS_INSTALL_DEADLINE", "604801", '"604801" is not a whole number of seconds from 1 to 604800'],

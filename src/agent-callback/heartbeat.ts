@@ -1,5 +1,6 @@
-/** The Heartbeat call: who is it, is it sound, write it, give what is pending. */
+/** The Heartbeat call: who is it, is it sound, write it, give what is pending, say when to call again. */
 import { create, fromBinary } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import {
@@ -19,12 +20,14 @@ import {
   logRefusal,
   unknownIdentityMessage,
 } from "./identity/agent-identity.ts";
+import { findSilenceAllowanceMs, type Pacer } from "./pacing.ts";
 import { validateHeartbeat } from "./validate-heartbeat.ts";
 
 /** What the call needs. */
 export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
   readonly deliveries: DeliveryWriter;
+  readonly pacer: Pick<Pacer, "pace">;
   readonly observer: HeartbeatObserver;
   readonly log: Logger;
 }
@@ -42,12 +45,14 @@ export function createHeartbeat(options: HeartbeatOptions) {
   };
 }
 
-function createHandler({ writer, deliveries, observer, log }: HeartbeatOptions) {
+function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOptions) {
   const give = createGive(deliveries, createRequestDecoder(observer, log));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
-    const row = validateHeartbeat(request, identity);
+    const sound = validateHeartbeat(request, identity);
+    const pace = pacer.pace(sound.machineId, Date.now(), sound.installationProgress !== undefined);
+    const row = { ...sound, silenceAllowanceMs: findSilenceAllowanceMs(pace) };
     const outcome =
       identity.signed !== undefined && identity.signed.machineId !== row.machineId
         ? ({ kind: "unauthenticated" } as const)
@@ -70,7 +75,11 @@ function createHandler({ writer, deliveries, observer, log }: HeartbeatOptions) 
       );
     }
     const installationRequest = outcome.pending && (await give(outcome.pending, row, context));
-    return create(HeartbeatResponseSchema, installationRequest && { installationRequest });
+    const { pauseMs } = installationRequest === undefined ? pace : pacer.pace(row.machineId, Date.now(), true);
+    return create(HeartbeatResponseSchema, {
+      ...(installationRequest && { installationRequest }),
+      nextHeartbeatAfter: durationFromMs(pauseMs),
+    });
   };
 }
 

@@ -6,6 +6,7 @@
  * spread, and no server need know of another. An agent that is slowed down leaves intervals out and keeps its moment.
  */
 import { hash } from "node:crypto";
+import { defaultSilenceAllowanceMs } from "../db/queries/heartbeat.ts";
 
 /** How agents are paced. */
 export interface PacingOptions {
@@ -41,8 +42,18 @@ const maxSlowIntervalMs = 60 * 60_000;
  * delay overshoots when it makes up more than 1/e of what it sees.
  */
 const gain = 0.35;
+/** After how many intervals without a heartbeat an agent is stale. */
+const toleratedIntervals = 3;
 /** Keeps agents whose moments fall together apart, as a share of the interval. */
 const jitterShare = 0.01;
+
+/**
+ * For how long an agent of this pace may be silent, in milliseconds: three heartbeats may get lost. It is not less for agents that do not look
+ * at what they are told, and call every 30 s.
+ */
+export function findSilenceAllowanceMs({ intervalMs }: Pace): number {
+  return Math.max(defaultSilenceAllowanceMs, toleratedIntervals * intervalMs);
+}
 
 /** Makes a pacer for one server. */
 export function createPacer({ intervalMs, random }: PacingOptions): Pacer {

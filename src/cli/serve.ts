@@ -21,6 +21,7 @@ const settings: readonly SettingName[] = [
   "oidcAudience",
   "oidcRoleClaim",
   "oidcRoles",
+  "heartbeatInterval",
   "installDeadline",
   "historyDays",
   "metricsPublic",

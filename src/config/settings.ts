@@ -165,6 +165,14 @@ export const settings = [
     description: "on lets operators' commands send their token over plain http beyond this machine",
   },
   {
+    name: "heartbeatInterval",
+    variable: "BMAAS_HEARTBEAT_INTERVAL",
+    flag: "--heartbeat-interval",
+    value: "SECONDS",
+    default: "30",
+    description: "time between two heartbeats of an agent that obeys; a server that is loaded asks for fewer",
+  },
+  {
     name: "installDeadline",
     variable: "BMAAS_INSTALL_DEADLINE",
     flag: "--install-deadline",

@@ -82,6 +82,15 @@ export function parseDeadlineMs(text: string): number {
   return seconds * 1000;
 }
 
+/** Reads whole seconds, from 2 to an hour of them, into milliseconds. */
+export function parseIntervalMs(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d{1,4}$/.test(text) || seconds < 2 || seconds > longestDelaySeconds) {
+    throw new InvalidValueError(`${quote(text)} is not a whole number of seconds from 2 to ${longestDelaySeconds}`);
+  }
+  return seconds * 1000;
+}
+
 /** Reads decimal seconds, at most an hour, into whole milliseconds. */
 export function parseDelayMs(text: string): number {
   const seconds = Number(text);

@@ -2,12 +2,7 @@
 import type pg from "pg";
 import { connectionConfig, createPool, type PoolUsage, readPoolUsage } from "./client.ts";
 import { isStatementError } from "./errors.ts";
-import {
-  defaultSilenceAllowanceMs,
-  type HeartbeatOutcome,
-  type HeartbeatRow,
-  writeHeartbeats,
-} from "./queries/heartbeat.ts";
+import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat.ts";
 import { type DeliveryRow, deliverInstallations } from "./queries/installation-delivery.ts";
 
 /** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
@@ -38,15 +33,13 @@ const connectTimeoutMs = 3_000;
 export interface HeartbeatStoreOptions {
   /** How many `write`s can run at once; deliveries and key look-ups have a connection more each. */
   readonly maxBatches: number;
-  /** For how long after a heartbeat silence is normal, unless the agent announces more. Default: 90 s. */
-  readonly silenceAllowanceMs?: number;
   /** How long an installation may take from its delivery on, unless the agent tells of its progress. Default: 20 min. */
   readonly installDeadlineMs?: number;
 }
 
 /** Opens nothing yet. */
 export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions): HeartbeatStore {
-  const { maxBatches, silenceAllowanceMs = defaultSilenceAllowanceMs, installDeadlineMs = 20 * 60_000 } = options;
+  const { maxBatches, installDeadlineMs = 20 * 60_000 } = options;
   const pool = createPool({
     ...connectionConfig(url, "bmaas-heartbeat"),
     max: maxBatches + 2,
@@ -59,7 +52,7 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
     connectionTimeoutMillis: connectTimeoutMs,
   });
   return {
-    write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows, silenceAllowanceMs)),
+    write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows)),
     deliver: (rows) => useOneConnection(pool, (client) => deliverInstallations(client, rows, installDeadlineMs)),
     readPublicKeys: async (machineIds) => {
       const { rows } = await pool.query<{ machine_id: string; public_key: Buffer }>({

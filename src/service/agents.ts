@@ -16,6 +16,7 @@ import type { ListenerTls } from "../rpc/listener.ts";
 import { listOwnAuthorities } from "../rpc/own-authority.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress } from "./address.ts";
+import { paceAgents } from "./pace-agents.ts";
 
 /** What the agents' side works with. */
 export interface AgentsContext {
@@ -31,7 +32,8 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const { store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
-  const heartbeat = createHeartbeat({ writer, deliveries, observer: metrics.heartbeats, log });
+  const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer);
+  const heartbeat = createHeartbeat({ writer, deliveries, pacer, observer: metrics.heartbeats, log });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
@@ -56,5 +58,6 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   });
   // The port is known once the listener is bound, which is before anybody can call.
   const authorities = () => config.agentAuthorities ?? listOwnAuthorities(getAddress(listener));
+  listener.addHook("onClose", async () => stopPacing());
   return listener;
 }

@@ -37,13 +37,15 @@ const url = () => server.agentUrl + heartbeatPath;
 type Heartbeat = (message: object) => Promise<unknown>;
 
 async function expectInstallationFlow({ machineId }: TestMachine, heartbeat: Heartbeat): Promise<void> {
-  expect(await heartbeat({ machineId })).toEqual({});
+  const paced = { nextHeartbeatAfter: expect.stringMatching(/^\d+(\.\d+)?s$/) };
+  expect(await heartbeat({ machineId })).toEqual(paced);
   await requestInstallation(database.db, machineId, 123n);
   for (let time = 0; time < 2; time++) {
-    expect(await heartbeat({ machineId })).toEqual({ installationRequest: { generation: "123", image: testImage } });
+    const installationRequest = { generation: "123", image: testImage };
+    expect(await heartbeat({ machineId })).toEqual({ installationRequest, ...paced });
   }
-  expect(await heartbeat({ machineId, installationReport: { generation: "123", success: {} } })).toEqual({});
-  expect(await heartbeat({ machineId })).toEqual({});
+  expect(await heartbeat({ machineId, installationReport: { generation: "123", success: {} } })).toEqual(paced);
+  expect(await heartbeat({ machineId })).toEqual(paced);
   expect((await readTags(database.db, machineId)).report).toMatchObject({ generation: 123n, result: "success" });
 }
 

@@ -25,6 +25,8 @@ export interface HeartbeatRow {
   readonly bootId?: string | undefined;
   readonly hardwareReport?: HardwareReportRow | undefined;
   readonly installationReport?: InstallationReportRow | undefined;
+  /** For how long after it silence is normal, unless the agent announces more. Default: `defaultSilenceAllowanceMs`. */
+  readonly silenceAllowanceMs?: number | undefined;
   /** Never beside an installation report. */
   readonly installationProgress?: InstallationProgressRow | undefined;
 }
@@ -81,7 +83,7 @@ export interface PendingInstallation {
   readonly request: Uint8Array;
 }
 
-/** How long an agent may be silent after a heartbeat that announces nothing: three of the usual interval may get lost. */
+/** How long an agent may be silent that keeps to the interval of its own, 30 s: three heartbeats may get lost. */
 export const defaultSilenceAllowanceMs = 90_000;
 
 /**
@@ -92,15 +94,14 @@ export const defaultSilenceAllowanceMs = 90_000;
 export async function writeHeartbeats(
   client: pg.ClientBase,
   rows: readonly HeartbeatRow[],
-  silenceAllowanceMs: number = defaultSilenceAllowanceMs,
 ): Promise<HeartbeatOutcome[]> {
   const bringing = rows.filter(bringsSomething);
   const { count, store, read } = await runPipelined(client, {
-    count: { name: "count-heartbeats", text: countHeartbeats, values: toCountColumns(rows, silenceAllowanceMs) },
+    count: { name: "count-heartbeats", text: countHeartbeats, values: toCountColumns(rows) },
     store:
       bringing.length === 0
         ? undefined
-        : { name: "store-brought", text: storeBrought, values: toBroughtColumns(bringing, silenceAllowanceMs) },
+        : { name: "store-brought", text: storeBrought, values: toBroughtColumns(bringing) },
     read: { name: "read-pending", text: readPending, values: [...toIdentities(rows), rows.map((row) => row.bootId)] },
   });
   // Slots count from 1.
@@ -132,16 +133,16 @@ function toIdentities(rows: readonly HeartbeatRow[]): unknown[][] {
   return [rows.map((row) => row.machineId), rows.map((row) => toBuffer(row.publicKey))];
 }
 
-function toCountColumns(rows: readonly HeartbeatRow[], silenceAllowanceMs: number): unknown[][] {
+function toCountColumns(rows: readonly HeartbeatRow[]): unknown[][] {
   return [
     ...toIdentities(rows),
     rows.map((row) => row.signatureNonce),
-    rows.map((row) => Math.max(silenceAllowanceMs, row.installationProgress?.quietForMs ?? 0)),
+    rows.map((row) => Math.max(findAllowanceMs(row), row.installationProgress?.quietForMs ?? 0)),
     rows.map((row) => row.agentVersion),
   ];
 }
 
-function toBroughtColumns(rows: readonly HeartbeatRow[], silenceAllowanceMs: number): unknown[][] {
+function toBroughtColumns(rows: readonly HeartbeatRow[]): unknown[][] {
   const hardware = rows.map((row) => row.hardwareReport);
   const reports = rows.map((row) => row.installationReport);
   const progress = rows.map((row) => row.installationProgress);
@@ -162,8 +163,12 @@ function toBroughtColumns(rows: readonly HeartbeatRow[], silenceAllowanceMs: num
     progress.map((row) => row?.generation),
     progress.map((row) => row?.phase),
     progress.map((row) => row?.percent),
-    progress.map((row) => row?.quietForMs ?? silenceAllowanceMs),
+    rows.map((row) => row.installationProgress?.quietForMs ?? findAllowanceMs(row)),
   ];
+}
+
+function findAllowanceMs({ silenceAllowanceMs = defaultSilenceAllowanceMs }: HeartbeatRow): number {
+  return silenceAllowanceMs;
 }
 
 /** pg writes Buffers in an array as bytea, other Uint8Arrays as nested arrays. */

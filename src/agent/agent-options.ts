@@ -20,7 +20,7 @@ export interface AgentOptions {
   readonly version?: string | undefined;
   /** Tells one boot of the machine from another. Default: the kernel's, where it has one. */
   readonly bootId?: string | undefined;
-  /** Time between heartbeats. Default: 30 s. */
+  /** Time between heartbeats, whatever the server asks for. Default: what it asks for, and 30 s when it does not. */
   readonly intervalMs?: number | undefined;
   /** Shortest time between heartbeats that tell of progress. Default: 2 s, or the interval when that is shorter. */
   readonly progressIntervalMs?: number | undefined;

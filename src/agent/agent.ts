@@ -9,6 +9,7 @@ import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 import { digestRequest } from "./installation-messages.ts";
 import { capture, InstallationRun } from "./installation-run.ts";
+import { readWantedPause } from "./wanted-pause.ts";
 
 /** How long to wait before the next heartbeat. */
 export interface Pause {
@@ -23,6 +24,8 @@ export class Agent {
   readonly #emit: (event: AgentEvent) => void;
   readonly #random: Random;
   readonly #intervalMs: number;
+  /** What the server asked for with its last answer. */
+  #wantedMs: number | undefined;
   #hardware: Promise<AgentHardwareReport | undefined> | undefined;
   #isFirst = true;
   #failures = 0;
@@ -80,8 +83,10 @@ export class Agent {
     this.#hasNewOutcome = false;
     let request: OSInstallationRequest | undefined;
     try {
-      const fields = createFields(this.#options, load, this.#intervalMs);
-      request = (await client.heartbeat(fields, { signal, timeoutMs: callTimeoutMs })).installationRequest;
+      const fields = createFields(this.#options, load, Math.max(this.#intervalMs, this.#wantedMs ?? 0));
+      const answer = await client.heartbeat(fields, { signal, timeoutMs: callTimeoutMs });
+      request = answer.installationRequest;
+      this.#wantedMs = this.#options.intervalMs === undefined ? readWantedPause(answer.nextHeartbeatAfter) : undefined;
     } catch (error) {
       return signal.aborted ? this.#pause(0) : await this.#handleFailure(ConnectError.from(error), load);
     }
@@ -107,7 +112,8 @@ export class Agent {
       : { generation: run.generation, ...run.takeProgress() };
   }
 
-  #pause(durationMs = jitter(this.#intervalMs, this.#random)): Pause {
+  /** What the server asks for spreads its agents by itself. */
+  #pause(durationMs = this.#wantedMs ?? jitter(this.#intervalMs, this.#random)): Pause {
     return { durationMs, isBackoff: false };
   }
 

@@ -20,7 +20,7 @@ interface AgentFlags extends IdentityOptions {
   readonly installTimeout: number;
   readonly afterInstallCommand?: string;
   readonly state?: string;
-  readonly interval: number;
+  readonly interval?: number;
   readonly logLevel?: string;
 }
 
@@ -46,7 +46,7 @@ export function agentCommand(): Command {
     .option("--install-timeout <seconds>", "stop the installer after so long", parseSeconds, 3600)
     .option("--after-install-command <command>", "shell command to run once a success is reported, for example reboot")
     .option("--state <file>", "what the agent must remember over restarts (default: the key file with .state.json)")
-    .option("--interval <seconds>", "time between heartbeats", parseSeconds, 30)
+    .option("--interval <seconds>", "time between heartbeats (default: what the server asks for, or 30)", parseSeconds)
     .action(run);
   return addSettings(command, ["logLevel"])
     .addHelpText("after", formatExamples(...examples))
@@ -92,7 +92,7 @@ async function run(flags: AgentFlags): Promise<void> {
       state,
       ...createCommands(flags, agent, (line) => log.info({ line }, "installer")),
       collectHardware: agent.collectHardwareReport,
-      intervalMs: flags.interval * 1000,
+      intervalMs: flags.interval === undefined ? undefined : flags.interval * 1000,
       signal: abortOnSignal(),
       onEvent: (event) => logAgentEvent(log, event, names),
     });

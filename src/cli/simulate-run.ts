@@ -22,8 +22,7 @@ export interface SimulateFlags extends Flags {
   readonly ca?: string;
   readonly proof: "signature" | "certificate";
   readonly connections: number;
-  readonly interval: number;
-  readonly ignorePacing?: boolean;
+  readonly interval?: number;
   readonly duration: number;
   readonly hardwareShare: number;
   readonly installations: number;
@@ -36,6 +35,9 @@ export interface SimulateFlags extends Flags {
   readonly seedFile?: string;
   readonly json?: boolean;
 }
+
+/** As agents have it that are not paced. */
+const defaultIntervalMs = 30_000;
 
 /** Registers the fleet, unless told not to, runs it, and prints the summary. Throws when the server asked for a finished installation. */
 export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
@@ -71,8 +73,8 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
     identities,
     sender,
     behaviour: {
-      intervalMs: flags.interval,
-      obeysPacing: flags.ignorePacing !== true,
+      intervalMs: flags.interval ?? defaultIntervalMs,
+      obeysPacing: flags.interval === undefined,
       hardwareShare: flags.hardwareShare,
       installMs: flags.installDuration,
       failShare: flags.failShare,

@@ -18,8 +18,11 @@ export function simulateCommand(): Command {
       "signature",
     )
     .option("--connections <number>", "how many connections signed heartbeats share", limitArgument, 32)
-    .option("--interval <duration>", "time between the heartbeats of an agent", durationArgument, 30_000)
-    .option("--ignore-pacing", "keep to the interval, whatever the server asks for")
+    .option(
+      "--interval <duration>",
+      "time between the heartbeats of an agent (default: what the server asks for, or 30s)",
+      durationArgument,
+    )
     .option("--duration <duration>", "how long to run", durationArgument, 60_000)
     .option("--hardware-share <share>", "share of the agents that hand in their hardware, 0 to 1", shareArgument, 1)
     .option("--installations <number>", "request so many installations, spread over the run", countArgument, 0)

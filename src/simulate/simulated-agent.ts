@@ -1,8 +1,8 @@
 /** What one agent of a simulated fleet says next, and what it makes of the answer; it waits for nothing by itself. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { HeartbeatRequestSchema, HeartbeatResponse } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { backoff, jitter, type Random } from "../agent/backoff.ts";
+import { readWantedPause } from "../agent/wanted-pause.ts";
 
 /** How the agents of a fleet behave. */
 export interface AgentBehaviour {
@@ -104,8 +104,8 @@ export class SimulatedAgent {
   #pause(answer: HeartbeatResponse): number {
     const { intervalMs, obeysPacing, installMs, random } = this.#behaviour;
     if (this.#installation !== undefined) return Math.min(jitter(intervalMs, random), Math.max(1, installMs / 4));
-    const wanted = answer.nextHeartbeatAfter;
-    return obeysPacing && wanted !== undefined ? Math.max(1, durationMs(wanted)) : jitter(intervalMs, random);
+    const wantedMs = obeysPacing ? readWantedPause(answer.nextHeartbeatAfter) : undefined;
+    return wantedMs ?? jitter(intervalMs, random);
   }
 
   #drawOutcome(): SimulatedOutcome {

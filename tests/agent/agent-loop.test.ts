@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test, vi } from "vitest";
+import type { AgentOptions } from "../../src/agent/agent-options.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { machineId, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -36,6 +37,39 @@ describe("heartbeats", () => {
     expect(Math.min(...agent.pauses)).toBeGreaterThanOrEqual(27_000);
     expect(Math.max(...agent.pauses)).toBeLessThanOrEqual(33_000);
     expect(new Set(agent.pauses).size).toBeGreaterThan(1);
+  });
+
+  describe("that the server asks for", () => {
+    const asked = (seconds: bigint, nanos = 0): Script => {
+      return () => ({ nextHeartbeatAfter: { seconds, nanos } });
+    };
+
+    async function readPauses(script: Script, overrides: Partial<AgentOptions> = {}): Promise<number[]> {
+      const server = await startHeartbeatServer(script);
+      const agent = await startAgent(server, await temporaryFolder(), { random: () => 0.5, ...overrides });
+      await agent.happened("heartbeat", 3);
+      return agent.pauses.slice(0, 2);
+    }
+
+    test.each([
+      ["at that time", 17n, 250_000_000, 17_250],
+      ["not within a second", 0n, 1, 1000],
+      ["within two hours", 10_000_000_000n, 0, 7_200_000],
+      ["at its own interval when it is no time to wait", 0n, 0, 30_000],
+      ["at its own interval when it is in the past", -5n, 0, 30_000],
+      ["at its own interval when it is no duration", 5n, -1, 30_000],
+    ])("come %s", async (_, seconds, nanos, pauseMs) => {
+      expect(await readPauses(asked(seconds, nanos))).toEqual([pauseMs, pauseMs]);
+    });
+
+    test("come at an interval that was given to the agent all the same", async () => {
+      expect(await readPauses(asked(17n), { intervalMs: 5000 })).toEqual([5000, 5000]);
+    });
+
+    test("come at its own interval when the next answer asks for nothing", async () => {
+      const script: Script = (request, index) => (index === 0 ? asked(17n)(request, index) : {});
+      expect(await readPauses(script)).toEqual([17_000, 30_000]);
+    });
   });
 
   test("carry the hardware until a heartbeat with it succeeds", async () => {

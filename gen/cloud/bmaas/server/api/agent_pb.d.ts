@@ -87,7 +87,8 @@ export declare type HeartbeatResponse = Message<"cloud.bmaas.server.api.Heartbea
 
   /**
    * When the server would like the next heartbeat, from now on: it spreads its agents evenly, and slows them down while it is
-   * loaded. An agent that does not look at it loses nothing. Not set: after the agent's own interval.
+   * loaded, but not while they install. An agent adds no jitter of its own, bounds what it obeys, and may call sooner when it
+   * has an outcome or progress to tell. One that does not look at it loses nothing. Not set: after the agent's own interval.
    *
    * @generated from field: google.protobuf.Duration next_heartbeat_after = 16;
    */

@@ -7,6 +7,7 @@ export function formatSummary(summary: ReturnType<SimulationFigures["summarize"]
   const failed = Object.entries(failuresByCode).map(([code, count]) => `${code} ${count}`);
   const lines = [
     `${summary.machines} machines, ${summary.heartbeats} heartbeats in ${summary.seconds} s, ${Math.round(summary.heartbeatsPerSecond)} a second`,
+    `busiest second: ${summary.busiestSecond} heartbeats were due`,
     `failed: ${failed.length === 0 ? "none" : failed.join(", ")}`,
     `latency: p50 ${latencyMs.p50} ms, p90 ${latencyMs.p90} ms, p99 ${latencyMs.p99} ms, at most ${latencyMs.max} ms`,
     `installations: ${installations.requested} requested, ${installations.succeeded} succeeded, ${installations.failed} failed, ${installations.vanished} vanished`,

@@ -76,7 +76,10 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   }
 
   while (!signal.aborted && performance.now() - startedAtMs < durationMs) {
-    for (const agent of wheel.takeDue(performance.now())) waiting.push(agent);
+    for (const agent of wheel.takeDue(performance.now())) {
+      figures.countDue(performance.now() - startedAtMs);
+      waiting.push(agent);
+    }
     startWaiting();
     figures.update({
       elapsedMs: performance.now() - startedAtMs,

@@ -19,6 +19,8 @@ export class SimulationFigures {
   /** Requests for what had been reported and acknowledged: any at all is the server's fault. */
   spuriousRequests = 0;
   silentAgents = 0;
+  /** Heartbeats that the fleet wanted to send in each second of the run. */
+  readonly #duePerSecond: number[] = [];
   storms = 0;
   installationsRequested = 0;
   installationRequestsFailed = 0;
@@ -32,6 +34,12 @@ export class SimulationFigures {
   update(present: Present): void {
     this.present = present;
     this.maxInFlight = Math.max(this.maxInFlight, present.inFlight);
+  }
+
+  /** Takes in that an agent's heartbeat was due, so long after the beginning. */
+  countDue(elapsedMs: number): void {
+    const second = Math.floor(elapsedMs / 1000);
+    this.#duePerSecond[second] = (this.#duePerSecond[second] ?? 0) + 1;
   }
 
   countFailure(code: string): void {
@@ -54,6 +62,7 @@ export class SimulationFigures {
       seconds: round(elapsedMs / 1000),
       heartbeats: latency.count,
       heartbeatsPerSecond: round(latency.count / Math.max(0.001, elapsedMs / 1000)),
+      busiestSecond: this.#duePerSecond.reduce((most, count) => Math.max(most, count), 0),
       failedHeartbeats: this.failed,
       failuresByCode: Object.fromEntries(this.failures),
       latencyMs: {

@@ -14,6 +14,7 @@ const machines = adminClient(MachineService, server.adminUrl, admin.secret);
 interface Summary {
   readonly machines: number;
   readonly heartbeats: number;
+  readonly busiestSecond: number;
   readonly failuresByCode: Record<string, number>;
   readonly installations: Record<string, number>;
   readonly spuriousRequests: number;
@@ -38,6 +39,7 @@ test("registers its machines, heartbeats, installs, and finds the same machines 
   );
   expect(first.machines).toBe(30);
   expect(first.heartbeats).toBeGreaterThan(60);
+  expect(first.busiestSecond).toBeGreaterThan(first.heartbeats / 13);
   expect(first.spuriousRequests).toBe(0);
   expect(first.installations.requested).toBe(6);
   expect(Object.keys(first.failuresByCode).filter((code) => code !== "connection_lost")).toEqual([]);

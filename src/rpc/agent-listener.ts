@@ -6,6 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { OnCall } from "./call-record.ts";
 import { createRecordOptions } from "./connect-call-record.ts";
+import { createErrorInterceptor } from "./error-mapping.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
 import type { Authenticate } from "./raw-call.ts";
@@ -20,6 +21,7 @@ export interface AgentListenerOptions {
   readonly method: DescMethodUnary;
   readonly routes: (router: ConnectRouter) => void;
   readonly authenticate: Authenticate;
+  /** Outermost first; what handlers and they throw is mapped already. */
   readonly interceptors: Interceptor[];
   readonly toConnectError: (error: unknown) => ConnectError;
   readonly log: Logger;
@@ -56,10 +58,12 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
   }
   listener.register(async (scope) => {
     const records = createRecordOptions();
+    const mapErrors = createErrorInterceptor(toConnectError);
     scope.addHook("preHandler", createIntake(options.method, authenticate, toConnectError, limits, onCall));
     await scope.register(fastifyConnectPlugin, {
       ...calls,
-      interceptors: [records.interceptor, ...calls.interceptors],
+      // What handlers throw is mapped before interceptors see it, and what those throw, behind them.
+      interceptors: [records.interceptor, mapErrors, ...calls.interceptors, mapErrors],
       requestGate: records.requestGate,
       contextValues: getContextValues,
     });

@@ -11,7 +11,7 @@ import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import { findKnownError } from "../error-table.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { createAgentListener } from "../rpc/agent-listener.ts";
-import { createErrorInterceptor, createErrorMapper } from "../rpc/error-mapping.ts";
+import { createErrorMapper } from "../rpc/error-mapping.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
 import { listOwnAuthorities } from "../rpc/own-authority.ts";
 import type { Tracing } from "../tracing/tracing.ts";
@@ -46,7 +46,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     method,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
     authenticate: tracing?.traceAuthenticate(method, authenticate) ?? authenticate,
-    interceptors: [...(tracing === undefined ? [] : [tracing.interceptor]), createErrorInterceptor(toConnectError)],
+    interceptors: tracing === undefined ? [] : [tracing.interceptor],
     toConnectError,
     unaryLane: config.unaryLane,
     onCall: (record) => {

@@ -1,7 +1,6 @@
 /** The agents' listener alone, over a handler of the test's, so that its bounds can be tried without waiting for minutes. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { ConnectError } from "@connectrpc/connect";
 import { pino } from "pino";
 import {
   AgentCallback,
@@ -9,6 +8,7 @@ import {
   type HeartbeatResponseSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { type AgentListenerOptions, createAgentListener } from "../../src/rpc/agent-listener.ts";
+import { createErrorMapper } from "../../src/rpc/error-mapping.ts";
 import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
 import { prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
@@ -44,14 +44,15 @@ export interface TestListenerOptions
 /** Starts a listener that takes everybody's word, unless it is told how to `authenticate`. */
 export async function startAgentListener(options: TestListenerOptions = {}): Promise<TestListener> {
   const tls = options.tls === false ? undefined : await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+  const log = pino({ level: "silent" });
   const listener = createAgentListener({
     tls,
     method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat: options.heartbeat ?? (() => ({})) }),
     authenticate: options.authenticate ?? (() => () => {}),
     interceptors: options.interceptors ?? [],
-    toConnectError: (error) => ConnectError.from(error),
-    log: pino({ level: "silent" }),
+    toConnectError: createErrorMapper(() => undefined, log),
+    log,
     limits: { ...defaultLimits, ...options.limits },
     unaryLane: options.unaryLane ?? unaryLane,
     ...(options.onCall && { onCall: options.onCall }),

@@ -1,6 +1,6 @@
 /** A call's outcome in the words of its protocol. */
 import type { JsonWriteOptions } from "@bufbuild/protobuf";
-import type { ConnectError } from "@connectrpc/connect";
+import type { ConnectError, HandlerContext } from "@connectrpc/connect";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { frameMessage, frameTrailers } from "../grpc-frames.ts";
@@ -10,10 +10,10 @@ import type { UnaryAnswer } from "./exchange.ts";
 import { createLazyHeaders, LazyHeaders } from "./lazy-headers.ts";
 
 /** What a handler adds to an answer; begins with what its protocol says anyway. */
-export interface Metadata {
-  readonly header: Headers;
-  readonly trailer: Headers;
-}
+export type Metadata = Pick<HandlerContext, "responseHeader" | "responseTrailer">;
+
+/** Fields by their names in lower case; may be shared by all calls. */
+type Fields = Record<string, string | string[]>;
 
 const okTrailers = { "grpc-status": "0" };
 const okTrailerFrame = frameTrailers(okTrailers);
@@ -22,8 +22,8 @@ const noTrailers = {};
 /** The metadata of a call before anybody has touched it. */
 export function createMetadata(kind: CallKind): Metadata {
   return {
-    header: createLazyHeaders(kind.header),
-    trailer: createLazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
+    responseHeader: createLazyHeaders(kind.header),
+    responseTrailer: createLazyHeaders(kind.protocol === "connect" ? noTrailers : okTrailers),
   };
 }
 
@@ -38,7 +38,7 @@ export function encodeMessage(kind: CallKind, message: Uint8Array, metadata: Met
         trailers: readTrailer(metadata),
       };
     case "grpc-web": {
-      const isPlain = LazyHeaders.isUntouched(metadata.trailer);
+      const isPlain = LazyHeaders.isUntouched(metadata.responseTrailer);
       const trailers = isPlain ? okTrailerFrame : frameTrailers(readTrailer(metadata));
       const body = frameMessage(message, trailers.length);
       body.set(trailers, body.length - trailers.length);
@@ -57,12 +57,12 @@ export function encodeError(
   jsonOptions: Partial<JsonWriteOptions> | undefined,
 ): UnaryAnswer {
   if (kind.protocol === "connect") return encodeConnectError(error, metadata, jsonOptions);
-  setErrorTrailers(metadata.trailer, error);
-  const trailers = toFields(metadata.trailer);
+  setErrorTrailers(metadata.responseTrailer, error);
+  const trailers = toFields(metadata.responseTrailer);
   if (kind.protocol === "grpc-web") return encodeGrpcWeb(kind, metadata, frameTrailers(trailers));
   const headers = readHeader(kind, metadata);
   // Trailers-Only, unless the handler said something that must arrive as a header.
-  return LazyHeaders.isUntouched(metadata.header)
+  return LazyHeaders.isUntouched(metadata.responseHeader)
     ? { status: 200, headers: { ...headers, ...trailers }, body: undefined }
     : { status: 200, headers, body: undefined, trailers };
 }
@@ -77,16 +77,16 @@ function encodeConnectError(
   metadata: Metadata,
   jsonOptions: Partial<JsonWriteOptions> | undefined,
 ): UnaryAnswer {
-  metadata.header.set("content-type", "application/json");
-  if (!error.isWireError) mergeNonProtocolHeaders(metadata.header, error.metadata);
+  metadata.responseHeader.set("content-type", "application/json");
+  if (!error.isWireError) mergeNonProtocolHeaders(metadata.responseHeader, error.metadata);
   const body = Buffer.from(JSON.stringify(errorToJson(error, jsonOptions)));
   return encodeConnect(undefined, codeToHttpStatus(error.code), body, metadata);
 }
 
 /** Connect's trailers are headers with a prefix; without `kind` the headers are what the metadata says. */
 function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Array, metadata: Metadata): UnaryAnswer {
-  const { header, trailer } = metadata;
-  const headers = kind === undefined ? toFields(header) : readHeader(kind, metadata);
+  const { responseHeader: header, responseTrailer: trailer } = metadata;
+  const headers = kind === undefined ? toFields(header) : { ...readHeader(kind, metadata) };
   if (!LazyHeaders.isUntouched(trailer)) {
     for (const [name, value] of Object.entries(toFields(trailer))) headers[`trailer-${name}`] = value;
   }
@@ -95,23 +95,23 @@ function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Ar
 }
 
 /** What the protocol needs stands there also when an interceptor has put other headers in the place of these. */
-function readHeader(kind: CallKind, { header }: Metadata): Record<string, string | string[]> {
-  if (LazyHeaders.isUntouched(header)) return { ...kind.header };
-  const fields = toFields(header);
+function readHeader(kind: CallKind, { responseHeader }: Metadata): Fields {
+  if (LazyHeaders.isUntouched(responseHeader)) return kind.header;
+  const fields = toFields(responseHeader);
   fields["content-type"] ??= kind.contentType;
   return fields;
 }
 
-function readTrailer({ trailer }: Metadata): Record<string, string | string[]> {
-  if (LazyHeaders.isUntouched(trailer)) return okTrailers;
-  const fields = toFields(trailer);
+function readTrailer({ responseTrailer }: Metadata): Fields {
+  if (LazyHeaders.isUntouched(responseTrailer)) return okTrailers;
+  const fields = toFields(responseTrailer);
   fields["grpc-status"] ??= okTrailers["grpc-status"];
   return fields;
 }
 
 /** Each field once, by its name in lower case; of those that may come several times, set-cookie alone does. */
-function toFields(headers: Headers): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = Object.create(null);
+function toFields(headers: Headers): Fields {
+  const fields: Fields = Object.create(null);
   headers.forEach((value, name) => {
     const before = fields[name];
     fields[name] = before === undefined ? value : [before, value].flat();

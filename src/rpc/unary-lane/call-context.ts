@@ -37,7 +37,7 @@ export function createCallContext(
   values: ContextValues,
   signal: CallSignal,
 ): CallContext {
-  const { header: responseHeader, trailer: responseTrailer } = createMetadata(kind);
+  const { responseHeader, responseTrailer } = createMetadata(kind);
   return withSignal({
     service: method.parent,
     method,

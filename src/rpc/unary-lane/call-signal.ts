@@ -33,6 +33,12 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
+  /** Whether somebody may have thrown `error` because the signal says so. */
+  isAbortedWith(error: unknown): boolean {
+    const { signal } = this.#controller ?? {};
+    return signal?.aborted === true && signal.reason === error;
+  }
+
   #startDeadline(controller: AbortController): void {
     const leftMs = this.timeoutMs();
     if (leftMs === undefined) return;

@@ -88,7 +88,8 @@ export class Http2Exchange extends Exchange {
     if (answer.trailers === undefined) {
       sendByHttp2(stream, answer, { isHead: false, isRead: this.#isRead });
     } else if (!stream.closed && !stream.destroyed) {
-      stream.respond({ ":status": answer.status, ...answer.headers }, withTrailers);
+      // Node copies the headers, and says 200 by itself.
+      stream.respond(answer.headers, withTrailers);
       this.#trailers = answer.trailers;
       stream.on("wantTrailers", sendTrailers);
       stream.end(answer.body);

@@ -20,7 +20,7 @@ export interface LaneOptions {
   readonly interceptors: Interceptor[];
   /** Says who calls; absent for a lane that takes everybody's word. */
   readonly authenticate?: Authenticate | undefined;
-  /** Maps what is thrown outside of interceptors: by `authenticate`, and by the lane itself. */
+  /** Maps whatever is thrown, by `authenticate`, by a handler and by interceptors; an error interceptor is not needed. */
   readonly toConnectError: (error: unknown) => ConnectError;
   readonly limits: ListenerLimits;
   /** Of one message; a body has room for its frame's prefix besides. Default: `limits.maxBodyBytes`. */

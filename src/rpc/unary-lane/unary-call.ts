@@ -1,5 +1,5 @@
 /** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { nameCode, okCode } from "../call-record.ts";
 import { dropDistantDeadline } from "../distant-deadline.ts";
 import type { CallConnection, RawCall } from "../raw-call.ts";
@@ -9,7 +9,7 @@ import { assertProtocolVersion, type CallContext, createCallContext, readTimeout
 import { CallSignal } from "./call-signal.ts";
 import { CallValues } from "./call-values.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";
-import { invokeHandler } from "./invoke-handler.ts";
+import { type AnyMessage, type ErrorMap, invokeHandler, isPromise } from "./invoke-handler.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 import { readRequest } from "./read-request.ts";
 
@@ -21,7 +21,7 @@ export function serveCall(lane: Lane, method: LaneMethod, exchange: Exchange): v
 /** What is left of authentication once the body is there. */
 type Authenticated = (call: RawCall) => Promise<void> | void;
 
-class UnaryCall implements ExchangeEvents {
+class UnaryCall implements ExchangeEvents, ErrorMap {
   readonly #lane: Lane;
   readonly #method: LaneMethod;
   readonly #exchange: Exchange;
@@ -64,44 +64,55 @@ class UnaryCall implements ExchangeEvents {
   }
 
   onBody(body: Uint8Array<ArrayBuffer>): void {
-    const pending = this.#finishAuthentication(body);
-    if (pending instanceof ConnectError) this.#fail(pending);
-    else if (pending === undefined) void this.#handle(body);
-    else
-      pending.then(
-        () => this.#handle(body),
-        (error: unknown) => this.#fail(this.#lane.toConnectError(error)),
-      );
+    try {
+      const pending = this.#finishAuthentication(body);
+      if (pending === undefined) this.#handle(body);
+      else this.#handleAfter(pending, body);
+    } catch (error) {
+      this.#fail(this.#lane.toConnectError(error));
+    }
   }
 
-  #finishAuthentication(body: Uint8Array): Promise<void> | ConnectError | undefined {
+  #finishAuthentication(body: Uint8Array): Promise<void> | void {
     if (this.#authenticated === undefined || this.#connection === undefined) return undefined;
     const { scheme, remoteAddress } = this.#connection;
     const { url, headers, authority = "" } = this.#exchange;
-    const path = url.split("?", 1)[0] ?? "/";
+    const queryAt = url.indexOf("?");
+    const path = queryAt === -1 ? url : url.slice(0, queryAt);
+    return this.#authenticated({ method: "POST", scheme, authority, path, headers, body, remoteAddress });
+  }
+
+  #handleAfter(pending: Promise<void>, body: Uint8Array<ArrayBuffer>): void {
+    pending.then(
+      () => this.#handle(body),
+      (error: unknown) => this.#fail(this.#lane.toConnectError(error)),
+    );
+  }
+
+  /** Never throws. */
+  #handle(body: Uint8Array<ArrayBuffer>): void {
+    if (this.#isOver) return;
+    const method = this.#method;
+    const lane = this.#lane;
     try {
-      const call = { method: "POST", scheme, authority, path, headers, body, remoteAddress };
-      return this.#authenticated(call) ?? undefined;
+      const signal = new CallSignal(this.#readTimeoutMs());
+      const request = readRequest(this.#exchange.kind, body, method, lane);
+      const context = createCallContext(method, this.#exchange, this.#url, this.#values, signal);
+      this.#signal = signal;
+      this.#context = context;
+      const message = invokeHandler(method.spec, context, request, lane.interceptors, this);
+      if (isPromise(message)) this.#answerAfter(message, context);
+      else this.#answer(message, context);
     } catch (error) {
-      return this.#lane.toConnectError(error);
+      this.#failBy(error);
     }
   }
 
-  async #handle(body: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (this.#isOver) return;
-    const { spec, serialization } = this.#method;
-    const { kind } = this.#exchange;
-    try {
-      const signal = new CallSignal(this.#readTimeoutMs());
-      const request = readRequest(kind, body, this.#method, this.#lane);
-      const context = createCallContext(this.#method, this.#exchange, this.#url, this.#values, signal);
-      this.#signal = signal;
-      this.#context = context;
-      const message = await invokeHandler(spec, context, request, this.#lane.interceptors);
-      this.#answer(serialization.getO(kind.isBinary).serialize(message), context);
-    } catch (error) {
-      this.#fail(error instanceof ConnectError ? error : hide(error));
-    }
+  #answerAfter(pending: Promise<AnyMessage>, context: CallContext): void {
+    pending.then(
+      (message) => this.#answer(message, context),
+      (error: unknown) => this.#failBy(error),
+    );
   }
 
   /** What is left until the caller's deadline, which began with the request's headers. */
@@ -111,17 +122,32 @@ class UnaryCall implements ExchangeEvents {
     return timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - this.#beganAtMs);
   }
 
-  #answer(message: Uint8Array, { responseHeader, responseTrailer }: HandlerContext): void {
+  #answer(message: AnyMessage, context: CallContext): void {
     if (this.#isOver) return;
-    const metadata = { header: responseHeader, trailer: responseTrailer };
-    this.#exchange.answer(encodeMessage(this.#exchange.kind, message, metadata));
-    this.#end(okCode, undefined);
+    const { kind } = this.#exchange;
+    try {
+      const bytes = this.#method.serialization.getO(kind.isBinary).serialize(message);
+      this.#exchange.answer(encodeMessage(kind, bytes, context));
+      this.#end(okCode, undefined);
+    } catch (error) {
+      this.#failBy(error);
+    }
+  }
+
+  #failBy(error: unknown): void {
+    this.#fail(this.mapError(error));
+  }
+
+  /** What a caller is told of an error; that it has gone, or its deadline passed, is nobody's failure here. */
+  mapError(error: unknown): ConnectError {
+    const isCallersEnd = this.#signal?.isAbortedWith(error) === true;
+    return isCallersEnd ? ConnectError.from(error, Code.Canceled) : this.#lane.toConnectError(error);
   }
 
   #fail(error: ConnectError): void {
     if (this.#isOver) return;
     try {
-      this.#sendError(error, this.#readMetadata());
+      this.#sendError(error, this.#context ?? createMetadata(this.#exchange.kind));
       this.#end(nameCode(error.code), error);
     } catch (problem) {
       this.#failAgain(problem);
@@ -144,13 +170,6 @@ class UnaryCall implements ExchangeEvents {
     this.#exchange.answer(encodeError(kind, error, metadata, this.#lane.jsonOptions));
   }
 
-  #readMetadata(): Metadata {
-    const context = this.#context;
-    return context === undefined
-      ? createMetadata(this.#exchange.kind)
-      : { header: context.responseHeader, trailer: context.responseTrailer };
-  }
-
   onBodyFailure(error: ConnectError): void {
     this.#fail(error);
   }
@@ -169,9 +188,4 @@ class UnaryCall implements ExchangeEvents {
     const durationMs = performance.now() - this.#beganAtMs;
     onCall({ method, protocol: kind.protocol, code, durationMs, headers, values: this.#values });
   }
-}
-
-/** What is thrown past all interceptors is nobody's to read. */
-function hide(cause: unknown): ConnectError {
-  return new ConnectError("internal error", Code.Internal, undefined, undefined, cause);
 }

@@ -98,7 +98,8 @@ describe.skipIf(executablePath === undefined)(
         },
         { machineId: machine.machineId, seed, path: new URL(heartbeatPath, server.agentUrl).href },
       );
-      const pending = [200, { installationRequest: expect.objectContaining({ generation: "123" }) }];
+      const installationRequest = expect.objectContaining({ generation: "123" });
+      const pending = [200, { installationRequest, nextHeartbeatAfter: expect.stringMatching(/^[\d.]+s$/) }];
       expect(answer).toEqual({ answers: [pending, pending], protocol: "h2" });
       const { heartbeat } = await readTags(database.db, machine.machineId);
       // By the server's time, which the page had to learn.

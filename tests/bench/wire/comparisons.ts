@@ -1,0 +1,41 @@
+/** What is held against what on the wire, and what is to be reached. */
+import { type AssertAnswer, assertGrpcAnswer, assertJsonAnswer } from "./assert-answer.ts";
+import { createGrpcLoad, createJsonLoad, type SendLoad } from "./load.ts";
+
+/** Servers under the same load. */
+export interface Comparison {
+  readonly title: string;
+  /** The program that sends it. */
+  readonly tool: string;
+  readonly createLoad: () => Promise<SendLoad>;
+  readonly assertAnswer: AssertAnswer;
+  /** By name, ours first, with what they are. */
+  readonly servers: Readonly<Record<string, string>>;
+  /** Least ratio of the lane's rate to a server's. */
+  readonly targets: Readonly<Record<string, number>>;
+}
+
+/** All of them. */
+export const comparisons: readonly Comparison[] = [
+  {
+    title: "gRPC, HTTP/2 without TLS",
+    tool: "h2load",
+    createLoad: createGrpcLoad,
+    assertAnswer: assertGrpcAnswer,
+    servers: {
+      lane: "bmaas, unary lane",
+      connect: "bmaas, Connect's handler",
+      "grpc-js": "@grpc/grpc-js",
+      http2: "raw node:http2",
+    },
+    targets: { "grpc-js": 1.25, http2: 0.8 },
+  },
+  {
+    title: "Connect JSON, HTTP/1.1",
+    tool: "wrk",
+    createLoad: createJsonLoad,
+    assertAnswer: assertJsonAnswer,
+    servers: { lane: "bmaas, unary lane", connect: "bmaas, Connect's handler", fastify: "bare Fastify route" },
+    targets: { fastify: 0.85 },
+  },
+];

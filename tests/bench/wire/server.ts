@@ -1,0 +1,108 @@
+/** One server of the wire's comparison, in a process of its own: `server.ts NAME`. Prints its port on a line when it serves. */
+import { once } from "node:events";
+import { createServer as createHttp2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import fastify from "fastify";
+import { pino } from "pino";
+import { AgentCallback } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createMetrics } from "../../../src/metrics/metrics.ts";
+import { createAgentListener } from "../../../src/rpc/agent-listener.ts";
+import { createErrorMapper } from "../../../src/rpc/error-mapping.ts";
+import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
+import { heartbeat, heartbeatOnBytes, path } from "./work.ts";
+
+const host = "127.0.0.1";
+
+/** Opens each server on a free port. */
+const servers: Record<string, () => Promise<number>> = {
+  lane: () => serveAgents("on"),
+  connect: () => serveAgents("off"),
+  "grpc-js": serveGrpcJs,
+  http2: serveHttp2,
+  fastify: serveFastify,
+};
+
+const serve = servers[process.argv[2] ?? ""];
+if (serve === undefined) throw new Error(`which server? One of ${Object.keys(servers).join(", ")}`);
+process.stdout.write(`${await serve()}\n`);
+
+/** The agents' listener as it is, but that it takes everybody's word; its calls are counted as the product's are. */
+async function serveAgents(unaryLane: "on" | "off"): Promise<number> {
+  const log = pino({ level: "silent" });
+  const metrics = createMetrics();
+  const listener = createAgentListener({
+    tls: undefined,
+    method: AgentCallback.method.heartbeat,
+    routes: (router) => router.service(AgentCallback, { heartbeat }),
+    authenticate: () => () => {},
+    interceptors: [],
+    toConnectError: createErrorMapper(() => undefined, log),
+    log,
+    unaryLane,
+    onCall: metrics.calls.onCall,
+  });
+  await listener.listen({ host, port: 0 });
+  return portOf(listener.server);
+}
+
+async function serveGrpcJs(): Promise<number> {
+  const server = new GrpcServer();
+  const method = {
+    path,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: (bytes: Buffer) => bytes,
+    requestDeserialize: (bytes: Buffer) => bytes,
+    responseSerialize: (bytes: Buffer) => bytes,
+    responseDeserialize: (bytes: Buffer) => bytes,
+  };
+  server.addService(
+    { heartbeat: method },
+    {
+      heartbeat: ({ request }: { request: Buffer }, answer: (error: null, bytes: Buffer) => void) => {
+        answer(null, Buffer.from(heartbeatOnBytes(request)));
+      },
+    },
+  );
+  return await new Promise((resolve, reject) => {
+    server.bindAsync(`${host}:0`, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(error);
+    });
+  });
+}
+
+/** gRPC's words and nothing of its rules: what Node itself charges for a call. */
+async function serveHttp2(): Promise<number> {
+  const server = createHttp2Server();
+  const headers = { ":status": 200, "content-type": "application/grpc+proto" };
+  server.on("stream", (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders) => {
+    const pieces: Buffer[] = [];
+    stream.on("data", (piece: Buffer) => pieces.push(piece));
+    stream.on("end", () => {
+      const message = Buffer.concat(pieces).subarray(5);
+      stream.respond(headers, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.end(frameMessage(heartbeatOnBytes(message)));
+    });
+  });
+  server.listen(0, host);
+  await once(server, "listening");
+  return portOf(server);
+}
+
+/** A JSON route as anybody would write it. */
+async function serveFastify(): Promise<number> {
+  const app = fastify();
+  app.post(path, async (request) => {
+    heartbeat(request.body as { machineId: string });
+    return { nextHeartbeatAfter: "30s" };
+  });
+  await app.listen({ host, port: 0 });
+  return portOf(app.server);
+}
+
+function portOf(server: { address(): AddressInfo | string | null }): number {
+  return (server.address() as AddressInfo).port;
+}

@@ -23,7 +23,11 @@ export function paceAgents(
   return { pacer, close: () => clearInterval(timer) };
 }
 
-/** From 1 on the process is at work nearly all the time, or heartbeats wait for the database. */
+/**
+ * From 1 on the process is at work nearly all the time, or heartbeats wait for the database.
+ *
+ * @public
+ */
 export function findLoad(utilization: number, queueLength: number): number {
   const queueShare = queueLength / defaultWriterLimits.maxQueued;
   return Math.max(utilization / fullUtilization, queueShare / fullQueueShare);

@@ -66,7 +66,7 @@ export function drawChart(results: readonly Result[]): string {
     y += chart.gap;
   }
   const style = 'font-family="sans-serif" font-size="14" fill="#7a828e"';
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${chart.width}" height="${y}" viewBox="0 0 ${chart.width} ${y}">\n<g ${style}>\n${parts.join("\n")}\n</g>\n</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${chart.width}" height="${y}" viewBox="0 0 ${chart.width} ${y}">\n<title>Calls a second, medians</title>\n<g ${style}>\n${parts.join("\n")}\n</g>\n</svg>\n`;
 }
 
 function escapeText(text: string): string {

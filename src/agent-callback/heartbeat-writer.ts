@@ -4,13 +4,15 @@
  *
  * There is no timer: an idle writer writes a heartbeat at once. A heartbeat's promise settles after its own commit and never
  * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
- * that waits for a lock never holds up more than its own batch.
+ * that waits for a lock never holds up more than its own batch. A heartbeat with an installation report goes before all others.
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat.ts";
 import type { DeliveryRow } from "../db/queries/installation-delivery.ts";
 import { retryableSqlStates } from "../db/transact.ts";
+import { createDrainRate } from "./drain-rate.ts";
+import { type Waiting, WriterQueue } from "./writer-queue.ts";
 
 /** More heartbeats wait than the writer holds; nothing of this one was stored. */
 export class WriterOverloadedError extends Error {
@@ -23,7 +25,7 @@ export interface HeartbeatWriterLimits {
   readonly maxBatchRows: number;
   /** Transactions under way at once. */
   readonly maxBatches: number;
-  /** Heartbeats that wait for a transaction. */
+  /** Heartbeats that wait for a transaction, and as many with an installation report. */
   readonly maxQueued: number;
 }
 
@@ -39,19 +41,12 @@ type AgentRow = Pick<HeartbeatRow, "machineId" | "publicKey">;
 /** Writes rows, of each agent one at most, in one transaction, and returns their outcomes in their order. */
 type WriteRows<Row, Outcome> = (rows: readonly Row[]) => Promise<Outcome[]>;
 
-interface Waiting<Row, Outcome> {
-  /** Machine and key. */
-  readonly agent: string;
-  readonly row: Row;
-  readonly signal: AbortSignal;
-  resolve(outcome: Outcome): void;
-  reject(error: unknown): void;
-}
-
 /** Writes what agents bring; see the module's text. */
 export interface AgentWriter<Row, Outcome> {
   /** How many heartbeats wait for a transaction. */
   readonly queueLength: number;
+  /** How long one that came now would wait, in milliseconds, as far as can be told from full batches. */
+  readonly expectedWaitMs: number;
   /**
    * Resolves with the heartbeat's outcome after its commit. Rejects with WriterOverloadedError when too many wait, with the
    * signal's reason when it was aborted before its batch began, and with the database's error otherwise.
@@ -70,26 +65,35 @@ export function createHeartbeatWriter(
   store: Pick<HeartbeatStore, "write">,
   limits: HeartbeatWriterLimits = defaultWriterLimits,
 ): HeartbeatWriter {
-  return createAgentWriter((rows) => store.write(rows), limits);
+  return createAgentWriter(
+    (rows) => store.write(rows),
+    limits,
+    ({ installationReport }) => installationReport !== undefined,
+  );
 }
 
 /** A writer of one transaction at a time over `store`. */
 export function createDeliveryWriter(store: Pick<HeartbeatStore, "deliver">): DeliveryWriter {
-  return createAgentWriter((rows) => store.deliver(rows), { ...defaultWriterLimits, maxBatches: 1 });
+  return createAgentWriter(
+    (rows) => store.deliver(rows),
+    { ...defaultWriterLimits, maxBatches: 1 },
+    () => false,
+  );
 }
 
 function createAgentWriter<Row extends AgentRow, Outcome>(
   writeRows: WriteRows<Row, Outcome>,
   limits: HeartbeatWriterLimits,
+  isUrgentRow: (row: Row) => boolean,
 ): AgentWriter<Row, Outcome> {
-  let queue: Waiting<Row, Outcome>[] = [];
+  const queue = new WriterQueue<Row, Outcome>();
+  const drainRate = createDrainRate();
   let batchesUnderWay = 0;
   const agentsUnderWay = new Set<string>();
 
   function startBatches(): void {
     while (batchesUnderWay < limits.maxBatches && queue.length > 0) {
-      const { batch, rest } = takeBatch(queue, agentsUnderWay, limits.maxBatchRows);
-      queue = rest;
+      const batch = queue.takeBatch(agentsUnderWay, limits.maxBatchRows);
       if (batch.length === 0) return;
       void runBatch(batch);
     }
@@ -98,7 +102,11 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
   async function runBatch(batch: readonly Waiting<Row, Outcome>[]): Promise<void> {
     batchesUnderWay++;
     for (const { agent } of batch) agentsUnderWay.add(agent);
-    await writeBatch(writeRows, batch);
+    const beganAtMs = performance.now();
+    const isWritten = await writeBatch(writeRows, batch);
+    if (isWritten && batch.length === limits.maxBatchRows) {
+      drainRate.add({ rows: batch.length, durationMs: performance.now() - beganAtMs, underWay: batchesUnderWay });
+    }
     for (const { agent } of batch) agentsUnderWay.delete(agent);
     batchesUnderWay--;
     startBatches();
@@ -108,51 +116,43 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
     get queueLength() {
       return queue.length;
     },
+    get expectedWaitMs() {
+      return drainRate.expectMs(queue.length);
+    },
     write(row, signal) {
-      if (queue.length >= limits.maxQueued) {
+      const isUrgent = isUrgentRow(row);
+      if (queue.count(isUrgent) >= limits.maxQueued) {
         return Promise.reject(
           new WriterOverloadedError(`${limits.maxQueued} heartbeats wait for the database already`),
         );
       }
       return new Promise((resolve, reject) => {
         const agent = `${row.machineId} ${Buffer.from(row.publicKey).toString("base64")}`;
-        queue.push({ agent, row, signal, resolve, reject });
+        queue.add({ agent, row, isUrgent, signal, resolve, reject });
         startBatches();
       });
     },
   };
 }
 
-/** Splits off the oldest heartbeats, one per agent that is not `busy`; those whose caller has gone are settled and dropped. */
-function takeBatch<Row, Outcome>(
-  queue: readonly Waiting<Row, Outcome>[],
-  busy: ReadonlySet<string>,
-  maxRows: number,
-): { batch: Waiting<Row, Outcome>[]; rest: Waiting<Row, Outcome>[] } {
-  const batch = new Map<string, Waiting<Row, Outcome>>();
-  const rest: Waiting<Row, Outcome>[] = [];
-  for (const waiting of queue) {
-    const { agent } = waiting;
-    if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
-    else if (batch.size === maxRows || batch.has(agent) || busy.has(agent)) rest.push(waiting);
-    else batch.set(agent, waiting);
-  }
-  return { batch: [...batch.values()], rest };
-}
-
-/** Settles every heartbeat of the batch; never rejects. A row that PostgreSQL refuses hurts nobody else: each is then tried alone. */
+/**
+ * Settles every heartbeat of the batch, and resolves with whether it was written as one; never rejects. A row that PostgreSQL refuses
+ * hurts nobody else: each is then tried alone.
+ */
 async function writeBatch<Row, Outcome>(
   writeRows: WriteRows<Row, Outcome>,
   batch: readonly Waiting<Row, Outcome>[],
-): Promise<void> {
+): Promise<boolean> {
   try {
     const outcomes = await writeRows(batch.map((waiting) => waiting.row));
     batch.forEach((waiting, index) => {
       waiting.resolve(outcomes[index] as Outcome);
     });
+    return true;
   } catch (error) {
     if (isStatementError(error)) await writeOneByOne(writeRows, batch);
     else rejectAll(batch, error);
+    return false;
   }
 }
 

@@ -68,6 +68,9 @@ export function createDatabaseSpans(
       get queueLength() {
         return writer.queueLength;
       },
+      get expectedWaitMs() {
+        return writer.expectedWaitMs;
+      },
       write: (row, signal) => {
         const origin = trace.getSpanContext(current.context);
         if (origin !== undefined && (origin.traceFlags & TraceFlags.SAMPLED) !== 0) origins.set(row, origin);

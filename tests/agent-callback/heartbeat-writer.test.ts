@@ -330,3 +330,65 @@ test("heartbeats beyond what may wait are refused, and room is made as batches e
   gated.batches[2]?.open();
   expect(await Promise.all([...accepted, late])).toEqual(rows.map(() => counted));
 });
+
+describe("installation reports", () => {
+  const limits = { maxBatchRows: 2, maxBatches: 1, maxQueued: 3 };
+
+  test("go before all heartbeats that wait, but not before their own agent's", async () => {
+    const [first, hardware, other, reporter] = (await many(4)) as [
+      HeartbeatRow,
+      HeartbeatRow,
+      HeartbeatRow,
+      HeartbeatRow,
+    ];
+    await requestGeneration(admin, [reporter], 1n);
+    const gated = gatedStore();
+    const writer = createHeartbeatWriter(gated, { ...limits, maxBatchRows: 1, maxQueued: 10 });
+    const report = { ...reporter, signatureNonce: 2n, installationReport: successOf(1n) };
+    const answers = [first, hardware, { ...reporter, signatureNonce: 1n }, other, report].map((row) =>
+      writer.write(row, listening),
+    );
+    const opening = openAll(gated);
+    expect(await Promise.all(answers)).toMatchObject(answers.map(() => counted));
+    opening.stop();
+    expect(gated.ids()).toEqual([first, reporter, reporter, hardware, other].map((row) => [row.machineId]));
+  });
+
+  test("are taken when no other heartbeat is any more, up to a bound of their own", async () => {
+    const rows = await many(8);
+    await requestGeneration(admin, rows.slice(4), 1n);
+    const gated = gatedStore();
+    const writer = createHeartbeatWriter(gated, limits);
+    const answers = rows.slice(0, 4).map((row) => writer.write(row, listening));
+    const report = (row: HeartbeatRow | undefined) =>
+      writer.write({ ...(row as HeartbeatRow), installationReport: successOf(1n) }, listening);
+    await expect(writer.write(rows[4] as HeartbeatRow, listening)).rejects.toThrow(WriterOverloadedError);
+    const reports = rows.slice(4, 7).map(report);
+    await expect(report(rows[7])).rejects.toThrow(WriterOverloadedError);
+    const opening = openAll(gated);
+    expect(await Promise.all([...answers, ...reports])).toEqual(rows.slice(0, 7).map(() => counted));
+    opening.stop();
+    expect(gated.ids().slice(0, 2)).toEqual([[rows[0]?.machineId], [rows[4]?.machineId, rows[5]?.machineId]]);
+  });
+});
+
+test("how long a heartbeat would wait is told from full batches, and from what waits", async () => {
+  const rows = await many(9);
+  const gated = gatedStore();
+  const writer = createHeartbeatWriter(gated, { maxBatchRows: 4, maxBatches: 1, maxQueued: 10 });
+  const answers = rows.map((row) => writer.write(row, listening));
+  expect(writer.expectedWaitMs).toBe(0);
+  gated.batches[0]?.open();
+  await expect.poll(() => gated.batches.length).toBe(2);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  gated.batches[1]?.open();
+  await expect.poll(() => gated.batches.length).toBe(3);
+  expect(writer.expectedWaitMs).toBe(0);
+  answers.push(...(await many(4)).map((row) => writer.write(row, listening)));
+  // As many wait as the last batch had, which took 50 ms at least.
+  expect(writer.expectedWaitMs).toBeGreaterThan(49);
+  const opening = openAll(gated);
+  await Promise.all(answers);
+  opening.stop();
+  expect(writer.expectedWaitMs).toBe(0);
+});

@@ -1,0 +1,25 @@
+/** How fast a writer gets rid of what waits for it, measured while it does its utmost: by full batches. */
+
+/** See the module's text. */
+export interface DrainRate {
+  /** A full batch has ended well, which was one of so many that were under way. */
+  add(batch: { readonly rows: number; readonly durationMs: number; readonly underWay: number }): void;
+  /** How long so many rows will take, in milliseconds; 0 until a full batch has told. */
+  expectMs(rows: number): number;
+}
+
+/** What the last batch says weighs this much against all before it. */
+const weight = 0.2;
+
+/** Nothing is known yet. */
+export function createDrainRate(): DrainRate {
+  let rowsPerMs: number | undefined;
+  return {
+    add({ rows, durationMs, underWay }) {
+      // Little's law; a clock that has not moved says nothing.
+      const present = (underWay * rows) / Math.max(durationMs, 0.1);
+      rowsPerMs = rowsPerMs === undefined ? present : rowsPerMs + weight * (present - rowsPerMs);
+    },
+    expectMs: (rows) => (rowsPerMs === undefined ? 0 : rows / rowsPerMs),
+  };
+}

@@ -1,0 +1,60 @@
+/** What waits for a writer: urgent rows first, and those of one agent in the order in which they came. */
+
+/** A row whose caller waits for its outcome. */
+export interface Waiting<Row, Outcome> {
+  /** Machine and key. */
+  readonly agent: string;
+  readonly row: Row;
+  readonly isUrgent: boolean;
+  readonly signal: AbortSignal;
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+}
+
+/** See the module's text. */
+export class WriterQueue<Row, Outcome> {
+  #urgent: Waiting<Row, Outcome>[] = [];
+  #others: Waiting<Row, Outcome>[] = [];
+
+  get length(): number {
+    return this.#urgent.length + this.#others.length;
+  }
+
+  /** How many wait of those that are urgent, or of those that are not: neither takes the other's room. */
+  count(isUrgent: boolean): number {
+    return (isUrgent ? this.#urgent : this.#others).length;
+  }
+
+  add(waiting: Waiting<Row, Outcome>): void {
+    if (!waiting.isUrgent) {
+      this.#others.push(waiting);
+      return;
+    }
+    this.#hurry(waiting.agent);
+    this.#urgent.push(waiting);
+  }
+
+  /** What an agent said before its urgent row goes before it. */
+  #hurry(agent: string): void {
+    const earlier = this.#others.filter((waiting) => waiting.agent === agent);
+    if (earlier.length === 0) return;
+    this.#others = this.#others.filter((waiting) => waiting.agent !== agent);
+    this.#urgent.push(...earlier);
+  }
+
+  /** Takes out the next rows, one per agent that is not `busy`; those whose caller has gone are settled and dropped. */
+  takeBatch(busy: ReadonlySet<string>, maxRows: number): Waiting<Row, Outcome>[] {
+    const batch = new Map<string, Waiting<Row, Outcome>>();
+    const take = (queue: readonly Waiting<Row, Outcome>[]) =>
+      queue.filter((waiting) => {
+        const { agent } = waiting;
+        if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
+        else if (batch.size === maxRows || batch.has(agent) || busy.has(agent)) return true;
+        else batch.set(agent, waiting);
+        return false;
+      });
+    this.#urgent = take(this.#urgent);
+    this.#others = take(this.#others);
+    return [...batch.values()];
+  }
+}

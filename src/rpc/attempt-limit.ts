@@ -14,6 +14,8 @@ export interface AttemptRule {
 export interface AttemptLimit {
   /** Takes one of the party's attempts and returns undefined; with none left, returns the whole seconds until there is one. */
   take(party: string): number | undefined;
+  /** What `take` would return, without taking one. */
+  look(party: string): number | undefined;
   /** Gives back one that was taken. */
   giveBack(party: string): void;
 }
@@ -42,13 +44,17 @@ export function createAttemptLimit(rule: AttemptRule, now: () => number = () => 
     if (buckets.size > rule.maxParties && oldest !== undefined) buckets.delete(oldest);
   }
 
+  function findWait(left: number): number | undefined {
+    return left < 1 ? Math.max(1, Math.ceil((1 - left) * rule.secondsPerAttempt)) : undefined;
+  }
+
   return {
     take: (party) => {
       const left = count(party);
-      if (left < 1) return Math.max(1, Math.ceil((1 - left) * rule.secondsPerAttempt));
-      set(party, left - 1);
-      return undefined;
+      if (left >= 1) set(party, left - 1);
+      return findWait(left);
     },
+    look: (party) => findWait(count(party)),
     giveBack: (party) => set(party, Math.min(rule.burst, count(party) + 1)),
   };
 }

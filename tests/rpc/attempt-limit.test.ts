@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createAttemptLimit } from "../../../src/admin/authorization/attempt-limit.ts";
+import { createAttemptLimit } from "../../src/rpc/attempt-limit.ts";
 
 const rule = { burst: 3, secondsPerAttempt: 10, maxParties: 2 };
 
@@ -52,4 +52,14 @@ test("never lets more pass than the rule, whatever happens when", () => {
       return kept <= rule.burst + Math.ceil(clock.ms / 1000 / rule.secondsPerAttempt);
     }),
   );
+});
+
+test("looking tells how long to wait, and takes nothing", () => {
+  const { clock, limit } = limitWithClock();
+  for (let look = 0; look < 5; look++) expect(limit.look("a")).toBeUndefined();
+  for (let attempt = 0; attempt < 3; attempt++) expect(limit.take("a")).toBeUndefined();
+  expect(limit.look("a")).toBe(10);
+  expect(limit.look("b")).toBeUndefined();
+  clock.ms = 10_000;
+  expect(limit.look("a")).toBeUndefined();
 });

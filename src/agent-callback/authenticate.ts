@@ -4,9 +4,10 @@ import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { answerByKey, findAnswerBy, finishInTime } from "./call-deadline.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
-import { agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
+import { type AgentIdentity, agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import type { SignedRequest, VerifySignature } from "./identity/signature-identity.ts";
+import type { Claim, StrangerLimit } from "./stranger-limit.ts";
 
 /** A call's connection. */
 interface Connection {
@@ -19,28 +20,35 @@ interface Call extends Omit<SignedRequest, "headers"> {
   readonly headers: NodeJS.Dict<string | string[]>;
 }
 
+/** What the check works with. */
+export interface AuthenticateOptions {
+  readonly verifySignature: VerifySignature;
+  readonly strangers: Pick<StrangerLimit, "assertMayTry">;
+  readonly observer: HeartbeatObserver;
+  readonly log: Logger;
+}
+
 /**
  * Makes the check of a call's identity, in two steps: the connection while it is known to be open, then the call with its body.
- * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError, logs it and
- * has it counted.
+ * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError and logs
+ * it, or AddressLimitError; either is counted.
  */
-export function createAuthenticate(verifySignature: VerifySignature, observer: HeartbeatObserver, log: Logger) {
+export function createAuthenticate({ verifySignature, strangers, observer, log }: AuthenticateOptions) {
   return (connection: Connection, values: ContextValues) => {
-    const readCertificate = () => connection.tls && findCertificateIdentity(connection.id, connection.tls);
-    const certificate = attempt(readCertificate);
+    const certificate = attempt(() => connection.tls && findCertificateIdentity(connection.id, connection.tls));
     const arrivedAtMs = performance.now();
     return async (call: Call): Promise<void> => {
       try {
-        const answerByMs = findAnswerBy(call.headers, arrivedAtMs);
-        values.set(answerByKey, answerByMs);
+        values.set(answerByKey, findAnswerBy(call.headers, arrivedAtMs));
+        const claim = (claimed: Omit<Claim, "remoteAddress">) =>
+          strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
         const headers = readSignatureHeaders(call.headers);
         const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
         const identity = isSigned
-          ? await finishInTime(answerByMs, () => verifySignature({ ...call, headers }))
-          : certificate();
-        if (identity === undefined) {
-          throw new IdentityRefusedError("no_proof", "the call has neither a client certificate nor a signature");
-        }
+          ? await finishInTime(values.get(answerByKey), () =>
+              verifySignature({ ...call, headers }, (machineId) => claim({ machineId })),
+            )
+          : identifyByCertificate(certificate, claim);
         values.set(agentIdentityKey, identity);
       } catch (error) {
         observeRefusal(observer, error);
@@ -51,16 +59,28 @@ export function createAuthenticate(verifySignature: VerifySignature, observer: H
   };
 }
 
-/** Runs `work` now and gives its result, or throws its error, when asked. */
-function attempt<T>(work: () => T): () => T {
+type Attempt<T> = { readonly result: T } | { readonly error: unknown };
+
+/** Runs `work` now, for its result or error to be used later. */
+function attempt<T>(work: () => T): Attempt<T> {
   try {
-    const result = work();
-    return () => result;
+    return { result: work() };
   } catch (error) {
-    return () => {
-      throw error;
-    };
+    return { error };
   }
+}
+
+function identifyByCertificate(
+  certificate: Attempt<AgentIdentity | undefined>,
+  claim: (claimed: Pick<Claim, "publicKey">) => void,
+): AgentIdentity {
+  const identity = "error" in certificate ? undefined : certificate.result;
+  claim({ publicKey: identity?.publicKey });
+  if ("error" in certificate) throw certificate.error;
+  if (identity === undefined) {
+    throw new IdentityRefusedError("no_proof", "the call has neither a client certificate nor a signature");
+  }
+  return identity;
 }
 
 function readSignatureHeaders(headers: Call["headers"]): SignedRequest["headers"] {

@@ -3,6 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { isContention, isDatabaseAway } from "../db/errors.ts";
 import { WriterOverloadedError } from "./heartbeat-writer.ts";
 import { IdentityRefusedError } from "./identity/agent-identity.ts";
+import { OverloadedError } from "./overloaded-error.ts";
+import { AddressLimitError } from "./stranger-limit.ts";
 
 /** Every reason there is, so that each can be counted from zero. */
 export const refusalReasons = [
@@ -16,6 +18,7 @@ export const refusalReasons = [
   "invalid",
   "report_not_requested",
   "overloaded",
+  "address_limit",
   "contention",
   "database_away",
   "internal",
@@ -39,7 +42,8 @@ export function observeRefusal(observer: HeartbeatObserver, error: unknown): voi
 
 function findReason(error: unknown): RefusalReason | undefined {
   if (error instanceof IdentityRefusedError) return error.refusal;
-  if (error instanceof WriterOverloadedError) return "overloaded";
+  if (error instanceof OverloadedError || error instanceof WriterOverloadedError) return "overloaded";
+  if (error instanceof AddressLimitError) return "address_limit";
   if (isDatabaseAway(error)) return "database_away";
   if (isContention(error)) return "contention";
   if (error instanceof ConnectError) return reasonsByCode.get(error.code);

@@ -2,10 +2,13 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAdmission } from "../agent-callback/admission.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
+import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
+import { createTurnClock } from "../agent-callback/turn-clock.ts";
 import type { Config } from "../config.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import { findKnownError } from "../error-table.ts";
@@ -32,7 +35,15 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const { store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
-  const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer);
+  const admission = createAdmission({
+    writer,
+    slowdown: () => pacer.slowdown,
+    random: Math.random,
+    turnMs: createTurnClock(),
+    observer: metrics.heartbeats,
+  });
+  const strangers = createStrangerLimit(log);
+  const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer, admission);
   const heartbeat = createHeartbeat({ writer, deliveries, pacer, observer: metrics.heartbeats, log });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
@@ -40,7 +51,9 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     readPublicKeys: (machineIds) => store.readPublicKeys(machineIds),
   });
   const { heartbeat: method } = AgentCallback.method;
-  const authenticate = createAuthenticate(verifySignature, metrics.heartbeats, log);
+  const authenticate = admission.guard(
+    createAuthenticate({ verifySignature, strangers, observer: metrics.heartbeats, log }),
+  );
   const listener = createAgentListener({
     tls,
     method,
@@ -50,6 +63,8 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     toConnectError,
     unaryLane: config.unaryLane,
     onCall: (record) => {
+      admission.noteCall(record);
+      strangers.noteCall(record);
       metrics.calls.onCall(record);
       tracing?.onCall(record);
     },

@@ -31,19 +31,22 @@ function verifierOver(registered: Map<string, Uint8Array>) {
       const body = new TextEncoder().encode("{}");
       const created = Math.floor(Date.now() / 1000);
       const headers = await signRequest({ method: "POST", url, body }, { machineId: id, key, created, nonce: 1n });
-      const { publicKey } = await verifySignature({
-        method: "POST",
-        scheme: "https",
-        authority,
-        path: url.pathname,
-        headers: {
-          signatureInput: headers["signature-input"],
-          signature: headers.signature,
-          contentDigest: headers["content-digest"],
+      const { publicKey } = await verifySignature(
+        {
+          method: "POST",
+          scheme: "https",
+          authority,
+          path: url.pathname,
+          headers: {
+            signatureInput: headers["signature-input"],
+            signature: headers.signature,
+            contentDigest: headers["content-digest"],
+          },
+          remoteAddress: undefined,
+          body,
         },
-        remoteAddress: undefined,
-        body,
-      });
+        () => {},
+      );
       return publicKey;
     },
   };

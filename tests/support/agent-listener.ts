@@ -33,7 +33,7 @@ export interface TestListener extends AsyncDisposable {
 
 /** What a test says of its listener; the rest is as usual. */
 export interface TestListenerOptions
-  extends Partial<Pick<AgentListenerOptions, "authenticate" | "interceptors" | "onCall">> {
+  extends Partial<Pick<AgentListenerOptions, "authenticate" | "interceptors" | "onCall" | "toConnectError">> {
   readonly limits?: Partial<ListenerLimits>;
   /** Default: on, with a certificate of the development CA. */
   readonly tls?: boolean;
@@ -51,7 +51,7 @@ export async function startAgentListener(options: TestListenerOptions = {}): Pro
     routes: (router) => router.service(AgentCallback, { heartbeat: options.heartbeat ?? (() => ({})) }),
     authenticate: options.authenticate ?? (() => () => {}),
     interceptors: options.interceptors ?? [],
-    toConnectError: createErrorMapper(() => undefined, log),
+    toConnectError: options.toConnectError ?? createErrorMapper(() => undefined, log),
     log,
     limits: { ...defaultLimits, ...options.limits },
     unaryLane: options.unaryLane ?? unaryLane,

@@ -43,8 +43,13 @@ export interface SignatureVerifierOptions {
   readonly readPublicKeys: ReadPublicKeys;
 }
 
-/** Returns the identity that a request's signature proves; throws IdentityRefusedError. */
-export type VerifySignature = (request: SignedRequest) => Promise<AgentIdentity>;
+/**
+ * Returns the identity that a request's signature proves; throws IdentityRefusedError. `onClaim` is told which machine it names,
+ * undefined when it cannot be read, before anything is spent on it; what it throws is thrown.
+ */
+export type VerifySignature = (request: SignedRequest, onClaim: OnClaim) => Promise<AgentIdentity>;
+
+type OnClaim = (machineId: string | undefined) => void;
 
 /**
  * A verifier. It checks what costs nothing first; the nonce it leaves to the statement that writes the heartbeat, the only place
@@ -52,8 +57,8 @@ export type VerifySignature = (request: SignedRequest) => Promise<AgentIdentity>
  */
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
   const keys = createRegisteredKeys(options.readPublicKeys);
-  return async (request) => {
-    const signature = readSignature(request);
+  return async (request, onClaim) => {
+    const signature = readSignature(request, onClaim);
     const { machineId } = signature;
     assertFresh(signature, options.now());
     const authority = normaliseAuthority(request.authority, request.scheme);
@@ -79,16 +84,25 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
   return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
 }
 
-function readSignature(request: SignedRequest): AgentSignature {
-  const { signatureInput, signature } = request.headers;
+function readSignature({ headers }: SignedRequest, onClaim: OnClaim): AgentSignature {
+  const signature = parseSignature(headers);
+  onClaim(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
+  if (signature instanceof IdentityRefusedError) throw signature;
+  return signature;
+}
+
+function parseSignature({
+  signatureInput,
+  signature,
+}: SignedRequest["headers"]): AgentSignature | IdentityRefusedError {
   if (signatureInput === undefined)
-    throw new IdentityRefusedError("signature", "the request has signature but no signature-input");
+    return new IdentityRefusedError("signature", "the request has signature but no signature-input");
   if (signature === undefined)
-    throw new IdentityRefusedError("signature", "the request has signature-input but no signature");
+    return new IdentityRefusedError("signature", "the request has signature-input but no signature");
   try {
     return parseAgentSignature({ signatureInput, signature });
   } catch (error) {
-    if (error instanceof InvalidSignatureHeaderError) throw new IdentityRefusedError("signature", error.message);
+    if (error instanceof InvalidSignatureHeaderError) return new IdentityRefusedError("signature", error.message);
     throw error;
   }
 }

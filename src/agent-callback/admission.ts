@@ -1,0 +1,117 @@
+/**
+ * Which calls are taken on while more come than can be served: the others are refused before anything is spent on them.
+ *
+ * The server is past its capacity when a heartbeat would wait too long for the database, or when so much has come in one turn of the
+ * event loop that what comes behind it would wait too long for the processor. Up to there nobody is refused, since a fleet that comes
+ * back all at once is best served one after the other. What is refused costs the reading of its bytes: no digest, no signature, no
+ * decoding. A heartbeat with an installation report is never refused with the others: it stands between an agent and a second
+ * installation.
+ */
+import { type ContextValues, createContextKey } from "@connectrpc/connect";
+import type { CallRecord } from "../rpc/call-record.ts";
+import type { Authenticate, RawCall } from "../rpc/raw-call.ts";
+import { mayCarryReport } from "./carries-report.ts";
+import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
+import type { HeartbeatWriter } from "./heartbeat-writer.ts";
+import { OverloadedError } from "./overloaded-error.ts";
+
+/** Past these the server is overloaded. */
+export interface AdmissionLimits {
+  /** Calls under way, from their headers to their answers: what they hold in memory. */
+  readonly maxCalls: number;
+  /** Time that a heartbeat would wait for its transaction, in milliseconds. */
+  readonly maxWaitMs: number;
+  /** Time that one turn of the event loop has been serving calls, in milliseconds. */
+  readonly maxTurnMs: number;
+}
+
+/** Agents hang up after 10 s; a heartbeat that is taken on is answered long before. */
+export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWaitMs: 1_000, maxTurnMs: 500 };
+
+/** What the admission goes by. */
+export interface AdmissionOptions {
+  readonly writer: Pick<HeartbeatWriter, "expectedWaitMs">;
+  /** How many times less often than usual agents are asked to call at present; 1 or more. */
+  readonly slowdown: () => number;
+  /** Gives a number from 0 up to 1. */
+  readonly random: () => number;
+  /** For how long this turn of the event loop has been serving calls, in milliseconds; asked once for each. */
+  readonly turnMs: () => number;
+  readonly observer: HeartbeatObserver;
+  readonly limits?: AdmissionLimits;
+}
+
+/** Takes calls on, or does not. */
+export interface Admission {
+  /** The same check of who calls, for calls that are taken on; it throws OverloadedError for the others. */
+  guard(authenticate: Authenticate): Authenticate;
+  /** A call is over, whether or not it was ever under way. */
+  noteCall(record: Pick<CallRecord, "values">): void;
+  /** Calls under way. */
+  readonly callCount: number;
+  /** Of the calls whose bodies came since this was asked the last time, the share that was refused; 0 when none came. */
+  takeRefusedShare(): number;
+}
+
+const underWayKey = createContextKey(false, { description: "whether the call counts among those under way" });
+/** For how long refused callers are asked to stay away while agents are not slowed down, and at most; as long again is added at random. */
+const retryAfterSeconds = 5;
+const maxRetryAfterSeconds = 30;
+
+/** Makes the admission of one server. */
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { writer, turnMs, limits = defaultAdmissionLimits } = options;
+  let callCount = 0;
+  let admitted = 0;
+  let refused = 0;
+
+  function refuse(): never {
+    const base = Math.min(retryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
+    const error = new OverloadedError(
+      "more heartbeats come than the server can take: send this one again later",
+      Math.round(base * (1 + options.random())),
+    );
+    observeRefusal(options.observer, error);
+    throw error;
+  }
+
+  /** The headers of a call are there. */
+  function enter(values: ContextValues): void {
+    if (callCount >= limits.maxCalls) refuse();
+    callCount++;
+    values.set(underWayKey, true);
+  }
+
+  /** Its body is there, too. */
+  function admit(call: RawCall): void {
+    // Asked first, and always: it begins to count with the first call of a turn.
+    const isLate = turnMs() > limits.maxTurnMs;
+    if ((isLate || writer.expectedWaitMs > limits.maxWaitMs) && !mayCarryReport(call)) {
+      refused++;
+      refuse();
+    }
+    admitted++;
+  }
+
+  return {
+    guard: (authenticate) => (connection, values) => {
+      enter(values);
+      const finish = authenticate(connection, values);
+      return (call) => {
+        admit(call);
+        return finish(call);
+      };
+    },
+    noteCall({ values }) {
+      if (values.get(underWayKey)) callCount--;
+    },
+    get callCount() {
+      return callCount;
+    },
+    takeRefusedShare() {
+      const share = refused === 0 ? 0 : refused / (refused + admitted);
+      [admitted, refused] = [0, 0];
+      return share;
+    },
+  };
+}

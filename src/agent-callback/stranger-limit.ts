@@ -1,0 +1,126 @@
+/**
+ * Bounds what strangers can make the server do: an address whose calls fail to prove an agent too often has no more of them looked at
+ * for a while.
+ *
+ * Agents stand behind such an address as well, when it is a proxy's or a rack's. One that has counted before is looked at
+ * nevertheless: by a certificate nobody can pretend to be it, and who only names its machine in a signature that turns out false uses
+ * up another allowance than strangers do.
+ */
+import { Code, type ContextValues, createContextKey } from "@connectrpc/connect";
+import { LRUCache } from "lru-cache";
+import type { Logger } from "pino";
+import { type AttemptRule, createAttemptLimit } from "../rpc/attempt-limit.ts";
+import { type CallRecord, nameCode, okCode } from "../rpc/call-record.ts";
+import { toParty } from "../rpc/client-address.ts";
+
+/** Who calls, as far as that is known before a signature is verified. */
+export interface Claim {
+  readonly remoteAddress: string | undefined;
+  /** The machine that the call's signature names. */
+  readonly machineId?: string | undefined;
+  /** Of the connection's certificate, whose private half the caller holds. */
+  readonly publicKey?: Uint8Array | undefined;
+}
+
+/** An address has sent too many calls that failed to prove an agent; this one was not looked at. */
+export class AddressLimitError extends Error {
+  override readonly name = "AddressLimitError";
+  readonly retryAfterSeconds: number;
+  constructor(retryAfterSeconds: number) {
+    super("too many calls from your address failed to prove a registered agent: send this one again later");
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** See the module's text. */
+export interface StrangerLimit {
+  /** Notes what a call claims. Throws AddressLimitError for who is not to be looked at now. */
+  assertMayTry(claim: Claim, values: ContextValues): void;
+  /** A call is over. */
+  noteCall(record: Pick<CallRecord, "code" | "values">): void;
+}
+
+const claimKey = createContextKey<Claim | undefined>(undefined, { description: "who the caller claims to be" });
+
+/**
+ * A failure that was looked at costs as much as a few heartbeats. A rack of a thousand machines that nobody has registered yet stays
+ * below it.
+ *
+ * @public
+ */
+export const defaultFailureRule: AttemptRule = { burst: 200, secondsPerAttempt: 0.02, maxParties: 10_000 };
+/** Agents that are remembered, each by less than 200 bytes. */
+const maxAgents = 100_000;
+/** How long refused callers are asked to stay away, and at most as long again. */
+const retryAfterSeconds = 5;
+/** Lines in the log for one address. */
+const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 1_000 };
+
+/** What only an agent's call ends with, and what says nothing of its caller. */
+const agentsCodes: ReadonlySet<string> = new Set([okCode, nameCode(Code.FailedPrecondition)]);
+const serversCodes: ReadonlySet<string> = new Set(
+  [Code.Unavailable, Code.Internal, Code.ResourceExhausted, Code.DeadlineExceeded, Code.Unknown].map(nameCode),
+);
+
+/** Knows nobody yet. */
+export function createStrangerLimit(
+  log: Logger,
+  { rule = defaultFailureRule, random = Math.random }: { rule?: AttemptRule; random?: () => number } = {},
+): StrangerLimit {
+  const strangers = createAttemptLimit(rule);
+  const impostors = createAttemptLimit(rule);
+  const lines = createAttemptLimit(lineRule);
+  const agents = new LRUCache<string, true>({ max: maxAgents });
+
+  const isAgent = (claim: Claim) => agents.get(nameOf(claim)) === true;
+
+  function isWelcome(claim: Claim, party: string): boolean {
+    const [areStrangers, areImpostors] = [strangers, impostors].map((limit) => limit.look(party) === undefined);
+    if (areStrangers && areImpostors) return true;
+    if (!isAgent(claim)) return areStrangers === true;
+    return claim.publicKey !== undefined || areImpostors === true;
+  }
+
+  function noteFailure(claim: Claim): void {
+    const party = partyOf(claim);
+    if (!isAgent(claim)) {
+      strangers.take(party);
+      return;
+    }
+    impostors.take(party);
+    // The key was an agent's, and is no longer.
+    if (claim.publicKey !== undefined) agents.delete(nameOf(claim));
+  }
+
+  return {
+    assertMayTry(claim, values) {
+      const party = partyOf(claim);
+      if (isWelcome(claim, party)) {
+        values.set(claimKey, claim);
+        return;
+      }
+      if (lines.take(party) === undefined) {
+        log.warn(
+          { remoteAddress: claim.remoteAddress },
+          "too many calls from this address fail to prove a registered agent: for a while only agents that have called before are looked at",
+        );
+      }
+      throw new AddressLimitError(Math.round(retryAfterSeconds * (1 + random())));
+    },
+    noteCall({ code, values }) {
+      const claim = values.get(claimKey);
+      if (claim === undefined || serversCodes.has(code)) return;
+      if (agentsCodes.has(code)) agents.set(nameOf(claim), true);
+      else if (code === nameCode(Code.Unauthenticated) || !isAgent(claim)) noteFailure(claim);
+    },
+  };
+}
+
+function partyOf({ remoteAddress }: Claim): string {
+  return toParty(remoteAddress ?? "unknown");
+}
+
+/** A signature speaks for its machine whatever the key; a certificate for its key. */
+function nameOf({ machineId, publicKey }: Claim): string {
+  return machineId ?? Buffer.from(publicKey ?? []).toString("base64");
+}

@@ -25,7 +25,11 @@ export interface AdmissionLimits {
   readonly maxTurnMs: number;
 }
 
-/** Agents hang up after 10 s; a heartbeat that is taken on is answered long before. */
+/**
+ * Agents hang up after 10 s; a heartbeat that is taken on is answered long before.
+ *
+ * @public
+ */
 export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWaitMs: 1_000, maxTurnMs: 500 };
 
 /** What the admission goes by. */

@@ -4,7 +4,6 @@ import { TooManyAttemptsError } from "./admin/authorization/check-credentials.ts
 import { IssuerAwayError } from "./admin/authorization/issuer-keys.ts";
 import { WatchEndedError } from "./admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
-import { OverloadedError } from "./agent-callback/overloaded-error.ts";
 import { AddressLimitError } from "./agent-callback/stranger-limit.ts";
 import {
   GenerationNotGrowingError,
@@ -41,7 +40,7 @@ export const findKnownError: ErrorTable = (error) => {
     return { code: Code.OutOfRange, message: `${error.message}: list again, and watch from that list's token` };
   }
   if (error instanceof WatchEndedError) return { code: Code.Unavailable, message: error.message, retryAfterSeconds: 1 };
-  if (error instanceof TooManyAttemptsError || error instanceof OverloadedError || error instanceof AddressLimitError) {
+  if (error instanceof TooManyAttemptsError || error instanceof AddressLimitError) {
     const { message, retryAfterSeconds: seconds } = error;
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: seconds };
   }

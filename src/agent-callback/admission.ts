@@ -1,19 +1,21 @@
 /**
  * Which calls are taken on while more come than can be served: the others are refused before anything is spent on them.
  *
- * The server is past its capacity when a heartbeat would wait too long for the database, or when so much has come in one turn of the
- * event loop that what comes behind it would wait too long for the processor. Up to there nobody is refused, since a fleet that comes
- * back all at once is best served one after the other. What is refused costs the reading of its bytes: no digest, no signature, no
- * decoding. A heartbeat with an installation report is never refused with the others: it stands between an agent and a second
- * installation.
+ * The server is past its capacity when a heartbeat would stand in line too long for the processor, or wait too long for the database. Up
+ * to there nobody is refused, since a fleet that comes back all at once is best served one after the other. What is refused costs the
+ * reading of its bytes: no digest, no signature, no decoding. A heartbeat with an installation report is never refused with the others:
+ * it stands between an agent and a second installation.
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { CallRecord } from "../rpc/call-record.ts";
-import type { Authenticate, RawCall } from "../rpc/raw-call.ts";
+import type { Authenticate, CallConnection } from "../rpc/raw-call.ts";
+import { callerGone } from "../rpc/request-body.ts";
+import { createRestingConnections } from "../rpc/resting-connections.ts";
+import { createCallLine } from "./call-line.ts";
 import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { HeartbeatWriter } from "./heartbeat-writer.ts";
-import { OverloadedError } from "./overloaded-error.ts";
+import { getOverloadedError } from "./overloaded-error.ts";
 
 /** Past these the server is overloaded. */
 export interface AdmissionLimits {
@@ -21,8 +23,8 @@ export interface AdmissionLimits {
   readonly maxCalls: number;
   /** Time that a heartbeat would wait for its transaction, in milliseconds. */
   readonly maxWaitMs: number;
-  /** Time that one turn of the event loop has been serving calls, in milliseconds. */
-  readonly maxTurnMs: number;
+  /** Time that a call would stand in line, in milliseconds. */
+  readonly maxLineMs: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface AdmissionLimits {
  *
  * @public
  */
-export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWaitMs: 1_000, maxTurnMs: 500 };
+export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWaitMs: 1_000, maxLineMs: 500 };
 
 /** What the admission goes by. */
 export interface AdmissionOptions {
@@ -39,15 +41,13 @@ export interface AdmissionOptions {
   readonly slowdown: () => number;
   /** Gives a number from 0 up to 1. */
   readonly random: () => number;
-  /** For how long this turn of the event loop has been serving calls, in milliseconds; asked once for each. */
-  readonly turnMs: () => number;
   readonly observer: HeartbeatObserver;
   readonly limits?: AdmissionLimits;
 }
 
 /** Takes calls on, or does not. */
 export interface Admission {
-  /** The same check of who calls, for calls that are taken on; it throws OverloadedError for the others. */
+  /** The same check of who calls, for calls that are taken on; it throws ConnectError with `resource_exhausted` for the others. */
   guard(authenticate: Authenticate): Authenticate;
   /** A call is over, whether or not it was ever under way. */
   noteCall(record: Pick<CallRecord, "values">): void;
@@ -61,22 +61,30 @@ const underWayKey = createContextKey(false, { description: "whether the call cou
 /** For how long refused callers are asked to stay away while agents are not slowed down, and at most; as long again is added at random. */
 const retryAfterSeconds = 5;
 const maxRetryAfterSeconds = 30;
+/** Connections that are read again in one turn of the event loop. */
+const wokenPerTurn = 32;
 
 /** Makes the admission of one server. */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { writer, turnMs, limits = defaultAdmissionLimits } = options;
+  const { writer, limits = defaultAdmissionLimits } = options;
+  const resting = createRestingConnections();
+  const line = createCallLine(wakeConnections);
   let callCount = 0;
   let admitted = 0;
   let refused = 0;
 
   function refuse(): never {
     const base = Math.min(retryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
-    const error = new OverloadedError(
-      "more heartbeats come than the server can take: send this one again later",
-      Math.round(base * (1 + options.random())),
-    );
+    const error = getOverloadedError(Math.round(base * (1 + options.random())));
     observeRefusal(options.observer, error);
     throw error;
+  }
+
+  /** There is room for what they have to say. */
+  function wakeConnections(): boolean {
+    if (writer.expectedWaitMs > limits.maxWaitMs) return false;
+    resting.wake(wokenPerTurn);
+    return resting.count > 0;
   }
 
   /** The headers of a call are there. */
@@ -87,14 +95,21 @@ export function createAdmission(options: AdmissionOptions): Admission {
   }
 
   /** Its body is there, too. */
-  function admit(call: RawCall): void {
-    // Asked first, and always: it begins to count with the first call of a turn.
-    const isLate = turnMs() > limits.maxTurnMs;
-    if ((isLate || writer.expectedWaitMs > limits.maxWaitMs) && !mayCarryReport(call)) {
+  function admit(isUrgent: boolean, connection: CallConnection): void {
+    const isLate = line.expectedWaitMs > limits.maxLineMs || writer.expectedWaitMs > limits.maxWaitMs;
+    if (isLate && !isUrgent) {
       refused++;
+      resting.rest(connection);
       refuse();
     }
     admitted++;
+  }
+
+  /** Resolves when it is the call's turn; rejects when its caller has gone by then. */
+  function standInLine(isUrgent: boolean, values: ContextValues): Promise<void> {
+    return new Promise((resolve, reject) => {
+      line.add({ isUrgent, begin: () => (values.get(underWayKey) ? resolve() : reject(callerGone())) });
+    });
   }
 
   return {
@@ -102,12 +117,19 @@ export function createAdmission(options: AdmissionOptions): Admission {
       enter(values);
       const finish = authenticate(connection, values);
       return (call) => {
-        admit(call);
-        return finish(call);
+        if (writer.expectedWaitMs <= limits.maxWaitMs && line.passes()) {
+          admitted++;
+          return finish(call);
+        }
+        const isUrgent = mayCarryReport(call);
+        admit(isUrgent, connection);
+        return standInLine(isUrgent, values).then(() => finish(call));
       };
     },
     noteCall({ values }) {
-      if (values.get(underWayKey)) callCount--;
+      if (!values.get(underWayKey)) return;
+      callCount--;
+      values.set(underWayKey, false);
     },
     get callCount() {
       return callCount;

@@ -29,11 +29,14 @@ function readField(value: string | string[] | undefined): string | null {
 export async function finishInTime<T>(answerByMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController();
   const { promise: lateness, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
-    late.abort(error);
-    reject(error);
-  }, answerByMs - performance.now());
+  const timer = setTimeout(
+    () => {
+      const error = new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
+      late.abort(error);
+      reject(error);
+    },
+    Math.max(0, answerByMs - performance.now()),
+  );
   try {
     return await Promise.race([work(late.signal), lateness]);
   } finally {

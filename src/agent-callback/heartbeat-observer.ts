@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { isContention, isDatabaseAway } from "../db/errors.ts";
 import { WriterOverloadedError } from "./heartbeat-writer.ts";
 import { IdentityRefusedError } from "./identity/agent-identity.ts";
-import { OverloadedError } from "./overloaded-error.ts";
+import { isOverloadedError } from "./overloaded-error.ts";
 import { AddressLimitError } from "./stranger-limit.ts";
 
 /** Every reason there is, so that each can be counted from zero. */
@@ -42,7 +42,7 @@ export function observeRefusal(observer: HeartbeatObserver, error: unknown): voi
 
 function findReason(error: unknown): RefusalReason | undefined {
   if (error instanceof IdentityRefusedError) return error.refusal;
-  if (error instanceof OverloadedError || error instanceof WriterOverloadedError) return "overloaded";
+  if (isOverloadedError(error) || error instanceof WriterOverloadedError) return "overloaded";
   if (error instanceof AddressLimitError) return "address_limit";
   if (isDatabaseAway(error)) return "database_away";
   if (isContention(error)) return "contention";

@@ -26,13 +26,17 @@ export function createErrorMapper(table: ErrorTable, log: Logger): MapError {
   return (error, requestId) => {
     if (error instanceof ConnectError) return error;
     const known = table(error);
-    if (known !== undefined) return toConnectError(known, error);
+    if (known !== undefined) return createKnownError(known, error);
     log.error({ err: error, requestId }, "a call failed for a reason that is not the caller's");
     return new ConnectError("internal error", Code.Internal);
   };
 }
 
-function toConnectError({ code, message, details = [], retryAfterSeconds }: KnownError, cause: unknown): ConnectError {
+/** The error of the protocol. */
+export function createKnownError(
+  { code, message, details = [], retryAfterSeconds }: KnownError,
+  cause?: unknown,
+): ConnectError {
   if (retryAfterSeconds === undefined) return new ConnectError(message, code, undefined, [...details], cause);
   const metadata = { "retry-after": retryAfterSeconds.toString() };
   return new ConnectError(message, code, metadata, [...details, retryInfo(retryAfterSeconds)], cause);

@@ -8,7 +8,6 @@ import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
-import { createTurnClock } from "../agent-callback/turn-clock.ts";
 import type { Config } from "../config.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import { findKnownError } from "../error-table.ts";
@@ -39,7 +38,6 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     writer,
     slowdown: () => pacer.slowdown,
     random: Math.random,
-    turnMs: createTurnClock(),
     observer: metrics.heartbeats,
   });
   const strangers = createStrangerLimit(log);
@@ -72,7 +70,11 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     log,
   });
   // The port is known once the listener is bound, which is before anybody can call.
-  const authorities = () => config.agentAuthorities ?? listOwnAuthorities(getAddress(listener));
+  let known = config.agentAuthorities;
+  const authorities = () => {
+    known ??= listOwnAuthorities(getAddress(listener));
+    return known;
+  };
   listener.addHook("onClose", async () => stopPacing());
   return listener;
 }

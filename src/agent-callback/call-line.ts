@@ -1,0 +1,106 @@
+/**
+ * Calls stand in line for the processor: so many begin in one turn of the event loop, and the others in the turns that follow.
+ *
+ * Node serves all that has arrived before it looks at anything else. Were all of a rush begun at once, the database's answers, the
+ * operators' calls and the health checks would wait until the last of it has its signature verified, and the database would have
+ * nothing to do meanwhile. What merely stands in line holds up nobody, and can be counted.
+ */
+import { createDrainRate } from "./drain-rate.ts";
+
+/** What a call goes on with once it is its turn. */
+export interface Standing {
+  /** Goes before those that are not. */
+  readonly isUrgent: boolean;
+  begin(): void;
+}
+
+/** See the module's text. */
+export interface CallLine {
+  /** How many stand in line. */
+  readonly length: number;
+  /** How long one that came now would stand in line, in milliseconds. */
+  readonly expectedWaitMs: number;
+  /** Whether a call may begin at once; it is counted if so. */
+  passes(): boolean;
+  /** Puts a call in line. */
+  add(standing: Standing): void;
+}
+
+/** Calls that begin in one turn without standing in line: some milliseconds' worth. */
+const maxPassing = 32;
+/** For how long the calls in line are served in one turn, in milliseconds: long against what arrives meanwhile, short for the database. */
+const sliceMs = { shortest: 5, longest: 80 };
+/** Times what the turn has spent on reading, and on refusing. */
+const sliceShare = 4;
+
+/** Nobody stands in line. `fill` is asked for more whenever the line is empty, and says whether it can be asked again. */
+export function createCallLine(fill: () => boolean = () => false): CallLine {
+  const urgent: Standing[] = [];
+  const others: Standing[] = [];
+  const drainRate = createDrainRate();
+  let passed = 0;
+  let isTurnEnding = false;
+  let lastSliceEndedAtMs = 0;
+  const slice = { beganAtMs: 0, endsAtMs: 0, begun: 0 };
+
+  /** Runs once everything that had arrived has been looked at. */
+  function endTurn(): void {
+    isTurnEnding = false;
+    passed = 0;
+    if (urgent.length + others.length === 0) {
+      if (fill()) awaitEnd();
+      return;
+    }
+    slice.beganAtMs = performance.now();
+    const readingMs = slice.beganAtMs - lastSliceEndedAtMs;
+    const lengthMs = Math.min(sliceMs.longest, Math.max(sliceMs.shortest, sliceShare * readingMs));
+    slice.endsAtMs = slice.beganAtMs + lengthMs;
+    slice.begun = 0;
+    beginNext();
+  }
+
+  /** Calls begin in microtasks, so that what one leads to happens before the next. */
+  function beginNext(): void {
+    const nowMs = performance.now();
+    const next = nowMs < slice.endsAtMs ? (urgent.shift() ?? others.shift()) : undefined;
+    if (next === undefined) {
+      endSlice(nowMs);
+      return;
+    }
+    slice.begun++;
+    next.begin();
+    queueMicrotask(beginNext);
+  }
+
+  function endSlice(nowMs: number): void {
+    const isLineEmpty = urgent.length + others.length === 0;
+    if (!isLineEmpty) drainRate.add({ rows: slice.begun, durationMs: nowMs - lastSliceEndedAtMs, underWay: 1 });
+    awaitEnd();
+    lastSliceEndedAtMs = nowMs;
+  }
+
+  function awaitEnd(): void {
+    if (isTurnEnding) return;
+    isTurnEnding = true;
+    setImmediate(endTurn);
+  }
+
+  return {
+    get length() {
+      return urgent.length + others.length;
+    },
+    get expectedWaitMs() {
+      return drainRate.expectMs(urgent.length + others.length);
+    },
+    passes() {
+      if (passed === maxPassing || urgent.length + others.length > 0) return false;
+      passed++;
+      awaitEnd();
+      return true;
+    },
+    add(standing) {
+      (standing.isUrgent ? urgent : others).push(standing);
+      awaitEnd();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/** In which order calls begin that come at once, and what is known of how long it takes. */
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { createCallLine } from "../../src/agent-callback/call-line.ts";
+
+/** Keeps the processor busy. */
+function work(ms: number): void {
+  const endsAtMs = performance.now() + ms;
+  while (performance.now() < endsAtMs);
+}
+
+test("an idle server's calls begin at once, so many in each turn", async () => {
+  const line = createCallLine();
+  for (let round = 0; round < 3; round++) {
+    const passing = Array.from({ length: 40 }, () => line.passes()).filter(Boolean);
+    expect(passing).toHaveLength(32);
+    await turn();
+  }
+  expect([line.length, line.expectedWaitMs]).toEqual([0, 0]);
+});
+
+test("those in line begin in the order in which they came, urgent ones first, and nobody passes them", async () => {
+  const line = createCallLine();
+  const begun: string[] = [];
+  for (const name of ["a", "b", "URGENT 1", "c", "URGENT 2"]) {
+    line.add({ isUrgent: name.startsWith("URGENT"), begin: () => begun.push(name) });
+    expect(line.passes()).toBe(false);
+  }
+  await expect.poll(() => line.length).toBe(0);
+  expect(begun).toEqual(["URGENT 1", "URGENT 2", "a", "b", "c"]);
+  await turn();
+  expect(line.passes()).toBe(true);
+});
+
+test("what a call leads to happens before the next one begins", async () => {
+  const line = createCallLine();
+  const seen: string[] = [];
+  for (const name of ["a", "b"]) {
+    line.add({ isUrgent: false, begin: () => void Promise.resolve().then(() => seen.push(`${name} goes on`)) });
+  }
+  await expect.poll(() => seen).toEqual(["a goes on", "b goes on"]);
+});
+
+test("a long line leaves the turns to others, and tells how long it is", async () => {
+  const line = createCallLine();
+  let begun = 0;
+  for (let call = 0; call < 100; call++) {
+    line.add({
+      isUrgent: false,
+      begin: () => {
+        begun++;
+        work(2);
+      },
+    });
+  }
+  let turns = 0;
+  let longestWaitMs = 0;
+  while (line.length > 0) {
+    await turn();
+    turns++;
+    longestWaitMs = Math.max(longestWaitMs, line.expectedWaitMs);
+  }
+  expect(begun).toBe(100);
+  expect(turns).toBeGreaterThan(2);
+  expect(longestWaitMs).toBeGreaterThan(2);
+});
+
+test("an empty line is filled for as long as there is something to fill it with", async () => {
+  let asked = 0;
+  const line = createCallLine(() => ++asked < 3);
+  expect(line.passes()).toBe(true);
+  await expect.poll(() => asked).toBe(3);
+  await turn();
+  expect(asked).toBe(3);
+});

@@ -5,8 +5,8 @@ import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-g
 
 /** Longest that a call waits for the database, in milliseconds; agents in the field hang up after 10 s. */
 const maxWaitMs = 8_000;
-/** What is left of a caller's own deadline to tell it, in milliseconds. */
-const answerMarginMs = 200;
+/** What is left of a caller's own deadline to tell it: this share, and no less than so many milliseconds. */
+const answerMargin = { share: 0.1, leastMs: 200 };
 
 /** When a call must be answered at the latest, by performance.now(); set before its handler runs. */
 export const answerByKey = createContextKey(0, { description: "latest time for an answer, by performance.now()" });
@@ -17,8 +17,12 @@ export function findAnswerBy(headers: NodeJS.Dict<string | string[]>, arrivedAtM
     parseConnectTimeout(readField(headers["connect-timeout-ms"]), maxWaitMs).timeoutMs,
     parseGrpcTimeout(readField(headers["grpc-timeout"]), maxWaitMs).timeoutMs,
   ];
-  const waitsMs = timeouts.filter((timeout) => timeout !== undefined).map((timeout) => timeout - answerMarginMs);
+  const waitsMs = timeouts.filter((timeout) => timeout !== undefined).map(leaveMargin);
   return arrivedAtMs + Math.max(0, Math.min(maxWaitMs, ...waitsMs));
+}
+
+function leaveMargin(timeoutMs: number): number {
+  return timeoutMs - Math.max(answerMargin.leastMs, answerMargin.share * timeoutMs);
 }
 
 function readField(value: string | string[] | undefined): string | null {

@@ -5,6 +5,7 @@
  * operators' calls and the health checks would wait until the last of it has its signature verified, and the database would have
  * nothing to do meanwhile. What merely stands in line holds up nobody, and can be counted.
  */
+import { sendReadyAnswers } from "../rpc/unary-lane/answer-burst.ts";
 import { createDrainRate } from "./drain-rate.ts";
 
 /** What a call goes on with once it is its turn. */
@@ -51,6 +52,7 @@ export function createCallLine(fill: () => boolean = () => false): CallLine {
       if (fill()) awaitEnd();
       return;
     }
+    sendReadyAnswers();
     slice.beganAtMs = performance.now();
     const readingMs = slice.beganAtMs - lastSliceEndedAtMs;
     const lengthMs = Math.min(sliceMs.longest, Math.max(sliceMs.shortest, sliceShare * readingMs));

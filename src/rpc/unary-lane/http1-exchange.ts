@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { type CallConnection, findHttp1Connection } from "../raw-call.ts";
 import { sendByHttp1 } from "../send-answer.ts";
+import { type ReadyAnswer, sendAtTurnEnd } from "./answer-burst.ts";
 import type { CallKind } from "./call-kind.ts";
 import { abortedByCaller } from "./caller-gone.ts";
 import { Exchange, type UnaryAnswer } from "./exchange.ts";
@@ -12,10 +13,12 @@ type Request = IncomingMessage & { [exchangeKey]?: Http1Exchange };
 type Response = ServerResponse & { [exchangeKey]?: Http1Exchange };
 
 /** See `Exchange`. */
-export class Http1Exchange extends Exchange {
+export class Http1Exchange extends Exchange implements ReadyAnswer {
   readonly #request: Request;
   readonly #response: Response;
   readonly #lingerTimeoutMs: number;
+  /** Of an answer whose head is written. */
+  #body: Uint8Array | undefined = undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, kind: CallKind, lingerTimeoutMs: number) {
     super(kind);
@@ -62,12 +65,18 @@ export class Http1Exchange extends Exchange {
     const response = this.#response;
     if (this.#request.complete && !response.destroyed) {
       response.writeHead(status, headers);
-      if (body === undefined || body.length > longestInOnePiece) response.end(body);
-      else response.end(toLatin1(body), "latin1");
+      this.#body = body;
+      sendAtTurnEnd(this);
     } else {
       sendByHttp1(this.#request, response, { status, headers, body }, this.#lingerTimeoutMs);
     }
     this.isAnswered = true;
+  }
+
+  send(): void {
+    const body = this.#body;
+    if (body === undefined || body.length > longestInOnePiece) this.#response.end(body);
+    else this.#response.end(toLatin1(body), "latin1");
   }
 
   destroy(): void {

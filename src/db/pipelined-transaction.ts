@@ -1,4 +1,5 @@
 /** Transactions that cost one round trip, however many statements they have: none of them waits to see what another one returned. */
+import type { Writable } from "node:stream";
 import type pg from "pg";
 
 /**
@@ -11,13 +12,15 @@ export async function runPipelined<Name extends string>(
   statements: Readonly<Record<Name, pg.QueryConfig | undefined>>,
 ): Promise<Record<Name, pg.QueryResultRow[]>> {
   const named = Object.entries<pg.QueryConfig | undefined>(statements);
-  const [begun, ...others] = await Promise.allSettled([
-    client.query("begin isolation level read committed"),
-    ...named.map(([, statement]) => statement && client.query(statement)),
-    client.query("commit"),
-  ]);
+  const [begun, ...others] = await Promise.allSettled(
+    sendTogether(client, () => [
+      client.query("begin isolation level read committed"),
+      ...named.map(([, statement]) => statement && client.query(statement)),
+      client.query("commit"),
+    ]),
+  );
   // In this order the first failure is the cause: those after it only say that the transaction is aborted.
-  if (begun.status === "rejected") throw begun.reason;
+  if (begun?.status === "rejected") throw begun.reason;
   const rows: [string, pg.QueryResultRow[]][] = [];
   for (const [index, outcome] of others.entries()) {
     if (outcome.status === "rejected") throw outcome.reason;
@@ -25,4 +28,15 @@ export async function runPipelined<Name extends string>(
     if (name !== undefined) rows.push([name, outcome.value?.rows ?? []]);
   }
   return Object.fromEntries(rows) as Record<Name, pg.QueryResultRow[]>;
+}
+
+/** What the queries send leaves in one piece: each write of its own costs as much as a statement. pg has the stream, its types do not. */
+function sendTogether<T>(client: pg.ClientBase, query: () => T): T {
+  const { stream } = (client as unknown as { readonly connection: { readonly stream: Writable } }).connection;
+  stream.cork();
+  try {
+    return query();
+  } finally {
+    stream.uncork();
+  }
 }

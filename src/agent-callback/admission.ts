@@ -15,6 +15,7 @@ import { createCallLine } from "./call-line.ts";
 import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { HeartbeatWriter } from "./heartbeat-writer.ts";
+import type { SignatureChecks } from "./identity/signature-checks.ts";
 import { getOverloadedError } from "./overloaded-error.ts";
 
 /** Past these the server is overloaded. */
@@ -23,7 +24,7 @@ export interface AdmissionLimits {
   readonly maxCalls: number;
   /** Time that a heartbeat would wait for its transaction, in milliseconds. */
   readonly maxWaitMs: number;
-  /** Time that a call would stand in line, in milliseconds. */
+  /** Time that a call would stand in line, and its signature wait to be verified, in milliseconds. */
   readonly maxLineMs: number;
 }
 
@@ -37,6 +38,7 @@ export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWa
 /** What the admission goes by. */
 export interface AdmissionOptions {
   readonly writer: Pick<HeartbeatWriter, "expectedWaitMs">;
+  readonly checks: Pick<SignatureChecks, "expectedWaitMs">;
   /** How many times less often than usual agents are asked to call at present; 1 or more. */
   readonly slowdown: () => number;
   /** Gives a number from 0 up to 1. */
@@ -63,15 +65,18 @@ const retryAfterSeconds = 5;
 const maxRetryAfterSeconds = 30;
 /** Connections that are read again in one turn of the event loop. */
 const wokenPerTurn = 32;
+/** When it is looked again whether there is room for those that rest, in milliseconds. */
+const wakeAgainMs = 10;
 
 /** Makes the admission of one server. */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { writer, limits = defaultAdmissionLimits } = options;
+  const { writer, checks, limits = defaultAdmissionLimits } = options;
   const resting = createRestingConnections();
   const line = createCallLine(wakeConnections);
   let callCount = 0;
   let admitted = 0;
   let refused = 0;
+  let wakeTimer: NodeJS.Timeout | undefined;
 
   function refuse(): never {
     const base = Math.min(retryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
@@ -80,11 +85,28 @@ export function createAdmission(options: AdmissionOptions): Admission {
     throw error;
   }
 
-  /** There is room for what they have to say. */
+  /** Past the bounds; at half of them there is room for those that rest. */
+  function isBehind(share = 1): boolean {
+    return (
+      writer.expectedWaitMs > share * limits.maxWaitMs ||
+      line.expectedWaitMs + checks.expectedWaitMs > share * limits.maxLineMs
+    );
+  }
+
+  /** Reads what they have to say, when nobody else stands in line. */
   function wakeConnections(): boolean {
-    if (writer.expectedWaitMs > limits.maxWaitMs) return false;
+    if (resting.count === 0) return false;
+    if (isBehind(0.5)) {
+      wakeTimer ??= setTimeout(wakeLater, wakeAgainMs).unref();
+      return false;
+    }
     resting.wake(wokenPerTurn);
     return resting.count > 0;
+  }
+
+  function wakeLater(): void {
+    wakeTimer = undefined;
+    line.fill();
   }
 
   /** The headers of a call are there. */
@@ -96,8 +118,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   /** Its body is there, too. */
   function admit(isUrgent: boolean, connection: CallConnection): void {
-    const isLate = line.expectedWaitMs > limits.maxLineMs || writer.expectedWaitMs > limits.maxWaitMs;
-    if (isLate && !isUrgent) {
+    if (!isUrgent && isBehind()) {
       refused++;
       resting.rest(connection);
       refuse();
@@ -117,7 +138,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       enter(values);
       const finish = authenticate(connection, values);
       return (call) => {
-        if (writer.expectedWaitMs <= limits.maxWaitMs && line.passes()) {
+        if (!isBehind() && line.passes()) {
           admitted++;
           return finish(call);
         }

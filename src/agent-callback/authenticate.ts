@@ -2,7 +2,8 @@
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { answerByKey, findAnswerBy, finishInTime } from "./call-deadline.ts";
+import { answerByKey, findAnswerBy } from "./call-deadline.ts";
+import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import { type AgentIdentity, agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
@@ -45,8 +46,13 @@ export function createAuthenticate({ verifySignature, strangers, observer, log }
         const headers = readSignatureHeaders(call.headers);
         const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
         const identity = isSigned
-          ? await finishInTime(values.get(answerByKey), () =>
-              verifySignature({ ...call, headers }, (machineId) => claim({ machineId })),
+          ? await verifySignature(
+              { ...call, headers },
+              {
+                onClaim: (machineId) => claim({ machineId }),
+                answerByMs: values.get(answerByKey),
+                isUrgent: () => mayCarryReport(call),
+              },
             )
           : identifyByCertificate(certificate, claim);
         values.set(agentIdentityKey, identity);

@@ -7,6 +7,7 @@
  */
 import { sendReadyAnswers } from "../rpc/unary-lane/answer-burst.ts";
 import { createDrainRate } from "./drain-rate.ts";
+import { UrgentFirst } from "./urgent-first.ts";
 
 /** What a call goes on with once it is its turn. */
 export interface Standing {
@@ -23,6 +24,8 @@ export interface CallLine {
   readonly expectedWaitMs: number;
   /** Whether a call may begin at once; it is counted if so. */
   passes(): boolean;
+  /** Has the line filled when this turn ends, if it is empty then. */
+  fill(): void;
   /** Puts a call in line. */
   add(standing: Standing): void;
 }
@@ -34,10 +37,9 @@ const sliceMs = { shortest: 5, longest: 80 };
 /** Times what the turn has spent on reading, and on refusing. */
 const sliceShare = 4;
 
-/** Nobody stands in line. `fill` is asked for more whenever the line is empty, and says whether it can be asked again. */
-export function createCallLine(fill: () => boolean = () => false): CallLine {
-  const urgent: Standing[] = [];
-  const others: Standing[] = [];
+/** Nobody stands in line. `askForMore` is called whenever the line is empty, and says whether it can be asked again. */
+export function createCallLine(askForMore: () => boolean = () => false): CallLine {
+  const standing = new UrgentFirst<Standing>();
   const drainRate = createDrainRate();
   let passed = 0;
   let isTurnEnding = false;
@@ -48,8 +50,8 @@ export function createCallLine(fill: () => boolean = () => false): CallLine {
   function endTurn(): void {
     isTurnEnding = false;
     passed = 0;
-    if (urgent.length + others.length === 0) {
-      if (fill()) awaitEnd();
+    if (standing.length === 0) {
+      if (askForMore()) awaitEnd();
       return;
     }
     sendReadyAnswers();
@@ -64,7 +66,7 @@ export function createCallLine(fill: () => boolean = () => false): CallLine {
   /** Calls begin in microtasks, so that what one leads to happens before the next. */
   function beginNext(): void {
     const nowMs = performance.now();
-    const next = nowMs < slice.endsAtMs ? (urgent.shift() ?? others.shift()) : undefined;
+    const next = nowMs < slice.endsAtMs ? standing.take() : undefined;
     if (next === undefined) {
       endSlice(nowMs);
       return;
@@ -75,7 +77,7 @@ export function createCallLine(fill: () => boolean = () => false): CallLine {
   }
 
   function endSlice(nowMs: number): void {
-    const isLineEmpty = urgent.length + others.length === 0;
+    const isLineEmpty = standing.length === 0;
     if (!isLineEmpty) drainRate.add({ rows: slice.begun, durationMs: nowMs - lastSliceEndedAtMs, underWay: 1 });
     awaitEnd();
     lastSliceEndedAtMs = nowMs;
@@ -89,19 +91,20 @@ export function createCallLine(fill: () => boolean = () => false): CallLine {
 
   return {
     get length() {
-      return urgent.length + others.length;
+      return standing.length;
     },
     get expectedWaitMs() {
-      return drainRate.expectMs(urgent.length + others.length);
+      return drainRate.expectMs(standing.length);
     },
     passes() {
-      if (passed === maxPassing || urgent.length + others.length > 0) return false;
+      if (passed === maxPassing || standing.length > 0) return false;
       passed++;
       awaitEnd();
       return true;
     },
-    add(standing) {
-      (standing.isUrgent ? urgent : others).push(standing);
+    fill: awaitEnd,
+    add(one) {
+      standing.add(one, one.isUrgent);
       awaitEnd();
     },
   };

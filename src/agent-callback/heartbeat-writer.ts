@@ -11,6 +11,7 @@ import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat.ts";
 import type { DeliveryRow } from "../db/queries/installation-delivery.ts";
 import { retryableSqlStates } from "../db/transact.ts";
+import type { Patience } from "./call-deadline.ts";
 import { createDrainRate } from "./drain-rate.ts";
 import { type Waiting, WriterQueue } from "./writer-queue.ts";
 
@@ -49,9 +50,9 @@ export interface AgentWriter<Row, Outcome> {
   readonly expectedWaitMs: number;
   /**
    * Resolves with the heartbeat's outcome after its commit. Rejects with WriterOverloadedError when too many wait, with the
-   * signal's reason when it was aborted before its batch began, and with the database's error otherwise.
+   * reason for which nobody waits any more when that is so before its batch begins, and with the database's error otherwise.
    */
-  write(row: Row, signal: AbortSignal): Promise<Outcome>;
+  write(row: Row, patience: Patience): Promise<Outcome>;
 }
 
 /** Writes heartbeats. */
@@ -119,7 +120,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
     get expectedWaitMs() {
       return drainRate.expectMs(queue.length);
     },
-    write(row, signal) {
+    write(row, patience) {
       const isUrgent = isUrgentRow(row);
       if (queue.count(isUrgent) >= limits.maxQueued) {
         return Promise.reject(
@@ -128,7 +129,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
       }
       return new Promise((resolve, reject) => {
         const agent = `${row.machineId} ${Buffer.from(row.publicKey).toString("base64")}`;
-        queue.add({ agent, row, isUrgent, signal, resolve, reject });
+        queue.add({ agent, row, isUrgent, patience, resolve, reject });
         startBatches();
       });
     },
@@ -163,7 +164,7 @@ async function writeOneByOne<Row, Outcome>(
 ): Promise<void> {
   for (const [index, waiting] of batch.entries()) {
     try {
-      waiting.signal.throwIfAborted();
+      if (waiting.patience.aborted) throw waiting.patience.reason;
       waiting.resolve(await writeAlone(writeRows, waiting.row));
     } catch (error) {
       waiting.reject(error);

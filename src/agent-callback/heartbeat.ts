@@ -12,6 +12,7 @@ import {
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
+import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
@@ -90,9 +91,8 @@ const refusals = {
 
 /** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
 function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: HandlerContext): Promise<HeartbeatOutcome> {
-  return finishInTime(context.values.get(answerByKey), (late) =>
-    writer.write(row, AbortSignal.any([late, context.signal])),
-  );
+  const { values } = context;
+  return finishInTime(values.get(answerByKey), (patience) => writer.write(row, patienceOf(values, patience)));
 }
 
 function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstallation | undefined): void {
@@ -117,8 +117,9 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
     const request = findRequest(pending, machineId);
     if (request === undefined) return undefined;
     const { generation } = pending;
-    const isGiven = await finishInTime(context.values.get(answerByKey), (late) =>
-      deliveries.write({ machineId, publicKey, generation }, AbortSignal.any([late, context.signal])),
+    const { values } = context;
+    const isGiven = await finishInTime(values.get(answerByKey), (patience) =>
+      deliveries.write({ machineId, publicKey, generation }, patienceOf(values, patience)),
     );
     return isGiven ? request : undefined;
   };

@@ -1,12 +1,14 @@
 /** What waits for a writer: urgent rows first, and those of one agent in the order in which they came. */
 
+import type { Patience } from "./call-deadline.ts";
+
 /** A row whose caller waits for its outcome. */
 export interface Waiting<Row, Outcome> {
   /** Machine and key. */
   readonly agent: string;
   readonly row: Row;
   readonly isUrgent: boolean;
-  readonly signal: AbortSignal;
+  readonly patience: Patience;
   resolve(outcome: Outcome): void;
   reject(error: unknown): void;
 }
@@ -48,7 +50,7 @@ export class WriterQueue<Row, Outcome> {
     const take = (queue: readonly Waiting<Row, Outcome>[]) =>
       queue.filter((waiting) => {
         const { agent } = waiting;
-        if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
+        if (waiting.patience.aborted) waiting.reject(waiting.patience.reason);
         else if (batch.size === maxRows || batch.has(agent) || busy.has(agent)) return true;
         else batch.set(agent, waiting);
         return false;

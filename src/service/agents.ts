@@ -4,8 +4,10 @@ import type { Logger } from "pino";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAdmission } from "../agent-callback/admission.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
+import { noteCallEnd } from "../agent-callback/call-end.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
+import { createSignatureChecks } from "../agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
 import type { Config } from "../config.ts";
@@ -34,8 +36,10 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const { store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
+  const checks = createSignatureChecks();
   const admission = createAdmission({
     writer,
+    checks,
     slowdown: () => pacer.slowdown,
     random: Math.random,
     observer: metrics.heartbeats,
@@ -47,6 +51,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
     readPublicKeys: (machineIds) => store.readPublicKeys(machineIds),
+    checks,
   });
   const { heartbeat: method } = AgentCallback.method;
   const authenticate = admission.guard(
@@ -61,6 +66,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     toConnectError,
     unaryLane: config.unaryLane,
     onCall: (record) => {
+      noteCallEnd(record);
       admission.noteCall(record);
       strangers.noteCall(record);
       metrics.calls.onCall(record);

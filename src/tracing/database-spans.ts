@@ -71,10 +71,10 @@ export function createDatabaseSpans(
       get expectedWaitMs() {
         return writer.expectedWaitMs;
       },
-      write: (row, signal) => {
+      write: (row, patience) => {
         const origin = trace.getSpanContext(current.context);
         if (origin !== undefined && (origin.traceFlags & TraceFlags.SAMPLED) !== 0) origins.set(row, origin);
-        return writer.write(row, signal);
+        return writer.write(row, patience);
       },
     }),
   };

@@ -17,17 +17,20 @@ import { heartbeatPath } from "../support/agents.ts";
 
 /** What the admission goes by; each test begins with an idle server. */
 const seen = { expectedWaitMs: 0, slowdown: 1, random: 0 };
+const checks = { expectedWaitMs: 0 };
 const databaseIsBehind = { expectedWaitMs: 1_001 };
 const refusals: string[] = [];
 
 beforeEach(() => {
   Object.assign(seen, { expectedWaitMs: 0, slowdown: 1, random: 0 });
+  checks.expectedWaitMs = 0;
   refusals.length = 0;
 });
 
 function admissionWith(limits: Partial<typeof defaultAdmissionLimits> = {}) {
   return createAdmission({
     writer: seen,
+    checks,
     slowdown: () => seen.slowdown,
     random: () => seen.random,
     observer: { refused: (reason) => refusals.push(reason), undecodableRequest: () => {} },
@@ -109,9 +112,21 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     });
     await delay(300);
     expect(isAnswered).toBe(false);
+    // Nobody else calls.
     seen.expectedWaitMs = 0;
-    await server.client.heartbeat({});
     expect(await next).toBe(200);
+  });
+
+  test("a heartbeat is refused while signatures wait too long to be verified, and a report is not", async () => {
+    const server = await start();
+    await using _listener = server.listener;
+    checks.expectedWaitMs = 501;
+    await expect(server.client.heartbeat({})).rejects.toMatchObject({ code: Code.ResourceExhausted });
+    expect(server.looked()).toBe(0);
+    await server.client.heartbeat({ installationReport: { generation: 1n } });
+    checks.expectedWaitMs = 500;
+    await server.client.heartbeat({});
+    expect(server.looked()).toBe(2);
   });
 
   test("up to the limits everybody is served", async () => {

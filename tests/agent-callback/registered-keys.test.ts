@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import { signRequest } from "../../src/agent/request-signing.ts";
 import { createRegisteredKeys } from "../../src/agent-callback/identity/registered-keys.ts";
+import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../../src/agent-callback/identity/signature-identity.ts";
 
 const authority = "bmaas.example";
@@ -17,6 +18,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
   const reads: string[][] = [];
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (name) => name === authority,
+    checks: createSignatureChecks(),
     now: Date.now,
     readPublicKeys: async (machineIds) => {
       reads.push([...machineIds]);
@@ -45,7 +47,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
           remoteAddress: undefined,
           body,
         },
-        () => {},
+        { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false },
       );
       return publicKey;
     },

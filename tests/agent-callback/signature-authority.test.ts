@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { signRequest } from "../../src/agent/request-signing.ts";
+import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../../src/agent-callback/identity/signature-identity.ts";
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
@@ -16,6 +17,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
   const headers = await signRequest({ method: "POST", url: target, body }, signer);
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => own.includes(authority),
+    checks: createSignatureChecks(),
     now: () => nowMs,
     readPublicKeys: async () => new Map([[machineId, key.publicKey]]),
   });
@@ -33,7 +35,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
       remoteAddress: undefined,
       body,
     },
-    () => {},
+    { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false },
   );
 }
 

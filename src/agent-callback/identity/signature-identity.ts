@@ -1,5 +1,5 @@
 /** Identity by an HTTP message signature (RFC 9421) in the one profile of this project, over a body tied to it by its digest (RFC 9530). */
-import { createHash, timingSafeEqual, verify } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import {
   type AgentSignature,
   agentSignatureBase,
@@ -9,6 +9,7 @@ import {
 } from "../../identity/agent-signature.ts";
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../identity/content-digest.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../identity/signature-base.ts";
+import { finishInTime } from "../call-deadline.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
 import {
   createRegisteredKeys,
@@ -17,6 +18,7 @@ import {
   type RegisteredKeys,
   toKeyObject,
 } from "./registered-keys.ts";
+import type { SignatureChecks } from "./signature-checks.ts";
 
 /** A request as its signature covers it. */
 export interface SignedRequest {
@@ -41,15 +43,21 @@ export interface SignatureVerifierOptions {
   /** Server's clock, in milliseconds since the epoch. */
   readonly now: () => number;
   readonly readPublicKeys: ReadPublicKeys;
+  readonly checks: Pick<SignatureChecks, "verify">;
 }
 
-/**
- * Returns the identity that a request's signature proves; throws IdentityRefusedError. `onClaim` is told which machine it names,
- * undefined when it cannot be read, before anything is spent on it; what it throws is thrown.
- */
-export type VerifySignature = (request: SignedRequest, onClaim: OnClaim) => Promise<AgentIdentity>;
+/** Whose request it is. */
+export interface SignedCall {
+  /** Is told which machine the signature names, undefined when it cannot be read, before anything is spent on it; what it throws is thrown. */
+  onClaim(machineId: string | undefined): void;
+  /** Until when to wait for the database, by performance.now(); past it a ConnectError with `unavailable` is thrown. */
+  readonly answerByMs: number;
+  /** Whether its signature is verified before those of others; called without `this`. */
+  readonly isUrgent: () => boolean;
+}
 
-type OnClaim = (machineId: string | undefined) => void;
+/** Returns the identity that a request's signature proves; throws IdentityRefusedError, and as the database does. */
+export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity>;
 
 /**
  * A verifier. It checks what costs nothing first; the nonce it leaves to the statement that writes the heartbeat, the only place
@@ -57,8 +65,9 @@ type OnClaim = (machineId: string | undefined) => void;
  */
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
   const keys = createRegisteredKeys(options.readPublicKeys);
-  return async (request, onClaim) => {
-    const signature = readSignature(request, onClaim);
+  const findProvenKey = createProof(keys, options.checks);
+  return async (request, call) => {
+    const signature = readSignature(request, call);
     const { machineId } = signature;
     assertFresh(signature, options.now());
     const authority = normaliseAuthority(request.authority, request.scheme);
@@ -73,7 +82,7 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     }
     const contentDigest = assertDigest(request, machineId);
     const base = getBase(request, contentDigest, signature);
-    const publicKey = await findProvenKey(keys, machineId, base, signature.signature);
+    const publicKey = await findProvenKey(call, machineId, base, signature.signature);
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
 }
@@ -84,9 +93,9 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
   return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
 }
 
-function readSignature({ headers }: SignedRequest, onClaim: OnClaim): AgentSignature {
+function readSignature({ headers }: SignedRequest, call: SignedCall): AgentSignature {
   const signature = parseSignature(headers);
-  onClaim(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
+  call.onClaim(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
   if (signature instanceof IdentityRefusedError) throw signature;
   return signature;
 }
@@ -167,29 +176,33 @@ function getBase(request: SignedRequest, contentDigest: string, signature: Agent
 }
 
 /**
- * Returns the machine's key if it made the signature, and throws otherwise. That costs one verification and one read whether the
- * machine is unknown or the key another one, so that time does not tell them apart.
+ * Makes what returns the machine's key if it made the signature, and throws otherwise. That costs one verification and one read whether
+ * the machine is unknown or the key another one, so that time does not tell them apart.
  */
-async function findProvenKey(
-  keys: RegisteredKeys,
-  machineId: string,
-  base: Uint8Array,
-  signature: Uint8Array,
-): Promise<Uint8Array> {
-  const isGenuine = ({ keyObject }: Pick<RegisteredKey, "keyObject">) => verify(null, base, keyObject, signature);
-  const recalled = keys.recall(machineId);
-  if (recalled !== undefined && isGenuine(recalled)) return recalled.publicKey;
-  const key = await keys.read(machineId);
-  const isRecalled =
-    key !== undefined && recalled !== undefined && Buffer.compare(key.publicKey, recalled.publicKey) === 0;
-  if (isRecalled || !isGenuine(key ?? decoy) || key === undefined) {
-    throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, {
-      machineId,
-      ...(key && { publicKey: key.publicKey }),
-    });
-  }
-  keys.remember(machineId, key);
-  return key.publicKey;
+function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify">) {
+  return async (
+    call: SignedCall,
+    machineId: string,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<Uint8Array> => {
+    const { isUrgent } = call;
+    const isGenuine = ({ keyObject: key }: Pick<RegisteredKey, "keyObject">) =>
+      checks.verify({ message, key, signature, isUrgent });
+    const recalled = keys.recall(machineId);
+    if (recalled !== undefined && (await isGenuine(recalled))) return recalled.publicKey;
+    const key = await finishInTime(call.answerByMs, () => keys.read(machineId));
+    const isRecalled =
+      key !== undefined && recalled !== undefined && Buffer.compare(key.publicKey, recalled.publicKey) === 0;
+    if (isRecalled || !(await isGenuine(key ?? decoy)) || key === undefined) {
+      throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, {
+        machineId,
+        ...(key && { publicKey: key.publicKey }),
+      });
+    }
+    keys.remember(machineId, key);
+    return key.publicKey;
+  };
 }
 
 /** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */

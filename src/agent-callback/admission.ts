@@ -66,7 +66,7 @@ const maxRetryAfterSeconds = 30;
 /** Connections that are read again in one turn of the event loop. */
 const wokenPerTurn = 32;
 /** When it is looked again whether there is room for those that rest, in milliseconds. */
-const wakeAgainMs = 10;
+const lookAgainMs = 10;
 
 /** Makes the admission of one server. */
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -76,7 +76,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   let callCount = 0;
   let admitted = 0;
   let refused = 0;
-  let wakeTimer: NodeJS.Timeout | undefined;
+  let isLookDue = false;
 
   function refuse(): never {
     const base = Math.min(retryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
@@ -97,15 +97,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
   function wakeConnections(): boolean {
     if (resting.count === 0) return false;
     if (isBehind(0.5)) {
-      wakeTimer ??= setTimeout(wakeLater, wakeAgainMs).unref();
+      if (!isLookDue) setTimeout(lookAgain, lookAgainMs).unref();
+      isLookDue = true;
       return false;
     }
     resting.wake(wokenPerTurn);
     return resting.count > 0;
   }
 
-  function wakeLater(): void {
-    wakeTimer = undefined;
+  function lookAgain(): void {
+    isLookDue = false;
     line.fill();
   }
 

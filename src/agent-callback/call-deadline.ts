@@ -2,6 +2,7 @@
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import { maxCallerTimeoutMs } from "../rpc/limits.ts";
 
 /** Longest that a call waits for the database, in milliseconds; agents in the field hang up after 10 s. */
 const maxWaitMs = 8_000;
@@ -18,20 +19,18 @@ export type Patience = Pick<AbortSignal, "aborted" | "reason">;
 
 /** The time that `answerByKey` holds for a call that arrived at `arrivedAtMs`. A malformed timeout is for the protocol to refuse. */
 export function findAnswerBy(headers: NodeJS.Dict<string | string[]>, arrivedAtMs: number): number {
-  const timeouts = [
-    parseConnectTimeout(readField(headers["connect-timeout-ms"]), maxWaitMs).timeoutMs,
-    parseGrpcTimeout(readField(headers["grpc-timeout"]), maxWaitMs).timeoutMs,
-  ];
-  const waitsMs = timeouts.filter((timeout) => timeout !== undefined).map(leaveMargin);
-  return arrivedAtMs + Math.max(0, Math.min(maxWaitMs, ...waitsMs));
+  const byConnect = readWaitMs(headers["connect-timeout-ms"], parseConnectTimeout);
+  const byGrpc = readWaitMs(headers["grpc-timeout"], parseGrpcTimeout);
+  return arrivedAtMs + Math.max(0, Math.min(maxWaitMs, byConnect, byGrpc));
 }
 
-function leaveMargin(timeoutMs: number): number {
+type ParseTimeout = typeof parseConnectTimeout | typeof parseGrpcTimeout;
+
+function readWaitMs(value: string | string[] | undefined, parse: ParseTimeout): number {
+  if (typeof value !== "string") return maxWaitMs;
+  // Below the greatest that counts, parsers make an error of what is above it, which costs more than all else here.
+  const { timeoutMs = maxWaitMs } = parse(value, maxCallerTimeoutMs);
   return timeoutMs - Math.max(answerMargin.leastMs, answerMargin.share * timeoutMs);
-}
-
-function readField(value: string | string[] | undefined): string | null {
-  return typeof value === "string" ? value : null;
 }
 
 /** Runs `work`; rejects with a ConnectError with `unavailable` when it has not settled in time, and lets it see that. */

@@ -64,10 +64,10 @@ function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOp
       logRefusal(log, refusal, identity.remoteAddress);
       throw refusal;
     }
-    log.debug(
-      { machineId: row.machineId, publicKey: toHex(row.publicKey), pending: outcome.pending?.generation.toString() },
-      "heartbeat",
-    );
+    if (log.isLevelEnabled("debug")) {
+      const publicKey = Buffer.from(row.publicKey).toString("hex");
+      log.debug({ machineId: row.machineId, publicKey, pending: outcome.pending?.generation.toString() }, "heartbeat");
+    }
     logStrayProgress(log, row, outcome.pending);
     if (outcome.reportRefused) {
       throw new ConnectError(
@@ -146,8 +146,4 @@ function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
       return undefined;
     }
   };
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

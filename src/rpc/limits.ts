@@ -10,6 +10,10 @@ export interface ListenerLimits {
   readonly maxConcurrentStreams: number;
   /** TLS handshake, from the connection. */
   readonly handshakeTimeoutMs: number;
+  /** TLS handshakes under way, in all and for one address (of IPv6 a /64), and connections that wait to begin theirs. */
+  readonly maxHandshakes: number;
+  readonly maxHandshakesPerAddress: number;
+  readonly maxWaitingHandshakes: number;
   /** All headers of a request over HTTP/1.1. */
   readonly headersTimeoutMs: number;
   /** A body, once its headers are there. */
@@ -34,6 +38,10 @@ export const defaultLimits: ListenerLimits = {
   maxHeaderBytes: 16 * 1024,
   maxConcurrentStreams: 100,
   handshakeTimeoutMs: 10_000,
+  // A processor carries out less than 1,000 a second, and round trips take a fraction of one.
+  maxHandshakes: 512,
+  maxHandshakesPerAddress: 128,
+  maxWaitingHandshakes: 10_000,
   headersTimeoutMs: 10_000,
   bodyTimeoutMs: 15_000,
   requestTimeoutMs: 25_000,

@@ -14,6 +14,7 @@ import {
   type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
+import { limitHandshakes } from "./handshake-limit.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
@@ -113,6 +114,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
   // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
   const server: EventEmitter = listener.server;
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  limitHandshakes(server, limits, options.log);
   const reaper = createSessionReaper(server, limits);
   // Node's own listener, which makes the session there and then, comes after this one.
   server.prependListener("secureConnection", (socket: TLSSocket) => {

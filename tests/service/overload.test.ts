@@ -1,0 +1,63 @@
+/** What a server does when five times as much comes as it can serve, from callers who obey nobody. */
+import { expect, test } from "vitest";
+import { createSigningFetch } from "../../src/agent/signing-fetch.ts";
+import { Http1Load } from "../bench/overload/http1-load.ts";
+import { registerMachines, signHeartbeats } from "../bench/overload/signed-requests.ts";
+import { heartbeatPath } from "../support/agents.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { machineWithAgent, readTags, requestInstallation } from "../support/machine.ts";
+import { scrape } from "../support/metrics.ts";
+import { startServerProcess } from "../support/server-process.ts";
+
+/** Agents hang up then. */
+const patienceMs = 10_000;
+/** Each calls over a connection of its own. */
+const agents = 2_000;
+
+test("it serves what it can, refuses the rest with a time to come back, takes every report, and is itself again at once", async () => {
+  await using resources = new AsyncDisposableStack();
+  const database = resources.adopt(await createTestDatabase(), (each) => each.close());
+  const server = resources.use(
+    await startServerProcess({ DATABASE_URL: database.url, BMAAS_AGENT_TLS: "off", BMAAS_METRICS_PUBLIC: "on" }),
+  );
+  const port = Number(new URL(server.agentUrl).port);
+  const identities = await registerMachines(database.url, agents);
+  using few = await Http1Load.open(port, 64);
+  const warm = await few.sendAll(await signHeartbeats(server.agentUrl, identities, agents));
+  const perSecond = Math.min(20_000, Math.round((5 * warm.answered.length) / warm.seconds));
+  const requests = await signHeartbeats(server.agentUrl, identities, 2 * perSecond);
+
+  const installing = await machineWithAgent(database.db);
+  const generation = await requestInstallation(database.db, installing.machineId);
+  using many = await Http1Load.open(port, agents);
+  const storm = many.sendAt(requests, perSecond);
+  const signed = createSigningFetch(installing);
+  const report = await signed(server.agentUrl + heartbeatPath, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      machineId: installing.machineId,
+      installationReport: { generation: generation.toString(), success: {} },
+    }),
+  });
+  expect(report.status).toBe(200);
+  expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
+
+  const { answered } = await storm;
+  const served = answered.filter(({ status }) => status === 200);
+  const refused = answered.filter(({ status }) => status === 429);
+  expect([served.length > 0, refused.length > 0, served.length + refused.length]).toEqual([
+    true,
+    true,
+    answered.length,
+  ]);
+  expect(refused.filter(({ retryAfter }) => !(retryAfter >= 5))).toEqual([]);
+  expect(served.filter(({ tookMs }) => tookMs > patienceMs)).toEqual([]);
+  expect((await readTags(database.db, installing.machineId)).report?.generation).toBe(generation);
+
+  const page = await scrape(server.adminUrl);
+  expect(page.find("bmaas_heartbeats_refused_total", { reason: "overloaded" })).toBe(refused.length);
+  expect(page.find("process_resident_memory_bytes")).toBeLessThan(2 ** 30);
+  const calm = await few.sendAll(await signHeartbeats(server.agentUrl, identities, 64));
+  expect(new Set(calm.answered.map(({ status }) => status))).toEqual(new Set([200]));
+});

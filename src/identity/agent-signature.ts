@@ -2,7 +2,14 @@
  * The one profile of HTTP message signatures (RFC 9421) by which agents prove their key, the same for the side that signs and the
  * side that verifies; runs in Node and in browsers.
  */
-import { isInnerList, type Parameters, parseDictionary, serializeDictionary } from "structured-headers";
+import {
+  isInnerList,
+  type Parameters,
+  parseDictionary,
+  serializeDictionary,
+  serializeInnerList,
+} from "structured-headers";
+import { decodeBase64 } from "./base64.ts";
 import { InvalidMachineIdError, parseMachineId } from "./machine-id.ts";
 import { createSignatureBase } from "./signature-base.ts";
 
@@ -14,6 +21,9 @@ export const maxClockSkewSeconds = 60;
 
 /** The greatest nonce, so that one fits PostgreSQL's bigint. */
 const maxNonce = 2n ** 63n - 1n;
+
+/** The greatest integer of a structured field (RFC 9651 section 3.3.1). */
+const maxCreated = 999_999_999_999_999;
 
 const label = "bmaas";
 const algorithm = "ed25519";
@@ -33,8 +43,8 @@ export interface AgentSignatureClaim {
   readonly created: number;
   /** Grows with every request of the machine; 0 to maxNonce. */
   readonly nonce: bigint;
-  /** The signature's parameters in the order and spelling that is signed. */
-  readonly params: Parameters;
+  /** The covered components with the signature's parameters, as signed: "@signature-params" (RFC 9421 section 2.3). */
+  readonly covered: string;
 }
 
 /** A signature as received, not yet verified. */
@@ -59,10 +69,12 @@ export interface AgentSignedRequest {
 }
 
 /** Makes the claim that a client is about to sign; throws InvalidMachineIdError or RangeError. */
-export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "params">): AgentSignatureClaim {
+export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "covered">): AgentSignatureClaim {
   const { created, nonce } = claim;
   const machineId = parseMachineId(claim.machineId);
-  if (!Number.isSafeInteger(created) || created < 0) throw new RangeError("created is not a whole number of seconds");
+  if (!Number.isInteger(created) || created < 0 || created > maxCreated) {
+    throw new RangeError("created is not a whole number of seconds");
+  }
   if (nonce < 0n || nonce > maxNonce) throw new RangeError("nonce is not between 0 and 2^63-1");
   const params: Parameters = new Map<string, string | number>([
     ["created", created],
@@ -71,24 +83,36 @@ export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "para
     ["alg", algorithm],
     ["tag", agentSignatureTag],
   ]);
-  return { machineId, created, nonce, params };
+  const covered = serializeInnerList([components.map((name) => [name, new Map()]), params]);
+  return { machineId, created, nonce, covered };
 }
 
 /** Returns the text to sign, or to verify, for a request; throws SignatureBaseError when a part of it cannot be signed. */
 export function agentSignatureBase(request: AgentSignedRequest, claim: AgentSignatureClaim): string {
   const { method, scheme, authority, path, contentDigest } = request;
   const headers = new Map([["content-digest", [contentDigest]]]);
-  return createSignatureBase({ method, scheme, authority, target: path, headers }, components, claim.params);
+  return createSignatureBase({ method, scheme, authority, target: path, headers }, components, claim.covered);
 }
 
 /** Writes the two signature fields of a signed request. */
 export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Uint8Array) {
   return {
-    "signature-input": serializeDictionary(
-      new Map([[label, [components.map((name) => [name, new Map()]), claim.params]]]),
-    ),
+    "signature-input": `${label}=${claim.covered}`,
     signature: serializeDictionary(new Map([[label, [new Uint8Array(signature), new Map()]]])),
   };
+}
+
+/** The fields as `formatSignatureHeaders` writes them. */
+const ownInput =
+  /^bmaas=(\("@method" "@authority" "@path" "content-digest"\);created=(0|[1-9]\d{0,14});nonce="(0|[1-9]\d{0,17})";keyid="([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})";alg="ed25519";tag="bmaas-agent")$/;
+const ownSignature = /^bmaas=:([A-Za-z0-9+/]{86}==):$/;
+
+/** What a general parser would find, in a tenth of its time; undefined for fields that are not written just so. */
+function readOwnSpelling(headers: { signatureInput: string; signature: string }): AgentSignature | undefined {
+  const [, covered, created, nonce, machineId] = ownInput.exec(headers.signatureInput) ?? [];
+  const [, base64] = ownSignature.exec(headers.signature) ?? [];
+  if (covered === undefined || machineId === undefined || nonce === undefined || base64 === undefined) return undefined;
+  return { label, covered, created: Number(created), nonce: BigInt(nonce), machineId, signature: decodeBase64(base64) };
 }
 
 /**
@@ -97,6 +121,10 @@ export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Ui
  * another party's, and ignored.
  */
 export function parseAgentSignature(headers: { signatureInput: string; signature: string }): AgentSignature {
+  return readOwnSpelling(headers) ?? readAnySpelling(headers);
+}
+
+function readAnySpelling(headers: { signatureInput: string; signature: string }): AgentSignature {
   const tagged = [...parseField("signature-input", headers.signatureInput)].filter(
     ([, [, params]]) => params.get("tag") === agentSignatureTag,
   );
@@ -106,8 +134,8 @@ export function parseAgentSignature(headers: { signatureInput: string; signature
   const [name, input] = member;
   if (!isInnerList(input)) refuse(`signature-input: ${name} is not a list of components`);
   assertComponents(input[0]);
-  const params = input[1];
-  return { label: name, ...readClaim(params), params, signature: getSignature(name, headers.signature) };
+  const covered = serializeInnerList(input);
+  return { label: name, ...readClaim(input[1]), covered, signature: getSignature(name, headers.signature) };
 }
 
 function parseField(field: string, value: string) {
@@ -128,7 +156,7 @@ function assertComponents(items: readonly (readonly [unknown, Parameters])[]): v
   if (items.length > components.length) refuse(`signature-input: more than ${components.length} components`);
 }
 
-function readClaim(params: Parameters): Omit<AgentSignatureClaim, "params"> {
+function readClaim(params: Parameters): Omit<AgentSignatureClaim, "covered"> {
   for (const name of parameterNames) if (!params.has(name)) refuse(`signature-input: parameter ${name} is missing`);
   if (params.size > parameterNames.length)
     refuse(`signature-input: parameters other than ${parameterNames.join(", ")}`);

@@ -1,5 +1,6 @@
 /** The Content-Digest field (RFC 9530 section 2), which ties a body to the signature over its headers; runs in Node and in browsers. */
 import { parseDictionary, serializeDictionary } from "structured-headers";
+import { decodeBase64 } from "./base64.ts";
 
 /** The one algorithm that agents use; a field may name others beside it. */
 export const digestAlgorithm = "sha-256";
@@ -15,9 +16,14 @@ export function formatContentDigest(sha256: Uint8Array): string {
   return serializeDictionary(new Map([[digestAlgorithm, [new Uint8Array(sha256), new Map()]]]));
 }
 
+/** The field as `formatContentDigest` writes it. */
+const ownSpelling = /^sha-256=:([A-Za-z0-9+/]{43}=):$/;
+
 /** Reads the digests of a field by algorithm, known ones and unknown ones alike; throws InvalidContentDigestError. */
 export function parseContentDigest(header: string): Map<string, Uint8Array> {
   const digests = new Map<string, Uint8Array>();
+  const [, sha256Digest] = ownSpelling.exec(header) ?? [];
+  if (sha256Digest !== undefined) return digests.set(digestAlgorithm, decodeBase64(sha256Digest));
   for (const [algorithm, [value]] of parseMembers(header)) {
     if (!(value instanceof ArrayBuffer)) {
       throw new InvalidContentDigestError(`content-digest: ${algorithm} is not a byte sequence (":base64:")`);

@@ -1,5 +1,7 @@
 /** Ed25519 public keys as agents and operators hand them in; runs in Node and in browsers. */
+
 import { Point } from "@noble/ed25519";
+import { decodeBase64 } from "./base64.ts";
 
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
 const publicKeyBytes = 32;
@@ -37,6 +39,6 @@ function decodePublicKey(text: string): Uint8Array {
   if (/^[0-9a-f]{64}$/i.test(text)) {
     return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
   }
-  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return decodeBase64(text);
   throw new InvalidPublicKeyError("expected 64 hexadecimal digits or 44 characters of base64");
 }

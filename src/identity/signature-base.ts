@@ -1,5 +1,4 @@
 /** The text that an HTTP message signature signs (RFC 9421 section 2.5), from a request's parts; runs in Node and in browsers. */
-import { type InnerList, type Parameters, serializeInnerList } from "structured-headers";
 
 /** A request as a signature sees it. */
 export interface SignableRequest {
@@ -20,17 +19,12 @@ export class SignatureBaseError extends Error {
 
 /**
  * Returns the signature base over `components`, derived components and field names alike, none of them with parameters of
- * their own. Throws SignatureBaseError; in particular no component's value can bring in a line of its own.
+ * their own; `covered` lists them with the signature's parameters, as a structured field has it. Throws SignatureBaseError; in particular no component's value can bring in a line of its own.
  */
-export function createSignatureBase(
-  request: SignableRequest,
-  components: readonly string[],
-  params: Parameters,
-): string {
+export function createSignatureBase(request: SignableRequest, components: readonly string[], covered: string): string {
   if (new Set(components).size !== components.length) throw new SignatureBaseError("a component is covered twice");
   const lines = components.map((name) => `"${name}": ${getComponentValue(request, name)}`);
-  const covered: InnerList = [components.map((name) => [name, new Map()]), params];
-  return [...lines, `"@signature-params": ${serializeInnerList(covered)}`].join("\n");
+  return [...lines, `"@signature-params": ${covered}`].join("\n");
 }
 
 function getComponentValue(request: SignableRequest, name: string): string {

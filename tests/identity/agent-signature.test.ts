@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   agentSignatureBase,
@@ -43,6 +44,7 @@ describe("what a client writes", () => {
 
   test.each([
     { machineId, created: 1.5, nonce: 1n },
+    { machineId, created: 1e15, nonce: 1n },
     { machineId, created: 1, nonce: -1n },
     { machineId, created: 1, nonce: maxNonce + 1n },
     { machineId: "m", created: 1, nonce: 1n },
@@ -55,6 +57,24 @@ describe("what a server reads", () => {
     const parsed = parseAgentSignature({ signatureInput: `s=${components}${upper}`, signature });
     expect(parsed).toMatchObject({ label: "s", machineId, created: 0, nonce: 0n, signature: bytes });
     expect(agentSignatureBase(request, parsed)).toContain(`"@signature-params": ${components}${upper}`);
+  });
+
+  test("is the same in the spelling that is known by heart and in any other", () => {
+    const claims = fc.record({
+      machineId: fc.uuid(),
+      created: fc.nat({ max: 999_999_999_999_999 }),
+      nonce: fc.bigInt({ min: 0n, max: maxNonce }),
+    });
+    fc.assert(
+      fc.property(claims, fc.uint8Array({ minLength: 64, maxLength: 64 }), (given, signed) => {
+        const fields = formatSignatureHeaders(createAgentSignatureClaim(given), signed);
+        const [signatureInput, own] = [fields["signature-input"], fields.signature];
+        const parsed = parseAgentSignature({ signatureInput, signature: own });
+        expect(parsed).toMatchObject({ ...given, signature: signed });
+        const beside = { signatureInput: `${signatureInput}, x=("@path")`, signature: `${own}, x=:AA==:` };
+        expect(parseAgentSignature(beside)).toEqual(parsed);
+      }),
+    );
   });
 
   test("ignores what a proxy signed", () => {

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
-import { isInnerList, parseDictionary } from "structured-headers";
+import { isInnerList, parseDictionary, serializeInnerList } from "structured-headers";
 import { describe, expect, test } from "vitest";
 import { createSignatureBase, type SignableRequest, SignatureBaseError } from "../../src/identity/signature-base.ts";
 
@@ -44,7 +44,7 @@ describe("RFC 9421 appendix B.2.6", () => {
   const member = parseDictionary(input).get("sig-b26");
   if (member === undefined || !isInnerList(member)) throw new Error("the vector is not a list of components");
   const names = member[0].map(([name]) => String(name));
-  const base = createSignatureBase(testRequest, names, member[1]);
+  const base = createSignatureBase(testRequest, names, serializeInnerList(member));
 
   test("gives the published signature base", () => expect(base).toBe(expectedBase));
 
@@ -56,7 +56,7 @@ describe("RFC 9421 appendix B.2.6", () => {
 
 describe("derived components (RFC 9421 section 2.2)", () => {
   const derive = (name: string, change: Partial<SignableRequest> = {}) =>
-    createSignatureBase({ ...testRequest, ...change }, [name], new Map()).split("\n")[0];
+    createSignatureBase({ ...testRequest, ...change }, [name], "").split("\n")[0];
 
   test.each([
     ["@method", {}, "POST"],
@@ -79,7 +79,7 @@ describe("derived components (RFC 9421 section 2.2)", () => {
 
 describe("fields (RFC 9421 section 2.1)", () => {
   const field = (...lines: string[]) =>
-    createSignatureBase({ ...testRequest, headers: new Map([["x", lines]]) }, ["x"], new Map()).split("\n")[0];
+    createSignatureBase({ ...testRequest, headers: new Map([["x", lines]]) }, ["x"], "").split("\n")[0];
 
   test("trims each line and joins them by a comma", () => expect(field("  a ", "\tb, c")).toBe('"x": a, b, c'));
   test("keeps an empty line", () => expect(field("")).toBe('"x": '));
@@ -88,8 +88,8 @@ describe("fields (RFC 9421 section 2.1)", () => {
     expect(() => field('a\n"@method": GET')).toThrow(SignatureBaseError));
   test("refuses a value that is not ASCII", () => expect(() => field("é")).toThrow(SignatureBaseError));
   test("refuses a field that the request has not", () =>
-    expect(() => createSignatureBase(testRequest, ["x"], new Map())).toThrow("the request has no field x"));
+    expect(() => createSignatureBase(testRequest, ["x"], "")).toThrow("the request has no field x"));
   test("refuses a component named twice", () =>
-    expect(() => createSignatureBase(testRequest, ["date", "date"], new Map())).toThrow(SignatureBaseError));
+    expect(() => createSignatureBase(testRequest, ["date", "date"], "")).toThrow(SignatureBaseError));
   test("trims a long value in linear time", () => expect(field(`a${" ".repeat(200_000)}b`)).toHaveLength(200_007));
 });

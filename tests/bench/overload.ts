@@ -18,25 +18,17 @@ const machines = 10_000;
 const seconds = 8;
 
 const home = await mkdtemp(join(tmpdir(), "bmaas-overload-"));
-const server = spawn(
-  process.execPath,
-  [
-    ...(process.env.PROF ? ["--cpu-prof", "--cpu-prof-dir=/tmp/prof"] : []),
-    fileURLToPath(new URL("../../src/main.ts", import.meta.url)),
-    "serve",
-  ],
-  {
-    env: {
-      ...process.env,
-      BMAAS_HOME: home,
-      BMAAS_AGENT_LISTEN: "127.0.0.1:0",
-      BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
-      BMAAS_AGENT_TLS: "off",
-      BMAAS_SHUTDOWN_DELAY: "0",
-    },
-    stdio: ["ignore", "pipe", "inherit"],
+const server = spawn(process.execPath, [fileURLToPath(new URL("../../src/main.ts", import.meta.url)), "serve"], {
+  env: {
+    ...process.env,
+    BMAAS_HOME: home,
+    BMAAS_AGENT_LISTEN: "127.0.0.1:0",
+    BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
+    BMAAS_AGENT_TLS: "off",
+    BMAAS_SHUTDOWN_DELAY: "0",
   },
-);
+  stdio: ["ignore", "pipe", "inherit"],
+});
 try {
   const agentUrl = await readAgentUrl();
   const databaseUrl = (await readFile(join(home, "database.url"), "utf8")).trim();

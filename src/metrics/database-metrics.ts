@@ -17,6 +17,7 @@ export function createDatabaseMetrics(registry: Registry, source: DatabaseSource
   const up = new Gauge({
     name: "bmaas_database_up",
     help: "1 when the database answered in time, 0 when it did not.",
+    aggregator: "min",
     registers: [registry],
   });
   showPools(registry, source.pools);

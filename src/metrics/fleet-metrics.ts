@@ -33,16 +33,9 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
   } as const;
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
-  const failures = new Counter({
-    name: "bmaas_fleet_sample_failures_total",
-    help: "Times that the fleet could not be counted.",
-    registers,
-  });
 
   return async () => {
     await Promise.race([source.get().catch(() => {}), delay(maxWaitMs, undefined, { ref: false })]);
-    failures.reset();
-    failures.inc(source.failures);
     const { last } = source;
     if (last === undefined) {
       // Nothing is not the same as none.
@@ -61,6 +54,19 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
       figures.diskBytes.inc(labels, Number(group.diskBytes));
     }
   };
+}
+
+/** Counts how often the fleet could not be counted: by itself, since each process of a server has failures of its own. */
+export function countFailures(registry: Registry, source: Pick<FleetSource, "failures">): void {
+  new Counter({
+    name: "bmaas_fleet_sample_failures_total",
+    help: "Times that the fleet could not be counted.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(source.failures);
+    },
+  });
 }
 
 /** Gives the places with the fewest machines one name, so that a fleet of many places does not flood Prometheus. */

@@ -5,8 +5,9 @@ import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.ts";
 import { createDatabaseMetrics, createTransactObserver, type DatabaseSource } from "./database-metrics.ts";
-import { createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
+import { countFailures, createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
 import { createHeartbeatObserver, measureBatches, showWriterQueues, type WriterQueues } from "./heartbeat-metrics.ts";
+import { combine, keepCounts, type MetricsSnapshot, readAll } from "./metrics-snapshot.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
 import { Gauge, Registry } from "./prom-client.ts";
 
@@ -19,11 +20,18 @@ export interface Metrics {
   measureBatches(store: HeartbeatStore): HeartbeatStore;
   /** Adds what is looked up when somebody asks; once, when all of it is there. */
   show(sources: MetricSources): void;
-  /** The page for Prometheus, in its text format 0.0.4. */
-  render(): Promise<string>;
+  /** The page for Prometheus, in its text format 0.0.4; with `readOthers` it is the page of all processes of the server together. */
+  render(readOthers?: ReadOthers): Promise<string>;
+  /** What this process says of itself, for the page of another one: all but the fleet, which all see alike. */
+  snapshot(): Promise<MetricsSnapshot>;
+  /** What of that stays true when the process has ended; looks at nothing, so that it can be asked once all is closed. */
+  readCounts(): Promise<MetricsSnapshot>;
   /** The page's content type. */
   readonly contentType: string;
 }
+
+/** Is told what this process says of itself, and resolves with what the other processes of the same server say. */
+export type ReadOthers = (own: MetricsSnapshot) => Promise<readonly MetricsSnapshot[]>;
 
 /** Where to look things up. */
 export interface MetricSources {
@@ -39,9 +47,27 @@ export interface MetricSources {
 /** Makes the metrics of one server. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
+  const fleetRegistry = new Registry();
   const processMetrics = getProcessMetrics();
+  const own = [registry, processMetrics];
   const calls = createCallMetrics(registry);
   let refresh: readonly (() => Promise<void>)[] = [];
+  let refreshFleet = async () => {};
+
+  async function refreshOwn(): Promise<readonly Registry[]> {
+    await Promise.all(refresh.map((look) => look()));
+    return own;
+  }
+
+  async function snapshot(): Promise<MetricsSnapshot> {
+    return await readAll(await refreshOwn());
+  }
+
+  async function readTogether(readOthers: ReadOthers): Promise<readonly Registry[]> {
+    const read = await snapshot();
+    return [combine([read, ...(await readOthers(read))])];
+  }
+
   return {
     calls,
     heartbeats: createHeartbeatObserver(registry),
@@ -51,16 +77,21 @@ export function createMetrics(): Metrics {
       showBuild(registry, sources.version);
       showWriterQueues(registry, sources.writers);
       showSubscribers(registry, sources.feed);
-      refresh = [
-        createFleetMetrics(registry, sources.fleet),
-        createDatabaseMetrics(registry, sources.database),
-        createReadiness(registry, sources.findUnreadiness),
-      ];
+      showWorkers(registry);
+      countFailures(registry, sources.fleet);
+      refreshFleet = createFleetMetrics(fleetRegistry, sources.fleet);
+      refresh = [createDatabaseMetrics(registry, sources.database), createReadiness(registry, sources.findUnreadiness)];
     },
-    render: async () => {
-      await Promise.all(refresh.map((look) => look()));
-      return `${await registry.metrics()}\n${await processMetrics.metrics()}`;
+    render: async (readOthers) => {
+      const [registries] = await Promise.all([
+        readOthers === undefined ? refreshOwn() : readTogether(readOthers),
+        refreshFleet(),
+      ]);
+      const pages = await Promise.all([fleetRegistry, ...registries].map((each) => each.metrics()));
+      return pages.join("\n");
     },
+    snapshot,
+    readCounts: async () => keepCounts(await readAll(own)),
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   };
 }
@@ -70,6 +101,7 @@ function showBuild(registry: Registry, version: string): void {
     name: "bmaas_build_info",
     help: "Always 1; which bmaas this is.",
     labelNames: ["version"],
+    aggregator: "first",
     registers: [registry],
   });
   build.set({ version }, 1);
@@ -86,10 +118,20 @@ function showSubscribers(registry: Registry, feed: MetricSources["feed"]): void 
   });
 }
 
+function showWorkers(registry: Registry): void {
+  const workers = new Gauge({
+    name: "bmaas_workers",
+    help: "Processes of the server that serve and are not about to end.",
+    registers: [registry],
+  });
+  workers.set(1);
+}
+
 function createReadiness(registry: Registry, findUnreadiness: MetricSources["findUnreadiness"]): () => Promise<void> {
   const ready = new Gauge({
     name: "bmaas_ready",
     help: "1 when the server can serve, 0 when it cannot: its database is away, or it shuts down. As /readyz says.",
+    aggregator: "min",
     registers: [registry],
   });
   return async () => ready.set((await findUnreadiness()) === undefined ? 1 : 0);

@@ -1,5 +1,5 @@
 /** What Prometheus calls the standard metrics of a process: CPU, memory, file descriptors, garbage collection, event loop lag. */
-import { Counter, collectors, Registry } from "./prom-client.ts";
+import { type Aggregator, Counter, collectors, Registry } from "./prom-client.ts";
 
 let registry: Registry | undefined;
 
@@ -31,5 +31,16 @@ function createProcessMetrics(): Registry {
       },
     });
   }
+  for (const metric of created.getMetricsAsArray())
+    metric.aggregator = findAggregator(metric.name) ?? metric.aggregator;
   return created;
+}
+
+/** What becomes of several processes' values, where that is neither their sum nor what prom-client says. */
+function findAggregator(name: string): Aggregator | undefined {
+  // A server has begun when its first process did.
+  if (name === "process_start_time_seconds") return "min";
+  // On average the one process that cannot keep up would hardly show.
+  if (name.startsWith("nodejs_eventloop_lag_") && name !== "nodejs_eventloop_lag_min_seconds") return "max";
+  return undefined;
 }

@@ -15,10 +15,15 @@ export const Gauge: typeof client.Gauge = load("prom-client/lib/gauge.js");
 export const Histogram: typeof client.Histogram = load("prom-client/lib/histogram.js");
 /** Holds metrics and writes their page. */
 export const Registry: typeof client.Registry = load("prom-client/lib/registry.js");
+/** Adds up what several processes say of the same metrics, as each metric says how. */
+export const { aggregate }: Pick<typeof client.AggregatorRegistry, "aggregate"> = load("prom-client/lib/cluster.js");
 /** An instance. */
 export type Counter<Label extends string> = client.Counter<Label>;
 /** An instance. */
 export type Registry = client.Registry;
+
+/** How one value is made of several processes' values. */
+export type Aggregator = client.Aggregator;
 
 /** Adds the metrics of one kind to a registry. */
 type Collector = (registry: Registry, options: { eventLoopMonitoringPrecision: number }) => void;

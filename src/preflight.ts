@@ -40,6 +40,11 @@ export async function loadCheckedConfig(flags: Flags): Promise<Config> {
 export async function checkBeforeOpening(config: Config): Promise<Certificates> {
   const mistakes = await findMistakes(config);
   if (mistakes.length > 0) throw new ConfigError(mistakes);
+  return await loadCertificates(config);
+}
+
+/** Loads the certificates, or has the development CA issue one. Throws ConfigError. */
+export async function loadCertificates(config: Config): Promise<Certificates> {
   const admin = config.adminTls && (await loadOperatorCertificate(config.adminTls));
   if (config.agentTls === "off") {
     return { agent: undefined, admin, caFile: undefined, warnings: admin?.warnings ?? [] };

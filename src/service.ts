@@ -1,8 +1,8 @@
 /** The composition root: builds the whole server from its configuration, starts it and ends it. */
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
-import { leaveLocalAdminUrl } from "./local-server.ts";
 import { checkBeforeOpening } from "./preflight.ts";
+import { leaveAdminUrl } from "./service/admin-url.ts";
 import { layFoundation } from "./service/foundation.ts";
 import { startServing } from "./service/serving.ts";
 
@@ -40,13 +40,4 @@ export async function startService(config: Config, log: Logger): Promise<Service
   await leaveAdminUrl(config.home, adminUrl, log);
   const started = resources.move();
   return { agentUrl, adminUrl, caFile: certificates.caFile, adminTokenFile, lost, close: () => started.disposeAsync() };
-}
-
-/** Commands on this machine find the server by it; it serves all the same where it cannot be written. */
-async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<void> {
-  try {
-    await leaveLocalAdminUrl(home, url);
-  } catch (error) {
-    log.warn({ err: error }, "operators' commands on this machine will not find the server by themselves");
-  }
 }

@@ -20,6 +20,8 @@ export interface HealthMonitor {
   check(): Promise<ServingStatus>;
   /** Yields the status, and again whenever it changes or has not for a while; ends after NOT_SERVING when the monitor closes. */
   watch(isKnown: boolean, signal: AbortSignal): AsyncGenerator<ServingStatus>;
+  /** Sends all watchers away, and takes no more, while the server goes on: they come back to another process of it. */
+  sendWatchersAway(): void;
   /** Tells all watchers that the server serves no more, and sends them away. */
   close(): void;
 }
@@ -43,6 +45,7 @@ export function createHealthMonitor(
   let watchers = 0;
   let isPolling = false;
   let isClosed = false;
+  let isSendingAway = false;
   let look: Promise<ServingStatus> | undefined;
   /** What watchers are told; undefined before the first look and while nobody watches. */
   let status: ServingStatus | undefined;
@@ -98,12 +101,19 @@ export function createHealthMonitor(
       while (!signal.aborted) {
         const told = status;
         if (told !== undefined) yield isKnown ? told : ServingStatus.SERVICE_UNKNOWN;
-        if (isClosed && told === status) throw new ConnectError("the server is shutting down", Code.Unavailable);
+        if (isSendingAway && told === status)
+          throw new ConnectError("watch again: this process ends", Code.Unavailable);
         if (told === status) await sleep(signal);
       }
     } finally {
       watchers -= 1;
     }
+  }
+
+  function sendWatchersAway(): void {
+    isSendingAway = true;
+    // Also those who know the status already.
+    for (const wake of sleepers) wake();
   }
 
   return {
@@ -112,11 +122,11 @@ export function createHealthMonitor(
     },
     check,
     watch,
+    sendWatchersAway,
     close: () => {
       tell(ServingStatus.NOT_SERVING);
       isClosed = true;
-      // Also those who were told so before.
-      for (const wake of sleepers) wake();
+      sendWatchersAway();
     },
   };
 }

@@ -81,6 +81,8 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     known ??= listOwnAuthorities(getAddress(listener));
     return known;
   };
+  // A listener that drains has no address any more.
+  listener.addHook("onListen", async () => void authorities());
   listener.addHook("onClose", async () => stopPacing());
   return listener;
 }

@@ -14,9 +14,11 @@ import { connectDatabase } from "../db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
-import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { createMetrics, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
 import type { Certificates } from "../preflight.ts";
+import { type Drain, prepareDrain } from "../rpc/drain.ts";
 import { createHealthMonitor } from "../rpc/health.ts";
+import { defaultLimits } from "../rpc/limits.ts";
 import { prepareClose } from "../rpc/listener.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
@@ -33,6 +35,8 @@ export interface ServingContext {
   /** A secret. */
   readonly databaseUrl: string;
   readonly log: Logger;
+  /** Only where the server has other processes, on the same ports: what they say of themselves. */
+  readonly readOthers?: ReadOthers;
 }
 
 /** A process that serves. */
@@ -42,6 +46,11 @@ export interface Serving {
   /** Where operators call. */
   readonly adminUrl: string;
   readonly metrics: Metrics;
+  /**
+   * Leaves callers to the other processes on the same ports; only where there are some, and before `close`. Takes for as long as a
+   * connection stays on which nobody calls, or until the signal aborts.
+   */
+  drain(signal: AbortSignal): Promise<void>;
   /** Readiness off, a delay for balancers to see it, then connections drain and everything closes. */
   close(): Promise<void>;
 }
@@ -58,8 +67,8 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const store = tracing?.traceStore(measured) ?? measured;
   const writers = createWriters(store, tracing);
 
-  let draining = false;
-  const findUnreadiness = async () => (draining ? "the server is shutting down" : await findDatabaseTrouble(store));
+  let isEnding = false;
+  const findUnreadiness = async () => (isEnding ? "the server is shutting down" : await findDatabaseTrouble(store));
   const { db, ...database } = connectDatabase(databaseUrl, {
     observer: { ...metrics.transactions, ...tracing?.transactions },
   });
@@ -78,25 +87,34 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     findUnreadiness,
   });
   const health = createHealthMonitor(findUnreadiness);
-  const operators = { db, feed, fleet, findUnreadiness, health, metrics, tracing, log };
-  const adminListener = createOperators(config, certificates.admin, operators);
-  const adminAddress = await listen(adminListener, config.adminListen, resources);
-  const adminUrl = toUrl(certificates.admin !== undefined, adminAddress);
-  const agentListener = createAgents(config, certificates.agent, { store, writers, metrics, tracing, log });
-  const agentAddress = await listen(agentListener, config.agentListen, resources);
+  const page = { ...metrics, render: () => metrics.render(context.readOthers) };
+  const operators = { db, feed, fleet, findUnreadiness, health, metrics: page, tracing, log };
+  const listeners = createListeners(context, resources);
+  const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
+  const agents = { store, writers, metrics, tracing, log };
+  const agentAddress = await listeners.open(createAgents(config, certificates.agent, agents), config.agentListen);
   // Watchers come back to another server; no listener ends while they stay.
   resources.defer(() => feed.close());
+  let isDrained = false;
   resources.defer(async () => {
-    draining = true;
+    isEnding = true;
     health.close();
-    await delay(config.shutdownDelayMs);
+    // Nobody new comes to a process that has drained.
+    if (!isDrained) await delay(config.shutdownDelayMs);
   });
 
   const started = resources.move();
   return {
     agentUrl: toUrl(config.agentTls === "on", agentAddress),
-    adminUrl,
+    adminUrl: toUrl(certificates.admin !== undefined, adminAddress),
     metrics,
+    drain: async (signal) => {
+      isDrained = true;
+      const drained = listeners.drain(signal);
+      feed.close();
+      health.sendWatchersAway();
+      await drained;
+    },
     close: () => started.disposeAsync(),
   };
 }
@@ -113,12 +131,18 @@ function openStore(url: string, { installDeadlineMs }: Config, log: Logger): Hea
   return logOutages(openHeartbeatStore(url, { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs }), log);
 }
 
-async function listen(
-  listener: FastifyInstance,
-  address: ListenAddress,
-  resources: AsyncDisposableStack,
-): Promise<ListenAddress> {
-  resources.defer(prepareClose(listener));
-  await listener.listen(address);
-  return getAddress(listener);
+/** Opens listeners that close with `resources`. */
+function createListeners({ readOthers }: ServingContext, resources: AsyncDisposableStack) {
+  const drains: Drain[] = [];
+  return {
+    async open(listener: FastifyInstance, address: ListenAddress): Promise<ListenAddress> {
+      resources.defer(prepareClose(listener));
+      if (readOthers !== undefined) drains.push(prepareDrain(listener, defaultLimits));
+      await listener.listen(address);
+      return getAddress(listener);
+    },
+    drain: async (signal: AbortSignal) => {
+      await Promise.all(drains.map((drain) => drain(signal)));
+    },
+  };
 }

@@ -21,6 +21,7 @@ import {
   parseListenAddress,
   parseLogLevel,
   parseSwitch,
+  parseWorkers,
 } from "./config/values.ts";
 import { OperatorError } from "./operator-error.ts";
 
@@ -79,6 +80,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Between readiness going off and the listeners closing. */
   readonly shutdownDelayMs: number;
+  /** Processes that serve. */
+  readonly workers: number;
   /** What is allowed and still worth a warning at start, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -148,6 +151,7 @@ const required = [
   "metricsPublic",
   "logLevel",
   "shutdownDelayMs",
+  "workers",
 ] as const satisfies readonly (keyof Values)[];
 
 type CompleteValues = Values & { readonly [Name in (typeof required)[number]]: NonNullable<Values[Name]> };
@@ -181,6 +185,7 @@ function readValues(reader: Reader, directory: string) {
     metricsPublic: read("metricsPublic", (text) => parseSwitch(text) === "on"),
     logLevel: read("logLevel", parseLogLevel),
     shutdownDelayMs: read("shutdownDelay", parseDelayMs),
+    workers: read("workers", parseWorkers),
   };
 }
 

@@ -7,6 +7,7 @@ import { parseSync, Visitor } from "oxc-parser";
 const tiers: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
+  ["workers"],
   ["service", "preflight", "error-table"],
   ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
   ["seed", "agent", "simulate", "log"],

@@ -1,9 +1,11 @@
 /** `bmaas serve`: runs the server until it is told to stop. */
 import { relative } from "node:path";
 import { Command } from "commander";
+import type { Logger } from "pino";
 import type { Config, Flags, SettingName } from "../config.ts";
 import type { Service } from "../service.ts";
 import { formatExamples } from "./examples.ts";
+import { type HangUp, waitForHangUp } from "./hang-up.ts";
 import { addSettings } from "./settings-options.ts";
 
 const settings: readonly SettingName[] = [
@@ -27,13 +29,17 @@ const settings: readonly SettingName[] = [
   "metricsPublic",
   "logLevel",
   "shutdownDelay",
+  "workers",
 ];
 
 /** The command for main. */
 export function serveCommand(): Command {
   return addSettings(new Command("serve"), settings)
     .description("run the server: the agents' and the operators' listener over one PostgreSQL")
-    .addHelpText("after", formatExamples("bmaas serve", "DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas serve"))
+    .addHelpText(
+      "after",
+      formatExamples("bmaas serve", "DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas serve --workers 4"),
+    )
     .addHelpText(
       "after",
       "\nDATABASE_URL names the PostgreSQL to use; without it the server runs its own under BMAAS_HOME.",
@@ -41,17 +47,17 @@ export function serveCommand(): Command {
     .action(async (flags: Flags) => {
       const { createLogger } = await import("../log.ts");
       const { loadCheckedConfig } = await import("../preflight.ts");
-      const { startService } = await import("../service.ts");
       const config = await loadCheckedConfig(flags);
       const log = createLogger(config.logLevel, 1);
-      const service = await startService(config, log);
-      const stopSignal = waitForSignal();
+      const hangUp = config.workers > 1 ? waitForHangUp() : undefined;
+      const service = await start(config, log, hangUp);
+      const reasons = [waitForSignal(), hangUp?.terminalGone, service.lost].filter((reason) => reason !== undefined);
       if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
       else {
         const { agentUrl, adminUrl, caFile, adminTokenFile } = service;
         log.info({ agentUrl, adminUrl, caFile, adminTokenFile }, "serving");
       }
-      const failure = await Promise.race([stopSignal, ...(service.lost === undefined ? [] : [service.lost])]);
+      const failure = await Promise.race(reasons);
       log.info(
         { reason: failure instanceof Error ? failure.message : failure },
         "shutting down; a second signal ends at once",
@@ -60,6 +66,18 @@ export function serveCommand(): Command {
       if (failure instanceof Error) throw failure;
       log.info("stopped");
     });
+}
+
+/** In this process alone, or with workers. */
+async function start(config: Config, log: Logger, hangUp: HangUp | undefined): Promise<Service> {
+  if (hangUp === undefined) {
+    const { startService } = await import("../service.ts");
+    return await startService(config, log);
+  }
+  const { startWorkers } = await import("../workers/primary.ts");
+  const service = await startWorkers(config, log);
+  hangUp.onRequest(() => void service.replaceWorkers());
+  return service;
 }
 
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -76,11 +94,16 @@ function waitForSignal(): Promise<string> {
   });
 }
 
+/** Windows has no signal that could ask for it. */
+const replaceHint =
+  process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces one after the other`;
+
 function summarize(service: Service, config: Config): string {
   const home = relative(process.cwd(), config.home) || ".";
   const lines = [
     ["agents", `${service.agentUrl}  gRPC, gRPC-Web and Connect`],
     ["operators", `${service.adminUrl}  /healthz, /readyz, /metrics`],
+    ...(config.workers === 1 ? [] : [["workers", `${config.workers} processes; ${replaceHint}`]]),
     ["database", config.databaseUrl === undefined ? `its own PostgreSQL, URL in ${home}/database.url` : "DATABASE_URL"],
     ...(service.caFile === undefined
       ? []

@@ -212,6 +212,14 @@ export const settings = [
     default: "0.25",
     description: "time between readiness going off and the listeners closing, for load balancers to notice",
   },
+  {
+    name: "workers",
+    variable: "BMAAS_WORKERS",
+    flag: "--workers",
+    value: "N",
+    default: "1",
+    description: "processes that serve; more than one share the ports, and SIGHUP replaces them one after the other",
+  },
 ] as const satisfies readonly Setting[];
 
 /** Name of a setting, and of its value among commander's options. */

@@ -20,6 +20,7 @@ export type LogLevel = (typeof logLevels)[number];
 
 const longestDelaySeconds = 3600;
 const longestDeadlineSeconds = 7 * 24 * 3600;
+const mostWorkers = 64;
 const mostDays = 36_500;
 const hostName = /^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*\.?$/;
 
@@ -98,6 +99,15 @@ export function parseDelayMs(text: string): number {
     throw new InvalidValueError(`${quote(text)} is not a number of seconds from 0 to ${longestDelaySeconds}`);
   }
   return Math.round(seconds * 1000);
+}
+
+/** Reads how many processes serve, from 1 to 64. */
+export function parseWorkers(text: string): number {
+  const workers = Number(text);
+  if (!/^\d{1,2}$/.test(text) || workers < 1 || workers > mostWorkers) {
+    throw new InvalidValueError(`${quote(text)} is not a whole number of processes from 1 to ${mostWorkers}`);
+  }
+  return workers;
 }
 
 /** Reads whole days, at most a hundred years. */

@@ -1,0 +1,76 @@
+/** Collects what workers say of themselves for whichever of them is asked for the metrics of all. */
+import type { Worker } from "node:cluster";
+import { combine, keepCounts, type MetricsSnapshot, readProcessMetrics } from "../metrics/metrics-snapshot.ts";
+import type { FromWorker } from "./messages.ts";
+import { tell } from "./tell-worker.ts";
+
+/** Longest that a worker may take to say something of itself, in milliseconds; then it is taken at its last word. */
+const timeoutMs = 2_000;
+
+interface Known {
+  last: MetricsSnapshot;
+  isLeaving: boolean;
+}
+
+/**
+ * What workers that have ended had counted still counts: left out, sums would shrink, which Prometheus takes for a restart that counted
+ * all of it again. For the same reason all that a page ever showed of a worker is known here, even should the worker be killed.
+ */
+export class CollectedMetrics {
+  readonly #workers = new Map<Worker, Known>();
+  readonly #waiting = new Map<number, () => void>();
+  readonly #ofEnded: MetricsSnapshot[] = [];
+  #merging: Promise<void> = Promise.resolve();
+  #requests = 0;
+
+  /** Takes in a worker that serves: what it says counts, and what it asks is answered. */
+  add(worker: Worker): void {
+    const known: Known = { last: [], isLeaving: false };
+    this.#workers.set(worker, known);
+    worker.on("message", (message: FromWorker) => {
+      if (!("metrics" in message)) return;
+      known.last = message.metrics;
+      if (message.type === "snapshot") this.#waiting.get(message.request)?.();
+      else if (message.type === "others-wanted") void this.#answer(worker, message.request);
+    });
+    worker.once("exit", () => {
+      this.#workers.delete(worker);
+      this.#ofEnded.push(keepCounts(known.last));
+      this.#merging = this.#merging.then(() => this.#merge());
+    });
+  }
+
+  /** From now on only what the worker has counted counts: it is about to end, and its state is no longer the server's. */
+  leave(worker: Worker): void {
+    const known = this.#workers.get(worker);
+    if (known !== undefined) known.isLeaving = true;
+  }
+
+  async #merge(): Promise<void> {
+    const { length } = this.#ofEnded;
+    const merged = await combine(this.#ofEnded).getMetricsAsJSON();
+    this.#ofEnded.splice(0, length, merged);
+  }
+
+  async #answer(asking: Worker, request: number): Promise<void> {
+    const isOther = (worker: Worker) => worker !== asking;
+    const others = [...this.#workers.keys()].filter((worker) => isOther(worker) && worker.isConnected());
+    const [primary] = await Promise.all([readProcessMetrics(), ...others.map((worker) => this.#ask(worker))]);
+    const known = [...this.#workers].filter(([worker]) => isOther(worker));
+    const snapshots = known.map(([, { last, isLeaving }]) => (isLeaving ? keepCounts(last) : last));
+    tell(asking, { type: "others", request, snapshots: [...snapshots, ...this.#ofEnded, primary] });
+  }
+
+  async #ask(worker: Worker): Promise<void> {
+    const request = ++this.#requests;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(request, resolve);
+    const timer = setTimeout(resolve, timeoutMs);
+    worker.once("exit", resolve);
+    tell(worker, { type: "snapshot-wanted", request });
+    await promise;
+    worker.off("exit", resolve);
+    clearTimeout(timer);
+    this.#waiting.delete(request);
+  }
+}

@@ -1,0 +1,42 @@
+/** A server of several processes: this one holds what exists once on a machine, and its workers serve. */
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { checkBeforeOpening, loadCertificates } from "../preflight.ts";
+import { leaveAdminUrl } from "../service/admin-url.ts";
+import { layFoundation } from "../service/foundation.ts";
+import type { Service } from "../service.ts";
+import { WorkerPool } from "./worker-pool.ts";
+
+/** A server whose processes can be replaced while it serves. */
+export interface WorkersService extends Service {
+  /** Reads the certificates anew, and has the workers replaced one after the other. Never rejects: the log says what came of it. */
+  replaceWorkers(): Promise<void>;
+}
+
+/** Starts it; throws what `startService` throws, and what keeps a worker from serving. */
+export async function startWorkers(config: Config, log: Logger): Promise<WorkersService> {
+  await using resources = new AsyncDisposableStack();
+  let certificates = await checkBeforeOpening(config);
+  for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
+  const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
+  const { databaseUrl, adminTokenFile, lost } = foundation;
+  const getSettings = () => ({ config, certificates, databaseUrl });
+  const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
+  // The first one alone: what keeps one from serving is said once.
+  const { agentUrl, adminUrl } = await pool.add();
+  await Promise.all(Array.from({ length: config.workers - 1 }, () => pool.add()));
+  await leaveAdminUrl(config.home, adminUrl, log);
+  const { caFile } = certificates;
+  const replaceWorkers = async () => {
+    try {
+      certificates = await loadCertificates(config);
+    } catch (error) {
+      log.error({ err: error }, "the workers are not replaced: those that serve go on as they are");
+      return;
+    }
+    for (const warning of certificates.warnings) log.warn(warning);
+    pool.replaceAll();
+  };
+  const started = resources.move();
+  return { agentUrl, adminUrl, caFile, adminTokenFile, lost, replaceWorkers, close: () => started.disposeAsync() };
+}

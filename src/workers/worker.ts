@@ -1,0 +1,65 @@
+/** One of several processes that serve: does as the primary process says, and ends with it. */
+import cluster from "node:cluster";
+import { explainError } from "../error-text.ts";
+import { createLogger } from "../log.ts";
+import { OperatorError } from "../operator-error.ts";
+import { type Serving, startServing } from "../service/serving.ts";
+import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
+import { createOthersReader, type OthersReader } from "./others-reader.ts";
+
+/** A terminal sends them to all of its processes; what they mean is for the primary to say. */
+const primarySignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Serves until it is told to end, and ends the process. Node ends it at once, too, when the primary is gone. */
+export async function runWorker(): Promise<void> {
+  for (const signal of primarySignals) process.on(signal, () => {});
+  const begun = Promise.withResolvers<WorkerSettings>();
+  const ended = Promise.withResolvers<void>();
+  const hurry = new AbortController();
+  const others = createOthersReader((message) => void send(message));
+  let serving: Serving | undefined;
+  process.on("message", (message: ToWorker) => {
+    if (message.type === "begin") begun.resolve(message);
+    else if (message.type === "others") others.arrived(message);
+    else if (message.type === "snapshot-wanted") void sendSnapshot(serving, message.request);
+    else {
+      ended.resolve();
+      if (!message.isReplaced) hurry.abort();
+    }
+  });
+  void send({ type: "ready" });
+  const settings = await begun.promise;
+  serving = await start(settings, others);
+  if (serving === undefined) return;
+  const { agentUrl, adminUrl, metrics } = serving;
+  void send({ type: "serving", agentUrl, adminUrl });
+  await ended.promise;
+  if (!hurry.signal.aborted) await serving.drain(hurry.signal);
+  await serving.close();
+  await send({ type: "farewell", metrics: await metrics.readCounts() });
+  process.exit();
+}
+
+/** Resolves with undefined once the primary knows why it cannot serve, and the process ends. */
+async function start(settings: WorkerSettings, { read }: OthersReader): Promise<Serving | undefined> {
+  const log = createLogger(settings.config.logLevel, 1).child({ worker: cluster.worker?.id });
+  try {
+    return await startServing({ ...settings, log, readOthers: read });
+  } catch (error) {
+    const isForOperator = error instanceof OperatorError;
+    await send({ type: "failed", message: explainError(error), isForOperator });
+    process.exit(1);
+  }
+}
+
+async function sendSnapshot(serving: Serving | undefined, request: number): Promise<void> {
+  if (serving !== undefined) await send({ type: "snapshot", request, metrics: await serving.metrics.snapshot() });
+}
+
+/** Resolves when the message is on its way, or the primary is gone. */
+function send(message: FromWorker): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined) resolve();
+    else process.send(message, undefined, undefined, () => resolve());
+  });
+}

@@ -1,0 +1,206 @@
+/** Workers live and end with their server: they share its work, are replaced when they die, and none outlives it. */
+import { once } from "node:events";
+import { copyFile, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { connect as connectHttp2 } from "node:http2";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
+import { codeOf, grpcAgent } from "../support/agents.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { findFamily, listProcesses } from "../support/embedded-owner.ts";
+import { machineWithAgent } from "../support/machine.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { waitUntil } from "../support/wait.ts";
+import { findServed, listWorkers, replaceWorkers, waitUntilGone } from "../support/worker-processes.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+
+afterAll(() => database?.close());
+
+const start = (environment: Record<string, string> = {}) =>
+  startServerProcess({ DATABASE_URL: database.url, BMAAS_WORKERS: "2", ...environment });
+
+/** HTTP/2 connections to both listeners, each of which has been answered once. */
+async function openSessions({ agentUrl, adminUrl, ca }: ServerProcess, count: number) {
+  return await Promise.all(
+    [agentUrl, adminUrl].flatMap((url) =>
+      Array.from({ length: count }, async () => {
+        const session = connectHttp2(url, { ca });
+        session.on("error", () => {});
+        await once(session, "remoteSettings");
+        return { url, session };
+      }),
+    ),
+  );
+}
+
+test("both workers serve both listeners, and one that is killed is replaced while the other goes on", async () => {
+  await using server = await start();
+  const workers = await listWorkers(server);
+  expect(workers.toSorted()).toEqual(findServed(server).toSorted());
+  expect(workers).toHaveLength(2);
+  const opened = await openSessions(server, 6);
+  const isOpen = (url: string) => opened.filter((each) => each.url === url).map(({ session }) => !session.destroyed);
+
+  process.kill(workers[0] ?? 0, "SIGKILL");
+  await waitUntil("the connections of one worker are gone, on both ports", () =>
+    [server.agentUrl, server.adminUrl].every((url) => isOpen(url).includes(false)),
+  );
+  for (const url of [server.agentUrl, server.adminUrl]) expect(isOpen(url)).toContain(true);
+  await waitUntil("another one serves", () => findServed(server).length === 3);
+  expect(await listWorkers(server)).toEqual(expect.arrayContaining([workers[1], findServed(server)[2]]));
+  expect(server.logged.find(({ msg }) => msg === "a worker ended by itself and is replaced")).toMatchObject({
+    level: 50,
+    pid: workers[0],
+    reason: "SIGKILL",
+  });
+  const machine = await machineWithAgent(database.db);
+  for (let call = 0; call < 4; call++) {
+    const agent = grpcAgent(server, machine.key);
+    expect(await codeOf(agent.heartbeat({ machineId: machine.machineId }))).toBe("ok");
+    agent[Symbol.dispose]();
+  }
+  for (const { session } of opened) session.destroy();
+});
+
+test("a successor that does not come to serve leaves those that serve as they are", async () => {
+  await using server = await start();
+  const before = await listWorkers(server);
+  server.kill("SIGHUP");
+  const successor = await waitUntil("a successor begins", async () =>
+    (await listWorkers(server)).find((pid) => !before.includes(pid)),
+  );
+  process.kill(successor, "SIGKILL");
+  const line = await waitUntil("the log says so", () =>
+    server.logged.find(({ msg }) => msg === "the workers are not replaced: those that serve go on as they are"),
+  );
+  expect(line).toMatchObject({ level: 50, err: { message: "a worker ended before it served: SIGKILL" } });
+  expect(await listWorkers(server)).toEqual(before);
+});
+
+test("SIGHUP brings the certificate that is there now; a broken one changes nothing and is told", async () => {
+  const folder = await mkdtemp(join(inject("testFolder"), "certificates-"));
+  const [first, second] = await Promise.all([
+    ensureDevelopmentTls(join(folder, "first"), ["127.0.0.1"]),
+    ensureDevelopmentTls(join(folder, "second"), ["127.0.0.1"]),
+  ]);
+  const files = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+  const use = async ({ certFile, keyFile }: typeof first) => {
+    await copyFile(certFile, files.cert);
+    await copyFile(keyFile, files.key);
+  };
+  await use(first);
+  await using server = await start({ BMAAS_TLS_CERT: files.cert, BMAAS_TLS_KEY: files.key });
+  const before = await listWorkers(server);
+
+  await writeFile(files.cert, "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n");
+  server.kill("SIGHUP");
+  const line = await waitUntil("the log says so", () =>
+    server.logged.find(({ msg }) => String(msg).startsWith("the workers are not replaced")),
+  );
+  expect(line).toMatchObject({ level: 50, err: { type: "ConfigError", message: expect.stringContaining(files.cert) } });
+  expect(await listWorkers(server)).toEqual(before);
+  // One that dies meanwhile is replaced all the same, with the certificate that was sound.
+  process.kill(before[0] ?? 0, "SIGKILL");
+  await waitUntil("it is replaced", () => findServed(server).length === 3);
+  expect(await findIssuer(server, first.caFile)).toBe("trusted");
+
+  await use(second);
+  await replaceWorkers(server);
+  for (let connection = 0; connection < 4; connection++) {
+    expect(await findIssuer(server, second.caFile)).toBe("trusted");
+    expect(await findIssuer(server, first.caFile)).not.toBe("trusted");
+  }
+});
+
+/** Whether a new connection shows a certificate that comes from this CA; what is wrong with it otherwise. */
+async function findIssuer({ agentUrl }: ServerProcess, caFile: string): Promise<string> {
+  const { hostname, port } = new URL(agentUrl);
+  const socket = connectTls({
+    host: hostname,
+    port: Number(port),
+    ca: await readFile(caFile),
+    rejectUnauthorized: false,
+  });
+  await once(socket, "secureConnect");
+  socket.destroy();
+  return socket.authorized ? "trusted" : String(socket.authorizationError);
+}
+
+describe("the end", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "by %s is one of all processes, in good order, with status 0",
+    async (signal) => {
+      await using server = await start();
+      const workers = await listWorkers(server);
+      const opened = await openSessions(server, 2);
+      server.kill(signal);
+      expect(await server.ended).toBe(0);
+      await waitUntilGone(workers);
+      expect(server.logged.filter(({ msg }) => msg === "a worker has ended").map(({ reason }) => reason)).toEqual([
+        "status 0",
+        "status 0",
+      ]);
+      expect(server.logged.at(-1)?.msg).toBe("stopped");
+      expect(server.output.stderr).toBe("");
+      for (const { session } of opened) session.destroy();
+    },
+  );
+
+  test("by a signal to the whole group, as Ctrl-C is one, is the same", async () => {
+    await using server = await start({ BMAAS_SHUTDOWN_DELAY: "0.5" });
+    const workers = await listWorkers(server);
+    for (const pid of [...workers, server.pid]) process.kill(pid, "SIGINT");
+    expect(await server.ended).toBe(0);
+    await waitUntilGone(workers);
+    expect(server.logged.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+  });
+
+  test("comes at once with the second signal, also for workers that wait for their callers", async () => {
+    await using server = await start({ BMAAS_SHUTDOWN_DELAY: "60" });
+    const workers = await listWorkers(server);
+    server.kill("SIGTERM");
+    await waitUntil("it shuts down", () => server.logged.some(({ reason }) => reason === "SIGTERM"));
+    server.kill("SIGTERM");
+    expect(await server.ended).toBe(143);
+    await waitUntilGone(workers);
+  });
+
+  test("does not wait for a replacement that is under way", async () => {
+    await using server = await start();
+    const before = await listWorkers(server);
+    const opened = await openSessions(server, 4);
+    server.kill("SIGHUP");
+    await waitUntil("the first successor serves", () => findServed(server).length === 3);
+    const all = await listWorkers(server);
+    expect(all).toEqual(expect.arrayContaining(before));
+    server.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
+    await waitUntilGone(all);
+    expect(server.logged.filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    for (const { session } of opened) session.destroy();
+  });
+
+  test("by SIGKILL of the primary process takes workers and the embedded PostgreSQL with it", async () => {
+    await using server = await startServerProcess({ BMAAS_WORKERS: "2" });
+    const workers = await listWorkers(server);
+    expect(workers).toHaveLength(2);
+    const { postgres } = await findFamily(server.pid);
+    const own = (await listProcesses()).filter(({ pid }) => [server.pid, ...workers].includes(pid));
+    const { password } = new URL((await readFile(join(server.home, "database.url"), "utf8")).trim());
+    expect(password).not.toBe("");
+    expect(JSON.stringify([own, server.output])).not.toContain(password);
+    server.kill("SIGKILL");
+    expect(await server.ended).toBe("SIGKILL");
+    await waitUntilGone([...workers, postgres]);
+    // Whoever follows finds nothing in its way.
+    const { home } = server;
+    await using next = await startServerProcess({ BMAAS_HOME: home, BMAAS_WORKERS: "2" });
+    expect((await fetch(`${next.adminUrl}/readyz`)).status).toBe(200);
+  });
+});

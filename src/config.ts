@@ -191,10 +191,18 @@ function readValues(reader: Reader, directory: string) {
 
 type Values = ReturnType<typeof readValues>;
 
+/** Nine connections each, as many for one that is being replaced, and some for commands are within its 100. */
+const mostWorkersOfOwnDatabase = 8;
+
 /** Settings that are right by themselves and wrong together. */
 function findConflicts(values: Values, label: Reader["label"]): string[] {
-  const { agentListen, adminListen, agentTls, tls, adminTls, adminBehindProxy } = values;
+  const { agentListen, adminListen, agentTls, tls, adminTls, adminBehindProxy, databaseUrl, workers = 1 } = values;
   const conflicts: string[] = [];
+  if (databaseUrl === undefined && workers > mostWorkersOfOwnDatabase) {
+    conflicts.push(
+      `${label("workers")}: the server's own PostgreSQL has connections for ${mostWorkersOfOwnDatabase}; more need ${label("databaseUrl")}`,
+    );
+  }
   if (agentTls === "off" && tls !== undefined) {
     conflicts.push(`${label("tlsCert")}: has no use while ${label("agentTls")} is off`);
   }

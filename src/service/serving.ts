@@ -10,11 +10,11 @@ import {
   defaultWriterLimits,
 } from "../agent-callback/heartbeat-writer.ts";
 import type { Config, ListenAddress } from "../config.ts";
-import { connectDatabase } from "../db/client.ts";
+import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
-import { createMetrics, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
+import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
 import type { Certificates } from "../preflight.ts";
 import { type Drain, prepareDrain } from "../rpc/drain.ts";
 import { createHealthMonitor } from "../rpc/health.ts";
@@ -63,8 +63,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const tracing = await openTracing(config.tracing, log);
   resources.defer(async () => tracing?.close());
   const opened = resources.adopt(openStore(databaseUrl, config, log), (each) => each.close());
-  const measured = metrics.measureBatches(opened);
-  const store = tracing?.traceStore(measured) ?? measured;
+  const store = observeStore(opened, metrics, tracing);
   const writers = createWriters(store, tracing);
 
   let isEnding = false;
@@ -78,10 +77,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   metrics.show({
     version: readVersion(),
     fleet,
-    database: {
-      findTrouble: () => findDatabaseTrouble(store),
-      pools: { operators: database.getPoolUsage, heartbeats: store.getPoolUsage },
-    },
+    database: createDatabaseSource(store, database),
     writers,
     feed,
     findUnreadiness,
@@ -110,12 +106,24 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     metrics,
     drain: async (signal) => {
       isDrained = true;
-      const drained = listeners.drain(signal);
-      feed.close();
-      health.sendWatchersAway();
-      await drained;
+      await listeners.drain(signal, [feed.close, health.sendWatchersAway]);
     },
     close: () => started.disposeAsync(),
+  };
+}
+
+function observeStore(opened: HeartbeatStore, metrics: Metrics, tracing: Tracing | undefined): HeartbeatStore {
+  const measured = metrics.measureBatches(opened);
+  return tracing?.traceStore(measured) ?? measured;
+}
+
+function createDatabaseSource(
+  store: HeartbeatStore,
+  { getPoolUsage }: Pick<DatabaseConnection, "getPoolUsage">,
+): MetricSources["database"] {
+  return {
+    findTrouble: () => findDatabaseTrouble(store),
+    pools: { operators: getPoolUsage, heartbeats: store.getPoolUsage },
   };
 }
 
@@ -141,8 +149,11 @@ function createListeners({ readOthers }: ServingContext, resources: AsyncDisposa
       await listener.listen(address);
       return getAddress(listener);
     },
-    drain: async (signal: AbortSignal) => {
-      await Promise.all(drains.map((drain) => drain(signal)));
+    /** What sends watchers away comes when the listeners have told that calls had better go elsewhere. */
+    drain: async (signal: AbortSignal, sendAway: readonly (() => void)[]) => {
+      const drained = Promise.all(drains.map((drain) => drain(signal)));
+      for (const send of sendAway) send();
+      await drained;
     },
   };
 }

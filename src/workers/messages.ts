@@ -8,6 +8,8 @@ export interface WorkerSettings {
   readonly config: Config;
   readonly certificates: Pick<Certificates, "agent" | "admin">;
   readonly databaseUrl: string;
+  /** The primary's; workers of another one might not understand it, nor find the database as they expect it. */
+  readonly version: string;
 }
 
 /** Where a worker serves. */
@@ -26,7 +28,7 @@ export type FromWorker =
   /** Somebody asks this worker for the metrics of all; these are its own. */
   | { readonly type: "others-wanted"; readonly request: number; readonly metrics: MetricsSnapshot }
   | { readonly type: "snapshot"; readonly request: number; readonly metrics: MetricsSnapshot }
-  /** The last word of a worker that ends as it was told. */
+  /** The last word of a worker that ends as it was told, and ends once it is dismissed. */
   | { readonly type: "farewell"; readonly metrics: MetricsSnapshot };
 
 /** To a worker. */
@@ -35,4 +37,6 @@ export type ToWorker =
   | { readonly type: "snapshot-wanted"; readonly request: number }
   | { readonly type: "others"; readonly request: number; readonly snapshots: readonly MetricsSnapshot[] }
   /** End; `isReplaced` when others go on serving, so that there is time to leave callers to them. */
-  | { readonly type: "end"; readonly isReplaced: boolean };
+  | { readonly type: "end"; readonly isReplaced: boolean }
+  /** Nothing more comes: all connections that were on their way when the worker took no more have arrived, and gone back. */
+  | { readonly type: "dismissed" };

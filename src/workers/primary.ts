@@ -5,6 +5,7 @@ import { checkBeforeOpening, loadCertificates } from "../preflight.ts";
 import { leaveAdminUrl } from "../service/admin-url.ts";
 import { layFoundation } from "../service/foundation.ts";
 import type { Service } from "../service.ts";
+import { readVersion } from "../version.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** A server whose processes can be replaced while it serves. */
@@ -20,7 +21,8 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
   for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
   const { databaseUrl, adminTokenFile, lost } = foundation;
-  const getSettings = () => ({ config, certificates, databaseUrl });
+  const version = readVersion();
+  const getSettings = () => ({ config, certificates, databaseUrl, version });
   const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
   // The first one alone: what keeps one from serving is said once.
   const { agentUrl, adminUrl } = await pool.add();

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { defaultLimits } from "../rpc/limits.ts";
 import { CollectedMetrics } from "./collected-metrics.ts";
 import { describeEnd, forkWorker } from "./fork-worker.ts";
-import type { WorkerAddresses, WorkerSettings } from "./messages.ts";
+import type { FromWorker, WorkerAddresses, WorkerSettings } from "./messages.ts";
 import { tell } from "./tell-worker.ts";
 
 /** How workers are begun. */
@@ -60,6 +60,9 @@ export class WorkerPool {
   /** One that ends by itself is replaced. */
   #watch(worker: Worker): void {
     const servesSinceMs = performance.now();
+    worker.on("message", ({ type }: FromWorker) => {
+      if (type === "farewell") tell(worker, { type: "dismissed" });
+    });
     worker.once("exit", (code, signal) => {
       const about = { worker: worker.id, pid: worker.process.pid, reason: describeEnd(code, signal) };
       if (!this.#serving.delete(worker)) {

@@ -4,6 +4,7 @@ import { explainError } from "../error-text.ts";
 import { createLogger } from "../log.ts";
 import { OperatorError } from "../operator-error.ts";
 import { type Serving, startServing } from "../service/serving.ts";
+import { readVersion } from "../version.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 import { createOthersReader, type OthersReader } from "./others-reader.ts";
 
@@ -15,6 +16,7 @@ export async function runWorker(): Promise<void> {
   for (const signal of primarySignals) process.on(signal, () => {});
   const begun = Promise.withResolvers<WorkerSettings>();
   const ended = Promise.withResolvers<void>();
+  const dismissed = Promise.withResolvers<void>();
   const hurry = new AbortController();
   const others = createOthersReader((message) => void send(message));
   let serving: Serving | undefined;
@@ -22,6 +24,7 @@ export async function runWorker(): Promise<void> {
     if (message.type === "begin") begun.resolve(message);
     else if (message.type === "others") others.arrived(message);
     else if (message.type === "snapshot-wanted") void sendSnapshot(serving, message.request);
+    else if (message.type === "dismissed") dismissed.resolve();
     else {
       ended.resolve();
       if (!message.isReplaced) hurry.abort();
@@ -37,6 +40,7 @@ export async function runWorker(): Promise<void> {
   if (!hurry.signal.aborted) await serving.drain(hurry.signal);
   await serving.close();
   await send({ type: "farewell", metrics: await metrics.readCounts() });
+  await dismissed.promise;
   process.exit();
 }
 
@@ -44,12 +48,20 @@ export async function runWorker(): Promise<void> {
 async function start(settings: WorkerSettings, { read }: OthersReader): Promise<Serving | undefined> {
   const log = createLogger(settings.config.logLevel, 1).child({ worker: cluster.worker?.id });
   try {
+    checkVersion(settings.version);
     return await startServing({ ...settings, log, readOthers: read });
   } catch (error) {
     const isForOperator = error instanceof OperatorError;
     await send({ type: "failed", message: explainError(error), isForOperator });
     process.exit(1);
   }
+}
+
+/** New files under a server that runs are for its next start: it alone migrates the database. */
+function checkVersion(version: string): void {
+  const present = readVersion();
+  if (present === version) return;
+  throw new OperatorError(`the server is bmaas ${version}, and its files are those of ${present}: restart it`);
 }
 
 async function sendSnapshot(serving: Serving | undefined, request: number): Promise<void> {

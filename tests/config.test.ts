@@ -29,6 +29,7 @@ describe("without any setting", () => {
       installDeadlineMs: 1_200_000,
       historyDays: 365,
       shutdownDelayMs: 250,
+      workers: 1,
       notes: [],
     });
   });
@@ -172,6 +173,10 @@ describe("a mistake", () => {
     ["BMAAS_SHUTDOWN_DELAY", "-1", `"-1" ${notDelay}`],
     ["BMAAS_SHUTDOWN_DELAY", "5s", `"5s" ${notDelay}`],
     ["BMAAS_SHUTDOWN_DELAY", "3601", `"3601" ${notDelay}`],
+    ["BMAAS_WORKERS", "0", '"0" is not a whole number of processes from 1 to 64'],
+    ["BMAAS_WORKERS", "1.5", '"1.5" is not a whole number of processes from 1 to 64'],
+    ["BMAAS_WORKERS", "65", '"65" is not a whole number of processes from 1 to 64'],
+    ["BMAAS_WORKERS", "9", "the server's own PostgreSQL has connections for 8; more need DATABASE_URL"],
     ["BMAAS_HOME", " ", "is empty"],
     ["BMAAS_ADMIN_TOKEN", "hunter2\r\nx-evil: 1", "not a token"],
     ["BMAAS_ADMIN_PLAINTEXT", "yes", '"yes" is neither on nor off'],

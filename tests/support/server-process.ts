@@ -31,10 +31,16 @@ export interface ServerProcess extends AsyncDisposable {
   stop(): Promise<number | string>;
 }
 
-/** Starts a server on free ports, or those of `environment`; resolves when it serves. Without DATABASE_URL it runs its own. */
-export async function startServerProcess(environment: Record<string, string> = {}): Promise<ServerProcess> {
+/**
+ * Starts a server on free ports, or those of `environment`; resolves when it serves. Without DATABASE_URL it runs its own. `program` is
+ * this repository's unless it is a copy.
+ */
+export async function startServerProcess(
+  environment: Record<string, string> = {},
+  program: string = mainFile,
+): Promise<ServerProcess> {
   const home = environment.BMAAS_HOME ?? (await mkdtemp(join(inject("testFolder"), "server-")));
-  const child = spawn(process.execPath, [mainFile, "serve"], {
+  const child = spawn(process.execPath, [program, "serve"], {
     cwd: home,
     env: {
       PATH: process.env.PATH,

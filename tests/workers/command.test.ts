@@ -45,7 +45,9 @@ describe.skipIf(!spawnSync("script", ["--version"]).stdout?.toString().includes(
       return { terminal, shown, exited, pid, workers };
     }
 
-    test("it says that it has workers and how to replace them, does so, and Ctrl-C ends all of them with 0", async () => {
+    test("it says that it has workers and how to replace them, does so, and Ctrl-C ends all of them with 0", {
+      timeout: 180_000,
+    }, async () => {
       const { terminal, shown, exited, pid, workers } = await startOnTerminal();
       expect(shown.text).toMatch(/workers +2 processes; kill -HUP \d+ replaces one after the other\r\n/);
       expect(shown.text.match(/bmaas serves/g)).toHaveLength(1);

@@ -1,8 +1,8 @@
 /** Workers live and end with their server: they share its work, are replaced when they die, and none outlives it. */
 import { once } from "node:events";
-import { copyFile, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
@@ -83,7 +83,27 @@ test("a successor that does not come to serve leaves those that serve as they ar
   expect(await listWorkers(server)).toEqual(before);
 });
 
-test("SIGHUP brings the certificate that is there now; a broken one changes nothing and is told", async () => {
+test("files of another version are for the next start: no worker runs them beside the old ones", async () => {
+  const folder = await mkdtemp(join(inject("testFolder"), "copy-"));
+  for (const name of ["src", "gen", "drizzle"]) await cp(name, join(folder, name), { recursive: true });
+  await symlink(resolve("node_modules"), join(folder, "node_modules"));
+  const description = await readFile("package.json", "utf8");
+  await writeFile(join(folder, "package.json"), description);
+  const environment = { DATABASE_URL: database.url, BMAAS_WORKERS: "2" };
+  await using server = await startServerProcess(environment, join(folder, "src", "main.ts"));
+  const before = await listWorkers(server);
+  await writeFile(join(folder, "package.json"), description.replace(/"version": ".*"/, '"version": "99.0.0"'));
+  server.kill("SIGHUP");
+  const line = await waitUntil("the log says so", () =>
+    server.logged.find(({ msg }) => String(msg).startsWith("the workers are not replaced")),
+  );
+  expect(line).toMatchObject({ err: { message: expect.stringMatching(/bmaas \d.*those of 99\.0\.0: restart it$/) } });
+  expect(await listWorkers(server)).toEqual(before);
+});
+
+test("SIGHUP brings the certificate that is there now; a broken one changes nothing and is told", {
+  timeout: 180_000,
+}, async () => {
   const folder = await mkdtemp(join(inject("testFolder"), "certificates-"));
   const [first, second] = await Promise.all([
     ensureDevelopmentTls(join(folder, "first"), ["127.0.0.1"]),

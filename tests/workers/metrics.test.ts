@@ -46,7 +46,9 @@ async function expectCounts(server: ServerProcess, expected: readonly [number, n
   }
 }
 
-test("calls are added up over workers, over those that were replaced, and over one that was killed", async () => {
+test("calls are added up over workers, over those that were replaced, and over one that was killed", {
+  timeout: 180_000,
+}, async () => {
   await using server = await start(2);
   const { secret } = await tokenOf(database.db, "viewer");
   const machine = await machineWithAgent(database.db);

@@ -44,6 +44,8 @@ export async function startServerProcess(
     cwd: home,
     env: {
       PATH: process.env.PATH,
+      // Most of a start is compiling; what one process has compiled, its workers and the next ones need not.
+      NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"),
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",

@@ -1,4 +1,6 @@
 /** A server with workers, as its log and the system's list of processes show it. */
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { listProcesses } from "./embedded-owner.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait.ts";
@@ -28,4 +30,18 @@ export async function waitUntilGone(pids: readonly number[]): Promise<void> {
     const running = (await listProcesses()).filter(({ args }) => args !== "");
     return !running.some(({ pid }) => pids.includes(pid));
   });
+}
+
+/** HTTP/2 connections to both listeners, each of which has been answered once. */
+export async function openSessions({ agentUrl, adminUrl, ca }: ServerProcess, count: number) {
+  return await Promise.all(
+    [agentUrl, adminUrl].flatMap((url) =>
+      Array.from({ length: count }, async () => {
+        const session = connectHttp2(url, { ca });
+        session.on("error", () => {});
+        await once(session, "remoteSettings");
+        return { url, session };
+      }),
+    ),
+  );
 }

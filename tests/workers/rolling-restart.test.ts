@@ -138,8 +138,10 @@ test("no call fails, over any protocol, and no watcher misses a change", patienc
     ...(["1.1", "1.1", "2", "2"] as const).map((version) => keepCalling(callAsOperator(server, version))),
   ]);
   const watchers = (["1.1", "2"] as const).map((version) => keepWatching(server, version));
-  await waitUntil("all call and watch", () =>
-    [...callers.map(({ calls }) => calls > 5), ...watchers.map(({ isWatching }) => isWatching())].every(Boolean),
+  await waitUntil(
+    "all call and watch",
+    () => [...callers.map(({ calls }) => calls > 5), ...watchers.map(({ isWatching }) => isWatching())].every(Boolean),
+    60_000,
   );
   const created: string[] = [];
   const creator = keepCalling(async () => void created.push(await bareMachine(database.db)));
@@ -150,7 +152,7 @@ test("no call fails, over any protocol, and no watcher misses a change", patienc
   await waitUntilGone(before);
   expect(await listWorkers(server)).toHaveLength(2);
   const goals = callers.map(({ calls }) => calls + 5);
-  await waitUntil("all go on", () => callers.every(({ calls }, index) => calls >= (goals[index] ?? 0)));
+  await waitUntil("all go on", () => callers.every(({ calls }, index) => calls >= (goals[index] ?? 0)), 60_000);
   await Promise.all([...callers, creator].map((caller) => caller.stop()));
   expect([...callers, creator].flatMap(({ failures }) => failures)).toEqual([]);
   for (const { seen, ends, stop } of watchers) {

@@ -28,10 +28,14 @@ function readAddress(text: string): string | undefined {
   return canonical.replace(/^::ffff:(?=\d+\.)/, "");
 }
 
-/** What stands for one party when calls are counted: an IPv4 address, or the /64 of an IPv6 address, within which one party can move freely. */
+/**
+ * What stands for one party when calls are counted: an IPv4 address, in IPv6's clothes or not, or the /64 of an IPv6 address, within which
+ * one party can move freely.
+ */
 export function toParty(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const [head = "", tail] = address.split("::");
+  const bare = readAddress(address) ?? address;
+  if (isIP(bare) !== 6) return bare;
+  const [head = "", tail] = bare.split("::");
   const before = splitGroups(head);
   const after = splitGroups(tail ?? "");
   const groups = [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill("0"), ...after];

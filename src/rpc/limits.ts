@@ -8,8 +8,12 @@ export interface ListenerLimits {
   readonly maxHeaderBytes: number;
   /** HTTP/2 streams that one connection has open at once. */
   readonly maxConcurrentStreams: number;
-  /** TLS handshake, from the connection. */
+  /** TLS handshake, from its beginning. */
   readonly handshakeTimeoutMs: number;
+  /** A connection that waits to begin its TLS handshake. */
+  readonly handshakeWaitMs: number;
+  /** After that a handshake goes on, and no longer counts among those under way. */
+  readonly handshakePlaceMs: number;
   /** TLS handshakes under way, in all and for one address (of IPv6 a /64), and connections that wait to begin theirs. */
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
@@ -38,10 +42,14 @@ export const defaultLimits: ListenerLimits = {
   maxHeaderBytes: 16 * 1024,
   maxConcurrentStreams: 100,
   handshakeTimeoutMs: 10_000,
+  // Agents hang up after 10 s.
+  handshakeWaitMs: 5_000,
+  // A client on another continent needs less.
+  handshakePlaceMs: 1_000,
   // A processor carries out less than 1,000 a second, and round trips take a fraction of one.
   maxHandshakes: 512,
   maxHandshakesPerAddress: 128,
-  maxWaitingHandshakes: 10_000,
+  maxWaitingHandshakes: 5_000,
   headersTimeoutMs: 10_000,
   bodyTimeoutMs: 15_000,
   requestTimeoutMs: 25_000,

@@ -16,7 +16,8 @@ const elsewhere = "127.0.0.2";
 const testWithAddresses = test.runIf(process.platform === "linux" || process.platform === "win32");
 
 async function start(limits: Partial<ListenerLimits>): Promise<TestListener> {
-  const listener = await startAgentListener({ limits: { handshakeTimeoutMs: 60_000, ...limits } });
+  const patient = { handshakeTimeoutMs: 60_000, handshakeWaitMs: 60_000, handshakePlaceMs: 60_000 };
+  const listener = await startAgentListener({ limits: { ...patient, ...limits } });
   onTestFinished(() => listener[Symbol.asyncDispose]());
   return listener;
 }
@@ -95,12 +96,36 @@ testWithAddresses("where too many wait, the last of the address that has most of
   expect(await listener.countConnections()).toBe(6);
 });
 
-test("a connection that waits for longer than a handshake may take is cut", async () => {
-  const listener = await start({ handshakeTimeoutMs: 300, maxHandshakesPerAddress: 1 });
-  const silent = await openSilent(listener, 3);
-  await expect.poll(() => silent.every(({ destroyed }) => destroyed)).toBe(true);
-  await expect.poll(() => listener.countConnections()).toBe(0);
+test("a connection that waits for too long is cut", async () => {
+  const listener = await start({ handshakeWaitMs: 300, maxHandshakesPerAddress: 1 });
+  const [first, ...others] = await openSilent(listener, 3);
+  await expect.poll(() => others.every(({ destroyed }) => destroyed)).toBe(true);
+  await expect.poll(() => listener.countConnections()).toBe(1);
+  first?.destroy();
   expect(await shakeHands(listener, strangers)).toBe("secure");
+});
+
+test("one that says more than a client's first message while it waits is cut", async () => {
+  const listener = await start({ maxHandshakesPerAddress: 1 });
+  const [, talkative] = await openSilent(listener, 2);
+  talkative?.write(Buffer.alloc(100_000));
+  await expect.poll(() => talkative?.destroyed).toBe(true);
+});
+
+test("who says nothing keeps a place for a while only, and nobody waits for longer", async () => {
+  const listener = await start({ handshakePlaceMs: 300, maxHandshakes: 2, maxHandshakesPerAddress: 2 });
+  const silent = await openSilent(listener, 2);
+  expect(await shakeHands(listener, strangers)).toBe("secure");
+  expect(silent.some(({ destroyed }) => destroyed)).toBe(false);
+});
+
+testWithAddresses("of addresses that have equally many waiting, the newcomer is cut", async () => {
+  const listener = await start({ maxHandshakes: 1, maxWaitingHandshakes: 1 });
+  await openSilent(listener, 1, "127.0.0.3");
+  const [early] = await openSilent(listener, 1, "127.0.0.4");
+  const [late] = await openSilent(listener, 1, "127.0.0.5");
+  await expect.poll(() => late?.destroyed).toBe(true);
+  expect(early?.destroyed).toBe(false);
 });
 
 test("a rush gets through, and open connections are served meanwhile", async () => {

@@ -11,11 +11,16 @@ export interface ReadyAnswer {
   send(): void;
 }
 
+/** As many are sent before the turn ends: no reader has slept meanwhile, and none is to wait for thousands of others. */
+const longestBurst = 64;
+
 let ready: ReadyAnswer[] = [];
 
-/** Has the answer sent at the end of the turn. */
+/** Has the answer sent at the end of the turn, at the latest. */
 export function sendAtTurnEnd(answer: ReadyAnswer): void {
-  if (ready.push(answer) === 1) setImmediate(sendReadyAnswers);
+  const count = ready.push(answer);
+  if (count === 1) setImmediate(sendReadyAnswers);
+  else if (count === longestBurst) sendReadyAnswers();
 }
 
 /** Sends what is ready now: who is about to keep the processor for long lets the answers go first. */

@@ -38,7 +38,7 @@ export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWa
 /** What the admission goes by. */
 export interface AdmissionOptions {
   readonly writer: Pick<HeartbeatWriter, "expectedWaitMs">;
-  readonly checks: Pick<SignatureChecks, "expectedWaitMs">;
+  readonly checks: Pick<SignatureChecks, "expectedWaitMs" | "waitingCount">;
   /** How many times less often than usual agents are asked to call at present; 1 or more. */
   readonly slowdown: () => number;
   /** Gives a number from 0 up to 1. */
@@ -63,6 +63,8 @@ const underWayKey = createContextKey(false, { description: "whether the call cou
 /** For how long refused callers are asked to stay away while agents are not slowed down, and at most; as long again is added at random. */
 const retryAfterSeconds = 5;
 const maxRetryAfterSeconds = 30;
+/** Signatures that wait to be verified while calls in line begin: what there is to do while the next ones do. */
+const maxWaitingChecks = 64;
 /** Connections that are read again in one turn of the event loop. */
 const wokenPerTurn = 32;
 /** When it is looked again whether there is room for those that rest, in milliseconds. */
@@ -72,7 +74,7 @@ const lookAgainMs = 10;
 export function createAdmission(options: AdmissionOptions): Admission {
   const { writer, checks, limits = defaultAdmissionLimits } = options;
   const resting = createRestingConnections();
-  const line = createCallLine(wakeConnections);
+  const line = createCallLine({ askForMore: wakeConnections, hasRoom: () => checks.waitingCount <= maxWaitingChecks });
   let callCount = 0;
   let admitted = 0;
   let refused = 0;
@@ -122,6 +124,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (!isUrgent && isBehind()) {
       refused++;
       resting.rest(connection);
+      // Nobody may come after it who would have them looked after.
+      line.fill();
       refuse();
     }
     admitted++;

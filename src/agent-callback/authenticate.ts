@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { answerByKey, findAnswerBy } from "./call-deadline.ts";
+import { assertGoesOn } from "./call-end.ts";
 import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import { type AgentIdentity, agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
@@ -43,15 +44,24 @@ export function createAuthenticate({ verifySignature, strangers, observer, log }
         values.set(answerByKey, findAnswerBy(call.headers, arrivedAtMs));
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
+        let named: Pick<Claim, "machineId"> = {};
         const headers = readSignatureHeaders(call.headers);
         const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
         const identity = isSigned
           ? await verifySignature(
               { ...call, headers },
               {
-                onClaim: (machineId) => claim({ machineId }),
+                onClaim: (machineId) => {
+                  named = { machineId };
+                  claim(named);
+                },
                 answerByMs: values.get(answerByKey),
                 isUrgent: () => mayCarryReport(call),
+                assertWanted: () => {
+                  assertGoesOn(values);
+                  // Others of its address may have failed since it came.
+                  claim(named);
+                },
               },
             )
           : identifyByCertificate(certificate, claim);

@@ -42,8 +42,7 @@ export function finishInTime<T>(answerByMs: number, work: (patience: Patience) =
       patience.reason = new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
       reject(patience.reason);
     };
-    const steps = Math.floor((answerByMs - performance.now()) / timerStepMs);
-    const timer = setTimeout(expire, Math.max(0, steps * timerStepMs));
+    const timer = setTimeout(expire, toStep(answerByMs - performance.now()));
     work(patience).then(
       (result) => {
         clearTimeout(timer);
@@ -55,4 +54,8 @@ export function finishInTime<T>(answerByMs: number, work: (patience: Patience) =
       },
     );
   });
+}
+
+function toStep(leftMs: number): number {
+  return leftMs > timerStepMs ? leftMs - (leftMs % timerStepMs) : Math.max(0, leftMs);
 }

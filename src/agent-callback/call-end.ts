@@ -11,6 +11,11 @@ export function noteCallEnd({ values }: Pick<CallRecord, "values">): void {
   values.set(isOverKey, true);
 }
 
+/** Throws a ConnectError with `canceled` when the call is over. */
+export function assertGoesOn(values: ContextValues): void {
+  if (values.get(isOverKey)) throw callerGone();
+}
+
 /** The patience of the call's caller, who has none once the call is over, or once `others` is gone. */
 export function patienceOf(values: ContextValues, others: Patience): Patience {
   return new CallersPatience(values, others);

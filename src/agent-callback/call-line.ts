@@ -37,13 +37,26 @@ const sliceMs = { shortest: 5, longest: 80 };
 /** Times what the turn has spent on reading, and on refusing. */
 const sliceShare = 4;
 
-/** Nobody stands in line. `askForMore` is called whenever the line is empty, and says whether it can be asked again. */
-export function createCallLine(askForMore: () => boolean = () => false): CallLine {
+/** When it is looked again whether there is room, in milliseconds. */
+const lookAgainMs = 1;
+
+/** What a line goes by. */
+export interface CallLineOptions {
+  /** Is called whenever the line is empty, and says whether it can be asked again. Default: there is never more. */
+  readonly askForMore?: () => boolean;
+  /** Whether what calls go on to can take more of them; nobody in line begins otherwise. Default: always. */
+  readonly hasRoom?: () => boolean;
+}
+
+/** Nobody stands in line. */
+export function createCallLine({ askForMore = () => false, hasRoom = () => true }: CallLineOptions = {}): CallLine {
   const standing = new UrgentFirst<Standing>();
   const drainRate = createDrainRate();
   let passed = 0;
   let isTurnEnding = false;
   let lastSliceEndedAtMs = 0;
+  /** Whether some were left in line when the last slice ended: time without a line says nothing of how fast it moves. */
+  let isBacklogged = false;
   const slice = { beganAtMs: 0, endsAtMs: 0, begun: 0 };
 
   /** Runs once everything that had arrived has been looked at. */
@@ -54,9 +67,14 @@ export function createCallLine(askForMore: () => boolean = () => false): CallLin
       if (askForMore()) awaitEnd();
       return;
     }
+    if (!hasRoom()) {
+      isTurnEnding = true;
+      setTimeout(endTurn, lookAgainMs);
+      return;
+    }
     sendReadyAnswers();
     slice.beganAtMs = performance.now();
-    const readingMs = slice.beganAtMs - lastSliceEndedAtMs;
+    const readingMs = isBacklogged ? slice.beganAtMs - lastSliceEndedAtMs : 0;
     const lengthMs = Math.min(sliceMs.longest, Math.max(sliceMs.shortest, sliceShare * readingMs));
     slice.endsAtMs = slice.beganAtMs + lengthMs;
     slice.begun = 0;
@@ -66,7 +84,7 @@ export function createCallLine(askForMore: () => boolean = () => false): CallLin
   /** Calls begin in microtasks, so that what one leads to happens before the next. */
   function beginNext(): void {
     const nowMs = performance.now();
-    const next = nowMs < slice.endsAtMs ? standing.take() : undefined;
+    const next = nowMs < slice.endsAtMs && hasRoom() ? standing.take() : undefined;
     if (next === undefined) {
       endSlice(nowMs);
       return;
@@ -77,8 +95,11 @@ export function createCallLine(askForMore: () => boolean = () => false): CallLin
   }
 
   function endSlice(nowMs: number): void {
-    const isLineEmpty = standing.length === 0;
-    if (!isLineEmpty) drainRate.add({ rows: slice.begun, durationMs: nowMs - lastSliceEndedAtMs, underWay: 1 });
+    const wasBacklogged = isBacklogged;
+    isBacklogged = standing.length > 0;
+    if (isBacklogged && wasBacklogged && slice.begun > 0) {
+      drainRate.add({ rows: slice.begun, durationMs: nowMs - lastSliceEndedAtMs, underWay: 1 });
+    }
     awaitEnd();
     lastSliceEndedAtMs = nowMs;
   }

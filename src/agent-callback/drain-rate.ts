@@ -4,22 +4,30 @@
 export interface DrainRate {
   /** A full batch has ended well, which was one of so many that were under way. */
   add(batch: { readonly rows: number; readonly durationMs: number; readonly underWay: number }): void;
-  /** How long so many rows will take, in milliseconds; 0 until a full batch has told. */
+  /** How long so many rows will take, in milliseconds; 0 until a full batch has told, and when the last one did so long ago. */
   expectMs(rows: number): number;
 }
 
 /** What the last batch says weighs this much against all before it. */
 const weight = 0.2;
+/** What was seen longer ago says nothing of the present: whoever is kept away by it would never let it be seen again. */
+const forgottenAfterMs = 5_000;
 
-/** Nothing is known yet. */
-export function createDrainRate(): DrainRate {
+/** Nothing is known yet. `now` is in milliseconds and never goes back. */
+export function createDrainRate(now: () => number = () => performance.now()): DrainRate {
   let rowsPerMs: number | undefined;
+  let seenAtMs = 0;
   return {
     add({ rows, durationMs, underWay }) {
       // Little's law; a clock that has not moved says nothing.
       const present = (underWay * rows) / Math.max(durationMs, 0.1);
       rowsPerMs = rowsPerMs === undefined ? present : rowsPerMs + weight * (present - rowsPerMs);
+      seenAtMs = now();
     },
-    expectMs: (rows) => (rowsPerMs === undefined ? 0 : rows / rowsPerMs),
+    expectMs(rows) {
+      if (rows === 0 || rowsPerMs === undefined) return 0;
+      if (now() - seenAtMs > forgottenAfterMs) rowsPerMs = undefined;
+      return rowsPerMs === undefined ? 0 : rows / rowsPerMs;
+    },
   };
 }

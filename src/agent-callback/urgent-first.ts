@@ -9,6 +9,11 @@ export class UrgentFirst<T> {
     return this.#urgent.length + this.#others.length;
   }
 
+  /** How many are urgent, or are not. */
+  count(isUrgent: boolean): number {
+    return (isUrgent ? this.#urgent : this.#others).length;
+  }
+
   add(item: T, isUrgent: boolean): void {
     (isUrgent ? this.#urgent : this.#others).add(item);
   }
@@ -18,6 +23,9 @@ export class UrgentFirst<T> {
     return this.#urgent.take() ?? this.#others.take();
   }
 }
+
+/** From so many taken items on, as many or fewer that are left are moved to the front. */
+const leastMoved = 1_024;
 
 /** An array's own `shift` moves all that is left once there are some ten thousand. */
 class Fifo<T> {
@@ -37,8 +45,8 @@ class Fifo<T> {
     if (item === undefined) return undefined;
     this.#items[this.#head] = undefined;
     this.#head++;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
+    if (this.#head === this.#items.length || (this.#head >= leastMoved && 2 * this.#head >= this.#items.length)) {
+      this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }
     return item;

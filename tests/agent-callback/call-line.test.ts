@@ -1,5 +1,5 @@
 /** In which order calls begin that come at once, and what is known of how long it takes. */
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { createCallLine } from "../../src/agent-callback/call-line.ts";
 
@@ -67,9 +67,45 @@ test("a long line leaves the turns to others, and tells how long it is", async (
 
 test("an empty line is filled for as long as there is something to fill it with", async () => {
   let asked = 0;
-  const line = createCallLine(() => ++asked < 3);
+  const line = createCallLine({ askForMore: () => ++asked < 3 });
   expect(line.passes()).toBe(true);
   await expect.poll(() => asked).toBe(3);
   await turn();
   expect(asked).toBe(3);
+});
+
+test("nobody in line begins while there is no room for what calls go on to", async () => {
+  let hasRoom = false;
+  const line = createCallLine({ hasRoom: () => hasRoom });
+  const begun: number[] = [];
+  for (let call = 0; call < 5; call++) {
+    line.add({
+      isUrgent: false,
+      begin: () => {
+        begun.push(call);
+        hasRoom = begun.length !== 2;
+      },
+    });
+  }
+  await delay(20);
+  expect(begun).toEqual([]);
+  hasRoom = true;
+  await expect.poll(() => begun.length).toBe(2);
+  await delay(20);
+  expect(begun).toEqual([0, 1]);
+  hasRoom = true;
+  await expect.poll(() => begun).toEqual([0, 1, 2, 3, 4]);
+});
+
+test("time in which nobody stood in line says nothing of how fast it moves", async () => {
+  const line = createCallLine();
+  await delay(300);
+  const add = () => line.add({ isUrgent: false, begin: () => work(1) });
+  for (let call = 0; call < 60; call++) add();
+  let longestWaitMs = 0;
+  while (line.length > 0) {
+    await turn();
+    longestWaitMs = Math.max(longestWaitMs, line.expectedWaitMs);
+  }
+  expect(longestWaitMs).toBeLessThan(300);
 });

@@ -47,7 +47,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
           remoteAddress: undefined,
           body,
         },
-        { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false },
+        { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false, assertWanted: () => {} },
       );
       return publicKey;
     },
@@ -98,7 +98,7 @@ test("machines that come while a read is under way share the next one", async ()
     await delay(1);
     return new Map(machineIds.map((id) => [id, id === ids[7] ? next.publicKey : old.publicKey]));
   });
-  const found = await Promise.all(ids.map((id) => keys.read(id)));
+  const found = await Promise.all(ids.map((id) => keys.read(id, false)));
   expect(found.map((key) => key?.publicKey === next.publicKey)).toEqual(ids.map((_, index) => index === 7));
   expect(reads).toEqual([1, 200, 200, 99]);
 });
@@ -110,7 +110,20 @@ test("a read that fails is told to those who wait for it, and the next one succe
     if (isAway) throw new Error("the database is away");
     return new Map(machineIds.map((id) => [id, old.publicKey]));
   });
-  await expect(keys.read(machineId)).rejects.toThrow("the database is away");
+  await expect(keys.read(machineId, false)).rejects.toThrow("the database is away");
   isAway = false;
-  expect((await keys.read(machineId))?.publicKey).toEqual(old.publicKey);
+  expect((await keys.read(machineId, false))?.publicKey).toEqual(old.publicKey);
+});
+
+test("urgent machines' keys are read before those of others that wait", async () => {
+  const reads: string[][] = [];
+  const keys = createRegisteredKeys(async (machineIds) => {
+    reads.push([...machineIds]);
+    await delay(1);
+    return new Map();
+  });
+  const others = Array.from({ length: 250 }, () => randomUUID());
+  await Promise.all([...others.map((id) => keys.read(id, false)), keys.read(machineId, true)]);
+  expect(reads[1]?.[0]).toBe(machineId);
+  expect(reads.flat().length).toBe(251);
 });

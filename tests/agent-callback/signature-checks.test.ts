@@ -1,5 +1,6 @@
 /** What signature checks say of signatures, in which order, and what is known of how long they take. */
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
 
@@ -8,11 +9,18 @@ const other = generateKeyPairSync("ed25519");
 const message = Buffer.from("what was signed");
 const signature = sign(null, message, own.privateKey);
 
-const checkOf = (key: KeyObject, more: { signature?: Uint8Array; isUrgent?: boolean } = {}) => ({
+interface More {
+  readonly signature?: Uint8Array;
+  readonly isUrgent?: boolean;
+  readonly assertWanted?: () => void;
+}
+
+const checkOf = (key: KeyObject, more: More = {}) => ({
   message,
   key,
   signature: more.signature ?? signature,
   isUrgent: () => more.isUrgent === true,
+  assertWanted: more.assertWanted ?? (() => {}),
 });
 
 test("a signature is genuine by the key that made it alone", async () => {
@@ -54,4 +62,34 @@ test("what cannot be verified at all is an error, and others go on", async () =>
   const { publicKey } = generateKeyPairSync("x25519");
   await expect(checks.verify(checkOf(publicKey))).rejects.toThrow();
   expect(await checks.verify(checkOf(own.publicKey))).toBe(true);
+});
+
+test("what nobody wants any more when it has its turn is not verified, and makes room", async () => {
+  const checks = createSignatureChecks();
+  const left = () => {
+    throw new Error("the caller has gone");
+  };
+  const settled = await Promise.allSettled(
+    Array.from({ length: 300 }, (_, index) =>
+      checks.verify(checkOf(own.publicKey, index % 3 === 0 ? { assertWanted: left } : {})),
+    ),
+  );
+  // Those that began at once were not asked.
+  const rejected = settled.filter(({ status }) => status === "rejected").length;
+  expect(rejected).toBeGreaterThan(70);
+  expect(settled.filter((each) => each.status === "fulfilled" && each.value)).toHaveLength(300 - rejected);
+  expect(checks.waitingCount).toBe(0);
+});
+
+test("past what may wait checks are refused, but not those with another urgency", async () => {
+  const checks = createSignatureChecks();
+  const stop = () => {
+    throw new Error("enough");
+  };
+  const add = (isUrgent: boolean) => checks.verify(checkOf(own.publicKey, { isUrgent, assertWanted: stop }));
+  const all = Promise.allSettled(Array.from({ length: 64 + 10_000 }, () => add(false)));
+  await expect(add(false)).rejects.toMatchObject({ code: Code.ResourceExhausted });
+  const urgent = add(true);
+  await expect(urgent).rejects.toThrow("enough");
+  await all;
 });

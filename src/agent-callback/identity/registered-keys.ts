@@ -8,6 +8,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { UrgentFirst } from "../urgent-first.ts";
 
 /** A machine's key, in both forms that are asked for. */
 export interface RegisteredKey {
@@ -23,8 +24,8 @@ export type ReadPublicKeys = (machineIds: readonly string[]) => Promise<Readonly
 export interface RegisteredKeys {
   /** The key that proved the machine last, which may have been replaced since. */
   recall(machineId: string): RegisteredKey | undefined;
-  /** The machine's key now; rejects as the database does. */
-  read(machineId: string): Promise<RegisteredKey | undefined>;
+  /** The machine's key now, of urgent machines first; rejects as the database does. */
+  read(machineId: string, isUrgent: boolean): Promise<RegisteredKey | undefined>;
   /** Keeps a key that has proven the machine. */
   remember(machineId: string, key: RegisteredKey): void;
 }
@@ -43,21 +44,31 @@ interface Waiting {
 /** Remembers nothing yet. */
 export function createRegisteredKeys(readPublicKeys: ReadPublicKeys): RegisteredKeys {
   const remembered = new LRUCache<string, RegisteredKey>({ max: maxRemembered });
-  const waiting: Waiting[] = [];
+  const waiting = new UrgentFirst<Waiting>();
   let isReading = false;
 
   /** Those who come while a query is under way share the next one. */
   async function readWaiting(): Promise<void> {
     isReading = true;
-    while (waiting.length > 0) await readBatch(readPublicKeys, waiting.splice(0, maxMachines));
+    while (waiting.length > 0) {
+      const batch: Waiting[] = [];
+      for (
+        let next = waiting.take();
+        next !== undefined;
+        next = batch.length < maxMachines ? waiting.take() : undefined
+      ) {
+        batch.push(next);
+      }
+      await readBatch(readPublicKeys, batch);
+    }
     isReading = false;
   }
 
   return {
     recall: (machineId) => remembered.get(machineId),
-    read: (machineId) =>
+    read: (machineId, isUrgent) =>
       new Promise((resolve, reject) => {
-        waiting.push({ machineId, resolve, reject });
+        waiting.add({ machineId, resolve, reject }, isUrgent);
         if (!isReading) void readWaiting();
       }),
     remember: (machineId, key) => void remembered.set(machineId, key),

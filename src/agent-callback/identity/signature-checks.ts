@@ -7,6 +7,7 @@
  */
 import { type KeyObject, verify } from "node:crypto";
 import { createDrainRate } from "../drain-rate.ts";
+import { getOverloadedError } from "../overloaded-error.ts";
 import { UrgentFirst } from "../urgent-first.ts";
 
 /** One signature to be verified. */
@@ -17,23 +18,30 @@ export interface SignatureCheck {
   readonly signature: Uint8Array;
   /** Whether it goes before those that are not; asked when it has to wait. */
   isUrgent(): boolean;
+  /** Is called when one that had to wait has its turn; what it throws is what becomes of the check. */
+  assertWanted(): void;
 }
 
 /** See the module's text. */
 export interface SignatureChecks {
   /** How long one that came now would wait, in milliseconds; 0 while nothing waits. */
   readonly expectedWaitMs: number;
-  /** Resolves with whether the key made the signature. */
+  /** How many wait. */
+  readonly waitingCount: number;
+  /** Resolves with whether the key made the signature; rejects with `resource_exhausted` when too many wait. */
   verify(check: SignatureCheck): Promise<boolean>;
 }
 
 /** What keeps the pool's threads at work while the serving thread is busy for some milliseconds, and has no time to give them more. */
 const maxUnderWay = 64;
+/** Of those that are urgent, and of those that are not: neither takes the other's room. */
+const maxWaiting = 10_000;
+const retryAfterSeconds = 5;
 
 interface Waiting {
   readonly check: SignatureCheck;
   resolve(isGenuine: boolean): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 /** Nothing waits yet. */
@@ -46,16 +54,21 @@ export function createSignatureChecks(): SignatureChecks {
 
   function begin({ check, resolve, reject }: Waiting): void {
     underWay++;
-    verify(null, check.message, check.key, check.signature, (error, isGenuine) => {
+    try {
+      verify(null, check.message, check.key, check.signature, (error, isGenuine) => {
+        underWay--;
+        beginNext();
+        if (error === null) resolve(isGenuine);
+        else reject(error);
+      });
+    } catch (error) {
       underWay--;
-      beginNext();
-      if (error === null) resolve(isGenuine);
-      else reject(error);
-    });
+      reject(error);
+    }
   }
 
   function beginNext(): void {
-    const next = waiting.take();
+    const next = takeWanted();
     if (next === undefined) return;
     busy.done++;
     if (busy.done === maxUnderWay) {
@@ -66,9 +79,24 @@ export function createSignatureChecks(): SignatureChecks {
     begin(next);
   }
 
+  function takeWanted(): Waiting | undefined {
+    for (let next = waiting.take(); next !== undefined; next = waiting.take()) {
+      try {
+        next.check.assertWanted();
+        return next;
+      } catch (error) {
+        next.reject(error);
+      }
+    }
+    return undefined;
+  }
+
   return {
     get expectedWaitMs() {
       return drainRate.expectMs(waiting.length);
+    },
+    get waitingCount() {
+      return waiting.length;
     },
     verify(check) {
       return new Promise((resolve, reject) => {
@@ -77,8 +105,13 @@ export function createSignatureChecks(): SignatureChecks {
           begin(one);
           return;
         }
+        const isUrgent = check.isUrgent();
+        if (waiting.count(isUrgent) >= maxWaiting) {
+          reject(getOverloadedError(retryAfterSeconds));
+          return;
+        }
         if (waiting.length === 0) [busy.sinceMs, busy.done] = [performance.now(), 0];
-        waiting.add(one, check.isUrgent());
+        waiting.add(one, isUrgent);
       });
     },
   };

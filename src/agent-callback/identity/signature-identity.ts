@@ -54,6 +54,8 @@ export interface SignedCall {
   readonly answerByMs: number;
   /** Whether its signature is verified before those of others; called without `this`. */
   readonly isUrgent: () => boolean;
+  /** Throws what becomes of a call that has waited, and is not to be looked at any more; called without `this`. */
+  readonly assertWanted: () => void;
 }
 
 /** Returns the identity that a request's signature proves; throws IdentityRefusedError, and as the database does. */
@@ -186,12 +188,12 @@ function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify
     message: Uint8Array,
     signature: Uint8Array,
   ): Promise<Uint8Array> => {
-    const { isUrgent } = call;
+    const { isUrgent, assertWanted } = call;
     const isGenuine = ({ keyObject: key }: Pick<RegisteredKey, "keyObject">) =>
-      checks.verify({ message, key, signature, isUrgent });
+      checks.verify({ message, key, signature, isUrgent, assertWanted });
     const recalled = keys.recall(machineId);
     if (recalled !== undefined && (await isGenuine(recalled))) return recalled.publicKey;
-    const key = await finishInTime(call.answerByMs, () => keys.read(machineId));
+    const key = await finishInTime(call.answerByMs, () => keys.read(machineId, isUrgent()));
     const isRecalled =
       key !== undefined && recalled !== undefined && Buffer.compare(key.publicKey, recalled.publicKey) === 0;
     if (isRecalled || !(await isGenuine(key ?? decoy)) || key === undefined) {

@@ -33,6 +33,7 @@ function readAddress(text: string): string | undefined {
  * one party can move freely.
  */
 export function toParty(address: string): string {
+  if (!address.includes(":")) return address;
   const bare = readAddress(address) ?? address;
   if (isIP(bare) !== 6) return bare;
   const [head = "", tail] = bare.split("::");

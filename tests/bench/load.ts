@@ -1,0 +1,50 @@
+/**
+ * `npm run bench:load`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
+ * the server's empty database with the fleet first. Prints a line for each `--rounds`.
+ */
+import { parseArgs } from "node:util";
+import type { LoadPlan } from "./load/drive.ts";
+import { startLoad } from "./load/load-process.ts";
+import { registerCallers, seedFleet, withClient } from "./whole/seed-fleet.ts";
+
+const { values } = parseArgs({
+  options: {
+    url: { type: "string", default: "https://127.0.0.1:8443" },
+    "database-url": { type: "string" },
+    machines: { type: "string", default: "1000" },
+    callers: { type: "string", default: "1000" },
+    "in-flight": { type: "string", default: "256" },
+    "per-second": { type: "string" },
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "3" },
+  },
+});
+const [machines, callers] = [Number(values.machines), Number(values.callers)];
+const seconds = Number(values.seconds);
+const plan: LoadPlan =
+  values["per-second"] === undefined
+    ? { seconds, inFlight: Number(values["in-flight"]) }
+    : { seconds, perSecond: Number(values["per-second"]) };
+
+if (values["database-url"] !== undefined) await fill(values["database-url"]);
+using load = await startLoad({ url: values.url, machines, callers });
+for (let round = 0; round < Number(values.rounds); round++) {
+  const { calls, seconds: took, p50Ms, p99Ms, cpuSeconds } = await load.drive(plan);
+  const figures = {
+    "calls/s": Math.round(calls / took),
+    "p50 ms": p50Ms.toFixed(1),
+    "p99 ms": p99Ms.toFixed(1),
+    "load's CPU per call, µs": ((cpuSeconds * 1e6) / calls).toFixed(1),
+  };
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+
+/** Leaves a fleet alone that is there already. */
+async function fill(databaseUrl: string): Promise<void> {
+  const { rows } = await withClient(databaseUrl, (client) =>
+    client.query<{ count: string }>("select count(*) from machine"),
+  );
+  if (rows[0]?.count === "0") await seedFleet(databaseUrl, machines);
+  else if (Number(rows[0]?.count) !== machines) throw new Error(`the database holds ${rows[0]?.count} machines`);
+  await registerCallers(databaseUrl, machines, callers);
+}

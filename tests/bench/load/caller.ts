@@ -1,0 +1,8 @@
+/** Somebody who makes one call at a time, and tells who listens when it is answered. */
+export interface Caller {
+  /** Is told of each answer, and whether it was a heartbeat's. */
+  onAnswer: (isGood: boolean) => void;
+  /** Makes a call, unless there is nothing more to say, which it returns. The call before has been answered. */
+  call(): boolean;
+  close(): void;
+}

@@ -1,0 +1,24 @@
+/** Those who are free, in the order in which they became so: all get their turn equally often. */
+export class Turn<T> {
+  readonly #places: (T | undefined)[];
+  #first = 0;
+  #length: number;
+
+  /** All of them are free; nobody else may be added. */
+  constructor(all: readonly T[]) {
+    this.#places = [...all];
+    this.#length = all.length;
+  }
+
+  take(): T | undefined {
+    if (this.#length === 0) return undefined;
+    const taken = this.#places[this.#first];
+    this.#first = (this.#first + 1) % this.#places.length;
+    this.#length--;
+    return taken;
+  }
+
+  add(free: T): void {
+    this.#places[(this.#first + this.#length++) % this.#places.length] = free;
+  }
+}

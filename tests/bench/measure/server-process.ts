@@ -1,0 +1,55 @@
+/** A server as a process of its own, with what it costs. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { basename } from "node:path";
+import { createInterface } from "node:readline";
+
+/** A server that serves. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** What `readLine` made of the line by which it said so. */
+  readonly said: string;
+}
+
+/** What is started. */
+export interface ServerCommand {
+  /** TypeScript or JavaScript, as an absolute path. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Finds in a line of its output that it serves, and where; undefined for other lines. Default: the first line is that. */
+  readonly readLine?: (line: string) => string | undefined;
+}
+
+/** Longest that a server may take to end in good order, in milliseconds. */
+const stopTimeoutMs = 30_000;
+
+/** Starts a server and waits until it serves; throws when it ends instead. */
+export async function startServer(command: ServerCommand): Promise<ServerProcess> {
+  const { program, args, environment, readLine = (line: string) => line } = command;
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...environment },
+  });
+  // Its output is read to the end: a server whose log nobody reads would stand still.
+  const { promise: serving, resolve } = Promise.withResolvers<string>();
+  createInterface(child.stdout).on("line", (line) => {
+    const said = readLine(line);
+    if (said !== undefined) resolve(said);
+  });
+  const ended = once(child, "exit").then(([status]): never => {
+    throw new Error(`${basename(program)} ${args[0] ?? ""} ended with status ${status}`);
+  });
+  ended.catch(() => {});
+  const said = await Promise.race([serving, ended]);
+  return { pid: child.pid ?? 0, said, [Symbol.asyncDispose]: () => stop(child) };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+  await exited;
+  clearTimeout(late);
+}

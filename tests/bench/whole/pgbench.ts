@@ -1,0 +1,46 @@
+/** What PostgreSQL makes of one heartbeat at a time: one statement each, by pgbench, which knows no agents and no protocol. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** As many as make the most of two cores. */
+const clients = 32;
+
+/** Authenticates a heartbeat by its key and counts it; autocommitted, and no row is given back. */
+const script = (machines: number) => `\\set number random(1, ${machines})
+insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until)
+select machine_id, now(), now(), now() + interval '90 seconds' from agent_started
+ where machine_id = md5(:number::text)::uuid and public_key = sha256(:number::text::bytea)
+on conflict (machine_id) do update
+  set heartbeat_at = excluded.heartbeat_at, quiet_until = excluded.quiet_until;
+`;
+
+/** The program: of the path, or where Debian keeps it apart; undefined when it is not installed. */
+export async function findPgbench(): Promise<string | undefined> {
+  const onPath = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "pgbench"));
+  const root = "/usr/lib/postgresql";
+  const versions = existsSync(root) ? (await readdir(root)).sort((a, b) => Number(b) - Number(a)) : [];
+  const inPackages = versions.map((version) => join(root, version, "bin/pgbench"));
+  return [...inPackages, ...onPath].find((file) => existsSync(file));
+}
+
+/** Runs it over random machines of a fleet, and returns the heartbeats a second. */
+export async function runPgbench(
+  program: string,
+  { url, machines, folder, seconds }: { url: string; machines: number; folder: string; seconds: number },
+): Promise<number> {
+  const file = join(folder, `heartbeat-${machines}.sql`);
+  await writeFile(file, script(machines));
+  const { stdout } = await run(program, [
+    ...["--no-vacuum", "--protocol=prepared", `--client=${clients}`, "--jobs=2", `--time=${seconds}`],
+    ...[`--file=${file}`, url],
+  ]);
+  const [, rate] = /^tps = ([\d.]+) \(without initial connection time\)/m.exec(stdout) ?? [];
+  const [, failed = "0"] = /number of failed transactions: (\d+)/.exec(stdout) ?? [];
+  if (rate === undefined || failed !== "0") throw new Error(`pgbench:\n${stdout}`);
+  return Number(rate);
+}

@@ -1,0 +1,54 @@
+/** Fills a database with a fleet that calls: machines, their keys and their last heartbeats. */
+import pg from "pg";
+import { createBenchIdentity, listCallers } from "../load/fleet.ts";
+
+/**
+ * The keys of machines that no load speaks for are no points of the curve, which nobody looks at here; pgbench can name them by a
+ * number, as it can the machines.
+ */
+const tables = [
+  `insert into machine (id) select md5(number::text)::uuid from generate_series(1, $1::integer) as number`,
+  `insert into agent_started (machine_id, public_key)
+   select md5(number::text)::uuid, sha256(number::text::bytea) from generate_series(1, $1::integer) as number`,
+  `insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until)
+   select md5(number::text)::uuid, now() - random() * interval '30 seconds', now() - interval '1 day', now() + interval '1 minute'
+     from generate_series(1, $1::integer) as number`,
+];
+
+/** Fills an empty, migrated database with `machines`, none of which can call yet. */
+export async function seedFleet(databaseUrl: string, machines: number): Promise<void> {
+  await withClient(databaseUrl, async (client) => {
+    // Foreign keys of rows that fit by their making need not be looked up a million times.
+    await client.query("set session_replication_role = replica");
+    for (const table of tables) await client.query(table, [machines]);
+    await client.query("vacuum (analyze)");
+  });
+}
+
+/** Gives the machines that call the keys that they call with. */
+export async function registerCallers(databaseUrl: string, machines: number, callers: number): Promise<void> {
+  const identities = listCallers(machines, callers).map(createBenchIdentity);
+  await withClient(databaseUrl, async (client) => {
+    await client.query(
+      `update agent_started set public_key = caller.public_key
+         from unnest($1::uuid[], $2::bytea[]) as caller (machine_id, public_key)
+        where agent_started.machine_id = caller.machine_id`,
+      [
+        identities.map(({ machineId }) => machineId),
+        identities.map(({ publicKey }) => Buffer.from(publicKey)),
+      ],
+    );
+    await client.query("vacuum (analyze) agent_started");
+  });
+}
+
+/** Runs `use` on a connection of its own, without a limit of time. */
+export async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}

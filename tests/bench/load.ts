@@ -1,16 +1,20 @@
 /**
  * `npm run bench:load`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
- * the server's empty database with the fleet first. Prints a line for each `--rounds`.
+ * the server's empty database with the fleet first. `--kind` is one
+ * of open-callers.ts. Prints a line for each of `--rounds`.
  */
 import { parseArgs } from "node:util";
 import type { LoadPlan } from "./load/drive.ts";
+import { listCallers } from "./load/fleet.ts";
 import { startLoad } from "./load/load-process.ts";
+import type { CallersOptions } from "./load/open-callers.ts";
 import { registerCallers, seedFleet, withClient } from "./whole/seed-fleet.ts";
 
 const { values } = parseArgs({
   options: {
     url: { type: "string", default: "https://127.0.0.1:8443" },
     "database-url": { type: "string" },
+    kind: { type: "string", default: "certificates" },
     machines: { type: "string", default: "1000" },
     callers: { type: "string", default: "1000" },
     "in-flight": { type: "string", default: "256" },
@@ -27,7 +31,12 @@ const plan: LoadPlan =
     : { seconds, perSecond: Number(values["per-second"]) };
 
 if (values["database-url"] !== undefined) await fill(values["database-url"]);
-using load = await startLoad({ url: values.url, machines, callers });
+using load = await startLoad({
+  kind: values.kind as CallersOptions["kind"],
+  url: values.url,
+  numbers: listCallers(machines, callers),
+  connections: Number(values["in-flight"]),
+});
 for (let round = 0; round < Number(values.rounds); round++) {
   const { calls, seconds: took, p50Ms, p99Ms, cpuSeconds } = await load.drive(plan);
   const figures = {

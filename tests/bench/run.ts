@@ -1,63 +1,72 @@
 /**
- * `npm run bench`: servers side by side under the same load, in one run, as a table. `--write` puts the table and a chart of it into
- * docs/performance.md; `--rounds` and `--seconds` say how long. See there.
+ * `npm run bench`: servers side by side under the same load, in one run, as tables. `--write` puts them and a chart into
+ * docs/performance.md, which says what each row is; `--help` lists the other options.
  */
-import { spawnSync } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import { parseArgs } from "node:util";
-import { comparisons } from "./wire/comparisons.ts";
-import { measure } from "./wire/measure.ts";
-import { drawChart, formatTables, type Result } from "./wire/report.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Options, parts, readOptions } from "./options.ts";
+import { formatCount, formatReport } from "./report/format-report.ts";
+import type { Part } from "./report/part.ts";
+import { writeReport } from "./report/write-report.ts";
+import { requireTools } from "./tools.ts";
+import { measureWithCertificates } from "./whole/certificates-part.ts";
+import { type BenchPostgres, type FleetDatabases, startBenchPostgres } from "./whole/fleet-databases.ts";
+import { measureMemory, memoryMachines } from "./whole/memory-part.ts";
+import { measureSigned } from "./whole/signed-part.ts";
+import type { WholeContext } from "./whole/subjects.ts";
+import { measureWorkers } from "./whole/workers-part.ts";
+import { measureWire } from "./wire/wire-part.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "3" },
-    write: { type: "boolean", default: false },
-  },
-});
-const effort = { rounds: toPositive("rounds", values.rounds), seconds: toPositive("seconds", values.seconds) };
-
-const missing = comparisons
-  .map(({ tool }) => tool)
-  .filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
-if (missing.length > 0) {
-  fail(
-    `${missing.join(" and ")} cannot be run: install Debian's packages nghttp2-client (h2load) and wrk, or their like`,
-  );
+const options = readOptions(process.argv.slice(2));
+const tools = await requireTools(options.only);
+const resources = new AsyncDisposableStack();
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => void resources.disposeAsync().finally(() => process.exit(status)));
+}
+try {
+  await run(options);
+} finally {
+  await resources.disposeAsync();
 }
 
-const results: Result[] = [];
-for (const comparison of comparisons) {
-  process.stderr.write(`${comparison.title} …\n`);
-  results.push({ comparison, measured: await measure(comparison, effort) });
+async function run({ only, effort, write }: Options): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "bmaas-bench-"));
+  resources.defer(() => rm(folder, { recursive: true, force: true }));
+  const measured: Part[] = [];
+  if (only.has("wire")) measured.push(await measureWire(effort, folder));
+  const postgres = parts.some((part) => part !== "wire" && only.has(part)) ? await startBenchPostgres() : undefined;
+  if (postgres !== undefined) measured.push(...(await measureWhole(resources.use(postgres), folder)));
+  const software = [`Node ${process.versions.node}`, ...(postgres ? [`PostgreSQL ${postgres.version}`] : [])];
+  const effortText = `${effort.rounds} rounds of ${effort.seconds} s for each server`;
+  const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), ${software.join(", ")}`;
+  const report = `${machine}; ${effortText}, load and servers on the same cores.\n\n${formatReport(measured)}`;
+  process.stdout.write(report);
+  if (write) await writeReport(report, measured);
 }
 
-const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`;
-const report = `${machine}; ${effort.rounds} rounds of ${effort.seconds} s for each server, load and servers on the same cores.\n\n${formatTables(results)}`;
-process.stdout.write(report);
-if (values.write) await write();
-
-async function write(): Promise<void> {
-  const page = new URL("../../docs/performance.md", import.meta.url);
-  const text = await readFile(page, "utf8");
-  const [begin, end] = ["<!-- npm run bench -->\n", "<!-- end of npm run bench -->\n"];
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from === -1 || to < from)
-    fail(`docs/performance.md has no lines ${begin.trim()} and ${end.trim()} to write between`);
-  const section = `${begin}\n${report}\n![The medians as bars](wire.svg)\n\n`;
-  await writeFile(page, text.slice(0, from) + section + text.slice(to));
-  await writeFile(new URL("../../docs/wire.svg", import.meta.url), drawChart(results));
-}
-
-function toPositive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) fail(`--${name}: "${text}" is not a number from 1 up`);
-  return value;
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(2);
+async function measureWhole(postgres: BenchPostgres, folder: string): Promise<Part[]> {
+  const { only, effort, machines, callers, inFlight } = options;
+  const context: WholeContext = { effort, postgres, folder, inFlight };
+  const fleets = new Map<number, FleetDatabases>();
+  const getFleet = async (size: number, calling = callers) => {
+    process.stderr.write(fleets.has(size) ? "" : `a fleet of ${formatCount(size)} machines …\n`);
+    const fleet = fleets.get(size) ?? (await postgres.createFleet(size, calling));
+    fleets.set(size, fleet);
+    return fleet;
+  };
+  const measured: Part[] = [];
+  if (only.has("certificates")) {
+    for (const size of machines) await getFleet(size);
+    const ordered = machines.flatMap((size) => fleets.get(size) ?? []);
+    measured.push(await measureWithCertificates(context, ordered, tools.pgbench));
+  }
+  const [smallest = 1_000] = machines;
+  if (only.has("signed")) measured.push(await measureSigned(context, await getFleet(smallest)));
+  if (only.has("workers")) measured.push(await measureWorkers(context, await getFleet(smallest)));
+  if (only.has("memory")) measured.push(await measureMemory(context, await getFleet(memoryMachines, memoryMachines)));
+  return measured;
 }

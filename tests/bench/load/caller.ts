@@ -4,5 +4,4 @@ export interface Caller {
   onAnswer: (isGood: boolean) => void;
   /** Makes a call, unless there is nothing more to say, which it returns. The call before has been answered. */
   call(): boolean;
-  close(): void;
 }

@@ -26,7 +26,7 @@ export function pingAck(payload: Uint8Array): Buffer {
   return frame(frameType.ping, ackFlag, 0, payload);
 }
 
-/** A whole gRPC call: HEADERS and DATA, to be sent again for each call with its stream's number set. */
+/** A whole gRPC call: HEADERS and DATA, to be sent with its stream's number set, and again if need be. */
 export class CallFrames {
   readonly bytes: Buffer;
   readonly #dataAt: number;
@@ -74,10 +74,20 @@ function indexedField(name: number | string, value: string): Buffer {
     : Buffer.concat([Buffer.of(0x40), text(name), text(value)]);
 }
 
-/** Without Huffman's code. */
+/** A field that is another one in each call, and enters no table. */
+export function literalField(name: string, value: string): Buffer {
+  return Buffer.concat([Buffer.of(0), text(name), text(value)]);
+}
+
+/** Without Huffman's code; its length is an integer with a prefix of seven bits (RFC 7541 section 5.1). */
 function text(value: string): Buffer {
-  if (value.length >= 0x7f) throw new RangeError(`${value} is longer than what is needed here`);
-  return Buffer.concat([Buffer.of(value.length), Buffer.from(value, "latin1")]);
+  const length = value.length < 0x7f ? [value.length] : [0x7f];
+  let rest = value.length - 0x7f;
+  if (rest >= 0) {
+    for (; rest >= 0x80; rest >>>= 7) length.push((rest & 0x7f) | 0x80);
+    length.push(rest);
+  }
+  return Buffer.concat([Buffer.from(length), Buffer.from(value, "latin1")]);
 }
 
 function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {

@@ -1,18 +1,19 @@
-/** A load in a process of its own, which costs the servers no more than it must: told by messages what to do, see load-process.ts. */
-import type { Caller } from "./caller.ts";
+/** A load in a process of its own, which costs the servers no more than it must; told by messages what to do, see load-process.ts. */
 import { drive } from "./drive.ts";
 import type { LoadOrder, LoadReply } from "./load-process.ts";
-import { openCertificateCallers } from "./open-callers.ts";
+import { type OpenCallers, openCallers } from "./open-callers.ts";
 
-let callers: readonly Caller[] = [];
+let open: OpenCallers | undefined;
 
 async function carryOut(order: LoadOrder): Promise<LoadReply> {
   if ("open" in order) {
-    callers = await openCertificateCallers(order.open);
+    open = await openCallers(order.open);
     return {};
   }
+  if (open === undefined) throw new Error("nobody is there to call");
+  await open.sign(order.sign);
   const before = process.cpuUsage();
-  const result = await drive(callers, order.drive);
+  const result = await drive(open.callers, order.drive);
   const { user, system } = process.cpuUsage(before);
   return { result: { ...result, cpuSeconds: (user + system) / 1e6 } };
 }

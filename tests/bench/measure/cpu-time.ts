@@ -42,9 +42,7 @@ export async function readResidentBytes(pid: number): Promise<number | undefined
 async function readProcesses(): Promise<Map<number, ProcessTimes>> {
   const names = await readdir("/proc").catch(() => []);
   const found = await Promise.all(
-    names
-      .filter((name) => /^\d+$/.test(name))
-      .map(async (name) => [Number(name), await readProcess(name)] as const),
+    names.filter((name) => /^\d+$/.test(name)).map(async (name) => [Number(name), await readProcess(name)] as const),
   );
   return new Map(found.filter((each): each is readonly [number, ProcessTimes] => each[1] !== undefined));
 }

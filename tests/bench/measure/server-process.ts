@@ -24,13 +24,21 @@ export interface ServerCommand {
 /** Longest that a server may take to end in good order, in milliseconds. */
 const stopTimeoutMs = 30_000;
 
-/** Starts a server and waits until it serves; throws when it ends instead. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Starts a server and waits until it serves; throws when it ends instead. It does not outlive this process. */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
   const { program, args, environment, readLine = (line: string) => line } = command;
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, ...environment },
+    // Nothing of the caller's settings.
+    env: { PATH: process.env.PATH, ...environment },
   });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   // Its output is read to the end: a server whose log nobody reads would stand still.
   const { promise: serving, resolve } = Promise.withResolvers<string>();
   createInterface(child.stdout).on("line", (line) => {

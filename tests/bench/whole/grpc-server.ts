@@ -3,8 +3,8 @@
  * certificate, and takes its key for the caller's. Prints its port on a line when it serves.
  */
 import { X509Certificate } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type handleUnaryCall, Server, ServerCredentials, type ServerUnaryCall, status } from "@grpc/grpc-js";
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   AgentCallback,
   type HeartbeatRequest,
@@ -15,13 +15,8 @@ import {
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { issueClientCa } from "../load/client-certificate.ts";
 import { createOurStore } from "./our-store.ts";
+import type { TakeHeartbeat } from "./take-heartbeat.ts";
 import { createThreeTransactions } from "./three-transactions.ts";
-
-/** Answers a heartbeat whose caller holds the private half of `publicKey`; rejects when that is not its machine's. */
-export type TakeHeartbeat = (
-  request: HeartbeatRequest,
-  publicKey: Uint8Array,
-) => Promise<MessageInitShape<typeof HeartbeatResponseSchema>>;
 
 const stores: Record<string, (databaseUrl: string) => TakeHeartbeat> = {
   "three-transactions": createThreeTransactions,

@@ -3,7 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { createHeartbeatWriter, defaultWriterLimits } from "../../../src/agent-callback/heartbeat-writer.ts";
 import { validateHeartbeat } from "../../../src/agent-callback/validate-heartbeat.ts";
 import { openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
-import type { TakeHeartbeat } from "./grpc-server.ts";
+import type { TakeHeartbeat } from "./take-heartbeat.ts";
 
 /** With as many connections as the product. */
 export function createOurStore(databaseUrl: string): TakeHeartbeat {

@@ -33,10 +33,7 @@ export async function registerCallers(databaseUrl: string, machines: number, cal
       `update agent_started set public_key = caller.public_key
          from unnest($1::uuid[], $2::bytea[]) as caller (machine_id, public_key)
         where agent_started.machine_id = caller.machine_id`,
-      [
-        identities.map(({ machineId }) => machineId),
-        identities.map(({ publicKey }) => Buffer.from(publicKey)),
-      ],
+      [identities.map(({ machineId }) => machineId), identities.map(({ publicKey }) => Buffer.from(publicKey))],
     );
     await client.query("vacuum (analyze) agent_started");
   });

@@ -2,82 +2,112 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { listCallers } from "../load/fleet.ts";
 import { type LoadProcess, startLoad } from "../load/load-process.ts";
-import { readCpuSeconds } from "../measure/cpu-time.ts";
-import type { Observation, Subject } from "../measure/rounds.ts";
+import { observe } from "../measure/observe.ts";
+import type { Effort, Observation, Subject } from "../measure/rounds.ts";
 import { startServer } from "../measure/server-process.ts";
 import type { BenchPostgres, FleetDatabases } from "./fleet-databases.ts";
 import { runPgbench } from "./pgbench.ts";
 
-/** What the subjects of a run share. */
+/** What the whole path's parts of a run share. */
 export interface WholeContext {
+  readonly effort: Effort;
   readonly postgres: BenchPostgres;
   /** For files, which go with the run. */
   readonly folder: string;
-  /** Takes what ends with the run. */
-  readonly resources: AsyncDisposableStack;
   /** Calls under way while the most is measured. */
   readonly inFlight: number;
 }
 
-/** A subject whose callers have certificates. */
+/** A subject that a load of ours calls. */
 export interface CalledSubject extends Subject {
-  readonly load: LoadProcess;
+  /** Calls at a rate, and says what came of it and what it cost. */
+  runAt(perSecond: number, seconds: number): Promise<Observation & { readonly p50Ms: number; readonly p99Ms: number }>;
 }
 
-const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
+/** A server as its load needs it. */
+export interface CalledServer {
+  readonly pid: number;
+  readonly url: string;
+}
+
+/** The program `bmaas`. */
+export const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
 
 /** The product as anybody runs it, with `args` behind `serve`. */
 export async function startOurs(
-  context: WholeContext,
-  fleet: FleetDatabases,
-  name: string,
-  args: readonly string[] = [],
-): Promise<CalledSubject> {
-  const home = await mkdtemp(join(context.folder, "home-"));
+  { folder }: WholeContext,
+  { url }: FleetDatabases,
+  resources: AsyncDisposableStack,
+  { args = [], agentTls = "on" }: { args?: readonly string[]; agentTls?: "on" | "off" } = {},
+): Promise<CalledServer> {
   const server = await startServer({
     program: main,
     args: ["serve", ...args],
     environment: {
-      DATABASE_URL: fleet.url,
-      BMAAS_HOME: home,
+      DATABASE_URL: url,
+      BMAAS_HOME: await mkdtemp(join(folder, "home-")),
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
+      BMAAS_AGENT_TLS: agentTls,
       BMAAS_SHUTDOWN_DELAY: "0",
     },
     readLine: (line) => (JSON.parse(line) as { agentUrl?: string }).agentUrl,
   });
-  context.resources.use(server);
-  return await startCalled(context, fleet, { name, pid: server.pid, url: server.said });
+  resources.use(server);
+  return { pid: server.pid, url: server.said };
 }
 
-/** A server on grpc-js with a store of grpc-server.ts. */
+/** A server on grpc-js with one of grpc-server.ts's stores. */
 export async function startGrpcJs(
-  context: WholeContext,
-  fleet: FleetDatabases,
-  name: string,
+  { folder }: WholeContext,
+  { url }: FleetDatabases,
+  resources: AsyncDisposableStack,
   store: "three-transactions" | "our-store",
-): Promise<CalledSubject> {
-  const server = await startServer({ program: grpcServer, args: [store, fleet.url, context.folder] });
-  context.resources.use(server);
-  return await startCalled(context, fleet, { name, pid: server.pid, url: `https://127.0.0.1:${server.said}` });
+): Promise<CalledServer> {
+  const server = resources.use(await startServer({ program: grpcServer, args: [store, url, folder] }));
+  return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 
-async function startCalled(
-  { postgres, resources, inFlight }: WholeContext,
+/** Opens the connections of a fleet's callers to a server, each with its certificate. */
+export async function openWithCertificates(
+  context: WholeContext,
   { machines, callers }: FleetDatabases,
-  { name, pid, url }: { name: string; pid: number; url: string },
+  resources: AsyncDisposableStack,
+  name: string,
+  server: CalledServer,
 ): Promise<CalledSubject> {
-  const load = resources.use(await startLoad({ url, machines, callers }));
+  const numbers = listCallers(machines, callers);
+  const load = resources.use(await startLoad({ kind: "certificates", url: server.url, numbers }));
+  return createCalledSubject(context, name, server, load);
+}
+
+/** A load and what it calls. */
+export function createCalledSubject(
+  { postgres, inFlight }: WholeContext,
+  name: string,
+  { pid }: CalledServer,
+  load: LoadProcess,
+): CalledSubject {
+  const users = { server: pid, postgres: postgres.pid };
   return {
     name,
-    load,
     run: (seconds) =>
-      observe({ server: pid, postgres: postgres.pid }, async () => {
-        const { calls, seconds: took, cpuSeconds } = await load.drive({ inFlight, seconds });
-        return { calls, seconds: took, loadSeconds: cpuSeconds };
+      observe(users, async () => {
+        const { cpuSeconds, ...done } = await load.drive({ inFlight, seconds });
+        return { ...done, loadSeconds: cpuSeconds };
       }),
+    runAt: async (perSecond, seconds) => {
+      const times = { p50Ms: Number.NaN, p99Ms: Number.NaN };
+      const observation = await observe(users, async () => {
+        const { cpuSeconds, ...done } = await load.drive({ perSecond: Math.round(perSecond), seconds });
+        Object.assign(times, { p50Ms: done.p50Ms, p99Ms: done.p99Ms });
+        return { ...done, loadSeconds: cpuSeconds };
+      });
+      return { ...observation, ...times };
+    },
   };
 }
 
@@ -96,29 +126,4 @@ export function createPgbench(
         return { calls: rate * seconds, seconds };
       }),
   };
-}
-
-type Users = Readonly<{ server?: number | undefined; postgres: number | undefined }>;
-
-/** Runs `work` and says what it cost, by the main processes of those who take part. */
-async function observe(
-  { server, postgres }: Users,
-  work: () => Promise<{ calls: number; seconds: number; loadSeconds?: number }>,
-): Promise<Observation> {
-  const read = async () => ({
-    server: server === undefined ? undefined : await readCpuSeconds(server),
-    postgres: postgres === undefined ? undefined : await readCpuSeconds(postgres),
-  });
-  const before = await read();
-  const { calls, seconds, loadSeconds } = await work();
-  const after = await read();
-  const perCall = (from: number | undefined, to: number | undefined) =>
-    from === undefined || to === undefined ? undefined : ((to - from) * 1e6) / calls;
-  const cpu = {
-    server: perCall(before.server, after.server),
-    postgres: perCall(before.postgres, after.postgres),
-    load: perCall(0, loadSeconds),
-  };
-  const known = Object.entries(cpu).filter(([, microseconds]) => microseconds !== undefined);
-  return { perSecond: calls / seconds, cpuMicroseconds: Object.fromEntries(known) };
 }

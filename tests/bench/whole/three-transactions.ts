@@ -3,7 +3,7 @@
  * out who calls, one counts the heartbeat, one reads what is pending; each statement is a round trip.
  */
 import pg from "pg";
-import type { TakeHeartbeat } from "./grpc-server.ts";
+import type { TakeHeartbeat } from "./take-heartbeat.ts";
 
 /** More of them were no faster. */
 const connections = 16;

@@ -5,21 +5,22 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AgentCallback, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { heartbeat, path, request } from "./work.ts";
 
-/** Throws unless the server on the port answers a call of the protocol as `heartbeat` says. */
-export type AssertAnswer = (port: number) => Promise<void>;
+/** Throws unless the server at the URL answers a call of the protocol as `heartbeat` says. */
+export type AssertAnswer = (url: string) => Promise<void>;
 
 const expected = heartbeat(request).nextHeartbeatAfter.seconds;
 
-/** By gRPC. */
-export async function assertGrpcAnswer(port: number): Promise<void> {
-  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}`, pingIdleConnection: false });
+/** By gRPC; whose certificate it is does not matter. */
+export async function assertGrpcAnswer(url: string): Promise<void> {
+  const nodeOptions = { rejectUnauthorized: false };
+  const transport = createGrpcTransport({ baseUrl: url, nodeOptions, pingIdleConnection: false });
   const { nextHeartbeatAfter } = await createClient(AgentCallback, transport).heartbeat(request);
   assertEqual(nextHeartbeatAfter?.seconds, expected);
 }
 
 /** By Connect's JSON. */
-export async function assertJsonAnswer(port: number): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+export async function assertJsonAnswer(url: string): Promise<void> {
+  const answer = await fetch(new URL(path, url), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(toJson(HeartbeatRequestSchema, request)),

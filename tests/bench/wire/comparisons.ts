@@ -1,13 +1,12 @@
 /** What is held against what on the wire, and what is to be reached. */
 import { type AssertAnswer, assertGrpcAnswer, assertJsonAnswer } from "./assert-answer.ts";
-import { createGrpcLoad, createJsonLoad, type SendLoad } from "./load.ts";
+import { type CreateLoad, createGrpcLoad, createJsonLoad } from "./load.ts";
 
 /** Servers under the same load. */
 export interface Comparison {
   readonly title: string;
-  /** The program that sends it. */
-  readonly tool: string;
-  readonly createLoad: () => Promise<SendLoad>;
+  readonly tls: boolean;
+  readonly createLoad: CreateLoad;
   readonly assertAnswer: AssertAnswer;
   /** By name, ours first, with what they are. */
   readonly servers: Readonly<Record<string, string>>;
@@ -15,24 +14,34 @@ export interface Comparison {
   readonly targets: Readonly<Record<string, number>>;
 }
 
+const grpcServers = {
+  lane: "bmaas, unary lane",
+  connect: "bmaas, Connect's handler",
+  "grpc-js": "@grpc/grpc-js",
+  http2: "raw node:http2",
+};
+
 /** All of them. */
 export const comparisons: readonly Comparison[] = [
   {
     title: "gRPC, HTTP/2 without TLS",
-    tool: "h2load",
+    tls: false,
     createLoad: createGrpcLoad,
     assertAnswer: assertGrpcAnswer,
-    servers: {
-      lane: "bmaas, unary lane",
-      connect: "bmaas, Connect's handler",
-      "grpc-js": "@grpc/grpc-js",
-      http2: "raw node:http2",
-    },
+    servers: grpcServers,
     targets: { "grpc-js": 1.25, http2: 0.8 },
   },
   {
+    title: "gRPC over TLS",
+    tls: true,
+    createLoad: createGrpcLoad,
+    assertAnswer: assertGrpcAnswer,
+    servers: grpcServers,
+    targets: {},
+  },
+  {
     title: "Connect JSON, HTTP/1.1",
-    tool: "wrk",
+    tls: false,
     createLoad: createJsonLoad,
     assertAnswer: assertJsonAnswer,
     servers: { lane: "bmaas, unary lane", connect: "bmaas, Connect's handler", fastify: "bare Fastify route" },

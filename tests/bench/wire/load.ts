@@ -1,7 +1,6 @@
 /** Load of identical calls by h2load and wrk, on connections that stay open. */
 import { execFile } from "node:child_process";
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { toBinary, toJson } from "@bufbuild/protobuf";
@@ -11,22 +10,24 @@ import { path, request } from "./work.ts";
 
 const run = promisify(execFile);
 
-/** Sends calls to a port for so many seconds, and returns how many a second were answered well. Throws when any was not. */
-export type SendLoad = (port: number, seconds: number) => Promise<number>;
+/** Sends calls to a server for so many seconds, and returns how many a second were answered well. Throws when any was not. */
+export type SendLoad = (url: string, seconds: number) => Promise<number>;
+
+/** Makes a load; its files lie in `folder`. */
+export type CreateLoad = (folder: string) => Promise<SendLoad>;
 
 const connections = 32;
 const streams = 16;
 
-/** gRPC on plaintext HTTP/2, by h2load: 32 connections of 16 streams. */
-export async function createGrpcLoad(): Promise<SendLoad> {
-  const folder = await mkdtemp(join(tmpdir(), "bmaas-bench-"));
+/** gRPC on HTTP/2, by h2load: 32 connections of 16 streams. */
+export async function createGrpcLoad(folder: string): Promise<SendLoad> {
   const body = join(folder, "request.bin");
   await writeFile(body, frameMessage(toBinary(HeartbeatRequestSchema, request)));
-  return async (port, seconds) => {
+  return async (url, seconds) => {
     const { stdout } = await run("h2load", [
       ...["-c", connections.toString(), "-m", streams.toString(), "-D", seconds.toString()],
       ...["-H", "content-type: application/grpc+proto", "-H", "te: trailers", "-d", body],
-      `http://127.0.0.1:${port}${path}`,
+      new URL(path, url).href,
     ]);
     const [, rate] = /finished in .*?, ([\d.]+) req\/s/.exec(stdout) ?? [];
     const [, succeeded, failed] = /(\d+) succeeded, (\d+) failed/.exec(stdout) ?? [];
@@ -36,18 +37,17 @@ export async function createGrpcLoad(): Promise<SendLoad> {
 }
 
 /** Connect's JSON on HTTP/1.1, by wrk: 32 connections. */
-export async function createJsonLoad(): Promise<SendLoad> {
-  const folder = await mkdtemp(join(tmpdir(), "bmaas-bench-"));
+export async function createJsonLoad(folder: string): Promise<SendLoad> {
   const script = join(folder, "request.lua");
   const body = JSON.stringify(toJson(HeartbeatRequestSchema, request));
   await writeFile(
     script,
     `wrk.method = "POST"\nwrk.body = ${JSON.stringify(body)}\nwrk.headers["Content-Type"] = "application/json"\n`,
   );
-  return async (port, seconds) => {
+  return async (url, seconds) => {
     const { stdout } = await run("wrk", [
       ...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script],
-      `http://127.0.0.1:${port}${path}`,
+      new URL(path, url).href,
     ]);
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];
     if (rate === undefined || /Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk:\n${stdout}`);

@@ -1,6 +1,14 @@
-/** One server of the wire's comparison, in a process of its own: `server.ts NAME`. Prints its port on a line when it serves. */
+/**
+ * One server of the wire's comparison, in a process of its own: `server.ts NAME [FOLDER]`. With a folder it speaks TLS, with a
+ * certificate that lies there. Prints its port on a line when it serves.
+ */
 import { once } from "node:events";
-import { createServer as createHttp2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import fastify from "fastify";
@@ -10,29 +18,32 @@ import { createMetrics } from "../../../src/metrics/metrics.ts";
 import { createAgentListener } from "../../../src/rpc/agent-listener.ts";
 import { createErrorMapper } from "../../../src/rpc/error-mapping.ts";
 import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
+import type { ListenerTls } from "../../../src/rpc/listener.ts";
+import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { heartbeat, heartbeatOnBytes, path } from "./work.ts";
 
 const host = "127.0.0.1";
 
-/** Opens each server on a free port. */
-const servers: Record<string, () => Promise<number>> = {
-  lane: () => serveAgents("on"),
-  connect: () => serveAgents("off"),
+/** Opens each server on a free port; undefined is plaintext. */
+const servers: Record<string, (tls: ListenerTls | undefined) => Promise<number>> = {
+  lane: (tls) => serveAgents("on", tls),
+  connect: (tls) => serveAgents("off", tls),
   "grpc-js": serveGrpcJs,
   http2: serveHttp2,
   fastify: serveFastify,
 };
 
-const serve = servers[process.argv[2] ?? ""];
+const [, , name = "", folder] = process.argv;
+const serve = servers[name];
 if (serve === undefined) throw new Error(`which server? One of ${Object.keys(servers).join(", ")}`);
-process.stdout.write(`${await serve()}\n`);
+process.stdout.write(`${await serve(folder === undefined ? undefined : await ensureDevelopmentTls(folder, [host]))}\n`);
 
 /** The agents' listener as it is, but that it takes everybody's word; its calls are counted as the product's are. */
-async function serveAgents(unaryLane: "on" | "off"): Promise<number> {
+async function serveAgents(unaryLane: "on" | "off", tls: ListenerTls | undefined): Promise<number> {
   const log = pino({ level: "silent" });
   const metrics = createMetrics();
   const listener = createAgentListener({
-    tls: undefined,
+    tls,
     method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
     authenticate: () => () => {},
@@ -46,7 +57,7 @@ async function serveAgents(unaryLane: "on" | "off"): Promise<number> {
   return portOf(listener.server);
 }
 
-async function serveGrpcJs(): Promise<number> {
+async function serveGrpcJs(tls: ListenerTls | undefined): Promise<number> {
   const server = new GrpcServer();
   const method = {
     path,
@@ -65,8 +76,12 @@ async function serveGrpcJs(): Promise<number> {
       },
     },
   );
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]);
   return await new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:0`, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(`${host}:0`, credentials, (error, port) => {
       if (error === null) resolve(port);
       else reject(error);
     });
@@ -74,8 +89,8 @@ async function serveGrpcJs(): Promise<number> {
 }
 
 /** gRPC's words and nothing of its rules: what Node itself charges for a call. */
-async function serveHttp2(): Promise<number> {
-  const server = createHttp2Server();
+async function serveHttp2(tls: ListenerTls | undefined): Promise<number> {
+  const server = tls === undefined ? createHttp2Server() : createSecureServer(tls);
   const headers = { ":status": 200, "content-type": "application/grpc+proto" };
   server.on("stream", (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders) => {
     const pieces: Buffer[] = [];

@@ -1,0 +1,50 @@
+/** One HTTP/1.1 connection that sends one request after the other, made before, and reads of an answer its status and its length. */
+import type { Socket } from "node:net";
+import type { Caller } from "./caller.ts";
+import type { OpenSocket } from "./open-socket.ts";
+
+const endOfHead = "\r\n\r\n";
+
+/** Gives a connection's next request, whole; undefined when there is none. */
+export type NextRequest = () => Buffer | undefined;
+
+/** See the module's text. */
+export class Http1Caller implements Caller {
+  onAnswer: Caller["onAnswer"] = () => {};
+  #socket: Socket | undefined;
+  readonly #nextRequest: NextRequest;
+  /** What has been read of an answer whose end has not. */
+  #read = "";
+
+  /** Resolves when it is connected. */
+  static async open(openSocket: OpenSocket, nextRequest: NextRequest): Promise<Http1Caller> {
+    const caller = new Http1Caller(nextRequest);
+    caller.#socket = await openSocket(
+      (read) => caller.#take(read),
+      () => caller.onAnswer(false),
+    );
+    return caller;
+  }
+
+  private constructor(nextRequest: NextRequest) {
+    this.#nextRequest = nextRequest;
+  }
+
+  call(): boolean {
+    const request = this.#nextRequest();
+    if (request === undefined) return false;
+    this.#socket?.write(request);
+    return true;
+  }
+
+  #take(read: Buffer): void {
+    this.#read += read.toString("latin1");
+    const headEnd = this.#read.indexOf(endOfHead);
+    if (headEnd === -1) return;
+    const length = Number(/\r\ncontent-length: (\d+)/i.exec(this.#read)?.[1]);
+    if (this.#read.length < headEnd + endOfHead.length + length) return;
+    const isGood = this.#read.startsWith("HTTP/1.1 200 ");
+    this.#read = "";
+    this.onAnswer(isGood);
+  }
+}

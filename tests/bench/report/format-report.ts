@@ -1,0 +1,50 @@
+/** The parts of a run as Markdown. */
+import { isReached, type Part, type Table, type Target } from "./part.ts";
+
+/** All parts: first what was to be reached, then every table, then what was left out. */
+export function formatReport(parts: readonly Part[]): string {
+  const targets = parts.flatMap((part) => part.targets);
+  const tables = [...(targets.length === 0 ? [] : [toTable(targets)]), ...parts.flatMap((part) => part.tables)];
+  const leftOut = parts.flatMap((part) => part.leftOut).map((sentence) => `${sentence}\n`);
+  return [...tables.map(formatTable), ...leftOut].join("\n");
+}
+
+/** A number as people read it. */
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+/** With one digit behind the point; empty for what was not measured. */
+export function formatTenths(value: number | undefined, unit: string): string {
+  return value === undefined || Number.isNaN(value) ? "" : `${value.toFixed(1)} ${unit}`;
+}
+
+function toTable(targets: readonly Target[]): Table {
+  return {
+    title: "What is to be reached",
+    header: ["figure", "wanted", "measured", "reached"],
+    rows: targets.map((target) => {
+      const { what, bound, unit = "", value } = target;
+      const wanted =
+        "atLeast" in bound ? `at least ${format(bound.atLeast, unit)}` : `at most ${format(bound.atMost, unit)}`;
+      return Number.isNaN(value)
+        ? [what, wanted, "not measured", ""]
+        : [what, wanted, format(value, unit), isReached(target) ? "yes" : "no"];
+    }),
+  };
+}
+
+/** Ratios have two digits behind the point, what has a unit one. */
+function format(value: number, unit: string): string {
+  return unit === "" ? value.toFixed(2) : formatTenths(value, unit);
+}
+
+/** As Biome formats it, so that the documents' check holds. */
+function formatTable({ title, header, rows }: Table): string {
+  const widths = header.map((name, column) =>
+    Math.max(...[header, ...rows].map((row) => (row[column] ?? name).length)),
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`;
+  return `${title}:\n\n${line(header)}${line(widths.map((width) => "-".repeat(width)))}${rows.map(line).join("")}`;
+}

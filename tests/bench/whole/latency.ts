@@ -1,0 +1,44 @@
+/** How long heartbeats take when half as many come as can be served. */
+import type { Effort, Observation } from "../measure/rounds.ts";
+import { median } from "../measure/statistics.ts";
+import { formatTenths } from "../report/format-report.ts";
+import type { CalledSubject } from "./subjects.ts";
+
+/** Of each round; milliseconds from when a call was due. */
+export interface Latency {
+  readonly p50Ms: readonly number[];
+  readonly p99Ms: readonly number[];
+  readonly observations: readonly Observation[];
+}
+
+/** Who is called, and how often a second. */
+export interface Offered {
+  readonly subject: CalledSubject;
+  readonly perSecond: number;
+}
+
+/** Measures all of them, in rounds. */
+export async function measureLatency(offered: readonly Offered[], { rounds, seconds }: Effort): Promise<Latency[]> {
+  process.stderr.write("  how long they take\n");
+  const seen: Awaited<ReturnType<CalledSubject["runAt"]>>[][] = offered.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, { subject, perSecond }] of offered.entries()) {
+      seen[index]?.push(await subject.runAt(perSecond, seconds));
+    }
+  }
+  return seen.map((rows) => ({
+    p50Ms: rows.map((row) => row.p50Ms),
+    p99Ms: rows.map((row) => row.p99Ms),
+    observations: rows,
+  }));
+}
+
+/** The medians of the rounds; empty where there is none. */
+export function latencyCells(latency: Latency | undefined): [p50: string, p99: string] {
+  return [formatTenths(medianOf(latency?.p50Ms), "ms"), formatTenths(medianOf(latency?.p99Ms), "ms")];
+}
+
+/** NaN of none. */
+export function medianOf(values: readonly number[] | undefined): number {
+  return values === undefined ? Number.NaN : median(values);
+}

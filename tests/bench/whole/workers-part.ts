@@ -1,0 +1,61 @@
+/** What heartbeats cost when two processes share them, against one. */
+import { spawnSync } from "node:child_process";
+import { measureInRounds } from "../measure/rounds.ts";
+import { median } from "../measure/statistics.ts";
+import { rateCells } from "../report/columns.ts";
+import { formatCount, formatTenths } from "../report/format-report.ts";
+import type { Part } from "../report/part.ts";
+import type { FleetDatabases } from "./fleet-databases.ts";
+import { type Latency, latencyCells, measureLatency } from "./latency.ts";
+import { main, openWithCertificates, startOurs, type WholeContext } from "./subjects.ts";
+
+const counts = [1, 2];
+
+/** Measures both at the same rate, half of what one process takes. */
+export async function measureWorkers(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
+  const nothing: Part = { tables: [], charts: [], targets: [], leftOut: [] };
+  if (!spawnSync(process.execPath, [main, "serve", "--help"], { encoding: "utf8" }).stdout.includes("--workers")) {
+    return { ...nothing, leftOut: ["Two workers against one are left out: this `bmaas serve` has no `--workers`."] };
+  }
+  await using resources = new AsyncDisposableStack();
+  process.stderr.write("workers …\n");
+  const subjects = [];
+  for (const count of counts) {
+    const server = await startOurs(context, fleet, resources, { args: ["--workers", count.toString()] });
+    subjects.push(await openWithCertificates(context, fleet, resources, count.toString(), server));
+  }
+  await context.postgres.checkpoint();
+  const most = await measureInRounds(subjects, context.effort);
+  const perSecond = median(most[0]?.rates ?? []) / 2;
+  const offered = subjects.map((subject) => ({ subject, perSecond }));
+  const [one, two] = await measureLatency(offered, context.effort);
+  return {
+    ...nothing,
+    tables: [
+      {
+        title: `Whole path, gRPC over TLS, ${formatCount(perSecond)} heartbeats/s for each`,
+        header: ["workers", "the most, median", "from, to", "CPU per heartbeat: server", "PostgreSQL", "p50", "p99"],
+        rows: [one, two].map((latency, index) => [
+          (counts[index] ?? 0).toString(),
+          ...(most[index] === undefined ? ["", ""] : rateCells(most[index])),
+          ...(["server", "postgres"] as const).map((user) => formatTenths(median(listCpu(latency, [user])), "µs")),
+          ...latencyCells(latency),
+        ]),
+      },
+    ],
+    targets: [
+      {
+        what: "two workers / one: CPU per heartbeat, server and PostgreSQL",
+        bound: { atMost: 1.1 },
+        value: median(listCpu(two, ["server", "postgres"])) / median(listCpu(one, ["server", "postgres"])),
+      },
+    ],
+  };
+}
+
+/** Of each round, in microseconds for each heartbeat. */
+function listCpu(latency: Latency | undefined, users: readonly ("server" | "postgres")[]): number[] {
+  return (latency?.observations ?? []).map(({ cpuMicroseconds }) =>
+    users.reduce((sum, user) => sum + (cpuMicroseconds?.[user] ?? Number.NaN), 0),
+  );
+}

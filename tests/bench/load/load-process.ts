@@ -52,8 +52,8 @@ export async function startLoad(options: CallersOptions): Promise<LoadProcess> {
       const perSecond = "perSecond" in plan ? plan.perSecond : likelyRate * reserve;
       const sign = options.kind === "certificates" ? 0 : Math.ceil(perSecond * plan.seconds);
       const { result } = await order({ drive: plan, sign });
-      if (result === undefined || result.calls === 0) throw new Error("no call was answered");
-      if ("inFlight" in plan && result.failures > result.calls * toleratedFailures) {
+      if (result === undefined) throw new Error("the load's process says nothing");
+      if (result.calls === 0 || ("inFlight" in plan && result.failures > result.calls * toleratedFailures)) {
         throw new Error(`${result.failures} calls failed, and ${result.calls} did not`);
       }
       if ("inFlight" in plan) likelyRate = result.calls / result.seconds;

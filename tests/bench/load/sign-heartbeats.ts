@@ -4,8 +4,14 @@ import type { SimulatedIdentity } from "../../../src/simulate/fleet-identities.t
 import { heartbeatPath, toGrpcBody, toJsonBody } from "./heartbeat-call.ts";
 import { CallFrames, encodeGrpcHeaders, literalField } from "./http2-frames.ts";
 
-/** Nonces of a machine grow from one signing to the next. */
-let lastNonce = BigInt(Date.now()) * 1_000n;
+let lastNonce = 0n;
+
+/** Microseconds since the epoch, and more than any before: those of a machine grow, whichever process signs for it next. */
+function nextNonce(): bigint {
+  const now = BigInt(Date.now()) * 1_000n;
+  lastNonce = now > lastNonce ? now : lastNonce + 1n;
+  return lastNonce;
+}
 
 /** Signs heartbeats of the machines in their turn, `count` in all, each over its own body; they can be sent for a minute. */
 async function* signInTurn(
@@ -17,9 +23,8 @@ async function* signInTurn(
   for (let index = 0; index < count; index++) {
     const identity = identities[index % identities.length] as SimulatedIdentity;
     const body = toBody(identity.machineId);
-    lastNonce += 1n;
     const signer = { machineId: identity.machineId, key: identity, created: Math.floor(Date.now() / 1000) };
-    yield { body, fields: await signRequest({ method: "POST", url, body }, { ...signer, nonce: lastNonce }) };
+    yield { body, fields: await signRequest({ method: "POST", url, body }, { ...signer, nonce: nextNonce() }) };
   }
 }
 

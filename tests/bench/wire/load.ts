@@ -8,9 +8,29 @@ import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agen
 import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
 import { path, request } from "./work.ts";
 
-const run = promisify(execFile);
+/** A program that makes the load did not end. */
+export class EndlessLoadError extends Error {
+  override readonly name = "EndlessLoadError";
+}
 
-/** Sends calls to a server for so many seconds, and returns how many a second were answered well. Throws when any was not. */
+/** How long a program may take past the load. */
+const endsInSeconds = 15;
+
+/** Runs a program to its end. h2load has none when one of its connections is open only after the load is over: a busy machine does that. */
+async function run(program: string, args: readonly string[], seconds: number): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { timeout: (seconds + endsInSeconds) * 1000 });
+    return stdout;
+  } catch (error) {
+    if (!(error instanceof Error && "killed" in error && error.killed)) throw error;
+    throw new EndlessLoadError(`${program} did not end`);
+  }
+}
+
+/**
+ * Sends calls to a server for so many seconds, and returns how many a second were answered well. Throws when any was not, and
+ * EndlessLoadError.
+ */
 export type SendLoad = (url: string, seconds: number) => Promise<number>;
 
 /** Makes a load; its files lie in `folder`. */
@@ -24,11 +44,15 @@ export async function createGrpcLoad(folder: string): Promise<SendLoad> {
   const body = join(folder, "request.bin");
   await writeFile(body, frameMessage(toBinary(HeartbeatRequestSchema, request)));
   return async (url, seconds) => {
-    const { stdout } = await run("h2load", [
-      ...["-c", connections.toString(), "-m", streams.toString(), "-D", seconds.toString()],
-      ...["-H", "content-type: application/grpc+proto", "-H", "te: trailers", "-d", body],
-      new URL(path, url).href,
-    ]);
+    const stdout = await run(
+      "h2load",
+      [
+        ...["-c", connections.toString(), "-m", streams.toString(), "-D", seconds.toString()],
+        ...["-H", "content-type: application/grpc+proto", "-H", "te: trailers", "-d", body],
+        new URL(path, url).href,
+      ],
+      seconds,
+    );
     const [, rate] = /finished in .*?, ([\d.]+) req\/s/.exec(stdout) ?? [];
     const [, succeeded, failed] = /(\d+) succeeded, (\d+) failed/.exec(stdout) ?? [];
     if (rate === undefined || failed !== "0" || succeeded === "0") throw new Error(`h2load:\n${stdout}`);
@@ -45,10 +69,11 @@ export async function createJsonLoad(folder: string): Promise<SendLoad> {
     `wrk.method = "POST"\nwrk.body = ${JSON.stringify(body)}\nwrk.headers["Content-Type"] = "application/json"\n`,
   );
   return async (url, seconds) => {
-    const { stdout } = await run("wrk", [
-      ...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script],
-      new URL(path, url).href,
-    ]);
+    const stdout = await run(
+      "wrk",
+      [...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script], new URL(path, url).href],
+      seconds,
+    );
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];
     if (rate === undefined || /Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk:\n${stdout}`);
     return Number(rate);

@@ -3,12 +3,12 @@ import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { observe } from "../measure/observe.ts";
-import { type Effort, type Measured, measureInRounds, type Subject } from "../measure/rounds.ts";
+import { type Effort, type Measured, measureInRounds, type Observation, type Subject } from "../measure/rounds.ts";
 import { startServer } from "../measure/server-process.ts";
 import { cpuCell, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
 import type { Part } from "../report/part.ts";
 import { type Comparison, comparisons } from "./comparisons.ts";
-import type { SendLoad } from "./load.ts";
+import { EndlessLoadError, type SendLoad } from "./load.ts";
 
 const program = fileURLToPath(new URL("server.ts", import.meta.url));
 
@@ -47,8 +47,23 @@ async function startSubject(
   return {
     name: server,
     run: (seconds) =>
-      observe({ server: pid }, async () => ({ calls: (await sendLoad(url, seconds)) * seconds, seconds })),
+      untilItEnds(() =>
+        observe({ server: pid }, async () => ({ calls: (await sendLoad(url, seconds)) * seconds, seconds })),
+      ),
   };
+}
+
+const maxAttempts = 3;
+
+/** Measures again when the load did not end. */
+async function untilItEnds(measure: () => Promise<Observation>): Promise<Observation> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await measure();
+    } catch (error) {
+      if (!(error instanceof EndlessLoadError) || attempt === maxAttempts) throw error;
+    }
+  }
 }
 
 /** A comparison's table, chart and targets. */

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import type { LoadPlan } from "./load/drive.ts";
 import { listCallers } from "./load/fleet.ts";
 import { startLoad } from "./load/load-process.ts";
-import type { CallersOptions } from "./load/open-callers.ts";
+import { callerKinds } from "./load/open-callers.ts";
 import { registerCallers, seedFleet, withClient } from "./whole/seed-fleet.ts";
 
 const { values } = parseArgs({
@@ -30,9 +30,10 @@ const plan: LoadPlan =
     ? { seconds, inFlight: Number(values["in-flight"]) }
     : { seconds, perSecond: Number(values["per-second"]) };
 
+const kind = callerKinds.find((each) => each === values.kind);
 if (values["database-url"] !== undefined) await fill(values["database-url"]);
 using load = await startLoad({
-  kind: values.kind as CallersOptions["kind"],
+  kind: kind ?? fail(`--kind: one of ${callerKinds.join(", ")}`),
   url: values.url,
   numbers: listCallers(machines, callers),
   connections: Number(values["in-flight"]),
@@ -56,4 +57,9 @@ async function fill(databaseUrl: string): Promise<void> {
   if (rows[0]?.count === "0") await seedFleet(databaseUrl, machines);
   else if (Number(rows[0]?.count) !== machines) throw new Error(`the database holds ${rows[0]?.count} machines`);
   await registerCallers(databaseUrl, machines, callers);
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
 }

@@ -10,10 +10,12 @@ import { CallFrames, encodeGrpcHeaders } from "./http2-frames.ts";
 import { type Address, tcpTo, tlsTo } from "./open-socket.ts";
 import { type SignedGrpcCall, signGrpcCalls, signJsonRequests } from "./sign-heartbeats.ts";
 
+/** `certificates`: gRPC over TLS, a connection and a certificate for each machine. Others: in plaintext, each heartbeat signed. */
+export const callerKinds = ["certificates", "signed-grpc", "signed-json"] as const;
+
 /** Who calls, and how. */
 export interface CallersOptions {
-  /** `certificates`: gRPC over TLS, a connection and a certificate for each machine. Others: in plaintext, each heartbeat signed. */
-  readonly kind: "certificates" | "signed-grpc" | "signed-json";
+  readonly kind: (typeof callerKinds)[number];
   /** The server. */
   readonly url: string;
   /** Of the machines, see fleet.ts. */

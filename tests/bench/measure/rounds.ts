@@ -32,15 +32,26 @@ export interface Effort {
   readonly seconds: number;
 }
 
-/** Runs all rounds, and one before them that does not count: it is what compilers and caches learn from. */
+/** What a round that does not count takes at least: compilers learn by time, however short the rounds are. */
+const warmUpSeconds = 5;
+
+/**
+ * Runs all rounds, and one before them that does not count: it is what compilers and caches learn from. Each round begins with another
+ * subject, so that none always follows the same one.
+ */
 export async function measureInRounds(subjects: readonly Subject[], { rounds, seconds }: Effort): Promise<Measured[]> {
-  const seen = subjects.map(({ name }) => ({ name, observations: [] as Observation[] }));
+  const seen = subjects.map((subject) => ({ subject, observations: [] as Observation[] }));
   for (let round = 0; round <= rounds; round++) {
     process.stderr.write(round === 0 ? "  first a round that does not count\n" : `  round ${round} of ${rounds}\n`);
-    for (const [index, subject] of subjects.entries()) {
-      const observation = await subject.run(seconds);
-      if (round > 0) seen[index]?.observations.push(observation);
+    const first = round % seen.length;
+    for (const { subject, observations } of [...seen.slice(first), ...seen.slice(0, first)]) {
+      const observation = await subject.run(round === 0 ? Math.max(seconds, warmUpSeconds) : seconds);
+      process.stderr.write(`    ${subject.name}: ${Math.round(observation.perSecond)}/s\n`);
+      if (round > 0) observations.push(observation);
     }
   }
-  return seen.map((each) => ({ ...each, rates: each.observations.map(({ perSecond }) => perSecond) }));
+  return seen.map(({ subject: { name }, observations }) => ({
+    ...{ name, observations },
+    rates: observations.map(({ perSecond }) => perSecond),
+  }));
 }

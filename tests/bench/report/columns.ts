@@ -20,7 +20,7 @@ export function cpuCell(measured: Measured, user: CpuUser): string {
 }
 
 /** The same as a number; NaN where it is not known. */
-export function cpuMicroseconds({ observations }: Measured, user: CpuUser): number {
+function cpuMicroseconds({ observations }: Measured, user: CpuUser): number {
   return median(observations.map(({ cpuMicroseconds: cpu }) => cpu?.[user] ?? Number.NaN));
 }
 

@@ -3,7 +3,8 @@ import { toJson } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AgentCallback, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { heartbeat, path, request } from "./work.ts";
+import { heartbeatPath } from "../load/heartbeat-call.ts";
+import { heartbeat, request } from "./work.ts";
 
 /** Throws unless the server at the URL answers a call of the protocol as `heartbeat` says. */
 export type AssertAnswer = (url: string) => Promise<void>;
@@ -20,7 +21,7 @@ export async function assertGrpcAnswer(url: string): Promise<void> {
 
 /** By Connect's JSON. */
 export async function assertJsonAnswer(url: string): Promise<void> {
-  const answer = await fetch(new URL(path, url), {
+  const answer = await fetch(new URL(heartbeatPath, url), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(toJson(HeartbeatRequestSchema, request)),

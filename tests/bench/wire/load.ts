@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import { toBinary, toJson } from "@bufbuild/protobuf";
 import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
-import { path, request } from "./work.ts";
+import { heartbeatPath } from "../load/heartbeat-call.ts";
+import { request } from "./work.ts";
 
 /** A program that makes the load did not end. */
 export class EndlessLoadError extends Error {
@@ -49,7 +50,7 @@ export async function createGrpcLoad(folder: string): Promise<SendLoad> {
       [
         ...["-c", connections.toString(), "-m", streams.toString(), "-D", seconds.toString()],
         ...["-H", "content-type: application/grpc+proto", "-H", "te: trailers", "-d", body],
-        new URL(path, url).href,
+        new URL(heartbeatPath, url).href,
       ],
       seconds,
     );
@@ -71,7 +72,7 @@ export async function createJsonLoad(folder: string): Promise<SendLoad> {
   return async (url, seconds) => {
     const stdout = await run(
       "wrk",
-      [...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script], new URL(path, url).href],
+      [...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script], new URL(heartbeatPath, url).href],
       seconds,
     );
     const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];

@@ -20,7 +20,8 @@ import { createErrorMapper } from "../../../src/rpc/error-mapping.ts";
 import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
 import type { ListenerTls } from "../../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
-import { heartbeat, heartbeatOnBytes, path } from "./work.ts";
+import { heartbeatPath } from "../load/heartbeat-call.ts";
+import { heartbeat, heartbeatOnBytes } from "./work.ts";
 
 const host = "127.0.0.1";
 
@@ -60,7 +61,7 @@ async function serveAgents(unaryLane: "on" | "off", tls: ListenerTls | undefined
 async function serveGrpcJs(tls: ListenerTls | undefined): Promise<number> {
   const server = new GrpcServer();
   const method = {
-    path,
+    path: heartbeatPath,
     requestStream: false,
     responseStream: false,
     requestSerialize: (bytes: Buffer) => bytes,
@@ -110,7 +111,7 @@ async function serveHttp2(tls: ListenerTls | undefined): Promise<number> {
 /** A JSON route as anybody would write it. */
 async function serveFastify(): Promise<number> {
   const app = fastify();
-  app.post(path, async (request) => {
+  app.post(heartbeatPath, async (request) => {
     heartbeat(request.body as { machineId: string });
     return { nextHeartbeatAfter: "30s" };
   });

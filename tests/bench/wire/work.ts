@@ -6,9 +6,6 @@ import {
   HeartbeatResponseSchema,
 } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 
-/** The method's path, the same in all protocols. */
-export const path = "/cloud.bmaas.server.api.AgentCallback/Heartbeat";
-
 /** What callers send. */
 export const request = create(HeartbeatRequestSchema, {
   machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",

@@ -1,13 +1,13 @@
 /**
  * `npm run bench:load`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
  * the server's empty database with the fleet first. `--kind` is one
- * of open-callers.ts. Prints a line for each of `--rounds`.
+ * of callers.ts. Prints a line for each of `--rounds`.
  */
 import { parseArgs } from "node:util";
+import { callerKinds } from "./load/callers.ts";
 import type { LoadPlan } from "./load/drive.ts";
 import { listCallers } from "./load/fleet.ts";
 import { startLoad } from "./load/load-process.ts";
-import { callerKinds } from "./load/open-callers.ts";
 import { registerCallers, seedFleet, withClient } from "./whole/seed-fleet.ts";
 
 const { values } = parseArgs({
@@ -39,6 +39,7 @@ using load = await startLoad({
   connections: Number(values["in-flight"]),
 });
 for (let round = 0; round < Number(values.rounds); round++) {
+  await load.prepare(plan);
   const { calls, seconds: took, p50Ms, p99Ms, cpuSeconds } = await load.drive(plan);
   const figures = {
     "calls/s": Math.round(calls / took),

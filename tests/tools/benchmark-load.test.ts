@@ -23,7 +23,6 @@ async function startServer(answers: readonly Answer[]) {
   const calls: { headers: IncomingHttpHeaders; body: Buffer }[] = [];
   const server = createServer();
   cleanUps.push(() => server.close());
-  server.on("session", (session) => cleanUps.push(() => session.destroy()));
   server.on("stream", async (stream, headers) => {
     const body = Buffer.concat(await stream.toArray());
     const answer = answers[calls.length];
@@ -42,10 +41,12 @@ async function startServer(answers: readonly Answer[]) {
 async function openCaller(port: number, extra: Uint8Array = Buffer.alloc(0)): Promise<GrpcCaller> {
   const { first, later } = encodeGrpcHeaders("http", `127.0.0.1:${port}`, heartbeatPath);
   const body = toGrpcBody(createBenchIdentity(1).machineId);
-  return await GrpcCaller.open(
+  const caller = await GrpcCaller.open(
     tcpTo({ host: "127.0.0.1", port }),
     (isFirst) => new CallFrames(Buffer.concat([isFirst ? first : later, extra]), body),
   );
+  cleanUps.push(() => caller.close());
+  return caller;
 }
 
 function callOnce(caller: Caller): Promise<boolean> {
@@ -86,6 +87,9 @@ test("calls are whole, the first one of a connection and those that name its fie
 function createCaller(afterMs: number, counter: { calls: number }): Caller {
   const caller: Caller = {
     onAnswer: () => {},
+    isOpen: true,
+    calledAtMs: 0,
+    close: () => {},
     call() {
       const isGood = ++counter.calls % 10 !== 0;
       setTimeout(() => caller.onAnswer(isGood), afterMs);

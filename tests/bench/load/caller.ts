@@ -4,4 +4,9 @@ export interface Caller {
   onAnswer: (isGood: boolean) => void;
   /** Makes a call, unless there is nothing more to say, which it returns. The call before has been answered. */
   call(): boolean;
+  /** False once the connection is gone. */
+  readonly isOpen: boolean;
+  /** When it last called, by performance.now(). */
+  readonly calledAtMs: number;
+  close(): void;
 }

@@ -105,8 +105,10 @@ class Run {
     return this.#tookMs[Math.ceil(this.#tookMs.length * share) - 1] ?? Number.NaN;
   }
 
+  /** False when nobody is free, or nothing is left to say. */
   #begin(dueAtMs: number): boolean {
-    const caller = this.#turn.take();
+    let caller = this.#turn.take();
+    while (caller?.isOpen === false) caller = this.#turn.take();
     if (caller === undefined) return false;
     this.#due.set(caller, dueAtMs);
     if (caller.call()) return true;

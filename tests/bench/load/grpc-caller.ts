@@ -24,6 +24,8 @@ export type NextFrames = (isFirst: boolean) => CallFrames | undefined;
 /** See the module's text. */
 export class GrpcCaller implements Caller {
   onAnswer: Caller["onAnswer"] = () => {};
+  isOpen = true;
+  calledAtMs = 0;
   #socket: Socket | undefined;
   readonly #nextFrames: NextFrames;
   #stream = -1;
@@ -36,7 +38,7 @@ export class GrpcCaller implements Caller {
     const caller = new GrpcCaller(nextFrames);
     caller.#socket = await openSocket(
       (read) => caller.#take(read),
-      () => caller.onAnswer(false),
+      () => caller.#lose(),
     );
     caller.#socket.write(connectionPreface);
     return caller;
@@ -49,12 +51,22 @@ export class GrpcCaller implements Caller {
   call(): boolean {
     const frames = this.#nextFrames(this.#stream === -1);
     if (frames === undefined) return false;
+    this.calledAtMs = performance.now();
     this.#stream += 2;
     this.#hasMessage = false;
     // What was sent before has been answered, so its bytes can be changed.
     frames.setStream(this.#stream);
     this.#socket?.write(frames.bytes);
     return true;
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+
+  #lose(): void {
+    this.isOpen = false;
+    this.onAnswer(false);
   }
 
   #take(read: Buffer): void {
@@ -78,8 +90,10 @@ export class GrpcCaller implements Caller {
       // An answer is a message and then the trailers; a refusal has trailers only.
       if (type === frameType.data) this.#hasMessage ||= end - at > frameHeadBytes;
       if ((flags & endStreamFlag) !== 0) this.onAnswer(this.#hasMessage && type === frameType.headers);
-    } else if (type === frameType.reset || type === frameType.goAway) {
+    } else if (type === frameType.reset) {
       this.onAnswer(false);
+    } else if (type === frameType.goAway) {
+      this.#lose();
     } else if (type === frameType.settings && (flags & ackFlag) === 0) {
       this.#socket?.write(settingsAck);
     } else if (type === frameType.ping && (flags & ackFlag) === 0) {

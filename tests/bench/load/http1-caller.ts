@@ -11,6 +11,8 @@ export type NextRequest = () => Buffer | undefined;
 /** See the module's text. */
 export class Http1Caller implements Caller {
   onAnswer: Caller["onAnswer"] = () => {};
+  isOpen = true;
+  calledAtMs = 0;
   #socket: Socket | undefined;
   readonly #nextRequest: NextRequest;
   /** What has been read of an answer whose end has not. */
@@ -21,7 +23,10 @@ export class Http1Caller implements Caller {
     const caller = new Http1Caller(nextRequest);
     caller.#socket = await openSocket(
       (read) => caller.#take(read),
-      () => caller.onAnswer(false),
+      () => {
+        caller.isOpen = false;
+        caller.onAnswer(false);
+      },
     );
     return caller;
   }
@@ -33,8 +38,13 @@ export class Http1Caller implements Caller {
   call(): boolean {
     const request = this.#nextRequest();
     if (request === undefined) return false;
+    this.calledAtMs = performance.now();
     this.#socket?.write(request);
     return true;
+  }
+
+  close(): void {
+    this.#socket?.destroy();
   }
 
   #take(read: Buffer): void {

@@ -1,19 +1,23 @@
 /** A load in a process of its own, which costs the servers no more than it must; told by messages what to do, see load-process.ts. */
+
+import { type Callers, createCallers } from "./callers.ts";
 import { drive } from "./drive.ts";
 import type { LoadOrder, LoadReply } from "./load-process.ts";
-import { type OpenCallers, openCallers } from "./open-callers.ts";
 
-let open: OpenCallers | undefined;
+let callers: Callers | undefined;
 
 async function carryOut(order: LoadOrder): Promise<LoadReply> {
-  if ("open" in order) {
-    open = await openCallers(order.open);
+  if ("callers" in order) {
+    callers = createCallers(order.callers);
     return {};
   }
-  if (open === undefined) throw new Error("nobody is there to call");
-  await open.sign(order.sign);
+  if (callers === undefined) throw new Error("nobody is there to call");
+  if ("prepare" in order) {
+    await callers.prepare(order.prepare);
+    return {};
+  }
   const before = process.cpuUsage();
-  const result = await drive(open.callers, order.drive);
+  const result = await drive(callers.open, order.drive);
   const { user, system } = process.cpuUsage(before);
   return { result: { ...result, cpuSeconds: (user + system) / 1e6 } };
 }

@@ -2,11 +2,14 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { CallersOptions } from "./callers.ts";
 import type { LoadPlan, LoadResult } from "./drive.ts";
-import type { CallersOptions } from "./open-callers.ts";
 
-/** What the process of a load is told, one at a time; `sign` is how many heartbeats to sign before the plan begins. */
-export type LoadOrder = { readonly open: CallersOptions } | { readonly drive: LoadPlan; readonly sign: number };
+/** What the process of a load is told, one at a time; to prepare it is told how many heartbeats to sign. */
+export type LoadOrder =
+  | { readonly callers: CallersOptions }
+  | { readonly prepare: number }
+  | { readonly drive: LoadPlan };
 
 /** What it says when that is done. */
 export interface LoadReply {
@@ -19,9 +22,14 @@ export interface MeasuredLoad extends LoadResult {
   readonly cpuSeconds: number;
 }
 
-/** A load that is connected. */
+/** A load of one server. */
 export interface LoadProcess extends Disposable {
-  /** Throws when too many calls failed while as many were under way as could be; at a rate, failures show in the times. */
+  /** Does what a plan needs before the clock starts. */
+  prepare(plan: LoadPlan): Promise<void>;
+  /**
+   * Carries out a plan that was prepared. Throws when too many calls failed while as many were under way as could be; at a rate, failures
+   * show in the times.
+   */
   drive(plan: LoadPlan): Promise<MeasuredLoad>;
 }
 
@@ -32,7 +40,7 @@ const reserve = 1.5;
 /** Share of calls that may be refused: by a server that other work on the machine has held up. */
 const toleratedFailures = 0.01;
 
-/** Starts a load. */
+/** Starts a load; agents with certificates connect at once. */
 export async function startLoad(options: CallersOptions): Promise<LoadProcess> {
   const child = fork(program, { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [] });
   const ended = once(child, "exit").then(([status]): never => {
@@ -45,13 +53,16 @@ export async function startLoad(options: CallersOptions): Promise<LoadProcess> {
     if (reply.error !== undefined) throw new Error(reply.error);
     return reply;
   };
-  await order({ open: options });
+  await order({ callers: options });
+  if (options.kind === "certificates") await order({ prepare: 0 });
   let likelyRate = firstGuess;
   return {
-    async drive(plan) {
+    async prepare(plan) {
       const perSecond = "perSecond" in plan ? plan.perSecond : likelyRate * reserve;
-      const sign = options.kind === "certificates" ? 0 : Math.ceil(perSecond * plan.seconds);
-      const { result } = await order({ drive: plan, sign });
+      await order({ prepare: Math.ceil(perSecond * plan.seconds) });
+    },
+    async drive(plan) {
+      const { result } = await order({ drive: plan });
       if (result === undefined) throw new Error("the load's process says nothing");
       if (result.calls === 0 || ("inFlight" in plan && result.failures > result.calls * toleratedFailures)) {
         throw new Error(`${result.failures} calls failed, and ${result.calls} did not`);

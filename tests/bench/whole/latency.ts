@@ -2,7 +2,7 @@
 import type { Effort, Observation } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
 import { formatTenths } from "../report/format-report.ts";
-import type { CalledSubject } from "./subjects.ts";
+import type { CalledSubject, TimedObservation } from "./subjects.ts";
 
 /** Of each round; milliseconds from when a call was due. */
 export interface Latency {
@@ -20,7 +20,7 @@ export interface Offered {
 /** Measures all of them, in rounds. */
 export async function measureLatency(offered: readonly Offered[], { rounds, seconds }: Effort): Promise<Latency[]> {
   process.stderr.write("  how long they take\n");
-  const seen: Awaited<ReturnType<CalledSubject["runAt"]>>[][] = offered.map(() => []);
+  const seen: TimedObservation[][] = offered.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [index, { subject, perSecond }] of offered.entries()) {
       seen[index]?.push(await subject.runAt(perSecond, seconds));

@@ -2,6 +2,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { LoadPlan } from "../load/drive.ts";
 import { listCallers } from "../load/fleet.ts";
 import { type LoadProcess, startLoad } from "../load/load-process.ts";
 import { observe } from "../measure/observe.ts";
@@ -20,10 +21,16 @@ export interface WholeContext {
   readonly inFlight: number;
 }
 
+/** What was seen of a server, and how long its answers took from when the calls were due, in milliseconds. */
+export interface TimedObservation extends Observation {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
 /** A subject that a load of ours calls. */
 export interface CalledSubject extends Subject {
-  /** Calls at a rate, and says what came of it and what it cost. */
-  runAt(perSecond: number, seconds: number): Promise<Observation & { readonly p50Ms: number; readonly p99Ms: number }>;
+  /** Calls at a rate. */
+  runAt(perSecond: number, seconds: number): Promise<TimedObservation>;
 }
 
 /** A server as its load needs it. */
@@ -91,23 +98,20 @@ export function createCalledSubject(
   { pid }: CalledServer,
   load: LoadProcess,
 ): CalledSubject {
-  const users = { server: pid, postgres: postgres.pid };
+  const run = async (plan: LoadPlan): Promise<TimedObservation> => {
+    await load.prepare(plan);
+    const times = { p50Ms: Number.NaN, p99Ms: Number.NaN };
+    const observation = await observe({ server: pid, postgres: postgres.pid }, async () => {
+      const { calls, seconds, cpuSeconds, p50Ms, p99Ms } = await load.drive(plan);
+      Object.assign(times, { p50Ms, p99Ms });
+      return { calls, seconds, loadSeconds: cpuSeconds };
+    });
+    return { ...observation, ...times };
+  };
   return {
     name,
-    run: (seconds) =>
-      observe(users, async () => {
-        const { cpuSeconds, ...done } = await load.drive({ inFlight, seconds });
-        return { ...done, loadSeconds: cpuSeconds };
-      }),
-    runAt: async (perSecond, seconds) => {
-      const times = { p50Ms: Number.NaN, p99Ms: Number.NaN };
-      const observation = await observe(users, async () => {
-        const { cpuSeconds, ...done } = await load.drive({ perSecond: Math.round(perSecond), seconds });
-        Object.assign(times, { p50Ms: done.p50Ms, p99Ms: done.p99Ms });
-        return { ...done, loadSeconds: cpuSeconds };
-      });
-      return { ...observation, ...times };
-    },
+    run: (seconds) => run({ inFlight, seconds }),
+    runAt: (perSecond, seconds) => run({ perSecond: Math.round(perSecond), seconds }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Measured } from "../bench/measure/rounds.ts";
 import { median, medianRatio } from "../bench/measure/statistics.ts";
+import { noteFailures } from "../bench/report/columns.ts";
 import { drawCharts } from "../bench/report/draw-chart.ts";
 import { formatReport } from "../bench/report/format-report.ts";
 import { isReached } from "../bench/report/part.ts";
@@ -59,9 +60,14 @@ test("a target is reached, is not, or was not measured", () => {
   expect(isReached({ what: "", bound: { atMost: 20 }, value: 20.1 })).toBe(false);
 });
 
-test("what is left out is said below the tables", () => {
-  const left = { tables: [], charts: [], targets: [], leftOut: ["Rain is left out: it is dry."] };
+test("what is left out, and calls that failed, are said below the tables", () => {
+  const left = { tables: [], charts: [], targets: [], notes: ["Rain is left out: it is dry."] };
   expect(formatReport([...wire, left])).toMatch(/\|\n\nRain is left out: it is dry\.\n$/);
+  const observations = [0.0001, 0.025].map((failedShare) => ({ perSecond: 1, failedShare }));
+  expect(noteFailures([{ label: "one", observations: observations.slice(0, 1) }])).toEqual([]);
+  expect(noteFailures([{ label: "two", observations }])).toEqual([
+    "two: in one of its rounds 2.5 % of the calls were refused or failed; they count in no rate.",
+  ]);
 });
 
 test("fleets are held against the smallest, and every row against ours of the same size", () => {

@@ -13,6 +13,8 @@ export interface Observation {
   readonly perSecond: number;
   /** CPU time for each, in microseconds, of whoever it is; left out where it cannot be read. */
   readonly cpuMicroseconds?: Readonly<Partial<Record<CpuUser, number>>>;
+  /** Share of calls that were not answered as they should be, which count in nothing else. */
+  readonly failedShare?: number;
 }
 
 /** Whose CPU time is told apart. */

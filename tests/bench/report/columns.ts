@@ -1,5 +1,5 @@
 /** The cells that many tables have in common. */
-import type { CpuUser, Measured } from "../measure/rounds.ts";
+import type { CpuUser, Measured, Observation } from "../measure/rounds.ts";
 import { median, medianRatio } from "../measure/statistics.ts";
 import { formatCount, formatTenths } from "./format-report.ts";
 import type { Bar } from "./part.ts";
@@ -33,3 +33,19 @@ export function rateBar({ rates }: Measured, label: string, isOurs: boolean): Ba
 export function ratioOf(above: Measured | undefined, below: Measured | undefined): number {
   return above === undefined || below === undefined ? Number.NaN : medianRatio(above.rates, below.rates);
 }
+
+/** A sentence for each whose calls failed in more than a few cases. */
+export function noteFailures(
+  all: readonly { readonly label: string; readonly observations: readonly Observation[] }[],
+): string[] {
+  return all.flatMap(({ label, observations }) => {
+    const worst = Math.max(0, ...observations.map(({ failedShare = 0 }) => failedShare));
+    return worst < toleratedShare
+      ? []
+      : [
+          `${label}: in one of its rounds ${(worst * 100).toFixed(1)} % of the calls were refused or failed; they count in no rate.`,
+        ];
+  });
+}
+
+const toleratedShare = 0.001;

@@ -1,12 +1,12 @@
 /** The parts of a run as Markdown. */
 import { isReached, type Part, type Table, type Target } from "./part.ts";
 
-/** All parts: first what was to be reached, then every table, then what was left out. */
+/** All parts: first what was to be reached, then every table, then the notes. */
 export function formatReport(parts: readonly Part[]): string {
   const targets = parts.flatMap((part) => part.targets);
   const tables = [...(targets.length === 0 ? [] : [toTable(targets)]), ...parts.flatMap((part) => part.tables)];
-  const leftOut = parts.flatMap((part) => part.leftOut).map((sentence) => `${sentence}\n`);
-  return [...tables.map(formatTable), ...leftOut].join("\n");
+  const notes = parts.flatMap((part) => part.notes).map((sentence) => `${sentence}\n`);
+  return [...tables.map(formatTable), ...notes].join("\n");
 }
 
 /** A number as people read it. */

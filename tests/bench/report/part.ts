@@ -5,8 +5,8 @@ export interface Part {
   readonly tables: readonly Table[];
   readonly charts: readonly BarChart[];
   readonly targets: readonly Target[];
-  /** What was left out, and why; whole sentences. */
-  readonly leftOut: readonly string[];
+  /** What was left out or went otherwise than it should, and why; whole sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Cells as text. */

@@ -1,7 +1,7 @@
 /** The whole path by gRPC over TLS: agents with a connection and a client certificate each, in fleets of several sizes. */
 import { type Measured, measureInRounds, type Subject } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
-import { cpuCell, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
+import { cpuCell, noteFailures, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
 import { formatCount } from "../report/format-report.ts";
 import type { Part, Target } from "../report/part.ts";
 import type { FleetDatabases } from "./fleet-databases.ts";
@@ -126,7 +126,15 @@ export function showWhole(rows: readonly WholeRow[]): Part {
         .map(({ kind, measured }) => rateBar(measured, names[kind], kind === "ours")),
     })),
     targets: listTargets(find, sizes),
-    leftOut: [],
+    notes: noteFailures(
+      rows.flatMap(({ kind, machines, measured, latency }) => {
+        const label = `${names[kind]}, ${formatCount(machines)} machines`;
+        return [
+          { label, observations: measured.observations },
+          { label: `${label}, at half of the most`, observations: latency?.observations ?? [] },
+        ];
+      }),
+    ),
   };
 }
 

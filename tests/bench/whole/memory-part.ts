@@ -50,7 +50,7 @@ export async function measureMemory(context: WholeContext, fleet: FleetDatabases
         value: median(kilobytes[0] ?? []),
       },
     ],
-    leftOut: [],
+    notes: [],
   };
 }
 

@@ -6,7 +6,7 @@ import { listCallers } from "../load/fleet.ts";
 import { startLoad } from "../load/load-process.ts";
 import { type Measured, measureInRounds, type Subject } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
-import { cpuCell, rateBar, rateCells, ratioOf } from "../report/columns.ts";
+import { cpuCell, noteFailures, rateBar, rateCells, ratioOf } from "../report/columns.ts";
 import type { Part } from "../report/part.ts";
 import type { FleetDatabases } from "./fleet-databases.ts";
 import { type Latency, latencyCells, measureLatency } from "./latency.ts";
@@ -88,6 +88,6 @@ function showSigned(measured: readonly Measured[], latencies: readonly Latency[]
         value: ratioOf(json, verify),
       },
     ],
-    leftOut: [],
+    notes: noteFailures(measured.map(({ name, observations }) => ({ label: name, observations }))),
   };
 }

@@ -100,13 +100,13 @@ export function createCalledSubject(
 ): CalledSubject {
   const run = async (plan: LoadPlan): Promise<TimedObservation> => {
     await load.prepare(plan);
-    const times = { p50Ms: Number.NaN, p99Ms: Number.NaN };
+    const more = { p50Ms: Number.NaN, p99Ms: Number.NaN, failedShare: 0 };
     const observation = await observe({ server: pid, postgres: postgres.pid }, async () => {
-      const { calls, seconds, cpuSeconds, p50Ms, p99Ms } = await load.drive(plan);
-      Object.assign(times, { p50Ms, p99Ms });
+      const { calls, failures, seconds, cpuSeconds, p50Ms, p99Ms } = await load.drive(plan);
+      Object.assign(more, { p50Ms, p99Ms, failedShare: failures / (calls + failures) });
       return { calls, seconds, loadSeconds: cpuSeconds };
     });
-    return { ...observation, ...times };
+    return { ...observation, ...more };
   };
   return {
     name,

@@ -13,9 +13,9 @@ const counts = [1, 2];
 
 /** Measures both at the same rate, half of what one process takes. */
 export async function measureWorkers(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
-  const nothing: Part = { tables: [], charts: [], targets: [], leftOut: [] };
+  const nothing: Part = { tables: [], charts: [], targets: [], notes: [] };
   if (!spawnSync(process.execPath, [main, "serve", "--help"], { encoding: "utf8" }).stdout.includes("--workers")) {
-    return { ...nothing, leftOut: ["Two workers against one are left out: this `bmaas serve` has no `--workers`."] };
+    return { ...nothing, notes: ["Two workers against one are left out: this `bmaas serve` has no `--workers`."] };
   }
   await using resources = new AsyncDisposableStack();
   process.stderr.write("workers …\n");

@@ -30,7 +30,7 @@ export async function measureWire(effort: Effort, parentFolder: string): Promise
     tables: parts.flatMap((part) => part.tables),
     charts: parts.flatMap((part) => part.charts),
     targets: parts.flatMap((part) => part.targets),
-    leftOut: [],
+    notes: [],
   };
 }
 
@@ -93,6 +93,6 @@ export function showComparison({ title, servers, targets }: Comparison, measured
         measured.find(({ name }) => name === server),
       ),
     })),
-    leftOut: [],
+    notes: [],
   };
 }

@@ -21,16 +21,21 @@ import { measureWire } from "./wire/wire-part.ts";
 const options = readOptions(process.argv.slice(2));
 const tools = await requireTools(options.only);
 const resources = new AsyncDisposableStack();
+let ended: Promise<void> | undefined;
+const end = () => {
+  ended ??= resources.disposeAsync();
+  return ended;
+};
 for (const [signal, status] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const) {
-  process.once(signal, () => void resources.disposeAsync().finally(() => process.exit(status)));
+  process.once(signal, () => void end().finally(() => process.exit(status)));
 }
 try {
   await run(options);
 } finally {
-  await resources.disposeAsync();
+  await end();
 }
 
 async function run({ only, effort, write }: Options): Promise<void> {
@@ -41,7 +46,7 @@ async function run({ only, effort, write }: Options): Promise<void> {
   const postgres = parts.some((part) => part !== "wire" && only.has(part)) ? await startBenchPostgres() : undefined;
   if (postgres !== undefined) measured.push(...(await measureWhole(resources.use(postgres), folder)));
   const software = [`Node ${process.versions.node}`, ...(postgres ? [`PostgreSQL ${postgres.version}`] : [])];
-  const effortText = `${effort.rounds} rounds of ${effort.seconds} s for each server`;
+  const effortText = `${effort.rounds} round${effort.rounds === 1 ? "" : "s"} of ${effort.seconds} s for each server`;
   const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), ${software.join(", ")}`;
   const report = `${machine}; ${effortText}, load and servers on the same cores.\n\n${formatReport(measured)}`;
   process.stdout.write(report);

@@ -61,7 +61,7 @@ export async function startOurs(
       BMAAS_AGENT_TLS: agentTls,
       BMAAS_SHUTDOWN_DELAY: "0",
     },
-    readLine: (line) => (JSON.parse(line) as { agentUrl?: string }).agentUrl,
+    readLine: (line) => (line.startsWith("{") ? (JSON.parse(line) as { agentUrl?: string }).agentUrl : undefined),
   });
   resources.use(server);
   return { pid: server.pid, url: server.said };

@@ -2,7 +2,8 @@
  * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends. Deliveries
  * that follow from heartbeats are written in the same way, by a writer of their own.
  *
- * There is no timer: an idle writer writes a heartbeat at once. A heartbeat's promise settles after its own commit and never
+ * There is no timer: an idle writer writes a heartbeat at once. While one batch is under way there may be others, which begin when the
+ * turn of the event loop ends, or as soon as they are a good part of what a batch may be. A heartbeat's promise settles after its own commit and never
  * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
  * that waits for a lock never holds up more than its own batch. A heartbeat with an installation report goes before all others.
  */
@@ -32,6 +33,9 @@ export interface HeartbeatWriterLimits {
 
 /** Rows of one batch share its statement's time; commits in flight beyond a few only wait for each other's locks and for the disk. */
 export const defaultWriterLimits: HeartbeatWriterLimits = { maxBatchRows: 200, maxBatches: 3, maxQueued: 10_000 };
+
+/** So many rows begin a batch before the turn of the event loop ends: one for each would cost the database several times as much. */
+const goodPart = 64;
 
 /** How often one heartbeat is written again after a deadlock or a serialization failure. */
 const maxAttempts = 5;
@@ -90,6 +94,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
   const queue = new WriterQueue<Row, Outcome>();
   const drainRate = createDrainRate();
   let batchesUnderWay = 0;
+  let isTurnEnding = false;
   const agentsUnderWay = new Set<string>();
 
   function startBatches(): void {
@@ -97,6 +102,17 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
       const batch = queue.takeBatch(agentsUnderWay, limits.maxBatchRows);
       if (batch.length === 0) return;
       void runBatch(batch);
+    }
+  }
+
+  function startSoon(): void {
+    if (batchesUnderWay === 0 || queue.length >= goodPart) startBatches();
+    else if (!isTurnEnding) {
+      isTurnEnding = true;
+      setImmediate(() => {
+        isTurnEnding = false;
+        startBatches();
+      });
     }
   }
 
@@ -130,7 +146,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
       return new Promise((resolve, reject) => {
         const agent = `${row.machineId} ${Buffer.from(row.publicKey).toString("base64")}`;
         queue.add({ agent, row, isUrgent, patience, resolve, reject });
-        startBatches();
+        startSoon();
       });
     },
   };

@@ -74,6 +74,18 @@ describe("batches", () => {
     expect(await Promise.all(others)).toEqual(others.map(() => counted));
   });
 
+  test("beside one that is under way others begin when the turn ends, or when they are a good part of a whole one", async () => {
+    const rows = await many(70);
+    const gated = gatedStore();
+    const writer = createHeartbeatWriter(gated);
+    const answers = rows.map((row) => writer.write(row, listening));
+    expect(gated.ids()).toEqual([rows.slice(0, 1).map(idOf), rows.slice(1, 65).map(idOf)]);
+    await turn();
+    expect(gated.ids()[2]).toEqual(rows.slice(65).map(idOf));
+    for (const batch of gated.batches) batch.open();
+    expect(await Promise.all(answers)).toEqual(rows.map(() => counted));
+  });
+
   test("no more are under way than allowed, none is larger than allowed, and each heartbeat is answered", async () => {
     const rows = await many(200);
     let underWay = 0;
@@ -103,6 +115,7 @@ describe("batches", () => {
       isSlowAnswered = true;
     });
     const quickly = writer.write(quick, listening);
+    await turn();
     gated.batches[1]?.open();
     expect(await quickly).toEqual(counted);
     expect(isSlowAnswered).toBe(false);
@@ -136,6 +149,7 @@ describe("one machine's heartbeats", () => {
     const forged = { ...row, publicKey: new Uint8Array(32) };
     const refusals = [1, 2, 3].map(() => writer.write(forged, listening));
     const answer = writer.write(row, listening);
+    await turn();
     expect(gated.batches.map(({ rows }) => rows)).toEqual([[forged], [row]]);
     gated.batches[1]?.open();
     expect(await answer).toEqual(counted);
@@ -212,7 +226,7 @@ describe("a heartbeat that PostgreSQL refuses", () => {
 
   test("for a deadlock's sake is written again", async () => {
     const rows = await many(3);
-    let failures = 6;
+    let failures = 4;
     const writer = createHeartbeatWriter({
       write: (batch) => (failures-- > 0 ? Promise.reject(refusal("40P01")) : store.write(batch)),
     });

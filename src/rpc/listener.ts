@@ -29,6 +29,7 @@ import {
   type PlainCalls,
 } from "./unary-lane/plain-calls.ts";
 import { seeToUnreadBodies } from "./unread-body.ts";
+import { createUnreadableRequestHandler } from "./unreadable-requests.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -83,6 +84,7 @@ function frameworkOptions(options: ListenerOptions) {
   return {
     bodyLimit: limits.maxBodyBytes,
     http2SessionTimeout: limits.idleTimeoutMs,
+    clientErrorHandler: createUnreadableRequestHandler(limits),
     // What arrives while the listener closes is served as well; its connection ends with it.
     return503OnClosing: false,
     // Fastify types them by the kind of server, which says nothing that matters here.

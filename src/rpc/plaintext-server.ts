@@ -74,6 +74,8 @@ class PlaintextServer extends Server {
     this.#http2 = createHttp2Server({
       ...http2Options,
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
+      // The table would keep the date of each answer, 63 of them: 13 KB of every connection, which shorten nothing.
+      maxDeflateDynamicTableSize: 0,
     });
     // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
     this.#http2.on("request", handler as unknown as () => void);

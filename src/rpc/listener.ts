@@ -83,7 +83,8 @@ function frameworkOptions(options: ListenerOptions) {
   const { limits } = options;
   return {
     bodyLimit: limits.maxBodyBytes,
-    http2SessionTimeout: limits.idleTimeoutMs,
+    // Our own reaper's business.
+    http2SessionTimeout: 0,
     clientErrorHandler: createUnreadableRequestHandler(limits),
     // What arrives while the listener closes is served as well; its connection ends with it.
     return503OnClosing: false,
@@ -186,9 +187,12 @@ const drainPollMs = 50;
  */
 export function prepareClose(listener: FastifyInstance): () => Promise<void> {
   const sockets = new Set<Socket>();
+  function forget(this: Socket) {
+    sockets.delete(this);
+  }
   listener.server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("close", forget);
   });
   const dropSilent = trackSilentConnections(listener.server);
   return async () => {

@@ -85,7 +85,6 @@ class PlaintextServer extends Server {
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
-      session.setTimeout(limits.idleTimeoutMs, () => session.close());
       this.emit("session", session);
     });
     const reaper = createSessionReaper(this, limits);

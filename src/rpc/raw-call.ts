@@ -32,9 +32,7 @@ export class CallConnection {
   readonly tls: TLSSocket | undefined;
   readonly scheme: "http" | "https";
   readonly remoteAddress: string | undefined;
-  #authority: string | undefined;
-  /** Of the URLs under that authority. */
-  #origin = "";
+  #origin: Origin | undefined;
 
   constructor(id: object, socket: TLSSocket, isEncrypted: boolean) {
     this.id = id;
@@ -49,12 +47,27 @@ export class CallConnection {
    */
   getUrl(authority: string | undefined, path: string): string {
     if (authority === undefined || authority === "") throw invalidHost();
-    if (authority !== this.#authority) {
-      this.#origin = parseUrl(authority, this.scheme, "/").toString().slice(0, -1);
-      this.#authority = authority;
-    }
-    return plainPath.test(path) ? this.#origin + path : parseUrl(authority, this.scheme, path).toString();
+    if (authority !== this.#origin?.authority) this.#origin = getOrigin(authority, this.scheme);
+    return plainPath.test(path) ? this.#origin.url + path : parseUrl(authority, this.scheme, path).toString();
   }
+}
+
+/** What the URLs under an authority begin with. */
+interface Origin {
+  readonly authority: string;
+  readonly scheme: string;
+  /** Without a slash at its end. */
+  readonly url: string;
+}
+
+/** Nearly all connections name the same one: they share it. */
+let latestOrigin: Origin | undefined;
+
+function getOrigin(authority: string, scheme: string): Origin {
+  if (latestOrigin?.authority !== authority || latestOrigin.scheme !== scheme) {
+    latestOrigin = { authority, scheme, url: parseUrl(authority, scheme, "/").toString().slice(0, -1) };
+  }
+  return latestOrigin;
 }
 
 /** Paths that stay as they are in a URL: those of methods. */

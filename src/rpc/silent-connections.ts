@@ -14,12 +14,13 @@ export function trackSilentConnections(server: EventEmitter): () => void {
   const speaks = (peer: Peer | undefined) => {
     if (peer !== undefined) silent.delete(nameOf(peer));
   };
+  function forget(this: Socket) {
+    const name = nameOf(this);
+    if (silent.get(name) === this) silent.delete(name);
+  }
   server.on("connection", (socket: Socket) => {
-    const name = nameOf(socket);
-    silent.set(name, socket);
-    socket.once("close", () => {
-      if (silent.get(name) === socket) silent.delete(name);
-    });
+    silent.set(nameOf(socket), socket);
+    socket.on("close", forget);
   });
   server.on("session", (session: { socket?: Peer }) => speaks(session.socket));
   const known = new WeakSet<Peer>();

@@ -294,6 +294,18 @@ describe("a connection on which nothing happens any more", () => {
   });
 
   test.each([
+    ["with TLS", true],
+    ["in plaintext", false],
+  ])("is told from one that is in use: HTTP/2 %s", async (_name, tls) => {
+    const session = openSession(await start({ idleTimeoutMs: 200 }, { tls }));
+    for (const until = Date.now() + 2_000; Date.now() < until; ) {
+      expect((await callHttp2(session, {}, "{}")).status).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(session.closed).toBe(false);
+  });
+
+  test.each([
     ["HTTP/2 with TLS", true],
     ["HTTP/2 in plaintext", false],
   ])("is freed although its client never closes its side: %s", async (_name, tls) => {

@@ -8,7 +8,7 @@ export interface ListenerLimits {
   readonly maxHeaderBytes: number;
   /** HTTP/2 streams that one connection has open at once. */
   readonly maxConcurrentStreams: number;
-  /** TLS handshake, from its beginning. */
+  /** TLS handshake, from its beginning; for its first byte a client has as long. */
   readonly handshakeTimeoutMs: number;
   /** A connection that waits to begin its TLS handshake. */
   readonly handshakeWaitMs: number;

@@ -4,7 +4,6 @@ import type { ServerOptions, ServerResponse } from "node:http";
 import type { SecureServerOptions } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type FastifyError,
@@ -14,14 +13,12 @@ import {
   type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
-import { limitHandshakes } from "./handshake-limit.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { createPlaintextServer } from "./plaintext-server.ts";
 import { replyWithError } from "./protocol-error.ts";
-import { createSessionReaper } from "./session-reaper.ts";
+import { tendSecureConnections } from "./secure-connections.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
-import { readRecordByRecord } from "./tls-http1.ts";
 import {
   createPlainCalls,
   decorateWithPlainCalls,
@@ -111,7 +108,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
     settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
-    // The table would keep the date of each answer, 63 of them: 13 KB of every connection, which shorten nothing.
+    // A table of headers for each connection would save its few answers less than it takes.
     maxDeflateDynamicTableSize: 0,
     ...serverOptions,
   };
@@ -119,15 +116,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
   // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
   const server: EventEmitter = listener.server;
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
-  limitHandshakes(server, limits, options.log);
-  const reaper = createSessionReaper(server, limits);
-  // Node's own listener, which makes the session there and then, comes after this one.
-  server.prependListener("secureConnection", (socket: TLSSocket) => {
-    if (socket.alpnProtocol === "h2") server.once("session", (session) => reaper.watch(session, socket));
-  });
-  server.on("secureConnection", (socket: TLSSocket) => {
-    if (socket.alpnProtocol !== "h2") readRecordByRecord(socket);
-  });
+  tendSecureConnections(server, limits, options.log);
   return listener;
 }
 

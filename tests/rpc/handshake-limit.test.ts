@@ -22,15 +22,21 @@ async function start(limits: Partial<ListenerLimits>): Promise<TestListener> {
   return listener;
 }
 
-/** Opens connections that ask for a handshake and leave it at that. */
-async function openSilent({ host }: TestListener, count: number, localAddress = strangers): Promise<Socket[]> {
+/** The beginning of a ClientHello (RFC 8446 section 4.1.2): whoever hears it waits for the rest. */
+const helloBegins = Buffer.from("1603010200010001fc0303", "hex");
+
+/** Opens connections that begin a handshake and leave it at that. */
+async function openStalled({ host }: TestListener, count: number, localAddress = strangers): Promise<Socket[]> {
   const sockets: Socket[] = [];
   for (let opened = 0; opened < count; opened++) {
     const socket = connectTcp({ host: "127.0.0.1", port: Number(host.split(":")[1]), localAddress });
     socket.on("error", () => {});
     onTestFinished(() => void socket.destroy());
     await once(socket, "connect");
+    socket.write(helloBegins);
     sockets.push(socket);
+    // Each is there before the next one is.
+    await delay(20);
   }
   return sockets;
 }
@@ -51,7 +57,7 @@ async function shakeHands({ host, ca }: TestListener, localAddress: string): Pro
 
 testWithAddresses("an address that holds all its places delays its own handshakes, and nobody else's", async () => {
   const listener = await start({ maxHandshakes: 8, maxHandshakesPerAddress: 3 });
-  const [first] = await openSilent(listener, 3);
+  const [first] = await openStalled(listener, 3);
   const late = shakeHands(listener, strangers);
   expect(await shakeHands(listener, elsewhere)).toBe("secure");
   expect(await Promise.race([late, delay(200, "waits")])).toBe("waits");
@@ -63,7 +69,7 @@ testWithAddresses(
   "the places of all addresses are bounded, and each that is free again goes to one that waits",
   async () => {
     const listener = await start({ maxHandshakes: 2, maxHandshakesPerAddress: 2 });
-    const [one, other] = [await openSilent(listener, 1), await openSilent(listener, 1, "127.0.0.3")];
+    const [one, other] = [await openStalled(listener, 1), await openStalled(listener, 1, "127.0.0.3")];
     const late = shakeHands(listener, elsewhere);
     expect(await Promise.race([late, delay(200, "waits")])).toBe("waits");
     one[0]?.destroy();
@@ -74,7 +80,7 @@ testWithAddresses(
 
 testWithAddresses("those that wait get their turn address by address", async () => {
   const listener = await start({ maxHandshakes: 1, maxHandshakesPerAddress: 1 });
-  const [holder] = await openSilent(listener, 1, "127.0.0.3");
+  const [holder] = await openStalled(listener, 1, "127.0.0.3");
   // Each that gets the place hands it on when it is done.
   const order: string[] = [];
   const all = [strangers, strangers, strangers, elsewhere].map(async (address) => {
@@ -89,16 +95,16 @@ testWithAddresses("those that wait get their turn address by address", async () 
 
 testWithAddresses("where too many wait, the last of the address that has most of them are cut", async () => {
   const listener = await start({ maxHandshakes: 8, maxHandshakesPerAddress: 2, maxWaitingHandshakes: 3 });
-  const silent = await openSilent(listener, 9);
-  await expect.poll(() => silent.filter(({ destroyed }) => destroyed).length).toBe(4);
-  expect(silent.slice(0, 5).some(({ destroyed }) => destroyed)).toBe(false);
+  const stalled = await openStalled(listener, 9);
+  await expect.poll(() => stalled.filter(({ destroyed }) => destroyed).length).toBe(4);
+  expect(stalled.slice(0, 5).some(({ destroyed }) => destroyed)).toBe(false);
   expect(await shakeHands(listener, elsewhere)).toBe("secure");
   expect(await listener.countConnections()).toBe(6);
 });
 
 test("a connection that waits for too long is cut", async () => {
   const listener = await start({ handshakeWaitMs: 300, maxHandshakesPerAddress: 1 });
-  const [first, ...others] = await openSilent(listener, 3);
+  const [first, ...others] = await openStalled(listener, 3);
   await expect.poll(() => others.every(({ destroyed }) => destroyed)).toBe(true);
   await expect.poll(() => listener.countConnections()).toBe(1);
   first?.destroy();
@@ -107,23 +113,33 @@ test("a connection that waits for too long is cut", async () => {
 
 test("one that says more than a client's first message while it waits is cut", async () => {
   const listener = await start({ maxHandshakesPerAddress: 1 });
-  const [, talkative] = await openSilent(listener, 2);
+  const [, talkative] = await openStalled(listener, 2);
   talkative?.write(Buffer.alloc(100_000));
   await expect.poll(() => talkative?.destroyed).toBe(true);
 });
 
-test("who says nothing keeps a place for a while only, and nobody waits for longer", async () => {
-  const listener = await start({ handshakePlaceMs: 300, maxHandshakes: 2, maxHandshakesPerAddress: 2 });
-  const silent = await openSilent(listener, 2);
+test("who says nothing at all takes no place", async () => {
+  const listener = await start({ maxHandshakesPerAddress: 1 });
+  const silent = connectTcp(Number(listener.host.split(":")[1]), "127.0.0.1");
+  onTestFinished(() => void silent.destroy());
+  await once(silent, "connect");
+  await delay(50);
   expect(await shakeHands(listener, strangers)).toBe("secure");
-  expect(silent.some(({ destroyed }) => destroyed)).toBe(false);
+  expect(silent.destroyed).toBe(false);
+});
+
+test("who says no more keeps a place for a while only, and nobody waits for longer", async () => {
+  const listener = await start({ handshakePlaceMs: 300, maxHandshakes: 2, maxHandshakesPerAddress: 2 });
+  const stalled = await openStalled(listener, 2);
+  expect(await shakeHands(listener, strangers)).toBe("secure");
+  expect(stalled.some(({ destroyed }) => destroyed)).toBe(false);
 });
 
 testWithAddresses("of addresses that have equally many waiting, the newcomer is cut", async () => {
   const listener = await start({ maxHandshakes: 1, maxWaitingHandshakes: 1 });
-  await openSilent(listener, 1, "127.0.0.3");
-  const [early] = await openSilent(listener, 1, "127.0.0.4");
-  const [late] = await openSilent(listener, 1, "127.0.0.5");
+  await openStalled(listener, 1, "127.0.0.3");
+  const [early] = await openStalled(listener, 1, "127.0.0.4");
+  const [late] = await openStalled(listener, 1, "127.0.0.5");
   await expect.poll(() => late?.destroyed).toBe(true);
   expect(early?.destroyed).toBe(false);
 });

@@ -12,6 +12,7 @@ import {
   openWithCertificates,
   startGrpcJs,
   startOurs,
+  startRawHttp2,
   type WholeContext,
 } from "./subjects.ts";
 
@@ -20,6 +21,7 @@ const names = {
   threeTransactions: "grpc-js, three transactions",
   ourStore: "grpc-js, our checks and store",
   pgbench: "pgbench, one statement",
+  rawHttp2: "raw node:http2, nothing behind it",
 } as const;
 type Kind = keyof typeof names;
 
@@ -76,16 +78,13 @@ async function startSubjects(
 ): Promise<Placed[]> {
   const { machines } = fleet;
   const nameOf = (kind: Kind) => `${names[kind]}, ${machines}`;
-  const servers = [
-    { kind: "ours" as const, start: () => startOurs(context, fleet, resources) },
-    ...(withPeers
-      ? ([
-          ["threeTransactions", "three-transactions"],
-          ["ourStore", "our-store"],
-        ] as const)
-      : []
-    ).map(([kind, store]) => ({ kind, start: () => startGrpcJs(context, fleet, resources, store) })),
+  const ours = [{ kind: "ours" as const, start: () => startOurs(context, fleet, resources) }];
+  const peers = [
+    { kind: "threeTransactions" as const, start: () => startGrpcJs(context, fleet, resources, "three-transactions") },
+    { kind: "ourStore" as const, start: () => startGrpcJs(context, fleet, resources, "our-store") },
+    { kind: "rawHttp2" as const, start: () => startRawHttp2(context, resources) },
   ];
+  const servers = withPeers ? [...ours, ...peers] : ours;
   const placed: Placed[] = [];
   for (const { kind, start } of servers) {
     const subject = await openWithCertificates(context, fleet, resources, nameOf(kind), await start());

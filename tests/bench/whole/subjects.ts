@@ -42,6 +42,7 @@ export interface CalledServer {
 /** The program `bmaas`. */
 export const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
+const wireServer = fileURLToPath(new URL("../wire/server.ts", import.meta.url));
 
 /** The product as anybody runs it, with `args` behind `serve`. */
 export async function startOurs(
@@ -75,6 +76,12 @@ export async function startGrpcJs(
   store: "three-transactions" | "our-store",
 ): Promise<CalledServer> {
   const server = resources.use(await startServer({ program: grpcServer, args: [store, url, folder] }));
+  return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
+}
+
+/** What Node itself charges for these connections and calls: it answers them, knows nobody and writes nothing. */
+export async function startRawHttp2({ folder }: WholeContext, resources: AsyncDisposableStack): Promise<CalledServer> {
+  const server = resources.use(await startServer({ program: wireServer, args: ["http2", folder] }));
   return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 

@@ -1,4 +1,5 @@
 /** The parts of a run as Markdown. */
+import { formatMarkdownTable } from "./markdown-table.ts";
 import { isReached, type Part, type Table, type Target } from "./part.ts";
 
 /** All parts: first what was to be reached, then every table, then the notes. */
@@ -39,12 +40,6 @@ function format(value: number, unit: string): string {
   return unit === "" ? value.toFixed(2) : formatTenths(value, unit);
 }
 
-/** As Biome formats it, so that the documents' check holds. */
 function formatTable({ title, header, rows }: Table): string {
-  const widths = header.map((name, column) =>
-    Math.max(...[header, ...rows].map((row) => (row[column] ?? name).length)),
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`;
-  return `${title}:\n\n${line(header)}${line(widths.map((width) => "-".repeat(width)))}${rows.map(line).join("")}`;
+  return `${title}:\n\n${formatMarkdownTable(header, rows)}`;
 }

@@ -1,0 +1,72 @@
+/** The connection of one agent: TLS with a certificate of its own, and heartbeats in Connect's binary protocol. */
+import { once } from "node:events";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect, type TLSSocket } from "node:tls";
+import { heartbeatPath } from "../load/heartbeat-call.ts";
+
+/** The protocols that agents speak over TLS. */
+export type Protocol = "h2" | "http/1.1";
+
+/** An agent, as its certificate shows it. */
+export interface Agent {
+  readonly machineId: string;
+  /** PEM. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+/** One open connection. */
+export interface AgentConnection {
+  /** Resolves when the answer is there, and rejects when it is none to a heartbeat. */
+  heartbeat(body: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+/** Opens it, with a whole handshake. */
+export async function openConnection(port: number, { cert, key }: Agent, protocol: Protocol): Promise<AgentConnection> {
+  const tls = { cert, key, rejectUnauthorized: false, ALPNProtocols: [protocol] };
+  const socket = connect({ host: "127.0.0.1", port, servername: "", ...tls }).setNoDelay(true);
+  await once(socket, "secureConnect");
+  return protocol === "h2" ? speakHttp2(socket) : speakHttp1(socket, port);
+}
+
+function speakHttp2(socket: TLSSocket): AgentConnection {
+  const session = connectHttp2("https://127.0.0.1", { createConnection: () => socket });
+  session.on("error", fail);
+  return { heartbeat: (body) => post(session, body), close: () => session.destroy() };
+}
+
+async function post(session: ClientHttp2Session, body: Uint8Array): Promise<void> {
+  const stream = session.request({ ":method": "POST", ":path": heartbeatPath, "content-type": "application/proto" });
+  stream.end(body);
+  const [[head]] = await Promise.all([once(stream, "response"), once(stream.resume(), "close")]);
+  if (head[":status"] !== 200) throw new Error(`a heartbeat was answered with status ${head[":status"]}`);
+}
+
+function speakHttp1(socket: TLSSocket, port: number): AgentConnection {
+  socket.on("error", fail);
+  return {
+    heartbeat: async (body) => {
+      const fields = `host: 127.0.0.1:${port}\r\ncontent-type: application/proto\r\ncontent-length: ${body.length}`;
+      socket.write(Buffer.concat([Buffer.from(`POST ${heartbeatPath} HTTP/1.1\r\n${fields}\r\n\r\n`), body]));
+      let answer = "";
+      while (!isWhole(answer)) {
+        const [piece] = (await once(socket, "data")) as [Buffer];
+        answer += piece.toString("latin1");
+      }
+      if (!answer.startsWith("HTTP/1.1 200 ")) throw new Error(`a heartbeat was answered with ${answer}`);
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+function isWhole(answer: string): boolean {
+  const headEnd = answer.indexOf("\r\n\r\n");
+  if (headEnd === -1) return false;
+  return answer.length >= headEnd + 4 + Number(/^content-length: (\d+)/im.exec(answer)?.[1] ?? 0);
+}
+
+function fail(error: Error): never {
+  throw error;
+}

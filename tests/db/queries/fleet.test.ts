@@ -5,6 +5,7 @@ import type { Transaction } from "../../../src/db/client.ts";
 import { countFleet, prepareCounting, selectFleetGroups } from "../../../src/db/queries/fleet.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { createLargeFleet } from "../../support/large-fleet.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 const machines = 20_000;
 let database: TestDatabase;
@@ -17,9 +18,17 @@ beforeAll(async () => {
     await tx.execute("set local synchronous_commit = on");
     await tx.execute("select pg_current_xact_id()");
   });
-  await database.db.execute("vacuum");
+  // Nor any page whose rows another transaction may see otherwise: PostgreSQL may be looking at the new tables itself.
+  await waitUntil("every page is visible to all", vacuumAll, 60_000);
 }, 120_000);
 afterAll(() => database.close());
+
+async function vacuumAll(): Promise<boolean> {
+  await database.db.execute("vacuum");
+  const { rows } = await database.db.execute(sql`
+    select from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace and relallvisible < relpages`);
+  return rows.length === 0;
+}
 
 interface PlanNode {
   readonly "Node Type": string;

@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import type { SimulatedIdentity } from "../../src/simulate/fleet-identities.ts";
 import { issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
 import type { Agent, Protocol } from "./connections/agent-connection.ts";
-import { type Measured, type Memory, measureConnections } from "./connections/measure.ts";
+import { type Measured, measureConnections } from "./connections/measure.ts";
 import { type MeasuredServer, startAgents, startBmaas, startPlainConnect } from "./connections/processes.ts";
 import { registerMachines } from "./overload/signed-requests.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
@@ -88,8 +88,9 @@ function formatReport(): string {
     ],
     rows.map(({ name, measured: { first, reconnected, used } }) => [
       name,
-      ...[first, reconnected, used].map(formatMemory),
-      Math.floor(2 ** 20 / used.residentKilobytes).toLocaleString("en"),
+      first.processKilobytes.toFixed(1),
+      ...[first, reconnected, used].map(({ allocatedKilobytes }) => allocatedKilobytes.toFixed(1)),
+      Math.floor(2 ** 20 / used.allocatedKilobytes).toLocaleString("en"),
     ]),
   );
   const time = formatMarkdownTable(
@@ -104,16 +105,12 @@ function formatReport(): string {
   return `${machine}; ${connections.toLocaleString("en")} connections, each with a certificate of its own.\n\n${memory}\n${time}`;
 }
 
-function formatMemory({ residentKilobytes, heapKilobytes }: Memory): string {
-  return `${residentKilobytes.toFixed(1)} (${heapKilobytes.toFixed(1)})`;
-}
-
 function formatMicroseconds(value: number): string {
   return `${Math.round(value)} µs`;
 }
 
 /** From this interval on a core opens connections for more agents than its memory keeps connected. */
 function findBreakEvenSeconds({ openMicroseconds, heartbeatMicroseconds, used }: Measured): number {
-  const kept = bytesPerCore / 1024 / used.residentKilobytes;
+  const kept = bytesPerCore / 1024 / used.allocatedKilobytes;
   return (kept * (openMicroseconds - heartbeatMicroseconds)) / 1e6;
 }

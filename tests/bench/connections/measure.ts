@@ -4,7 +4,7 @@ import type { Protocol } from "./agent-connection.ts";
 import type { Held } from "./memory-probe.ts";
 import type { MeasuredServer, startAgents } from "./processes.ts";
 
-/** Memory is in KB for each connection, with V8's heap and without; CPU time in microseconds of the server. */
+/** Memory is in KB for each connection; CPU time in microseconds of the server. */
 export interface Measured {
   /** After the first heartbeat of all agents. */
   readonly first: Memory;
@@ -18,10 +18,10 @@ export interface Measured {
   readonly heartbeatMicroseconds: number;
 }
 
-/** What a connection takes of a process's memory. */
+/** What a connection takes of a process's memory; see `Held`. */
 export interface Memory {
-  readonly residentKilobytes: number;
-  readonly heapKilobytes: number;
+  readonly processKilobytes: number;
+  readonly allocatedKilobytes: number;
 }
 
 /** How many agents, and what they do. */
@@ -32,9 +32,9 @@ export interface Effort {
   readonly heartbeats: number;
 }
 
-/** Before it counts, as many that code is compiled and that V8's heap for new objects has the size that it has under load. */
+/** Before it counts: code is compiled, and what is made once is made. */
 const warmUpConnections = 300;
-const warmUpHeartbeats = 100;
+const warmUpHeartbeats = 50;
 
 /** Measures connections of one protocol to a server that has had no others yet. */
 export async function measureConnections(
@@ -47,8 +47,8 @@ export async function measureConnections(
   const close = () => agents.tell({ what: "close" });
   const beat = () => agents.tell({ what: "heartbeat" });
   const compare = (before: Held, after: Held): Memory => ({
-    residentKilobytes: (after.residentKilobytes - before.residentKilobytes) / connections,
-    heapKilobytes: (after.heapKilobytes - before.heapKilobytes) / connections,
+    processKilobytes: (after.processKilobytes - before.processKilobytes) / connections,
+    allocatedKilobytes: (after.allocatedKilobytes - before.allocatedKilobytes) / connections,
   });
   const spend = (before: Held, after: Held, times: number) =>
     (after.cpuMicroseconds - before.cpuMicroseconds) / times / connections;

@@ -4,10 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** What a process holds, and what it has spent. */
 export interface Held {
-  /** In KB. */
-  readonly residentKilobytes: number;
-  /** Of that, what JavaScript's objects take, in KB. */
-  readonly heapKilobytes: number;
+  /** All that is resident, in KB. */
+  readonly processKilobytes: number;
+  /** What is allocated by malloc and resident, and JavaScript's objects, in KB: not the pages that V8 keeps for new objects. */
+  readonly allocatedKilobytes: number;
   /** CPU time of all its threads, in microseconds. */
   readonly cpuMicroseconds: number;
 }
@@ -22,13 +22,20 @@ process.on("message", async (message: unknown) => {
     globalThis.gc?.();
     await delay(250);
   }
-  const [, resident] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
   const held: Held = {
-    residentKilobytes: Number(resident),
-    heapKilobytes: process.memoryUsage().heapUsed / 1024,
+    processKilobytes: readKilobytes("/proc/self/status", /^VmRSS:\s+(\d+) kB/m),
+    allocatedKilobytes:
+      readKilobytes("/proc/self/smaps", /\[heap\]\n(?:.*\n)*?Rss:\s+(\d+) kB/) + process.memoryUsage().heapUsed / 1024,
     cpuMicroseconds: user + system,
   };
   process.send?.(held);
 });
+
+function readKilobytes(file: string, pattern: RegExp): number {
+  const [, kilobytes] = pattern.exec(readFileSync(file, "utf8")) ?? [];
+  if (kilobytes === undefined) throw new Error(`${file} is not as Linux writes it`);
+  return Number(kilobytes);
+}
+
 // A server that has ended shall not stay for the sake of this.
 process.channel?.unref();

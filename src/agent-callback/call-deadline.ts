@@ -8,8 +8,6 @@ import { maxCallerTimeoutMs } from "../rpc/limits.ts";
 const maxWaitMs = 8_000;
 /** What is left of a caller's own deadline to tell it: this share, and no less than so many milliseconds. */
 const answerMargin = { share: 0.1, leastMs: 200 };
-/** Timers are set in steps of so many milliseconds, and too early rather than too late: those of one step share one of Node's lists. */
-const timerStepMs = 50;
 
 /** When a call must be answered at the latest, by performance.now(); set before its handler runs. */
 export const answerByKey = createContextKey(0, { description: "latest time for an answer, by performance.now()" });
@@ -42,7 +40,7 @@ export function finishInTime<T>(answerByMs: number, work: (patience: Patience) =
       patience.reason = new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
       reject(patience.reason);
     };
-    const timer = setTimeout(expire, toStep(answerByMs - performance.now()));
+    const timer = setTimeout(expire, Math.max(0, answerByMs - performance.now()));
     work(patience).then(
       (result) => {
         clearTimeout(timer);
@@ -54,8 +52,4 @@ export function finishInTime<T>(answerByMs: number, work: (patience: Patience) =
       },
     );
   });
-}
-
-function toStep(leftMs: number): number {
-  return leftMs > timerStepMs ? leftMs - (leftMs % timerStepMs) : Math.max(0, leftMs);
 }

@@ -5,6 +5,7 @@
  * that calls at any time is sent to its moment: however many come back at once, after an outage for example, their next heartbeats are
  * spread, and no server need know of another. An agent that is slowed down leaves intervals out and keeps its moment.
  */
+import { hash } from "node:crypto";
 import { defaultSilenceAllowanceMs } from "../db/queries/heartbeat.ts";
 
 /** How agents are paced. */
@@ -81,18 +82,9 @@ export function createPacer({ intervalMs, random }: PacingOptions): Pacer {
   };
 }
 
-/**
- * The machine's moment within any interval, 0 up to 1, by FNV-1a of 32 bits and MurmurHash3's last steps, after which every bit depends
- * on all: ids need not be random to be spread evenly.
- */
+/** The machine's moment within any interval, 0 up to 1: ids need not be random to be spread evenly. */
 function momentOf(machineId: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < machineId.length; index++) {
-    hash = Math.imul(hash ^ machineId.charCodeAt(index), 0x01000193);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+  return Number.parseInt(hash("sha1", machineId).slice(0, 8), 16) / 2 ** 32;
 }
 
 /** Of a division, 0 or more also for what is negative. */

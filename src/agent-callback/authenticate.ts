@@ -44,24 +44,18 @@ export function createAuthenticate({ verifySignature, strangers, observer, log }
         values.set(answerByKey, findAnswerBy(call.headers, arrivedAtMs));
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
-        let named: Pick<Claim, "machineId"> = {};
         const headers = readSignatureHeaders(call.headers);
         const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
         const identity = isSigned
           ? await verifySignature(
               { ...call, headers },
               {
-                onClaim: (machineId) => {
-                  named = { machineId };
-                  claim(named);
+                assertMayTry: (machineId) => {
+                  assertGoesOn(values);
+                  claim({ machineId });
                 },
                 answerByMs: values.get(answerByKey),
                 isUrgent: () => mayCarryReport(call),
-                assertWanted: () => {
-                  assertGoesOn(values);
-                  // Others of its address may have failed since it came.
-                  claim(named);
-                },
               },
             )
           : identifyByCertificate(certificate, claim);

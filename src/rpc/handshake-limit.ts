@@ -118,10 +118,6 @@ class HandshakeQueue {
     this.#begin(socket);
   }
 
-  /**
-   * By a timer, not by an immediate: Node calls a socket's write done in the phase of immediates, so that each write of a handshake that
-   * begins there is done one turn later, and an answer to the first request, when the connection is cut right behind it, never.
-   */
   #lookAfter(ms: number): void {
     if (ms >= this.#dueInMs) return;
     clearTimeout(this.#timer);

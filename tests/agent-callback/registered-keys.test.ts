@@ -28,7 +28,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
   });
   return {
     reads,
-    verify: async (id: string, key: AgentKey) => {
+    verify: async (id: string, key: AgentKey, assertMayTry = () => {}) => {
       const url = new URL(`https://${authority}/h`);
       const body = new TextEncoder().encode("{}");
       const created = Math.floor(Date.now() / 1000);
@@ -47,7 +47,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
           remoteAddress: undefined,
           body,
         },
-        { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false, assertWanted: () => {} },
+        { assertMayTry, answerByMs: performance.now() + 10_000, isUrgent: () => false },
       );
       return publicKey;
     },
@@ -88,6 +88,22 @@ test("who proved nothing is not remembered", async () => {
     await expect(verify(machineId, next)).rejects.toMatchObject({ refusal: "unknown_identity" });
   }
   expect(reads).toHaveLength(4);
+});
+
+test("a call that had to wait is judged once more, by what is known then", async () => {
+  const { verify } = verifierOver(new Map([[machineId, old.publicKey]]));
+  await verify(machineId, old);
+  let asked = 0;
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 200 }, () =>
+      verify(machineId, old, () => {
+        if (++asked > 200) throw new Error("too many of its address have failed by now");
+      }),
+    ),
+  );
+  // Those that began at once were asked once.
+  expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(400 - asked);
+  expect(asked).toBeGreaterThan(300);
 });
 
 test("machines that come while a read is under way share the next one", async () => {

@@ -35,7 +35,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
       remoteAddress: undefined,
       body,
     },
-    { onClaim: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false, assertWanted: () => {} },
+    { assertMayTry: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false },
   );
 }
 

@@ -48,14 +48,15 @@ export interface SignatureVerifierOptions {
 
 /** Whose request it is. */
 export interface SignedCall {
-  /** Is told which machine the signature names, undefined when it cannot be read, before anything is spent on it; what it throws is thrown. */
-  onClaim(machineId: string | undefined): void;
+  /**
+   * Throws what becomes of a call whose signature names this machine, undefined when it cannot be read, if it is not to be looked at.
+   * Asked before anything is spent on it, and again when it had to wait.
+   */
+  assertMayTry(machineId: string | undefined): void;
   /** Until when to wait for the database, by performance.now(); past it a ConnectError with `unavailable` is thrown. */
   readonly answerByMs: number;
-  /** Whether its signature is verified before those of others; called without `this`. */
-  readonly isUrgent: () => boolean;
-  /** Throws what becomes of a call that has waited, and is not to be looked at any more; called without `this`. */
-  readonly assertWanted: () => void;
+  /** Whether its signature is verified before those of others. */
+  isUrgent(): boolean;
 }
 
 /** Returns the identity that a request's signature proves; throws IdentityRefusedError, and as the database does. */
@@ -97,7 +98,7 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
 
 function readSignature({ headers }: SignedRequest, call: SignedCall): AgentSignature {
   const signature = parseSignature(headers);
-  call.onClaim(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
+  call.assertMayTry(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
   if (signature instanceof IdentityRefusedError) throw signature;
   return signature;
 }
@@ -188,7 +189,8 @@ function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify
     message: Uint8Array,
     signature: Uint8Array,
   ): Promise<Uint8Array> => {
-    const { isUrgent, assertWanted } = call;
+    const isUrgent = () => call.isUrgent();
+    const assertWanted = () => call.assertMayTry(machineId);
     const isGenuine = ({ keyObject: key }: Pick<RegisteredKey, "keyObject">) =>
       checks.verify({ message, key, signature, isUrgent, assertWanted });
     const recalled = keys.recall(machineId);

@@ -4,18 +4,15 @@
  * and `--heartbeats` say how many.
  * See docs/performance.md.
  */
-import { createPublicKey } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { SimulatedIdentity } from "../../src/simulate/fleet-identities.ts";
-import { issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
-import type { Agent, Protocol } from "./connections/agent-connection.ts";
-import { type Measured, measureConnections } from "./connections/measure.ts";
+import type { Protocol } from "./connections/agent-connection.ts";
+import { firstConnections, type Measured, measureConnections } from "./connections/measure.ts";
 import { type MeasuredServer, startAgents, startBmaas, startPlainConnect } from "./connections/processes.ts";
-import { registerMachines } from "./overload/signed-requests.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
+import { registerCallers, seedFleet } from "./whole/seed-fleet.ts";
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +31,6 @@ const bytesPerCore = 4 * 2 ** 30;
 
 const folder = await mkdtemp(join(tmpdir(), "bmaas-connections-"));
 const home = join(folder, "home");
-const agentsFile = join(folder, "agents.json");
 const rows: { readonly name: string; readonly measured: Measured }[] = [];
 try {
   await registerAgents();
@@ -50,24 +46,15 @@ process.stdout.write(formatReport());
 /** The database stays, and with it the machines. */
 async function registerAgents(): Promise<void> {
   await using server = await startBmaas(home);
-  const identities = await registerMachines(server.databaseUrl, effort.connections);
-  await writeFile(agentsFile, JSON.stringify(identities.map(toAgent)));
-}
-
-function toAgent({ machineId, privateKey }: SimulatedIdentity): Agent {
-  const publicKey = createPublicKey(privateKey);
-  const contents = { subject: "", publicKey, notBefore: new Date(), notAfter: noExpiry, extensions: [] };
-  return {
-    machineId,
-    cert: issueCertificate(contents, { name: "", privateKey }).toString(),
-    key: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
-  };
+  const machines = firstConnections + effort.connections;
+  await seedFleet(server.databaseUrl, machines);
+  await registerCallers(server.databaseUrl, machines, machines);
 }
 
 async function measureOne(name: string, start: () => Promise<MeasuredServer>, protocol: Protocol): Promise<void> {
   process.stderr.write(`${name} …\n`);
   await using server = await start();
-  using agents = startAgents(agentsFile);
+  using agents = startAgents();
   rows.push({ name, measured: await measureConnections(server, agents, protocol, effort) });
 }
 

@@ -2,77 +2,67 @@
  * `npm run bench:overload`: what a server still serves when five times as much comes as it can serve, in signed heartbeats of callers
  * who obey nobody. It starts a server with a PostgreSQL of its own, finds its capacity, and prints a table. See docs/performance.md.
  */
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { formatTable } from "../../src/cli/table.ts";
-import { type Answered, Http1Load, type Load } from "./overload/http1-load.ts";
-import { registerMachines, signHeartbeats } from "./overload/signed-requests.ts";
+import { createBenchIdentity, listCallers } from "./load/fleet.ts";
+import { type Answered, Http1Load, type Load } from "./load/http1-load.ts";
+import { signJsonRequests } from "./load/sign-heartbeats.ts";
+import { readResidentBytes } from "./measure/cpu-time.ts";
+import { readAgentUrl, serveEnvironment } from "./measure/serve-command.ts";
+import { startServer } from "./measure/server-process.ts";
+import { formatMarkdownTable } from "./report/markdown-table.ts";
+import { registerCallers, seedFleet } from "./whole/seed-fleet.ts";
 
 /** Each with a connection of its own. */
 const machines = 10_000;
 const seconds = 8;
 
+const identities = listCallers(machines, machines).map(createBenchIdentity);
 const home = await mkdtemp(join(tmpdir(), "bmaas-overload-"));
-const server = spawn(process.execPath, [fileURLToPath(new URL("../../src/main.ts", import.meta.url)), "serve"], {
-  env: {
-    ...process.env,
-    BMAAS_HOME: home,
-    BMAAS_AGENT_LISTEN: "127.0.0.1:0",
-    BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
-    BMAAS_AGENT_TLS: "off",
-    BMAAS_SHUTDOWN_DELAY: "0",
-  },
-  stdio: ["ignore", "pipe", "inherit"],
-});
 try {
-  const agentUrl = await readAgentUrl();
+  await using server = await startServer({
+    program: fileURLToPath(new URL("../../src/main.ts", import.meta.url)),
+    args: ["serve"],
+    environment: { ...serveEnvironment, BMAAS_HOME: home, BMAAS_AGENT_TLS: "off" },
+    readLine: readAgentUrl,
+  });
   const databaseUrl = (await readFile(join(home, "database.url"), "utf8")).trim();
-  const identities = await registerMachines(databaseUrl, machines);
-  const sign = (count: number) => signHeartbeats(agentUrl, identities, count);
+  await seedFleet(databaseUrl, machines);
+  await registerCallers(databaseUrl, machines, machines);
+  const sign = (count: number) => signJsonRequests(identities, count, server.said);
+  const port = Number(new URL(server.said).port);
   const rows: string[][] = [];
-  const full = await measureFull(agentUrl, sign);
+  const full = await measureFull(port, sign);
   const capacity = countServed(full) / full.seconds;
-  rows.push(toRow("as fast as they are answered", full, capacity));
+  rows.push(toRow("as fast as they are answered", full, capacity, await readResidentBytes(server.pid)));
   for (const times of [0.5, 1, 2, 5]) {
     const perSecond = Math.round(times * capacity);
     const requests = await sign(perSecond * seconds);
-    using load = await Http1Load.open(Number(new URL(agentUrl).port), machines);
-    rows.push(toRow(`${times} times that`, await load.sendAt(requests, perSecond), capacity));
+    using load = await Http1Load.open(port, machines);
+    const seen = await load.sendAt(requests, perSecond);
+    rows.push(toRow(`${times} times that`, seen, capacity, await readResidentBytes(server.pid)));
   }
   const header = ["offered", "served/s", "of the most", "refused/s", "left out/s", "served, p50", "p99", "server"];
-  process.stdout.write(formatTable(header, rows));
+  process.stdout.write(formatMarkdownTable(header, rows));
 } finally {
-  server.kill("SIGTERM");
-  await new Promise((resolve) => server.once("exit", resolve));
   await rm(home, { recursive: true, force: true });
 }
 
 /** With as many calls under way as keep the server busy, and no more. */
-async function measureFull(agentUrl: string, sign: (count: number) => Promise<Buffer[]>): Promise<Load> {
-  using few = await Http1Load.open(Number(new URL(agentUrl).port), 128);
+async function measureFull(port: number, sign: (count: number) => Promise<Buffer[]>): Promise<Load> {
+  using few = await Http1Load.open(port, 128);
   // The first heartbeats have their keys read, and are what the compiler learns from.
   await few.sendAll(await sign(2 * machines));
   return await few.sendAll(await sign(4 * machines));
-}
-
-async function readAgentUrl(): Promise<string> {
-  for await (const line of createInterface(server.stdout)) {
-    const { agentUrl } = JSON.parse(line) as { agentUrl?: string };
-    if (agentUrl !== undefined) return agentUrl;
-  }
-  throw new Error("the server did not start");
 }
 
 function countServed({ answered }: Load): number {
   return answered.filter(({ status }) => status === 200).length;
 }
 
-function toRow(offered: string, load: Load, capacity: number): string[] {
+function toRow(offered: string, load: Load, capacity: number, residentBytes: number | undefined): string[] {
   const strange = load.answered.find(({ status }) => status !== 200 && status !== 429);
   if (strange !== undefined) throw new Error(`a heartbeat was answered with status ${strange.status}`);
   const served = load.answered.filter(({ status }) => status === 200);
@@ -87,14 +77,8 @@ function toRow(offered: string, load: Load, capacity: number): string[] {
     rate(load.unsent),
     `${percentile(served, 0.5)} ms`,
     `${percentile(served, 0.99)} ms`,
-    `${residentMegabytes()} MB`,
+    residentBytes === undefined ? "" : `${Math.round(residentBytes / 2 ** 20)} MB`,
   ];
-}
-
-/** What the server holds in memory. */
-function residentMegabytes(): number {
-  const status = readFileSync(`/proc/${server.pid}/status`, "utf8");
-  return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024);
 }
 
 function percentile(answered: readonly Answered[], share: number): string {

@@ -1,8 +1,10 @@
 /** What a server does when five times as much comes as it can serve, from callers who obey nobody. */
 import { expect, test } from "vitest";
 import { createSigningFetch } from "../../src/agent/signing-fetch.ts";
-import { Http1Load } from "../bench/overload/http1-load.ts";
-import { registerMachines, signHeartbeats } from "../bench/overload/signed-requests.ts";
+import { createBenchIdentity, listCallers } from "../bench/load/fleet.ts";
+import { Http1Load } from "../bench/load/http1-load.ts";
+import { signJsonRequests } from "../bench/load/sign-heartbeats.ts";
+import { registerCallers, seedFleet } from "../bench/whole/seed-fleet.ts";
 import { heartbeatPath } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation } from "../support/machine.ts";
@@ -21,11 +23,14 @@ test("it serves what it can, refuses the rest with a time to come back, takes ev
     await startServerProcess({ DATABASE_URL: database.url, BMAAS_AGENT_TLS: "off", BMAAS_METRICS_PUBLIC: "on" }),
   );
   const port = Number(new URL(server.agentUrl).port);
-  const identities = await registerMachines(database.url, agents);
+  await seedFleet(database.url, agents);
+  await registerCallers(database.url, agents, agents);
+  const identities = listCallers(agents, agents).map(createBenchIdentity);
+  const sign = (count: number) => signJsonRequests(identities, count, server.agentUrl);
   using few = await Http1Load.open(port, 64);
-  const warm = await few.sendAll(await signHeartbeats(server.agentUrl, identities, agents));
+  const warm = await few.sendAll(await sign(agents));
   const perSecond = Math.min(20_000, Math.round((5 * warm.answered.length) / warm.seconds));
-  const requests = await signHeartbeats(server.agentUrl, identities, 2 * perSecond);
+  const requests = await sign(2 * perSecond);
 
   const installing = await machineWithAgent(database.db);
   const generation = await requestInstallation(database.db, installing.machineId);
@@ -57,6 +62,6 @@ test("it serves what it can, refuses the rest with a time to come back, takes ev
   const page = await scrape(server.adminUrl);
   expect(page.find("bmaas_heartbeats_refused_total", { reason: "overloaded" })).toBe(refused.length);
   expect(page.find("process_resident_memory_bytes")).toBeLessThan(2 ** 30);
-  const calm = await few.sendAll(await signHeartbeats(server.agentUrl, identities, 64));
+  const calm = await few.sendAll(await sign(64));
   expect(new Set(calm.answered.map(({ status }) => status))).toEqual(new Set([200]));
 });

@@ -7,15 +7,6 @@ import { heartbeatPath } from "../load/heartbeat-call.ts";
 /** The protocols that agents speak over TLS. */
 export type Protocol = "h2" | "http/1.1";
 
-/** An agent, as its certificate shows it. */
-export interface Agent {
-  readonly machineId: string;
-  /** PEM. */
-  readonly cert: string;
-  /** PEM. */
-  readonly key: string;
-}
-
 /** One open connection. */
 export interface AgentConnection {
   /** Resolves when the answer is there, and rejects when it is none to a heartbeat. */
@@ -24,8 +15,12 @@ export interface AgentConnection {
 }
 
 /** Opens it, with a whole handshake. */
-export async function openConnection(port: number, { cert, key }: Agent, protocol: Protocol): Promise<AgentConnection> {
-  const tls = { cert, key, rejectUnauthorized: false, ALPNProtocols: [protocol] };
+export async function openConnection(
+  port: number,
+  certificate: { cert: string; key: string },
+  protocol: Protocol,
+): Promise<AgentConnection> {
+  const tls = { ...certificate, rejectUnauthorized: false, ALPNProtocols: [protocol] };
   const socket = connect({ host: "127.0.0.1", port, servername: "", ...tls }).setNoDelay(true);
   await once(socket, "secureConnect");
   return protocol === "h2" ? speakHttp2(socket) : speakHttp1(socket, port);

@@ -1,16 +1,32 @@
-/** All agents of the measurement, in a process of their own: `agents.ts AGENTS_FILE`. Does what its parent tells it, and says when it is done. */
-import { readFileSync } from "node:fs";
+/** All agents of the measurement, in a process of their own, which does what its parent tells it, and says when it is done. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { type Agent, type AgentConnection, openConnection, type Protocol } from "./agent-connection.ts";
+import { issueClientCertificate } from "../load/client-certificate.ts";
+import { createBenchIdentity } from "../load/fleet.ts";
+import { type AgentConnection, openConnection, type Protocol } from "./agent-connection.ts";
 
-/** What the agents are told: to open a connection each and call on it once, to call again with their hardware or without, or to hang up. */
+/**
+ * What the agents are told: so many more to open a connection each and call on it once; those who are connected to stay from now on; all
+ * of them to call again, with their hardware or without; the others to hang up.
+ */
 export type Order =
   | { readonly what: "open"; readonly port: number; readonly protocol: Protocol; readonly count: number }
-  | { readonly what: "heartbeat" | "report" | "close" };
+  | { readonly what: "stay" | "heartbeat" | "report" | "hang-up" };
 
-const agents = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as Agent[];
-const open: { readonly agent: Agent; readonly connection: AgentConnection }[] = [];
+interface Agent {
+  readonly machineId: string;
+  readonly certificate: { cert: string; key: string };
+}
+
+interface Connected {
+  readonly agent: Agent;
+  readonly connection: AgentConnection;
+}
+
+/** Whoever has been connected once keeps its certificate. */
+const agents: Agent[] = [];
+const staying: Connected[] = [];
+const others: Connected[] = [];
 const atOnce = 16;
 
 process.on("message", async (order: Order) => {
@@ -21,20 +37,36 @@ process.on("message", async (order: Order) => {
 async function carryOut(order: Order): Promise<void> {
   switch (order.what) {
     case "open":
-      return await forEach(agents.slice(0, order.count), async (agent) => {
-        const connection = await openConnection(order.port, agent, order.protocol);
-        await connection.heartbeat(encode({ machineId: agent.machineId }));
-        open.push({ agent, connection });
-      });
+      return await openMore(order);
+    case "stay":
+      staying.push(...others.splice(0));
+      return;
     case "heartbeat":
-      return await forEach(open, ({ agent: { machineId }, connection }) => connection.heartbeat(encode({ machineId })));
+      return await forEach([...staying, ...others], ({ agent: { machineId }, connection }) =>
+        connection.heartbeat(encode({ machineId })),
+      );
     case "report":
-      return await forEach(open, ({ agent: { machineId }, connection }) =>
+      return await forEach([...staying, ...others], ({ agent: { machineId }, connection }) =>
         connection.heartbeat(encode({ machineId, hardwareReport: describeHardware(machineId) })),
       );
-    case "close":
-      for (const { connection } of open.splice(0)) connection.close();
+    case "hang-up":
+      for (const { connection } of others.splice(0)) connection.close();
   }
+}
+
+async function openMore({ port, protocol, count }: Extract<Order, { what: "open" }>): Promise<void> {
+  const [first, end] = [staying.length, staying.length + count];
+  while (agents.length < end) agents.push(createAgent(agents.length + 1));
+  await forEach(agents.slice(first, end), async (agent) => {
+    const connection = await openConnection(port, agent.certificate, protocol);
+    await connection.heartbeat(encode({ machineId: agent.machineId }));
+    others.push({ agent, connection });
+  });
+}
+
+function createAgent(number: number): Agent {
+  const identity = createBenchIdentity(number);
+  return { machineId: identity.machineId, certificate: issueClientCertificate(identity) };
 }
 
 async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -9,6 +9,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   /** What `readLine` made of the line by which it said so. */
   readonly said: string;
+  /** Sends it a message, and resolves with the next one that it sends. */
+  ask(question: string): Promise<unknown>;
 }
 
 /** What is started. */
@@ -16,6 +18,8 @@ export interface ServerCommand {
   /** TypeScript or JavaScript, as an absolute path. */
   readonly program: string;
   readonly args: readonly string[];
+  /** Of Node itself. */
+  readonly nodeArgs?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Finds in a line of its output that it serves, and where; undefined for other lines. Default: the first line is that. */
   readonly readLine?: (line: string) => string | undefined;
@@ -31,12 +35,13 @@ process.once("exit", () => {
 
 /** Starts a server and waits until it serves; throws when it ends instead. It does not outlive this process. */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
-  const { program, args, environment, readLine = (line: string) => line } = command;
-  const child = spawn(process.execPath, [program, ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
+  const { program, args, nodeArgs = [], environment, readLine = (line: string) => line } = command;
+  const child = spawn(process.execPath, [...nodeArgs, program, ...args], {
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
     // Nothing of the caller's settings.
     env: { PATH: process.env.PATH, ...environment },
   });
+  if (child.stdout === null) throw new Error("the output of a server is to be read");
   running.add(child);
   child.once("exit", () => running.delete(child));
   // Its output is read to the end: a server whose log nobody reads would stand still.
@@ -50,7 +55,12 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   });
   ended.catch(() => {});
   const said = await Promise.race([serving, ended]);
-  return { pid: child.pid ?? 0, said, [Symbol.asyncDispose]: () => stop(child) };
+  const ask = async (question: string) => {
+    child.send(question);
+    const [answer] = await Promise.race([once(child, "message"), ended]);
+    return answer;
+  };
+  return { pid: child.pid ?? 0, said, ask, [Symbol.asyncDispose]: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

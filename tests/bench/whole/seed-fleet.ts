@@ -18,8 +18,6 @@ const tables = [
 /** Fills an empty, migrated database with `machines`, none of which can call yet. */
 export async function seedFleet(databaseUrl: string, machines: number): Promise<void> {
   await withClient(databaseUrl, async (client) => {
-    // Foreign keys of rows that fit by their making need not be looked up a million times.
-    await client.query("set session_replication_role = replica");
     for (const table of tables) await client.query(table, [machines]);
     await client.query("vacuum (analyze)");
   });

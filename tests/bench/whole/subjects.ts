@@ -7,6 +7,7 @@ import { listCallers } from "../load/fleet.ts";
 import { type LoadProcess, startLoad } from "../load/load-process.ts";
 import { observe } from "../measure/observe.ts";
 import type { Effort, Observation, Subject } from "../measure/rounds.ts";
+import { readAgentUrl, serveEnvironment } from "../measure/serve-command.ts";
 import { startServer } from "../measure/server-process.ts";
 import type { BenchPostgres, FleetDatabases } from "./fleet-databases.ts";
 import { runPgbench } from "./pgbench.ts";
@@ -40,7 +41,7 @@ export interface CalledServer {
 }
 
 /** The program `bmaas`. */
-export const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
 const wireServer = fileURLToPath(new URL("../wire/server.ts", import.meta.url));
 
@@ -55,14 +56,12 @@ export async function startOurs(
     program: main,
     args: ["serve", ...args],
     environment: {
+      ...serveEnvironment,
       DATABASE_URL: url,
       BMAAS_HOME: await mkdtemp(join(folder, "home-")),
-      BMAAS_AGENT_LISTEN: "127.0.0.1:0",
-      BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_AGENT_TLS: agentTls,
-      BMAAS_SHUTDOWN_DELAY: "0",
     },
-    readLine: (line) => (line.startsWith("{") ? (JSON.parse(line) as { agentUrl?: string }).agentUrl : undefined),
+    readLine: readAgentUrl,
   });
   resources.use(server);
   return { pid: server.pid, url: server.said };

@@ -1,5 +1,4 @@
 /** What heartbeats cost when two processes share them, against one. */
-import { spawnSync } from "node:child_process";
 import { measureInRounds } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
 import { rateCells } from "../report/columns.ts";
@@ -7,16 +6,12 @@ import { formatCount, formatTenths } from "../report/format-report.ts";
 import type { Part } from "../report/part.ts";
 import type { FleetDatabases } from "./fleet-databases.ts";
 import { type Latency, latencyCells, measureLatency } from "./latency.ts";
-import { main, openWithCertificates, startOurs, type WholeContext } from "./subjects.ts";
+import { openWithCertificates, startOurs, type WholeContext } from "./subjects.ts";
 
 const counts = [1, 2];
 
 /** Measures both at the same rate, half of what one process takes. */
 export async function measureWorkers(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
-  const nothing: Part = { tables: [], charts: [], targets: [], notes: [] };
-  if (!spawnSync(process.execPath, [main, "serve", "--help"], { encoding: "utf8" }).stdout.includes("--workers")) {
-    return { ...nothing, notes: ["Two workers against one are left out: this `bmaas serve` has no `--workers`."] };
-  }
   await using resources = new AsyncDisposableStack();
   process.stderr.write("workers …\n");
   const subjects = [];
@@ -30,7 +25,8 @@ export async function measureWorkers(context: WholeContext, fleet: FleetDatabase
   const offered = subjects.map((subject) => ({ subject, perSecond }));
   const [one, two] = await measureLatency(offered, context.effort);
   return {
-    ...nothing,
+    charts: [],
+    notes: [],
     tables: [
       {
         title: `Whole path, gRPC over TLS, ${formatCount(perSecond)} heartbeats/s for each`,

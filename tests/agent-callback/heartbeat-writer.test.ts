@@ -9,8 +9,9 @@ import {
   WriterOverloadedError,
 } from "../../src/agent-callback/heartbeat-writer.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../../src/db/heartbeat-store.ts";
-import type { HeartbeatOutcome, HeartbeatRow } from "../../src/db/queries/heartbeat.ts";
+import type { HeartbeatRow } from "../../src/db/queries/heartbeat.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { gateStore, idOf, openAll } from "../support/gated-store.ts";
 import { createHeartbeatRows, requestGeneration, successOf } from "../support/heartbeat-rows.ts";
 import { waitForBlockedSessions } from "../support/wait.ts";
 
@@ -32,31 +33,8 @@ afterAll(async () => {
 
 const listening = new AbortController().signal;
 
-/** The real store; it keeps what it is given, and lets a batch through when the test opens its gate. */
-function gatedStore() {
-  const batches: { rows: readonly HeartbeatRow[]; open(): void }[] = [];
-  let underWay = 0;
-  let mostUnderWay = 0;
-  const write = async (rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]> => {
-    const { promise: opened, resolve } = Promise.withResolvers<void>();
-    mostUnderWay = Math.max(mostUnderWay, ++underWay);
-    batches.push({ rows, open: resolve });
-    await opened;
-    return store.write(rows).finally(() => underWay--);
-  };
-  return { write, batches, mostUnderWay: () => mostUnderWay, ids: () => batches.map(({ rows }) => rows.map(idOf)) };
-}
-
-/** Lets every batch through from now on. */
-function openAll(gated: ReturnType<typeof gatedStore>) {
-  const timer = setInterval(() => {
-    for (const batch of gated.batches) batch.open();
-  }, 1);
-  return { stop: () => clearInterval(timer) };
-}
-
-const idOf = (row: HeartbeatRow) => row.machineId;
 const counted = { kind: "counted", reportRefused: false };
+const gatedStore = () => gateStore(store);
 const many = (count: number) => createHeartbeatRows(admin, count);
 
 describe("batches", () => {

@@ -2,8 +2,16 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { listProcesses } from "./embedded-owner.ts";
-import type { ServerProcess } from "./server-process.ts";
+import { type ServerProcess, startServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait.ts";
+
+/** Starts a server with two workers over a database, unless `environment` says otherwise. */
+export function startWithWorkers(
+  { url }: { readonly url: string },
+  environment: Record<string, string> = {},
+): Promise<ServerProcess> {
+  return startServerProcess({ DATABASE_URL: url, BMAAS_WORKERS: "2", ...environment });
+}
 
 /** The worker processes that run, those that have only just begun included. */
 export async function listWorkers({ pid }: Pick<ServerProcess, "pid">): Promise<number[]> {

@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { findFamily, listProcesses } from "../support/embedded-owner.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { waitUntil } from "../support/wait.ts";
-import { findServed, listWorkers, openSessions, waitUntilGone } from "../support/worker-processes.ts";
+import { findServed, listWorkers, openSessions, startWithWorkers, waitUntilGone } from "../support/worker-processes.ts";
 
 let database: TestDatabase;
 
@@ -16,13 +16,10 @@ beforeAll(async () => {
 
 afterAll(() => database?.close());
 
-const start = (environment: Record<string, string> = {}) =>
-  startServerProcess({ DATABASE_URL: database.url, BMAAS_WORKERS: "2", ...environment });
-
 test.each(["SIGTERM", "SIGINT"] as const)(
   "by %s is one of all processes, in good order, with status 0",
   async (signal) => {
-    await using server = await start();
+    await using server = await startWithWorkers(database);
     const workers = await listWorkers(server);
     const opened = await openSessions(server, 2);
     server.kill(signal);
@@ -39,7 +36,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 );
 
 test("by a signal to the whole group, as Ctrl-C is one, is the same", async () => {
-  await using server = await start({ BMAAS_SHUTDOWN_DELAY: "0.5" });
+  await using server = await startWithWorkers(database, { BMAAS_SHUTDOWN_DELAY: "0.5" });
   const workers = await listWorkers(server);
   for (const pid of [...workers, server.pid]) process.kill(pid, "SIGINT");
   expect(await server.ended).toBe(0);
@@ -48,7 +45,7 @@ test("by a signal to the whole group, as Ctrl-C is one, is the same", async () =
 });
 
 test("comes at once with the second signal, also for workers that wait for their callers", async () => {
-  await using server = await start({ BMAAS_SHUTDOWN_DELAY: "60" });
+  await using server = await startWithWorkers(database, { BMAAS_SHUTDOWN_DELAY: "60" });
   const workers = await listWorkers(server);
   server.kill("SIGTERM");
   await waitUntil("it shuts down", () => server.logged.some(({ reason }) => reason === "SIGTERM"));
@@ -58,7 +55,7 @@ test("comes at once with the second signal, also for workers that wait for their
 });
 
 test("does not wait for a replacement that is under way", async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   const before = await listWorkers(server);
   const opened = await openSessions(server, 4);
   server.kill("SIGHUP");

@@ -10,7 +10,13 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent } from "../support/machine.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { waitUntil } from "../support/wait.ts";
-import { findServed, listWorkers, openSessions, replaceWorkers } from "../support/worker-processes.ts";
+import {
+  findServed,
+  listWorkers,
+  openSessions,
+  replaceWorkers,
+  startWithWorkers,
+} from "../support/worker-processes.ts";
 
 let database: TestDatabase;
 
@@ -20,11 +26,8 @@ beforeAll(async () => {
 
 afterAll(() => database?.close());
 
-const start = (environment: Record<string, string> = {}) =>
-  startServerProcess({ DATABASE_URL: database.url, BMAAS_WORKERS: "2", ...environment });
-
 test("both workers serve both listeners, and one that is killed is replaced while the other goes on", async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   const workers = await listWorkers(server);
   expect(workers.toSorted()).toEqual(findServed(server).toSorted());
   expect(workers).toHaveLength(2);
@@ -53,7 +56,7 @@ test("both workers serve both listeners, and one that is killed is replaced whil
 });
 
 test("a successor that does not come to serve leaves those that serve as they are", async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   const before = await listWorkers(server);
   server.kill("SIGHUP");
   const successor = await waitUntil("a successor begins", async () =>
@@ -101,7 +104,7 @@ test("SIGHUP brings the certificate that is there now; a broken one changes noth
     await copyFile(keyFile, files.key);
   };
   await use(first);
-  await using server = await start({ BMAAS_TLS_CERT: files.cert, BMAAS_TLS_KEY: files.key });
+  await using server = await startWithWorkers(database, { BMAAS_TLS_CERT: files.cert, BMAAS_TLS_KEY: files.key });
   const before = await listWorkers(server);
 
   await writeFile(files.cert, "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n");

@@ -16,9 +16,15 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { bareMachine, machineWithAgent } from "../support/machine.ts";
 import { tokenOf } from "../support/operator.ts";
 import { callHttp2 } from "../support/raw-connection.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import type { ServerProcess } from "../support/server-process.ts";
 import { waitUntil } from "../support/wait.ts";
-import { findServed, listWorkers, replaceWorkers, waitUntilGone } from "../support/worker-processes.ts";
+import {
+  findServed,
+  listWorkers,
+  replaceWorkers,
+  startWithWorkers,
+  waitUntilGone,
+} from "../support/worker-processes.ts";
 
 /** A machine that is busy is no failure. */
 const patience = { timeout: 240_000 };
@@ -32,8 +38,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => database?.close());
-
-const start = () => startServerProcess({ DATABASE_URL: database.url, BMAAS_WORKERS: "2" });
 
 /** One who calls again and again, each time when the answer is there, until told to stop. */
 interface Caller {
@@ -130,7 +134,7 @@ function keepWatching(server: ServerProcess, httpVersion: "1.1" | "2") {
 }
 
 test("no call fails, over any protocol, and no watcher misses a change", patience, async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   const callers = await Promise.all([
     ...[true, true, true, false].map(async (isKept) => keepCalling(await callByGrpcJs(server, isKept))),
     ...[1, 2, 3].map(async () => keepCalling(await callByConnectNode(server))),
@@ -165,7 +169,7 @@ test("no call fails, over any protocol, and no watcher misses a change", patienc
 });
 
 test("every new connection finds a worker that takes it", patience, async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   /** Opens a connection, asks, and sees it close. */
   const ask = async () => {
     const signal = AbortSignal.timeout(10_000);
@@ -181,7 +185,7 @@ test("every new connection finds a worker that takes it", patience, async () => 
 });
 
 test("who calls on a connection that stood idle meanwhile is served, and told to go elsewhere", patience, async () => {
-  await using server = await start();
+  await using server = await startWithWorkers(database);
   const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: server.ca });
   const askByHttp1 = async () => {
     const [answer] = (await once(https.get(server.agentUrl, { agent }), "response")) as [http.IncomingMessage];

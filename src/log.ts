@@ -1,18 +1,17 @@
-/** The program's log: JSON lines for machines, readable lines on a terminal, secrets in neither. */
+/** The program's log: JSON lines for machines, readable lines on a terminal. `describeError` decides what an error may show. */
 import { isatty } from "node:tty";
-import { type Logger, pino } from "pino";
+import { type LevelWithSilent, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
-import type { LogLevel } from "./config.ts";
 import { describeError } from "./error-text.ts";
 
 /** Standard output and standard error. */
 export type LogDescriptor = 1 | 2;
 
-/** What a log that cannot be written holds back until it can be, in characters; what comes after that is lost. */
+/** Characters that the log keeps while it cannot be written. It drops what comes after that. */
 const maxHeldBack = 1024 * 1024;
 
-/** Makes the log of a command on a file descriptor; a command whose standard output is its result logs on 2. */
-export function createLogger(level: LogLevel, descriptor: LogDescriptor): Logger {
+/** Creates the log of a command. A command that prints its result on standard output logs on descriptor 2. */
+export function createLogger(level: LevelWithSilent, descriptor: LogDescriptor): Logger {
   const destination = isatty(descriptor)
     ? pretty({ destination: descriptor, sync: true, translateTime: "SYS:HH:MM:ss.l" })
     : openDestination(descriptor);

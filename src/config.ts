@@ -1,5 +1,6 @@
 /** Environment and flags become one checked value here, so that nothing else reads the environment or judges a setting. */
 import { resolve } from "node:path";
+import { OperatorError } from "./base/operator-error.ts";
 import { findOidcNotes, type OidcConfig, readOidc } from "./config/oidc.ts";
 import { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
 import { readTracing, type TracingConfig } from "./config/tracing.ts";
@@ -23,7 +24,6 @@ import {
   parseSwitch,
   parseWorkers,
 } from "./config/values.ts";
-import { OperatorError } from "./operator-error.ts";
 
 export { isTrustworthy, type OidcConfig } from "./config/oidc.ts";
 export { type Flags, type SettingName, settings } from "./config/settings.ts";

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
 import { CommanderError } from "commander";
+import { explainError } from "./base/error-text.ts";
+import { OperatorError } from "./base/operator-error.ts";
 import { CommandFailure, exitStatus } from "./cli/operator/exit-status.ts";
 import { createProgram } from "./cli/program.ts";
-import { explainError } from "./error-text.ts";
-import { OperatorError } from "./operator-error.ts";
 
 async function main(args: readonly string[]): Promise<number> {
   const program = await createProgram(args[0]);

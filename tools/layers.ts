@@ -10,10 +10,10 @@ const tiers: readonly (readonly string[])[] = [
   ["workers"],
   ["service", "preflight", "error-table"],
   ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
-  ["seed", "agent", "simulate", "log"],
+  ["seed", "agent", "simulate"],
   ["db"],
   ["identity", "installation-rules", "config", "tls"],
-  ["write-file-atomically", "operator-error", "error-text", "system-error", "version", "time-text", "local-server"],
+  ["base"],
 ];
 
 /** Rooms that never import one another although they share a tier. */

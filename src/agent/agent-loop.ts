@@ -1,6 +1,6 @@
 /** The life of an agent: it heartbeats, hands in its hardware once, installs what is requested, and reports until it is heard. */
 import { setTimeout as sleepFor } from "node:timers/promises";
-import { readVersion } from "../version.ts";
+import { readVersion } from "../base/version.ts";
 import { Agent, type Pause } from "./agent.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { findBootId } from "./boot-id.ts";

@@ -5,8 +5,8 @@
 import { open as openFile, readFile, readlink, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
-import { OperatorError } from "../operator-error.ts";
-import { replaceFile } from "../write-file-atomically.ts";
+import { replaceFile } from "../base/atomic-file.ts";
+import { OperatorError } from "../base/operator-error.ts";
 import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
 
 /** Why an agent cannot go on from its state file, and what to do about it. */

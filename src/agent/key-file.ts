@@ -1,7 +1,7 @@
 /** Files that hold an agent's private key: read in every usual form, written once and for the owner alone. */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { open, unlink } from "node:fs/promises";
-import { OperatorError } from "../operator-error.ts";
+import { OperatorError } from "../base/operator-error.ts";
 import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
 
 /** Why a key file cannot be used, and what to do about it; never repeats what the file holds. */

@@ -72,7 +72,7 @@ async function run(flags: AgentFlags): Promise<void> {
   const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
   // Loaded here, so that the commands around the key start without them.
   const [{ createLogger }, { logAgentEvent }, agent] = await Promise.all([
-    import("../log.ts"),
+    import("../base/log.ts"),
     import("./agent-event-log.ts"),
     import("../agent/index.ts"),
   ]);

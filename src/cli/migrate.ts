@@ -14,7 +14,7 @@ export function migrateCommand(): Command {
       const { loadConfig } = await import("../config.ts");
       const { openDatabaseServer } = await import("../db/open.ts");
       const { migrateDatabase } = await import("../db/migrate.ts");
-      const { createLogger } = await import("../log.ts");
+      const { createLogger } = await import("../base/log.ts");
       const config = loadConfig(undefined, flags);
       const log = createLogger(config.logLevel, 2);
       const server = await openDatabaseServer({ ...config, log, mode: "share" });

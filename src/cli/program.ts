@@ -1,6 +1,6 @@
 /** The tree of all commands. */
 import { Command } from "commander";
-import { readVersion } from "../version.ts";
+import { readVersion } from "../base/version.ts";
 
 /** Loaded when asked for, so that the agent does not carry the server. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {

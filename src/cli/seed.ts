@@ -48,7 +48,7 @@ export function seedCommand(): Command {
     .addHelpText("after", help)
     .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
       const { loadConfig } = await import("../config.ts");
-      const { createLogger } = await import("../log.ts");
+      const { createLogger } = await import("../base/log.ts");
       const { runSeed } = await import("../seed/run-seed.ts");
       const { databaseUrl, home, logLevel } = loadConfig(undefined, flags);
       const log = createLogger(logLevel, 2);

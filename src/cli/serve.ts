@@ -45,7 +45,7 @@ export function serveCommand(): Command {
       "\nDATABASE_URL names the PostgreSQL to use; without it the server runs its own under BMAAS_HOME.",
     )
     .action(async (flags: Flags) => {
-      const { createLogger } = await import("../log.ts");
+      const { createLogger } = await import("../base/log.ts");
       const { loadCheckedConfig } = await import("../preflight.ts");
       const config = await loadCheckedConfig(flags);
       const log = createLogger(config.logLevel, 1);

@@ -1,6 +1,6 @@
 /** Tells commands on this machine where the server is. */
 import type { Logger } from "pino";
-import { leaveLocalAdminUrl } from "../local-server.ts";
+import { leaveLocalAdminUrl } from "../base/local-server.ts";
 
 /** Commands on this machine find the server by it; it serves all the same where it cannot be written. */
 export async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<void> {

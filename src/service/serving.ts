@@ -9,6 +9,7 @@ import {
   createHeartbeatWriter,
   defaultWriterLimits,
 } from "../agent-callback/heartbeat-writer.ts";
+import { readVersion } from "../base/version.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.ts";
@@ -22,7 +23,6 @@ import { defaultLimits } from "../rpc/limits.ts";
 import { prepareClose } from "../rpc/listener.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
-import { readVersion } from "../version.ts";
 import { getAddress, toUrl } from "./address.ts";
 import { createAgents } from "./agents.ts";
 import { findDatabaseTrouble } from "./database-trouble.ts";

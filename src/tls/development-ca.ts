@@ -17,7 +17,7 @@ import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { domainToASCII } from "node:url";
-import { createFileOnce, findFile, replaceFile } from "../write-file-atomically.ts";
+import { createFileOnce, findFile, replaceFile } from "../base/atomic-file.ts";
 import { caExtensions, type Issuer, issueCertificate, serverExtensions } from "./issue-certificate.ts";
 
 /** The development CA's certificate, and the server's with its key; PEM, and where each lies. */

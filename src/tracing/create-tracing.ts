@@ -12,8 +12,8 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
 import { defaultWriterLimits } from "../agent-callback/heartbeat-writer.ts";
+import { readVersion } from "../base/version.ts";
 import type { TracingConfig } from "../config.ts";
-import { readVersion } from "../version.ts";
 import { createCallSpans } from "./call-spans.ts";
 import { createCurrentSpan } from "./current-span.ts";
 import { createDatabaseSpans } from "./database-spans.ts";

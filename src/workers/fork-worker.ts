@@ -2,7 +2,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { OperatorError } from "../operator-error.ts";
+import { OperatorError } from "../base/operator-error.ts";
 import type { FromWorker, WorkerAddresses, WorkerSettings } from "./messages.ts";
 import { tell } from "./tell-worker.ts";
 

@@ -1,10 +1,10 @@
 /** One of several processes that serve: does as the primary process says, and ends with it. */
 import cluster from "node:cluster";
-import { explainError } from "../error-text.ts";
-import { createLogger } from "../log.ts";
-import { OperatorError } from "../operator-error.ts";
+import { explainError } from "../base/error-text.ts";
+import { createLogger } from "../base/log.ts";
+import { OperatorError } from "../base/operator-error.ts";
+import { readVersion } from "../base/version.ts";
 import { type Serving, startServing } from "../service/serving.ts";
-import { readVersion } from "../version.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 import { createOthersReader, type OthersReader } from "./others-reader.ts";
 

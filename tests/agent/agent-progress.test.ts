@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { HeartbeatRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { InstallProgress } from "../../src/agent/install-progress.ts";
 import type { Installer } from "../../src/agent/installer.ts";
-import { readVersion } from "../../src/version.ts";
+import { readVersion } from "../../src/base/version.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";

@@ -6,13 +6,13 @@ import { randomUUID } from "node:crypto";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { createLogger } from "../../src/base/log.ts";
 import { connectOperator } from "../../src/cli/operator/admin-client.ts";
 import { formatTable } from "../../src/cli/table.ts";
 import { loadConfig } from "../../src/config.ts";
 import { connectDatabase } from "../../src/db/client.ts";
 import { openDatabaseServer } from "../../src/db/open.ts";
 import { findMachineOverview, listMachineOverviews } from "../../src/db/queries/machine-overview.ts";
-import { createLogger } from "../../src/log.ts";
 
 const calls = 300;
 const watchers = 1_000;

@@ -7,6 +7,8 @@
  */
 import { mkdir } from "node:fs/promises";
 import type { Logger } from "pino";
+import { findFile, replaceFile } from "../../base/atomic-file.ts";
+import { adminTokenFile } from "../../base/local-server.ts";
 import type { Database, Transaction } from "../../db/client.ts";
 import {
   findAdminToken,
@@ -16,8 +18,6 @@ import {
   revokeAdminTokenByName,
 } from "../../db/queries/admin-token.ts";
 import { transact } from "../../db/transact.ts";
-import { adminTokenFile } from "../../local-server.ts";
-import { findFile, replaceFile } from "../../write-file-atomically.ts";
 import { createSecret, isSecretOf, readSecretId } from "./token-secret.ts";
 
 /** The token's name; nobody else can give it. */

@@ -2,7 +2,7 @@
  * Why a machine is in its state, what follows, and what can be done: a table by state. It decides no state; it puts into words what
  * the view decided, with the times that the view went by.
  */
-import { formatInstant } from "../../time-text.ts";
+import { formatInstant } from "../../base/time-text.ts";
 import {
   ago,
   describeAgent,

@@ -1,6 +1,7 @@
 /** What is known of a machine, in the words that an explanation is made of; times go by the clock of the database. */
+
+import { formatDuration, formatInstant } from "../../base/time-text.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
-import { formatDuration, formatInstant } from "../../time-text.ts";
 
 /** What an explanation goes by. */
 export type Facts = Pick<

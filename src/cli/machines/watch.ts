@@ -7,7 +7,7 @@ import {
   type WatchMachinesResponse,
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { formatInstant } from "../../time-text.ts";
+import { formatInstant } from "../../base/time-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson, note, paint, print, printJson } from "../operator/output.ts";

@@ -1,7 +1,7 @@
 /** `--wait`: from installations that were requested to how they ended, for the commands that request or show them. */
 import { type Command, Option } from "commander";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { formatDuration } from "../../time-text.ts";
+import { formatDuration } from "../../base/time-text.ts";
 import {
   actAndReport,
   actOnEach,

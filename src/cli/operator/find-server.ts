@@ -1,10 +1,10 @@
 /** Which server a command talks to, with what token, and whether it may be sent there. */
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
+import { findFile } from "../../base/atomic-file.ts";
+import { adminTokenFile, findLocalAdminUrl } from "../../base/local-server.ts";
 import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
 import { type Config, ConfigError } from "../../config.ts";
-import { adminTokenFile, findLocalAdminUrl } from "../../local-server.ts";
-import { findFile } from "../../write-file-atomically.ts";
 
 /** A server and how to prove who one is there. */
 export interface ServerAccess {

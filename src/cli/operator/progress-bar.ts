@@ -1,7 +1,7 @@
 /** Shows on standard error how installations go: a bar on a terminal, lines otherwise. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { formatDuration } from "../../time-text.ts";
+import { formatDuration } from "../../base/time-text.ts";
 import { note } from "./output.ts";
 import { printable, shorten } from "./printable.ts";
 import { installationStateNames } from "./state-names.ts";

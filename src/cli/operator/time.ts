@@ -1,6 +1,7 @@
 /** Times and durations as operators write and read them. */
+
+import { formatDuration, formatInstant } from "../../base/time-text.ts";
 import { InvalidValueError } from "../../config/values.ts";
-import { formatDuration, formatInstant } from "../../time-text.ts";
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, rm, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { isSystemError } from "../../system-error.ts";
+import { isSystemError } from "../../base/system-error.ts";
 import type { Account } from "./account.ts";
 import { type Binaries, environmentOf } from "./binaries.ts";
 import { EmbeddedPostgresError } from "./errors.ts";

@@ -2,7 +2,7 @@
 import { readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
-import { replaceFile } from "../../write-file-atomically.ts";
+import { replaceFile } from "../../base/atomic-file.ts";
 import { findServerAccount } from "./account.ts";
 import { locateInstance } from "./instance.ts";
 import { findPostmaster } from "./postmaster-file.ts";

@@ -1,5 +1,5 @@
 /** What can go wrong with the embedded PostgreSQL, in words for whoever started the program. */
-import { OperatorError } from "../../operator-error.ts";
+import { OperatorError } from "../../base/operator-error.ts";
 
 /** The embedded PostgreSQL cannot be had; the message says why and what to do. */
 export class EmbeddedPostgresError extends OperatorError {

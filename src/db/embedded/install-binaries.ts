@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isSystemError } from "../../system-error.ts";
+import { isSystemError } from "../../base/system-error.ts";
 import { type Binaries, relocateBinaries } from "./binaries.ts";
 import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
 

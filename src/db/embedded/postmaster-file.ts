@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { link, readFile, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { isSystemError } from "../../system-error.ts";
+import { isSystemError } from "../../base/system-error.ts";
 
 const run = promisify(execFile);
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Logger } from "pino";
-import { isSystemError } from "../../system-error.ts";
+import { isSystemError } from "../../base/system-error.ts";
 import { type Binaries, environmentOf } from "./binaries.ts";
 import { EmbeddedPostgresError } from "./errors.ts";
 import type { Instance } from "./instance.ts";

@@ -1,7 +1,7 @@
 /** Folders made beside their final place and renamed into it, so that a process killed half way leaves nothing that looks finished. */
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isSystemError } from "../../system-error.ts";
+import { isSystemError } from "../../base/system-error.ts";
 
 /** The name under which this process makes `folder`; `unique` tells its several attempts apart. */
 export function temporaryName(folder: string, unique: string): string {

@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leaveLocalAdminUrl } from "../../../src/base/local-server.ts";
 import { findServer } from "../../../src/cli/operator/find-server.ts";
 import { ConfigError, type Environment, loadConfig } from "../../../src/config.ts";
-import { leaveLocalAdminUrl } from "../../../src/local-server.ts";
 import { type DevelopmentTls, ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import { tokenOf } from "../../support/operator.ts";

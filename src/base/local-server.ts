@@ -1,7 +1,7 @@
 /** What a server leaves under its home for commands on the same machine, so that they find it without being told. */
 import { join } from "node:path";
+import { findFile, replaceFile } from "./atomic-file.ts";
 import { isSystemError } from "./system-error.ts";
-import { findFile, replaceFile } from "./write-file-atomically.ts";
 
 /** Holds the token of an administrator, for its owner alone. */
 export function adminTokenFile(home: string): string {

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase } from "./support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
 
@@ -18,7 +18,7 @@ async function logErrorOf(statement: string): Promise<{ line: string; err: Recor
   const program = `
     import { sql } from "drizzle-orm";
     import { connectDatabase } from "./src/db/client.ts";
-    import { createLogger } from "./src/log.ts";
+    import { createLogger } from "./src/base/log.ts";
     const { db, close } = connectDatabase(process.env.URL_OF_TEST);
     const log = createLogger("info", 1);
     await db.execute(${statement}).catch((err) => log.error({ err }, "failed"));
@@ -43,7 +43,7 @@ test.each([
 
 test.runIf(existsSync("/dev/full"))("a log that cannot be written ends nothing", async () => {
   const program = `
-    import { createLogger } from "./src/log.ts";
+    import { createLogger } from "./src/base/log.ts";
     const log = createLogger("info", 1);
     for (let line = 0; line < 10_000; line++) log.info({ padding: "x".repeat(1000) }, "line");
     process.stderr.write("still here");`;

@@ -6,7 +6,7 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { settings } from "../src/config.ts";
+import { settings } from "../src/config/config.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
 import { moveInstallation } from "./support/installation.ts";
 import { makeFolder } from "./support/program.ts";

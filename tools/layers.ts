@@ -8,7 +8,7 @@ const tiers: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
   ["workers"],
-  ["service", "preflight", "error-table"],
+  ["service"],
   ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
   ["seed", "agent", "simulate"],
   ["db"],

@@ -1,6 +1,6 @@
 /** The options by which the agent's commands say who they are. */
 import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey } from "../agent/key-file.ts";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
 
 /** As commander hands them over. */

@@ -1,6 +1,6 @@
 /** `bmaas agent keygen`: makes an agent's key. */
 import { Command } from "commander";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { formatExamples } from "./examples.ts";
 
 /** The command for agentCommand. */

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { Command, Option } from "commander";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { formatExamples } from "./examples.ts";
 

@@ -1,7 +1,7 @@
 /** `bmaas agent`: the reference agent, and the tools around its key. */
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { ConfigError, loadConfig } from "../config.ts";
+import { ConfigError, loadConfig } from "../config/config.ts";
 import { certificateCommand } from "./agent-certificate.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { keygenCommand } from "./agent-keygen.ts";

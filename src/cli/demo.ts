@@ -7,7 +7,7 @@ import { Command } from "commander";
 import { pino } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
 import type { AgentKey } from "../agent/agent-key.ts";
-import type { Service } from "../service.ts";
+import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
 
 /** The command for main. */
@@ -41,8 +41,8 @@ const log = pino({ level: "silent" });
 const image = { url: "https://images.example/debian-13.img", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "sda" };
 
 async function runDemo(home: string, signal: AbortSignal): Promise<void> {
-  const { startService } = await import("../service.ts");
-  const { loadConfig } = await import("../config.ts");
+  const { startService } = await import("../service/service.ts");
+  const { loadConfig } = await import("../config/config.ts");
   const { generateAgentKey } = await import("../agent/agent-key.ts");
   const tell = createTeller();
   tell("server", "starts, with a PostgreSQL and a development CA of its own");

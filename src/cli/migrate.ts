@@ -1,6 +1,6 @@
 /** `bmaas migrate`: brings the database to this version's schema, and nothing else. */
 import { Command } from "commander";
-import type { Flags } from "../config.ts";
+import type { Flags } from "../config/config.ts";
 import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
@@ -11,7 +11,7 @@ export function migrateCommand(): Command {
     .addHelpText("after", formatExamples("DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas migrate"))
     .addHelpText("after", "\nDATABASE_URL names the PostgreSQL to use; without it, the server's own under BMAAS_HOME.")
     .action(async (flags: Flags) => {
-      const { loadConfig } = await import("../config.ts");
+      const { loadConfig } = await import("../config/config.ts");
       const { openDatabaseServer } = await import("../db/open.ts");
       const { migrateDatabase } = await import("../db/migrate.ts");
       const { createLogger } = await import("../base/log.ts");

@@ -1,7 +1,7 @@
 /** `bmaas seed`: brings the database to what a file says about a fleet. */
 import { userInfo } from "node:os";
 import { Command } from "commander";
-import type { Flags } from "../config.ts";
+import type { Flags } from "../config/config.ts";
 import { formatProblem, SeedFileError } from "../seed/problem.ts";
 import { UnreadableSeedError } from "../seed/read-seed-file.ts";
 import { formatExamples } from "./examples.ts";
@@ -47,7 +47,7 @@ export function seedCommand(): Command {
     )
     .addHelpText("after", help)
     .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
-      const { loadConfig } = await import("../config.ts");
+      const { loadConfig } = await import("../config/config.ts");
       const { createLogger } = await import("../base/log.ts");
       const { runSeed } = await import("../seed/run-seed.ts");
       const { databaseUrl, home, logLevel } = loadConfig(undefined, flags);

@@ -2,8 +2,8 @@
 import { relative } from "node:path";
 import { Command } from "commander";
 import type { Logger } from "pino";
-import type { Config, Flags, SettingName } from "../config.ts";
-import type { Service } from "../service.ts";
+import type { Config, Flags, SettingName } from "../config/config.ts";
+import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
 import { type HangUp, waitForHangUp } from "./hang-up.ts";
 import { addSettings } from "./settings-options.ts";
@@ -46,7 +46,7 @@ export function serveCommand(): Command {
     )
     .action(async (flags: Flags) => {
       const { createLogger } = await import("../base/log.ts");
-      const { loadCheckedConfig } = await import("../preflight.ts");
+      const { loadCheckedConfig } = await import("../service/preflight.ts");
       const config = await loadCheckedConfig(flags);
       const log = createLogger(config.logLevel, 1);
       const hangUp = config.workers > 1 ? waitForHangUp() : undefined;
@@ -71,7 +71,7 @@ export function serveCommand(): Command {
 /** In this process alone, or with workers. */
 async function start(config: Config, log: Logger, hangUp: HangUp | undefined): Promise<Service> {
   if (hangUp === undefined) {
-    const { startService } = await import("../service.ts");
+    const { startService } = await import("../service/service.ts");
     return await startService(config, log);
   }
   const { startWorkers } = await import("../workers/primary.ts");

@@ -6,7 +6,7 @@ import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { createFileOnce } from "../base/atomic-file.ts";
-import { ConfigError, type Flags, loadConfig } from "../config.ts";
+import { ConfigError, type Flags, loadConfig } from "../config/config.ts";
 import { createSimulatedIdentity } from "../simulate/fleet-identities.ts";
 import { createHeartbeatSender } from "../simulate/heartbeat-sender.ts";
 import { formatFleetSeed, registerFleet } from "../simulate/register-fleet.ts";

@@ -1,5 +1,5 @@
 /** The names under which agents may address the server in a signed request. */
-import type { ListenAddress } from "../config.ts";
+import type { ListenAddress } from "../config/config.ts";
 
 const wildcards: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 const localNames = ["localhost", "127.0.0.1", "[::1]"];

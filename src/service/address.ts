@@ -1,7 +1,7 @@
 /** Where a listener can be reached. */
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
-import type { ListenAddress } from "../config.ts";
+import type { ListenAddress } from "../config/config.ts";
 
 /** What an open listener is bound to. */
 export function getAddress(listener: FastifyInstance): ListenAddress {

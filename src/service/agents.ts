@@ -10,9 +10,8 @@ import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbea
 import { createSignatureChecks } from "../agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
-import { findKnownError } from "../error-table.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { createAgentListener } from "../rpc/agent-listener.ts";
 import { createErrorMapper } from "../rpc/error-mapping.ts";
@@ -20,6 +19,7 @@ import type { ListenerTls } from "../rpc/listener.ts";
 import { listOwnAuthorities } from "../rpc/own-authority.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress } from "./address.ts";
+import { findKnownError } from "./error-table.ts";
 import { paceAgents } from "./pace-agents.ts";
 
 /** What the agents' side works with. */

@@ -1,7 +1,7 @@
 /** What servers on this machine stand on, once for all processes of one: the database, its schema, and what is kept in the home. */
 import type { Logger } from "pino";
 import { ensureBootstrapToken } from "../admin/authorization/bootstrap-token.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { connectDatabase } from "../db/client.ts";
 import { startHistoryRetention } from "../db/history-retention.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";

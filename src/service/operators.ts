@@ -6,8 +6,7 @@ import { createAuthorization } from "../admin/authorization/authorize.ts";
 import { createPageAuthorization } from "../admin/authorization/authorize-page.ts";
 import { createCredentialsCheck } from "../admin/authorization/check-credentials.ts";
 import { createBearerIdentify } from "../admin/authorization/identify-bearer.ts";
-import type { Config } from "../config.ts";
-import { findKnownError } from "../error-table.ts";
+import type { Config } from "../config/config.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { metricsPath, serveMetrics } from "../metrics/metrics-page.ts";
 import { type AdminListenerOptions, createAdminListener } from "../rpc/admin-listener.ts";
@@ -23,6 +22,7 @@ import { registerReflection } from "../rpc/reflection.ts";
 import { createValidation } from "../rpc/validation.ts";
 import { createCallRecorder } from "../rpc/watched-call-record.ts";
 import type { Tracing } from "../tracing/tracing.ts";
+import { findKnownError } from "./error-table.ts";
 
 /** What the operators' side works with. */
 export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {

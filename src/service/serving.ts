@@ -10,13 +10,12 @@ import {
   defaultWriterLimits,
 } from "../agent-callback/heartbeat-writer.ts";
 import { readVersion } from "../base/version.ts";
-import type { Config, ListenAddress } from "../config.ts";
+import type { Config, ListenAddress } from "../config/config.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
-import type { Certificates } from "../preflight.ts";
 import { type Drain, prepareDrain } from "../rpc/drain.ts";
 import { createHealthMonitor } from "../rpc/health.ts";
 import { defaultLimits } from "../rpc/limits.ts";
@@ -27,6 +26,7 @@ import { getAddress, toUrl } from "./address.ts";
 import { createAgents } from "./agents.ts";
 import { findDatabaseTrouble } from "./database-trouble.ts";
 import { createOperators } from "./operators.ts";
+import type { Certificates } from "./preflight.ts";
 
 /** What a process serves with. */
 export interface ServingContext {

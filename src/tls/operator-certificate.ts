@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
-import { ConfigError, type TlsFiles } from "../config.ts";
+import { ConfigError, type TlsFiles } from "../config/config.ts";
 
 /** What a TLS server is given, PEM, and what is worth a warning about it. */
 export interface OperatorCertificate {

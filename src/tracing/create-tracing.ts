@@ -13,7 +13,7 @@ import {
 import type { Logger } from "pino";
 import { defaultWriterLimits } from "../agent-callback/heartbeat-writer.ts";
 import { readVersion } from "../base/version.ts";
-import type { TracingConfig } from "../config.ts";
+import type { TracingConfig } from "../config/config.ts";
 import { createCallSpans } from "./call-spans.ts";
 import { createCurrentSpan } from "./current-span.ts";
 import { createDatabaseSpans } from "./database-spans.ts";

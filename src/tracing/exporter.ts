@@ -3,7 +3,7 @@ import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
-import type { TracingConfig } from "../config.ts";
+import type { TracingConfig } from "../config/config.ts";
 
 /** Longest that one request may take, its repetitions included, in milliseconds. */
 const exportTimeoutMs = 10_000;

@@ -1,6 +1,6 @@
 /** Traces for whoever was told where to send them; for all others nothing of OpenTelemetry is even loaded. */
 import type { Logger } from "pino";
-import type { TracingConfig } from "../config.ts";
+import type { TracingConfig } from "../config/config.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** Loads OpenTelemetry and starts to trace; resolves with undefined without a configuration. */

@@ -1,7 +1,7 @@
 /** What the processes of a server say to one another, as JSON over Node's channel between a process and its child. */
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { MetricsSnapshot } from "../metrics/metrics-snapshot.ts";
-import type { Certificates } from "../preflight.ts";
+import type { Certificates } from "../service/preflight.ts";
 
 /** What a worker serves with. Holds secrets, which is why it is neither in arguments nor in the environment. */
 export interface WorkerSettings {

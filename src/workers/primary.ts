@@ -1,11 +1,11 @@
 /** A server of several processes: this one holds what exists once on a machine, and its workers serve. */
 import type { Logger } from "pino";
 import { readVersion } from "../base/version.ts";
-import type { Config } from "../config.ts";
-import { checkBeforeOpening, loadCertificates } from "../preflight.ts";
+import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "../service/admin-url.ts";
 import { layFoundation } from "../service/foundation.ts";
-import type { Service } from "../service.ts";
+import { checkBeforeOpening, loadCertificates } from "../service/preflight.ts";
+import type { Service } from "../service/service.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** A server whose processes can be replaced while it serves. */

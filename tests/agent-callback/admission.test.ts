@@ -9,9 +9,9 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { AgentCallback, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { createAdmission, defaultAdmissionLimits } from "../../src/agent-callback/admission.ts";
-import { findKnownError } from "../../src/error-table.ts";
 import { createErrorMapper } from "../../src/rpc/error-mapping.ts";
 import type { Authenticate } from "../../src/rpc/raw-call.ts";
+import { findKnownError } from "../../src/service/error-table.ts";
 import { startAgentListener } from "../support/agent-listener.ts";
 import { heartbeatPath } from "../support/agents.ts";
 

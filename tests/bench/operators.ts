@@ -9,7 +9,7 @@ import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { createLogger } from "../../src/base/log.ts";
 import { connectOperator } from "../../src/cli/operator/admin-client.ts";
 import { formatTable } from "../../src/cli/table.ts";
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config/config.ts";
 import { connectDatabase } from "../../src/db/client.ts";
 import { openDatabaseServer } from "../../src/db/open.ts";
 import { findMachineOverview, listMachineOverviews } from "../../src/db/queries/machine-overview.ts";

@@ -1,6 +1,6 @@
 /** OpenTelemetry's own variables, as far as they are followed. */
 import { expect, test } from "vitest";
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config/config.ts";
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
 const load = (environment: Record<string, string>) => loadConfig(environment, {}, "/srv");

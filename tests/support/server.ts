@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import { afterAll } from "vitest";
-import { loadConfig } from "../../src/config.ts";
-import { type Service, startService } from "../../src/service.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import { type Service, startService } from "../../src/service/service.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { unaryLane } from "./unary-lane.ts";
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConfigError } from "../../src/config.ts";
+import { ConfigError } from "../../src/config/config.ts";
 import { issueCertificate, serverExtensions } from "../../src/tls/issue-certificate.ts";
 import { loadOperatorCertificate } from "../../src/tls/operator-certificate.ts";
 

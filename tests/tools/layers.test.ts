@@ -14,7 +14,7 @@ describe("an import is refused", () => {
     ["upward when run", "src/tls/a.ts", `await import("../db/client.ts");`, "tls lies below db"],
     ["upward by passing on", "src/rpc/a.ts", `export { a } from "../main.ts";`, "rpc lies below main"],
     ["upward by passing all on", "src/identity/a.ts", `export * from "../agent/a.ts";`, "identity lies below agent"],
-    ["upward for its effect", "src/config.ts", `import "./db/client.ts";`, "config lies below db"],
+    ["upward for its effect", "src/config/config.ts", `import "../db/client.ts";`, "config lies below db"],
     ["upward from within", "src/db/queries/a.ts", `import "../../seed/a.ts";`, "db lies below seed"],
     ["between handlers", "src/admin/a.ts", `import "../agent-callback/a.ts";`, "admin and agent-callback never"],
     [

@@ -28,7 +28,7 @@ const isTelemetry = (url: string) => url.includes("opentelemetry");
 
 test("nothing of OpenTelemetry is loaded without an endpoint", async () => {
   const loaded = await listLoadedModules({ OTEL_SERVICE_NAME: "bmaas", OTEL_TRACES_SAMPLER: "always_on" });
-  expect(loaded.some((url) => url.endsWith("/src/service.ts"))).toBe(true);
+  expect(loaded.some((url) => url.endsWith("/src/service/service.ts"))).toBe(true);
   expect(loaded.filter(isTelemetry)).toEqual([]);
 });
 

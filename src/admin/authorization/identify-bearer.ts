@@ -1,6 +1,6 @@
 /** Who holds a bearer token: one of our own, or one of the OpenID Connect issuer when there is one. */
 import type { Logger } from "pino";
-import type { OidcConfig } from "../../config.ts";
+import type { OidcConfig } from "../../config/config.ts";
 import type { Database } from "../../db/client.ts";
 import type { Identify } from "./identify.ts";
 import { createOidcIdentify } from "./identify-oidc.ts";

@@ -1,6 +1,6 @@
 /** Who holds a token of an OpenID Connect issuer, and which role the issuer's word for them gives here. */
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import type { OidcConfig } from "../../config.ts";
+import type { OidcConfig } from "../../config/config.ts";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
 import type { Identify } from "./identify.ts";
 import { IssuerAwayError } from "./issuer-keys.ts";

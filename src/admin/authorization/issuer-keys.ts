@@ -6,7 +6,7 @@
  */
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from "jose";
 import type { Logger } from "pino";
-import { isTrustworthy } from "../../config.ts";
+import { isTrustworthy } from "../../config/config.ts";
 
 /** The issuer did not say what its keys are. */
 export class IssuerAwayError extends Error {

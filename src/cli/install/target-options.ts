@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import type { InstallationTargetSchema } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { ConfigError } from "../../config.ts";
+import { ConfigError } from "../../config/config.ts";
 import {
   InvalidFieldError,
   limitPayload,

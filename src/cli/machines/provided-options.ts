@@ -2,7 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import type { ProvidedSchema } from "../../../gen/bmaas/admin/v1/machine_pb.js";
-import { ConfigError } from "../../config.ts";
+import { ConfigError } from "../../config/config.ts";
 import { providerStatusNames } from "../operator/state-names.ts";
 
 /** As commander hands them over. */

@@ -1,7 +1,7 @@
 /** `bmaas machines set-provided` */
 import { Command } from "commander";
 import { MachineService, SetProvidedResponseSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { ConfigError } from "../../config.ts";
+import { ConfigError } from "../../config/config.ts";
 import { machineIdArgument } from "../operator/arguments.ts";
 import { printMachine } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";

@@ -1,7 +1,7 @@
 /** How operators' commands call the admin API: authentic, safe to repeat, and patient with a server that starts again. */
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
-import { type Flags, loadConfig } from "../../config.ts";
+import { type Flags, loadConfig } from "../../config/config.ts";
 import { findServer, type ServerAccess } from "./find-server.ts";
 import { repeatSafely } from "./repeat-safely.ts";
 

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { findFile } from "../../base/atomic-file.ts";
 import { adminTokenFile, findLocalAdminUrl } from "../../base/local-server.ts";
+import { type Config, ConfigError } from "../../config/config.ts";
 import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
-import { type Config, ConfigError } from "../../config.ts";
 
 /** A server and how to prove who one is there. */
 export interface ServerAccess {

@@ -1,6 +1,6 @@
 /** What all commands that call a server have in common: their options, and how they fail. */
 import type { Command } from "commander";
-import type { Flags } from "../../config.ts";
+import type { Flags } from "../../config/config.ts";
 import { formatExamples } from "../examples.ts";
 import { addSettings } from "../settings-options.ts";
 import { connectOperator, type Operator } from "./admin-client.ts";

@@ -2,8 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type MachineFilter, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
-import { ConfigError } from "../../config.ts";
 import { parseMachineId } from "../../identity/machine-id.ts";
 import { suggestName } from "../../seed/suggest-name.ts";
 import { parseBytes } from "./quantity.ts";

@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
-import { ConfigError } from "../../config.ts";
+import { ConfigError } from "../../config/config.ts";
 import type { Operator } from "./admin-client.ts";
 import { collect, machineIdsArgument } from "./arguments.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";

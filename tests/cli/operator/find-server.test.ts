@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { leaveLocalAdminUrl } from "../../../src/base/local-server.ts";
 import { findServer } from "../../../src/cli/operator/find-server.ts";
-import { ConfigError, type Environment, loadConfig } from "../../../src/config.ts";
+import { ConfigError, type Environment, loadConfig } from "../../../src/config/config.ts";
 import { type DevelopmentTls, ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import { tokenOf } from "../../support/operator.ts";

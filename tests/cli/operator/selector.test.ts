@@ -2,7 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseSelector } from "../../../src/cli/operator/selector.ts";
-import { ConfigError } from "../../../src/config.ts";
+import { ConfigError } from "../../../src/config/config.ts";
 
 const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 

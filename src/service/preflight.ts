@@ -10,12 +10,12 @@ import {
   type ListenAddress,
   loadConfig,
   type TriableSettings,
-} from "./config.ts";
-import { isDatabaseAway } from "./db/errors.ts";
-import { checkSchema } from "./db/migrate.ts";
-import type { ListenerTls } from "./rpc/listener.ts";
-import { ensureDevelopmentTls } from "./tls/development-ca.ts";
-import { loadOperatorCertificate } from "./tls/operator-certificate.ts";
+} from "../config/config.ts";
+import { isDatabaseAway } from "../db/errors.ts";
+import { checkSchema } from "../db/migrate.ts";
+import type { ListenerTls } from "../rpc/listener.ts";
+import { ensureDevelopmentTls } from "../tls/development-ca.ts";
+import { loadOperatorCertificate } from "../tls/operator-certificate.ts";
 
 /** What the listeners present. */
 export interface Certificates {

@@ -1,26 +1,26 @@
 /** What the errors of the domain are for a caller; everything else is internal. */
 import { Code } from "@connectrpc/connect";
-import { TooManyAttemptsError } from "./admin/authorization/check-credentials.ts";
-import { IssuerAwayError } from "./admin/authorization/issuer-keys.ts";
-import { WatchEndedError } from "./admin/watch/change-feed.ts";
-import { WriterOverloadedError } from "./agent-callback/heartbeat-writer.ts";
-import { AddressLimitError } from "./agent-callback/stranger-limit.ts";
+import { TooManyAttemptsError } from "../admin/authorization/check-credentials.ts";
+import { IssuerAwayError } from "../admin/authorization/issuer-keys.ts";
+import { WatchEndedError } from "../admin/watch/change-feed.ts";
+import { WriterOverloadedError } from "../agent-callback/heartbeat-writer.ts";
+import { AddressLimitError } from "../agent-callback/stranger-limit.ts";
 import {
   GenerationNotGrowingError,
   isContention,
   isDatabaseAway,
   MachineExistsError,
   MachineNotFoundError,
-} from "./db/errors.ts";
-import { InstallationNotFoundError, InstallationRefusedError } from "./db/installation-errors.ts";
-import { LastAdminTokenError, TokenNameInUseError, TokenNotFoundError } from "./db/queries/admin-token.ts";
-import { AgentRefusedError } from "./db/queries/agent-key.ts";
-import { PublicKeyInUseError } from "./db/queries/agent-started.ts";
-import { ChangesNotKeptError } from "./db/queries/machine-change.ts";
-import { InstallationOpenError } from "./db/queries/machine-deletion.ts";
-import { ProviderIdInUseError } from "./db/queries/provided.ts";
-import { errorInfo, preconditionFailure } from "./rpc/error-details.ts";
-import type { ErrorTable, KnownError } from "./rpc/error-mapping.ts";
+} from "../db/errors.ts";
+import { InstallationNotFoundError, InstallationRefusedError } from "../db/installation-errors.ts";
+import { LastAdminTokenError, TokenNameInUseError, TokenNotFoundError } from "../db/queries/admin-token.ts";
+import { AgentRefusedError } from "../db/queries/agent-key.ts";
+import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
+import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
+import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
+import { ProviderIdInUseError } from "../db/queries/provided.ts";
+import { errorInfo, preconditionFailure } from "../rpc/error-details.ts";
+import type { ErrorTable, KnownError } from "../rpc/error-mapping.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
 const retryAfterSeconds = 5;

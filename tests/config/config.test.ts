@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ConfigError, type Environment, type Flags, loadConfig, settings } from "../src/config.ts";
+import { ConfigError, type Environment, type Flags, loadConfig, settings } from "../../src/config/config.ts";
 
 const directory = "/srv/bmaas";
 

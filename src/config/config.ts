@@ -1,10 +1,10 @@
 /** Environment and flags become one checked value here, so that nothing else reads the environment or judges a setting. */
 import { resolve } from "node:path";
-import { OperatorError } from "./base/operator-error.ts";
-import { findOidcNotes, type OidcConfig, readOidc } from "./config/oidc.ts";
-import { type Flags, type Setting, type SettingName, settings } from "./config/settings.ts";
-import { readTracing, type TracingConfig } from "./config/tracing.ts";
-import { findUnknownVariables } from "./config/unknown-variables.ts";
+import { OperatorError } from "../base/operator-error.ts";
+import { findOidcNotes, type OidcConfig, readOidc } from "./oidc.ts";
+import { type Flags, type Setting, type SettingName, settings } from "./settings.ts";
+import { readTracing, type TracingConfig } from "./tracing.ts";
+import { findUnknownVariables } from "./unknown-variables.ts";
 import {
   InvalidValueError,
   isLoopback,
@@ -23,12 +23,12 @@ import {
   parseLogLevel,
   parseSwitch,
   parseWorkers,
-} from "./config/values.ts";
+} from "./values.ts";
 
-export { isTrustworthy, type OidcConfig } from "./config/oidc.ts";
-export { type Flags, type SettingName, settings } from "./config/settings.ts";
-export type { TracingConfig } from "./config/tracing.ts";
-export type { ListenAddress, LogLevel } from "./config/values.ts";
+export { isTrustworthy, type OidcConfig } from "./oidc.ts";
+export { type Flags, type SettingName, settings } from "./settings.ts";
+export type { TracingConfig } from "./tracing.ts";
+export type { ListenAddress, LogLevel } from "./values.ts";
 
 /** The environment of a process, or what a test puts in its place. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,10 +1,10 @@
 /** The composition root: builds the whole server from its configuration, starts it and ends it. */
 import type { Logger } from "pino";
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
+import { leaveAdminUrl } from "./admin-url.ts";
+import { layFoundation } from "./foundation.ts";
 import { checkBeforeOpening } from "./preflight.ts";
-import { leaveAdminUrl } from "./service/admin-url.ts";
-import { layFoundation } from "./service/foundation.ts";
-import { startServing } from "./service/serving.ts";
+import { startServing } from "./serving.ts";
 
 /** A server that serves. */
 export interface Service {

@@ -12,7 +12,7 @@ const tiers: readonly (readonly string[])[] = [
   ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
   ["seed", "agent", "simulate"],
   ["db"],
-  ["identity", "installation-rules", "config", "tls"],
+  ["contract", "config", "tls"],
   ["base"],
 ];
 
@@ -27,7 +27,7 @@ const bans: readonly { room: string; target: RegExp; reason: string }[] = [
     reason: "the database knows nothing of the wire; messages cross as bytes",
   },
   { room: "agent", target: /^src\/db$/, reason: "the client library works without a database" },
-  { room: "identity", target: /^node:/, reason: "identities are proved and checked in browsers too" },
+  { room: "contract", target: /^node:/, reason: "identities are proved and checked in browsers too" },
 ];
 
 /** Packages that one room hides from all others. */

@@ -9,8 +9,8 @@ import {
   type OSInstallationReport,
   OSInstallationReportSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 import type { HeartbeatRow, InstallationProgressRow, InstallationReportRow } from "../db/queries/heartbeat.ts";
-import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
 import { toHardwareFigures } from "./hardware-figures.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";

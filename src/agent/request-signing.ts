@@ -1,6 +1,6 @@
 /** Signs HTTP requests as a machine's agent (RFC 9421, RFC 9530); runs in Node and in browsers. */
-import { agentSignatureBase, createAgentSignatureClaim, formatSignatureHeaders } from "../identity/agent-signature.ts";
-import { formatContentDigest, sha256 } from "../identity/content-digest.ts";
+import { agentSignatureBase, createAgentSignatureClaim, formatSignatureHeaders } from "../contract/agent-signature.ts";
+import { formatContentDigest, sha256 } from "../contract/content-digest.ts";
 import type { AgentKey } from "./agent-key.ts";
 
 /** A request as it goes out: the body exactly as sent, compression and framing included. */

@@ -1,5 +1,5 @@
 /** The time that signatures carry, for machines whose clock is wrong by hours; runs in Node and in browsers. */
-import type { AgentSignatureClaim } from "../identity/agent-signature.ts";
+import type { AgentSignatureClaim } from "../contract/agent-signature.ts";
 
 /** A clock that differs from the server's by less is right: the Date field has whole seconds, and the answer took a while. */
 const toleranceMs = 5_000;

@@ -1,7 +1,7 @@
 /** The options by which the agent's commands say who they are. */
 import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey } from "../agent/key-file.ts";
 import { ConfigError } from "../config/config.ts";
-import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
+import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 
 /** As commander hands them over. */
 export interface IdentityOptions {

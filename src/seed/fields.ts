@@ -1,6 +1,7 @@
 /** What single fields of a seed file may hold, beside those of installation-rules: each function returns the checked value or throws InvalidFieldError. */
+
+import { InvalidFieldError, limitPayload, parseMessageFraming } from "../contract/installation-rules.ts";
 import { maxGeneration } from "../db/queries/os-installation-request.ts";
-import { InvalidFieldError, limitPayload, parseMessageFraming } from "../installation-rules.ts";
 
 /** Longest text, in UTF-16 code units; two of them still fit an index entry of PostgreSQL. */
 const maxTextLength = 255;

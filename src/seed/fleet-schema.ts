@@ -1,8 +1,5 @@
 /** The shape of a seed file: what each field may hold, and which of them go together. */
 import { z } from "zod";
-import { providerStatuses } from "../db/schema/provided.ts";
-import { InvalidMachineIdError, parseMachineId } from "../identity/machine-id.ts";
-import { InvalidPublicKeyError, parsePublicKey } from "../identity/public-key.ts";
 import {
   InvalidFieldError,
   parseDevice,
@@ -10,7 +7,10 @@ import {
   parseImageTag,
   parseImageUrl,
   parseRegistryName,
-} from "../installation-rules.ts";
+} from "../contract/installation-rules.ts";
+import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
+import { InvalidPublicKeyError, parsePublicKey } from "../contract/public-key.ts";
+import { providerStatuses } from "../db/schema/provided.ts";
 import { parseBase64, parseEncodedMessage, parseGeneration, parseText, parseUserData } from "./fields.ts";
 
 /** Makes a rule about several fields speak up even when one of them is wrong by itself. */

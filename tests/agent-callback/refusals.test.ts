@@ -8,7 +8,7 @@ import { HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_p
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { signRequest } from "../../src/agent/request-signing.ts";
-import { formatContentDigest } from "../../src/identity/content-digest.ts";
+import { formatContentDigest } from "../../src/contract/content-digest.ts";
 import { issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
 import { codeOf, grpcAgent, heartbeatPath, signingAgent } from "../support/agents.ts";
 import { machineWithAgent, readTags, type TestMachine } from "../support/machine.ts";

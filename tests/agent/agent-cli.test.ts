@@ -10,8 +10,8 @@ import { buffer, text } from "node:stream/consumers";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
-import { parseAgentSignature } from "../../src/identity/agent-signature.ts";
-import { formatContentDigest, sha256 } from "../../src/identity/content-digest.ts";
+import { parseAgentSignature } from "../../src/contract/agent-signature.ts";
+import { formatContentDigest, sha256 } from "../../src/contract/content-digest.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 

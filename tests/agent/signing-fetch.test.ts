@@ -17,8 +17,8 @@ import {
   agentSignatureBase,
   maxClockSkewSeconds,
   parseAgentSignature,
-} from "../../src/identity/agent-signature.ts";
-import { parseContentDigest } from "../../src/identity/content-digest.ts";
+} from "../../src/contract/agent-signature.ts";
+import { parseContentDigest } from "../../src/contract/content-digest.ts";
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const key = await createAgentKey(new Uint8Array(32).fill(9));

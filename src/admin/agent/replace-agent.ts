@@ -6,8 +6,8 @@ import {
   type ReplaceAgentResponse,
   ReplaceAgentResponseSchema,
 } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { replaceAgent } from "../../db/queries/agent-key.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "../machine/read-machine.ts";

@@ -8,9 +8,9 @@ import {
   ListHardwareReportsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { listHardwareReports } from "../../db/queries/hardware-report.ts";
 import { checkMachineExists } from "../../db/queries/machine.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { findHardwareDifferences } from "./hardware-difference.ts";
 

@@ -8,8 +8,8 @@ import {
   type ListEventsResponse,
   ListEventsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { listNewestEvents } from "../../db/queries/machine-history.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { decodePageToken, encodePageToken, parseKeyNumber } from "../page-token.ts";
 

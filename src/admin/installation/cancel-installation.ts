@@ -6,9 +6,9 @@ import {
   type CancelInstallationResponse,
   CancelInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { getInstallation } from "../../db/queries/installation-overview.ts";
 import { cancelInstallation } from "../../db/queries/os-installation-cancellation.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readGeneration } from "./read-generation.ts";

@@ -8,8 +8,6 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { InstallationRefusedError } from "../../db/installation-errors.ts";
-import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import {
   InvalidFieldError,
   limitPayload,
@@ -19,7 +17,9 @@ import {
   parseImageUrl,
   parseMessageFraming,
   parseRegistryName,
-} from "../../installation-rules.ts";
+} from "../../contract/installation-rules.ts";
+import { InstallationRefusedError } from "../../db/installation-errors.ts";
+import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import { badRequest } from "../../rpc/error-details.ts";
 
 /**

@@ -5,8 +5,8 @@ import {
   type GetInstallationResponse,
   GetInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { getInstallation } from "../../db/queries/installation-overview.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { readGeneration } from "./read-generation.ts";
 import { toInstallation } from "./to-installation.ts";

@@ -5,10 +5,10 @@ import {
   type ListInstallationsResponse,
   ListInstallationsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { listInstallations } from "../../db/queries/installation-list.ts";
 import type { InstallationKey, InstallationRow } from "../../db/queries/installation-overview.ts";
 import { checkMachineExists } from "../../db/queries/machine.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { decodePageToken, encodePageToken, parseKeyNumber, parseKeyUuid } from "../page-token.ts";
 import { installationStates, toInstallation } from "./to-installation.ts";

@@ -6,9 +6,9 @@ import {
   type RequestInstallationResponse,
   RequestInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { getInstallation } from "../../db/queries/installation-overview.ts";
 import { requestInstallations } from "../../db/queries/os-installation-request.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { createRequestEncoder } from "./encode-request.ts";

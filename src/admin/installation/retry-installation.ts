@@ -6,9 +6,9 @@ import {
   type RetryInstallationResponse,
   RetryInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { getInstallation } from "../../db/queries/installation-overview.ts";
 import { retryInstallation } from "../../db/queries/os-installation-retry.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { encodeAgain } from "./encode-request.ts";

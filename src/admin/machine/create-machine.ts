@@ -7,10 +7,10 @@ import {
   type CreateMachineResponse,
   CreateMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { MachineExistsError } from "../../db/errors.ts";
 import { createMachines } from "../../db/queries/machine.ts";
 import { setProvided } from "../../db/queries/provided.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";

@@ -6,8 +6,8 @@ import {
   type DeleteMachineResponse,
   DeleteMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { deleteMachine } from "../../db/queries/machine-deletion.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 

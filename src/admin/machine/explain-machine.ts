@@ -6,9 +6,9 @@ import {
   type ExplainMachineResponse,
   ExplainMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { MachineNotFoundError } from "../../db/errors.ts";
 import { findMachineOverview } from "../../db/queries/machine-overview.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { explain } from "./explanation.ts";
 import { type Remedy, remedies } from "./remedies.ts";

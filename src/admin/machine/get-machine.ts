@@ -5,7 +5,7 @@ import {
   type GetMachineResponse,
   GetMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { parseMachineId } from "../../identity/machine-id.ts";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { readMachine } from "./read-machine.ts";
 

@@ -6,8 +6,8 @@ import {
   type SetProvidedResponse,
   SetProvidedResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { removeProvided, setProvided } from "../../db/queries/provided.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";

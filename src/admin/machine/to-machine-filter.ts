@@ -1,8 +1,8 @@
 /** Which machines a caller means, in the database's terms. */
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import type { MachineFilter as MachineCondition, MachineStateName } from "../../db/queries/machine-filter.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
 import type { ListScope } from "../page-token.ts";
 import { machineStates } from "./to-machine.ts";
 

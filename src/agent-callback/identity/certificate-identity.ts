@@ -1,7 +1,7 @@
 /** Identity by TLS: the handshake proved possession of the key in the client certificate. */
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { assertPublicKey, InvalidPublicKeyError } from "../../identity/public-key.ts";
+import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { type AgentIdentity, IdentityRefusedError } from "./agent-identity.ts";
 
 type CertificateIdentity = AgentIdentity | IdentityRefusedError | undefined;

@@ -6,9 +6,9 @@ import {
   InvalidSignatureHeaderError,
   maxClockSkewSeconds,
   parseAgentSignature,
-} from "../../identity/agent-signature.ts";
-import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../identity/content-digest.ts";
-import { normaliseAuthority, SignatureBaseError } from "../../identity/signature-base.ts";
+} from "../../contract/agent-signature.ts";
+import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
+import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
 import { finishInTime } from "../call-deadline.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
 import {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { ConfigError } from "../../config/config.ts";
-import { InvalidPublicKeyError, parsePublicKey } from "../../identity/public-key.ts";
+import { InvalidPublicKeyError, parsePublicKey } from "../../contract/public-key.ts";
 import { publicKeyArgument } from "../operator/arguments.ts";
 
 /** As commander hands them over. */

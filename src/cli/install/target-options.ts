@@ -13,7 +13,7 @@ import {
   parseImageUrl,
   parseMessageFraming,
   parseRegistryName,
-} from "../../installation-rules.ts";
+} from "../../contract/installation-rules.ts";
 import { argumentParser } from "../operator/arguments.ts";
 
 type TargetInit = MessageInitShape<typeof InstallationTargetSchema>;

@@ -1,7 +1,7 @@
 /** How the texts of arguments and options become values; each parser throws commander's InvalidArgumentError. */
 import { InvalidArgumentError } from "commander";
-import { parseMachineId } from "../../identity/machine-id.ts";
-import { parsePublicKey } from "../../identity/public-key.ts";
+import { parseMachineId } from "../../contract/machine-id.ts";
+import { parsePublicKey } from "../../contract/public-key.ts";
 import { parseDurationMs } from "./time.ts";
 
 /** Makes commander's parser of an argument or option from one that throws when the text is wrong. */

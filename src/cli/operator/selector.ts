@@ -4,7 +4,7 @@ import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type MachineFilter, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
-import { parseMachineId } from "../../identity/machine-id.ts";
+import { parseMachineId } from "../../contract/machine-id.ts";
 import { suggestName } from "../../seed/suggest-name.ts";
 import { parseBytes } from "./quantity.ts";
 import { machineStateNames } from "./state-names.ts";

@@ -5,7 +5,7 @@ import {
   InvalidContentDigestError,
   parseContentDigest,
   sha256,
-} from "../../src/identity/content-digest.ts";
+} from "../../src/contract/content-digest.ts";
 
 const text = (content: string) => new TextEncoder().encode(content);
 

@@ -6,7 +6,7 @@ import {
   formatSignatureHeaders,
   InvalidSignatureHeaderError,
   parseAgentSignature,
-} from "../../src/identity/agent-signature.ts";
+} from "../../src/contract/agent-signature.ts";
 
 /** The greatest value of PostgreSQL's bigint. */
 const maxNonce = 2n ** 63n - 1n;

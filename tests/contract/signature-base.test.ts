@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { isInnerList, parseDictionary, serializeInnerList } from "structured-headers";
 import { describe, expect, test } from "vitest";
-import { createSignatureBase, type SignableRequest, SignatureBaseError } from "../../src/identity/signature-base.ts";
+import { createSignatureBase, type SignableRequest, SignatureBaseError } from "../../src/contract/signature-base.ts";
 
 /** RFC 9421 appendix B.1.4, the published key of the specification's own examples. */
 const testKeyEd25519 = createPrivateKey({

@@ -5,7 +5,7 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Transaction } from "../db/client.ts";
 import { storeAdminResponse, takeAdminRequest } from "../db/queries/admin-request.ts";
 import { transact } from "../db/transact.ts";
-import { badRequest } from "../rpc/error-details.ts";
+import { badRequest } from "../rpc/wire/error-details.ts";
 import type { AdminContext } from "./admin-context.ts";
 import { getActor } from "./authorization/caller.ts";
 

@@ -1,7 +1,7 @@
 /** Where a list goes on: opaque to callers, bound to what was listed, and checked when it comes back (AIP-158). */
 import { createHash } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { badRequest } from "../rpc/error-details.ts";
+import { badRequest } from "../rpc/wire/error-details.ts";
 
 /** What a list is of, filters included: a token of one list is none of another. Values in one spelling, sets in one order. */
 export type ListScope = readonly (string | readonly string[])[];

@@ -7,10 +7,10 @@
  * it stands between an agent and a second installation.
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
-import type { CallRecord } from "../rpc/call-record.ts";
-import type { Authenticate, CallConnection } from "../rpc/raw-call.ts";
-import { callerGone } from "../rpc/request-body.ts";
+import type { CallRecord } from "../rpc/calls/call-record.ts";
+import type { Authenticate, CallConnection } from "../rpc/calls/raw-call.ts";
 import { createRestingConnections } from "../rpc/resting-connections.ts";
+import { callerGone } from "../rpc/wire/request-body.ts";
 import { createCallLine } from "./call-line.ts";
 import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";

@@ -1,7 +1,7 @@
 /** Whether a call is over, for what is still to be done for it: cheaper to ask than to make the signal of its context. */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
-import type { CallRecord } from "../rpc/call-record.ts";
-import { callerGone } from "../rpc/request-body.ts";
+import type { CallRecord } from "../rpc/calls/call-record.ts";
+import { callerGone } from "../rpc/wire/request-body.ts";
 import type { Patience } from "./call-deadline.ts";
 
 const isOverKey = createContextKey(false, { description: "whether the call is over" });

@@ -9,9 +9,9 @@
 import { Code, type ContextValues, createContextKey } from "@connectrpc/connect";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
-import { type AttemptRule, createAttemptLimit } from "../rpc/attempt-limit.ts";
-import { type CallRecord, nameCode, okCode } from "../rpc/call-record.ts";
-import { toParty } from "../rpc/client-address.ts";
+import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
+import { toParty } from "../rpc/callers/client-address.ts";
+import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
 
 /** Who calls, as far as that is known before a signature is verified. */
 export interface Claim {

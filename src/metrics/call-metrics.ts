@@ -1,6 +1,6 @@
 /** Calls in numbers, on both listeners and whichever way they ended. */
 import type { Code } from "@connectrpc/connect";
-import { nameCode, type OnCall } from "../rpc/call-record.ts";
+import { nameCode, type OnCall } from "../rpc/calls/call-record.ts";
 import { Counter, Histogram, type Registry } from "./prom-client.ts";
 
 /** Label of what no contract names, so that strangers cannot make series. */

@@ -11,7 +11,7 @@ import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { clientAddressKey, findClientAddress } from "./client-address.ts";
+import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 

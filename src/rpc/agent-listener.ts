@@ -4,13 +4,13 @@ import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/conne
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import type { OnCall } from "./call-record.ts";
-import { createRecordOptions } from "./connect-call-record.ts";
-import { createErrorInterceptor } from "./error-mapping.ts";
+import type { OnCall } from "./calls/call-record.ts";
+import { createRecordOptions } from "./calls/connect-call-record.ts";
+import { createErrorInterceptor } from "./calls/error-mapping.ts";
+import type { Authenticate } from "./calls/raw-call.ts";
+import { createIntake, getContextValues } from "./calls/request-intake.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
-import type { Authenticate } from "./raw-call.ts";
-import { createIntake, getContextValues } from "./request-intake.ts";
 import { unaryLane } from "./unary-lane/unary-lane.ts";
 
 /** What the listener serves, and to whom. */

@@ -13,12 +13,12 @@ import {
   type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
+import { createPlaintextServer } from "./connections/plaintext-server.ts";
+import { tendSecureConnections } from "./connections/secure-connections.ts";
+import { createSharedTimeout } from "./connections/shared-timeout.ts";
+import { trackSilentConnections } from "./connections/silent-connections.ts";
+import { createUnreadableRequestHandler } from "./connections/unreadable-requests.ts";
 import type { ListenerLimits } from "./limits.ts";
-import { createPlaintextServer } from "./plaintext-server.ts";
-import { replyWithError } from "./protocol-error.ts";
-import { tendSecureConnections } from "./secure-connections.ts";
-import { createSharedTimeout } from "./shared-timeout.ts";
-import { trackSilentConnections } from "./silent-connections.ts";
 import {
   createPlainCalls,
   decorateWithPlainCalls,
@@ -26,7 +26,7 @@ import {
   type PlainCalls,
 } from "./unary-lane/plain-calls.ts";
 import { seeToUnreadBodies } from "./unread-body.ts";
-import { createUnreadableRequestHandler } from "./unreadable-requests.ts";
+import { replyWithError } from "./wire/protocol-error.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
 import type { ListenerLimits } from "./limits.ts";
-import { callerGone } from "./request-body.ts";
 import { findLaneExchange } from "./unary-lane/plain-calls.ts";
+import { callerGone } from "./wire/request-body.ts";
 
 /**
  * Makes sure that such a request does no harm once the whole answer is out, while the caller still has something to send:

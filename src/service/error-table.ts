@@ -19,8 +19,8 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
-import { errorInfo, preconditionFailure } from "../rpc/error-details.ts";
-import type { ErrorTable, KnownError } from "../rpc/error-mapping.ts";
+import type { ErrorTable, KnownError } from "../rpc/calls/error-mapping.ts";
+import { errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
 
 /** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
 const retryAfterSeconds = 5;

@@ -16,10 +16,10 @@ import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.t
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
-import { type Drain, prepareDrain } from "../rpc/drain.ts";
-import { createHealthMonitor } from "../rpc/health.ts";
+import { type Drain, prepareDrain } from "../rpc/connections/drain.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { prepareClose } from "../rpc/listener.ts";
+import { createHealthMonitor } from "../rpc/services/health.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress, toUrl } from "./address.ts";

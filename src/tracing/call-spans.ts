@@ -11,7 +11,7 @@ import {
   type Tracer,
 } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
-import { type CallRecord, okCode } from "../rpc/call-record.ts";
+import { type CallRecord, okCode } from "../rpc/calls/call-record.ts";
 import type { CurrentSpan } from "./current-span.ts";
 import type { Tracing } from "./tracing.ts";
 

@@ -4,8 +4,8 @@ import type { HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { AgentWriter } from "../agent-callback/heartbeat-writer.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
-import type { OnCall } from "../rpc/call-record.ts";
-import type { Authenticate } from "../rpc/raw-call.ts";
+import type { OnCall } from "../rpc/calls/call-record.ts";
+import type { Authenticate } from "../rpc/calls/raw-call.ts";
 
 /** What a server hands its calls and transactions to. Nothing of it fails a call, or holds one up. */
 export interface Tracing {

@@ -15,13 +15,13 @@ import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
-import { createErrorInterceptor, createErrorMapper } from "../../src/rpc/error-mapping.ts";
+import { createErrorInterceptor, createErrorMapper } from "../../src/rpc/calls/error-mapping.ts";
+import type { Authenticate } from "../../src/rpc/calls/raw-call.ts";
+import { createIntake, getContextValues } from "../../src/rpc/calls/request-intake.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "../../src/rpc/limits.ts";
 import { createListener } from "../../src/rpc/listener.ts";
-import { replyWithError } from "../../src/rpc/protocol-error.ts";
-import type { Authenticate } from "../../src/rpc/raw-call.ts";
-import { createIntake, getContextValues } from "../../src/rpc/request-intake.ts";
 import { unaryLane } from "../../src/rpc/unary-lane/unary-lane.ts";
+import { replyWithError } from "../../src/rpc/wire/protocol-error.ts";
 import type { ServerCompatRequest } from "./gen/connectrpc/conformance/v1/server_compat_pb.js";
 import {
   ConformanceService,

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { machineStates } from "../../src/admin/machine/to-machine.ts";
 import { refusalReasons } from "../../src/agent-callback/heartbeat-observer.ts";
-import { nameCode } from "../../src/rpc/call-record.ts";
+import { nameCode } from "../../src/rpc/calls/call-record.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { machineWithAgent } from "../support/machine.ts";

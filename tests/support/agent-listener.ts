@@ -8,7 +8,7 @@ import {
   type HeartbeatResponseSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { type AgentListenerOptions, createAgentListener } from "../../src/rpc/agent-listener.ts";
-import { createErrorMapper } from "../../src/rpc/error-mapping.ts";
+import { createErrorMapper } from "../../src/rpc/calls/error-mapping.ts";
 import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
 import { prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";

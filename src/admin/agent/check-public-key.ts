@@ -1,7 +1,7 @@
 /** Keys as callers hand them in: the contract sees to their length, this to the rest. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
-import { badRequest } from "../../rpc/error-details.ts";
+import { badRequest } from "../../rpc/wire/error-details.ts";
 
 /** Throws `invalid_argument` for the field `public_key` unless a signature by the key proves something. */
 export function checkPublicKey(publicKey: Uint8Array): void {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { createAttemptLimit } from "../../rpc/attempt-limit.ts";
+import { createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
 import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } from "./check-credentials.ts";
 
 /** What is known of a request for a page. */

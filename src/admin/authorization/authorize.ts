@@ -3,10 +3,10 @@ import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Role, required_role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
-import { createAttemptLimit } from "../../rpc/attempt-limit.ts";
-import { noteForLog } from "../../rpc/call-log.ts";
-import { clientAddressKey, toParty } from "../../rpc/client-address.ts";
-import { errorInfo } from "../../rpc/error-details.ts";
+import { createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
+import { clientAddressKey, toParty } from "../../rpc/callers/client-address.ts";
+import { noteForLog } from "../../rpc/calls/call-log.ts";
+import { errorInfo } from "../../rpc/wire/error-details.ts";
 import { type Caller, callerKey, type Identity } from "./caller.ts";
 import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } from "./check-credentials.ts";
 

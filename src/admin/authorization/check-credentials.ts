@@ -5,8 +5,8 @@
  * with an old token, or a stranger behind the same proxy, would lock out the operators who share its address.
  */
 import { createHash } from "node:crypto";
-import { type AttemptRule, createAttemptLimit } from "../../rpc/attempt-limit.ts";
-import { toParty } from "../../rpc/client-address.ts";
+import { type AttemptRule, createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
+import { toParty } from "../../rpc/callers/client-address.ts";
 import type { Identity } from "./caller.ts";
 import type { Identify } from "./identify.ts";
 

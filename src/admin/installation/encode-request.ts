@@ -20,7 +20,7 @@ import {
 } from "../../contract/installation-rules.ts";
 import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
-import { badRequest } from "../../rpc/error-details.ts";
+import { badRequest } from "../../rpc/wire/error-details.ts";
 
 /**
  * Checks the target and returns what encodes it under a generation. Throws `invalid_argument` with every wrong field; the field

@@ -9,8 +9,8 @@ import {
   CreateTokenResponseSchema,
 } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
 import { type AdminRole, holdAdminTokens, insertAdminToken } from "../../db/queries/admin-token.ts";
-import { requestIdKey } from "../../rpc/call-watch.ts";
-import { badRequest, errorInfo } from "../../rpc/error-details.ts";
+import { requestIdKey } from "../../rpc/calls/call-watch.ts";
+import { badRequest, errorInfo } from "../../rpc/wire/error-details.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { bootstrapName } from "../authorization/bootstrap-token.ts";

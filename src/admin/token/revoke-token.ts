@@ -8,7 +8,7 @@ import {
 } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
 import { holdAdminTokens, revokeAdminToken } from "../../db/queries/admin-token.ts";
 import { transact } from "../../db/transact.ts";
-import { requestIdKey } from "../../rpc/call-watch.ts";
+import { requestIdKey } from "../../rpc/calls/call-watch.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { getActor } from "../authorization/caller.ts";
 import { toToken } from "./to-token.ts";

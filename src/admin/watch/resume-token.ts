@@ -2,7 +2,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Database, Transaction } from "../../db/client.ts";
 import { type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
-import { badRequest } from "../../rpc/error-details.ts";
+import { badRequest } from "../../rpc/wire/error-details.ts";
 
 /** How far a watcher has come. */
 export interface ResumePoint {

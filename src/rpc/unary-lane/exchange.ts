@@ -1,9 +1,9 @@
 /** A request and its answer as a call sees them, whichever version of HTTP carries them. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ConnectError } from "@connectrpc/connect";
+import type { CallConnection } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
-import type { CallConnection } from "../raw-call.ts";
-import { BodyPieces, bodyTooLarge, bodyTooLate } from "../request-body.ts";
+import { BodyPieces, bodyTooLarge, bodyTooLate } from "../wire/request-body.ts";
 import type { CallKind } from "./call-kind.ts";
 import type { ExchangeTimeouts, TimedExchange } from "./exchange-timeouts.ts";
 

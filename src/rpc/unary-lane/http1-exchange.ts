@@ -1,7 +1,7 @@
 /** An exchange over HTTP/1.1. */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import { type CallConnection, findHttp1Connection } from "../raw-call.ts";
-import { sendByHttp1 } from "../send-answer.ts";
+import { type CallConnection, findHttp1Connection } from "../calls/raw-call.ts";
+import { sendByHttp1 } from "../wire/send-answer.ts";
 import { type ReadyAnswer, sendAtTurnEnd } from "./answer-burst.ts";
 import type { CallKind } from "./call-kind.ts";
 import { abortedByCaller } from "./caller-gone.ts";

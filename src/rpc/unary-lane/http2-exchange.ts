@@ -1,8 +1,8 @@
 /** An exchange over HTTP/2, on the stream itself: Node's compatibility API would make two more streams of it. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { type CallConnection, findHttp2Connection } from "../raw-call.ts";
-import { sendByHttp2 } from "../send-answer.ts";
+import { type CallConnection, findHttp2Connection } from "../calls/raw-call.ts";
+import { sendByHttp2 } from "../wire/send-answer.ts";
 import type { CallKind } from "./call-kind.ts";
 import { abortedByReset } from "./caller-gone.ts";
 import { Exchange, type UnaryAnswer } from "./exchange.ts";

@@ -8,9 +8,9 @@ import type {
 } from "@bufbuild/protobuf";
 import type { ConnectError, Interceptor } from "@connectrpc/connect";
 import { createMethodSerializationLookup, type MethodSerializationLookup } from "@connectrpc/connect/protocol";
-import type { OnCall } from "../call-record.ts";
+import type { OnCall } from "../calls/call-record.ts";
+import type { Authenticate } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
-import type { Authenticate } from "../raw-call.ts";
 import type { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 

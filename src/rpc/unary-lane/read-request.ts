@@ -1,8 +1,8 @@
 /** The message of a call, out of its body. */
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { decodeBase64Body, readMessage } from "../grpc-frames.ts";
-import { findUndecodableField } from "../undecodable-field.ts";
+import { decodeBase64Body, readMessage } from "../wire/grpc-frames.ts";
+import { findUndecodableField } from "../wire/undecodable-field.ts";
 import type { CallKind } from "./call-kind.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 

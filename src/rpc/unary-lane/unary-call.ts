@@ -1,9 +1,9 @@
 /** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { nameCode, okCode } from "../call-record.ts";
-import { dropDistantDeadline } from "../distant-deadline.ts";
-import type { CallConnection, RawCall } from "../raw-call.ts";
-import { assertBodyFits } from "../request-body.ts";
+import { nameCode, okCode } from "../calls/call-record.ts";
+import type { CallConnection, RawCall } from "../calls/raw-call.ts";
+import { dropDistantDeadline } from "../wire/distant-deadline.ts";
+import { assertBodyFits } from "../wire/request-body.ts";
 import { createMetadata, encodeError, encodeMessage, type Metadata } from "./answers.ts";
 import { assertProtocolVersion, type CallContext, createCallContext, readTimeout } from "./call-context.ts";
 import { CallSignal } from "./call-signal.ts";

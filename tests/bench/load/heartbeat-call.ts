@@ -1,7 +1,7 @@
 /** The call that all loads make: an ordinary heartbeat, as agents in the field send it. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AgentCallback, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
+import { frameMessage } from "../../../src/rpc/wire/grpc-frames.ts";
 
 /** The method's path, the same in all protocols. */
 export const heartbeatPath = `/${AgentCallback.typeName}/${AgentCallback.method.heartbeat.name}`;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { toBinary, toJson } from "@bufbuild/protobuf";
 import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { frameMessage } from "../../../src/rpc/grpc-frames.ts";
+import { frameMessage } from "../../../src/rpc/wire/grpc-frames.ts";
 import { heartbeatPath } from "../load/heartbeat-call.ts";
 import { request } from "./work.ts";
 

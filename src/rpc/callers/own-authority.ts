@@ -1,0 +1,16 @@
+/** The names under which agents may address the server in a signed request. */
+import type { ListenAddress } from "../../config/config.ts";
+
+const wildcards: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+const localNames = ["localhost", "127.0.0.1", "[::1]"];
+
+/**
+ * The authorities that go without saying: the address that the listener is bound to and, where that can be reached as such,
+ * localhost under its names. A server that listens on all addresses knows only its local ones.
+ */
+export function listOwnAuthorities({ host, port }: ListenAddress): string[] {
+  const isLocal = wildcards.has(host) || host === "localhost" || host === "::1" || host.startsWith("127.");
+  const bound = wildcards.has(host) ? [] : [host.includes(":") ? `[${host}]` : host];
+  const names = new Set([...bound, ...(isLocal ? localNames : [])]);
+  return [...names].map((name) => `${name}:${port}`);
+}

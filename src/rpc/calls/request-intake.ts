@@ -1,0 +1,87 @@
+/**
+ * What happens to a call of an agent before Connect's handler sees it: its body is read and bounded, its caller authenticated on
+ * the raw bytes, its message found decodable. Nothing is parsed for a caller who proved nothing. The unary lane does the same by itself.
+ */
+import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
+import type { DescMethodUnary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { type ListenerLimits, maxCallerTimeoutMs } from "../limits.ts";
+import { findBinaryMessage } from "../wire/binary-message.ts";
+import { dropDistantDeadline } from "../wire/distant-deadline.ts";
+import { replyWithError } from "../wire/protocol-error.ts";
+import { callerGone, readBody } from "../wire/request-body.ts";
+import { findUndecodableField } from "../wire/undecodable-field.ts";
+import type { OnCall } from "./call-record.ts";
+import { recordCall } from "./connect-call-record.ts";
+import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2Connection } from "./raw-call.ts";
+
+const valuesByRequest = new WeakMap<FastifyRequest, ContextValues>();
+
+/** The values that intake set for a call, for Connect's handler. */
+export function getContextValues(request: FastifyRequest): ContextValues {
+  return valuesByRequest.get(request) ?? createContextValues();
+}
+
+/** Makes the hook that runs before the handler of `method`; errors that are not ConnectErrors go through `toConnectError`. */
+export function createIntake(
+  method: DescMethodUnary,
+  authenticate: Authenticate,
+  toConnectError: (error: unknown) => ConnectError,
+  limits: ListenerLimits,
+  onCall?: OnCall,
+) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const values = createContextValues();
+    valuesByRequest.set(request, values);
+    const noteRefusal = onCall && recordCall(method, request, reply, values, onCall);
+    try {
+      const connection = getConnection(request);
+      const authority = getAuthority(request);
+      connection.getUrl(authority, request.url);
+      // Connect's handler answers anything but POST by itself, without reading.
+      if (request.method !== "POST") return;
+      dropDistantDeadline(request.raw.headers, maxCallerTimeoutMs);
+      const finish = authenticate(connection, values);
+      const body = await readBody(request.raw, limits);
+      const path = request.url.split("?", 1)[0] ?? "/";
+      const { method: httpMethod, headers } = request;
+      const { scheme, remoteAddress } = connection;
+      await finish({ method: httpMethod, scheme, authority, path, headers, body, remoteAddress });
+      await assertDecodable(method, request, body, limits);
+      request.body = iterate(body);
+    } catch (error) {
+      const refusal = toConnectError(error);
+      noteRefusal?.(refusal);
+      replyWithError(reply, refusal, limits);
+    }
+  };
+}
+
+type RawRequest = IncomingMessage & { readonly stream?: ServerHttp2Stream; readonly authority?: string };
+
+function getConnection({ raw }: { readonly raw: RawRequest }): CallConnection {
+  const connection = raw.stream === undefined ? findHttp1Connection(raw) : findHttp2Connection(raw.stream);
+  if (connection === undefined) throw callerGone();
+  return connection;
+}
+
+function getAuthority({ raw }: { readonly raw: RawRequest }): string {
+  return raw.authority ?? raw.headers.host ?? "";
+}
+
+async function assertDecodable(
+  method: DescMethodUnary,
+  request: FastifyRequest,
+  body: Uint8Array,
+  limits: ListenerLimits,
+): Promise<void> {
+  const message = await findBinaryMessage(request.headers, body, limits);
+  const problem = message && findUndecodableField(method.input, message);
+  if (problem !== undefined) throw new ConnectError(problem, Code.InvalidArgument);
+}
+
+async function* iterate(body: Uint8Array): AsyncIterable<Uint8Array> {
+  if (body.length > 0) yield body;
+}

@@ -1,0 +1,33 @@
+/** Checks requests against the rules in the contract (protovalidate), and says what is wrong in google.rpc's words. */
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { ValidationError } from "@bufbuild/protovalidate";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { createValidateInterceptor } from "@connectrpc/validate";
+import { badRequest } from "../wire/error-details.ts";
+
+/** Makes the interceptor; what breaks a rule is `invalid_argument` with a BadRequest that names every wrong field. */
+export function createValidation(): Interceptor {
+  const validate = createValidateInterceptor();
+  return (next) => {
+    const validated = validate(next);
+    return async (request) => {
+      try {
+        return await validated(request);
+      } catch (error) {
+        throw error instanceof ConnectError && error.cause instanceof ValidationError
+          ? toBadRequest(error.cause)
+          : error;
+      }
+    };
+  };
+}
+
+function toBadRequest({ violations }: ValidationError): ConnectError {
+  const fields = violations.map(({ field, message, ruleId }) => ({
+    field: pathToString(field),
+    description: message,
+    reason: ruleId,
+  }));
+  const text = fields.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`));
+  return new ConnectError(text.join("; "), Code.InvalidArgument, undefined, [badRequest(fields)]);
+}

@@ -1,0 +1,150 @@
+/**
+ * Health checking (grpc.health.v1): every service here can be called exactly when the server is ready, so one look is enough for all
+ * of them, and one for all who watch.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import {
+  Health,
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthCheckResponseSchema,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../../gen/grpc/health/v1/health_pb.js";
+
+/** The server's health, looked at when somebody asks and every second while somebody watches. */
+export interface HealthMonitor {
+  /** How many watch now. */
+  readonly watchers: number;
+  check(): Promise<ServingStatus>;
+  /** Yields the status, and again whenever it changes or has not for a while; ends after NOT_SERVING when the monitor closes. */
+  watch(isKnown: boolean, signal: AbortSignal): AsyncGenerator<ServingStatus>;
+  /** Sends all watchers away, and takes no more, while the server goes on: they come back to another process of it. */
+  sendWatchersAway(): void;
+  /** Tells all watchers that the server serves no more, and sends them away. */
+  close(): void;
+}
+
+/** Bounds of a monitor; those of time are in milliseconds. */
+export interface HealthLimits {
+  readonly pollMs: number;
+  /** A stream on which nothing goes out for longer counts as idle somewhere on the way. */
+  readonly signOfLifeMs: number;
+  readonly maxWatchers: number;
+}
+
+const defaultHealthLimits: HealthLimits = { pollMs: 1_000, signOfLifeMs: 60_000, maxWatchers: 1_000 };
+
+/** Makes a monitor; `findUnreadiness` resolves with why the server cannot serve now, or undefined when it can. */
+export function createHealthMonitor(
+  findUnreadiness: () => Promise<string | undefined>,
+  limits: HealthLimits = defaultHealthLimits,
+): HealthMonitor {
+  const sleepers = new Set<() => void>();
+  let watchers = 0;
+  let isPolling = false;
+  let isClosed = false;
+  let isSendingAway = false;
+  let look: Promise<ServingStatus> | undefined;
+  /** What watchers are told; undefined before the first look and while nobody watches. */
+  let status: ServingStatus | undefined;
+
+  function check(): Promise<ServingStatus> {
+    look ??= findStatus().finally(() => {
+      look = undefined;
+    });
+    return look;
+  }
+
+  async function findStatus(): Promise<ServingStatus> {
+    const isReady = !isClosed && (await findUnreadiness()) === undefined;
+    return isReady && !isClosed ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+  }
+
+  async function poll(): Promise<void> {
+    isPolling = true;
+    while (watchers > 0 && !isClosed) {
+      tell(await check());
+      await delay(limits.pollMs, undefined, { ref: false });
+    }
+    if (!isClosed) status = undefined;
+    isPolling = false;
+  }
+
+  function tell(next: ServingStatus): void {
+    if (next === status || isClosed) return;
+    status = next;
+    for (const wake of sleepers) wake();
+  }
+
+  /** Waits for `tell`, for the end of the call, or until a sign of life is due. */
+  async function sleep(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = setTimeout(wake, limits.signOfLifeMs);
+    sleepers.add(wake);
+    signal.addEventListener("abort", wake);
+    await promise;
+    signal.removeEventListener("abort", wake);
+    sleepers.delete(wake);
+    clearTimeout(timer);
+  }
+
+  async function* watch(isKnown: boolean, signal: AbortSignal): AsyncGenerator<ServingStatus> {
+    if (watchers >= limits.maxWatchers) {
+      throw new ConnectError(`${limits.maxWatchers} watch already: try again later`, Code.ResourceExhausted);
+    }
+    watchers += 1;
+    if (!isPolling) void poll();
+    try {
+      while (!signal.aborted) {
+        const told = status;
+        if (told !== undefined) yield isKnown ? told : ServingStatus.SERVICE_UNKNOWN;
+        if (isSendingAway && told === status)
+          throw new ConnectError("watch again: this process ends", Code.Unavailable);
+        if (told === status) await sleep(signal);
+      }
+    } finally {
+      watchers -= 1;
+    }
+  }
+
+  function sendWatchersAway(): void {
+    isSendingAway = true;
+    // Also those who know the status already.
+    for (const wake of sleepers) wake();
+  }
+
+  return {
+    get watchers() {
+      return watchers;
+    },
+    check,
+    watch,
+    sendWatchersAway,
+    close: () => {
+      tell(ServingStatus.NOT_SERVING);
+      isClosed = true;
+      sendWatchersAway();
+    },
+  };
+}
+
+/** Registers the service; it knows the services that `router` has whenever it is asked. */
+export function registerHealth(router: ConnectRouter, monitor: HealthMonitor): void {
+  const isKnown = (name: string) => name === "" || router.handlers.some(({ service }) => service.typeName === name);
+  router.service(Health, {
+    check: async ({ service }: HealthCheckRequest) => {
+      if (!isKnown(service)) throw new ConnectError(`${service} is not served here`, Code.NotFound);
+      return toResponse(await monitor.check());
+    },
+    async *watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
+      for await (const status of monitor.watch(isKnown(service), signal)) yield toResponse(status);
+    },
+  });
+}
+
+function toResponse(status: ServingStatus): HealthCheckResponse {
+  return create(HealthCheckResponseSchema, { status });
+}

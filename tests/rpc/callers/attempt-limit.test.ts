@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createAttemptLimit } from "../../../src/rpc/callers/attempt-limit.ts";
+
+const rule = { burst: 3, secondsPerAttempt: 10, maxParties: 2 };
+
+function limitWithClock(given = rule) {
+  const clock = { ms: 0 };
+  return { clock, limit: createAttemptLimit(given, () => clock.ms) };
+}
+
+test("lets so many pass at once, then one in each interval, and says how long to wait", () => {
+  const { clock, limit } = limitWithClock();
+  expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([undefined, undefined, undefined, 10]);
+  clock.ms = 7_200;
+  expect(limit.take("a")).toBe(3);
+  clock.ms = 10_000;
+  expect([limit.take("a"), limit.take("a")]).toEqual([undefined, 10]);
+  clock.ms = 1_000_000;
+  expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([undefined, undefined, undefined, 10]);
+});
+
+test("counts each party by itself, and forgets the one that was quiet for longest", () => {
+  const { limit } = limitWithClock();
+  for (const party of ["a", "a", "a", "b", "b", "b"]) limit.take(party);
+  expect([limit.take("a"), limit.take("b")]).toEqual([10, 10]);
+  limit.take("c");
+  expect([limit.take("b"), limit.take("a")]).toEqual([10, undefined]);
+});
+
+test("takes back what was given in vain", () => {
+  const { limit } = limitWithClock();
+  for (let call = 0; call < 100; call++) {
+    expect(limit.take("a")).toBeUndefined();
+    limit.giveBack("a");
+  }
+  expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([undefined, undefined, undefined, 10]);
+});
+
+test("never lets more pass than the rule, whatever happens when", () => {
+  const step = fc.record({ waitMs: fc.nat(30_000), isGivenBack: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const { clock, limit } = limitWithClock();
+      let kept = 0;
+      for (const { waitMs, isGivenBack } of steps) {
+        clock.ms += waitMs;
+        if (limit.take("a") !== undefined) continue;
+        if (isGivenBack) limit.giveBack("a");
+        else kept += 1;
+      }
+      return kept <= rule.burst + Math.ceil(clock.ms / 1000 / rule.secondsPerAttempt);
+    }),
+  );
+});
+
+test("looking tells how long to wait, and takes nothing", () => {
+  const { clock, limit } = limitWithClock();
+  for (let look = 0; look < 5; look++) expect(limit.look("a")).toBeUndefined();
+  for (let attempt = 0; attempt < 3; attempt++) expect(limit.take("a")).toBeUndefined();
+  expect(limit.look("a")).toBe(10);
+  expect(limit.look("b")).toBeUndefined();
+  clock.ms = 10_000;
+  expect(limit.look("a")).toBeUndefined();
+});

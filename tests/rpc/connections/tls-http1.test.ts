@@ -1,0 +1,62 @@
+/** HTTP/1.1 over TLS: a request that comes while an answer is still going out is answered, in whatever pieces it comes. */
+import { once } from "node:events";
+import { connect as connectTcp, type Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { connect } from "node:tls";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { defaultLimits } from "../../../src/rpc/limits.ts";
+import { createListener, prepareClose } from "../../../src/rpc/listener.ts";
+import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
+import { makeFolder } from "../../support/program.ts";
+
+/** Too much for the buffers between server and client. */
+const large = Buffer.alloc(16 * 1024 * 1024, "a");
+
+/** What TLS writes goes through `socket`, but between `hold` and `release`, which sends all of it at once. */
+function createHolder(socket: Socket) {
+  let held: Buffer[] | undefined;
+  const stream = new Duplex({
+    read: () => void socket.resume(),
+    write(chunk: Buffer, _encoding, done) {
+      if (held === undefined) socket.write(chunk, done);
+      else done(void held.push(chunk));
+    },
+  });
+  socket.on("data", (data) => stream.push(data) || socket.pause()).on("end", () => stream.push(null));
+  return {
+    stream,
+    hold: () => {
+      held = [];
+    },
+    release: () => {
+      socket.write(Buffer.concat(held ?? []));
+      held = undefined;
+    },
+  };
+}
+
+test("a request in two records behind an answer that the client has not read yet costs neither", async () => {
+  const tls = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+  const log = pino({ level: "silent" });
+  const listener = createListener({ tls, requestClientCertificate: false, log, limits: defaultLimits });
+  await using _closing = { [Symbol.asyncDispose]: prepareClose(listener) };
+  listener.addContentTypeParser("text/plain", (_request, payload, done) => payload.on("end", done).resume());
+  listener.get("/large", async () => large);
+  listener.post("/small", async () => "done");
+  const { port } = new URL(await listener.listen({ host: "127.0.0.1", port: 0 }));
+  const holder = createHolder(connectTcp(Number(port), "127.0.0.1"));
+  const client = connect({ socket: holder.stream, ca: tls.ca, host: "127.0.0.1", ALPNProtocols: ["http/1.1"] });
+  await once(client, "secureConnect");
+  client.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  await once(client, "readable");
+  holder.hold();
+  client.write(
+    "POST /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n",
+  );
+  await new Promise((written) => client.write("b", written));
+  holder.release();
+  const received = Buffer.concat(await client.toArray()).toString("latin1");
+  expect(received.length).toBeGreaterThan(large.length);
+  expect(received.slice(-4)).toBe("done");
+});

@@ -2,9 +2,9 @@
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { mayCarryReport } from "./admission/carries-report.ts";
 import { answerByKey, findAnswerBy } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
-import { mayCarryReport } from "./carries-report.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import { type AgentIdentity, agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";

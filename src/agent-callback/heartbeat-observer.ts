@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { isContention, isDatabaseAway } from "../db/errors.ts";
 import { WriterOverloadedError } from "./heartbeat-writer.ts";
 import { IdentityRefusedError } from "./identity/agent-identity.ts";
-import { isOverloadedError } from "./overloaded-error.ts";
+import { isOverloadedError } from "./queues/overloaded-error.ts";
 import { AddressLimitError } from "./stranger-limit.ts";
 
 /** Every reason there is, so that each can be counted from zero. */

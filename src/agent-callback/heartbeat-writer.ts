@@ -13,8 +13,8 @@ import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat.ts"
 import type { DeliveryRow } from "../db/queries/installation-delivery.ts";
 import { retryableSqlStates } from "../db/transact.ts";
 import type { Patience } from "./call-deadline.ts";
-import { createDrainRate } from "./drain-rate.ts";
-import { type Waiting, WriterQueue } from "./writer-queue.ts";
+import { createDrainRate } from "./queues/drain-rate.ts";
+import { type Waiting, WriterQueue } from "./queues/writer-queue.ts";
 
 /** More heartbeats wait than the writer holds; nothing of this one was stored. */
 export class WriterOverloadedError extends Error {

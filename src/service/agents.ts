@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { createAdmission } from "../agent-callback/admission.ts";
+import { createAdmission } from "../agent-callback/admission/admission.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
 import { noteCallEnd } from "../agent-callback/call-end.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";

@@ -1,6 +1,6 @@
 /** Paces agents by how loaded this process is, which is looked at once a second. */
 import { performance } from "node:perf_hooks";
-import type { Admission } from "../agent-callback/admission.ts";
+import type { Admission } from "../agent-callback/admission/admission.ts";
 import { defaultWriterLimits, type HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createPacer, type Pacer } from "../agent-callback/pacing.ts";
 

@@ -8,7 +8,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { UrgentFirst } from "../urgent-first.ts";
+import { UrgentFirst } from "../queues/urgent-first.ts";
 
 /** A machine's key, in both forms that are asked for. */
 export interface RegisteredKey {

@@ -6,9 +6,9 @@
  * the pool, to look up a file or a name, stands behind them.
  */
 import { type KeyObject, verify } from "node:crypto";
-import { createDrainRate } from "../drain-rate.ts";
-import { getOverloadedError } from "../overloaded-error.ts";
-import { UrgentFirst } from "../urgent-first.ts";
+import { createDrainRate } from "../queues/drain-rate.ts";
+import { getOverloadedError } from "../queues/overloaded-error.ts";
+import { UrgentFirst } from "../queues/urgent-first.ts";
 
 /** One signature to be verified. */
 export interface SignatureCheck {

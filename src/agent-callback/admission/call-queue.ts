@@ -5,9 +5,9 @@
  * operators' calls and the health checks would wait until the last of it has its signature verified, and the database would have
  * nothing to do meanwhile. What merely stands in line holds up nobody, and can be counted.
  */
-import { sendReadyAnswers } from "../rpc/unary-lane/answer-burst.ts";
-import { createDrainRate } from "./drain-rate.ts";
-import { UrgentFirst } from "./urgent-first.ts";
+import { sendReadyAnswers } from "../../rpc/unary-lane/answer-burst.ts";
+import { createDrainRate } from "../queues/drain-rate.ts";
+import { UrgentFirst } from "../queues/urgent-first.ts";
 
 /** What a call goes on with once it is its turn. */
 export interface Standing {
@@ -17,7 +17,7 @@ export interface Standing {
 }
 
 /** See the module's text. */
-export interface CallLine {
+export interface CallQueue {
   /** How many stand in line. */
   readonly length: number;
   /** How long one that came now would stand in line, in milliseconds. */
@@ -41,7 +41,7 @@ const sliceShare = 4;
 const lookAgainMs = 1;
 
 /** What a line goes by. */
-export interface CallLineOptions {
+export interface CallQueueOptions {
   /** Is called whenever the line is empty, and says whether it can be asked again. Default: there is never more. */
   readonly askForMore?: () => boolean;
   /** Whether what calls go on to can take more of them; nobody in line begins otherwise. Default: always. */
@@ -49,7 +49,7 @@ export interface CallLineOptions {
 }
 
 /** Nobody stands in line. */
-export function createCallLine({ askForMore = () => false, hasRoom = () => true }: CallLineOptions = {}): CallLine {
+export function createCallQueue({ askForMore = () => false, hasRoom = () => true }: CallQueueOptions = {}): CallQueue {
   const standing = new UrgentFirst<Standing>();
   const drainRate = createDrainRate();
   let passed = 0;

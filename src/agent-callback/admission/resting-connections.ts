@@ -5,8 +5,8 @@
  * Over HTTP/1.1 alone: Node reads an HTTP/2 connection whatever one says.
  */
 import { Socket } from "node:net";
-import type { CallConnection } from "./calls/raw-call.ts";
-import { createSharedTimeout } from "./connections/shared-timeout.ts";
+import type { CallConnection } from "../../rpc/calls/raw-call.ts";
+import { createSharedTimeout } from "../../rpc/connections/shared-timeout.ts";
 
 /** See the module's text. */
 export interface RestingConnections {

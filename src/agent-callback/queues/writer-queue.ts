@@ -1,6 +1,6 @@
 /** What waits for a writer: urgent rows first, and those of one agent in the order in which they came. */
 
-import type { Patience } from "./call-deadline.ts";
+import type { Patience } from "../call-deadline.ts";
 
 /** A row whose caller waits for its outcome. */
 export interface Waiting<Row, Outcome> {

@@ -7,16 +7,16 @@
  * it stands between an agent and a second installation.
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
-import type { CallRecord } from "../rpc/calls/call-record.ts";
-import type { Authenticate, CallConnection } from "../rpc/calls/raw-call.ts";
-import { createRestingConnections } from "../rpc/resting-connections.ts";
-import { callerGone } from "../rpc/wire/request-body.ts";
-import { createCallLine } from "./call-line.ts";
+import type { CallRecord } from "../../rpc/calls/call-record.ts";
+import type { Authenticate, CallConnection } from "../../rpc/calls/raw-call.ts";
+import { callerGone } from "../../rpc/wire/request-body.ts";
+import { type HeartbeatObserver, observeRefusal } from "../heartbeat-observer.ts";
+import type { HeartbeatWriter } from "../heartbeat-writer.ts";
+import type { SignatureChecks } from "../identity/signature-checks.ts";
+import { getOverloadedError } from "../queues/overloaded-error.ts";
+import { createCallQueue } from "./call-queue.ts";
 import { mayCarryReport } from "./carries-report.ts";
-import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
-import type { HeartbeatWriter } from "./heartbeat-writer.ts";
-import type { SignatureChecks } from "./identity/signature-checks.ts";
-import { getOverloadedError } from "./overloaded-error.ts";
+import { createRestingConnections } from "./resting-connections.ts";
 
 /** Past these the server is overloaded. */
 export interface AdmissionLimits {
@@ -74,7 +74,7 @@ const lookAgainMs = 10;
 export function createAdmission(options: AdmissionOptions): Admission {
   const { writer, checks, limits = defaultAdmissionLimits } = options;
   const resting = createRestingConnections();
-  const line = createCallLine({ askForMore: wakeConnections, hasRoom: () => checks.waitingCount <= maxWaitingChecks });
+  const line = createCallQueue({ askForMore: wakeConnections, hasRoom: () => checks.waitingCount <= maxWaitingChecks });
   let callCount = 0;
   let admitted = 0;
   let refused = 0;

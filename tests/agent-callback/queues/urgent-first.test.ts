@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { UrgentFirst } from "../../src/agent-callback/urgent-first.ts";
+import { UrgentFirst } from "../../../src/agent-callback/queues/urgent-first.ts";
 
 const step = fc.oneof(fc.record({ item: fc.nat({ max: 1e6 }), isUrgent: fc.boolean() }), fc.constant(undefined));
 

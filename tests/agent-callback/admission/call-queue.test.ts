@@ -1,7 +1,7 @@
 /** In which order calls begin that come at once, and what is known of how long it takes. */
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createCallLine } from "../../src/agent-callback/call-line.ts";
+import { createCallQueue } from "../../../src/agent-callback/admission/call-queue.ts";
 
 /** Keeps the processor busy. */
 function work(ms: number): void {
@@ -10,7 +10,7 @@ function work(ms: number): void {
 }
 
 test("an idle server's calls begin at once, so many in each turn", async () => {
-  const line = createCallLine();
+  const line = createCallQueue();
   for (let round = 0; round < 3; round++) {
     const passing = Array.from({ length: 40 }, () => line.passes()).filter(Boolean);
     expect(passing).toHaveLength(32);
@@ -20,7 +20,7 @@ test("an idle server's calls begin at once, so many in each turn", async () => {
 });
 
 test("those in line begin in the order in which they came, urgent ones first, and nobody passes them", async () => {
-  const line = createCallLine();
+  const line = createCallQueue();
   const begun: string[] = [];
   for (const name of ["a", "b", "URGENT 1", "c", "URGENT 2"]) {
     line.add({ isUrgent: name.startsWith("URGENT"), begin: () => begun.push(name) });
@@ -33,7 +33,7 @@ test("those in line begin in the order in which they came, urgent ones first, an
 });
 
 test("what a call leads to happens before the next one begins", async () => {
-  const line = createCallLine();
+  const line = createCallQueue();
   const seen: string[] = [];
   for (const name of ["a", "b"]) {
     line.add({ isUrgent: false, begin: () => void Promise.resolve().then(() => seen.push(`${name} goes on`)) });
@@ -42,7 +42,7 @@ test("what a call leads to happens before the next one begins", async () => {
 });
 
 test("a long line leaves the turns to others, and tells how long it is", async () => {
-  const line = createCallLine();
+  const line = createCallQueue();
   let begun = 0;
   for (let call = 0; call < 100; call++) {
     line.add({
@@ -67,7 +67,7 @@ test("a long line leaves the turns to others, and tells how long it is", async (
 
 test("an empty line is filled for as long as there is something to fill it with", async () => {
   let asked = 0;
-  const line = createCallLine({ askForMore: () => ++asked < 3 });
+  const line = createCallQueue({ askForMore: () => ++asked < 3 });
   expect(line.passes()).toBe(true);
   await expect.poll(() => asked).toBe(3);
   await turn();
@@ -76,7 +76,7 @@ test("an empty line is filled for as long as there is something to fill it with"
 
 test("nobody in line begins while there is no room for what calls go on to", async () => {
   let hasRoom = false;
-  const line = createCallLine({ hasRoom: () => hasRoom });
+  const line = createCallQueue({ hasRoom: () => hasRoom });
   const begun: number[] = [];
   for (let call = 0; call < 5; call++) {
     line.add({
@@ -98,7 +98,7 @@ test("nobody in line begins while there is no room for what calls go on to", asy
 });
 
 test("time in which nobody stood in line says nothing of how fast it moves", async () => {
-  const line = createCallLine();
+  const line = createCallQueue();
   await delay(300);
   const add = () => line.add({ isUrgent: false, begin: () => work(1) });
   for (let call = 0; call < 60; call++) add();

@@ -6,14 +6,14 @@ import { Code, ConnectError, createClient, createContextValues } from "@connectr
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { AgentCallback, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { createAdmission, defaultAdmissionLimits } from "../../src/agent-callback/admission.ts";
-import { createErrorMapper } from "../../src/rpc/calls/error-mapping.ts";
-import type { Authenticate } from "../../src/rpc/calls/raw-call.ts";
-import { findKnownError } from "../../src/service/error-table.ts";
-import { startAgentListener } from "../support/agent-listener.ts";
-import { heartbeatPath } from "../support/agents.ts";
+import { AgentCallback, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import { createAdmission, defaultAdmissionLimits } from "../../../src/agent-callback/admission/admission.ts";
+import { createErrorMapper } from "../../../src/rpc/calls/error-mapping.ts";
+import type { Authenticate } from "../../../src/rpc/calls/raw-call.ts";
+import { findKnownError } from "../../../src/service/error-table.ts";
+import { startAgentListener } from "../../support/agent-listener.ts";
+import { heartbeatPath } from "../../support/agents.ts";
 
 /** What the admission goes by; each test begins with an idle server. */
 const seen = { expectedWaitMs: 0, slowdown: 1, random: 0 };

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
+import { createSignatureChecks } from "../../../src/agent-callback/identity/signature-checks.ts";
 
 const own = generateKeyPairSync("ed25519");
 const other = generateKeyPairSync("ed25519");

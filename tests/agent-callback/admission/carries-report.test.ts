@@ -3,9 +3,9 @@ import { gzipSync } from "node:zlib";
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type HeartbeatRequest, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { mayCarryReport } from "../../src/agent-callback/carries-report.ts";
-import { frameMessage } from "../../src/rpc/wire/grpc-frames.ts";
+import { type HeartbeatRequest, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { mayCarryReport } from "../../../src/agent-callback/admission/carries-report.ts";
+import { frameMessage } from "../../../src/rpc/wire/grpc-frames.ts";
 
 const encode = (request: HeartbeatRequest) => toBinary(HeartbeatRequestSchema, request);
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -2,10 +2,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
-import { generateAgentKey } from "../../src/agent/agent-key.ts";
-import { IdentityRefusedError } from "../../src/agent-callback/identity/agent-identity.ts";
-import { findCertificateIdentity } from "../../src/agent-callback/identity/certificate-identity.ts";
-import { issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
+import { generateAgentKey } from "../../../src/agent/agent-key.ts";
+import { IdentityRefusedError } from "../../../src/agent-callback/identity/agent-identity.ts";
+import { findCertificateIdentity } from "../../../src/agent-callback/identity/certificate-identity.ts";
+import { issueCertificate, noExpiry } from "../../../src/tls/issue-certificate.ts";
 
 const spkiPrefix = "302a300506032b6570032100";
 

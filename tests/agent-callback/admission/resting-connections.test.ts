@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createRestingConnections } from "../../src/rpc/resting-connections.ts";
+import { createRestingConnections } from "../../../src/agent-callback/admission/resting-connections.ts";
 
 /** A connection's two ends, and what the server has read of it. */
 async function open() {

@@ -1,7 +1,7 @@
 /** Whether a heartbeat that nobody has decoded yet carries an installation report: found by looking over its fields' tags. */
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { decodeBase64Body } from "../rpc/wire/grpc-frames.ts";
+import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { decodeBase64Body } from "../../rpc/wire/grpc-frames.ts";
 
 const field = HeartbeatRequestSchema.field.installationReport;
 /** Of a frame of gRPC: a flag and a length. */

@@ -2,11 +2,11 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
-import { signRequest } from "../../src/agent/request-signing.ts";
-import { createRegisteredKeys } from "../../src/agent-callback/identity/registered-keys.ts";
-import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
-import { createSignatureVerifier } from "../../src/agent-callback/identity/signature-identity.ts";
+import { type AgentKey, generateAgentKey } from "../../../src/agent/agent-key.ts";
+import { signRequest } from "../../../src/agent/request-signing.ts";
+import { createRegisteredKeys } from "../../../src/agent-callback/identity/registered-keys.ts";
+import { createSignatureChecks } from "../../../src/agent-callback/identity/signature-checks.ts";
+import { createSignatureVerifier } from "../../../src/agent-callback/identity/signature-identity.ts";
 
 const authority = "bmaas.example";
 const machineId = randomUUID();

@@ -1,6 +1,6 @@
 /** What callers are told while more comes than the server can take; nothing of the call was stored, and sending it again later is safe. */
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { createKnownError } from "../rpc/calls/error-mapping.ts";
+import { createKnownError } from "../../rpc/calls/error-mapping.ts";
 
 /** One for each time: making them anew, with their stacks, would be a good part of what a refused call costs. */
 const errors = new Map<number, ConnectError>();

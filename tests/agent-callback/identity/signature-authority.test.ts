@@ -1,9 +1,9 @@
 /** For which names of the server a signature counts. */
 import { expect, test } from "vitest";
-import { generateAgentKey } from "../../src/agent/agent-key.ts";
-import { signRequest } from "../../src/agent/request-signing.ts";
-import { createSignatureChecks } from "../../src/agent-callback/identity/signature-checks.ts";
-import { createSignatureVerifier } from "../../src/agent-callback/identity/signature-identity.ts";
+import { generateAgentKey } from "../../../src/agent/agent-key.ts";
+import { signRequest } from "../../../src/agent/request-signing.ts";
+import { createSignatureChecks } from "../../../src/agent-callback/identity/signature-checks.ts";
+import { createSignatureVerifier } from "../../../src/agent-callback/identity/signature-identity.ts";
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const key = await generateAgentKey();

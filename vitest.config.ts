@@ -8,7 +8,6 @@ export default defineConfig({
   test: {
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     include: ["tests/**/*.test.ts"],
-    exclude: ["tests/bench/**"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
     // Most of the time a test waits for processes: two at once use two cores better than vitest's default of one.

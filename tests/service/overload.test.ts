@@ -1,10 +1,10 @@
 /** What a server does when five times as much comes as it can serve, from callers who obey nobody. */
 import { expect, test } from "vitest";
+import { registerCallers, seedFleet } from "../../bench/end-to-end/seed-fleet.ts";
+import { createBenchIdentity, listCallers } from "../../bench/load/fleet.ts";
+import { Http1Load } from "../../bench/load/http1-load.ts";
+import { signJsonRequests } from "../../bench/load/sign-heartbeats.ts";
 import { createSigningFetch } from "../../src/agent/signing-fetch.ts";
-import { createBenchIdentity, listCallers } from "../bench/load/fleet.ts";
-import { Http1Load } from "../bench/load/http1-load.ts";
-import { signJsonRequests } from "../bench/load/sign-heartbeats.ts";
-import { registerCallers, seedFleet } from "../bench/whole/seed-fleet.ts";
 import { heartbeatPath } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation } from "../support/machine.ts";

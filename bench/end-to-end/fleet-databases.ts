@@ -1,0 +1,76 @@
+/** The PostgreSQL of a run, as `bmaas serve` brings it, durable and with its settings; and in it a database for each fleet. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type pg from "pg";
+import { pino } from "pino";
+import { startEmbeddedPostgres } from "../../src/db/embedded/embedded-postgres.ts";
+import { removeEmbeddedPostgres } from "../../src/db/embedded/remove.ts";
+import { migrateDatabase } from "../../src/db/migrate.ts";
+import { readParent } from "../measure/cpu-time.ts";
+import { registerCallers, seedFleet, withClient } from "./seed-fleet.ts";
+
+/** A fleet's two databases: alike, but that the machines of the second are all known by numbers, and nobody of it can call. */
+export interface FleetDatabases {
+  readonly machines: number;
+  readonly callers: number;
+  readonly url: string;
+  readonly pgbenchUrl: string;
+}
+
+/** A PostgreSQL that runs until it is disposed of, and leaves nothing. */
+export interface BenchPostgres extends AsyncDisposable {
+  readonly version: string;
+  /** Its main process, on this machine. */
+  readonly pid: number | undefined;
+  /** Makes the databases of a fleet of `machines`, of which `callers` call. */
+  createFleet(machines: number, callers: number): Promise<FleetDatabases>;
+  /** Writes what is changed in memory to disk, so that no subject does it for another. */
+  checkpoint(): Promise<void>;
+}
+
+const log = pino({ level: "silent" });
+
+/** Starts it on a folder of its own. */
+export async function startBenchPostgres(): Promise<BenchPostgres> {
+  const home = await mkdtemp(join(tmpdir(), "bmaas-bench-"));
+  const { url, stop } = await startEmbeddedPostgres({ home, log, purpose: "the benchmark" });
+  const administer = (statement: string) => withClient(url, (client) => client.query(statement));
+  const { version, pid } = await withClient(url, identify);
+  return {
+    version,
+    pid,
+    async createFleet(machines, callers) {
+      const [name, pgbenchName] = [`fleet_${machines}`, `fleet_${machines}_pgbench`];
+      await administer(`create database ${pgbenchName}`);
+      const pgbenchUrl = withDatabase(url, pgbenchName);
+      await migrateDatabase(pgbenchUrl, log);
+      await seedFleet(pgbenchUrl, machines);
+      await administer(`create database ${name} template ${pgbenchName}`);
+      const fleetUrl = withDatabase(url, name);
+      await registerCallers(fleetUrl, machines, callers);
+      return { machines, callers: Math.min(machines, callers), url: fleetUrl, pgbenchUrl };
+    },
+    checkpoint: async () => void (await administer("checkpoint")),
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await removeEmbeddedPostgres(home);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A connection's process is a child of PostgreSQL's main one. */
+async function identify(client: pg.Client): Promise<{ version: string; pid: number | undefined }> {
+  const { rows } = await client.query<{ version: string; pid: number }>(
+    "select current_setting('server_version') as version, pg_backend_pid() as pid",
+  );
+  const { version, pid } = rows[0] ?? { version: "", pid: 0 };
+  return { version, pid: await readParent(pid) };
+}
+
+function withDatabase(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  return url.href;
+}

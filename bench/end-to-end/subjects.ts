@@ -1,0 +1,139 @@
+/** What serves heartbeats on the whole path, each started in processes of its own and ready to be measured. */
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { LoadPlan } from "../load/drive.ts";
+import { listCallers } from "../load/fleet.ts";
+import { type LoadProcess, startLoad } from "../load/load-process.ts";
+import { observe } from "../measure/observe.ts";
+import type { Effort, Observation, Subject } from "../measure/rounds.ts";
+import { readAgentUrl, serveEnvironment } from "../measure/serve-command.ts";
+import { startServer } from "../measure/server-process.ts";
+import type { BenchPostgres, FleetDatabases } from "./fleet-databases.ts";
+import { runPgbench } from "./pgbench.ts";
+
+/** What the whole path's parts of a run share. */
+export interface WholeContext {
+  readonly effort: Effort;
+  readonly postgres: BenchPostgres;
+  /** For files, which go with the run. */
+  readonly folder: string;
+  /** Calls under way while the most is measured. */
+  readonly inFlight: number;
+}
+
+/** What was seen of a server, and how long its answers took from when the calls were due, in milliseconds. */
+export interface TimedObservation extends Observation {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** A subject that a load of ours calls. */
+export interface CalledSubject extends Subject {
+  /** Calls at a rate. */
+  runAt(perSecond: number, seconds: number): Promise<TimedObservation>;
+}
+
+/** A server as its load needs it. */
+export interface CalledServer {
+  readonly pid: number;
+  readonly url: string;
+}
+
+/** The program `bmaas`. */
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
+const wireServer = fileURLToPath(new URL("../wire/server.ts", import.meta.url));
+
+/** The product as anybody runs it, with `args` behind `serve`. */
+export async function startOurs(
+  { folder }: WholeContext,
+  { url }: FleetDatabases,
+  resources: AsyncDisposableStack,
+  { args = [], agentTls = "on" }: { args?: readonly string[]; agentTls?: "on" | "off" } = {},
+): Promise<CalledServer> {
+  const server = await startServer({
+    program: main,
+    args: ["serve", ...args],
+    environment: {
+      ...serveEnvironment,
+      DATABASE_URL: url,
+      BMAAS_HOME: await mkdtemp(join(folder, "home-")),
+      BMAAS_AGENT_TLS: agentTls,
+    },
+    readLine: readAgentUrl,
+  });
+  resources.use(server);
+  return { pid: server.pid, url: server.said };
+}
+
+/** A server on grpc-js with one of grpc-server.ts's stores. */
+export async function startGrpcJs(
+  { folder }: WholeContext,
+  { url }: FleetDatabases,
+  resources: AsyncDisposableStack,
+  store: "three-transactions" | "our-store",
+): Promise<CalledServer> {
+  const server = resources.use(await startServer({ program: grpcServer, args: [store, url, folder] }));
+  return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
+}
+
+/** What Node itself charges for these connections and calls: it answers them, knows nobody and writes nothing. */
+export async function startRawHttp2({ folder }: WholeContext, resources: AsyncDisposableStack): Promise<CalledServer> {
+  const server = resources.use(await startServer({ program: wireServer, args: ["http2", folder] }));
+  return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
+}
+
+/** Opens the connections of a fleet's callers to a server, each with its certificate. */
+export async function openWithCertificates(
+  context: WholeContext,
+  { machines, callers }: FleetDatabases,
+  resources: AsyncDisposableStack,
+  name: string,
+  server: CalledServer,
+): Promise<CalledSubject> {
+  const numbers = listCallers(machines, callers);
+  const load = resources.use(await startLoad({ kind: "certificates", url: server.url, numbers }));
+  return createCalledSubject(context, name, server, load);
+}
+
+/** A load and what it calls. */
+export function createCalledSubject(
+  { postgres, inFlight }: WholeContext,
+  name: string,
+  { pid }: CalledServer,
+  load: LoadProcess,
+): CalledSubject {
+  const run = async (plan: LoadPlan): Promise<TimedObservation> => {
+    await load.prepare(plan);
+    const more = { p50Ms: Number.NaN, p99Ms: Number.NaN, failedShare: 0 };
+    const observation = await observe({ server: pid, postgres: postgres.pid }, async () => {
+      const { calls, failures, seconds, cpuSeconds, p50Ms, p99Ms } = await load.drive(plan);
+      Object.assign(more, { p50Ms, p99Ms, failedShare: failures / (calls + failures) });
+      return { calls, seconds, loadSeconds: cpuSeconds };
+    });
+    return { ...observation, ...more };
+  };
+  return {
+    name,
+    run: (seconds) => run({ inFlight, seconds }),
+    runAt: (perSecond, seconds) => run({ perSecond: Math.round(perSecond), seconds }),
+  };
+}
+
+/** pgbench on the fleet's other database. */
+export function createPgbench(
+  { postgres, folder }: WholeContext,
+  { machines, pgbenchUrl }: FleetDatabases,
+  name: string,
+  program: string,
+): Subject {
+  return {
+    name,
+    run: (seconds) =>
+      observe({ postgres: postgres.pid }, async () => {
+        const rate = await runPgbench(program, { url: pgbenchUrl, machines, folder, seconds });
+        return { calls: rate * seconds, seconds };
+      }),
+  };
+}

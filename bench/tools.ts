@@ -1,0 +1,26 @@
+/** The programs of others that a run needs. */
+import { spawnSync } from "node:child_process";
+import { findPgbench } from "./end-to-end/pgbench.ts";
+import type { PartName } from "./options.ts";
+
+/** Where they are. */
+export interface Tools {
+  /** Empty when no part needs it. */
+  readonly pgbench: string;
+}
+
+/** Finds what the parts need; says what to install and ends the process when something is missing. */
+export async function requireTools(only: ReadonlySet<PartName>): Promise<Tools> {
+  const pgbench = only.has("certificates") ? await findPgbench() : "";
+  const isMissing = (tool: string) => only.has("wire") && spawnSync(tool, ["--version"]).error !== undefined;
+  const missing = [
+    ...(isMissing("h2load") ? ["h2load (nghttp2-client)"] : []),
+    ...(isMissing("wrk") ? ["wrk (wrk)"] : []),
+    ...(pgbench === undefined ? ["pgbench (postgresql)"] : []),
+  ];
+  if (missing.length === 0) return { pgbench: pgbench ?? "" };
+  process.stderr.write(
+    `${missing.join(", ")}: not there. Install it; in parentheses is Debian's package that has it.\n`,
+  );
+  process.exit(2);
+}

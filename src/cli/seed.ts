@@ -14,7 +14,7 @@ interface SeedFlags extends Flags {
 }
 
 const help = `
-A file has a list of machines, in YAML or JSON; drizzle/example-fleet.yaml shows everything it may hold. What it leaves out
+A file has a list of machines, in YAML or JSON; examples/fleet.yaml shows everything it may hold. What it leaves out
 stays as it is, so that the same file can be seeded again: the second time nothing changes. A machine without an id is found
 by its provider and providerId, else by its key. All or nothing: a file with one mistake changes nothing.
 
@@ -41,10 +41,7 @@ export function seedCommand(): Command {
     .argument("<file>", "the file, or - for standard input")
     .option("--dry-run", "say what would happen, and write nothing")
     .option("--json", "print JSON instead of a table")
-    .addHelpText(
-      "after",
-      formatExamples("bmaas seed drizzle/example-fleet.yaml --dry-run", "bmaas seed - < fleet.yaml"),
-    )
+    .addHelpText("after", formatExamples("bmaas seed examples/fleet.yaml --dry-run", "bmaas seed - < fleet.yaml"))
     .addHelpText("after", help)
     .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
       const { loadConfig } = await import("../config/config.ts");

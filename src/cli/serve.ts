@@ -113,5 +113,5 @@ function summarize(service: Service, config: Config): string {
       : [["admin token", `${relative(process.cwd(), service.adminTokenFile)}  (keep it secret)`]]),
   ];
   const table = lines.map(([name, value]) => `  ${name?.padEnd(11)} ${value}`).join("\n");
-  return `\nbmaas serves\n${table}\n\nTry next, in another terminal: npm run db:seed -- drizzle/example-fleet.yaml\nCtrl-C stops it.\n\n`;
+  return `\nbmaas serves\n${table}\n\nTry next, in another terminal: npm run db:seed -- examples/fleet.yaml\nCtrl-C stops it.\n\n`;
 }

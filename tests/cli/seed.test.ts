@@ -8,7 +8,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { imageYaml, newPublicKey, readFleet } from "../support/seed.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-const example = fileURLToPath(new URL("../../drizzle/example-fleet.yaml", import.meta.url));
+const example = fileURLToPath(new URL("../../examples/fleet.yaml", import.meta.url));
 
 let database: TestDatabase;
 let folder: string;

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => database.close());
 
-const exampleFile = new URL("../../drizzle/example-fleet.yaml", import.meta.url);
+const exampleFile = new URL("../../examples/fleet.yaml", import.meta.url);
 
 test("the example fleet seeds as it is, and a second time changes nothing", async () => {
   const { db } = database;

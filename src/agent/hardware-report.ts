@@ -18,31 +18,43 @@ export interface HardwareReportOptions {
   readonly files?: SystemFiles | undefined;
 }
 
-type Part = Exclude<MessageInitShape<typeof NodeSchema>, { $typeName: string }>;
+type NodeFields = Exclude<MessageInitShape<typeof NodeSchema>, { $typeName: string }>;
+
+/** A part of the report, and what could not be said in it. */
+interface Part {
+  readonly fields: NodeFields;
+  readonly warnings?: readonly string[];
+}
 
 const parts: Record<string, (files: SystemFiles) => Promise<Part>> = {
-  system: readSystem,
+  system: async (files) => ({ fields: await readSystem(files) }),
   memory: readMemory,
-  CPUs: async (files) => ({ cpu: await readCpus(files) }),
-  "block devices": async (files) => ({ blockDevice: await readBlockDevices(files) }),
-  "network interfaces": async (files) => ({ networkInterface: await readNetworkInterfaces(files) }),
-  "EFI support": async (files) => ({ efiSupport: await readEfiSupport(files) }),
+  CPUs: async (files) => ({ fields: { cpu: await readCpus(files) } }),
+  "block devices": async (files) => ({ fields: { blockDevice: await readBlockDevices(files) } }),
+  "network interfaces": async (files) => ({ fields: { networkInterface: await readNetworkInterfaces(files) } }),
+  "EFI support": async (files) => ({ fields: { efiSupport: await readEfiSupport(files) } }),
 };
 
-/** Describes this machine; never fails, but says in a warning which part could not be found out, and why. */
+/**
+ * Describes this machine; never fails, but says in a warning which part could not be found out, and why. The warnings stand in the order
+ * of the parts, so that the same machine makes the same report.
+ */
 export async function collectHardwareReport(options: HardwareReportOptions = {}): Promise<AgentHardwareReport> {
   const { timeoutMs = 10_000, files = { sys: "/sys", proc: "/proc" } } = options;
-  const warning: string[] = [];
-  const report: Part = { efiSupport: EFISupport.EFI_SUPPORT_UNKNOWN };
-  const reading = Object.entries(parts).map(async ([name, read]) => {
-    try {
-      Object.assign(report, await withDeadline(read(files), timeoutMs));
-    } catch (error) {
-      warning.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  const found = await Promise.all(
+    Object.entries(parts).map(async ([name, read]): Promise<Part> => {
+      const { fields, warnings = [] } = await withDeadline(read(files), timeoutMs).catch(toFailedPart);
+      return { fields, warnings: warnings.map((warning) => `${name}: ${warning}`) };
+    }),
+  );
+  return create(AgentHardwareReportSchema, {
+    report: Object.assign({ efiSupport: EFISupport.EFI_SUPPORT_UNKNOWN }, ...found.map(({ fields }) => fields)),
+    warning: found.flatMap(({ warnings = [] }) => warnings),
   });
-  await Promise.all(reading);
-  return create(AgentHardwareReportSchema, { report, warning });
+}
+
+function toFailedPart(error: unknown): Part {
+  return { fields: {}, warnings: [error instanceof Error ? error.message : String(error)] };
 }
 
 async function withDeadline<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {

@@ -1,10 +1,11 @@
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { EFISupport, BlockDevice_Protocol as Protocol } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { collectHardwareReport } from "../../src/agent/hardware-report.ts";
+import { reportOf, type SystemTree } from "./support/system-tree.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const onLinux = process.platform === "linux";
@@ -30,32 +31,16 @@ describe("the report of this machine", () => {
   });
 });
 
-/** Lays out files by path; a value that begins with "->" makes a link. */
-async function layOut(root: string, files: Record<string, string | Buffer>): Promise<void> {
-  for (const [path, content] of Object.entries(files)) {
-    const file = join(root, path);
-    await mkdir(dirname(file), { recursive: true });
-    if (typeof content === "string" && content.startsWith("->")) await symlink(join(root, content.slice(2)), file);
-    else await writeFile(file, content);
-  }
-}
-
-function disk(
-  name: string,
-  device: string,
-  attributes: Record<string, string | Buffer>,
-): Record<string, string | Buffer> {
+function disk(name: string, device: string, attributes: SystemTree): SystemTree {
   const entries = Object.entries(attributes).map(([path, content]) => [`devices/${device}/${path}`, content] as const);
   return { ...Object.fromEntries(entries), [`block/${name}`]: `->devices/${device}` };
 }
 
 describe.runIf(onLinux)("what Linux says of a server", () => {
-  async function collect(files: Record<string, string | Buffer>, cpuinfo = "") {
-    const root = await temporaryFolder();
-    await layOut(root, { "class/net/.keep": "", "block/.keep": "", "proc/cpuinfo": cpuinfo, ...files });
-    const report = await collectHardwareReport({ files: { sys: root, proc: join(root, "proc") } });
-    expect(report.warning).toEqual([]);
-    return report.report;
+  async function collect(tree: SystemTree, cpuinfo = "") {
+    const { report, warning } = await reportOf({ "proc/cpuinfo": cpuinfo, ...tree });
+    expect(warning).toEqual([]);
+    return report;
   }
 
   test("becomes maker, product and serial number", async () => {
@@ -171,14 +156,14 @@ describe.runIf(onLinux)("what Linux says of a server", () => {
     ["SMBIOS denies it", { "firmware/dmi/entries/0-0/raw": bios(0x18, 0x04) }, EFISupport.EFI_SUPPORT_UNSUPPORTED],
     ["SMBIOS is too old", { "firmware/dmi/entries/0-0/raw": bios(0x12, 0x08) }, EFISupport.EFI_SUPPORT_UNKNOWN],
     ["nobody says", {}, EFISupport.EFI_SUPPORT_UNKNOWN],
-  ])("becomes the support of EFI: %s", async (_why, files: Record<string, string | Buffer>, expected) =>
+  ])("becomes the support of EFI: %s", async (_why, files: SystemTree, expected) =>
     expect((await collect(files))?.efiSupport).toBe(expected),
   );
 
   test("that cannot be read becomes a warning each, and the rest is reported", async () => {
     const absent = join(await temporaryFolder(), "absent");
     const report = await collectHardwareReport({ files: { sys: absent, proc: "/proc" } });
-    expect(report.warning.sort()).toEqual([
+    expect(report.warning).toEqual([
       expect.stringMatching(/^block devices: ENOENT/),
       expect.stringMatching(/^network interfaces: ENOENT/),
     ]);

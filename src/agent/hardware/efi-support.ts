@@ -2,9 +2,10 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { EFISupport } from "../../../gen/cloud/agent/api/hwreport_pb.js";
-import { findBytes, type SystemFiles } from "./sysfs.ts";
+import { findStructures, structureTypes } from "./smbios.ts";
+import type { SystemFiles } from "./sysfs.ts";
 
-/** Offset and bit of "UEFI is supported" in the SMBIOS BIOS information (DMTF DSP0134, sections 7.1 and 7.1.2.2). */
+/** Offset and bit of "UEFI is supported" in the BIOS Information structure (DSP0134 sections 7.1 and 7.1.2.2). */
 const uefiOffset = 0x13;
 const uefiBit = 0b1000;
 
@@ -14,10 +15,10 @@ export async function readEfiSupport({ sys }: SystemFiles): Promise<EFISupport> 
     await access(join(sys, "firmware/efi"));
     return EFISupport.EFI_SUPPORT_ENABLED;
   } catch {
-    const bios = await findBytes(sys, "firmware/dmi/entries/0-0/raw");
+    const [bios] = (await findStructures(sys, structureTypes.bios)) ?? [];
     const characteristics = bios?.[uefiOffset];
-    // The formatted part, whose length is its second byte, may end before that byte in older versions.
-    if (characteristics === undefined || (bios?.[1] ?? 0) <= uefiOffset) return EFISupport.EFI_SUPPORT_UNKNOWN;
+    // In older versions the structure ends before that byte.
+    if (characteristics === undefined) return EFISupport.EFI_SUPPORT_UNKNOWN;
     return characteristics & uefiBit ? EFISupport.EFI_SUPPORT_SUPPORTED : EFISupport.EFI_SUPPORT_UNSUPPORTED;
   }
 }

@@ -18,10 +18,11 @@ const calls = 300;
 const watchers = 1_000;
 const changes = 20;
 
-const operator = await connectOperator({});
+const config = loadConfig();
+const operator = await connectOperator(config);
 const machines = operator.client(MachineService);
 
-const { home, databaseUrl, logLevel } = loadConfig();
+const { home, databaseUrl, logLevel } = config;
 const database = await openDatabaseServer({ databaseUrl, home, log: createLogger(logLevel, 2), mode: "share" });
 const { db } = connectDatabase(database.url);
 

@@ -6,7 +6,7 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { settings } from "../src/config/config.ts";
+import { type Setting, settings } from "../src/config/config.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
 import { moveInstallation } from "./support/installation.ts";
 import { makeFolder } from "./support/program.ts";
@@ -19,10 +19,8 @@ test("lists every setting with its flag, default and description", () => {
     .split("\n")
     .filter((line) => /^\| `(BMAAS|DATABASE)_/.test(line))
     .map((line) => line.split("|").map((cell) => cell.trim().replaceAll("`", "")));
-  const expected = settings.map((setting) => {
-    const flag = "flag" in setting ? setting.flag : "";
-    const fallback = "default" in setting ? setting.default : "";
-    return ["", setting.variable, flag, fallback, setting.description, ""];
+  const expected = Object.values<Setting>(settings).map((setting) => {
+    return ["", setting.variable, setting.flag ?? "", setting.default ?? "", setting.description, ""];
   });
   expect(rows).toEqual(expected);
 });

@@ -1,9 +1,11 @@
 /** The client of agents that show their key by a TLS client certificate. */
+
 import { isIP } from "node:net";
 import { connect } from "node:tls";
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { fromUrlHost } from "../base/url-host.ts";
 import type { AgentKey } from "./agent-key.ts";
 import { createClientCertificate } from "./client-certificate.ts";
 import { maxResponseBytes } from "./node-fetch.ts";
@@ -24,7 +26,7 @@ const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 3_000 };
 export function createAgentClient(options: AgentClientOptions): Client<typeof AgentCallback> {
   const { endpoint, key, ca } = options;
   const certificate = createClientCertificate(key);
-  const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, "");
+  const host = fromUrlHost(new URL(endpoint).hostname);
   const port = Number(new URL(endpoint).port || 443);
   const sessionManager = new Http2SessionManager(endpoint, ping, {
     // Left to itself, node:http2 names an IP address as the server's name, which RFC 6066 section 3 forbids.

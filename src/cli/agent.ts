@@ -48,7 +48,7 @@ export function agentCommand(): Command {
     .option("--state <file>", "what the agent must remember over restarts (default: the key file with .state.json)")
     .option("--interval <seconds>", "time between heartbeats (default: what the server asks for, or 30)", parseSeconds)
     .action(run);
-  return addSettings(command, ["logLevel"])
+  return addSettings(command, "agent")
     .addHelpText("after", formatExamples(...examples))
     .addCommand(keygenCommand())
     .addCommand(certificateCommand())

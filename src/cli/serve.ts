@@ -2,39 +2,15 @@
 import { relative } from "node:path";
 import { Command } from "commander";
 import type { Logger } from "pino";
-import type { Config, Flags, SettingName } from "../config/config.ts";
+import type { Config, Flags } from "../config/config.ts";
 import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
 import { type HangUp, waitForHangUp } from "./hang-up.ts";
 import { addSettings } from "./settings-options.ts";
 
-const settings: readonly SettingName[] = [
-  "home",
-  "agentListen",
-  "adminListen",
-  "tlsCert",
-  "tlsKey",
-  "agentTls",
-  "agentAuthority",
-  "adminTlsCert",
-  "adminTlsKey",
-  "adminBehindProxy",
-  "oidcIssuer",
-  "oidcAudience",
-  "oidcRoleClaim",
-  "oidcRoles",
-  "heartbeatInterval",
-  "installDeadline",
-  "historyDays",
-  "metricsPublic",
-  "logLevel",
-  "shutdownDelay",
-  "workers",
-];
-
 /** The command for main. */
 export function serveCommand(): Command {
-  return addSettings(new Command("serve"), settings)
+  return addSettings(new Command("serve"), "serve")
     .description("run the server: the agents' and the operators' listener over one PostgreSQL")
     .addHelpText(
       "after",

@@ -41,7 +41,7 @@ const defaultIntervalMs = 30_000;
 
 /** Registers the fleet, unless told not to, runs it, and prints the summary. Throws when the server asked for a finished installation. */
 export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
-  const config = loadConfig(undefined, { home: flags.home });
+  const config = loadConfig(undefined, flags);
   const endpoint = readEndpoint(flags);
   const secret = await readFleetSecret(resolve(flags.fleet ?? `${config.home}/simulation.key`));
   const identities = Array.from({ length: flags.machines }, (_, index) => createSimulatedIdentity(secret, index));
@@ -51,7 +51,7 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   const display = createSimulationDisplay(process.stderr);
   const isOperated = flags.register || flags.installations > 0;
-  const operator = isOperated ? await connectOperator(flags) : undefined;
+  const operator = isOperated ? await connectOperator(config) : undefined;
   if (flags.register && operator !== undefined) {
     await registerFleet({
       identities,

@@ -43,7 +43,7 @@ export function simulateCommand(): Command {
     .option("--seed-file <file>", "only write the fleet into a seed file, for: bmaas seed FILE")
     .option("--json", "print the summary as JSON")
     .action(async (flags: SimulateFlags) => (await import("./simulate-run.ts")).runSimulateCommand(flags));
-  return addSettings(command, ["adminUrl", "adminCa", "adminPlaintext", "home"]).addHelpText(
+  return addSettings(command, "operators").addHelpText(
     "after",
     `
 Example, beside "npm start":

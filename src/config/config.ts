@@ -1,34 +1,15 @@
-/** Environment and flags become one checked value here, so that nothing else reads the environment or judges a setting. */
-import { resolve } from "node:path";
+/** Turns environment and flags into one checked value, so that nothing else reads the environment or judges a setting. */
 import { OperatorError } from "../base/operator-error.ts";
-import { findOidcNotes, type OidcConfig, readOidc } from "./oidc.ts";
-import { type Flags, type Setting, type SettingName, settings } from "./settings.ts";
+import { findOidcNotes, groupOidc, type OidcConfig, oidcSettings } from "./oidc.ts";
+import { type Flags, type Setting, type SettingName, type SettingValues, settings } from "./settings.ts";
 import { readTracing, type TracingConfig } from "./tracing.ts";
 import { findUnknownVariables } from "./unknown-variables.ts";
-import {
-  InvalidValueError,
-  isLoopback,
-  type ListenAddress,
-  type LogLevel,
-  overlaps,
-  parseAdminUrl,
-  parseAuthorities,
-  parseBearerToken,
-  parseDatabaseUrl,
-  parseDays,
-  parseDeadlineMs,
-  parseDelayMs,
-  parseIntervalMs,
-  parseListenAddress,
-  parseLogLevel,
-  parseSwitch,
-  parseWorkers,
-} from "./values.ts";
+import { InvalidValueError, isLoopback, overlaps } from "./values.ts";
 
 export { isTrustworthy, type OidcConfig } from "./oidc.ts";
-export { type Flags, type SettingName, settings } from "./settings.ts";
+export { type Flags, type Setting, type SettingsCommand, settings } from "./settings.ts";
 export type { TracingConfig } from "./tracing.ts";
-export type { ListenAddress, LogLevel } from "./values.ts";
+export type { ListenAddress } from "./values.ts";
 
 /** The environment of a process, or what a test puts in its place. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,49 +20,20 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** All that can be configured. Holds secrets: never log it whole. */
-export interface Config {
-  /** Absent: the server runs a PostgreSQL of its own under `home`. */
-  readonly databaseUrl?: string | undefined;
-  /** Absolute path. */
-  readonly home: string;
-  readonly agentListen: ListenAddress;
-  readonly adminListen: ListenAddress;
+/** Settings that only count together, by what they amount to. */
+interface SettingGroups {
   /** Of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
   readonly tls?: TlsFiles | undefined;
-  readonly agentTls: "on" | "off";
-  /** Whether heartbeats take the unary lane. */
-  readonly unaryLane: "on" | "off";
-  /** As RFC 9421 compares `@authority`. Absent: the listen address and localhost, once the port is known. */
-  readonly agentAuthorities?: readonly string[] | undefined;
   /** Of the operators' listener. Absent: plaintext. */
   readonly adminTls?: TlsFiles | undefined;
-  readonly adminBehindProxy: boolean;
-  /** Absent: only tokens of this server's own let anybody in. */
+  /** Absent: the server accepts only its own tokens. */
   readonly oidc?: OidcConfig | undefined;
-  /** For the operators' commands, without a slash at the end. Absent: the local server's. */
-  readonly adminUrl?: string | undefined;
-  /** For the operators' commands. Absent: the local server's, from `home`. */
-  readonly adminToken?: string | undefined;
-  /** For the operators' commands: PEM, as an absolute path. Absent: the CAs that Node trusts. */
-  readonly adminCaFile?: string | undefined;
-  /** For the operators' commands: whether their token may cross a network in plaintext. */
-  readonly adminPlaintext: boolean;
-  /** Between two heartbeats of an agent that is paced, while nothing is loaded. */
-  readonly heartbeatIntervalMs: number;
-  /** How long an installation may take from its delivery on, unless the agent tells of its progress. */
-  readonly installDeadlineMs: number;
-  /** How long events of machines are kept; 0 is for ever. */
-  readonly historyDays: number;
-  /** Who scrapes needs no token. */
-  readonly metricsPublic: boolean;
+}
+
+/** Everything that can be configured; `settings` describes each of them. Holds secrets: never log it whole. */
+export interface Config extends SettingValues, SettingGroups {
   /** Absent: nothing is traced. */
   readonly tracing?: TracingConfig | undefined;
-  readonly logLevel: LogLevel;
-  /** Between readiness going off and the listeners closing. */
-  readonly shutdownDelayMs: number;
-  /** Processes that serve. */
-  readonly workers: number;
   /** What is allowed and still worth a warning at start, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -115,88 +67,90 @@ export function loadConfig(
   flags: Flags = {},
   directory: string = process.cwd(),
 ): Config {
-  const reader = createReader(environment, flags);
-  const values = readValues(reader, directory);
-  const mistakes = [
-    ...reader.mistakes,
-    ...findConflicts(values, reader.label),
-    ...findUnknownVariables(
-      environment,
-      settings.map((setting) => setting.variable),
-    ),
-  ];
-  if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, values);
-  const notes = findOidcNotes(values.oidc);
+  const { values, mistaken } = readSettings(environment, flags, directory);
+  const mistakes = [...mistaken.values()];
+  const label = (name: SettingName) => labelSetting(name, flags);
+  const isMistaken = (names: readonly SettingName[]) => names.some((name) => mistaken.has(name));
+  const groups: SettingGroups = {
+    tls: groupTls(values, "tlsCertFile", "tlsKeyFile", label, mistakes),
+    adminTls: groupTls(values, "adminTlsCertFile", "adminTlsKeyFile", label, mistakes),
+    oidc: isMistaken(oidcSettings) ? undefined : groupOidc(values, label, mistakes),
+  };
+  mistakes.push(...findConflicts(values, groups, label));
+  const variables = Object.values<Setting>(settings).map((setting) => setting.variable);
+  mistakes.push(...findUnknownVariables(environment, variables));
+  if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, { ...values, ...groups });
+  const notes = findOidcNotes(groups.oidc);
   const tracing = readTracing(environment, notes);
   if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
       "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
     );
   }
-  return { ...values, tracing, notes };
+  return { ...values, ...groups, tracing, notes };
 }
 
-/** What has a default, so that only a mistake leaves it out. */
-const required = [
-  "home",
-  "agentListen",
-  "adminListen",
-  "agentTls",
-  "unaryLane",
-  "adminBehindProxy",
-  "adminPlaintext",
-  "heartbeatIntervalMs",
-  "installDeadlineMs",
-  "historyDays",
-  "metricsPublic",
-  "logLevel",
-  "shutdownDelayMs",
-  "workers",
-] as const satisfies readonly (keyof Values)[];
-
-type CompleteValues = Values & { readonly [Name in (typeof required)[number]]: NonNullable<Values[Name]> };
-
-function isComplete(values: Values): values is CompleteValues {
-  return required.every((name) => values[name] !== undefined);
+/** Parses every setting that has a value or a default; each is either among the values or among the mistaken. */
+function readSettings(environment: Environment, flags: Flags, directory: string) {
+  const values: Record<string, unknown> = {};
+  const mistaken = new Map<SettingName, string>();
+  for (const name of Object.keys(settings) as SettingName[]) {
+    const setting: Setting = settings[name];
+    const text = findFlag(name, flags) ?? (environment[setting.variable] || setting.default);
+    if (text === undefined) continue;
+    try {
+      if (text.trim() === "") throw new InvalidValueError("is empty");
+      values[name] = setting.parse(text, directory);
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      mistaken.set(name, `${labelSetting(name, flags)}: ${error.message}`);
+    }
+  }
+  return { values: values as Partial<SettingValues>, mistaken };
 }
 
-function readValues(reader: Reader, directory: string) {
-  const { read, readPair } = reader;
-  const path = (text: string) => resolve(directory, text);
-  return {
-    databaseUrl: read("databaseUrl", parseDatabaseUrl),
-    home: read("home", path),
-    agentListen: read("agentListen", parseListenAddress),
-    adminListen: read("adminListen", parseListenAddress),
-    tls: readPair("tlsCert", "tlsKey", path),
-    agentTls: read("agentTls", parseSwitch),
-    agentAuthorities: read("agentAuthority", parseAuthorities),
-    unaryLane: read("unaryLane", parseSwitch),
-    adminTls: readPair("adminTlsCert", "adminTlsKey", path),
-    adminBehindProxy: read("adminBehindProxy", (text) => parseSwitch(text) === "on"),
-    oidc: readOidc(reader),
-    adminUrl: read("adminUrl", parseAdminUrl),
-    adminToken: read("adminToken", parseBearerToken),
-    adminCaFile: read("adminCa", path),
-    adminPlaintext: read("adminPlaintext", (text) => parseSwitch(text) === "on"),
-    heartbeatIntervalMs: read("heartbeatInterval", parseIntervalMs),
-    installDeadlineMs: read("installDeadline", parseDeadlineMs),
-    historyDays: read("historyDays", parseDays),
-    metricsPublic: read("metricsPublic", (text) => parseSwitch(text) === "on"),
-    logLevel: read("logLevel", parseLogLevel),
-    shutdownDelayMs: read("shutdownDelay", parseDelayMs),
-    workers: read("workers", parseWorkers),
-  };
+/** Whether every setting that has a default has a value; only a mistake leaves one out. */
+function isComplete(values: Partial<SettingValues>): values is SettingValues {
+  const rows = Object.entries<Setting>(settings) as [SettingName, Setting][];
+  return rows.every(([name, setting]) => setting.default === undefined || values[name] !== undefined);
 }
 
-type Values = ReturnType<typeof readValues>;
+type Label = (name: SettingName) => string;
+
+/** The name by which the user gave the setting, or could have. */
+function labelSetting(name: SettingName, flags: Flags): string {
+  const { variable, flag }: Setting = settings[name];
+  return (findFlag(name, flags) === undefined ? undefined : flag) ?? variable;
+}
+
+/** What was given for a setting on the command line; commander derives the name there from the flag. */
+function findFlag(name: SettingName, flags: Flags): string | undefined {
+  const { flag }: Setting = settings[name];
+  const key = flag?.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return flags[key as keyof Flags];
+}
+
+/** Both files, or neither; one without the other is a mistake. */
+function groupTls(
+  values: Partial<SettingValues>,
+  certName: "tlsCertFile" | "adminTlsCertFile",
+  keyName: "tlsKeyFile" | "adminTlsKeyFile",
+  label: Label,
+  mistakes: string[],
+): TlsFiles | undefined {
+  const { [certName]: certFile, [keyName]: keyFile } = values;
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
+  if (certFile !== undefined) mistakes.push(`${label(certName)}: needs ${label(keyName)} as well`);
+  if (keyFile !== undefined) mistakes.push(`${label(keyName)}: needs ${label(certName)} as well`);
+  return undefined;
+}
 
 /** Nine connections each, as many for one that is being replaced, and some for commands are within its 100. */
 const mostWorkersOfOwnDatabase = 8;
 
 /** Settings that are right by themselves and wrong together. */
-function findConflicts(values: Values, label: Reader["label"]): string[] {
-  const { agentListen, adminListen, agentTls, tls, adminTls, adminBehindProxy, databaseUrl, workers = 1 } = values;
+function findConflicts(values: Partial<SettingValues>, { tls, adminTls }: SettingGroups, label: Label): string[] {
+  const { agentListen, adminListen, agentTls, adminBehindProxy, databaseUrl, workers = 1 } = values;
   const conflicts: string[] = [];
   if (databaseUrl === undefined && workers > mostWorkersOfOwnDatabase) {
     conflicts.push(
@@ -204,61 +158,16 @@ function findConflicts(values: Values, label: Reader["label"]): string[] {
     );
   }
   if (agentTls === "off" && tls !== undefined) {
-    conflicts.push(`${label("tlsCert")}: has no use while ${label("agentTls")} is off`);
+    conflicts.push(`${label("tlsCertFile")}: has no use while ${label("agentTls")} is off`);
   }
   if (agentListen !== undefined && adminListen !== undefined && overlaps(agentListen, adminListen)) {
     conflicts.push(`${label("adminListen")}: collides with ${label("agentListen")}, give each its own port`);
   }
   if (adminListen !== undefined && !isLoopback(adminListen) && adminTls === undefined && adminBehindProxy === false) {
     conflicts.push(
-      `${label("adminListen")}: beyond loopback it needs ${label("adminTlsCert")} and ${label("adminTlsKey")},` +
+      `${label("adminListen")}: beyond loopback it needs ${label("adminTlsCertFile")} and ${label("adminTlsKeyFile")},` +
         ` or that ${label("adminBehindProxy")} is on because a proxy ends TLS in front of it`,
     );
   }
   return conflicts;
-}
-
-interface Reader {
-  readonly mistakes: string[];
-  /** The name by which the user gave the setting, or could have. */
-  label(name: SettingName): string;
-  /** The parsed value or default; undefined when there is neither, or when it is a mistake, which is noted then. */
-  read<T>(name: SettingName, parse: (text: string) => T): T | undefined;
-  /** Both files, or neither; one without the other is a mistake. */
-  readPair(certName: SettingName, keyName: SettingName, path: (text: string) => string): TlsFiles | undefined;
-}
-
-function createReader(environment: Environment, flags: Flags): Reader {
-  const mistakes: string[] = [];
-  const table = new Map<SettingName, Setting>(settings.map((setting) => [setting.name, setting]));
-
-  function label(name: SettingName): string {
-    const setting = table.get(name);
-    return (flags[name] === undefined ? setting?.variable : setting?.flag) ?? name;
-  }
-
-  function read<T>(name: SettingName, parse: (text: string) => T): T | undefined {
-    const setting = table.get(name);
-    const text = flags[name] ?? (environment[setting?.variable ?? ""] || setting?.default);
-    if (text === undefined) return undefined;
-    try {
-      if (text.trim() === "") throw new InvalidValueError("is empty");
-      return parse(text);
-    } catch (error) {
-      if (!(error instanceof InvalidValueError)) throw error;
-      mistakes.push(`${label(name)}: ${error.message}`);
-      return undefined;
-    }
-  }
-
-  function readPair(certName: SettingName, keyName: SettingName, path: (text: string) => string): TlsFiles | undefined {
-    const certFile = read(certName, path);
-    const keyFile = read(keyName, path);
-    if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
-    if (certFile !== undefined) mistakes.push(`${label(certName)}: needs ${label(keyName)} as well`);
-    if (keyFile !== undefined) mistakes.push(`${label(keyName)}: needs ${label(certName)} as well`);
-    return undefined;
-  }
-
-  return { mistakes, label, read, readPair };
 }

@@ -1,5 +1,5 @@
 /** The settings that let people in by the tokens of an OpenID Connect issuer. */
-import type { SettingName } from "./settings.ts";
+import { fromUrlHost } from "../base/url-host.ts";
 import { InvalidValueError, isLoopback, quote } from "./values.ts";
 
 /** A role of this server; each one may do what those before it may. */
@@ -24,22 +24,24 @@ export interface OidcConfig {
   readonly roles: readonly RoleRule[];
 }
 
-/** What this needs of the reader of all settings. */
-interface Reader {
-  readonly mistakes: string[];
-  label(name: SettingName): string;
-  read<T>(name: SettingName, parse: (text: string) => T): T | undefined;
+/** The settings that belong together, as far as they could be read. */
+interface OidcSettings {
+  readonly oidcIssuer?: string | undefined;
+  readonly oidcAudiences?: readonly string[] | undefined;
+  readonly oidcRoleClaim?: string | undefined;
+  readonly oidcRoles?: readonly RoleRule[] | undefined;
 }
 
-/** Reads the settings that belong together; undefined without an issuer, and when there are mistakes, which are noted then. */
-export function readOidc({ read, label, mistakes }: Reader): OidcConfig | undefined {
-  const known = mistakes.length;
-  const issuer = read("oidcIssuer", parseIssuer);
-  const audiences = read("oidcAudience", parseAudiences);
-  const roleClaim = read("oidcRoleClaim", (text) => text);
-  const roles = read("oidcRoles", parseRoleRules);
-  if (mistakes.length > known) return undefined;
-  const others = { oidcAudience: audiences, oidcRoles: roles } as const;
+/** Names of the settings that `groupOidc` groups. */
+export const oidcSettings = ["oidcIssuer", "oidcAudiences", "oidcRoleClaim", "oidcRoles"] as const;
+
+/** Groups the settings of the issuer. Undefined without an issuer; notes what is missing beside one, and what needs one. */
+export function groupOidc(
+  { oidcIssuer: issuer, oidcAudiences: audiences, oidcRoleClaim: roleClaim, oidcRoles: roles }: OidcSettings,
+  label: (name: keyof OidcSettings) => string,
+  mistakes: string[],
+): OidcConfig | undefined {
+  const others = { oidcAudiences: audiences, oidcRoles: roles } as const;
   for (const [name, value] of Object.entries(others) as [keyof typeof others, unknown][]) {
     if (issuer === undefined && value !== undefined)
       mistakes.push(`${label(name)}: needs ${label("oidcIssuer")} as well`);
@@ -58,7 +60,7 @@ export function findOidcNotes(oidc: OidcConfig | undefined): string[] {
 }
 
 /** Accepts an issuer as OpenID Connect Discovery 1.0 section 2 defines it; plain http on this machine only. */
-function parseIssuer(text: string): string {
+export function parseIssuer(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url !== undefined && url.username === "" && url.password === "" && !/[?#]/.test(text);
   if (url === undefined || !isPlain || !isTrustworthy(url)) {
@@ -71,18 +73,19 @@ function parseIssuer(text: string): string {
 
 /** Whether what a URL answers can be believed: it is https, or leads to this machine. */
 export function isTrustworthy({ protocol, hostname }: URL): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const host = fromUrlHost(hostname);
   return protocol === "https:" || (protocol === "http:" && isLoopback({ host, port: 0 }));
 }
 
-function parseAudiences(text: string): readonly string[] {
+/** Reads a list of audiences, separated by commas. */
+export function parseAudiences(text: string): readonly string[] {
   const audiences = text.split(",").map((part) => part.trim());
   if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} has an empty audience in it`);
   return audiences;
 }
 
 /** Reads `admin=bmaas-admins,operator=sre,viewer=*`. */
-function parseRoleRules(text: string): readonly RoleRule[] {
+export function parseRoleRules(text: string): readonly RoleRule[] {
   return text.split(",").map((part) => {
     const [, name, value] = /^\s*([a-z]+)\s*=\s*(.*\S)\s*$/.exec(part) ?? [];
     const role = roleNames.find((known) => known === name);

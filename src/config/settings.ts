@@ -1,229 +1,306 @@
-/** The table of all settings, from which the commands' options, the help and the documentation are made. */
+/** Declares every setting, one row each. The configuration, its flags, help and documentation derive from these rows. */
+import { resolve } from "node:path";
+import { parseAudiences, parseIssuer, parseRoleRules } from "./oidc.ts";
+import {
+  parseAdminUrl,
+  parseAuthorities,
+  parseBearerToken,
+  parseDatabaseUrl,
+  parseDays,
+  parseDeadlineMs,
+  parseDelayMs,
+  parseIntervalMs,
+  parseListenAddress,
+  parseLogLevel,
+  parseSwitch,
+  parseWorkers,
+} from "./values.ts";
 
-/** What a setting is called, and what it is when nobody says anything. */
+/** A command that reads settings; "operators" stands for every command that calls the operators' API. */
+export type SettingsCommand = "serve" | "migrate" | "seed" | "agent" | "operators";
+
+/** One setting: its names, its value and who reads it. */
 export interface Setting {
-  /** What commander calls the value of `flag`. */
-  readonly name: string;
   /** The environment variable. */
   readonly variable: string;
   /** The option of the commands; absent for secrets, which process lists would show. */
-  readonly flag?: string;
+  readonly flag?: `--${string}`;
   /** How help shows the value. */
   readonly value: string;
   /** As text, in the form that the variable takes; absent when there is none. */
   readonly default?: string;
+  /** Turns the text into the value, relative to `directory` where it is a path; throws InvalidValueError. */
+  readonly parse: (text: string, directory: string) => unknown;
+  /** The commands that read the setting, and take its flag. */
+  readonly commands: readonly [SettingsCommand, ...SettingsCommand[]];
   /** One sentence without a full stop; says what holds without a value where there is no default. */
   readonly description: string;
 }
 
-/** Every setting, in the order in which people meet them. */
-export const settings = [
-  {
-    name: "databaseUrl",
+/** Every setting by its name in the configuration, in the order in which people meet them. */
+export const settings = {
+  databaseUrl: {
     variable: "DATABASE_URL",
     value: "URL",
-    description: "PostgreSQL to use; without it the server starts one of its own",
+    parse: parseDatabaseUrl,
+    commands: ["serve", "migrate", "seed"],
+    description: "PostgreSQL to use; without it the server starts its own",
   },
-  {
-    name: "home",
+  home: {
     variable: "BMAAS_HOME",
     flag: "--home",
     value: "DIR",
     default: ".bmaas",
-    description: "where the server keeps its own PostgreSQL, the development CA and the first administrator's token",
+    parse: toAbsolutePath,
+    commands: ["serve", "migrate", "seed", "operators"],
+    description: "folder for the server's own PostgreSQL, the development CA and the first administrator's token",
   },
-  {
-    name: "agentListen",
+  agentListen: {
     variable: "BMAAS_AGENT_LISTEN",
     flag: "--agent-listen",
     value: "HOST:PORT",
     default: "127.0.0.1:8443",
+    parse: parseListenAddress,
+    commands: ["serve"],
     description: "address of the agents' listener",
   },
-  {
-    name: "adminListen",
+  adminListen: {
     variable: "BMAAS_ADMIN_LISTEN",
     flag: "--admin-listen",
     value: "HOST:PORT",
     default: "127.0.0.1:8480",
+    parse: parseListenAddress,
+    commands: ["serve"],
     description: "address of the operators' listener",
   },
-  {
-    name: "tlsCert",
+  tlsCertFile: {
     variable: "BMAAS_TLS_CERT",
     flag: "--tls-cert",
     value: "FILE",
+    parse: toAbsolutePath,
+    commands: ["serve"],
     description: "PEM certificate chain of the agents' listener; without it the development CA issues one",
   },
-  {
-    name: "tlsKey",
+  tlsKeyFile: {
     variable: "BMAAS_TLS_KEY",
     flag: "--tls-key",
     value: "FILE",
+    parse: toAbsolutePath,
+    commands: ["serve"],
     description: "PEM private key of that certificate",
   },
-  {
-    name: "agentTls",
+  agentTls: {
     variable: "BMAAS_AGENT_TLS",
     flag: "--agent-tls",
     value: "on|off",
     default: "on",
-    description: "off serves agents in plaintext behind a proxy that ends TLS; only signed requests are accepted then",
+    parse: parseSwitch,
+    commands: ["serve"],
+    description: "off serves agents in plaintext behind a proxy that ends TLS; only signed requests are then accepted",
   },
-  {
-    name: "agentAuthority",
+  agentAuthorities: {
     variable: "BMAAS_AGENT_AUTHORITY",
     flag: "--agent-authority",
     value: "HOST[:PORT],…",
-    description: "names that signed requests may be addressed to; without it the listen address and localhost",
+    parse: parseAuthorities,
+    commands: ["serve"],
+    description: "names that agents may sign requests for; without it the listen address and localhost",
   },
-  {
-    name: "unaryLane",
+  unaryLane: {
     variable: "BMAAS_UNARY_LANE",
     flag: "--unary-lane",
     value: "on|off",
     default: "on",
-    description: "off serves heartbeats the slower way, by Connect's own handler; the answers are the same",
+    parse: parseSwitch,
+    commands: ["serve"],
+    description: "off serves heartbeats more slowly, through Connect's own handler; the answers are the same",
   },
-  {
-    name: "adminTlsCert",
+  adminTlsCertFile: {
     variable: "BMAAS_ADMIN_TLS_CERT",
     flag: "--admin-tls-cert",
     value: "FILE",
+    parse: toAbsolutePath,
+    commands: ["serve"],
     description: "PEM certificate chain of the operators' listener; without it that listener is plaintext",
   },
-  {
-    name: "adminTlsKey",
+  adminTlsKeyFile: {
     variable: "BMAAS_ADMIN_TLS_KEY",
     flag: "--admin-tls-key",
     value: "FILE",
+    parse: toAbsolutePath,
+    commands: ["serve"],
     description: "PEM private key of that certificate",
   },
-  {
-    name: "adminBehindProxy",
+  adminBehindProxy: {
     variable: "BMAAS_ADMIN_BEHIND_PROXY",
     flag: "--admin-behind-proxy",
     value: "on|off",
     default: "off",
-    description: "on says that a proxy ends TLS in front of the operators' listener, which may leave loopback then",
+    parse: parseFlag,
+    commands: ["serve"],
+    description: "on says that a proxy ends TLS in front of the operators' listener, which may then leave loopback",
   },
-  {
-    name: "oidcIssuer",
+  oidcIssuer: {
     variable: "BMAAS_OIDC_ISSUER",
     flag: "--oidc-issuer",
     value: "URL",
-    description: "OpenID Connect issuer of operators' tokens; without it only the server's own tokens count",
+    parse: parseIssuer,
+    commands: ["serve"],
+    description: "OpenID Connect issuer of operators' tokens; without it the server accepts only its own tokens",
   },
-  {
-    name: "oidcAudience",
+  oidcAudiences: {
     variable: "BMAAS_OIDC_AUDIENCE",
     flag: "--oidc-audience",
     value: "AUDIENCE,…",
-    description: "audiences that the issuer's tokens may be for",
+    parse: parseAudiences,
+    commands: ["serve"],
+    description: "audiences accepted in the issuer's tokens",
   },
-  {
-    name: "oidcRoleClaim",
+  oidcRoleClaim: {
     variable: "BMAAS_OIDC_ROLE_CLAIM",
     flag: "--oidc-role-claim",
     value: "CLAIM",
     default: "roles",
-    description: "claim of those tokens that says who holds them; dots lead into it, as in realm_access.roles",
+    parse: (text: string) => text,
+    commands: ["serve"],
+    description: "claim of those tokens that names the caller's roles; dots lead into it, as in realm_access.roles",
   },
-  {
-    name: "oidcRoles",
+  oidcRoles: {
     variable: "BMAAS_OIDC_ROLES",
     flag: "--oidc-roles",
     value: "ROLE=VALUE,…",
-    description: "roles that values of that claim give, such as admin=bmaas-admins,operator=sre,viewer=*",
+    parse: parseRoleRules,
+    commands: ["serve"],
+    description: "roles granted by values of that claim, such as admin=bmaas-admins,operator=sre,viewer=*",
   },
-  {
-    name: "adminUrl",
+  adminUrl: {
     variable: "BMAAS_ADMIN_URL",
     flag: "--admin-url",
     value: "URL",
-    description: "server that operators' commands talk to; without it the local one",
+    parse: parseAdminUrl,
+    commands: ["operators"],
+    description: "server that operators' commands call; without it the local one",
   },
-  {
-    name: "adminToken",
+  adminToken: {
     variable: "BMAAS_ADMIN_TOKEN",
     value: "TOKEN",
+    parse: parseBearerToken,
+    commands: ["operators"],
     description: "token of operators' commands; without it the local server's, from BMAAS_HOME",
   },
-  {
-    name: "adminCa",
+  adminCaFile: {
     variable: "BMAAS_ADMIN_CA",
     flag: "--admin-ca",
     value: "FILE",
-    description: "PEM file of the CAs that operators' commands trust; without it those that Node brings along",
+    parse: toAbsolutePath,
+    commands: ["operators"],
+    description: "PEM file of the CAs that operators' commands trust; without it the CAs that Node ships",
   },
-  {
-    name: "adminPlaintext",
+  adminPlaintext: {
     variable: "BMAAS_ADMIN_PLAINTEXT",
     flag: "--admin-plaintext",
     value: "on|off",
     default: "off",
-    description: "on lets operators' commands send their token over plain http beyond this machine",
+    parse: parseFlag,
+    commands: ["operators"],
+    description: "on lets operators' commands send their token over plain http to another machine",
   },
-  {
-    name: "heartbeatInterval",
+  heartbeatIntervalMs: {
     variable: "BMAAS_HEARTBEAT_INTERVAL",
     flag: "--heartbeat-interval",
     value: "SECONDS",
     default: "30",
-    description: "time between two heartbeats of an agent that obeys; a server that is loaded asks for fewer",
+    parse: parseIntervalMs,
+    commands: ["serve"],
+    description: "heartbeat interval requested of agents; lengthened under load",
   },
-  {
-    name: "installDeadline",
+  installDeadlineMs: {
     variable: "BMAAS_INSTALL_DEADLINE",
     flag: "--install-deadline",
     value: "SECONDS",
     default: "1200",
-    description: "how long an agent that tells no progress may take to install before that is overdue",
+    parse: parseDeadlineMs,
+    commands: ["serve"],
+    description: "time until an installation is overdue when its agent reports no progress",
   },
-  {
-    name: "historyDays",
+  historyDays: {
     variable: "BMAAS_HISTORY_DAYS",
     flag: "--history-days",
     value: "DAYS",
     default: "365",
-    description: "how long it is on record what happened to machines, and who did it; 0 keeps it for ever",
+    parse: parseDays,
+    commands: ["serve"],
+    description: "how long the history of machines is kept; 0 keeps it for ever",
   },
-  {
-    name: "metricsPublic",
+  metricsPublic: {
     variable: "BMAAS_METRICS_PUBLIC",
     flag: "--metrics-public",
     value: "on|off",
     default: "off",
-    description: "on serves /metrics to everybody who reaches the operators' listener; off asks for a token",
+    parse: parseFlag,
+    commands: ["serve"],
+    description: "on serves /metrics without a token to everybody who reaches the operators' listener",
   },
-  {
-    name: "logLevel",
+  logLevel: {
     variable: "BMAAS_LOG_LEVEL",
     flag: "--log-level",
     value: "LEVEL",
     default: "info",
+    parse: parseLogLevel,
+    commands: ["serve", "migrate", "seed", "agent"],
     description: "fatal, error, warn, info, debug, trace or silent",
   },
-  {
-    name: "shutdownDelay",
+  shutdownDelayMs: {
     variable: "BMAAS_SHUTDOWN_DELAY",
     flag: "--shutdown-delay",
     value: "SECONDS",
     default: "0.25",
-    description: "time between readiness going off and the listeners closing, for load balancers to notice",
+    parse: parseDelayMs,
+    commands: ["serve"],
+    description: "time between readiness going off and the listeners closing, so that load balancers notice",
   },
-  {
-    name: "workers",
+  workers: {
     variable: "BMAAS_WORKERS",
     flag: "--workers",
     value: "N",
     default: "1",
-    description: "processes that serve; more than one share the ports, and SIGHUP replaces them one after the other",
+    parse: parseWorkers,
+    commands: ["serve"],
+    description: "processes that serve on the same ports; SIGHUP replaces them one after the other",
   },
-] as const satisfies readonly Setting[];
+} as const satisfies Readonly<Record<string, Setting>>;
 
-/** Name of a setting, and of its value among commander's options. */
-export type SettingName = (typeof settings)[number]["name"];
+type Settings = typeof settings;
 
-/** What was given on the command line, as commander hands it over. */
-export type Flags = { readonly [Name in SettingName]?: string | undefined };
+/** Name of a setting in the configuration. */
+export type SettingName = keyof Settings;
+
+type SettingWithDefault = {
+  [Name in SettingName]: Settings[Name] extends { default: string } ? Name : never;
+}[SettingName];
+
+/** What the settings say, each parsed by its row; those without a default may be absent. */
+export type SettingValues = {
+  readonly [Name in keyof Pick<Settings, SettingWithDefault>]: ReturnType<Settings[Name]["parse"]>;
+} & {
+  readonly [Name in keyof Omit<Settings, SettingWithDefault>]?: ReturnType<Settings[Name]["parse"]> | undefined;
+};
+
+type CamelCase<Text extends string> = Text extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Text;
+
+type AnyFlag = Extract<Settings[SettingName], { flag: string }>["flag"];
+
+/** What was given on the command line, under the names that commander derives from the flags. */
+export type Flags = {
+  readonly [Flag in AnyFlag as Flag extends `--${infer Name}` ? CamelCase<Name> : never]?: string | undefined;
+};
+
+function toAbsolutePath(text: string, directory: string): string {
+  return resolve(directory, text);
+}
+
+function parseFlag(text: string): boolean {
+  return parseSwitch(text) === "on";
+}

@@ -1,6 +1,8 @@
 /** Where a listener can be reached. */
+
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { toUrlHost } from "../base/url-host.ts";
 import type { ListenAddress } from "../config/config.ts";
 
 /** What an open listener is bound to. */
@@ -11,5 +13,5 @@ export function getAddress(listener: FastifyInstance): ListenAddress {
 
 /** The address as a URL without a path. */
 export function toUrl(isSecure: boolean, { host, port }: ListenAddress): string {
-  return `${isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `${isSecure ? "https" : "http"}://${toUrlHost(host)}:${port}`;
 }

@@ -1,8 +1,10 @@
 /** Everything that can be found wrong before anything is opened, all of it at once. */
+
 import { once } from "node:events";
 import { access, constants, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { fromUrlHost } from "../base/url-host.ts";
 import {
   type Config,
   ConfigError,
@@ -143,5 +145,5 @@ async function findDatabaseMistakes(url: string): Promise<string[]> {
 }
 
 function toHostName(authority: string): string {
-  return authority.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return fromUrlHost(authority.replace(/:\d+$/, ""));
 }

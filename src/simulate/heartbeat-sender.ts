@@ -17,6 +17,7 @@ import {
   HeartbeatResponseSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { signRequest } from "../agent/request-signing.ts";
+import { fromUrlHost } from "../base/url-host.ts";
 import { issueCertificate, noExpiry } from "../tls/issue-certificate.ts";
 import type { SimulatedIdentity } from "./fleet-identities.ts";
 
@@ -133,7 +134,7 @@ function createCertificate({ privateKey }: SimulatedIdentity): ClientCertificate
 }
 
 function openSession({ endpoint, ca }: SenderOptions, certificate: ClientCertificate | undefined): ClientHttp2Session {
-  const host = endpoint.hostname.replace(/^\[|\]$/g, "");
+  const host = fromUrlHost(endpoint.hostname);
   const port = Number(endpoint.port || (endpoint.protocol === "https:" ? 443 : 80));
   const createConnection = () =>
     endpoint.protocol === "https:"

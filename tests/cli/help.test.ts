@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { remedies } from "../../src/admin/machine/remedies.ts";
 import { createProgram } from "../../src/cli/program.ts";
+import { type Setting, settings } from "../../src/config/config.ts";
 
 const program = await createProgram();
 
@@ -27,6 +28,21 @@ function helpOf(command: Command): string {
   command.outputHelp();
   return help;
 }
+
+/** A command that stands for each kind of command that reads settings. */
+const readers = { serve: "serve", migrate: "migrate", seed: "seed", agent: "agent", operators: "status" } as const;
+
+test("every setting's flag is offered by the commands that read it, and by no other", () => {
+  for (const setting of Object.values<Setting>(settings)) {
+    const offering = Object.entries(readers).filter(([, name]) =>
+      program.commands.some((command) => {
+        return command.name() === name && command.options.some((option) => option.long === setting.flag);
+      }),
+    );
+    const expected = setting.flag === undefined ? [] : setting.commands;
+    expect(offering.map(([reader]) => reader).sort(), setting.variable).toEqual([...expected].sort());
+  }
+});
 
 /** The examples of a help text, each on one line: continued ones are joined. */
 function listExamples(help: string): string[] {

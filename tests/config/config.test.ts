@@ -1,5 +1,12 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ConfigError, type Environment, type Flags, loadConfig, settings } from "../../src/config/config.ts";
+import {
+  ConfigError,
+  type Environment,
+  type Flags,
+  loadConfig,
+  type Setting,
+  settings,
+} from "../../src/config/config.ts";
 
 const directory = "/srv/bmaas";
 
@@ -20,6 +27,7 @@ describe("without any setting", () => {
       agentListen: { host: "127.0.0.1", port: 8443 },
       adminListen: { host: "127.0.0.1", port: 8480 },
       agentTls: "on",
+      oidcRoleClaim: "roles",
       unaryLane: "on",
       adminBehindProxy: false,
       adminPlaintext: false,
@@ -53,18 +61,18 @@ describe("a setting", () => {
   });
 
   test("counts as unset when its variable is empty", () => {
-    expect(loadConfig({ DATABASE_URL: "", BMAAS_TLS_CERT: "", BMAAS_LOG_LEVEL: "" }, {}, directory)).toMatchObject({
-      databaseUrl: undefined,
+    expect(loadConfig({ BMAAS_HOME: "", BMAAS_TLS_CERT: "", BMAAS_LOG_LEVEL: "" }, {}, directory)).toMatchObject({
+      home: "/srv/bmaas/.bmaas",
       tls: undefined,
       logLevel: "info",
     });
   });
 
-  test("has a flag that commander stores under its name, unless it is a secret", () => {
-    for (const setting of settings) {
-      const flag = `--${setting.name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-      const secret = ["databaseUrl", "adminToken"].includes(setting.name);
-      expect("flag" in setting ? setting.flag : undefined).toBe(secret ? undefined : flag);
+  test("has a flag named like its variable, unless it is a secret", () => {
+    for (const [name, setting] of Object.entries<Setting>(settings)) {
+      const flag = setting.variable.replace("BMAAS_", "--").replaceAll("_", "-").toLowerCase();
+      const isSecret = ["databaseUrl", "adminToken"].includes(name);
+      expect(setting.flag).toBe(isSecret ? undefined : flag);
     }
   });
 
@@ -227,9 +235,9 @@ describe("a mistake", () => {
     expect(mistakesOf(environment, { agentTls: "maybe" }).map((line) => line.split(":")[0])).toEqual([
       "DATABASE_URL",
       "BMAAS_AGENT_LISTEN",
-      "BMAAS_TLS_CERT",
       "--agent-tls",
       "BMAAS_LOG_LEVEL",
+      "BMAAS_TLS_CERT",
       "BMAAS_ADMIN_LISTEN",
       "BMAAS_HOMES",
     ]);

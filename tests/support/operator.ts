@@ -1,9 +1,12 @@
 /** Operators as tests need them: a token of a role, and clients that use it. */
+
 import { randomUUID } from "node:crypto";
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { createSecret } from "../../src/admin/authorization/token-secret.ts";
+import { connectOperator, type Operator } from "../../src/cli/operator/admin-client.ts";
+import { loadConfig } from "../../src/config/config.ts";
 import type { Database } from "../../src/db/client.ts";
 import { type AdminRole, insertAdminToken } from "../../src/db/queries/admin-token.ts";
 
@@ -39,4 +42,9 @@ export function adminClient<Service extends DescService>(
     nodeOptions: { agent: false },
   });
   return createClient(service, transport);
+}
+
+/** An operator who calls the server at `adminUrl` with `token`. */
+export async function connectTo(adminUrl: string, token: string): Promise<Operator> {
+  return await connectOperator(loadConfig({ BMAAS_ADMIN_URL: adminUrl, BMAAS_ADMIN_TOKEN: token }));
 }

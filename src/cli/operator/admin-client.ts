@@ -1,7 +1,7 @@
 /** How operators' commands call the admin API: authentic, safe to repeat, and patient with a server that starts again. */
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
-import { type Flags, loadConfig } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import { findServer, type ServerAccess } from "./find-server.ts";
 import { repeatSafely } from "./repeat-safely.ts";
 
@@ -16,9 +16,9 @@ const callTimeoutMs = 60_000;
 /** A page of a thousand machines, and a machine's ten hardware reports, stay well below. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
-/** Finds out from flags and environment whom to call; opens no connection before the first call. Throws ConfigError. */
-export async function connectOperator(flags: Flags): Promise<Operator> {
-  const server = await findServer(loadConfig(undefined, flags));
+/** Finds the server that the configuration names. Opens no connection before the first call. Throws ConfigError. */
+export async function connectOperator(config: Config): Promise<Operator> {
+  const server = await findServer(config);
   const [{ createConnectTransport }, http, https] = await Promise.all([
     import("@connectrpc/connect-node"),
     import("node:http"),

@@ -1,8 +1,10 @@
 /** Which server a command talks to, with what token, and whether it may be sent there. */
+
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { findFile } from "../../base/atomic-file.ts";
 import { adminTokenFile, findLocalAdminUrl } from "../../base/local-server.ts";
+import { fromUrlHost, toUrlHost } from "../../base/url-host.ts";
 import { type Config, ConfigError } from "../../config/config.ts";
 import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
 
@@ -24,7 +26,7 @@ export interface ServerAccess {
 export async function findServer(config: Config): Promise<ServerAccess> {
   const url = config.adminUrl ?? (await findLocalUrl(config));
   const { protocol, hostname } = new URL(url);
-  const isLoopbackUrl = isLoopback({ host: hostname.replace(/^\[|\]$/g, ""), port: 0 });
+  const isLoopbackUrl = isLoopback({ host: fromUrlHost(hostname), port: 0 });
   if (protocol === "http:" && !isLoopbackUrl && !config.adminPlaintext) {
     throw new ConfigError([
       `${url} is plain http beyond this machine, where anybody on the way could read the token:` +
@@ -38,7 +40,7 @@ export async function findServer(config: Config): Promise<ServerAccess> {
 /** What the server on the same home says that it listens on, else what it would listen on by the same configuration. */
 async function findLocalUrl({ home, adminListen, adminTls }: Config): Promise<string> {
   const { host, port } = adminListen;
-  const configured = `${adminTls === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const configured = `${adminTls === undefined ? "http" : "https"}://${toUrlHost(host)}:${port}`;
   const url = new URL((await findLocalAdminUrl(home)) ?? configured);
   // A wildcard is where servers listen, not where anybody calls.
   if (url.hostname === "0.0.0.0") url.hostname = "127.0.0.1";

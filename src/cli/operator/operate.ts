@@ -1,6 +1,6 @@
 /** What all commands that call a server have in common: their options, and how they fail. */
 import type { Command } from "commander";
-import type { Flags } from "../../config/config.ts";
+import { type Flags, loadConfig } from "../../config/config.ts";
 import { formatExamples } from "../examples.ts";
 import { addSettings } from "../settings-options.ts";
 import { connectOperator, type Operator } from "./admin-client.ts";
@@ -23,7 +23,7 @@ export interface OperatorFlags extends Flags {
 /** Adds the options that every such command has, and the end of its help. Call it after the command's own options. */
 export function addOperatorOptions(command: Command, { examples, more = [] }: OperatorHelp): Command {
   command.option("--json", "print JSON instead of text for people");
-  return addSettings(command, ["adminUrl", "adminCa", "adminPlaintext", "home"]).addHelpText(
+  return addSettings(command, "operators").addHelpText(
     "after",
     [formatExamples(...examples), ...more, exitStatusHelp].join("\n"),
   );
@@ -36,7 +36,7 @@ export function operate<Arguments extends unknown[], Given extends OperatorFlags
   return async (...given) => {
     // Commander hands over the arguments, the flags and the command.
     const flags = given.at(-2) as Given;
-    const operator = await connectOperator(flags);
+    const operator = await connectOperator(loadConfig(undefined, flags));
     try {
       await work(operator, flags, ...(given.slice(0, -2) as Arguments));
     } catch (error) {

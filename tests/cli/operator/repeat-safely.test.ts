@@ -6,11 +6,10 @@ import { eq } from "drizzle-orm";
 import { expect, onTestFinished, test } from "vitest";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { connectOperator } from "../../../src/cli/operator/admin-client.ts";
 import { osInstallationRequest } from "../../../src/db/schema/index.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import { bareMachine, testImage } from "../../support/machine.ts";
-import { tokenOf } from "../../support/operator.ts";
+import { connectTo, tokenOf } from "../../support/operator.ts";
 import { startTestServer } from "../../support/server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
@@ -42,7 +41,7 @@ test("a change whose answer was lost is made once, and its repeat gets the answe
     incoming.pipe(upstream);
   });
   const adminToken = (await tokenOf(database.db, "operator")).secret;
-  const client = (await connectOperator({ adminUrl: url, adminToken })).client(InstallationService);
+  const client = (await connectTo(url, adminToken)).client(InstallationService);
   const machineId = await bareMachine(database.db);
   const target = { type: { case: "image" as const, value: testImage } };
   const { installation } = await client.requestInstallation({ machineId, target });
@@ -58,7 +57,7 @@ test("a call is repeated while the database is away, and not before the server s
   const server = await startTestServer(proxy.url);
   onTestFinished(() => server.close());
   const adminToken = (await tokenOf(database.db, "operator")).secret;
-  const client = (await connectOperator({ adminUrl: server.adminUrl, adminToken })).client(MachineService);
+  const client = (await connectTo(server.adminUrl, adminToken)).client(MachineService);
   await proxy.setMode("refuse");
   const created = client.createMachine({});
   created.catch(() => {});
@@ -80,7 +79,7 @@ test("a call is given up after the sixth try", async () => {
     calls += 1;
     response.writeHead(503).end();
   });
-  const client = (await connectOperator({ adminUrl: url, adminToken: "t" })).client(MachineService);
+  const client = (await connectTo(url, "t")).client(MachineService);
   await expect(client.listMachines({})).rejects.toThrow(/unavailable/);
   expect(calls).toBe(6);
 });
@@ -91,7 +90,7 @@ test("what the caller did wrong is not repeated", async () => {
     calls += 1;
     response.writeHead(404, { "content-type": "application/json" }).end('{"code":"not_found"}');
   });
-  const client = (await connectOperator({ adminUrl: url, adminToken: "t" })).client(MachineService);
+  const client = (await connectTo(url, "t")).client(MachineService);
   await expect(client.listMachines({})).rejects.toThrow(/not_found/);
   expect(calls).toBe(1);
 });

@@ -6,13 +6,13 @@ import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { connectOperator, type Operator } from "../../../src/cli/operator/admin-client.ts";
+import type { Operator } from "../../../src/cli/operator/admin-client.ts";
 import { waitForInstallations } from "../../../src/cli/operator/wait-for-installations.ts";
 import { grpcAgent } from "../../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { moveInstallation } from "../../support/installation.ts";
 import { machineWithAgent, requestInstallation } from "../../support/machine.ts";
-import { adminClient, tokenOf } from "../../support/operator.ts";
+import { adminClient, connectTo, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase, startTestServer, type TestServer } from "../../support/server.ts";
 import { waitUntil } from "../../support/wait.ts";
 
@@ -26,7 +26,7 @@ let operator: Operator;
 beforeAll(async () => {
   ({ database, server } = await startServerWithDatabase());
   ({ secret } = await tokenOf(database.db, "admin"));
-  operator = await connectOperator({ adminUrl: server.adminUrl, adminToken: secret });
+  operator = await connectTo(server.adminUrl, secret);
 });
 
 /** A wait under way, with all that it told. */
@@ -83,7 +83,7 @@ test("goes on where it was when the server starts again, and misses no outcome i
   const { machineId, key } = await machineWithAgent(own.db);
   const generation = await requestInstallation(own.db, machineId);
   const { secret: ownSecret } = await tokenOf(own.db, "viewer");
-  const viewer = await connectOperator({ adminUrl: first.adminUrl, adminToken: ownSecret });
+  const viewer = await connectTo(first.adminUrl, ownSecret);
   const { installation } = await viewer.client(InstallationService).getInstallation({ machineId, generation });
   const wait = startWait(viewer, [installation as Installation]);
   {
@@ -154,7 +154,7 @@ test("asks again and again where changes cannot be watched", async () => {
 
 test("fails when the server no longer tells", async () => {
   const { installation } = await requested();
-  const nobody = await connectOperator({ adminUrl: server.adminUrl, adminToken: "bmaas_revoked" });
+  const nobody = await connectTo(server.adminUrl, "bmaas_revoked");
   await expect(startWait(nobody, [installation]).result).rejects.toThrow(/unauthenticated/);
 });
 

@@ -1,18 +1,20 @@
 /** Connections to PostgreSQL for ordinary queries; heartbeats have connections of their own, so that they never wait behind these. */
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
-import { isDatabaseAway } from "./errors.ts";
 import * as schema from "./schema/index.ts";
 import type { TransactObserver } from "./transact-observer.ts";
 
-/** Drizzle over all tables; what every query takes but the heartbeat's. */
-export type Database = NodePgDatabase<typeof schema> & {
+/**
+ * Drizzle over all tables, inside a transaction or outside; what every query takes but the heartbeat's. Drizzle's own `transaction`
+ * is left out: it resolves when PostgreSQL answers COMMIT with ROLLBACK, which `runTransaction` does not.
+ */
+export type Transaction = Omit<NodePgDatabase<typeof schema>, "transaction">;
+
+/** A pool of connections: each statement may run on another one. */
+export type Database = Transaction & {
   readonly $client: pg.Pool;
   readonly $observer?: TransactObserver | undefined;
 };
-
-/** A transaction of `Database`. */
-export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
 
 /** How many connections a pool has, and what waits for one. */
 export interface PoolUsage {
@@ -72,23 +74,6 @@ export function createPool(config: pg.PoolConfig): pg.Pool {
 /** What the pool says of itself. */
 export function readPoolUsage(pool: pg.Pool): PoolUsage {
   return { open: pool.totalCount, idle: pool.idleCount, max: pool.options.max, waiting: pool.waitingCount };
-}
-
-/** Runs `use` on one connection of the pool, which gets it back whatever happens; one that may be broken is closed instead. */
-export async function withConnection<T>(
-  db: Database,
-  use: (connection: NodePgDatabase<typeof schema>) => Promise<T>,
-): Promise<T> {
-  const client = await db.$client.connect();
-  let isBroken = false;
-  try {
-    return await use(drizzle(client, { schema, casing: "snake_case" }));
-  } catch (error) {
-    isBroken = isDatabaseAway(error);
-    throw error;
-  } finally {
-    client.release(isBroken);
-  }
 }
 
 /** What every connection of this program is opened with: bounded in time at both ends. */

@@ -60,6 +60,17 @@ export class ContentionError extends Error {
   override readonly name = "ContentionError";
 }
 
+/** PostgreSQL answered COMMIT with something else, ROLLBACK as a rule: nothing was written, since a statement had failed before. */
+export class NotCommittedError extends Error {
+  override readonly name = "NotCommittedError";
+  /** `command` is what PostgreSQL answered. */
+  constructor(command: string) {
+    super(
+      `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as after an error that was swallowed`,
+    );
+  }
+}
+
 /** Whether a transaction was given up for the sake of others: the same call can succeed later. */
 export function isContention(error: unknown): boolean {
   return error instanceof ContentionError || contentionStates.has(sqlState(error) ?? "");

@@ -1,8 +1,9 @@
 /** The one way to write, but for heartbeats: a transaction that is tried again when PostgreSQL says that another try can succeed. */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Database, type Transaction, withConnection } from "./client.ts";
+import type { Database, Transaction } from "./client.ts";
 import { ContentionError, sqlState } from "./errors.ts";
 import type { RetryReason, TransactObserver } from "./transact-observer.ts";
+import { runTransaction } from "./transaction.ts";
 
 /** SQLSTATEs after which the same transaction can succeed: PostgreSQL rolled it back for the sake of another one. */
 export const retryableSqlStates: ReadonlyMap<string, RetryReason> = new Map([
@@ -15,8 +16,8 @@ const firstDelayMs = 10;
 
 /**
  * Runs `work` in a READ COMMITTED transaction, again after a deadlock, a serialization failure or a ContentionError, up to five
- * times with growing, jittered delays. `work` must have no effect outside the transaction. A connection that is lost is not retried: the commit's
- * outcome is unknown then.
+ * times with growing, jittered delays. `work` must have no effect outside the transaction. Throws NotCommittedError when `work`
+ * swallowed the error of a statement. A connection that is lost is not retried: the commit's outcome is unknown then.
  */
 export async function transact<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const { $observer: observer = {} } = db;
@@ -31,10 +32,7 @@ async function runRepeatedly<T>(
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // Drizzle's transaction on a pool never gives a connection back on which "begin" fails.
-      return await withConnection(db, (connection) =>
-        connection.transaction(work, { isolationLevel: "read committed" }),
-      );
+      return await runTransaction(db, "isolation level read committed", work);
     } catch (error) {
       const reason = findRetryReason(error);
       if (attempt === maxAttempts || reason === undefined) throw error;

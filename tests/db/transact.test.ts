@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase, type Transaction } from "../../src/db/client.ts";
-import { isDatabaseAway, sqlState } from "../../src/db/errors.ts";
+import { isDatabaseAway, NotCommittedError, sqlState } from "../../src/db/errors.ts";
 import { machine } from "../../src/db/schema/machine.ts";
 import { provided } from "../../src/db/schema/provided.ts";
 import { transact } from "../../src/db/transact.ts";
@@ -43,7 +43,7 @@ async function locations(): Promise<(string | null)[]> {
 /** Updates a machine's row on another connection, which makes a snapshot taken before it stale. */
 async function countElsewhere(machineId: string): Promise<void> {
   const elsewhere = connectDatabase(database.url, { maxConnections: 1 });
-  await elsewhere.db.transaction((tx) => count(tx, machineId)).finally(() => elsewhere.close());
+  await transact(elsewhere.db, (tx) => count(tx, machineId)).finally(() => elsewhere.close());
 }
 
 /** Fails with 40001 whenever `machineId` changes between its two statements. */
@@ -111,6 +111,44 @@ describe("transact", () => {
     });
     expect(sqlState(await failing.catch((reason: unknown) => reason))).toBe("23505");
     expect(attempts).toBe(1);
+    expect(await locations()).toEqual(["0", "0"]);
+  });
+
+  it("rejects when its work swallowed the error of a statement, since PostgreSQL rolls back then", async () => {
+    let attempts = 0;
+    const swallowing = transact(database.db, async (tx) => {
+      attempts++;
+      await count(tx, first);
+      await tx
+        .insert(machine)
+        .values({ id: second })
+        .catch(() => {});
+    });
+    await expect(swallowing).rejects.toThrow(new NotCommittedError("ROLLBACK"));
+    expect(attempts).toBe(1);
+    expect(await locations()).toEqual(["0", "0"]);
+  });
+
+  it("rejects when its commit fails, with PostgreSQL's reason", async () => {
+    const failing = transact(database.db, async (tx) => {
+      await count(tx, first);
+      await tx.execute(sql`create temporary table later (id int primary key deferrable initially deferred)`);
+      await tx.execute(sql`insert into later values (1), (1)`);
+    });
+    expect(sqlState(await failing.catch((reason: unknown) => reason))).toBe("23505");
+    expect(await locations()).toEqual(["0", "0"]);
+  });
+
+  it("sends no statement of a transaction that has ended, when its work left one behind", async () => {
+    const ended = Promise.withResolvers<void>();
+    let late: Promise<void> | undefined;
+    const failing = transact(database.db, async (tx) => {
+      late = ended.promise.then(() => count(tx, first));
+      await tx.insert(machine).values({ id: second });
+    });
+    await expect(failing).rejects.toThrow();
+    ended.resolve();
+    await expect(late).rejects.toMatchObject({ cause: { message: expect.stringContaining("came too late") } });
     expect(await locations()).toEqual(["0", "0"]);
   });
 });

@@ -1,7 +1,8 @@
 /** The whole fleet in numbers, from the view that decides states. */
 import { eq, sql } from "drizzle-orm";
-import { type Database, type Transaction, withConnection } from "../client.ts";
+import type { Database, Transaction } from "../client.ts";
 import { hardwareReport, machineState } from "../schema/index.ts";
+import { runTransaction } from "../transaction.ts";
 
 /** The machines of one state at one provider's location. */
 export interface FleetGroup {
@@ -29,15 +30,10 @@ export interface FleetCount {
  * the other cores stay free for heartbeats.
  */
 export function countFleet(db: Database): Promise<FleetCount> {
-  return withConnection(db, (connection) =>
-    connection.transaction(
-      async (tx) => {
-        const { rows } = await tx.execute<{ at: string }>(prepareCounting);
-        return { countedAt: new Date(rows[0]?.at ?? Number.NaN), groups: await selectFleetGroups(tx) };
-      },
-      { isolationLevel: "read committed", accessMode: "read only" },
-    ),
-  );
+  return runTransaction(db, "isolation level read committed read only", async (tx) => {
+    const { rows } = await tx.execute<{ at: string }>(prepareCounting);
+    return { countedAt: new Date(rows[0]?.at ?? Number.NaN), groups: await selectFleetGroups(tx) };
+  });
 }
 
 /** Settings for the rest of the transaction; the memory is what the planner expects groups to take, who are few. @public */

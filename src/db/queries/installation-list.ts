@@ -7,8 +7,8 @@
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
-import { readSnapshot } from "../read-snapshot.ts";
 import { installationState, osInstallationRequest } from "../schema/index.ts";
+import { readSnapshot } from "../transaction.ts";
 import {
   findInstallations,
   type InstallationKey,

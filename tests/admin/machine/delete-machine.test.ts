@@ -7,6 +7,7 @@ import { writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
 import { deleteMachine } from "../../../src/db/queries/machine-deletion.ts";
 import { deletedMachine, hardwareReportPast } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
+import { runTransaction } from "../../../src/db/transaction.ts";
 import { codeOf, grpcAgent } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { success } from "../../support/fleet.ts";
@@ -146,7 +147,9 @@ describe("heartbeats", () => {
     });
     // Without transact's second tries, so that a deadlock fails whomever PostgreSQL picks.
     const remove = (machineId: string) =>
-      db.transaction((tx) => deleteMachine(tx, { machineId, force: false }, "test"));
+      runTransaction(db, "isolation level read committed", (tx) =>
+        deleteMachine(tx, { machineId, force: false }, "test"),
+      );
     const deleting = begun
       .then(() => Promise.all(rows.map(({ machineId }) => remove(machineId))))
       .finally(() => {

@@ -4,6 +4,7 @@ import { registerAgents } from "../../../src/db/queries/agent-started.ts";
 import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
 import { agentStarted } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
+import { runTransaction } from "../../../src/db/transaction.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { bareMachine, readTags } from "../../support/machine.ts";
 import { newPublicKey, withClient } from "../../support/seed.ts";
@@ -125,7 +126,9 @@ test("keys are replaced under a storm of heartbeats of the same machines without
   const agents = machineIds.map((machineId) => ({ machineId, publicKey: Buffer.from(newPublicKey(), "hex") }));
   // Without transact's second tries, so that a deadlock fails whomever PostgreSQL picks.
   const replace = (wanted: typeof agents) =>
-    database.db.transaction((tx) => registerAgents(tx, wanted.toReversed(), "test"));
+    runTransaction(database.db, "isolation level read committed", (tx) =>
+      registerAgents(tx, wanted.toReversed(), "test"),
+    );
   await replace(agents);
   let replaced = false;
   const storm = withClient(database.url, async (client) => {

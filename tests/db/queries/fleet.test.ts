@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Transaction } from "../../../src/db/client.ts";
 import { countFleet, prepareCounting, selectFleetGroups } from "../../../src/db/queries/fleet.ts";
+import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { createLargeFleet } from "../../support/large-fleet.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -14,7 +15,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   await createLargeFleet(database.url, machines);
   // The tests' PostgreSQL writes commits down later; vacuum marks no page whose rows' commit is not written down.
-  await database.db.transaction(async (tx) => {
+  await transact(database.db, async (tx) => {
     await tx.execute("set local synchronous_commit = on");
     await tx.execute("select pg_current_xact_id()");
   });
@@ -70,7 +71,7 @@ test("counts each machine once, and sums what there is", async () => {
 });
 
 test("reads each table once, in the order of the machines, and of all but two the index alone", async () => {
-  const nodes = await database.db.transaction(explainFleet);
+  const nodes = await transact(database.db, explainFleet);
   const tables = nodes.flatMap((node) => node["Relation Name"] ?? []);
   expect(tables.toSorted()).toEqual([
     "agent_heartbeat",

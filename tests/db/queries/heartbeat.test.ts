@@ -12,6 +12,7 @@ import {
   requestGeneration,
   successOf,
 } from "../../support/heartbeat-rows.ts";
+import { uncommitted } from "../../support/uncommitted.ts";
 import { waitForBlockedSessions } from "../../support/wait.ts";
 
 let database: TestDatabase;
@@ -263,16 +264,6 @@ describe("one machine's heartbeats on two connections", () => {
     expect(await writeHeartbeats(writer, [{ ...row, signatureNonce: 50n }])).toEqual([{ kind: "replayed" }]);
   });
 });
-
-/** The client, but what it is told to begin and to commit is left to the test. */
-function uncommitted(client: pg.Client): pg.ClientBase {
-  return Object.create(client, {
-    query: {
-      value: (query: string | pg.QueryConfig) =>
-        typeof query === "string" && /^(begin|commit)/.test(query) ? client.query("select") : client.query(query),
-    },
-  });
-}
 
 describe("a connection that dies", () => {
   let store: HeartbeatStore;

@@ -13,6 +13,7 @@ import {
   requestGeneration,
   successOf,
 } from "../../support/heartbeat-rows.ts";
+import { uncommitted } from "../../support/uncommitted.ts";
 import { waitForBlockedSessions } from "../../support/wait.ts";
 
 let database: TestDatabase;
@@ -169,16 +170,6 @@ describe("while another transaction holds the request", () => {
     expect(await readRequest(pool, row)).toMatchObject({ ...never, result: "success" });
   });
 });
-
-/** The client, but what it is told to begin and to commit is left to the test. */
-function uncommitted(client: pg.ClientBase): pg.ClientBase {
-  return Object.create(client, {
-    query: {
-      value: (query: string | pg.QueryConfig) =>
-        typeof query === "string" && /^(begin|commit)/.test(query) ? client.query("select") : client.query(query),
-    },
-  });
-}
 
 test("an agent whose key is being replaced is given nothing once that is committed", async () => {
   const row = await requestedMachine();

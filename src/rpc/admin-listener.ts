@@ -12,6 +12,7 @@ import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
+import { withStrictJson } from "./calls/strict-routes.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 
@@ -33,6 +34,9 @@ export interface AdminListenerOptions {
   readonly log: Logger;
 }
 
+/** A misspelt field must not pass for one that was left out. */
+const jsonOptions = { ignoreUnknownFields: false };
+
 /** Builds the listener without opening its port. */
 export function createAdminListener(options: AdminListenerOptions): FastifyInstance {
   const listener = createListener({
@@ -52,7 +56,7 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
   });
   listener.register(fastifyConnectPlugin, {
     routes: (router) => {
-      options.routes(router);
+      withStrictJson(options.routes, jsonOptions)(router);
       watchNegotiation(router, options.onUnserved);
     },
     requestGate: options.gate,
@@ -61,8 +65,7 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     interceptors: options.interceptors,
     readMaxBytes: defaultLimits.maxBodyBytes,
     maxTimeoutMs: maxCallerTimeoutMs,
-    // A misspelt field must not pass for one that was left out.
-    jsonOptions: { ignoreUnknownFields: false },
+    jsonOptions,
   });
   return listener;
 }

@@ -11,6 +11,7 @@ import { createMethodSerializationLookup, type MethodSerializationLookup } from 
 import type { OnCall } from "../calls/call-record.ts";
 import type { Authenticate } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
+import { createStrictDecoder } from "../wire/strict-json.ts";
 import type { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 
@@ -51,7 +52,8 @@ export function createLaneMethod(
   { binaryOptions, jsonOptions, readMaxBytes }: Pick<Lane, "binaryOptions" | "jsonOptions" | "readMaxBytes">,
 ): LaneMethod {
   const bounds = { readMaxBytes, writeMaxBytes: maxWriteBytes };
-  return { spec, serialization: createMethodSerializationLookup(spec.method, binaryOptions, jsonOptions, bounds) };
+  const strictOptions = { ...jsonOptions, textDecoder: createStrictDecoder(spec.method.input) };
+  return { spec, serialization: createMethodSerializationLookup(spec.method, binaryOptions, strictOptions, bounds) };
 }
 
 /** Connect's default: what the length of a frame can say. */

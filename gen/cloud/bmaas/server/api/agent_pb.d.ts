@@ -135,7 +135,7 @@ export declare const AgentHardwareReportSchema: GenMessage<AgentHardwareReport>;
  */
 export declare type OSInstallationReport = Message<"cloud.bmaas.server.api.OSInstallationReport"> & {
   /**
-   * The generation of the request that this is the outcome of.
+   * The generation of the request that this is the outcome of. In JSON a string of decimal digits; a number is refused above 2^53-1.
    *
    * @generated from field: int64 generation = 1;
    */

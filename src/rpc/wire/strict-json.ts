@@ -1,0 +1,181 @@
+/**
+ * Refuses what protobuf-es takes from JSON as another value than the one that was sent (ProtoJSON,
+ * https://protobuf.dev/programming-guides/json): an integer that a double cannot hold, which is rounded; "0x10" for a number; a day
+ * that the calendar does not have, which becomes the next one; a duration with something behind it; bytes that are no UTF-8.
+ */
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { badRequest } from "./error-details.ts";
+
+/** What Connect turns the bytes of a JSON message into text with. */
+export interface JsonTextDecoder {
+  decode(bytes?: Uint8Array): string;
+}
+
+/**
+ * Makes a decoder for the JSON messages of one kind. It throws ConnectError with `invalid_argument`, the path of the first wrong field
+ * and google.rpc.BadRequest; whatever else is wrong with a message is left to protobuf-es.
+ */
+export function createStrictDecoder(schema: DescMessage): JsonTextDecoder {
+  return {
+    decode(bytes) {
+      const text = decodeUtf8(bytes);
+      checkMessage(schema, parseJson(text), "");
+      return text;
+    },
+  };
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+function decodeUtf8(bytes: Uint8Array | undefined): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new ConnectError(
+      "the message is JSON, and not encoded in UTF-8 (RFC 8259 section 8.1)",
+      Code.InvalidArgument,
+    );
+  }
+}
+
+/** Stands for a number that was written with more digits than a double holds. */
+const inexact = Symbol("inexact number");
+
+/** So many digits a double can hold, whatever they are. */
+const safeDigits = 15;
+const manyDigits = /\d[\d.]{15}/;
+
+/** A JSON value in which `inexact` takes the place of fractions that were rounded; undefined for a text that is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return manyDigits.test(text) ? JSON.parse(text, markInexact as Parameters<typeof JSON.parse>[1]) : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A reviver; TypeScript does not know its third argument yet (ECMAScript's "JSON.parse source text access"). */
+function markInexact(_key: string, value: unknown, { source = "" }: { source?: string }): unknown {
+  if (typeof value !== "number" || /^-?\d+$/.test(source)) return value;
+  const [significand = ""] = source.split(/e/i);
+  return significand.replace(/^[-0.]+|\D/g, "").length > safeDigits ? inexact : value;
+}
+
+/** What stands in a field, in a list or in a map. */
+type Kind = DescMessage | ScalarType | undefined;
+
+/** Their JSON is that of what they hold, not that of their fields. */
+const shapeless: ReadonlySet<string> = new Set(
+  ["Any", "ListValue", "Struct", "Value"].map((name) => `google.protobuf.${name}`),
+);
+
+function checkMessage(schema: DescMessage, json: unknown, path: string): void {
+  if (isWrapperDesc(schema)) checkScalar(schema.fields[0].scalar, json, path);
+  else if (typeof json === "string") checkTime(schema, json, path);
+  if (!isObject(json) || shapeless.has(schema.typeName)) return;
+  const fields = findFields(schema);
+  for (const [key, value] of Object.entries(json)) {
+    const field = fields.get(key);
+    if (field !== undefined) checkField(field, value, path === "" ? field.name : `${path}.${field.name}`);
+  }
+}
+
+function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+const fieldsByKey = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
+
+/** The fields by both of their names. */
+function findFields(schema: DescMessage): ReadonlyMap<string, DescField> {
+  let fields = fieldsByKey.get(schema);
+  if (fields === undefined) {
+    fields = new Map(
+      schema.fields.flatMap((field) => [field.name, field.jsonName].map((key) => [key, field] as const)),
+    );
+    fieldsByKey.set(schema, fields);
+  }
+  return fields;
+}
+
+function checkField(field: DescField, json: unknown, path: string): void {
+  const kind: Kind = field.message ?? field.scalar;
+  if (field.fieldKind === "list") {
+    if (!Array.isArray(json)) return;
+    for (const [index, value] of json.entries()) checkValue(kind, value, `${path}[${index}]`);
+  } else if (field.fieldKind === "map") {
+    if (!isObject(json)) return;
+    for (const [key, value] of Object.entries(json)) {
+      const place = `${path}[${JSON.stringify(key.slice(0, maxShownLength))}]`;
+      checkScalar(field.mapKey, key, place);
+      checkValue(kind, value, place);
+    }
+  } else checkValue(kind, json, path);
+}
+
+const maxShownLength = 64;
+
+function checkValue(kind: Kind, json: unknown, path: string): void {
+  if (typeof kind === "object") checkMessage(kind, json, path);
+  else if (kind !== undefined) checkScalar(kind, json, path);
+}
+
+const wideIntegers: ReadonlySet<ScalarType> = new Set([
+  ScalarType.INT64,
+  ScalarType.SINT64,
+  ScalarType.UINT64,
+  ScalarType.FIXED64,
+  ScalarType.SFIXED64,
+]);
+const fractions: ReadonlySet<ScalarType> = new Set([ScalarType.FLOAT, ScalarType.DOUBLE]);
+const noNumbers: ReadonlySet<ScalarType> = new Set([ScalarType.STRING, ScalarType.BYTES, ScalarType.BOOL]);
+
+function checkScalar(scalar: ScalarType, json: unknown, path: string): void {
+  if (noNumbers.has(scalar)) return;
+  const isInteger = !fractions.has(scalar);
+  if (typeof json === "string") {
+    if (isInteger && !/^-?(0|[1-9]\d*)$/.test(json)) {
+      refuse(path, "INTEGER_NOT_DECIMAL", "is not an integer in plain decimal digits");
+    }
+    if (!isInteger && !/^(-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?|NaN|-?Infinity)$/i.test(json)) {
+      refuse(path, "NUMBER_NOT_DECIMAL", "is not a decimal number");
+    }
+  } else if (isInteger && json === inexact) {
+    refuse(path, "INTEGER_NOT_EXACT", "is not written as an integer");
+  } else if (wideIntegers.has(scalar) && typeof json === "number" && !Number.isSafeInteger(json)) {
+    refuse(
+      path,
+      "INTEGER_NOT_EXACT",
+      "is not an integer from -(2^53-1) to 2^53-1, which a JSON number can hold: send a larger one as a string of decimal digits",
+    );
+  }
+}
+
+function checkTime(schema: DescMessage, text: string, path: string): void {
+  if (schema.typeName === "google.protobuf.Timestamp" && !isTimestamp(text)) {
+    refuse(path, "TIMESTAMP_INVALID", "is not a time of the calendar in RFC 3339's form, such as 2027-02-28T23:59:59Z");
+  }
+  if (schema.typeName === "google.protobuf.Duration" && !/^-?\d{1,12}(\.\d{1,9})?s$/.test(text)) {
+    refuse(path, "DURATION_INVALID", 'is not a number of seconds with an "s" behind it, such as 1.5s');
+  }
+}
+
+const timestampForm =
+  /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+
+/** RFC 3339 section 5.6, without the second 60, which protobuf's Timestamp does not have. */
+function isTimestamp(text: string): boolean {
+  const [, day] = timestampForm.exec(text) ?? [];
+  if (day === undefined) return false;
+  const date = new Date(`${day}T00:00:00Z`);
+  // A day that a month does not have is one of the next month, or none.
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+}
+
+function refuse(path: string, reason: string, description: string): never {
+  throw new ConnectError(`${path === "" ? "the message" : path}: ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field: path, description, reason }]),
+  ]);
+}

@@ -10,7 +10,7 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat.ts";
+import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
 import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";

@@ -10,7 +10,11 @@ import {
   OSInstallationReportSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
-import type { HeartbeatRow, InstallationProgressRow, InstallationReportRow } from "../db/queries/heartbeat.ts";
+import type {
+  HeartbeatRow,
+  InstallationProgressRow,
+  InstallationReportRow,
+} from "../db/queries/heartbeat/write-heartbeats.ts";
 import { toHardwareFigures } from "./hardware-figures.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";

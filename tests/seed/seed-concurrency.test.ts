@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { registerAgents } from "../../src/db/queries/agent-started.ts";
-import { writeHeartbeats } from "../../src/db/queries/heartbeat.ts";
+import { writeHeartbeats } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createMachines } from "../../src/db/queries/machine.ts";
 import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
 import { transact } from "../../src/db/transact.ts";

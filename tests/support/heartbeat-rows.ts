@@ -6,7 +6,7 @@ import type {
   HeartbeatOutcome,
   HeartbeatRow,
   InstallationReportRow,
-} from "../../src/db/queries/heartbeat.ts";
+} from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 
 /** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
 export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {

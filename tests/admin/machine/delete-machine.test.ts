@@ -3,7 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type pg from "pg";
 import { describe, expect, test } from "vitest";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
+import { writeHeartbeats } from "../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { deleteMachine } from "../../../src/db/queries/machine-deletion.ts";
 import { deletedMachine, hardwareReportPast } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
+import { writeHeartbeats } from "../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createMachines, holdMachines } from "../../../src/db/queries/machine.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";

@@ -1,10 +1,10 @@
 /** How PostgreSQL carries the heartbeat's statements out among many machines, on a connection as the store opens it. */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
-import type { HeartbeatRow } from "../../../src/db/queries/heartbeat.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { createHeartbeatRows, newHardware, requestGeneration, successOf } from "../../support/heartbeat-rows.ts";
+import { openHeartbeatStore } from "../../../../src/db/heartbeat-store.ts";
+import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
+import { createHeartbeatRows, newHardware, requestGeneration, successOf } from "../../../support/heartbeat-rows.ts";
 
 const fleetSize = 20_000;
 let database: TestDatabase;

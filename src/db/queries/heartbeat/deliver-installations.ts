@@ -7,9 +7,9 @@
  * who cancels and an agent that is given the same request meet at its row, and one of them comes first.
  */
 import type pg from "pg";
-import { runPipelined } from "../pipelined-transaction.ts";
-import { toBuffer } from "./heartbeat.ts";
-import { holdAgents, recordDeliveries } from "./heartbeat-statements.ts";
+import { runPipelined } from "../../pipelined-transaction.ts";
+import { holdAgents, recordDeliveries } from "./statements.ts";
+import { toBuffer } from "./write-heartbeats.ts";
 
 /** A request that is about to be handed to the agent which proved to hold the machine's key. */
 export interface DeliveryRow {

@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
-import { deliverInstallations } from "../../../src/db/queries/installation-delivery.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { deliverInstallations } from "../../../../src/db/queries/heartbeat/deliver-installations.ts";
+import { type HeartbeatRow, writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   cancelUngiven,
   createHeartbeatRows,
@@ -12,9 +12,9 @@ import {
   readRequest,
   requestGeneration,
   successOf,
-} from "../../support/heartbeat-rows.ts";
-import { uncommitted } from "../../support/uncommitted.ts";
-import { waitForBlockedSessions } from "../../support/wait.ts";
+} from "../../../support/heartbeat-rows.ts";
+import { uncommitted } from "../../../support/uncommitted.ts";
+import { waitForBlockedSessions } from "../../../support/wait.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;

@@ -2,18 +2,18 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type HeartbeatStore, openHeartbeatStore } from "../../../src/db/heartbeat-store.ts";
-import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { type HeartbeatStore, openHeartbeatStore } from "../../../../src/db/heartbeat-store.ts";
+import { type HeartbeatRow, writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   createHeartbeatRows,
   newHardware,
   pendingOf,
   requestGeneration,
   successOf,
-} from "../../support/heartbeat-rows.ts";
-import { uncommitted } from "../../support/uncommitted.ts";
-import { waitForBlockedSessions } from "../../support/wait.ts";
+} from "../../../support/heartbeat-rows.ts";
+import { uncommitted } from "../../../support/uncommitted.ts";
+import { waitForBlockedSessions } from "../../../support/wait.ts";
 
 let database: TestDatabase;
 /** For what the tests arrange and look up. */

@@ -8,8 +8,8 @@
  * statement of its own, which most batches do without.
  */
 import type pg from "pg";
-import { runPipelined } from "../pipelined-transaction.ts";
-import { countHeartbeats, readPending, storeBrought } from "./heartbeat-statements.ts";
+import { runPipelined } from "../../pipelined-transaction.ts";
+import { countHeartbeats, readPending, storeBrought } from "./statements.ts";
 
 /** One heartbeat whose caller proved to hold the private key of `publicKey`. Its texts are bounded and hold no NUL. */
 export interface HeartbeatRow {

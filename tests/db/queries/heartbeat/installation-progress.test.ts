@@ -1,22 +1,22 @@
 /** What progress and reports leave at the request that they are of. */
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { deliverInstallations } from "../../../../src/db/queries/heartbeat/deliver-installations.ts";
 import {
   type HeartbeatRow,
   type InstallationProgressRow,
   type InstallationReportRow,
   writeHeartbeats,
-} from "../../../src/db/queries/heartbeat.ts";
-import { deliverInstallations } from "../../../src/db/queries/installation-delivery.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+} from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   createHeartbeatRows,
   readHistory,
   readRequest,
   requestGeneration,
   successOf,
-} from "../../support/heartbeat-rows.ts";
-import { waitForBlockedSessions } from "../../support/wait.ts";
+} from "../../../support/heartbeat-rows.ts";
+import { waitForBlockedSessions } from "../../../support/wait.ts";
 
 let database: TestDatabase;
 let client: pg.Client;

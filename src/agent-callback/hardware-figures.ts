@@ -1,6 +1,6 @@
 /** A hardware report in figures that can be filtered and summed; whatever an agent claims, they fit their columns. */
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import type { HardwareReportRow } from "../db/queries/heartbeat/write-heartbeats.ts";
+import type { HardwareReportRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toStorableText } from "./storable-text.ts";
 
 /** Longest text kept of what names a machine, in UTF-16 code units; the report's own bytes are kept whole. */

@@ -10,7 +10,8 @@
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { DeliveryRow } from "../db/queries/heartbeat/deliver-installations.ts";
-import type { HeartbeatOutcome, HeartbeatRow } from "../db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
+import type { HeartbeatOutcome } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { retryableSqlStates } from "../db/transact.ts";
 import type { Patience } from "./call-deadline.ts";
 import { createDrainRate } from "./queues/drain-rate.ts";

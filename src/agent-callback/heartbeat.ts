@@ -10,7 +10,8 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import type { HeartbeatOutcome, HeartbeatRow, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
+import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
 import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";

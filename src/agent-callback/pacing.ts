@@ -6,7 +6,7 @@
  * spread, and no server need know of another. An agent that is slowed down leaves intervals out and keeps its moment.
  */
 import { hash } from "node:crypto";
-import { defaultSilenceAllowanceMs } from "../db/queries/heartbeat/write-heartbeats.ts";
+import { defaultSilenceAllowanceMs } from "../db/queries/heartbeat/heartbeat-row.ts";
 
 /** How agents are paced. */
 export interface PacingOptions {

@@ -14,7 +14,7 @@ import type {
   HeartbeatRow,
   InstallationProgressRow,
   InstallationReportRow,
-} from "../db/queries/heartbeat/write-heartbeats.ts";
+} from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toHardwareFigures } from "./hardware-figures.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";

@@ -3,7 +3,8 @@ import type pg from "pg";
 import { connectionConfig, createPool, type PoolUsage, readPoolUsage } from "./client.ts";
 import { isStatementError } from "./errors.ts";
 import { type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deliver-installations.ts";
-import { type HeartbeatOutcome, type HeartbeatRow, writeHeartbeats } from "./queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "./queries/heartbeat/heartbeat-row.ts";
+import { type HeartbeatOutcome, writeHeartbeats } from "./queries/heartbeat/write-heartbeats.ts";
 
 /** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
 export interface HeartbeatStore {

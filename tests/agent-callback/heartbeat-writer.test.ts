@@ -9,7 +9,7 @@ import {
   WriterOverloadedError,
 } from "../../src/agent-callback/heartbeat-writer.ts";
 import { type HeartbeatStore, openHeartbeatStore } from "../../src/db/heartbeat-store.ts";
-import type { HeartbeatRow } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { gateStore, idOf, openAll } from "../support/gated-store.ts";
 import { createHeartbeatRows, requestGeneration, successOf } from "../support/heartbeat-rows.ts";

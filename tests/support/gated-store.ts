@@ -1,6 +1,7 @@
 /** A store of heartbeats whose batches wait until a test lets them through. */
 import type { HeartbeatStore } from "../../src/db/heartbeat-store.ts";
-import type { HeartbeatOutcome, HeartbeatRow } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
+import type { HeartbeatOutcome } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 
 /** See `gateStore`. */
 export type GatedStore = ReturnType<typeof gateStore>;

@@ -3,10 +3,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type pg from "pg";
 import type {
   HardwareReportRow,
-  HeartbeatOutcome,
   HeartbeatRow,
   InstallationReportRow,
-} from "../../src/db/queries/heartbeat/write-heartbeats.ts";
+} from "../../src/db/queries/heartbeat/heartbeat-row.ts";
+import type { HeartbeatOutcome } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 
 /** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
 export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {

@@ -8,6 +8,7 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { installationState, osInstallationRequest } from "../schema/index.ts";
+import { isOpen } from "../schema/os-installation-request.ts";
 import { readSnapshot } from "../transaction.ts";
 import {
   findInstallations,
@@ -116,7 +117,6 @@ function listRanges(machineId: string | undefined, after: InstallationKey | unde
 
 const openStates: ReadonlySet<InstallationStateName> = new Set(["pending", "given", "installing", "overdue"]);
 
-const isOpen = sql`finished_at is null and cancelled_at is null and superseded_at is null`;
 const hasFailed = sql`result = 'error'`;
 
 /** Conditions of disjoint indexes that together hold all installations in the states; the view still decides. */
@@ -124,5 +124,8 @@ function listSources(states: ReadonlySet<InstallationStateName>): SQL[] {
   const others = [...states].filter((state) => state !== "failed" && !openStates.has(state));
   if (states.size === 0 || others.length > 0) return [sql`true`];
   const wantsOpen = [...states].some((state) => openStates.has(state));
-  return [...(wantsOpen ? [isOpen] : []), ...(states.has("failed") ? [hasFailed] : [])];
+  return [
+    ...(wantsOpen ? [sql.raw(isOpen("os_installation_request"))] : []),
+    ...(states.has("failed") ? [hasFailed] : []),
+  ];
 }

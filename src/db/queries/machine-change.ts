@@ -15,6 +15,7 @@ import {
   machineState,
   osInstallationRequest,
 } from "../schema/index.ts";
+import { isOpen } from "../schema/os-installation-request.ts";
 
 /** How far a reader of the history has come. */
 export interface HistoryPosition {
@@ -134,7 +135,7 @@ export async function listProgressChanges(db: Database, after: Date): Promise<Qu
            case state.state when 'overdue' then state.since else request.progress_at end as at
       from ${osInstallationRequest} request
       join ${installationState} state on state.machine_id = request.machine_id and state.generation = request.generation
-     where request.finished_at is null and request.cancelled_at is null and request.superseded_at is null
+     where ${sql.raw(isOpen("request"))}
        and (request.progress_at >= ${after} or (state.state = 'overdue' and state.since >= ${after}))`);
   return rows.map(({ machine_id: machineId, overdue, at }) => ({
     machineId,

@@ -16,6 +16,7 @@ import {
   osInstallationRequest,
   provided,
 } from "../schema/index.ts";
+import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
 /** A state of the view. */
@@ -100,8 +101,8 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
 
 /** By os_installation_request_open_key. */
 function walkOpen(range: IdRange, limit?: number): SQL {
-  const isOpen = sql`finished_at is null and cancelled_at is null and superseded_at is null`;
-  return walk(sql`${osInstallationRequest}`, sql`machine_id`, isOpen, range, limit);
+  const condition = sql.raw(isOpen("os_installation_request"));
+  return walk(sql`${osInstallationRequest}`, sql`machine_id`, condition, range, limit);
 }
 
 /** By os_installation_report_failed_idx. */

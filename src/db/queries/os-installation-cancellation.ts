@@ -3,6 +3,7 @@ import { and, eq, isNull, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
 import { osInstallationRequest } from "../schema/index.ts";
+import { isOpen } from "../schema/os-installation-request.ts";
 import { getInstallation, type InstallationRow } from "./installation-overview.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
@@ -29,9 +30,7 @@ export async function cancelInstallation(
         eq(osInstallationRequest.machineId, machineId),
         eq(osInstallationRequest.generation, generation),
         isNull(osInstallationRequest.firstGivenAt),
-        isNull(osInstallationRequest.finishedAt),
-        isNull(osInstallationRequest.cancelledAt),
-        isNull(osInstallationRequest.supersededAt),
+        sql.raw(isOpen("os_installation_request")),
       ),
     )
     .returning({ generation: osInstallationRequest.generation });

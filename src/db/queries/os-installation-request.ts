@@ -2,11 +2,12 @@
  * The tag OSInstallationRequest, written by operators who hold the machine: under that lock no other request can take the
  * generation, and a report cannot overtake it, since only requested generations are reported.
  */
-import { and, asc, desc, isNull, max, sql } from "drizzle-orm";
+import { and, asc, desc, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { GenerationNotGrowingError } from "../errors.ts";
 import { InstallationRefusedError } from "../installation-errors.ts";
 import { deletedMachine, osInstallationReport, osInstallationRequest } from "../schema/index.ts";
+import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
@@ -96,12 +97,7 @@ async function holdOpenRequests(tx: Transaction, machineIds: readonly string[]):
     .select({ machineId, generation, firstGivenAt })
     .from(osInstallationRequest)
     .where(
-      and(
-        sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`,
-        isNull(osInstallationRequest.finishedAt),
-        isNull(osInstallationRequest.cancelledAt),
-        isNull(osInstallationRequest.supersededAt),
-      ),
+      and(sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`, sql.raw(isOpen("os_installation_request"))),
     )
     .orderBy(asc(machineId))
     .for("no key update");

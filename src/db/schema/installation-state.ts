@@ -3,6 +3,7 @@
  */
 import { sql } from "drizzle-orm";
 import { bigint, boolean, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { isOpen } from "./os-installation-request.ts";
 
 /** Where an installation can stand, open ones first. */
 const installationStates = [
@@ -41,5 +42,5 @@ select request.machine_id, request.generation,
             when request.due_at < now() then request.due_at
             when request.started_at is not null then request.started_at
             else request.first_given_at end as since,
-       request.finished_at is null and request.cancelled_at is null and request.superseded_at is null as is_open
+       ${sql.raw(isOpen("request"))} as is_open
   from os_installation_request request`);

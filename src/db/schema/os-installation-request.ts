@@ -25,6 +25,18 @@ import { bytea } from "./columns.ts";
 import { machine } from "./machine.ts";
 import { installationResults } from "./os-installation-report.ts";
 
+/**
+ * Returns the SQL condition that a request is open: neither finished nor cancelled nor superseded. A machine has one open request at
+ * most, found by the partial index os_installation_request_open_key. `request` is the table's name or alias in the statement, and
+ * its columns are quoted where it is.
+ */
+export function isOpen(request: string): string {
+  const quote = request.startsWith('"') ? '"' : "";
+  return ["finished_at", "cancelled_at", "superseded_at"]
+    .map((column) => `${request}.${quote}${column}${quote} is null`)
+    .join(" and ");
+}
+
 export const osInstallationRequest = pgTable(
   "os_installation_request",
   {
@@ -63,7 +75,7 @@ export const osInstallationRequest = pgTable(
     primaryKey({ columns: [table.machineId, table.generation] }),
     uniqueIndex("os_installation_request_open_key")
       .on(table.machineId)
-      .where(sql`${table.finishedAt} is null and ${table.cancelledAt} is null and ${table.supersededAt} is null`),
+      .where(sql.raw(isOpen('"os_installation_request"'))),
     // Lists go by machine and then newest first, of all and of those that failed.
     index("os_installation_request_newest_idx").on(table.machineId, table.generation.desc().nullsFirst()),
     index("os_installation_request_failed_idx")

@@ -1,7 +1,8 @@
 import { eq, inArray } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { registerAgents } from "../../../src/db/queries/agent-started.ts";
-import { type HeartbeatRow, writeHeartbeats } from "../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { agentStarted } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { runTransaction } from "../../../src/db/transaction.ts";

@@ -8,15 +8,12 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { holdAgents, recordDeliveries } from "./statements.ts";
-import { toBuffer } from "./write-heartbeats.ts";
+import { type AgentRow, agentColumns, holdAgent, joinAgent } from "./agent-rows.ts";
+import { defineColumns } from "./input-columns.ts";
+import { isPending } from "./is-pending.ts";
 
 /** A request that is about to be handed to the agent which proved to hold the machine's key. */
-export interface DeliveryRow {
-  /** UUID in lower case. */
-  readonly machineId: string;
-  /** 32 bytes. */
-  readonly publicKey: Uint8Array;
+export interface DeliveryRow extends AgentRow {
   readonly generation: bigint;
 }
 
@@ -30,18 +27,62 @@ export async function deliverInstallations(
   rows: readonly DeliveryRow[],
   installDeadlineMs: number,
 ): Promise<boolean[]> {
-  const machineIds = rows.map((row) => row.machineId);
-  const publicKeys = rows.map((row) => toBuffer(row.publicKey));
-  const generations = rows.map((row) => row.generation);
   const { record } = await runPipelined(client, {
-    hold: { name: "hold-agents", text: holdAgents, values: [machineIds, publicKeys] },
-    record: {
-      name: "record-deliveries",
-      text: recordDeliveries,
-      values: [machineIds, publicKeys, generations, installDeadlineMs],
-    },
+    hold: holdAgents(rows),
+    record: recordDeliveries(rows, installDeadlineMs),
   });
   // Slots count from 1.
   const given = new Set(record.map(({ slot }) => rows[Number(slot) - 1]));
   return rows.map((row) => given.has(row));
+}
+
+const heldColumns = defineColumns<AgentRow>(agentColumns);
+
+const holdText = `
+select from (
+  select * from unnest(${heldColumns.parameters}) as input (${heldColumns.names}) order by machine_id
+) input ${holdAgent}`;
+
+/** Locks the agents' agent_started rows in the order of machine ids. */
+function holdAgents(rows: readonly DeliveryRow[]): pg.QueryConfig {
+  return { name: "hold-agents", text: holdText, values: heldColumns.toValues(rows) };
+}
+
+const columns = defineColumns<DeliveryRow>({ ...agentColumns, generation: ["bigint", (row) => row.generation] });
+const installDeadline = `$${columns.count + 1}::integer * interval '1 millisecond'`;
+
+const recordText = `
+with input as (
+  select * from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
+   order by machine_id
+), held as materialized (
+  select input.slot, input.public_key, request.*
+    from input
+    ${joinAgent}
+    cross join lateral (
+      select machine_id, generation, first_given_at from os_installation_request request
+       where request.machine_id = input.machine_id and request.generation = input.generation
+         and ${isPending("request")}
+       limit 1 for no key update
+    ) request
+), given as (
+  update os_installation_request request
+     set first_given_at = coalesce(request.first_given_at, now()), last_given_at = now(),
+         times_given = request.times_given + 1,
+         due_at = case when request.first_given_at is null then now() + ${installDeadline} else request.due_at end
+    from held where request.machine_id = held.machine_id and request.generation = held.generation
+), history_written as (
+  insert into machine_history (machine_id, actor, kind, detail)
+  select machine_id, 'agent:' || encode(public_key, 'hex'), 'installation_given',
+         jsonb_build_object('generation', generation::text)
+    from held where first_given_at is null order by machine_id
+)
+select slot from held`;
+
+/**
+ * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, of those that may be. PostgreSQL
+ * looks again at a request that it had to wait for: one that was cancelled, superseded or finished by then is not given.
+ */
+function recordDeliveries(rows: readonly DeliveryRow[], installDeadlineMs: number): pg.QueryConfig {
+  return { name: "record-deliveries", text: recordText, values: [...columns.toValues(rows), installDeadlineMs] };
 }

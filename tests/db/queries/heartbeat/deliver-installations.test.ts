@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deliverInstallations } from "../../../../src/db/queries/heartbeat/deliver-installations.ts";
-import { type HeartbeatRow, writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   cancelUngiven,

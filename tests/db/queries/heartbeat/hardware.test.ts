@@ -1,11 +1,8 @@
 /** What becomes of hardware reports: the last ten that differ are kept, and the newest one's figures stand beside it. */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  type HardwareReportRow,
-  type HeartbeatRow,
-  writeHeartbeats,
-} from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HardwareReportRow, HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, newHardware } from "../../../support/heartbeat-rows.ts";
 

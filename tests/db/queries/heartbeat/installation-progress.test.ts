@@ -2,12 +2,12 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { deliverInstallations } from "../../../../src/db/queries/heartbeat/deliver-installations.ts";
-import {
-  type HeartbeatRow,
-  type InstallationProgressRow,
-  type InstallationReportRow,
-  writeHeartbeats,
-} from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type {
+  HeartbeatRow,
+  InstallationProgressRow,
+  InstallationReportRow,
+} from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   createHeartbeatRows,

@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type HeartbeatRow, writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows } from "../../../support/heartbeat-rows.ts";
 import { waitForBlockedSessions } from "../../../support/wait.ts";

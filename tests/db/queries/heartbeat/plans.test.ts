@@ -2,7 +2,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openHeartbeatStore } from "../../../../src/db/heartbeat-store.ts";
-import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, newHardware, requestGeneration, successOf } from "../../../support/heartbeat-rows.ts";
 

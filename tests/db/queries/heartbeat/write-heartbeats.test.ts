@@ -3,7 +3,8 @@ import { randomBytes, randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type HeartbeatStore, openHeartbeatStore } from "../../../../src/db/heartbeat-store.ts";
-import { type HeartbeatRow, writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
+import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   createHeartbeatRows,

@@ -1,0 +1,45 @@
+/** The heartbeat's first statement: it authenticates, and takes in that the agents live. */
+import type pg from "pg";
+import { agentColumns, holdAgent } from "./agent-rows.ts";
+import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
+import { defineColumns } from "./input-columns.ts";
+
+const columns = defineColumns<HeartbeatRow>({
+  ...agentColumns,
+  nonce: ["bigint", (row) => row.signatureNonce],
+  quiet_ms: ["integer", (row) => Math.max(findAllowanceMs(row), row.installationProgress?.quietForMs ?? 0)],
+  agent_version: ["text", (row) => row.agentVersion],
+});
+
+const text = `
+with input as (
+  select * from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
+   order by machine_id
+), identified as materialized (
+  select input.* from input ${holdAgent}
+), counted as (
+  insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until, agent_version, signature_nonce)
+  select machine_id, now(), now(), now() + quiet_ms * interval '1 millisecond', agent_version, nonce
+    from identified order by machine_id
+  on conflict (machine_id) do update
+    set heartbeat_at = excluded.heartbeat_at,
+        alive_since = case when agent_heartbeat.quiet_until < excluded.alive_since then excluded.alive_since
+                           else agent_heartbeat.alive_since end,
+        quiet_until = excluded.quiet_until,
+        agent_version = coalesce(excluded.agent_version, agent_heartbeat.agent_version),
+        signature_nonce = coalesce(excluded.signature_nonce, agent_heartbeat.signature_nonce)
+    where excluded.signature_nonce is null
+       or agent_heartbeat.signature_nonce is null
+       or excluded.signature_nonce > agent_heartbeat.signature_nonce
+  returning machine_id
+)
+select slot, machine_id in (select machine_id from counted) as counted from identified`;
+
+/**
+ * Locks the agents' agent_started rows in the order of machine ids, then writes agent_heartbeat. `rows` names no machine twice with
+ * the same key. Returns `slot`, the row's place in `rows` from 1, of those that hold their machine's key, and `counted`, which is
+ * false for a replayed nonce. A machine has one key, so the slot keeps whoever else claims it apart.
+ */
+export function countHeartbeats(rows: readonly HeartbeatRow[]): pg.QueryConfig {
+  return { name: "count-heartbeats", text, values: columns.toValues(rows) };
+}

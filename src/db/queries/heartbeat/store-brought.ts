@@ -1,0 +1,140 @@
+/** The heartbeat's second statement: it stores what some heartbeats bring. Most batches do without it. */
+import type pg from "pg";
+import { isOpen } from "../../schema/os-installation-request.ts";
+import { agentColumns, joinCounted } from "./agent-rows.ts";
+import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
+import { defineColumns, toBuffer } from "./input-columns.ts";
+
+const columns = defineColumns<HeartbeatRow>({
+  ...agentColumns,
+  hardware: ["bytea", (row) => toBuffer(row.hardwareReport?.report)],
+  manufacturer: ["text", (row) => row.hardwareReport?.manufacturer],
+  product: ["text", (row) => row.hardwareReport?.product],
+  serial_number: ["text", (row) => row.hardwareReport?.serialNumber],
+  memory_bytes: ["bigint", (row) => row.hardwareReport?.memoryBytes],
+  cpu_threads: ["integer", (row) => row.hardwareReport?.cpuThreads],
+  disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
+  largest_disk_bytes: ["bigint", (row) => row.hardwareReport?.largestDiskBytes],
+  reported_generation: ["bigint", (row) => row.installationReport?.generation],
+  result: ["text", (row) => row.installationReport?.result],
+  error: ["text", (row) => row.installationReport?.error],
+  report: ["bytea", (row) => toBuffer(row.installationReport?.report)],
+  progress_generation: ["bigint", (row) => row.installationProgress?.generation],
+  phase: ["text", (row) => row.installationProgress?.phase],
+  percent: ["smallint", (row) => row.installationProgress?.percent],
+  quiet_ms: ["integer", (row) => row.installationProgress?.quietForMs ?? findAllowanceMs(row)],
+});
+
+const text = `
+with brought as materialized (
+  select input.*
+    from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
+    ${joinCounted}
+), hardware_news as materialized (
+  select brought.*, stored.reported_at as stored_at, stored.report as stored_hardware,
+         stored.report is distinct from brought.hardware as differs
+    from brought left join lateral (
+      select * from hardware_report stored where stored.machine_id = brought.machine_id limit 1
+    ) stored on true
+   where brought.hardware is not null
+     and (stored.report is distinct from brought.hardware or stored.memory_bytes is null)
+), hardware_kept as (
+  insert into hardware_report_past (machine_id, reported_at, report)
+  select machine_id, stored_at, stored_hardware from hardware_news
+   where differs and stored_hardware is not null order by machine_id
+), hardware_dropped as (
+  delete from hardware_report_past
+   where id = any (array(
+     select past.id from hardware_news cross join lateral (
+       select id from hardware_report_past where hardware_report_past.machine_id = hardware_news.machine_id
+        order by id desc offset 8
+     ) past where differs))
+), hardware_stored as (
+  insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number,
+                               memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes)
+  select machine_id, case when differs then now() else stored_at end, hardware, manufacturer, product, serial_number,
+         memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes
+    from hardware_news order by machine_id
+  on conflict (machine_id) do update
+    set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,
+        product = excluded.product, serial_number = excluded.serial_number, memory_bytes = excluded.memory_bytes,
+        cpu_threads = excluded.cpu_threads, disk_bytes = excluded.disk_bytes,
+        largest_disk_bytes = excluded.largest_disk_bytes
+), reported as materialized (
+  select brought.*, request.generation is not null as requested
+    from brought left join lateral (
+      select generation from os_installation_request request
+       where request.machine_id = brought.machine_id and request.generation = brought.reported_generation limit 1
+    ) request on true
+   where brought.reported_generation is not null
+), accepted as (
+  insert into os_installation_report (machine_id, generation, reported_at, result, error, report)
+  select machine_id, reported_generation, now(), result, error, report
+    from reported where requested order by machine_id
+  on conflict (machine_id) do update
+    set generation = excluded.generation, reported_at = excluded.reported_at, result = excluded.result,
+        error = excluded.error, report = excluded.report
+    where excluded.generation > os_installation_report.generation
+  returning machine_id, generation, reported_at, result, error
+), held as materialized (
+  select request.*
+    from (select machine_id, generation from accepted
+           union all
+          select machine_id, progress_generation from brought where progress_generation is not null
+           order by machine_id) touched
+    cross join lateral (
+      select machine_id, generation, finished_at, first_given_at, started_at, ${isOpen("request")} as is_open
+        from os_installation_request request
+       where request.machine_id = touched.machine_id and request.generation = touched.generation
+       limit 1 for no key update
+    ) request
+), finished as (
+  update os_installation_request request
+     set finished_at = accepted.reported_at, result = accepted.result, error = accepted.error
+    from held join accepted using (machine_id, generation)
+   where request.machine_id = held.machine_id and request.generation = held.generation and held.finished_at is null
+), progressed as (
+  update os_installation_request request
+     set first_given_at = coalesce(request.first_given_at, now()), started_at = coalesce(request.started_at, now()),
+         progress_at = now(), phase = brought.phase, percent = brought.percent,
+         due_at = now() + brought.quiet_ms * interval '1 millisecond'
+    from held join brought on brought.machine_id = held.machine_id and brought.progress_generation = held.generation
+   where request.machine_id = held.machine_id and request.generation = held.generation and held.is_open
+  returning request.machine_id, request.generation, brought.public_key, held.first_given_at, held.started_at
+), history_written as (
+  insert into machine_history (machine_id, actor, kind, detail)
+  select machine_id, 'agent:' || encode(public_key, 'hex'), kind, detail
+    from (
+      select machine_id, public_key, 1 as position, 'installation_given' as kind,
+             jsonb_build_object('generation', generation::text) as detail
+        from progressed where first_given_at is null
+       union all
+      select machine_id, public_key, 2, 'installation_started', jsonb_build_object('generation', generation::text)
+        from progressed where started_at is null
+       union all
+      select machine_id, public_key, 3,
+             case when requested then 'installation_reported' else 'installation_report_refused' end,
+             jsonb_build_object('generation', reported_generation::text, 'result', result, 'error', error)
+        from reported where not requested or machine_id in (select machine_id from accepted)
+    ) happened
+   order by machine_id, position
+  on conflict do nothing
+)
+select slot from reported where not requested`;
+
+/** Whether a heartbeat holds anything that this statement stores. */
+export function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
+  return hardwareReport !== undefined || installationReport !== undefined || installationProgress !== undefined;
+}
+
+/**
+ * Stores what the heartbeats bring, of those that counted, and returns `slot`, the row's place in `rows` from 1, of those whose
+ * installation report was never requested.
+ *
+ * A hardware report that differs takes the stored one's place, which is kept with the eight before it. An installation report counts
+ * when it exceeds the stored one, and finishes its request, superseded or cancelled ones too. Progress counts for the open request.
+ * Operators who change requests do not hold agent_started, so a request is locked first and judged as it is then.
+ */
+export function storeBrought(rows: readonly HeartbeatRow[]): pg.QueryConfig {
+  return { name: "store-brought", text, values: columns.toValues(rows) };
+}

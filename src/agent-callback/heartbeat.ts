@@ -1,5 +1,5 @@
 /** The Heartbeat call: who is it, is it sound, write it, give what is pending, say when to call again. */
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
@@ -8,8 +8,8 @@ import {
   type HeartbeatResponse,
   HeartbeatResponseSchema,
   type OSInstallationRequest,
-  OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { readStoredRequest } from "../contract/stored-request.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
@@ -133,9 +133,7 @@ function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
     machineId: string,
   ): OSInstallationRequest | undefined => {
     try {
-      const request = fromBinary(OSInstallationRequestSchema, bytes);
-      // A type that only a newer server knows stays in the unknown fields, and reaches the agent unharmed.
-      if (request.type.case === undefined && request.$unknown === undefined) throw new Error("it has no type");
+      const request = readStoredRequest(bytes);
       request.generation = generation;
       return request;
     } catch (error) {

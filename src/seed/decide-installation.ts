@@ -15,13 +15,14 @@
  *
  * To repeat an installation that failed or was cancelled, the file names a greater generation: nothing starts again by itself.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   ImageInstallationRequestSchema,
   MetropolisInstallationRequestSchema,
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { findStoredRequest } from "../contract/stored-request.ts";
 import { maxGeneration, type StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
 import type { Install } from "./fleet-schema.ts";
 
@@ -87,14 +88,10 @@ function advise(reached: bigint): string {
   return reached === maxGeneration ? "no generation is left" : `give a generation of at least ${reached + 1n}`;
 }
 
-/** Whether a stored request asks for the same, generation aside; undefined when it cannot be decoded. */
+/** Whether a stored request asks for the same, generation aside; undefined when it cannot be read. */
 function hasContent(stored: StoredInstallationRequest, install: Install): boolean | undefined {
-  let decoded: OSInstallationRequest;
-  try {
-    decoded = fromBinary(OSInstallationRequestSchema, stored.request);
-  } catch {
-    return undefined;
-  }
+  const decoded = findStoredRequest(stored.request);
+  if (decoded === undefined) return undefined;
   decoded.generation = stored.generation;
   // Decoded and encoded anew: the order of fields is the encoder's choice, which another version may take differently.
   return (

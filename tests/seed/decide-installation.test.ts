@@ -12,13 +12,19 @@ function install(content: string, generation?: bigint) {
   return wanted;
 }
 
+/** Stored requests that nobody can read. */
+const unreadable: ReadonlyMap<string, Uint8Array> = new Map([
+  ["garbage", Buffer.of(0xff)],
+  ["nothing", Buffer.of()],
+]);
+
 /** What was requested before: generations and contents, the greatest one last. */
 function before(requests: [generation: bigint, content: string, cancelled?: "cancelled"][], named?: bigint) {
   const rows = requests.map(([generation, content, cancelled]) => ({
     machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
     generation,
     cancelledAt: cancelled === undefined ? null : new Date(),
-    request: content === "garbage" ? Buffer.of(0xff) : encodeInstall(install(content), generation),
+    request: unreadable.get(content) ?? encodeInstall(install(content), generation),
   }));
   return {
     latest: rows.at(-1),
@@ -85,6 +91,7 @@ describe("an install without a generation", () => {
       [[5n, "garbage"]],
       { kind: "refused", message: /unreadable; give a generation of at least 6$/ },
     ],
+    ["after one without a type", "a", [[5n, "nothing"]], { kind: "refused", message: /unreadable; give a generation/ }],
     ["after the last there is", "b", [[maxGeneration, "a"]], { kind: "refused", message: /^no generation is left/ }],
   ] as const)("%s", (_name, content, requests, decision) => {
     const found = before([...requests] as Parameters<typeof before>[0]);

@@ -1,5 +1,5 @@
 /** Turns what operators ask for into the request that agents are given. */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import {
@@ -18,6 +18,7 @@ import {
   parseMessageFraming,
   parseRegistryName,
 } from "../../contract/installation-rules.ts";
+import { findStoredRequest } from "../../contract/stored-request.ts";
 import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
@@ -46,7 +47,7 @@ export function createRequestEncoder(target: InstallationTarget | undefined): (g
 
 /** Returns the stored request of an installation under another generation; what only newer servers know of it stays. */
 export function encodeAgain(installation: InstallationRow, generation: bigint): Uint8Array {
-  const request = decode(installation.request);
+  const request = findStoredRequest(installation.request);
   if (request === undefined) {
     throw new InstallationRefusedError(
       "REQUEST_UNREADABLE",
@@ -56,16 +57,6 @@ export function encodeAgain(installation: InstallationRow, generation: bigint): 
   }
   request.generation = generation;
   return toBinary(OSInstallationRequestSchema, request);
-}
-
-function decode(bytes: Uint8Array): OSInstallationRequest | undefined {
-  try {
-    const request = fromBinary(OSInstallationRequestSchema, bytes);
-    const hasType = request.type.case !== undefined || request.$unknown !== undefined;
-    return hasType ? request : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function toType(

@@ -1,5 +1,5 @@
 /** What the database knows of an installation, as operators see it. */
-import { create, fromBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type Installation,
@@ -8,7 +8,7 @@ import {
   type InstallationTarget,
   InstallationTargetSchema,
 } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { findStoredRequest } from "../../contract/stored-request.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 
 /** The states of the view by name. */
@@ -54,7 +54,7 @@ export function toInstallation(row: InstallationRow): Installation {
 
 /** Undefined for a request that cannot be decoded, or is of a type that only a newer server knows. */
 function toTarget(bytes: Uint8Array): InstallationTarget | undefined {
-  const type = decodeType(bytes);
+  const type = findStoredRequest(bytes)?.type;
   switch (type?.case) {
     case "image": {
       const { url, digest, rootDevice } = type.value;
@@ -73,14 +73,6 @@ function toTarget(bytes: Uint8Array): InstallationTarget | undefined {
     }
     default:
       return undefined;
-  }
-}
-
-function decodeType(bytes: Uint8Array) {
-  try {
-    return fromBinary(OSInstallationRequestSchema, bytes).type;
-  } catch {
-    return undefined;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   ExplainMachineResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
+import { findStoredRequest } from "../../contract/stored-request.ts";
 import { MachineNotFoundError } from "../../db/errors.ts";
 import { findMachineOverview } from "../../db/queries/machine-overview.ts";
 import type { AdminContext } from "../admin-context.ts";
@@ -21,7 +22,8 @@ export function createExplainMachine({ db }: AdminContext) {
     const overview = await findMachineOverview(db, machineId);
     if (overview === undefined) throw new MachineNotFoundError(machineId);
     const machine = toMachine(overview);
-    const isRequestReadable = machine.installation?.target !== undefined;
+    const { installation } = overview;
+    const isRequestReadable = installation !== null && findStoredRequest(installation.request) !== undefined;
     const { condition, next, nextTime, ...explanation } = explain({ ...overview, isRequestReadable });
     return create(ExplainMachineResponseSchema, {
       machine,

@@ -8,7 +8,7 @@ export type Facts = Pick<
   MachineOverview,
   "state" | "since" | "readAt" | "provided" | "agent" | "heartbeat" | "report" | "installation" | "installationState"
 > & {
-  /** Whether what is stored of the newest installation's request can be decoded. */
+  /** Whether what is stored of the newest installation's request can be read; see `findStoredRequest`. */
   readonly isRequestReadable: boolean;
 };
 

@@ -153,13 +153,15 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   },
 );
 
+/** Puts other bytes in the place of the request that is stored of a machine's installation. */
+async function explainWithRequest(name: string, request: Uint8Array) {
+  const machineId = await machineOf(name);
+  await db.update(osInstallationRequest).set({ request }).where(eq(osInstallationRequest.machineId, machineId));
+  return await explain(machineId);
+}
+
 describe("a request that is stored and cannot be read", () => {
-  const spoil = async (name: string) => {
-    const machineId = await machineOf(name);
-    const spoilt = { request: Buffer.from([0xff]) };
-    await db.update(osInstallationRequest).set(spoilt).where(eq(osInstallationRequest.machineId, machineId));
-    return await explain(machineId);
-  };
+  const spoil = (name: string) => explainWithRequest(name, Buffer.from([0xff]));
 
   test("is what holds a pending installation, and nothing happens by itself", async () => {
     const explained = await spoil("that is to be installed");
@@ -175,6 +177,20 @@ describe("a request that is stored and cannot be read", () => {
       expect(firstWords(await spoil(name))).not.toContain("install retry");
     },
   );
+});
+
+describe("a request of a type that only a newer server knows", () => {
+  const ofNewerType = Buffer.from([0x08, 0x01, 0x8a, 0x01, 0x00]);
+
+  test("is given to the agent like any other", async () => {
+    const explained = await explainWithRequest("that is to be installed", ofNewerType);
+    expect(explained.condition).toMatch(/no heartbeat has fetched it yet/);
+    expect(explained.next).toBe("the agent is given it with its next heartbeat");
+  });
+
+  test("can be tried once more when it has failed", async () => {
+    expect(firstWords(await explainWithRequest("that failed", ofNewerType))[0]).toBe("install retry");
+  });
 });
 
 test("names a provider that says why nothing comes from the machine", async () => {

@@ -1,0 +1,34 @@
+/** Whether what is stored of an installation request can be read: one answer for heartbeats, retries, explanations and seed files. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+
+/** The stored bytes are no OSInstallationRequest, or do not say what to install. */
+export class UnreadableRequestError extends Error {
+  override readonly name = "UnreadableRequestError";
+}
+
+/**
+ * Returns the OSInstallationRequest that is stored as `bytes`. A type that only a newer server knows is readable: it stays in the
+ * unknown fields and reaches the agent unharmed. Throws UnreadableRequestError.
+ */
+export function readStoredRequest(bytes: Uint8Array): OSInstallationRequest {
+  let request: OSInstallationRequest;
+  try {
+    request = fromBinary(OSInstallationRequestSchema, bytes);
+  } catch (error) {
+    throw new UnreadableRequestError("it is no OSInstallationRequest", { cause: error });
+  }
+  if (request.type.case === undefined && request.$unknown === undefined) {
+    throw new UnreadableRequestError("it has no type");
+  }
+  return request;
+}
+
+/** As `readStoredRequest`, but returns undefined for what cannot be read. */
+export function findStoredRequest(bytes: Uint8Array): OSInstallationRequest | undefined {
+  try {
+    return readStoredRequest(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -13,6 +13,7 @@ import {
   type onRequestHookHandler,
 } from "fastify";
 import type { Logger } from "pino";
+import { http1Messages } from "./connections/http1-messages.ts";
 import { createPlaintextServer } from "./connections/plaintext-server.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
@@ -99,6 +100,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
     cert: tls.cert,
     key: tls.key,
     allowHTTP1: true,
+    http1Options: http1Messages,
     requestCert: options.requestClientCertificate,
     rejectUnauthorized: false,
     handshakeTimeout: limits.handshakeTimeoutMs,

@@ -325,6 +325,6 @@ describe("a connection on which nothing happens any more", () => {
     const request = `GET /${"x".repeat(150)} HTTP/1.1\r\nHost: a\r\n\r\n`;
     for (let count = 0; count < 40 && !connection.socket.destroyed; count++)
       connection.socket.write(request.repeat(500));
-    await vi.waitFor(async () => expect(await target.countConnections()).toBe(0), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await target.countConnections()).toBe(0), { timeout: 30_000 });
   });
 });

@@ -23,24 +23,30 @@ export interface RawConnection extends Disposable {
   send(...pieces: (string | Uint8Array)[]): Promise<void>;
   /** Resolves with everything received once `pattern` matches it or the connection is gone. */
   until(pattern: RegExp): Promise<string>;
+  /** Ends the connection at once by a reset, below its TLS. */
+  reset(): void;
 }
 
 /** Opens a TCP connection, whatever the server speaks. */
 export async function openTcp(url: string): Promise<RawConnection> {
-  const socket = connectTcp({ port: Number(new URL(url).port), host: "127.0.0.1", noDelay: true });
-  return await watch(socket, "connect");
+  const socket = openSocket(url);
+  return await watch(socket, "connect", socket);
+}
+
+function openSocket(url: string): Socket {
+  return connectTcp({ port: Number(new URL(url).port), host: "127.0.0.1", noDelay: true });
 }
 
 /** Opens a TLS connection for https, a TCP connection for http. */
 export async function openRaw({ url, ca, alpn = "http/1.1", certificate }: RawTarget): Promise<RawConnection> {
   if (new URL(url).protocol === "http:") return await openTcp(url);
-  const options = { port: Number(new URL(url).port), host: "127.0.0.1", ALPNProtocols: [alpn], ...certificate };
+  const below = openSocket(url);
+  const options = { socket: below, host: "127.0.0.1", ALPNProtocols: [alpn], ...certificate };
   const socket = connectTls(ca === undefined ? { ...options, rejectUnauthorized: false } : { ...options, ca });
-  socket.setNoDelay(true);
-  return await watch(socket, "secureConnect");
+  return await watch(socket, "secureConnect", below);
 }
 
-async function watch(socket: Socket, ready: "connect" | "secureConnect"): Promise<RawConnection> {
+async function watch(socket: Socket, ready: "connect" | "secureConnect", below: Socket): Promise<RawConnection> {
   let received = "";
   socket.on("error", () => {});
   socket.setEncoding("latin1").on("data", (text: string) => {
@@ -69,6 +75,7 @@ async function watch(socket: Socket, ready: "connect" | "secureConnect"): Promis
       }
       return received;
     },
+    reset: () => below.resetAndDestroy(),
     [Symbol.dispose]: () => socket.destroy(),
   };
 }

@@ -12,6 +12,7 @@ import {
   type ServerOptions,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { http1Messages } from "./http1-messages.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 
 /** What a stranger may hold open and send. */
@@ -63,6 +64,7 @@ class PlaintextServer extends Server {
 
   constructor(handler: RequestListener, limits: PlaintextLimits, http2Options: Http2Options) {
     const options = {
+      ...http1Messages,
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,

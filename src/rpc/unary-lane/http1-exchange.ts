@@ -50,7 +50,7 @@ export class Http1Exchange extends Exchange implements ReadyAnswer {
 
   protected listenForBody(): void {
     this.#request[exchangeKey] = this;
-    this.#request.on("data", onData).on("end", onEnd).on("error", ignore);
+    this.#request.on("data", onData).on("end", onEnd);
   }
 
   protected pause(): void {
@@ -102,6 +102,3 @@ function onEnd(this: Request): void {
 function onClose(this: Response): void {
   this[exchangeKey]?.close();
 }
-
-/** A request that fails closes its response as well. */
-function ignore(): void {}

@@ -24,7 +24,8 @@ export function createPlainCalls(): PlainCalls {
     const isOurs = paths.has(headers[":path"]) && headers[":method"] === "POST";
     const kind = isOurs ? findCallKind(headers, true) : undefined;
     if (kind !== undefined) return new Http2Exchange(stream, headers, kind);
-    return new Http2ServerRequest(stream, headers, options, rawHeaders);
+    // Whatever fails when its reader has left must not end the process.
+    return new Http2ServerRequest(stream, headers, options, rawHeaders).on("error", ignore);
   }
   function Response(stream: ServerHttp2Stream) {
     return findExchange(stream) ?? new Http2ServerResponse(stream);
@@ -38,6 +39,8 @@ export function createPlainCalls(): PlainCalls {
     addPath: (path) => void paths.add(path),
   };
 }
+
+function ignore(): void {}
 
 /** Lets plugins of a listener find its plain calls. */
 export function decorateWithPlainCalls(listener: FastifyInstance, plainCalls: PlainCalls): void {

@@ -4,7 +4,7 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
 import type { ListenerLimits } from "./limits.ts";
 import { findLaneExchange } from "./unary-lane/plain-calls.ts";
-import { callerGone } from "./wire/request-body.ts";
+import { callerGone, discardBody } from "./wire/request-body.ts";
 
 /**
  * Makes sure that such a request does no harm once the whole answer is out, while the caller still has something to send:
@@ -21,9 +21,8 @@ export function seeToUnreadBodies(
     const request = this.req;
     if (request.complete || request.destroyed) return;
     const timer = setTimeout(() => request.destroy(), lingerTimeoutMs);
-    request.once("close", () => clearTimeout(timer)).on("error", () => {});
-    // A reader that has not been told to stop would keep the body from flowing.
-    request.removeAllListeners("readable").resume();
+    request.once("close", () => clearTimeout(timer));
+    discardBody(request);
   }
   listener.addHook("onRequest", (request, reply, done) => {
     const { stream } = reply.raw as { stream?: ServerHttp2Stream };

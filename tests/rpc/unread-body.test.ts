@@ -1,5 +1,6 @@
 /** A request that is answered before its caller has sent everything ends for the caller, too, and leaves its connection usable. */
 import { connect } from "node:http2";
+import { setTimeout as delay } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
@@ -37,8 +38,9 @@ async function refuseFirst(requests: AsyncIterable<unknown>): Promise<object> {
 async function start(
   hasTls: boolean,
   handler: Handler,
-  { lingerTimeoutMs, readMaxBytes } = { ...defaultLimits, readMaxBytes: defaultLimits.maxBodyBytes },
+  options: { lingerTimeoutMs?: number; readMaxBytes?: number; requestGate?: () => Promise<void> } = {},
 ) {
+  const { lingerTimeoutMs = defaultLimits.lingerTimeoutMs, readMaxBytes = defaultLimits.maxBodyBytes } = options;
   const tls = hasTls ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
   const limits = { ...defaultLimits, lingerTimeoutMs };
   const log = pino({ level: "silent" });
@@ -46,6 +48,7 @@ async function start(
   const close = prepareClose(listener);
   await listener.register(fastifyConnectPlugin, {
     readMaxBytes,
+    ...(options.requestGate && { requestGate: options.requestGate }),
     routes: (router) =>
       router.service(ConformanceService, {
         clientStream: handler,
@@ -81,7 +84,7 @@ describe.each([
     ["answered", defaultLimits.maxBodyBytes],
     ["refused", 1024],
   ])("over HTTP/1.1 the rest of a body that was %s is no obstacle to the next request", async (_what, readMaxBytes) => {
-    await using listener = await start(hasTls, answerFirst, { ...defaultLimits, readMaxBytes });
+    await using listener = await start(hasTls, answerFirst, { readMaxBytes });
     using connection = await openRaw({ url: listener.url, ca: listener.ca });
     const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
     await connection.send(head, message);
@@ -92,12 +95,26 @@ describe.each([
     expect(await connection.until(two)).toMatch(two);
   });
 
+  test("over HTTP/1.1 a refused call whose body comes behind its answer leaves its connection to others", async () => {
+    const lingerTimeoutMs = 1_000;
+    const requestGate = async () => {
+      throw new ConnectError("no", Code.PermissionDenied);
+    };
+    await using listener = await start(hasTls, answerFirst, { lingerTimeoutMs, requestGate });
+    using connection = await openRaw({ url: listener.url, ca: listener.ca });
+    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${message.length}\r\n\r\n`;
+    const answers = (count: number) =>
+      new RegExp(`^(?:HTTP/1\\.1 200 .*?permission_denied.*?\\r\\n0\\r\\n\\r\\n){${count}}$`, "s");
+    await connection.send(head);
+    expect(await connection.until(answers(1))).toMatch(answers(1));
+    await connection.send(message);
+    await delay(lingerTimeoutMs + 500);
+    await connection.send(head, message);
+    expect(await connection.until(answers(2))).toMatch(answers(2));
+  });
+
   test("over HTTP/1.1 a caller that never sends the rest is cut off", async () => {
-    await using listener = await start(hasTls, answerFirst, {
-      ...defaultLimits,
-      lingerTimeoutMs: 50,
-      readMaxBytes: 1024,
-    });
+    await using listener = await start(hasTls, answerFirst, { lingerTimeoutMs: 50, readMaxBytes: 1024 });
     using connection = await openRaw({ url: listener.url, ca: listener.ca });
     const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: ${2 * message.length}\r\n\r\n`;
     await connection.send(head, message);

@@ -72,6 +72,19 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return await collectBody(request, limits);
 }
 
+/**
+ * Reads what is left of a body, and drops it; "end" or "close" comes as ever. Whoever read before need not have stopped: `resume`
+ * would have no effect beside a listener for "readable", nor in the turn in which one is taken off.
+ */
+export function discardBody(request: IncomingMessage): void {
+  request.on("readable", readAndDrop);
+  readAndDrop.call(request);
+}
+
+function readAndDrop(this: IncomingMessage): void {
+  while (this.read() !== null);
+}
+
 function collectBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   return new Promise((resolve, reject) => {
     const pieces = new BodyPieces(limits.maxBodyBytes);
@@ -90,11 +103,7 @@ function collectBody(request: Request, limits: BodyLimits): Promise<Uint8Array<A
       if (request.stream?.closed === true) onGone();
       else settle(() => resolve(pieces.join()));
     };
-    const onGone = () => {
-      // A listener stays, or an error that comes later would end the process.
-      request.on("error", () => {});
-      settle(() => reject(callerGone()));
-    };
+    const onGone = () => settle(() => reject(callerGone()));
     const timer = setTimeout(() => {
       request.pause();
       settle(() => reject(bodyTooLate()));

@@ -2,6 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyReply } from "fastify";
+import { discardBody } from "./request-body.ts";
 
 /** A whole answer. */
 export interface Answer {
@@ -60,8 +61,8 @@ function discardRest(request: IncomingMessage, timeoutMs: number, done: () => vo
     request.off("end", settle).off("close", settle);
     done();
   }
-  request.on("error", () => {});
-  request.on("end", settle).on("close", settle).resume();
+  request.on("end", settle).on("close", settle);
+  discardBody(request);
 }
 
 /**
@@ -72,7 +73,7 @@ export function sendByHttp2(
   { status, headers, body }: Answer,
   request: { readonly isHead: boolean; readonly isRead: boolean },
 ): void {
-  if (stream.destroyed) return;
+  if (stream.destroyed || stream.closed) return;
   const content = request.isHead ? undefined : body;
   stream.respond({ ":status": status, ...headers }, { endStream: content === undefined });
   if (content !== undefined) stream.end(content);

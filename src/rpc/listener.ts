@@ -14,6 +14,7 @@ import {
 } from "fastify";
 import type { Logger } from "pino";
 import { http1Messages } from "./connections/http1-messages.ts";
+import { replaceNodeAnswers } from "./connections/node-answers.ts";
 import { createPlaintextServer } from "./connections/plaintext-server.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
@@ -115,9 +116,8 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
     ...serverOptions,
   };
   const listener = fastify({ ...frameworkOptions(options), http2: true, https }) as unknown as FastifyInstance;
-  // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
   const server: EventEmitter = listener.server;
-  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  replaceNodeAnswers(server, (request, response) => server.emit("request", request, response));
   tendSecureConnections(server, limits, options.log);
   return listener;
 }

@@ -13,6 +13,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import { http1Messages } from "./http1-messages.ts";
+import { replaceNodeAnswers } from "./node-answers.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 
 /** What a stranger may hold open and send. */
@@ -81,9 +82,8 @@ class PlaintextServer extends Server {
     });
     // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
     this.#http2.on("request", handler as unknown as () => void);
-    // An expectation that nobody knows is ignored, as RFC 9110 section 10.1.1 allows: Node's own answer would leave the stream open.
-    this.#http2.on("checkExpectation", handler as unknown as () => void);
-    this.on("checkExpectation", handler);
+    replaceNodeAnswers(this.#http2, handler);
+    replaceNodeAnswers(this, handler);
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));

@@ -1,0 +1,32 @@
+/** Stands in for the answers that Node gives by itself, before Fastify hears of a request, and without asking whether it is still there. */
+import type { EventEmitter } from "node:events";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import { sendByHttp2 } from "../wire/send-answer.ts";
+
+type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
+type Response = ServerResponse & { readonly stream?: ServerHttp2Stream };
+
+/**
+ * Has a server of HTTP/2, also one that speaks HTTP/1.1 besides, answer
+ * - an expectation that nobody knows by ignoring it (RFC 9110 section 10.1.1): Node's own answer would leave the stream open;
+ * - `100-continue` by telling the caller to go on, and then by `serve`, if the caller is still there;
+ * - CONNECT over HTTP/2 by 405 and the stream's end, over HTTP/1.1 by hanging up.
+ */
+export function replaceNodeAnswers(server: EventEmitter, serve: RequestListener): void {
+  server.on("checkExpectation", serve);
+  server.on("checkContinue", (request: Request, response: Response) => {
+    if (hasGone(response)) return;
+    response.writeContinue();
+    serve(request, response);
+  });
+  server.on("connect", ({ stream }: Request, socket: Socket) => {
+    if (stream === undefined) socket.destroy();
+    else sendByHttp2(stream, { status: 405, headers: {} }, { isHead: false, isRead: false });
+  });
+}
+
+function hasGone({ stream, destroyed }: Response): boolean {
+  return stream === undefined ? destroyed : stream.destroyed || stream.closed;
+}

@@ -1,0 +1,73 @@
+/** What Node would answer by itself is answered here, over HTTP/2 with and without TLS. */
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type ServerHttp2Stream } from "node:http2";
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import { defaultLimits } from "../../../src/rpc/limits.ts";
+import { createListener, prepareClose } from "../../../src/rpc/listener.ts";
+import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
+import { makeFolder } from "../../support/program.ts";
+
+type Pair = [IncomingMessage, ServerResponse & { readonly stream: ServerHttp2Stream }];
+
+/** A listener that answers on /, and a client's connection to it; `seen` are the requests that were served. */
+async function start(hasTls: boolean) {
+  const tls = hasTls ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
+  const log = pino({ level: "silent" });
+  const listener = createListener({ tls, requestClientCertificate: false, log, limits: defaultLimits });
+  const close = prepareClose(listener);
+  const seen: Pair[] = [];
+  listener.post("/", async ({ raw }, reply) => {
+    seen.push([raw, reply.raw as Pair[1]]);
+    return "served";
+  });
+  const url = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const session = connect(url, { ca: tls?.ca ?? "" });
+  const stop = async () => {
+    session.destroy();
+    await close();
+  };
+  return { server: listener.server, session, seen, [Symbol.asyncDispose]: stop };
+}
+
+function post(session: ClientHttp2Session, fields: Record<string, string> = {}): ClientHttp2Stream {
+  return session.request({ ":method": "POST", ":path": "/", ...fields });
+}
+
+describe.each([
+  ["with TLS", true],
+  ["in plaintext", false],
+])("%s", (_name, hasTls) => {
+  test("a caller that waits to be told to go on is told so, and served", async () => {
+    await using listener = await start(hasTls);
+    const stream = post(listener.session, { expect: "100-continue" });
+    await once(stream, "continue");
+    stream.end();
+    const [headers] = await once(stream, "response");
+    expect(headers[":status"]).toBe(200);
+  });
+
+  test("a caller with another expectation is served", async () => {
+    await using listener = await start(hasTls);
+    const [headers] = await once(post(listener.session, { expect: "a miracle" }).end(), "response");
+    expect(headers[":status"]).toBe(200);
+  });
+
+  test("a caller that has gone is told nothing, and not served", async () => {
+    await using listener = await start(hasTls);
+    await once(post(listener.session).end().resume(), "close");
+    const [[request, response] = expect.unreachable("nothing was served")] = listener.seen;
+    await expect.poll(() => response.stream.closed).toBe(true);
+    expect(listener.server.emit("checkContinue", request, response)).toBe(true);
+    expect(listener.seen).toHaveLength(1);
+  });
+
+  test("CONNECT is refused, and its stream ends", async () => {
+    await using listener = await start(hasTls);
+    const stream = listener.session.request({ ":method": "CONNECT", ":authority": "elsewhere:443" });
+    const [headers] = await once(stream, "response");
+    await once(stream.resume(), "close");
+    expect([headers[":status"], stream.rstCode]).toEqual([405, 0]);
+  });
+});

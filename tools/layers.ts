@@ -9,7 +9,9 @@ const tiers: readonly (readonly string[])[] = [
   ["cli"],
   ["workers"],
   ["service"],
-  ["rpc", "admin", "agent-callback", "console", "metrics", "tracing"],
+  ["metrics", "tracing"],
+  ["admin", "agent-callback"],
+  ["rpc"],
   ["seed", "agent", "simulate"],
   ["db"],
   ["contract", "config", "tls"],
@@ -17,7 +19,7 @@ const tiers: readonly (readonly string[])[] = [
 ];
 
 /** Rooms that never import one another although they share a tier. */
-const apart: readonly string[] = ["admin", "agent-callback", "console"];
+const apart: readonly string[] = ["admin", "agent-callback"];
 
 /** Imports that a room must do without, by the names that `nameTarget` gives. */
 const bans: readonly { room: string; target: RegExp; reason: string }[] = [
@@ -71,6 +73,15 @@ export function findViolations(sources: ReadonlyMap<string, string>): string[] {
     ...fromSrc.flatMap((found) => judge(found).map((reason) => describe(found, reason))),
     ...findBrowserViolations(imports),
   ];
+}
+
+/** One line for each room that the rules name and that has no file among `files`, paths from the root of the repository. */
+export function findEmptyRooms(files: Iterable<string>): string[] {
+  const rooms = new Set([...files].filter((file) => file.startsWith("src/")).map(roomOf));
+  const named = [...tiers.flat(), ...apart, ...bans.map(({ room }) => room), ...owned.map(({ room }) => room)];
+  return [...new Set(named)]
+    .filter((room) => !rooms.has(room))
+    .map((room) => `src/${room}: tools/layers.ts has rules for it, and it has no files`);
 }
 
 function judge(found: Import): string[] {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type pg from "pg";
 import { pino } from "pino";
 import { startEmbeddedPostgres } from "../../src/db/embedded/embedded-postgres.ts";
-import { removeEmbeddedPostgres } from "../../src/db/embedded/remove.ts";
+import { removeEmbeddedPostgres } from "../../src/db/embedded/instance.ts";
 import { migrateDatabase } from "../../src/db/migrate.ts";
 import { readParent } from "../measure/cpu-time.ts";
 import { registerCallers, seedFleet, withClient } from "./seed-fleet.ts";

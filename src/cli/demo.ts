@@ -21,7 +21,7 @@ export function demoCommand(): Command {
       try {
         await runDemo(home, signal);
       } finally {
-        const { removeEmbeddedPostgres } = await import("../db/embedded/remove.ts");
+        const { removeEmbeddedPostgres } = await import("../db/embedded/instance.ts");
         await removeEmbeddedPostgres(home);
         await rm(home, { recursive: true, force: true });
       }

@@ -12,8 +12,7 @@ import { createHeartbeatSender } from "../simulate/heartbeat-sender.ts";
 import { formatFleetSeed, registerFleet } from "../simulate/register-fleet.ts";
 import { runSimulation } from "../simulate/run-simulation.ts";
 import { connectOperator, type Operator } from "./operator/admin-client.ts";
-import { createSimulationDisplay } from "./simulate-display.ts";
-import { formatSummary } from "./simulate-summary.ts";
+import { createSimulationDisplay, formatSummary } from "./simulate-display.ts";
 
 /** What was given on the command line; durations in milliseconds. */
 export interface SimulateFlags extends Flags {

@@ -1,8 +1,7 @@
 /** Collects what workers say of themselves for whichever of them is asked for the metrics of all. */
 import type { Worker } from "node:cluster";
 import { combine, keepCounts, type MetricsSnapshot, readProcessMetrics } from "../metrics/metrics-snapshot.ts";
-import type { FromWorker } from "./messages.ts";
-import { tell } from "./tell-worker.ts";
+import { type FromWorker, tellWorker } from "./messages.ts";
 
 /** Longest that a worker may take to say something of itself, in milliseconds; then it is taken at its last word. */
 const timeoutMs = 2_000;
@@ -58,7 +57,7 @@ export class CollectedMetrics {
     const [primary] = await Promise.all([readProcessMetrics(), ...others.map((worker) => this.#ask(worker))]);
     const known = [...this.#workers].filter(([worker]) => isOther(worker));
     const snapshots = known.map(([, { last, isLeaving }]) => (isLeaving ? keepCounts(last) : last));
-    tell(asking, { type: "others", request, snapshots: [...snapshots, ...this.#ofEnded, primary] });
+    tellWorker(asking, { type: "others", request, snapshots: [...snapshots, ...this.#ofEnded, primary] });
   }
 
   async #ask(worker: Worker): Promise<void> {
@@ -67,7 +66,7 @@ export class CollectedMetrics {
     this.#waiting.set(request, resolve);
     const timer = setTimeout(resolve, timeoutMs);
     worker.once("exit", resolve);
-    tell(worker, { type: "snapshot-wanted", request });
+    tellWorker(worker, { type: "snapshot-wanted", request });
     await promise;
     worker.off("exit", resolve);
     clearTimeout(timer);

@@ -3,8 +3,7 @@ import cluster, { type Worker } from "node:cluster";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatorError } from "../base/operator-error.ts";
-import type { FromWorker, WorkerAddresses, WorkerSettings } from "./messages.ts";
-import { tell } from "./tell-worker.ts";
+import { type FromWorker, tellWorker, type WorkerAddresses, type WorkerSettings } from "./messages.ts";
 
 /** A worker process from its beginning. */
 export interface ForkedWorker {
@@ -25,7 +24,7 @@ export function forkWorker(settings: WorkerSettings): ForkedWorker {
   const { promise: serving, resolve, reject } = Promise.withResolvers<WorkerAddresses>();
   const timer = setTimeout(() => worker.process.kill("SIGKILL"), startTimeoutMs);
   worker.on("message", (message: FromWorker) => {
-    if (message.type === "ready") tell(worker, { type: "begin", ...settings });
+    if (message.type === "ready") tellWorker(worker, { type: "begin", ...settings });
     else if (message.type === "serving") resolve(message);
     else if (message.type === "failed") reject(toError(message));
   });

@@ -1,4 +1,5 @@
 /** What the processes of a server say to one another, as JSON over Node's channel between a process and its child. */
+import type { Worker } from "node:cluster";
 import type { Config } from "../config/config.ts";
 import type { MetricsSnapshot } from "../metrics/metrics-snapshot.ts";
 import type { Certificates } from "../service/preflight.ts";
@@ -40,3 +41,8 @@ export type ToWorker =
   | { readonly type: "end"; readonly isReplaced: boolean }
   /** Nothing more comes: all connections that were on their way when the worker took no more have arrived, and gone back. */
   | { readonly type: "dismissed" };
+
+/** Sends a message to a worker; loses it where the worker has gone or is just going, since the pool is told of that otherwise. */
+export function tellWorker(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => {});
+}

@@ -5,8 +5,7 @@ import type { Logger } from "pino";
 import { defaultLimits } from "../rpc/limits.ts";
 import { CollectedMetrics } from "./collected-metrics.ts";
 import { describeEnd, forkWorker } from "./fork-worker.ts";
-import type { FromWorker, WorkerAddresses, WorkerSettings } from "./messages.ts";
-import { tell } from "./tell-worker.ts";
+import { type FromWorker, tellWorker, type WorkerAddresses, type WorkerSettings } from "./messages.ts";
 
 /** How workers are begun. */
 export interface WorkerPoolOptions {
@@ -51,7 +50,7 @@ export class WorkerPool {
     this.#metrics.add(worker);
     this.#watch(worker);
     // Told to end before it listened, it has not heard it.
-    if (this.#closing.signal.aborted) tell(worker, endNow);
+    if (this.#closing.signal.aborted) tellWorker(worker, endNow);
     else this.#serving.add(worker);
     this.#options.log.info({ worker: worker.id, pid: worker.process.pid }, "a worker serves");
     return addresses;
@@ -61,7 +60,7 @@ export class WorkerPool {
   #watch(worker: Worker): void {
     const servesSinceMs = performance.now();
     worker.on("message", ({ type }: FromWorker) => {
-      if (type === "farewell") tell(worker, { type: "dismissed" });
+      if (type === "farewell") tellWorker(worker, { type: "dismissed" });
     });
     worker.once("exit", (code, signal) => {
       const about = { worker: worker.id, pid: worker.process.pid, reason: describeEnd(code, signal) };
@@ -139,7 +138,7 @@ export class WorkerPool {
     const { shutdownDelayMs } = this.#options.getSettings().config;
     const leaveMs = isReplaced ? defaultLimits.idleTimeoutMs + defaultLimits.answerTimeoutMs : shutdownDelayMs;
     const timer = setTimeout(() => worker.process.kill("SIGKILL"), leaveMs + endTimeoutMs);
-    tell(worker, { type: "end", isReplaced });
+    tellWorker(worker, { type: "end", isReplaced });
     await exited;
     clearTimeout(timer);
   }

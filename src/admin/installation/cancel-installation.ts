@@ -11,8 +11,7 @@ import { getInstallation } from "../../db/queries/installation-overview.ts";
 import { cancelInstallation } from "../../db/queries/os-installation-cancellation.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
-import { readGeneration } from "./read-generation.ts";
-import { toInstallation } from "./to-installation.ts";
+import { readGeneration, toInstallation } from "./to-installation.ts";
 
 /** Makes the handler. */
 export function createCancelInstallation(context: AdminContext) {

@@ -8,8 +8,7 @@ import {
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { getInstallation } from "../../db/queries/installation-overview.ts";
 import type { AdminContext } from "../admin-context.ts";
-import { readGeneration } from "./read-generation.ts";
-import { toInstallation } from "./to-installation.ts";
+import { readGeneration, toInstallation } from "./to-installation.ts";
 
 /** Makes the handler. */
 export function createGetInstallation({ db }: AdminContext) {

@@ -12,8 +12,7 @@ import { requestInstallations } from "../../db/queries/os-installation-request.t
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { createRequestEncoder } from "./encode-request.ts";
-import { readGeneration } from "./read-generation.ts";
-import { toInstallation } from "./to-installation.ts";
+import { readGeneration, toInstallation } from "./to-installation.ts";
 
 /** Makes the handler. */
 export function createRequestInstallation(context: AdminContext) {

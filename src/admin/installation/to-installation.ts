@@ -82,3 +82,8 @@ function withoutSecrets(text: string): string {
   const url = new URL(text);
   return `${url.origin}${url.pathname}`;
 }
+
+/** Reads a generation that a request names; 0 names none. */
+export function readGeneration(generation: bigint): bigint | undefined {
+  return generation === 0n ? undefined : generation;
+}

@@ -1,7 +1,7 @@
 /** Where one embedded PostgreSQL lives, and what it takes to run it there. */
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
-import { chmod, mkdir, realpath } from "node:fs/promises";
+import { chmod, mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Account, findServerAccount } from "./account.ts";
 import { type Binaries, getBinaries } from "./binaries.ts";
@@ -74,4 +74,9 @@ async function prepareSystemFolder(realHome: string): Promise<void> {
   await mkdir(systemFolder, { recursive: true });
   // Whatever the umask: the other account must get through.
   await chmod(systemFolder, 0o755);
+}
+
+/** Deletes all data of the instance that belongs to `home`; its server must have been stopped. */
+export async function removeEmbeddedPostgres(home: string): Promise<void> {
+  await rm(locateInstance(await realpath(home), await findServerAccount()), { recursive: true, force: true });
 }

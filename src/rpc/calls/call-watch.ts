@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import { nameCode, type OnCall, okCode } from "./call-record.ts";
 
 /** A call whose headers have arrived. */
 export interface WatchedCall {
@@ -105,3 +106,20 @@ async function* markEnd<T>(messages: AsyncIterable<T>, ended: () => void): Async
   yield* messages;
   ended();
 }
+
+/** An observer that tells `onCall` what came of each call. */
+export function createCallRecorder(onCall: OnCall): CallObserver {
+  return {
+    ended: ({ context: { method, protocolName, requestHeader, values }, code, durationMs }) =>
+      onCall({
+        method,
+        protocol: protocols.find((known) => known === protocolName),
+        code: code === undefined ? okCode : nameCode(code),
+        durationMs,
+        headers: requestHeader,
+        values,
+      }),
+  };
+}
+
+const protocols = ["connect", "grpc", "grpc-web"] as const;

@@ -5,7 +5,6 @@ import type { Logger } from "pino";
 import type { ListenerLimits } from "../limits.ts";
 import { limitHandshakes } from "./handshake-limit.ts";
 import { createSessionReaper } from "./session-reaper.ts";
-import { readRecordByRecord } from "./tls-http1.ts";
 import { beginTlsInPieces } from "./tls-in-pieces.ts";
 
 /** Bounds and tends the connections of a server of HTTP/2 and HTTP/1.1 that nobody else listens to yet. */
@@ -22,3 +21,14 @@ export function tendSecureConnections(server: EventEmitter, limits: ListenerLimi
     if (socket.alpnProtocol !== "h2") readRecordByRecord(socket);
   });
 }
+
+/**
+ * Has the connection read record by record. Node hands all records that came at once to its parser, also after it has stopped the
+ * parser because the answer before is not out yet, and then drops the connection: a request in two records would be lost. A listener
+ * for the data makes it go through the socket's own buffer instead, which stops when told to.
+ */
+function readRecordByRecord(socket: TLSSocket): void {
+  socket.on("data", ignore);
+}
+
+function ignore(): void {}

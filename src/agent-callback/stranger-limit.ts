@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
 import { toParty } from "../rpc/callers/client-address.ts";
 import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
+import { defaultRetryAfterSeconds } from "../rpc/calls/error-mapping.ts";
 
 /** Who calls, as far as that is known before a signature is verified. */
 export interface Claim {
@@ -51,8 +52,6 @@ const claimKey = createContextKey<Claim | undefined>(undefined, { description: "
 export const defaultFailureRule: AttemptRule = { burst: 200, secondsPerAttempt: 0.02, maxParties: 10_000 };
 /** Agents that are remembered, each by less than 200 bytes. */
 const maxAgents = 100_000;
-/** How long refused callers are asked to stay away, and at most as long again. */
-const retryAfterSeconds = 5;
 /** Lines in the log for one address. */
 const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 1_000 };
 
@@ -105,7 +104,7 @@ export function createStrangerLimit(
           "too many calls from this address fail to prove a registered agent: for a while only agents that have called before are looked at",
         );
       }
-      throw new AddressLimitError(Math.round(retryAfterSeconds * (1 + random())));
+      throw new AddressLimitError(Math.round(defaultRetryAfterSeconds * (1 + random())));
     },
     noteCall({ code, values }) {
       const claim = values.get(claimKey);

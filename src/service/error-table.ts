@@ -19,11 +19,8 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
-import type { ErrorTable, KnownError } from "../rpc/calls/error-mapping.ts";
+import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
 import { errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
-
-/** How long a caller that is sent away should stay away, in seconds; agents add jitter of their own. */
-const retryAfterSeconds = 5;
 
 /** See `ErrorTable`. */
 export const findKnownError: ErrorTable = (error) => {
@@ -45,7 +42,11 @@ export const findKnownError: ErrorTable = (error) => {
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: seconds };
   }
   if (error instanceof IssuerAwayError) {
-    return { code: Code.Unavailable, message: `${error.message}: try again later`, retryAfterSeconds };
+    return {
+      code: Code.Unavailable,
+      message: `${error.message}: try again later`,
+      retryAfterSeconds: defaultRetryAfterSeconds,
+    };
   }
   if (error instanceof TokenNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof LastAdminTokenError) return refuse("LAST_ADMIN_TOKEN", `tokens/${error.tokenId}`, error);
@@ -55,15 +56,15 @@ export const findKnownError: ErrorTable = (error) => {
   }
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats wait: send this one again later";
-    return { code: Code.ResourceExhausted, message, retryAfterSeconds };
+    return { code: Code.ResourceExhausted, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isDatabaseAway(error)) {
     const message = "the database is away: send the call again later";
-    return { code: Code.Unavailable, message, retryAfterSeconds };
+    return { code: Code.Unavailable, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isContention(error)) {
     const message = "other changes are in the way of this one: send the call again later";
-    return { code: Code.Unavailable, message, retryAfterSeconds };
+    return { code: Code.Unavailable, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   return undefined;
 };

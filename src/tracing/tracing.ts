@@ -1,9 +1,7 @@
 /** What a server needs to know of tracing; OpenTelemetry itself is behind it. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext, Interceptor } from "@connectrpc/connect";
-import type { Logger } from "pino";
 import type { AgentWriter } from "../agent-callback/heartbeat-writer.ts";
-import type { TracingConfig } from "../config/config.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
 import type { OnCall } from "../rpc/calls/call-record.ts";
@@ -26,11 +24,4 @@ export interface Tracing {
   traceWriter<Row extends object, Outcome>(writer: AgentWriter<Row, Outcome>): AgentWriter<Row, Outcome>;
   /** Sends what has not been sent yet, for a while. */
   close(): Promise<void>;
-}
-
-/** Loads OpenTelemetry and starts to trace. Without a configuration it resolves with undefined and loads nothing. */
-export async function openTracing(config: TracingConfig | undefined, log: Logger): Promise<Tracing | undefined> {
-  if (config === undefined) return undefined;
-  const { createTracing } = await import("./create-tracing.ts");
-  return createTracing(config, log);
 }

@@ -8,6 +8,7 @@
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { CallRecord } from "../../rpc/calls/call-record.ts";
+import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
 import type { Authenticate, CallConnection } from "../../rpc/calls/raw-call.ts";
 import { callerGone } from "../../rpc/wire/request-body.ts";
 import { type HeartbeatObserver, observeRefusal } from "../heartbeat-observer.ts";
@@ -60,8 +61,7 @@ export interface Admission {
 }
 
 const underWayKey = createContextKey(false, { description: "whether the call counts among those under way" });
-/** For how long refused callers are asked to stay away while agents are not slowed down, and at most; as long again is added at random. */
-const retryAfterSeconds = 5;
+/** Most seconds for which refused callers are asked to stay away; up to as many again are added at random. */
 const maxRetryAfterSeconds = 30;
 /** Signatures that wait to be verified while calls in line begin: what there is to do while the next ones do. */
 const maxWaitingChecks = 64;
@@ -81,7 +81,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   let isLookDue = false;
 
   function refuse(): never {
-    const base = Math.min(retryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
+    const base = Math.min(defaultRetryAfterSeconds * options.slowdown(), maxRetryAfterSeconds);
     const error = getOverloadedError(Math.round(base * (1 + options.random())));
     observeRefusal(options.observer, error);
     throw error;

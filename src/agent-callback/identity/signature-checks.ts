@@ -6,6 +6,7 @@
  * the pool, to look up a file or a name, stands behind them.
  */
 import { type KeyObject, verify } from "node:crypto";
+import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
 import { createDrainRate } from "../queues/drain-rate.ts";
 import { getOverloadedError } from "../queues/overloaded-error.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
@@ -36,7 +37,6 @@ export interface SignatureChecks {
 const maxUnderWay = 64;
 /** Of those that are urgent, and of those that are not: neither takes the other's room. */
 const maxWaiting = 10_000;
-const retryAfterSeconds = 5;
 
 interface Waiting {
   readonly check: SignatureCheck;
@@ -107,7 +107,7 @@ export function createSignatureChecks(): SignatureChecks {
         }
         const isUrgent = check.isUrgent();
         if (waiting.count(isUrgent) >= maxWaiting) {
-          reject(getOverloadedError(retryAfterSeconds));
+          reject(getOverloadedError(defaultRetryAfterSeconds));
           return;
         }
         if (waiting.length === 0) [busy.sinceMs, busy.done] = [performance.now(), 0];

@@ -5,6 +5,7 @@ import {
   ErrorInfoSchema,
   PreconditionFailureSchema,
 } from "../../../gen/google/rpc/error_details_pb.js";
+import { nameCode } from "../../rpc/calls/call-record.ts";
 import { findSystemCode, isUntrusted } from "../system-code.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
@@ -31,7 +32,7 @@ export function toCommandFailure(error: unknown, server: ServerAccess): unknown 
   const isAway = systemCode !== undefined;
   const status = isAway ? exitStatus.serverAway : (statuses[error.code] ?? exitStatus.failed);
   const message = isAway ? explainConnection(error, systemCode, server) : explainAnswer(error, server);
-  const code = Code[error.code].replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+  const code = nameCode(error.code);
   return new CommandFailure(printable(message), status, { cause: error, code });
 }
 

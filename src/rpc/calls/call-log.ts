@@ -1,7 +1,7 @@
 /** One line of the log for each call, with nothing of what was asked or answered. */
-import { type Code, createContextKey, type HandlerContext } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { nameCode } from "./call-record.ts";
 import type { CallObserver, WatchedCall } from "./call-watch.ts";
 
 /** What others know of a call and its line should say. */
@@ -52,9 +52,4 @@ function getNotes({ context }: WatchedCall): CallNotes {
 function describe({ context, requestId }: WatchedCall) {
   const { service, method, protocolName: protocol } = context;
   return { method: `${service.typeName}/${method.name}`, protocol, requestId };
-}
-
-/** As Connect spells it: "ok", "not_found". */
-function nameCode(code: Code | undefined): string {
-  return code === undefined ? "ok" : codeToString(code);
 }

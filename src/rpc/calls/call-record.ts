@@ -29,7 +29,7 @@ const names: ReadonlyMap<number, string> = new Map(
     .map(([name, code]) => [code, name.replace(/(?<=.)[A-Z]/g, (letter) => `_${letter}`).toLowerCase()]),
 );
 
-/** A code's name as Connect's protocol spells it. */
-export function nameCode(code: Code): string {
-  return names.get(code) ?? "unknown";
+/** A code's name as Connect's protocol spells it, such as "not_found"; "ok" for a call that did not fail. */
+export function nameCode(code: Code | undefined): string {
+  return code === undefined ? okCode : (names.get(code) ?? "unknown");
 }

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
-import { nameCode, type OnCall, okCode } from "./call-record.ts";
+import { nameCode, type OnCall } from "./call-record.ts";
 
 /** A call whose headers have arrived. */
 export interface WatchedCall {
@@ -114,7 +114,7 @@ export function createCallRecorder(onCall: OnCall): CallObserver {
       onCall({
         method,
         protocol: protocols.find((known) => known === protocolName),
-        code: code === undefined ? okCode : nameCode(code),
+        code: nameCode(code),
         durationMs,
         headers: requestHeader,
         values,

@@ -4,6 +4,9 @@ import type { Logger } from "pino";
 import { type OutgoingDetail, retryInfo } from "../wire/error-details.ts";
 import { requestIdKey } from "./call-watch.ts";
 
+/** Seconds for which a caller that is sent away should stay away, where nothing better is known; agents add jitter of their own. */
+export const defaultRetryAfterSeconds = 5;
+
 /** What an error of the domain is for a caller. */
 export interface KnownError {
   readonly code: Code;

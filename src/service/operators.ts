@@ -12,7 +12,7 @@ import { metricsPath, serveMetrics } from "../metrics/metrics-page.ts";
 import { type AdminListenerOptions, createAdminListener } from "../rpc/admin-listener.ts";
 import { findClientAddress } from "../rpc/callers/client-address.ts";
 import { createCallLog } from "../rpc/calls/call-log.ts";
-import { createCallRecorder, createCallWatch, requestIdKey } from "../rpc/calls/call-watch.ts";
+import { createCallWatch, requestIdKey } from "../rpc/calls/call-watch.ts";
 import { createErrorInterceptor, createErrorMapper } from "../rpc/calls/error-mapping.ts";
 import { createValidation } from "../rpc/calls/validation.ts";
 import { defaultLimits } from "../rpc/limits.ts";
@@ -40,8 +40,8 @@ export function createOperators(
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([
     createCallLog(log, "info"),
-    createCallRecorder(metrics.calls.onCall),
-    ...(tracing === undefined ? [] : [createCallRecorder(tracing.onCall)]),
+    metrics.calls,
+    ...(tracing === undefined ? [] : [tracing]),
   ]);
   const check = createCredentialsCheck(createBearerIdentify({ db, oidc: config.oidc, log }));
   const authorize = createAuthorization(check);

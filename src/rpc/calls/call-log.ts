@@ -1,8 +1,8 @@
 /** One line of the log for each call, with nothing of what was asked or answered. */
-import { createContextKey, type HandlerContext } from "@connectrpc/connect";
+import { type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { nameCode } from "./call-record.ts";
-import type { CallObserver, WatchedCall } from "./call-watch.ts";
+import type { CallRecord } from "./call-record.ts";
+import { type CallObserver, requestIdKey } from "./call-watch.ts";
 
 /** What others know of a call and its line should say. */
 export interface CallNotes {
@@ -25,31 +25,32 @@ export function noteForLog({ values }: Pick<HandlerContext, "values">, notes: Ca
   values.set(notesKey, { ...values.get(notesKey), ...notes });
 }
 
-/** Makes the observer: each call at `level` when it ends, streams also at debug when they begin. */
+/** Creates the observer that logs each call at `level` when it ends; streams also at debug when they begin. */
 export function createCallLog(log: Logger, level: "debug" | "info"): CallObserver {
   return {
-    started: (call) => {
-      if (call.context.method.methodKind === "unary") return;
-      const { level: _, ...notes } = getNotes(call);
-      log.debug({ ...describe(call), ...notes }, "call started");
+    onStart: ({ method, protocolName: protocol, values }) => {
+      if (method.methodKind === "unary") return;
+      const { level: _, ...notes } = getNotes(values);
+      log.debug({ ...describe({ method, protocol, values }), ...notes }, "call started");
     },
-    ended: (call) => {
-      const { level: noted, ...notes } = getNotes(call);
-      const durationMs = Math.round(call.durationMs * 10) / 10;
-      log[noted ?? level]({ ...describe(call), code: nameCode(call.code), durationMs, ...notes }, "call");
-      if (call.cause !== undefined) {
-        const { requestId } = call;
-        log.error({ err: call.cause, requestId }, "a call failed for a reason that is not the caller's");
+    onCall: (record) => {
+      const { code, values, cause } = record;
+      const { level: noted, ...notes } = getNotes(values);
+      const durationMs = Math.round(record.durationMs * 10) / 10;
+      log[noted ?? level]({ ...describe(record), code, durationMs, ...notes }, "call");
+      if (cause !== undefined) {
+        const requestId = values.get(requestIdKey);
+        log.error({ err: cause, requestId }, "a call failed for a reason that is not the caller's");
       }
     },
   };
 }
 
-function getNotes({ context }: WatchedCall): CallNotes {
-  return context.values.get(notesKey) ?? {};
+function getNotes(values: ContextValues): CallNotes {
+  return values.get(notesKey) ?? {};
 }
 
-function describe({ context, requestId }: WatchedCall) {
-  const { service, method, protocolName: protocol } = context;
-  return { method: `${service.typeName}/${method.name}`, protocol, requestId };
+function describe(call: Pick<CallRecord, "method" | "values"> & { readonly protocol: string | undefined }) {
+  const { method, protocol, values } = call;
+  return { method: `${method.parent.typeName}/${method.name}`, protocol, requestId: values.get(requestIdKey) };
 }

@@ -15,6 +15,8 @@ export interface CallRecord {
   readonly headers: IncomingHttpHeaders | Headers;
   /** What was set for the call on its way. */
   readonly values: ContextValues;
+  /** What ended the call when that was no ConnectError, where nobody has logged it yet. */
+  readonly cause?: unknown;
 }
 
 /** Is told of calls; it must not throw, and nothing waits for it. */

@@ -4,29 +4,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
-import { nameCode, type OnCall } from "./call-record.ts";
+import { type CallRecord, nameCode, type OnCall } from "./call-record.ts";
 
-/** A call whose headers have arrived. */
-export interface WatchedCall {
-  readonly context: HandlerContext;
-  readonly requestId: string;
-}
-
-/** A call that is over. */
-export interface EndedCall extends WatchedCall {
-  /** Undefined for success. */
-  readonly code: Code | undefined;
-  readonly durationMs: number;
-  /** What ended it when that was no ConnectError: nobody has logged it. */
-  readonly cause: unknown;
-}
-
-/** Who wants to know of calls. Must not throw. */
+/** Who wants to know of calls. Neither function may throw. */
 export interface CallObserver {
   /** Called when the gate has let the call through. */
-  started?(call: WatchedCall): void;
+  onStart?(call: HandlerContext): void;
   /** Called once for each call, whether it started or not. */
-  ended?(call: EndedCall): void;
+  readonly onCall: OnCall;
 }
 
 /** What a listener needs to watch its calls. */
@@ -40,10 +25,12 @@ export interface CallWatch {
 /** The header in which callers may name their request, and in which every answer names it. */
 const requestIdHeader = "x-request-id";
 
+const protocols = ["connect", "grpc", "grpc-web"] as const;
+
 /** The request id of a call, for whoever logs something of it. */
 export const requestIdKey = createContextKey<string | undefined>(undefined, { description: "request id" });
 
-const callKey = createContextKey<WatchedCall | undefined>(undefined, { description: "watched call" });
+const callKey = createContextKey<HandlerContext | undefined>(undefined, { description: "watched call" });
 
 /** Whether the call's own code has run to its end: what aborts it then is no failure. */
 const isAnsweredKey = createContextKey(false, { description: "call is answered" });
@@ -58,7 +45,7 @@ export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
     interceptor: (next) => async (request) => {
       const { contextValues } = request;
       const call = contextValues.get(callKey);
-      if (call !== undefined) for (const observer of observers) observer.started?.(call);
+      if (call !== undefined) for (const observer of observers) observer.onStart?.(call);
       const response = await next(request);
       if (!response.stream) {
         contextValues.set(isAnsweredKey, true);
@@ -71,15 +58,16 @@ export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
 
 function begin(context: HandlerContext, observers: readonly CallObserver[]): void {
   const beganAt = performance.now();
-  const requestId = readRequestId(context.requestHeader);
-  const call = { context, requestId };
-  context.values.set(callKey, call);
-  context.values.set(requestIdKey, requestId);
+  const { method, protocolName, requestHeader: headers, values } = context;
+  const requestId = readRequestId(headers);
+  values.set(callKey, context);
+  values.set(requestIdKey, requestId);
   context.responseHeader.set(requestIdHeader, requestId);
+  const protocol = protocols.find((known) => known === protocolName);
   const end = () => {
-    const outcome = findOutcome(context);
     const durationMs = performance.now() - beganAt;
-    for (const observer of observers) observer.ended?.({ ...call, durationMs, ...outcome });
+    const record: CallRecord = { method, protocol, durationMs, headers, values, ...findOutcome(context) };
+    for (const observer of observers) observer.onCall(record);
   };
   // Connect aborts the signal when the call is over, however it ends.
   if (context.signal.aborted) end();
@@ -92,34 +80,17 @@ function readRequestId(header: Headers): string {
 }
 
 /** The reason is the error that the caller gets or that its leaving caused; of success it is an AbortError. */
-function findOutcome({ signal, values }: HandlerContext): Pick<EndedCall, "code" | "cause"> {
+function findOutcome({ signal, values }: HandlerContext): Pick<CallRecord, "code" | "cause"> {
   const reason: unknown = signal.reason;
   // Of a broken connection connect-node says "aborted", of a reset stream "canceled"; no method here says "aborted".
   if (reason instanceof ConnectError) {
-    return { code: reason.code === Code.Aborted ? Code.Canceled : reason.code, cause: undefined };
+    return { code: nameCode(reason.code === Code.Aborted ? Code.Canceled : reason.code) };
   }
-  if (!(reason instanceof DOMException)) return { code: Code.Internal, cause: reason };
-  return { code: values.get(isAnsweredKey) ? undefined : Code.Canceled, cause: undefined };
+  if (!(reason instanceof DOMException)) return { code: nameCode(Code.Internal), cause: reason };
+  return { code: nameCode(values.get(isAnsweredKey) ? undefined : Code.Canceled) };
 }
 
 async function* markEnd<T>(messages: AsyncIterable<T>, ended: () => void): AsyncIterable<T> {
   yield* messages;
   ended();
 }
-
-/** An observer that tells `onCall` what came of each call. */
-export function createCallRecorder(onCall: OnCall): CallObserver {
-  return {
-    ended: ({ context: { method, protocolName, requestHeader, values }, code, durationMs }) =>
-      onCall({
-        method,
-        protocol: protocols.find((known) => known === protocolName),
-        code: nameCode(code),
-        durationMs,
-        headers: requestHeader,
-        values,
-      }),
-  };
-}
-
-const protocols = ["connect", "grpc", "grpc-web"] as const;

@@ -1,6 +1,6 @@
 /** TokenService.CreateToken */
 import { create } from "@bufbuild/protobuf";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import {
@@ -32,7 +32,7 @@ export function createCreateToken(context: Pick<AdminContext, "db" | "log">) {
         role,
         secretHash: hash,
         createdBy: actor,
-        expiresAt: request.expireTime && timestampDate(request.expireTime),
+        expiresAt: request.expireTime && toExpiry(request.expireTime),
       });
       return create(CreateTokenResponseSchema, { token: toToken(row) });
     });
@@ -42,6 +42,11 @@ export function createCreateToken(context: Pick<AdminContext, "db" | "log">) {
     context.log.info({ tokenId: id, name: request.name, role, actor, requestId }, "a token was created");
     return create(CreateTokenResponseSchema, { token, secret });
   };
+}
+
+/** The millisecond in which it lies, so that no token is valid for longer than asked, and none beyond the year 9999. */
+function toExpiry({ seconds, nanos }: Timestamp): Date {
+  return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1_000_000));
 }
 
 /** Validation lets through what the contract knows. */

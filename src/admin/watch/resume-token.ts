@@ -1,6 +1,7 @@
 /** Where a watch goes on: opaque to callers, checked when it comes back. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Database, Transaction } from "../../db/client.ts";
+import { latestTimeMs } from "../../db/database-time.ts";
 import { type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
@@ -23,7 +24,8 @@ export function decodeResumeToken(token: string): ResumePoint {
   const [, transaction, id, silenceAt] = form.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
   if (transaction === undefined || id === undefined || silenceAt === undefined) throw notAToken();
   const position = { transaction: BigInt(transaction), id: BigInt(id) };
-  if (position.transaction >= 2n ** 64n || position.id >= 2n ** 63n) throw notAToken();
+  if (position.transaction >= 2n ** 64n || position.id >= 2n ** 63n || Number(silenceAt) > latestTimeMs)
+    throw notAToken();
   return { position, silenceAt: new Date(Number(silenceAt)) };
 }
 

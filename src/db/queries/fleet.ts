@@ -1,6 +1,7 @@
 /** The whole fleet in numbers, from the view that decides states. */
 import { eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { parseDatabaseTime } from "../database-time.ts";
 import { hardwareReport, machineState } from "../schema/index.ts";
 import { runTransaction } from "../transaction.ts";
 
@@ -32,7 +33,7 @@ export interface FleetCount {
 export function countFleet(db: Database): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
     const { rows } = await tx.execute<{ at: string }>(prepareCounting);
-    return { countedAt: new Date(rows[0]?.at ?? Number.NaN), groups: await selectFleetGroups(tx) };
+    return { countedAt: parseDatabaseTime(rows[0]?.at ?? ""), groups: await selectFleetGroups(tx) };
   });
 }
 

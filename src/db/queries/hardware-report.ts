@@ -1,6 +1,7 @@
 /** The hardware that a machine's agent found, now and before. */
 import { sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { parseDatabaseTime } from "../database-time.ts";
 import { hardwareReport, hardwareReportPast } from "../schema/index.ts";
 
 /** One report. */
@@ -12,7 +13,7 @@ export async function listHardwareReports(
   machineId: string,
   limit: number,
 ): Promise<HardwareReportRow[]> {
-  const { rows } = await db.execute<{ reported_at: Date; report: Buffer }>(sql`
+  const { rows } = await db.execute<{ reported_at: string; report: Buffer }>(sql`
     select reported_at, report from (
       (select reported_at, report, null::bigint as id from ${hardwareReport} where machine_id = ${machineId})
       union all
@@ -20,5 +21,5 @@ export async function listHardwareReports(
         order by id desc limit ${limit})
     ) as kept
      order by id desc nulls first limit ${limit}`);
-  return rows.map(({ reported_at, report }) => ({ reportedAt: new Date(reported_at), report }));
+  return rows.map(({ reported_at, report }) => ({ reportedAt: parseDatabaseTime(reported_at), report }));
 }

@@ -7,6 +7,7 @@
  */
 import { sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { parseDatabaseTime } from "../database-time.ts";
 import {
   agentHeartbeat,
   historyFloor,
@@ -52,11 +53,11 @@ export class ChangesNotKeptError extends Error {
 export async function readHistoryPosition(
   db: Database | Transaction,
 ): Promise<{ position: HistoryPosition; at: Date }> {
-  const { rows } = await db.execute<{ transaction: string; at: Date }>(
+  const { rows } = await db.execute<{ transaction: string; at: string }>(
     sql`select pg_snapshot_xmin(pg_current_snapshot())::text as transaction, now() as at`,
   );
-  const row = rows[0] as { transaction: string; at: Date };
-  return { position: { transaction: BigInt(row.transaction), id: 0n }, at: new Date(row.at) };
+  const row = rows[0] as { transaction: string; at: string };
+  return { position: { transaction: BigInt(row.transaction), id: 0n }, at: parseDatabaseTime(row.at) };
 }
 
 /**
@@ -113,7 +114,7 @@ export async function listMachineChanges(
  * agent_heartbeat from end to end: an index would cost every heartbeat more than this costs once in a while.
  */
 export async function listSilenceChanges(db: Database, after: Date): Promise<{ changes: QuietChange[]; at: Date }> {
-  const { rows } = await db.execute<{ machine_id: string | null; since: Date; at: Date }>(sql`
+  const { rows } = await db.execute<{ machine_id: string | null; since: string; at: string }>(sql`
     select now() as at, changed.machine_id, changed.since
       from (values (1)) as one
       left join (
@@ -123,14 +124,14 @@ export async function listSilenceChanges(db: Database, after: Date): Promise<{ c
            and state.state in ('stale', 'heartbeating') and state.since >= ${after}
       ) changed on true`);
   const changes = rows.flatMap(({ machine_id: machineId, since }) =>
-    machineId === null ? [] : [{ machineId, kind: "state_changed" as const, at: new Date(since) }],
+    machineId === null ? [] : [{ machineId, kind: "state_changed" as const, at: parseDatabaseTime(since) }],
   );
-  return { changes, at: new Date(rows[0]?.at ?? after) };
+  return { changes, at: rows[0] === undefined ? after : parseDatabaseTime(rows[0].at) };
 }
 
 /** Returns the open installations that made progress or became overdue since `after`, by the partial index of the open ones. */
 export async function listProgressChanges(db: Database, after: Date): Promise<QuietChange[]> {
-  const { rows } = await db.execute<{ machine_id: string; overdue: boolean; at: Date }>(sql`
+  const { rows } = await db.execute<{ machine_id: string; overdue: boolean; at: string }>(sql`
     select request.machine_id, state.state = 'overdue' as overdue,
            case state.state when 'overdue' then state.since else request.progress_at end as at
       from ${osInstallationRequest} request
@@ -140,6 +141,6 @@ export async function listProgressChanges(db: Database, after: Date): Promise<Qu
   return rows.map(({ machine_id: machineId, overdue, at }) => ({
     machineId,
     kind: overdue ? "state_changed" : "installation_progressed",
-    at: new Date(at),
+    at: parseDatabaseTime(at),
   }));
 }

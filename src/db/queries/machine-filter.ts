@@ -130,7 +130,9 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
 function listTests(filter: MachineFilter): SQL[] {
   const { states = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
-  const age = (test: SQL) => tag(sql`now() - heartbeat_at ${test}`, sql`${agentHeartbeat}`);
+  // Compared as times: PostgreSQL subtracts no infinite ones.
+  const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
+  const before = (seconds: number) => sql`now() - make_interval(secs => ${seconds})`;
   const tests: (SQL | undefined)[] = [
     joinTests(
       [
@@ -139,8 +141,8 @@ function listTests(filter: MachineFilter): SQL[] {
       ],
       (test) => tag(test, sql`${provided}`),
     ),
-    minAge === undefined ? undefined : sql`coalesce(${age(sql`>= make_interval(secs => ${minAge})`)}, true)`,
-    maxAge === undefined ? undefined : age(sql`<= make_interval(secs => ${maxAge})`),
+    minAge === undefined ? undefined : sql`coalesce(${heartbeat(sql`<= ${before(minAge)}`)}, true)`,
+    maxAge === undefined ? undefined : heartbeat(sql`>= ${before(maxAge)}`),
     joinTests(
       [
         filter.minMemoryBytes === undefined ? undefined : sql`memory_bytes >= ${filter.minMemoryBytes}`,

@@ -3,8 +3,9 @@
  *
  * Written in the transaction of the change; pruned after some days.
  */
-import { index, pgTable, primaryKey, text, timestamp, uuid } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { sql } from "drizzle-orm";
+import { index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 
 export const adminRequest = pgTable(
   "admin_request",
@@ -12,7 +13,7 @@ export const adminRequest = pgTable(
     /** Whose request ids these are. */
     actor: text().notNull(),
     requestId: uuid().notNull(),
-    at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    at: timestamptz().notNull().default(sql`now()`),
     /** Full name of the method. */
     method: text().notNull(),
     /** SHA-256 of the request in protobuf's binary form: another request under the same id is a mistake. */

@@ -5,8 +5,8 @@
  * Written by administrators, and by the first start; stays, so that a name in the history can be looked up.
  */
 import { sql } from "drizzle-orm";
-import { check, pgTable, text, timestamp, uniqueIndex } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { check, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 
 /** What a caller may do; each one may do what those before it may. */
 const roles = ["viewer", "operator", "admin"] as const;
@@ -21,10 +21,10 @@ export const adminToken = pgTable(
     role: text({ enum: roles }).notNull(),
     /** SHA-256 of the secret. */
     secretHash: bytea().notNull(),
-    createdAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    createdAt: timestamptz().notNull().default(sql`now()`),
     createdBy: text().notNull(),
-    expiresAt: timestamp({ withTimezone: true }),
-    revokedAt: timestamp({ withTimezone: true }),
+    expiresAt: timestamptz(),
+    revokedAt: timestamptz(),
     revokedBy: text(),
   },
   (table) => [

@@ -6,8 +6,8 @@
  * heartbeat, never in the middle of one.
  */
 import { sql } from "drizzle-orm";
-import { check, pgTable, timestamp, unique, uuid } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { check, pgTable, unique, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 export const agentStarted = pgTable(
@@ -16,7 +16,7 @@ export const agentStarted = pgTable(
     machineId: uuid()
       .primaryKey()
       .references(() => machine.id, { onDelete: "cascade" }),
-    startedAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    startedAt: timestamptz().notNull().default(sql`now()`),
     /** 32 bytes, RFC 8032 section 5.1.2; a canonical point that is not of small order, checked before it gets here. */
     publicKey: bytea().notNull(),
   },

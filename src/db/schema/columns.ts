@@ -1,5 +1,6 @@
 /** Column types that PostgreSQL has and Drizzle has not. */
 import { customType } from "drizzle-orm/pg-core";
+import { parseDatabaseTime, toDatabaseTime } from "../database-time.ts";
 
 /** Number of a transaction, which grows with the order in which transactions began; decimal digits. */
 export const xid8 = customType<{ data: string }>({ dataType: () => "xid8" });
@@ -8,4 +9,11 @@ export const xid8 = customType<{ data: string }>({ dataType: () => "xid8" });
 export const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => "bytea",
   toDriver: (value) => Buffer.from(value),
+});
+
+/** A time with its zone, which is read and written within the years 1 to 9999. */
+export const timestamptz = customType<{ data: Date; driverData: string }>({
+  dataType: () => "timestamp with time zone",
+  fromDriver: parseDatabaseTime,
+  toDriver: toDatabaseTime,
 });

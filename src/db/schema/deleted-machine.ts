@@ -4,11 +4,13 @@
  *
  * Written by operators who delete a machine; stays.
  */
-import { bigint, pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
 
 export const deletedMachine = pgTable("deleted_machine", {
   machineId: uuid().primaryKey(),
   /** The greatest generation ever requested of or reported by the machine; 0 when there was none. */
   generation: bigint({ mode: "bigint" }).notNull(),
-  deletedAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  deletedAt: timestamptz().notNull().default(sql`now()`),
 });

@@ -3,8 +3,8 @@
  *
  * Written by the heartbeat that brings a report which differs from the stored one. Goes with the machine.
  */
-import { bigint, index, pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { bigint, index, pgTable, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 export const hardwareReportPast = pgTable(
@@ -15,7 +15,7 @@ export const hardwareReportPast = pgTable(
       .notNull()
       .references(() => machine.id, { onDelete: "cascade" }),
     /** When this report first arrived. */
-    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    reportedAt: timestamptz().notNull(),
     /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
     report: bytea().notNull(),
   },

@@ -3,8 +3,8 @@
  *
  * Written when a heartbeat carries a report that differs from the stored one, which becomes a past one then. Goes with the machine.
  */
-import { bigint, index, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { bigint, index, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 export const hardwareReport = pgTable(
@@ -14,7 +14,7 @@ export const hardwareReport = pgTable(
       .primaryKey()
       .references(() => machine.id, { onDelete: "cascade" }),
     /** When this report first arrived. */
-    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    reportedAt: timestamptz().notNull(),
     /** A cloud.bmaas.server.api.AgentHardwareReport in protobuf's binary form. */
     report: bytea().notNull(),
     manufacturer: text(),

@@ -2,7 +2,8 @@
  * The view that decides where an installation stands: a row for every request, open or ended. Nothing else decides it.
  */
 import { sql } from "drizzle-orm";
-import { bigint, boolean, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, boolean, pgView, text, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
 import { isOpen } from "./os-installation-request.ts";
 
 /** Where an installation can stand, open ones first. */
@@ -22,7 +23,7 @@ export const installationState = pgView("installation_state", {
   generation: bigint("generation", { mode: "bigint" }).notNull(),
   state: text("state", { enum: installationStates }).notNull(),
   /** When it came to stand there. */
-  since: timestamp("since", { withTimezone: true }).notNull(),
+  since: timestamptz("since").notNull(),
   /** Neither finished nor cancelled nor superseded: one of the machine's at most, found by a partial index. */
   isOpen: boolean("is_open").notNull(),
 }).as(sql`

@@ -5,8 +5,8 @@
  * outlive their machine, so that its deletion is on record too.
  */
 import { sql } from "drizzle-orm";
-import { bigint, index, jsonb, pgTable, text, timestamp, uniqueIndex, uuid } from "drizzle-orm/pg-core";
-import { xid8 } from "./columns.ts";
+import { bigint, index, jsonb, pgTable, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { timestamptz, xid8 } from "./columns.ts";
 
 /** What can happen to a machine. */
 const historyKinds = [
@@ -31,7 +31,7 @@ export const machineHistory = pgTable(
   {
     id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
     machineId: uuid().notNull(),
-    at: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    at: timestamptz().notNull().default(sql`now()`),
     /**
      * "token:" and its name, "oidc:" and the subject, "agent:" and its public key in hexadecimal digits, or "seed:" and the user
      * who ran it.

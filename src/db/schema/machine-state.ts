@@ -7,7 +7,8 @@
  * the machine's id, so that a condition on machine_id reaches one row, and no condition joins whole tables once.
  */
 import { sql } from "drizzle-orm";
-import { bigint, pgView, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
 
 /** What a machine can be at. */
 const machineStates = [
@@ -28,7 +29,7 @@ export const machineState = pgView("machine_state", {
   machineId: uuid("machine_id").notNull(),
   state: text("state", { enum: machineStates }).notNull(),
   /** When it came to be in that state. */
-  since: timestamp("since", { withTimezone: true }).notNull(),
+  since: timestamptz("since").notNull(),
   /** Of the open installation; null when none is. */
   openGeneration: bigint("open_generation", { mode: "bigint" }),
   /** Where it is, as its provider says, so that whoever counts by place need not join for it again; null when not known. */

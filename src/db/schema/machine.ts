@@ -5,13 +5,15 @@
  * about it (its requests above all) holds the row `FOR NO KEY UPDATE`, several machines in id order: foreign keys that point to it
  * go on, so heartbeats do.
  */
-import { pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { pgTable, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
 
 export const machine = pgTable("machine", {
   id: uuid().primaryKey(),
-  createdAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+  createdAt: timestamptz().notNull().default(sql`now()`),
   /** When an operator last took the agent's key away. */
-  agentRevokedAt: timestamp({ withTimezone: true }),
+  agentRevokedAt: timestamptz(),
   /** When an operator last took away what the provider says. */
-  unprovidedAt: timestamp({ withTimezone: true }),
+  unprovidedAt: timestamptz(),
 });

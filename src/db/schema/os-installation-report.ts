@@ -4,8 +4,8 @@
  * Written by heartbeats; the generation only moves forward, and the first report of a generation stands. Goes with the machine.
  */
 import { sql } from "drizzle-orm";
-import { bigint, check, index, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { bigint, check, index, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 /** How an installation ended. */
@@ -18,7 +18,7 @@ export const osInstallationReport = pgTable(
       .primaryKey()
       .references(() => machine.id, { onDelete: "cascade" }),
     generation: bigint({ mode: "bigint" }).notNull(),
-    reportedAt: timestamp({ withTimezone: true }).notNull(),
+    reportedAt: timestamptz().notNull(),
     result: text({ enum: installationResults }).notNull(),
     /** What the agent said went wrong; set exactly when the result is an error. */
     error: text(),

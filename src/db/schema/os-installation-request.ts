@@ -9,19 +9,8 @@
  * A request is open until it is finished, cancelled or superseded; a machine has one open request at most.
  */
 import { sql } from "drizzle-orm";
-import {
-  bigint,
-  check,
-  index,
-  pgTable,
-  primaryKey,
-  smallint,
-  text,
-  timestamp,
-  uniqueIndex,
-  uuid,
-} from "drizzle-orm/pg-core";
-import { bytea } from "./columns.ts";
+import { bigint, check, index, pgTable, primaryKey, smallint, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 import { installationResults } from "./os-installation-report.ts";
 
@@ -44,27 +33,27 @@ export const osInstallationRequest = pgTable(
       .notNull()
       .references(() => machine.id, { onDelete: "cascade" }),
     generation: bigint({ mode: "bigint" }).notNull(),
-    requestedAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    requestedAt: timestamptz().notNull().default(sql`now()`),
     requestedBy: text().notNull(),
     /** When an operator took the request back; no agent is given it from then on. */
-    cancelledAt: timestamp({ withTimezone: true }),
+    cancelledAt: timestamptz(),
     cancelledBy: text(),
     /** When a newer request took this one's place. */
-    supersededAt: timestamp({ withTimezone: true }),
+    supersededAt: timestamptz(),
     /** When an agent was first and last given the request, and how often. */
-    firstGivenAt: timestamp({ withTimezone: true }),
-    lastGivenAt: timestamp({ withTimezone: true }),
+    firstGivenAt: timestamptz(),
+    lastGivenAt: timestamptz(),
     timesGiven: bigint({ mode: "bigint" }).notNull().default(sql`0`),
     /** When the agent first said that it installs. */
-    startedAt: timestamp({ withTimezone: true }),
+    startedAt: timestamptz(),
     /** When the agent last told of its progress, and what it said. */
-    progressAt: timestamp({ withTimezone: true }),
+    progressAt: timestamptz(),
     phase: text(),
     percent: smallint(),
     /** Until when the agent may say nothing before the installation is overdue; set when it is first given the request. */
-    dueAt: timestamp({ withTimezone: true }),
+    dueAt: timestamptz(),
     /** When a report of this generation was accepted, and how it ended. */
-    finishedAt: timestamp({ withTimezone: true }),
+    finishedAt: timestamptz(),
     result: text({ enum: installationResults }),
     /** What the agent said went wrong; set exactly when the result is an error. */
     error: text(),

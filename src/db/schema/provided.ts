@@ -4,7 +4,8 @@
  * Written by operators. Goes when the machine goes back to its provider.
  */
 import { sql } from "drizzle-orm";
-import { check, index, pgTable, text, timestamp, unique, uuid } from "drizzle-orm/pg-core";
+import { check, index, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
 /** What the provider says that the machine does; text in the database, so that a new value needs no migration of the type. */
@@ -25,7 +26,7 @@ export const provided = pgTable(
     /** The provider's name of the place, for example "am6". */
     location: text(),
     /** Since when the machine has been provided, whatever was said of it later. */
-    providedAt: timestamp({ withTimezone: true }).notNull().defaultNow(),
+    providedAt: timestamptz().notNull().default(sql`now()`),
     status: text({ enum: providerStatuses }).notNull().default("unknown"),
   },
   (table) => [

@@ -1,13 +1,14 @@
 /** Checks requests against the rules in the contract (protovalidate), and says what is wrong in google.rpc's words. */
 import { pathToString } from "@bufbuild/protobuf/reflect";
-import { ValidationError } from "@bufbuild/protovalidate";
+import { createValidator, ValidationError, type Validator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { badRequest } from "../wire/error-details.ts";
+import { assertPossibleTimes } from "./possible-times.ts";
 
 /** Makes the interceptor; what breaks a rule is `invalid_argument` with a BadRequest that names every wrong field. */
 export function createValidation(): Interceptor {
-  const validate = createValidateInterceptor();
+  const validate = createValidateInterceptor({ validator: createStrictValidator() });
   return (next) => {
     const validated = validate(next);
     return async (request) => {
@@ -19,6 +20,17 @@ export function createValidation(): Interceptor {
           : error;
       }
     };
+  };
+}
+
+function createStrictValidator(): Validator {
+  const validator = createValidator();
+  return {
+    ...validator,
+    validate(schema, message) {
+      assertPossibleTimes(schema, message);
+      return validator.validate(schema, message);
+    },
   };
 }
 

@@ -1,7 +1,9 @@
 /** Connections to PostgreSQL for ordinary queries; heartbeats have connections of their own, so that they never wait behind these. */
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
-import pg from "pg";
+import type pg from "pg";
+import { createPool, type PoolOptions, type PoolUsage, readPoolUsage } from "./pool.ts";
 import * as schema from "./schema/index.ts";
+import { addStartupOptions, parsingSettings, type SessionSettings } from "./session-settings.ts";
 import type { TransactObserver } from "./transact-observer.ts";
 
 /**
@@ -16,15 +18,6 @@ export type Database = Transaction & {
   readonly $observer?: TransactObserver | undefined;
 };
 
-/** How many connections a pool has, and what waits for one. */
-export interface PoolUsage {
-  readonly open: number;
-  readonly idle: number;
-  readonly max: number;
-  /** Queries and transactions. */
-  readonly waiting: number;
-}
-
 /** A pool of connections and Drizzle over it. */
 export interface DatabaseConnection {
   readonly db: Database;
@@ -33,27 +26,32 @@ export interface DatabaseConnection {
   close(): Promise<void>;
 }
 
-/** Longest a statement may run before PostgreSQL ends it, in milliseconds. */
-const statementTimeoutMs = 10_000;
+/** What every connection of this program asks PostgreSQL for; operators' queries, for example, may not run longer. */
+export const sessionSettings: SessionSettings = {
+  ...parsingSettings,
+  statement_timeout: "10000",
+  // When PostgreSQL lets go of what a transaction holds whose end never arrives.
+  idle_in_transaction_session_timeout: "15000",
+};
+
 /** Longest to wait for a statement's answer, in milliseconds: past it PostgreSQL is taken for dead and the connection destroyed. */
 const answerTimeoutMs = 12_000;
-/** When PostgreSQL lets go of what a transaction holds whose end never arrives, in milliseconds. */
-const idleInTransactionTimeoutMs = 15_000;
 /** Longest to wait for a connection, in milliseconds. */
 const connectTimeoutMs = 5_000;
 /** What a connection is kept for without use, in milliseconds: longer than between two looks of Prometheus, since a new one is slow at first. */
 const idleTimeoutMs = 60_000;
 
+/** What a database is connected to with. */
+export interface DatabaseOptions extends Pick<PoolOptions, "onDropped"> {
+  readonly maxConnections?: number;
+  readonly observer?: TransactObserver;
+}
+
 /** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
-export function connectDatabase(
-  url: string,
-  options: { maxConnections?: number; observer?: TransactObserver } = {},
-): DatabaseConnection {
-  const pool = createPool({
-    ...connectionConfig(url, "bmaas"),
-    max: options.maxConnections ?? 4,
-    idleTimeoutMillis: idleTimeoutMs,
-  });
+export function connectDatabase(url: string, options: DatabaseOptions = {}): DatabaseConnection {
+  const { maxConnections = 4, onDropped } = options;
+  const config = { ...connectionConfig(url, "bmaas"), max: maxConnections, idleTimeoutMillis: idleTimeoutMs };
+  const pool = createPool(config, { settings: sessionSettings, ...(onDropped && { onDropped }) });
   return {
     db: Object.assign(drizzle(pool, { schema, casing: "snake_case" }), { $observer: options.observer }),
     getPoolUsage: () => readPoolUsage(pool),
@@ -61,29 +59,16 @@ export function connectDatabase(
   };
 }
 
-/** A pool that outlives its connections, and keeps no process alive by those that nobody uses. */
-export function createPool(config: pg.PoolConfig): pg.Pool {
-  // A connection that PostgreSQL does not close when told to would outlast a server that has stopped.
-  const pool = new pg.Pool({ ...config, allowExitOnIdle: true });
-  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
-  pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
-  return pool;
-}
-
-/** What the pool says of itself. */
-export function readPoolUsage(pool: pg.Pool): PoolUsage {
-  return { open: pool.totalCount, idle: pool.idleCount, max: pool.options.max, waiting: pool.waitingCount };
-}
-
-/** What every connection of this program is opened with: bounded in time at both ends. */
-export function connectionConfig(url: string, applicationName: string): pg.ClientConfig {
+/** What every connection of this program is opened with: bounded in time at both ends, and with settings of PostgreSQL's. */
+export function connectionConfig(
+  url: string,
+  applicationName: string,
+  settings: SessionSettings = sessionSettings,
+): pg.ClientConfig {
   return {
-    connectionString: url,
+    ...addStartupOptions(url, settings),
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
-    statement_timeout: statementTimeoutMs,
-    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     query_timeout: answerTimeoutMs,
     // In this mode pg destroys a connection whose query timed out, instead of leaving it stuck in the pool.
     pipeline: true,

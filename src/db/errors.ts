@@ -52,7 +52,21 @@ export function sqlState(error: unknown): string | undefined {
  */
 export function isStatementError(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && state !== readOnlyState && !outageClasses.has(state.slice(0, 2));
+  return state !== undefined && !isOutage(state) && findCause(error, NoConnectionError) === undefined;
+}
+
+/** There is no connection to be had: PostgreSQL is away, or does not let us in. Its cause says why. */
+export class NoConnectionError extends Error {
+  override readonly name = "NoConnectionError";
+  constructor(cause: unknown) {
+    const { code, message } = cause as Error & { readonly code?: unknown };
+    super(`there is no connection to the database (${code ?? message})`, { cause });
+  }
+}
+
+/** Nothing can be written: PostgreSQL is a standby, or someone has told it or the role to be read-only. */
+export class ReadOnlyDatabaseError extends Error {
+  override readonly name = "ReadOnlyDatabaseError";
 }
 
 /** What another transaction did meanwhile is in the way: the same transaction can succeed right away. */
@@ -85,12 +99,24 @@ const readOnlyState = "25006";
 /** SQLSTATE classes that say nothing about the statement: connection, resources, operator's intervention, system error. */
 const outageClasses: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
 
+function isOutage(state: string): boolean {
+  return state === readOnlyState || outageClasses.has(state.slice(0, 2));
+}
+
+function findCause<T extends Error>(error: unknown, type: abstract new (...given: never[]) => T): T | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof type) return current;
+  }
+  return undefined;
+}
+
 /**
  * Whether an error came out of the driver for want of a database: it refused or lost the connection, did not answer in time, is
- * shutting down or starting up, or has no resources left.
+ * shutting down or starting up, has no resources left, or takes no writes.
  */
 export function isDatabaseAway(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof ReadOnlyDatabaseError || current instanceof NoConnectionError) return true;
     if (current instanceof pg.DatabaseError) return !isStatementError(current);
     if ("code" in current && typeof current.code === "string" && outageCodes.has(current.code)) return true;
     if (outageMessages.test(current.message)) return true;
@@ -112,3 +138,20 @@ const outageCodes: ReadonlySet<string> = new Set([
 /** What pg says without a code. */
 const outageMessages =
   /^(timeout expired|timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered|Client was closed|Cannot use a pool after)/;
+
+/** What is wrong with a database that is away, as half a sentence for operators and callers: "the database is read-only". */
+export function describeOutage(error: unknown): string {
+  if (findCause(error, ReadOnlyDatabaseError) !== undefined) return "the database is read-only";
+  const state = sqlState(error);
+  if (state === undefined) return "the database is away";
+  const known = outagesByState.get(state);
+  if (known !== undefined) return known;
+  return isOutage(state) ? "the database is away" : "the database does not let the server in";
+}
+
+const outagesByState: ReadonlyMap<string, string> = new Map([
+  [readOnlyState, "the database is read-only"],
+  ["53100", "the database's disk is full"],
+  ["53300", "the database has no connection left"],
+  ["57P03", "the database takes no connections now"],
+]);

@@ -1,10 +1,13 @@
 /** The database as heartbeats see it: connections of their own, so that no operator's query is ever in their way. */
 import type pg from "pg";
-import { connectionConfig, createPool, type PoolUsage, readPoolUsage } from "./client.ts";
+import { connectionConfig, sessionSettings } from "./client.ts";
 import { isStatementError } from "./errors.ts";
+import { createPool, isPooled, type PoolUsage, readPoolUsage } from "./pool.ts";
 import { type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deliver-installations.ts";
 import type { HeartbeatRow } from "./queries/heartbeat/heartbeat-row.ts";
 import { type HeartbeatOutcome, writeHeartbeats } from "./queries/heartbeat/write-heartbeats.ts";
+import { refuseReadOnly } from "./refuse-read-only.ts";
+import type { SessionSettings } from "./session-settings.ts";
 
 /** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
 export interface HeartbeatStore {
@@ -14,19 +17,26 @@ export interface HeartbeatStore {
   deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
   /** The 32 bytes of the key that speaks for each machine that has one. */
   readPublicKeys(machineIds: readonly string[]): Promise<Map<string, Uint8Array>>;
-  /** Rejects unless the database answers. */
+  /** Rejects unless the database answers and takes writes. */
   ping(): Promise<void>;
   getPoolUsage(): PoolUsage;
   /** Waits for what runs, then closes the connections. */
   close(): Promise<void>;
 }
 
-/** Longest that a row which another transaction holds keeps its batch waiting, in milliseconds; past it each row is tried alone. */
-const lockTimeoutMs = 1_000;
-/** When PostgreSQL lets go of the rows of a batch whose end never arrives, in milliseconds: the network or this process is lost. */
-const idleInTransactionTimeoutMs = 5_000;
-/** An agent's call ends after 10 s; these leave time to tell it that the database is away. */
-const statementTimeoutMs = 4_000;
+/** What heartbeats' connections ask PostgreSQL for. An agent's call ends after 10 s: there is time to tell it that the database is away. */
+const heartbeatSettings: SessionSettings = {
+  ...sessionSettings,
+  statement_timeout: "4000",
+  // Longest that a row which another transaction holds keeps its batch waiting; past it each row is tried alone.
+  lock_timeout: "1000",
+  // When PostgreSQL lets go of the rows of a batch whose end never arrives: the network or this process is lost.
+  idle_in_transaction_session_timeout: "5000",
+  // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read whole tables.
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+};
+/** Longest to wait for an answer and for a connection, in milliseconds; see there. */
 const answerTimeoutMs = 6_000;
 const connectTimeoutMs = 3_000;
 
@@ -41,17 +51,13 @@ export interface HeartbeatStoreOptions {
 /** Opens nothing yet. */
 export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions): HeartbeatStore {
   const { maxBatches, installDeadlineMs = 20 * 60_000 } = options;
-  const pool = createPool({
-    ...connectionConfig(url, "bmaas-heartbeat"),
+  const config = {
+    ...connectionConfig(url, "bmaas-heartbeat", heartbeatSettings),
     max: maxBatches + 2,
-    lock_timeout: lockTimeoutMs,
-    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
-    // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read whole tables.
-    options: "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-    statement_timeout: statementTimeoutMs,
     query_timeout: answerTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
-  });
+  };
+  const pool = createPool(config, { settings: heartbeatSettings });
   return {
     write: (rows) => useOneConnection(pool, (client) => writeHeartbeats(client, rows)),
     deliver: (rows) => useOneConnection(pool, (client) => deliverInstallations(client, rows, installDeadlineMs)),
@@ -63,9 +69,7 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
       });
       return new Map(rows.map((row) => [row.machine_id, row.public_key]));
     },
-    ping: async () => {
-      await pool.query("select 1");
-    },
+    ping: () => refuseReadOnly(pool),
     getPoolUsage: () => readPoolUsage(pool),
     close: () => pool.end(),
   };
@@ -77,7 +81,8 @@ async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) =
   try {
     return await use(client);
   } catch (error) {
-    broken = !isStatementError(error);
+    // PgBouncer takes the name of a statement whose preparation failed for taken, and would cut the connection at the next try.
+    broken = !isStatementError(error) || isPooled(client);
     throw error;
   } finally {
     client.release(broken);

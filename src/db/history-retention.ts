@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Database, Transaction } from "./client.ts";
-import { isDatabaseAway } from "./errors.ts";
+import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
 import { transact } from "./transact.ts";
 
@@ -46,7 +46,7 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
       const { events, adminRequests } = await runRetention(db, options, signal);
       if (events + adminRequests > 0) log.info({ events, adminRequests }, "deleted what has been kept long enough");
     } catch (error) {
-      const reason = isDatabaseAway(error) ? "the database is away" : "a statement failed";
+      const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
       log.warn({ err: error }, `old events could not be deleted, since ${reason}: trying again in an hour`);
     }
     await pause(intervalMs * (1 + Math.random() / 10), signal);

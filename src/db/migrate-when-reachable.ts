@@ -1,13 +1,13 @@
 /** Migration at start, when the database may not be up yet. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { isDatabaseAway } from "./errors.ts";
+import { describeOutage, isDatabaseAway, ReadOnlyDatabaseError } from "./errors.ts";
 import { migrateDatabase } from "./migrate.ts";
 
 const reachTimeoutMs = 30_000;
 const reachPollMs = 1_000;
 
-/** Applies migrations, and waits for a database that is away for up to 30 s: after a power cut everything starts at once. */
+/** Applies migrations, and waits for up to 30 s for a database that is away or read-only: after a power cut everything starts at once. */
 export async function migrateWhenReachable(url: string, log: Logger): Promise<void> {
   const deadline = Date.now() + reachTimeoutMs;
   for (;;) {
@@ -16,10 +16,15 @@ export async function migrateWhenReachable(url: string, log: Logger): Promise<vo
       return;
     } catch (error) {
       if (!isDatabaseAway(error)) throw error;
-      if (Date.now() > deadline)
-        throw new Error("the database did not answer for 30 s: is DATABASE_URL right, and is it up?");
-      log.warn({ err: error }, "the database is away: trying again");
+      const trouble = describeOutage(error);
+      if (Date.now() > deadline) throw giveUp(trouble, error);
+      log.warn({ err: error }, `${trouble}: trying again`);
       await delay(reachPollMs);
     }
   }
+}
+
+function giveUp(trouble: string, error: unknown): Error {
+  const { message } = error instanceof ReadOnlyDatabaseError ? error : { message: trouble };
+  return new Error(`${message}, and was for 30 s: is DATABASE_URL right, and is it up?`, { cause: error });
 }

@@ -1,14 +1,12 @@
 /** Brings a database to the schema of this program, however many processes try at once, and refuses one that is ahead of it. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { DrizzleQueryError } from "drizzle-orm";
-import { drizzle } from "drizzle-orm/node-postgres";
-import { migrate } from "drizzle-orm/node-postgres/migrator";
-import pg from "pg";
+import { readMigrationFiles } from "drizzle-orm/migrator";
+import type pg from "pg";
 import type { Logger } from "pino";
 import { OperatorError } from "../base/operator-error.ts";
-import { connectionConfig } from "./client.ts";
 import { isDatabaseAway } from "./errors.ts";
+import { withSchemaSession } from "./schema-session.ts";
 
 /**
  * The database was migrated by a newer version of this program, or by a diverging one.
@@ -16,16 +14,6 @@ import { isDatabaseAway } from "./errors.ts";
  */
 export class NewerSchemaError extends OperatorError {
   override readonly name = "NewerSchemaError";
-}
-
-/** The database server is older than what this program needs. */
-class UnsupportedPostgresError extends OperatorError {
-  override readonly name = "UnsupportedPostgresError";
-}
-
-/** The database server is there and lets us not in: the user, the password, the database or the way of connecting is wrong. */
-class DatabaseRefusedError extends OperatorError {
-  override readonly name = "DatabaseRefusedError";
 }
 
 /** PostgreSQL refused a migration: the role lacks a privilege, a table stayed locked, or the rows do not fit the new schema. */
@@ -41,7 +29,6 @@ interface Migration {
 }
 
 const migrationsFolder = fileURLToPath(new URL("../../drizzle", import.meta.url));
-const oldestMajorVersion = 15;
 /** Advisory lock of whoever migrates; any number that stays the same. */
 const lockKey = 0x6d696772;
 /** Longest to wait for another process that migrates, in milliseconds. */
@@ -50,89 +37,53 @@ const turnTimeoutMs = 600_000;
 const tableLockTimeoutMs = 30_000;
 
 /**
- * Applies the migrations that the database lacks, all or none. Throws `NewerSchemaError`, `UnsupportedPostgresError`,
- * `DatabaseRefusedError`, `MigrationFailedError`, or the driver's errors.
+ * Applies the migrations that the database lacks, all or none, and returns how many those were. Throws `NewerSchemaError`,
+ * `MigrationFailedError`, and what `withSchemaSession` throws.
  */
 export async function migrateDatabase(url: string, log: Logger): Promise<{ applied: number }> {
-  return withSession(url, async (client) => {
+  const applied = await withSchemaSession(url, async (client) => {
     await takeTurn(client, log);
     const pending = await findPending(client);
     // Without any, a role that may not create schemas will do.
-    if (pending.length === 0) return { applied: 0 };
-    await client.query(`set lock_timeout = ${tableLockTimeoutMs}`);
-    await apply(client);
-    log.info({ migrations: pending.map(({ tag }) => tag) }, "migrated the database");
-    return { applied: pending.length };
+    if (pending.length > 0) await apply(client, pending);
+    return pending;
   });
+  if (applied.length > 0) log.info({ migrations: applied.map(({ tag }) => tag) }, "migrated the database");
+  return { applied: applied.length };
 }
 
-async function apply(client: pg.Client): Promise<void> {
+/** As Drizzle's migrator does, which would leave the transaction that holds the lock. */
+async function apply(client: pg.Client, pending: readonly Migration[]): Promise<void> {
+  const files = new Map(readMigrationFiles({ migrationsFolder }).map((file) => [file.folderMillis, file]));
   try {
-    await migrate(drizzle(client), { migrationsFolder });
+    await client.query(`set local lock_timeout = ${tableLockTimeoutMs}`);
+    await client.query("create schema if not exists drizzle");
+    await client.query(
+      "create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)",
+    );
+    for (const { when } of pending) {
+      const { sql = [], hash } = files.get(when) ?? {};
+      for (const statement of sql) await client.query(statement);
+      await client.query("insert into drizzle.__drizzle_migrations (hash, created_at) values ($1, $2)", [hash, when]);
+    }
   } catch (error) {
     if (isDatabaseAway(error)) throw error;
-    const { message } =
-      error instanceof DrizzleQueryError && error.cause !== undefined ? error.cause : (error as Error);
+    const { message } = error as Error;
     throw new MigrationFailedError(`the database could not be migrated and is as it was: ${message}`, { cause: error });
   }
 }
 
 /** Counts the migrations that the database lacks, without writing. Throws what `migrateDatabase` throws. */
 export async function checkSchema(url: string): Promise<{ pending: number }> {
-  return withSession(url, async (client) => ({ pending: (await findPending(client)).length }));
-}
-
-/** One connection without time limits on its statements, on a server that is new enough. */
-async function withSession<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const { connectionString, connectionTimeoutMillis } = connectionConfig(url, "bmaas migrate");
-  const client = new pg.Client({
-    connectionString,
-    connectionTimeoutMillis,
-    application_name: "bmaas migrate",
-    keepAlive: true,
-  });
-  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
-  client.on("error", () => {});
-  await connect(client);
-  try {
-    await refuseOldServer(client);
-    // A role or a database may bring a limit of its own.
-    await client.query("set statement_timeout = 0");
-    return await use(client);
-  } finally {
-    // The lock goes with the session.
-    await client.end();
-  }
-}
-
-/** What keeps us out and is no outage does not pass by itself. */
-async function connect(client: pg.Client): Promise<void> {
-  try {
-    await client.connect();
-  } catch (error) {
-    if (isDatabaseAway(error)) throw error;
-    throw new DatabaseRefusedError(
-      `the database refused the connection: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
-async function refuseOldServer(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ number: string; version: string }>(
-    "select current_setting('server_version_num') as number, current_setting('server_version') as version",
-  );
-  if (Number(rows[0]?.number) >= oldestMajorVersion * 10_000) return;
-  throw new UnsupportedPostgresError(
-    `the database server is PostgreSQL ${rows[0]?.version}; bmaas needs PostgreSQL ${oldestMajorVersion} or later`,
-  );
+  return withSchemaSession(url, async (client) => ({ pending: (await findPending(client)).length }));
 }
 
 async function takeTurn(client: pg.Client, log: Logger): Promise<void> {
-  const { rows } = await client.query<{ taken: boolean }>("select pg_try_advisory_lock($1) as taken", [lockKey]);
+  const { rows } = await client.query<{ taken: boolean }>("select pg_try_advisory_xact_lock($1) as taken", [lockKey]);
   if (rows[0]?.taken) return;
   log.info("waiting for another process that migrates the database");
-  await client.query(`set lock_timeout = ${turnTimeoutMs}`);
-  await client.query("select pg_advisory_lock($1)", [lockKey]);
+  await client.query(`set local lock_timeout = ${turnTimeoutMs}`);
+  await client.query("select pg_advisory_xact_lock($1)", [lockKey]);
 }
 
 /** Our migrations that the database lacks. Throws `NewerSchemaError` when it has any that are not ours. */
@@ -151,7 +102,7 @@ async function findPending(client: pg.Client): Promise<Migration[]> {
   const pending = migrations.filter(({ when }) => !applied.includes(when));
   const passed = pending.filter(({ when }) => when < Math.max(...applied));
   if (passed.length > 0) {
-    // The migrator would skip them without a word.
+    // After what was made to follow on them, they may do something else.
     throw new NewerSchemaError(
       `the database has migrations that are newer than ${passed.map(({ tag }) => tag).join(", ")}, which it lacks: ` +
         "a bmaas of another line of development migrated it; use that one, or another database",

@@ -1,6 +1,6 @@
 /** The database as this server meets it: whether it answers, connections in use, and transactions tried again. */
 
-import type { PoolUsage } from "../db/client.ts";
+import type { PoolUsage } from "../db/pool.ts";
 import { retryReasons, type TransactObserver } from "../db/transact-observer.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
 

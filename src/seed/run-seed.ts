@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { connectDatabase } from "../db/client.ts";
-import { isDatabaseAway, sqlState } from "../db/errors.ts";
+import { describeOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
 import { migrateDatabase } from "../db/migrate.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { type Fleet, parseFleet } from "./parse-fleet.ts";
@@ -60,9 +60,9 @@ function explainTrouble(error: unknown): unknown {
     );
   }
   if (isDatabaseAway(error)) {
-    return new DatabaseTroubleError(
-      `the database is away (${state ?? rootReason(error)}): see that it runs, then seed again, which does no harm if it was done already`,
-    );
+    const [outage, reason] = [describeOutage(error), state ?? rootReason(error)];
+    const what = reason.startsWith(outage) ? reason : `${outage} (${reason})`;
+    return new DatabaseTroubleError(`${what}: mend that, then seed again, which does no harm if it was done already`);
   }
   if (state !== undefined)
     return new DatabaseTroubleError(`nothing was written: PostgreSQL refused with SQLSTATE ${state}`);

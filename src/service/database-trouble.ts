@@ -1,5 +1,6 @@
 /** Whether the database answers, as probes and operators are told. */
 import { setTimeout as delay } from "node:timers/promises";
+import { describeOutage } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 
 /** How long readiness waits for the database's answer, in milliseconds; probes usually give up after a second. */
@@ -12,8 +13,8 @@ export async function findDatabaseTrouble(store: Pick<HeartbeatStore, "ping">): 
     const late = delay(pingTimeoutMs, "late" as const, { signal: timeout.signal });
     const answer = await Promise.race([store.ping(), late]);
     return answer === "late" ? "the database does not answer" : undefined;
-  } catch {
-    return "the database is away";
+  } catch (error) {
+    return describeOutage(error);
   } finally {
     timeout.abort();
   }

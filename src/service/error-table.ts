@@ -6,6 +6,7 @@ import { WatchEndedError } from "../admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "../agent-callback/heartbeat-writer.ts";
 import { AddressLimitError } from "../agent-callback/stranger-limit.ts";
 import {
+  describeOutage,
   GenerationNotGrowingError,
   isContention,
   isDatabaseAway,
@@ -59,7 +60,7 @@ export const findKnownError: ErrorTable = (error) => {
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isDatabaseAway(error)) {
-    const message = "the database is away: send the call again later";
+    const message = `${describeOutage(error)}: send the call again later`;
     return { code: Code.Unavailable, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isContention(error)) {

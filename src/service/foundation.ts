@@ -28,7 +28,13 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
     (server) => server.close(),
   );
   await migrateWhenReachable(databaseServer.url, log);
-  const { db, close: disconnect } = connectDatabase(databaseServer.url);
+  const { db, close: disconnect } = connectDatabase(databaseServer.url, {
+    onDropped: (settings) =>
+      log.info(
+        { settings },
+        "a pooler in front of the database drops settings of connections: each transaction sets them",
+      ),
+  });
   resources.defer(disconnect);
   await adoptRestoredHistory(db);
   const isOwnDatabase = config.databaseUrl === undefined;

@@ -26,17 +26,17 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** Makes a database without any tables. */
-export async function createEmptyDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
-  return createDatabase();
+/** Makes a database without any tables; `options` are SQL's, such as "encoding 'LATIN1'". */
+export async function createEmptyDatabase(options = ""): Promise<{ url: string; drop(): Promise<void> }> {
+  return createDatabase(undefined, options);
 }
 
-async function createDatabase(template?: string): Promise<{ url: string; drop(): Promise<void> }> {
+async function createDatabase(template?: string, options = ""): Promise<{ url: string; drop(): Promise<void> }> {
   const { serverUrl, prefix } = inject("testDatabases");
   const name = `${prefix}${randomBytes(6).toString("hex")}`;
   await administer(
     serverUrl,
-    `create database ${name} template ${template === undefined ? "template0" : prefix + template}`,
+    `create database ${name} template ${template === undefined ? "template0" : prefix + template} ${options}`,
   );
   const url = new URL(serverUrl);
   url.pathname = name;

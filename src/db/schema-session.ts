@@ -1,0 +1,94 @@
+/**
+ * One connection and one transaction without time limits, for what is done before anything is served. All that it sets and locks ends
+ * with the transaction, also where a pooler hands the connection to others then.
+ */
+import pg from "pg";
+import { OperatorError } from "../base/operator-error.ts";
+import { connectionConfig, sessionSettings } from "./client.ts";
+import { isDatabaseAway, sqlState } from "./errors.ts";
+import { refusePoolerWithoutStatements } from "./pooler.ts";
+import { refuseReadOnly } from "./refuse-read-only.ts";
+import { findDroppedSettings } from "./session-settings.ts";
+import { assertCommitted } from "./transaction.ts";
+
+/** The database server is older than what this program needs, or keeps texts in a way that cannot hold them all. */
+class UnsupportedPostgresError extends OperatorError {
+  override readonly name = "UnsupportedPostgresError";
+}
+
+/** The database server is there and lets us not in: the user, the password, the database or the way of connecting is wrong. */
+class DatabaseRefusedError extends OperatorError {
+  override readonly name = "DatabaseRefusedError";
+}
+
+const oldestMajorVersion = 15;
+
+/**
+ * Runs `use` in the transaction and commits it. Throws `UnsupportedPostgresError`, `DatabaseRefusedError`, `UnfitPoolerError`,
+ * `ReadOnlyDatabaseError` or the driver's errors; nothing was written then, unless the connection was lost at the end.
+ */
+export async function withSchemaSession<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const config: pg.ClientConfig = { ...connectionConfig(url, "bmaas migrate"), query_timeout: 0, pipeline: false };
+  const client = new pg.Client(config);
+  // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
+  client.on("error", () => {});
+  try {
+    await begin(client);
+    await refuseUnfitServer(client);
+    await refuseReadOnly(client);
+    const dropped = await findDroppedSettings(client, sessionSettings);
+    if (Object.keys(dropped).length > 0) await refusePoolerWithoutStatements(config);
+    await client.query(
+      "select set_config(name, '0', true) from pg_settings where name in " +
+        "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')",
+    );
+    const result = await use(client);
+    assertCommitted(await client.query("commit"));
+    return result;
+  } finally {
+    // What is not committed ends with the connection.
+    await client.end();
+  }
+}
+
+/** What keeps us out and is no outage does not pass by itself. */
+async function begin(client: pg.Client): Promise<void> {
+  try {
+    await client.connect();
+    await client.query("begin isolation level read committed");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (isPoolerRefusal(error)) {
+      throw new DatabaseRefusedError(
+        `the pooler in front of the database refused the connection: ${reason}; PgBouncer needs ` +
+          "ignore_startup_parameters = options, and pool_mode = transaction or session",
+      );
+    }
+    if (isDatabaseAway(error)) throw error;
+    throw new DatabaseRefusedError(`the database refused the connection: ${reason}`);
+  }
+}
+
+/** PgBouncer has one SQLSTATE for whatever it does not want, an outage of its database among it. */
+function isPoolerRefusal(error: unknown): boolean {
+  return sqlState(error) === "08P01" && /startup parameter|statement pooling/.test((error as Error).message);
+}
+
+async function refuseUnfitServer(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ number: string; version: string; encoding: string }>(
+    "select current_setting('server_version_num') as number, current_setting('server_version') as version, " +
+      "current_setting('server_encoding') as encoding",
+  );
+  const { number, version, encoding } = rows[0] ?? {};
+  if (!(Number(number) >= oldestMajorVersion * 10_000)) {
+    throw new UnsupportedPostgresError(
+      `the database server is PostgreSQL ${version}; bmaas needs PostgreSQL ${oldestMajorVersion} or later`,
+    );
+  }
+  if (encoding !== "UTF8") {
+    throw new UnsupportedPostgresError(
+      `the database keeps texts in ${encoding}, which cannot hold all of them; bmaas needs UTF8: ` +
+        "make another database by create database NAME encoding 'UTF8' template template0",
+    );
+  }
+}

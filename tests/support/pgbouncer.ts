@@ -1,0 +1,100 @@
+/** PgBouncer in front of a test's database, where one is installed. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitUntil } from "./wait.ts";
+
+/** When PgBouncer takes its connection away from a client. */
+export type PoolMode = "session" | "transaction";
+
+/** A pooler that runs. */
+export interface PgBouncer extends AsyncDisposable {
+  /** The database's URL, through the pooler. */
+  readonly url: string;
+}
+
+/** Debian keeps it where only root looks by itself. */
+const environment = { PATH: `${process.env.PATH}:/usr/sbin` };
+const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(runForVersion()) ?? [];
+
+/** Whether there is one at all. */
+export const hasPgBouncer = major !== undefined;
+/** Whether there is one that carries prepared statements from one connection to the next: 1.21 or later. */
+export const carriesStatements = hasPgBouncer && Number(major) * 1000 + Number(minor) >= 1021;
+
+function runForVersion(): string {
+  return spawnSync("pgbouncer", ["--version"], { env: environment }).stdout?.toString() ?? "";
+}
+
+/** Starts one on a free port, in front of the database that the URL names, with more settings of its own. */
+export async function startPgBouncer(
+  databaseUrl: string,
+  poolMode: PoolMode,
+  settings: Record<string, string> = { ignore_startup_parameters: "options" },
+): Promise<PgBouncer> {
+  const { hostname, port: databasePort, pathname, username, password } = new URL(databaseUrl);
+  const port = await findFreePort();
+  const secret = password === "" ? [] : [`password=${password}`];
+  const target = [`host=${hostname}`, `port=${databasePort || 5432}`, `user=${username}`, ...secret];
+  const all = {
+    listen_addr: "127.0.0.1",
+    listen_port: port,
+    unix_socket_dir: "",
+    auth_type: "any",
+    pool_mode: poolMode,
+    ...(carriesStatements && { max_prepared_statements: "100" }),
+    ...settings,
+  };
+  const folder = await mkdtemp(join(tmpdir(), "bmaas-pgbouncer-"));
+  await chmod(folder, 0o711);
+  const file = join(folder, "pgbouncer.ini");
+  await writeFile(
+    file,
+    [
+      "[databases]",
+      `${pathname.slice(1)} = ${target.join(" ")}`,
+      "[pgbouncer]",
+      ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
+    ].join("\n"),
+  );
+  // It refuses to run as root, and gives root up when told.
+  const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
+  const child = spawn("pgbouncer", ["--quiet", ...user, file], {
+    env: environment,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const ended = once(child, "close");
+  await waitUntil("PgBouncer listens", () => child.exitCode !== null || accepts(port));
+  if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}`);
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${port}`;
+  return {
+    url: url.href,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const isOpen = await Promise.race([
+    once(socket, "connect").then(() => true),
+    once(socket, "close").then(() => false),
+  ]).catch(() => false);
+  socket.destroy();
+  return isOpen;
+}

@@ -9,22 +9,25 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
+/** The name in every agent's certificate. Java reads none whose issuer is empty, which RFC 5280 section 4.1.2.4 forbids. */
+const name = "bmaas agent";
+
 /**
- * Makes a self-signed certificate without a name, valid from now on and without an expiry (99991231235959Z, RFC 5280 section
- * 4.1.2.5): it carries the public key and says nothing else.
+ * Makes a self-signed certificate, valid from now on and without an expiry (99991231235959Z, RFC 5280 section 4.1.2.5): it carries
+ * the public key, and a name that is the same for all agents.
  */
 export function createClientCertificate(agentKey: AgentKey): ClientCertificate {
   const key = agentKey.exportPem();
   const privateKey = createPrivateKey(key);
   const certificate = issueCertificate(
     {
-      subject: "",
+      subject: name,
       publicKey: createPublicKey(privateKey),
       notBefore: new Date(),
       notAfter: noExpiry,
       extensions: [],
     },
-    { name: "", privateKey },
+    { name, privateKey },
   );
   return { cert: certificate.toString(), key };
 }

@@ -4,7 +4,7 @@ import { type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { formatExamples } from "./examples.ts";
 
 const help = `
-Self-signed, without a name and without an expiry: it carries the public key and says nothing else. With the key file it is
+Self-signed and without an expiry. It carries the public key, and a name that is the same for all agents. With the key file it is
 what curl and buf curl take as --cert and --key.`;
 
 /** The command for agentCommand. */

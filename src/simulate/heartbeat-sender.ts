@@ -126,9 +126,9 @@ interface ClientCertificate {
 
 function createCertificate({ privateKey }: SimulatedIdentity): ClientCertificate {
   const publicKey = createPublicKey(privateKey);
-  const contents = { subject: "", publicKey, notBefore: new Date(), notAfter: noExpiry, extensions: [] };
+  const contents = { subject: "simulated agent", publicKey, notBefore: new Date(), notAfter: noExpiry, extensions: [] };
   return {
-    cert: issueCertificate(contents, { name: "", privateKey }).toString(),
+    cert: issueCertificate(contents, { name: "simulated agent", privateKey }).toString(),
     key: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
   };
 }

@@ -5,11 +5,12 @@ import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
 
-test("the certificate says nothing but the key: no name, from now on, without an expiry, signed by itself", async () => {
+test("the certificate carries the key and one name for all agents, from now on, without an expiry, signed by itself", async () => {
   const key = await generateAgentKey();
   const certificate = new X509Certificate(createClientCertificate(key).cert);
-  expect(certificate.subject).toBeFalsy();
-  expect(certificate.issuer).toBeFalsy();
+  expect(certificate.subject).toBe("CN=bmaas agent");
+  // Java reads no certificate with an empty issuer, nor does RFC 5280 section 4.1.2.4 allow one.
+  expect(certificate.issuer).toBe("CN=bmaas agent");
   expect(Math.abs(certificate.validFromDate.getTime() - Date.now())).toBeLessThan(5000);
   expect(certificate.raw.includes(Buffer.from("99991231235959Z"))).toBe(true);
   expect(certificate.verify(certificate.publicKey)).toBe(true);

@@ -27,11 +27,11 @@ interface Part {
 }
 
 const parts: Record<string, (files: SystemFiles) => Promise<Part>> = {
-  system: async (files) => ({ fields: await readSystem(files) }),
+  system: readSystem,
   memory: readMemory,
   CPUs: async (files) => ({ fields: { cpu: await readCpus(files) } }),
   "block devices": async (files) => ({ fields: { blockDevice: await readBlockDevices(files) } }),
-  "network interfaces": async (files) => ({ fields: { networkInterface: await readNetworkInterfaces(files) } }),
+  "network interfaces": readNetworkInterfaces,
   "EFI support": async (files) => ({ fields: { efiSupport: await readEfiSupport(files) } }),
 };
 

@@ -1,4 +1,5 @@
 /** The physical network interfaces of the machine. */
+import { basename, dirname } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { networkInterfaces } from "systeminformation";
 import { type NetworkInterface, NetworkInterfaceSchema } from "../../../gen/cloud/agent/api/hwreport_pb.js";
@@ -7,44 +8,121 @@ import { findCount, findTarget, findTargetName, findText, listNames, type System
 
 const bytesPerSecondPerMegabit = 125_000;
 
+/** What drivers say when they do not know: SPEED_UNKNOWN of Linux's ethtool.h, in 32 bits and, by older ones, in 16. */
+const unknownMegabits: ReadonlySet<number> = new Set([2 ** 32 - 1, 2 ** 16 - 1]);
+
+const macBytes = 6;
+const infinibandBytes = 20;
+/** Of an InfiniBand address: flags and queue pair number (RFC 4391 section 9.1.1). */
+const queuePairBytes = 4;
+
+/** How an address came about: Linux's NET_ADDR_* of netdevice.h. */
+const assignments = { random: 1, set: 3 } as const;
+
+/** An interface, or why it is not one, and what could not be said of it. */
+interface Found {
+  readonly item?: NetworkInterface;
+  readonly warnings: readonly string[];
+}
+
 /** Reads the interfaces that have a device behind them from Linux, and those that are not virtual elsewhere. */
-export async function readNetworkInterfaces({ sys }: SystemFiles): Promise<NetworkInterface[]> {
-  if (process.platform !== "linux") return await readElsewhere();
+export async function readNetworkInterfaces({ sys }: SystemFiles) {
+  const found = process.platform === "linux" ? await readFromLinux(sys) : await readElsewhere();
+  const networkInterface = found.map(({ item }) => item).filter((item) => item !== undefined);
+  return { fields: { networkInterface }, warnings: found.flatMap(({ warnings }) => warnings) };
+}
+
+async function readFromLinux(sys: string): Promise<Found[]> {
   const names = await listNames(sys, "class/net");
   const found = await Promise.all(names.map((name) => findPhysical(sys, name)));
   return found.filter((item) => item !== undefined);
 }
 
-async function findPhysical(sys: string, name: string): Promise<NetworkInterface | undefined> {
+async function findPhysical(sys: string, name: string): Promise<Found | undefined> {
   const of = (...path: string[]): [string, ...string[]] => [sys, "class/net", name, ...path];
-  const mac = parseMac(await findText(...of("address")));
-  if (mac === undefined || (await findTarget(...of("device"))) === undefined) return undefined;
-  const [driver, carrier, megabits] = await Promise.all([
+  const device = await findTarget(...of("device"));
+  if (device === undefined || (await isStandIn(device, of))) return undefined;
+  const [permanent, current, assignment, driver, carrier, megabits = 0] = await Promise.all([
+    findText(...of("bonding_slave/perm_hwaddr")),
+    findText(...of("address")),
+    findCount(...of("addr_assign_type")),
     findTargetName(...of("device/driver")),
     findCount(...of("carrier")),
     findCount(...of("speed")),
   ]);
-  return create(NetworkInterfaceSchema, {
-    mac,
+  const address = parseAddress(permanent) ?? parseAddress(current);
+  if (address === undefined) return { warnings: [`${name} has no address of 6 bytes or more, so it is left out`] };
+  const linkUp = carrier === 1;
+  const item = create(NetworkInterfaceSchema, {
+    ...toAddressFields(address),
+    name: toText(name),
+    pciAddress: findPciAddress(device),
     driver: toText(driver),
-    linkUp: carrier === 1,
-    currentSpeedBytes: carrier === 1 ? toInt64((megabits ?? 0) * bytesPerSecondPerMegabit) : 0n,
+    linkUp,
+    currentSpeedBytes: linkUp && !unknownMegabits.has(megabits) ? toInt64(megabits * bytesPerSecondPerMegabit) : 0n,
   });
+  return { item, warnings: [...warnOfAddress(name, { address, assignment, isPermanent: permanent !== undefined })] };
 }
 
-async function readElsewhere(): Promise<NetworkInterface[]> {
+/**
+ * Whether an interface is a virtual function of another one, a subfunction, or a representor, by which a switch in the adapter is
+ * configured (names as Linux's devlink gives them to ports).
+ */
+async function isStandIn(device: string, of: (...path: string[]) => [string, ...string[]]): Promise<boolean> {
+  const [physicalFunction, portName = ""] = await Promise.all([
+    findTarget(...of("device/physfn")),
+    findText(...of("phys_port_name")),
+  ]);
+  const isSubfunction = /\.sf\.\d+$/.test(basename(device));
+  return physicalFunction !== undefined || isSubfunction || /^(?:c\d+)?pf\d+(?:[vs]f\d+|hpf)?$/.test(portName);
+}
+
+function toAddressFields(address: Uint8Array<ArrayBuffer>) {
+  if (address.length === macBytes) return { mac: address };
+  const longAddress = Uint8Array.from(address);
+  if (address.length === infinibandBytes) longAddress.fill(0, 0, queuePairBytes);
+  return { longAddress };
+}
+
+function* warnOfAddress(
+  name: string,
+  { address, assignment, isPermanent }: { address: Uint8Array; assignment: number | undefined; isPermanent: boolean },
+): Generator<string> {
+  if (address.length !== macBytes) {
+    yield `${name} has no MAC address, but one of ${address.length} bytes, which stands in long_address`;
+  }
+  if (isPermanent) return;
+  if (assignment === assignments.set) yield `${name}: its address was set by software; the permanent one is not known`;
+  if (assignment === assignments.random) yield `${name}: its address is random, another one at each start`;
+}
+
+/** A virtio device is on the bus of its own that stands behind a PCI device; behind a USB controller's are devices of all kinds. */
+function findPciAddress(device: string): string {
+  const name = basename(device);
+  const slot = /^virtio\d+$/.test(name) ? basename(dirname(device)) : name;
+  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(slot) ? slot : "";
+}
+
+async function readElsewhere(): Promise<Found[]> {
   const answer = await networkInterfaces();
   return [answer].flat().flatMap((item) => {
-    const mac = parseMac(item.mac);
-    if (mac === undefined || item.virtual || item.internal) return [];
+    const address = parseAddress(item.mac);
+    if (address === undefined || item.virtual || item.internal) return [];
     const linkUp = item.operstate === "up";
     const currentSpeedBytes = linkUp ? toInt64((item.speed ?? 0) * bytesPerSecondPerMegabit) : 0n;
-    return [create(NetworkInterfaceSchema, { mac, linkUp, currentSpeedBytes })];
+    const name = toText(item.iface);
+    return [
+      {
+        item: create(NetworkInterfaceSchema, { ...toAddressFields(address), name, linkUp, currentSpeedBytes }),
+        warnings: [],
+      },
+    ];
   });
 }
 
-/** Six bytes; interfaces of other kinds, such as InfiniBand, have longer addresses. */
-function parseMac(text: string | undefined): Uint8Array<ArrayBuffer> | undefined {
-  if (text === undefined || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text) || /^[0:]+$/.test(text)) return undefined;
+/** Six bytes or more; undefined for what is shorter, longer than any (Linux's MAX_ADDR_LEN is 32), or all zeros. */
+function parseAddress(text: string | undefined): Uint8Array<ArrayBuffer> | undefined {
+  if (text === undefined || !/^[0-9a-f]{2}(?::[0-9a-f]{2}){5,31}$/i.test(text) || /^[0:]+$/.test(text))
+    return undefined;
   return Uint8Array.from(text.split(":"), (digits) => Number.parseInt(digits, 16));
 }

@@ -13,7 +13,8 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_cloud_agent_api_hwreport: GenFile;
 
 /**
- * Node is one machine's hardware. Whatever the agent could not find out stays at its zero value.
+ * Node is one machine's hardware. Whatever the agent could not find out stays at its zero value; so does what SMBIOS says where that is a
+ * placeholder such as "To Be Filled By O.E.M.", which a warning tells.
  *
  * @generated from message cloud.agent.api.Node
  */
@@ -40,7 +41,7 @@ export declare type Node = Message<"cloud.agent.api.Node"> & {
   serialNumber: string;
 
   /**
-   * Memory fitted into the machine, in bytes.
+   * Memory fitted into the machine, in bytes: DRAM only.
    *
    * @generated from field: int64 memory_installed_bytes = 8;
    */
@@ -80,6 +81,49 @@ export declare type Node = Message<"cloud.agent.api.Node"> & {
    * @generated from field: cloud.agent.api.EFISupport efi_support = 13;
    */
   efiSupport: EFISupport;
+
+  /**
+   * UUID of the system in lower case, as its SMBIOS says. From version 2.6 on SMBIOS keeps the first three groups of digits in
+   * little-endian order, as Linux and dmidecode read them; tools that do not, such as some that ask a BMC, show those bytes reversed.
+   *
+   * @generated from field: string system_uuid = 16;
+   */
+  systemUuid: string;
+
+  /**
+   * Version of the product, as its SMBIOS says.
+   *
+   * @generated from field: string product_version = 17;
+   */
+  productVersion: string;
+
+  /**
+   * Serial number of the main board, as its SMBIOS says.
+   *
+   * @generated from field: string board_serial_number = 18;
+   */
+  boardSerialNumber: string;
+
+  /**
+   * Serial number of the chassis, as its SMBIOS says.
+   *
+   * @generated from field: string chassis_serial_number = 19;
+   */
+  chassisSerialNumber: string;
+
+  /**
+   * Version of the BIOS or UEFI firmware, as its SMBIOS says.
+   *
+   * @generated from field: string bios_version = 20;
+   */
+  biosVersion: string;
+
+  /**
+   * Version of the BMC's firmware, as it says by IPMI.
+   *
+   * @generated from field: string bmc_version = 21;
+   */
+  bmcVersion: string;
 };
 
 /**
@@ -330,13 +374,13 @@ export enum BlockDevice_Protocol {
 export declare const BlockDevice_ProtocolSchema: GenEnum<BlockDevice_Protocol>;
 
 /**
- * NetworkInterface is one physical network interface.
+ * NetworkInterface is one physical network interface; a virtual function of one, or what stands for one, is none.
  *
  * @generated from message cloud.agent.api.NetworkInterface
  */
 export declare type NetworkInterface = Message<"cloud.agent.api.NetworkInterface"> & {
   /**
-   * MAC address, six bytes.
+   * MAC address, six bytes: the permanent one where the agent can tell. Empty for an interface whose address is longer.
    *
    * @generated from field: bytes mac = 1;
    */
@@ -350,7 +394,8 @@ export declare type NetworkInterface = Message<"cloud.agent.api.NetworkInterface
   driver: string;
 
   /**
-   * Speeds that the interface can run at, in bytes per second.
+   * Speeds that the interface can run at, in bytes per second. Empty when the agent does not say: bmaas's own does not, since Linux tells
+   * them in no file.
    *
    * @generated from field: repeated int64 supported_speed_bytes = 3;
    */
@@ -364,11 +409,33 @@ export declare type NetworkInterface = Message<"cloud.agent.api.NetworkInterface
   linkUp: boolean;
 
   /**
-   * Speed that the link runs at, in bytes per second.
+   * Speed that the link runs at, in bytes per second; 0 when it is not known.
    *
    * @generated from field: int64 current_speed_bytes = 5;
    */
   currentSpeedBytes: bigint;
+
+  /**
+   * Link-layer address that is longer than a MAC address, as InfiniBand's with 20 bytes (RFC 4391 section 9.1.1). The first four, flags and
+   * the number of a queue pair that every start chooses anew, are zero.
+   *
+   * @generated from field: bytes long_address = 16;
+   */
+  longAddress: Uint8Array;
+
+  /**
+   * Name that the agent's kernel gives to the interface.
+   *
+   * @generated from field: string name = 17;
+   */
+  name: string;
+
+  /**
+   * PCI address, for example "0000:3b:00.0"; empty for an interface that is no PCI device.
+   *
+   * @generated from field: string pci_address = 18;
+   */
+  pciAddress: string;
 };
 
 /**

@@ -1,0 +1,127 @@
+/**
+ * What firmware says where a maker has filled nothing in: machines of many kinds share each of these texts, so that none tells what a
+ * machine is, or which one it is. Runs in Node and in browsers.
+ *
+ * The names are those that several board makers' firmware has in common among the 162,864 machines of github.com/linuxhw/DMI; the serial
+ * numbers and UUIDs are those that GLPI, OCS Inventory, systemd's hwdb and FOG know machines to share.
+ */
+
+/** Texts without what is no letter or digit, in lower case: "tobefilledbyoem" is "To Be Filled By O.E.M." in every spelling. */
+const placeholders: ReadonlySet<string> = new Set([
+  // To be filled in by whoever builds a system out of a board.
+  ...[
+    "tobefilledbyoem",
+    "tobefilled",
+    "filledbyoem",
+    "fillbyoem",
+    "defaultstringbefilledbyoem",
+    "tbd",
+    "tbdbyoem",
+    "oem",
+  ],
+  ...["default", "defaultstring", "defaultsku", "string", "type1tbdbyoem"],
+  // The field's own name.
+  ...["manufacturer", "systemmanufacturer", "systemvendor", "vendor", "oemsystemmanufacturer"],
+  ...["productname", "systemproductname", "systemname", "systemmodel", "boardproductname", "baseboardproductname"],
+  ...["type1productconfigid", "type2boardproductname", "type2boardproductname1", "type2productname"],
+  ...["version", "systemversion", "productversion", "boardversion", "baseboardversion", "type1version"],
+  ...["serial", "serialnumber", "systemserialnumber", "productserialnumber", "boardserialnumber", "sn"],
+  ...["baseboardserialnumber", "type1serialnumber", "type2boardserialnumber", "type2serialnumber"],
+  ...["chassismanufacture", "chassismanufacturer", "chassisversion", "chassisserialnumber", "type3serialnumber"],
+  ...["oemchassismanufacturer", "oemchassisversion", "oemchassisserialnumber", "systemserialnumberunknown"],
+  // That there is none.
+  ...[
+    "none",
+    "null",
+    "nullstring",
+    "nil",
+    "na",
+    "notapplicable",
+    "notavailable",
+    "notspecified",
+    "notdefined",
+    "notset",
+  ],
+  ...["notpresent", "notprovided", "notsettable", "unknown", "unknow", "unspecified", "undefined", "empty", "blank"],
+  ...["invalid", "noserial", "noserialnumber", "nosn", "badindex", "outofspec", "xx", "xxx", "revxx", "reserved"],
+]);
+
+/** Names of products that a maker gives to all of them, squeezed in the same way. */
+const sharedProducts: ReadonlySet<string> = new Set(["allseries"]);
+
+/** Serial numbers that follow no rule. */
+const sharedSerialNumbers: ReadonlySet<string> = new Set([
+  ...[
+    "123456789000",
+    "9876543210",
+    "sys9876543210",
+    "sn123456fvgv3i0b8o5n6n7k",
+    "serialnumberxxxxxx",
+    "eval",
+    "iatpass",
+    "pcie2",
+  ],
+]);
+
+/** As Linux and dmidecode show them; the same bytes in another order count as well. */
+const sharedUuids: ReadonlySet<string> = new Set([
+  // AMI's default, on boards of many makers.
+  "03000200-0400-0500-0006-000700080009",
+  "07090201-0103-0301-0807-060504030201",
+  "00000000-0000-0000-0807-060504030201",
+  "00010203-0405-0607-0809-0a0b0c0d0e0f",
+  "01020304-0506-0708-090a-0b0c0d0e0f10",
+  "01234567-89ab-cdef-0123-456789abcdef",
+  "11111111-2222-3333-4444-555555555555",
+  "12345678-1234-5678-1234-567812345678",
+  "12345678-1234-5678-90ab-cddeefaabbcc",
+  "deadbeef-dead-beef-dead-beefdeadbeef",
+  "ffffff00-ffff-ffff-ffff-ffffffffffff",
+  // Dell's for a service tag of seven blanks.
+  "4c4c4544-0000-2010-8020-80c04f202020",
+  // SolidRun's LX2160A, by its first firmware.
+  "8a95d198-7f46-11e5-bf8b-08002704d48e",
+  // Of a kind that GLPI has met on many machines.
+  "6ab5b300-538d-1014-9fb5-b0684d007b53",
+]);
+
+/** Whether a manufacturer's, product's or version's name says nothing, for example "System Product Name" or "...". */
+export function isPlaceholderName(text: string): boolean {
+  const squeezed = squeeze(text);
+  return squeezed === "" || placeholders.has(squeezed) || sharedProducts.has(squeezed);
+}
+
+/** Whether a serial number tells no machine from another, for example "Default string", "0000000" or "0123456789". */
+export function isPlaceholderSerialNumber(text: string): boolean {
+  const squeezed = squeeze(text);
+  if (squeezed === "" || placeholders.has(squeezed) || sharedSerialNumbers.has(squeezed)) return true;
+  return /^(.)\1*$/u.test(squeezed) || isCounting(squeezed);
+}
+
+/** Whether a system's UUID is shared by machines, or says that there is none (all bytes the same); false for what is no UUID. */
+export function isPlaceholderUuid(uuid: string): boolean {
+  const text = uuid.toLowerCase();
+  return /^(..)\1{15}$/.test(text.replaceAll("-", "")) || sharedUuids.has(text) || sharedUuids.has(swapBytes(text));
+}
+
+/** U+FFFD, which stands for bytes that are no text such as those of an erased memory, is no letter. */
+function squeeze(text: string): string {
+  return text.replaceAll(/[^\p{L}\p{N}]/gu, "").toLowerCase();
+}
+
+/** Whether it is five digits or more of which each follows the one before, as in "0123456789" or "SN-1234567890". */
+function isCounting(squeezed: string): boolean {
+  const [, text = ""] = /^(?:sys|sn|mb|asset|chassis)?(\d{5,})$/.exec(squeezed) ?? [];
+  const digits = Array.from(text, Number);
+  const isNext = (digit: number, before: number) => digit === (before + 1) % 10 || (before === 9 && digit === 1);
+  return digits.length > 0 && digits.slice(1).every((digit, index) => isNext(digit, digits[index] ?? 0));
+}
+
+/** SMBIOS before 2.6 did not say in which order the bytes of the first three groups stand, and tools differ. */
+function swapBytes(uuid: string): string {
+  return uuid.replace(
+    /^(..)(..)(..)(..)-(..)(..)-(..)(..)-/,
+    (_, a: string, b: string, c: string, d: string, e: string, f: string, g: string, h: string) =>
+      `${d}${c}${b}${a}-${f}${e}-${h}${g}-`,
+  );
+}

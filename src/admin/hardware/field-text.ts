@@ -2,9 +2,13 @@
 import { type DescEnum, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isReflectList, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { shortenFloat } from "../../base/short-floats.ts";
 
 /** Fields of bytes that are addresses of network interfaces. */
-const addressFields: ReadonlySet<string> = new Set(["cloud.agent.api.NetworkInterface.mac"]);
+const addressFields: ReadonlySet<string> = new Set([
+  "cloud.agent.api.NetworkInterface.mac",
+  "cloud.agent.api.NetworkInterface.long_address",
+]);
 
 /**
  * The value of a field that holds no message; a list's values are separated by commas. Empty for a message that is not there, and
@@ -51,11 +55,7 @@ function toEnumText(number: number, { value }: DescEnum): string {
   return value[number]?.name ?? number.toString();
 }
 
-/** The shortest decimal number that is this float of 32 bits: 0.9, not 0.8999999761581421. */
+/** As it was measured, or "unknown" for what an agent divided by 0. */
 function toFloatText(value: number): string {
-  for (let digits = 6; digits < 9; digits++) {
-    const text = Number(value.toPrecision(digits)).toString();
-    if (Math.fround(Number(text)) === value) return text;
-  }
-  return value.toString();
+  return Number.isFinite(value) ? shortenFloat(value).toString() : "unknown";
 }

@@ -1,8 +1,6 @@
 /**
  * How one hardware report differs from another, field by field, found by reflection: a field that the contract gains later is
  * compared as well.
- *
- * Disks and network interfaces are matched by what is engraved in them, since the order in which a kernel finds them varies.
  */
 import type { DescField } from "@bufbuild/protobuf";
 import {
@@ -14,6 +12,7 @@ import {
 } from "@bufbuild/protobuf/reflect";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { toFieldText, toUnknownTexts, toValueText } from "./field-text.ts";
+import { matchElements } from "./match-elements.ts";
 
 /** One value that differs; empty where there is none. */
 export interface HardwareDifference {
@@ -29,17 +28,8 @@ export interface HardwareDifference {
  */
 export const maxDifferences = 1000;
 
-/** Fields that tell the elements of a list apart, the first one that is set; elements of other types are told apart by their place. */
-const keyFields: Readonly<Record<string, readonly string[]>> = {
-  "cloud.agent.api.BlockDevice": ["serial_number", "wwn"],
-  "cloud.agent.api.NetworkInterface": ["mac"],
-};
-
 /** Elements of a list that are compared, and more than any machine has; of what an agent makes up beyond, only the number counts. */
 const maxElements = 1000;
-
-/** Longest key in a path; agents choose them. */
-const maxKeyLength = 64;
 
 /** Lists what differs, in the order of the contract's fields. */
 export function findHardwareDifferences(before: AgentHardwareReport, after: AgentHardwareReport): HardwareDifference[] {
@@ -82,25 +72,31 @@ function compareMessages(path: string, before: Side, after: Side, found: Collect
 function compareField(path: string, field: DescField, before: Side, after: Side, found: Collector): void {
   if (field.fieldKind === "message") {
     compareMessages(path, getChild(before, field), getChild(after, field), found);
-  } else if (field.fieldKind === "map" || (field.fieldKind === "list" && field.listKind === "message")) {
+  } else if (field.fieldKind === "list" && field.listKind === "message") {
     found.add(path, describeExcess(before, field), describeExcess(after, field));
-    compareElements(path, field, nameElements(before, field), nameElements(after, field), found);
+    for (const match of matchElements(listElements(before, field), listElements(after, field))) {
+      compareMessages(`${path}[${match.name}]`, match.before, match.after, found);
+    }
+  } else if (field.fieldKind === "map") {
+    found.add(path, describeExcess(before, field), describeExcess(after, field));
+    compareEntries(path, field, readEntries(before, field), readEntries(after, field), found);
   } else {
     const onlySet = before === undefined || after === undefined;
     found.add(path, toFieldText(before, field, onlySet), toFieldText(after, field, onlySet));
   }
 }
 
-type Elements = ReadonlyMap<string, unknown>;
+/** A map's entries, by their keys as texts. */
+type Entries = ReadonlyMap<string, unknown>;
 
-function compareElements(path: string, field: DescField, before: Elements, after: Elements, found: Collector): void {
-  for (const name of new Set([...before.keys(), ...after.keys()])) {
-    const [oldElement, newElement] = [before.get(name), after.get(name)];
-    const elementPath = `${path}[${name}]`;
-    if (isReflectMessage(oldElement ?? newElement)) {
-      compareMessages(elementPath, oldElement as Side, newElement as Side, found);
+function compareEntries(path: string, field: DescField, before: Entries, after: Entries, found: Collector): void {
+  for (const key of new Set([...before.keys(), ...after.keys()])) {
+    const [oldEntry, newEntry] = [before.get(key), after.get(key)];
+    const entryPath = `${path}[${key}]`;
+    if (isReflectMessage(oldEntry ?? newEntry)) {
+      compareMessages(entryPath, oldEntry as Side, newEntry as Side, found);
     } else {
-      found.add(elementPath, toValueText(oldElement, field), toValueText(newElement, field));
+      found.add(entryPath, toValueText(oldEntry, field), toValueText(newEntry, field));
     }
   }
 }
@@ -115,35 +111,16 @@ function describeExcess(message: Side, field: DescField): string {
   return size > maxElements ? `${size} elements` : "";
 }
 
-/** The elements of a list by their keys, or places, and those of a map by the map's. */
-function nameElements(message: Side, field: DescField): Elements {
+function listElements(message: Side, field: DescField): ReflectMessage[] {
   const value: unknown = message?.get(field);
-  if (isReflectMap(value)) {
-    return new Map(
-      Array.from(value, ([key, element]): [string, unknown] => [String(key), element]).slice(0, maxElements),
-    );
-  }
-  const elements = new Map<string, unknown>();
-  if (!isReflectList(value)) return elements;
-  // Cheap disks share serial numbers.
-  const namesakes = new Map<string, number>();
-  for (let place = 0; place < Math.min(value.size, maxElements); place++) {
-    const element = value.get(place);
-    const name = findKey(element as ReflectMessage) ?? place.toString();
-    const count = (namesakes.get(name) ?? 0) + 1;
-    namesakes.set(name, count);
-    elements.set(count === 1 ? name : `${name}#${count}`, element);
-  }
-  return elements;
+  if (!isReflectList(value)) return [];
+  return Array.from({ length: Math.min(value.size, maxElements) }, (_, place) => value.get(place) as ReflectMessage);
 }
 
-function findKey(element: ReflectMessage): string | undefined {
-  for (const name of keyFields[element.desc.typeName] ?? []) {
-    const field = element.fields.find((candidate) => candidate.name === name);
-    const key = field && toFieldText(element, field, true);
-    if (key) return key.slice(0, maxKeyLength);
-  }
-  return undefined;
+function readEntries(message: Side, field: DescField): Entries {
+  const value: unknown = message?.get(field);
+  if (!isReflectMap(value)) return new Map();
+  return new Map(Array.from(value, ([key, entry]): [string, unknown] => [String(key), entry]).slice(0, maxElements));
 }
 
 function join(path: string, name: string): string {

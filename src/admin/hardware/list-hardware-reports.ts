@@ -8,6 +8,7 @@ import {
   ListHardwareReportsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { shortenFloats } from "../../base/short-floats.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { listHardwareReports } from "../../db/queries/hardware-report.ts";
 import { checkMachineExists } from "../../db/queries/machine.ts";
@@ -40,7 +41,9 @@ export function createListHardwareReports({ db }: AdminContext) {
 
 function decode(bytes: Uint8Array): AgentHardwareReport | undefined {
   try {
-    return fromBinary(AgentHardwareReportSchema, bytes);
+    const report = fromBinary(AgentHardwareReportSchema, bytes);
+    shortenFloats(AgentHardwareReportSchema, report);
+    return report;
   } catch {
     return undefined;
   }

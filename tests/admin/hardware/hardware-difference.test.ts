@@ -77,20 +77,74 @@ describe("disks", () => {
   test("without a serial number are matched by their World Wide Name, and else by their place", () => {
     const wwn = Buffer.from("5000c500a1b2c3d4", "hex");
     expect(disks([{}, { wwn }], [{ wwn, vendor: "ACME" }, {}])).toEqual([
-      "report.block_device[0]: {} -> ",
       "report.block_device[5000c500a1b2c3d4].vendor:  -> ACME",
-      "report.block_device[1]:  -> {}",
     ]);
     expect(disks([{ vendor: "a" }], [{ vendor: "b" }])).toEqual(["report.block_device[0].vendor: a -> b"]);
+    expect(disks([{ vendor: "a" }, { vendor: "b" }], [{ vendor: "b" }, { vendor: "a" }])).toEqual([]);
   });
 
-  test("that share a serial number are told apart by their order", () => {
-    expect(disks([disk, disk], [disk, { ...disk, vendor: "b" }, disk])).toEqual([
-      "report.block_device[S1#2].vendor: ACME -> b",
-      ...["vendor:  -> ACME", "serial_number:  -> S1", "rotational:  -> true", "capacity_bytes:  -> 480103981056"].map(
+  test("are matched by their World Wide Name before their serial number, which the volumes of an array share", () => {
+    const volume = (controller: string, lun: number, capacityBytes: bigint) => ({
+      serialNumber: controller,
+      wwn: Buffer.from(`600a0b800047aa010000000${lun}`, "hex"),
+      capacityBytes,
+    });
+    const volumes = [volume("A", 1, 30n), volume("B", 1, 30n), volume("A", 2, 20n), volume("B", 2, 20n)];
+    expect(disks(volumes, volumes.toReversed())).toEqual([]);
+    const [first, second, ...others] = volumes;
+    expect(disks(volumes, [...others, second, { ...first, capacityBytes: 31n }] as object[])).toEqual([
+      "report.block_device[A].capacity_bytes: 30 -> 31",
+    ]);
+  });
+
+  test("that share a serial number are named by their World Wide Name", () => {
+    const namespace = (number: number, capacityBytes: bigint) => ({
+      serialNumber: "SER1",
+      wwn: Buffer.from(`002538000000000${number}`, "hex"),
+      capacityBytes,
+    });
+    const [one, two] = [namespace(1, 1n), namespace(2, 2n)];
+    expect(disks([one, two], [two, one])).toEqual([]);
+    expect(disks([one, two], [two, { ...one, capacityBytes: 3n }])).toEqual([
+      "report.block_device[0025380000000001].capacity_bytes: 1 -> 3",
+    ]);
+  });
+
+  test("of another World Wide Name are others, whatever their serial number", () => {
+    const wwn = (digits: string) => Buffer.from(digits, "hex");
+    const [old, replacement] = ["5000c500a1b2c3d4", "5000c500a1b2c3d5"];
+    expect(disks([{ serialNumber: "S", wwn: wwn(old) }], [{ serialNumber: "S", wwn: wwn(replacement) }])).toEqual([
+      `report.block_device[${old}].serial_number: S -> `,
+      `report.block_device[${old}].wwn: ${old} -> `,
+      `report.block_device[${replacement}].serial_number:  -> S`,
+      `report.block_device[${replacement}].wwn:  -> ${replacement}`,
+    ]);
+  });
+
+  test("whose World Wide Name an agent has found out since are the same", () => {
+    expect(disks([disk], [{ ...disk, wwn: Buffer.from("5000c500a1b2c3d4", "hex") }])).toEqual([
+      "report.block_device[S1].wwn:  -> 5000c500a1b2c3d4",
+    ]);
+  });
+
+  test("that share all that identifies them are told apart by what is the same in them, and then by their order", () => {
+    expect(disks([disk, disk], [disk, { ...disk, vendor: "b" }, disk])).toEqual(
+      ["vendor:  -> b", "serial_number:  -> S1", "rotational:  -> true", "capacity_bytes:  -> 480103981056"].map(
         (text) => `report.block_device[S1#3].${text}`,
       ),
+    );
+    expect(disks([disk, { ...disk, capacityBytes: 1n }], [{ ...disk, capacityBytes: 1n, vendor: "b" }, disk])).toEqual([
+      "report.block_device[S1#2].vendor: ACME -> b",
     ]);
+    expect(
+      disks(
+        [disk, disk],
+        [
+          { ...disk, vendor: "b" },
+          { ...disk, vendor: "c" },
+        ],
+      ),
+    ).toEqual(["report.block_device[S1].vendor: ACME -> b", "report.block_device[S1#2].vendor: ACME -> c"]);
   });
 
   test("with endless serial numbers do not make endless paths", () => {
@@ -113,6 +167,21 @@ test("network interfaces are matched by their address, and lists of numbers comp
   ]);
   const gone = differences(before, {});
   expect(gone).toContain("report.network_interface[52:54:00:ab:cd:ef].mac: 52:54:00:ab:cd:ef -> ");
+});
+
+test("network interfaces of one address, as members of a bond once had, are matched by name, and InfiniBand's by their own", () => {
+  const member = (name: string) => ({ ...nic, name });
+  const port = { longAddress: Buffer.from("00000000fe800000000000000c42a1030079991c", "hex"), name: "ib0" };
+  const interfaces = [member("eno1"), member("eno2"), port];
+  expect(differences({ networkInterface: interfaces }, { networkInterface: interfaces.toReversed() })).toEqual([]);
+  const slow = [port, { ...member("eno2"), driver: "ice" }, member("eno1")];
+  expect(differences({ networkInterface: interfaces }, { networkInterface: slow })).toEqual([
+    "report.network_interface[eno2].driver: ixgbe -> ice",
+  ]);
+  const later = { ...port, currentSpeedBytes: 25_000_000_000n };
+  expect(differences({ networkInterface: [port] }, { networkInterface: [later] })).toEqual([
+    "report.network_interface[00:00:00:00:fe:80:00:00:00:00:00:00:0c:42:a1:03:00:79:99:1c].current_speed_bytes: 0 -> 25000000000",
+  ]);
 });
 
 test("CPUs are matched by their place, architecture included", () => {

@@ -64,6 +64,23 @@ test("a report that cannot be decoded keeps its place", async () => {
   expect(reports.map(({ report }) => report?.report?.blockDevice[0]?.capacityBytes)).toEqual([undefined, 1n]);
 });
 
+test("says shares in JSON as they were measured", async () => {
+  const { machineId, key } = await machineWithAgent(database.db);
+  using agent = grpcAgent(server, key);
+  const report = { memoryUsableRatio: 0.97, blockDevice: [{ serialNumber: "S1", usageRatio: 0.03 }] };
+  await agent.heartbeat({ machineId, hardwareReport: { report } });
+  const answer = await fetch(`${server.adminUrl}/bmaas.admin.v1.HardwareService/ListHardwareReports`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${viewer.secret}`, "content-type": "application/json" },
+    body: JSON.stringify({ machineId }),
+  });
+  const { reports } = (await answer.json()) as { reports: { report: { report: object } }[] };
+  expect(reports[0]?.report.report).toEqual({
+    memoryUsableRatio: 0.97,
+    blockDevice: [{ serialNumber: "S1", usageRatio: 0.03 }],
+  });
+});
+
 test("a machine whose agent found nothing yet has none", async () => {
   const machineId = await bareMachine(database.db);
   expect((await hardware.listHardwareReports({ machineId })).reports).toEqual([]);

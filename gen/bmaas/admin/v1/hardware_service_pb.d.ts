@@ -103,7 +103,8 @@ export declare const HardwareReportSchema: GenMessage<HardwareReport>;
  */
 export declare type HardwareDifference = Message<"bmaas.admin.v1.HardwareDifference"> & {
   /**
-   * Path of the field, with disks and interfaces named by serial number or address: "report.block_device[S1].capacity_bytes".
+   * Path of the field, with disks and interfaces named by serial number or address: "report.block_device[S1].capacity_bytes". Disks are the
+   * same whose WWN is, and else whose serial number is; a disk that shares its serial number is named by its WWN.
    *
    * @generated from field: string path = 1;
    */

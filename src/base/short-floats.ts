@@ -1,0 +1,61 @@
+/** Floats of 32 bits as they were measured: 0.9, where JavaScript's own numbers of 64 bits say 0.8999999761581421. */
+import { type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+
+/** The shortest decimal number that is this float of 32 bits. */
+export function shortenFloat(value: number): number {
+  if (!Number.isFinite(value)) return value;
+  const float = Math.fround(value);
+  // Nine digits tell any two floats of 32 bits apart.
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === float) return short;
+  }
+  return Number(value.toPrecision(9));
+}
+
+/** Shortens every float of a message, and of those in it, so that its JSON shows them as they were measured. */
+export function shortenFloats<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
+  if (holdsFloats(schema)) shortenAll(reflect(schema, message));
+}
+
+function shortenAll(message: ReflectMessage): void {
+  for (const field of message.fields) {
+    if (!message.isSet(field)) continue;
+    if (field.fieldKind === "scalar" && isFloat(field)) message.set(field, shortenFloat(message.get(field) as number));
+    const inner = findInner(field);
+    if (inner === undefined || !holdsFloats(inner)) continue;
+    if (field.fieldKind === "message") shortenAll(message.get(field));
+    if (field.fieldKind === "list") for (const element of message.get(field)) shortenAll(element as ReflectMessage);
+  }
+}
+
+function isFloat(field: DescField): boolean {
+  return field.scalar === ScalarType.FLOAT;
+}
+
+/** The messages that a field holds; those of maps are not looked into. */
+function findInner(field: DescField): DescMessage | undefined {
+  return field.fieldKind === "message" || field.fieldKind === "list" ? field.message : undefined;
+}
+
+const known = new WeakMap<DescMessage, boolean>();
+
+/** Whether there may be a float in a message of this type, at any depth. Most have none, and need not be gone through. */
+function holdsFloats(desc: DescMessage): boolean {
+  let holds = known.get(desc);
+  if (holds === undefined) {
+    holds = findFloat(desc, new Set());
+    known.set(desc, holds);
+  }
+  return holds;
+}
+
+function findFloat(desc: DescMessage, visited: Set<DescMessage>): boolean {
+  if (visited.has(desc)) return false;
+  visited.add(desc);
+  return desc.fields.some((field) => {
+    const inner = findInner(field);
+    return isFloat(field) || (inner !== undefined && findFloat(inner, visited));
+  });
+}

@@ -104,9 +104,18 @@ describe("hardware", () => {
     cpu: [{ vendor: "GenuineIntel", model: "Xeon", cores: 16, hardwareThreads: 32 }],
     blockDevice: [disk],
     networkInterface: [
-      { mac: Uint8Array.of(2, 0, 0, 0, 0, 255), driver: "ixgbe", linkUp: true, currentSpeedBytes: 1_250_000_000n },
+      {
+        mac: Uint8Array.of(2, 0, 0, 0, 0, 255),
+        driver: "ixgbe",
+        linkUp: true,
+        currentSpeedBytes: 1_250_000_000n,
+        name: "eno1",
+        pciAddress: "0000:3b:00.0",
+      },
     ],
     efiSupport: EFISupport.EFI_SUPPORT_ENABLED,
+    chassisSerialNumber: "C1",
+    biosVersion: "3.4a",
   };
 
   test("shows the newest report, its disks and interfaces, and what changed since the one before", async () => {
@@ -124,12 +133,15 @@ describe("hardware", () => {
     const lines = shown.stdout.split("\n");
     expect(lines).toEqual(
       expect.arrayContaining([
-        "system         Example Corp Server 1",
-        "memory         512 GiB, 98 % usable",
-        "processors     Xeon: 16 cores, 32 threads",
-        "warnings       no access to the BMC",
+        "system            Example Corp Server 1",
+        "chassis's serial  C1",
+        "memory            512 GiB, 98 % usable",
+        "processors        Xeon: 16 cores, 32 threads",
+        "EFI               enabled",
+        "warnings          no access to the BMC",
         expect.stringMatching(/^ACME Fast\\u\{1b\}\[2J +1\.92 TB +nvme +S2 +25 % worn$/),
-        expect.stringMatching(/^02:00:00:00:00:ff +ixgbe +up +10 Gbit\/s$/),
+        expect.stringMatching(/^eno1 +02:00:00:00:00:ff +0000:3b:00\.0 +ixgbe +up +10 Gbit\/s$/),
+        "BIOS version      3.4a",
         "  ~ report.memory_installed_bytes: 274877906944 -> 549755813888",
       ]),
     );
@@ -138,6 +150,68 @@ describe("hardware", () => {
     expect(diff.stdout).toContain("  + report.block_device[S2]");
     expect(json.reports).toHaveLength(2);
     expect(json.reports).toMatchObject([{ report: { report: { blockDevice: [{}, {}] } } }, {}]);
+  });
+
+  test("says of what an agent could not find out that it is unknown, or nothing", async () => {
+    const { machineId, key } = await machineWithAgent(database.db);
+    using agent = grpcAgent(server, key);
+    const unknown = {
+      memoryUsableRatio: Number.POSITIVE_INFINITY,
+      cpu: [{ vendor: "GenuineIntel" }],
+      blockDevice: [{ deviceModel: "Disk", usageRatio: Number.NaN }],
+      networkInterface: [{ linkUp: true }, { longAddress: Uint8Array.of(0, 0, 0, 0, 0xfe, 0x80), linkUp: false }],
+      efiSupport: EFISupport.EFI_SUPPORT_UNKNOWN,
+    };
+    await agent.heartbeat({ machineId, hardwareReport: { report: { ...unknown, memoryUsableRatio: Number.NaN } } });
+    await agent.heartbeat({ machineId, hardwareReport: { report: unknown } });
+    await agent.heartbeat({ machineId, hardwareReport: { report: { ...unknown, memoryUsableRatio: 0.5 } } });
+    await agent.heartbeat({ machineId, hardwareReport: { report: unknown } });
+    const [shown, diff, machine, list] = await Promise.all([
+      viewer.run("hardware", machineId),
+      viewer.run("hardware", machineId, "--diff"),
+      viewer.run("machines", "get", machineId),
+      viewer.run("machines", "list", "--selector", `id=${machineId}`),
+    ]);
+    const [report] = shown.stdout.split("\nChanged");
+    expect(report?.trimEnd().split("\n").slice(1)).toEqual([
+      "memory      unknown",
+      "processors  GenuineIntel: unknown",
+      "EFI         unknown",
+      "",
+      expect.stringMatching(/^DISK /),
+      expect.stringMatching(/^Disk +unknown +- +- +-$/),
+      "",
+      expect.stringMatching(/^INTERFACE /),
+      expect.stringMatching(/^- +- +- +- +up +unknown$/),
+      expect.stringMatching(/^- +00:00:00:00:fe:80 +- +- +down +-$/),
+    ]);
+    expect(diff.stdout.match(/usable_ratio.*/g)).toEqual([
+      "usable_ratio: 0.5 -> unknown",
+      "usable_ratio: unknown -> 0.5",
+    ]);
+    expect(machine.stdout).toMatch(/^memory +unknown$/m);
+    expect(machine.stdout).toMatch(/^threads +unknown$/m);
+    expect(list.stdout).toMatch(/ - +- +0 B\n$/);
+  });
+
+  test("shows shares as they were measured", async () => {
+    const { machineId, key } = await machineWithAgent(database.db);
+    using agent = grpcAgent(server, key);
+    await agent.heartbeat({
+      machineId,
+      hardwareReport: {
+        report: {
+          memoryUsableRatio: 0.97,
+          blockDevice: [{ serialNumber: "S1", usageRatio: 0.03, availableSpareRatio: 1 }],
+        },
+      },
+    });
+    const { stdout } = await viewer.run("hardware", machineId, "--json");
+    expect(stdout.match(/"(?:usageRatio|availableSpareRatio|memoryUsableRatio)": .*/g)).toEqual([
+      '"memoryUsableRatio": 0.97,',
+      '"availableSpareRatio": 1,',
+      '"usageRatio": 0.03',
+    ]);
   });
 
   test("says so when the agent has reported none", async () => {

@@ -24,7 +24,10 @@ export function printHardware({ report, reportTime }: HardwareReport): void {
     ]),
   );
   printSection(["DISK", "CAPACITY", "KIND", "SERIAL NUMBER", "HEALTH"], node?.blockDevice.map(toDiskRow));
-  printSection(["INTERFACE", "DRIVER", "LINK", "SPEED"], node?.networkInterface.map(toInterfaceRow));
+  printSection(
+    ["INTERFACE", "ADDRESS", "PCI ADDRESS", "DRIVER", "LINK", "SPEED"],
+    node?.networkInterface.map(toInterfaceRow),
+  );
 }
 
 function printSection(header: readonly string[], rows: readonly Cell[][] = []): void {
@@ -34,26 +37,45 @@ function printSection(header: readonly string[], rows: readonly Cell[][] = []): 
 }
 
 function listSystemFields(node: Node): [string, string][] {
-  const usable = node.memoryUsableRatio > 0 ? `, ${Math.round(node.memoryUsableRatio * 100)} % usable` : "";
   return [
-    ["system", [node.manufacturer, node.product].filter(Boolean).join(" ")],
+    ["system", [node.manufacturer, node.product, node.productVersion].filter(Boolean).join(" ")],
     ["serial number", node.serialNumber],
-    ["memory", `${formatMemory(node.memoryInstalledBytes)}${usable}`],
+    ["system UUID", node.systemUuid],
+    ["board's serial", node.boardSerialNumber],
+    ["chassis's serial", node.chassisSerialNumber],
+    ["BIOS version", node.biosVersion],
+    ["BMC version", node.bmcVersion],
+    ["memory", describeMemory(node)],
     ["processors", node.cpu.map(describeCpu).join("\n")],
-    ["EFI", (EFISupport[node.efiSupport] ?? "unknown").toLowerCase()],
+    ["EFI", efiSupportNames[node.efiSupport] ?? "unknown"],
   ];
 }
 
+const efiSupportNames: Readonly<Partial<Record<EFISupport, string>>> = {
+  [EFISupport.EFI_SUPPORT_UNSUPPORTED]: "unsupported",
+  [EFISupport.EFI_SUPPORT_SUPPORTED]: "supported",
+  [EFISupport.EFI_SUPPORT_ENABLED]: "enabled",
+};
+
+/** Agents of the field that find no SMBIOS divide by a memory of 0. */
+function describeMemory({ memoryInstalledBytes, memoryUsableRatio }: Node): string {
+  const installed = memoryInstalledBytes > 0n ? formatMemory(memoryInstalledBytes) : "unknown";
+  const isKnown = Number.isFinite(memoryUsableRatio) && memoryUsableRatio > 0;
+  return isKnown ? `${installed}, ${Math.round(memoryUsableRatio * 100)} % usable` : installed;
+}
+
 function describeCpu({ vendor, model, cores, hardwareThreads }: CPU): string {
-  return `${model || vendor || "unknown"}: ${cores} cores, ${hardwareThreads} threads`;
+  const counts = [cores > 0 ? `${cores} cores` : "", hardwareThreads > 0 ? `${hardwareThreads} threads` : ""];
+  return `${model || vendor || "unknown"}: ${counts.filter(Boolean).join(", ") || "unknown"}`;
 }
 
 function toDiskRow(disk: BlockDevice): Cell[] {
-  const kind = [BlockDevice_Protocol[disk.protocol] ?? "", disk.rotational ? "rotational" : ""];
+  const isKnown = disk.protocol !== BlockDevice_Protocol.UNKNOWN;
+  const kind = [isKnown ? (BlockDevice_Protocol[disk.protocol] ?? "") : "", disk.rotational ? "rotational" : ""];
   return [
     [disk.vendor, disk.deviceModel].filter(Boolean).join(" ") || "-",
-    formatCapacity(disk.capacityBytes),
-    kind.filter(Boolean).join(" ").toLowerCase(),
+    disk.capacityBytes > 0n ? formatCapacity(disk.capacityBytes) : "unknown",
+    kind.filter(Boolean).join(" ").toLowerCase() || "-",
     disk.serialNumber || "-",
     showHealth(disk),
   ];
@@ -63,25 +85,36 @@ function showHealth({ criticalWarning, mediaErrors, usageRatio, availableSpareRa
   const facts = [
     criticalWarning ? "failing" : "",
     mediaErrors === undefined || mediaErrors === 0n ? "" : `${mediaErrors} media errors`,
-    usageRatio === undefined ? "" : `${Math.round(usageRatio * 100)} % worn`,
-    availableSpareRatio === undefined ? "" : `${Math.round(availableSpareRatio * 100)} % spare`,
+    formatShare(usageRatio, "worn"),
+    formatShare(availableSpareRatio, "spare"),
   ];
   const text = facts.filter(Boolean).join(", ") || "-";
   return criticalWarning ? { text, style: "red" } : text;
 }
 
-function toInterfaceRow({ mac, driver, linkUp, currentSpeedBytes, supportedSpeedBytes }: NetworkInterface): Cell[] {
+function formatShare(ratio: number | undefined, of: string): string {
+  return ratio === undefined || !Number.isFinite(ratio) ? "" : `${Math.round(ratio * 100)} % ${of}`;
+}
+
+function toInterfaceRow(item: NetworkInterface): Cell[] {
+  const { mac, longAddress, name, pciAddress, driver, linkUp, currentSpeedBytes, supportedSpeedBytes } = item;
   const fastest = Math.max(0, ...supportedSpeedBytes.map(Number));
   const speeds = [
-    linkUp ? formatSpeed(Number(currentSpeedBytes)) : "",
+    linkUp && currentSpeedBytes > 0n ? formatSpeed(Number(currentSpeedBytes)) : "",
     fastest > 0 ? `up to ${formatSpeed(fastest)}` : "",
   ];
   return [
-    [...mac].map((byte) => byte.toString(16).padStart(2, "0")).join(":"),
+    name || "-",
+    formatAddress(mac.length > 0 ? mac : longAddress) || "-",
+    pciAddress || "-",
     driver || "-",
     linkUp ? { text: "up", style: "green" } : "down",
-    speeds.filter(Boolean).join(", ") || "-",
+    speeds.filter(Boolean).join(", ") || (linkUp ? "unknown" : "-"),
   ];
+}
+
+function formatAddress(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
 /** Networks are sold in bits: "10 Gbit/s". */

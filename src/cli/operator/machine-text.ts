@@ -18,8 +18,9 @@ export function toMachineRow({ id, state, stateTime, provided, agent, hardware }
     provided?.provider || "-",
     provided?.location || "-",
     agent === undefined ? "-" : ageOf(agent.heartbeatTime, "never"),
-    hardware === undefined ? "-" : formatMemory(hardware.memoryBytes),
-    hardware === undefined ? "-" : hardware.cpuThreads.toString(),
+    // Agents say 0 of what they could not find out.
+    hardware?.memoryBytes ? formatMemory(hardware.memoryBytes) : "-",
+    hardware?.cpuThreads ? hardware.cpuThreads.toString() : "-",
     hardware === undefined ? "-" : formatCapacity(hardware.diskBytes),
   ];
 }
@@ -66,8 +67,8 @@ function listHardwareFields(hardware: HardwareSummary): Field[] {
   return [
     ["hardware", [manufacturer, product].filter(Boolean).join(" ")],
     ["serial number", serialNumber],
-    ["memory", formatMemory(memoryBytes)],
-    ["threads", cpuThreads.toString()],
+    ["memory", memoryBytes > 0n ? formatMemory(memoryBytes) : "unknown"],
+    ["threads", cpuThreads > 0 ? cpuThreads.toString() : "unknown"],
     ["disks", diskBytes === 0n ? "none" : disks],
     ["reported", timeOf(hardware.reportTime)],
   ];

@@ -1,6 +1,7 @@
 /** What operators' commands write: tables for people, JSON for programs; nothing in it can do anything to a terminal. */
 import { styleText } from "node:util";
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { shortenFloats } from "../../base/short-floats.ts";
 import { formatTable } from "../table.ts";
 import { printable, printableJson, printableLines } from "./printable.ts";
 
@@ -26,11 +27,12 @@ export function printTable(header: readonly string[], rows: readonly (readonly C
 
 /** A line for each field that has a value: its name, and the value beside it, on several lines when it has several. */
 export function formatFields(fields: readonly Field[]): string {
-  const present = fields.filter(([, value]) => value !== undefined && value !== "");
-  const width = present.reduce((longest, [name]) => Math.max(longest, name.length), 0) + 2;
+  const present = fields
+    .map(([name, value = ""]) => ({ name, ...(typeof value === "string" ? { text: value, style: undefined } : value) }))
+    .filter(({ text }) => text !== "");
+  const width = present.reduce((longest, { name }) => Math.max(longest, name.length), 0) + 2;
   return present
-    .flatMap(([name, value = ""]) => {
-      const { text, style }: Exclude<Cell, string> = typeof value === "string" ? { text: value } : value;
+    .flatMap(({ name, text, style }) => {
       const indent = (index: number) => (index === 0 ? paint(name.padEnd(width), "dim") : " ".repeat(width));
       return printableLines(text).map((line, index) => `${indent(index)}${paint(line, style)}`);
     })
@@ -59,6 +61,7 @@ export function printMessage<Desc extends DescMessage>(schema: Desc, message: Me
 
 /** ProtoJSON with every field that has a value or a default, so that lists are there when they are empty. */
 export function messageToJson<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
+  shortenFloats(schema, message);
   return toJson(schema, message, { alwaysEmitImplicit: true });
 }
 

@@ -17,6 +17,7 @@ import { createAgentListener } from "../rpc/agent-listener.ts";
 import { listOwnAuthorities } from "../rpc/callers/own-authority.ts";
 import { createErrorMapper } from "../rpc/calls/error-mapping.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
+import { sendReadyAnswers } from "../rpc/unary-lane/answer-burst.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress } from "./address.ts";
 import { findKnownError } from "./error-table.ts";
@@ -43,6 +44,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     slowdown: () => pacer.slowdown,
     random: Math.random,
     observer: metrics.heartbeats,
+    beforeSlice: sendReadyAnswers,
   });
   const strangers = createStrangerLimit(log);
   const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer, admission);

@@ -5,7 +5,6 @@
  * operators' calls and the health checks would wait until the last of it has its signature verified, and the database would have
  * nothing to do meanwhile. What merely stands in line holds up nobody, and can be counted.
  */
-import { sendReadyAnswers } from "../../rpc/unary-lane/answer-burst.ts";
 import { createDrainRate } from "../queues/drain-rate.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
@@ -16,7 +15,7 @@ export interface Standing {
   begin(): void;
 }
 
-/** See the module's text. */
+/** Calls that wait for the processor, urgent ones first. */
 export interface CallQueue {
   /** How many stand in line. */
   readonly length: number;
@@ -46,10 +45,13 @@ export interface CallQueueOptions {
   readonly askForMore?: () => boolean;
   /** Whether what calls go on to can take more of them; nobody in line begins otherwise. Default: always. */
   readonly hasRoom?: () => boolean;
+  /** Called before waiting calls take the processor for a while, so that answers that are ready leave first. Default: nothing. */
+  readonly beforeSlice?: () => void;
 }
 
-/** Nobody stands in line. */
-export function createCallQueue({ askForMore = () => false, hasRoom = () => true }: CallQueueOptions = {}): CallQueue {
+/** Creates an empty call queue. */
+export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
+  const { askForMore = () => false, hasRoom = () => true, beforeSlice = () => {} } = options;
   const standing = new UrgentFirst<Standing>();
   const drainRate = createDrainRate();
   let passed = 0;
@@ -72,7 +74,7 @@ export function createCallQueue({ askForMore = () => false, hasRoom = () => true
       setTimeout(endTurn, lookAgainMs);
       return;
     }
-    sendReadyAnswers();
+    beforeSlice();
     slice.beganAtMs = performance.now();
     const readingMs = isBacklogged ? slice.beganAtMs - lastSliceEndedAtMs : 0;
     const lengthMs = Math.min(sliceMs.longest, Math.max(sliceMs.shortest, sliceShare * readingMs));

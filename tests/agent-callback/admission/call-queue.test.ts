@@ -41,6 +41,14 @@ test("what a call leads to happens before the next one begins", async () => {
   await expect.poll(() => seen).toEqual(["a goes on", "b goes on"]);
 });
 
+test("answers that are ready leave before calls in line take the processor", async () => {
+  const seen: string[] = [];
+  const line = createCallQueue({ beforeSlice: () => seen.push("answers leave") });
+  for (const name of ["a", "b"]) line.add({ isUrgent: false, begin: () => seen.push(name) });
+  await expect.poll(() => line.length).toBe(0);
+  expect(seen).toEqual(["answers leave", "a", "b"]);
+});
+
 test("a long line leaves the turns to others, and tells how long it is", async () => {
   const line = createCallQueue();
   let begun = 0;

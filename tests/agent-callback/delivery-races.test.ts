@@ -5,6 +5,7 @@ import { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { codeOf } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { connectMachine, type FleetMachine, machineOn, success } from "../support/fleet.ts";
+import { readInstallation } from "../support/installation.ts";
 import { readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
@@ -23,12 +24,8 @@ afterAll(async () => {
 
 const machines = (count: number) => Promise.all(Array.from({ length: count }, () => machineOn(database.db, servers)));
 
-async function findRequest({ machineId }: FleetMachine, generation: bigint) {
-  const { machineId: ofMachine, generation: number } = osInstallationRequest;
-  const isIt = and(eq(ofMachine, machineId), eq(number, generation));
-  const [row] = await database.db.select().from(osInstallationRequest).where(isIt);
-  return row as typeof osInstallationRequest.$inferSelect;
-}
+const findRequest = ({ machineId }: FleetMachine, generation: bigint) =>
+  readInstallation(database, machineId, generation);
 
 /** Takes the open request back unless an agent was given it, as an operator does; returns whether it did. */
 async function cancel({ machineId }: FleetMachine): Promise<boolean> {
@@ -49,7 +46,7 @@ async function cancel({ machineId }: FleetMachine): Promise<boolean> {
 }
 
 const deliveriesOf = async ({ machineId }: FleetMachine) =>
-  (await readTags(database.db, machineId)).history
+  (await readTags(database, machineId)).history
     .filter(({ kind }) => kind === "installation_given")
     .map(({ detail }) => BigInt(detail.generation as string));
 

@@ -37,7 +37,7 @@ describe.each(Object.entries(ways))("by %s", (_name, createAgent) => {
       expect((await beat()).installationRequest).toBeUndefined();
     }
 
-    const { report, history, heartbeat } = await readTags(database.db, machineId);
+    const { report, history, heartbeat } = await readTags(database, machineId);
     expect(report).toMatchObject({ generation: 234n, result: "success", error: null });
     expect(Date.now() - (heartbeat?.heartbeatAt.getTime() ?? 0)).toBeLessThan(60_000);
     expect(history.map((event) => [event.kind, event.detail.generation])).toEqual([

@@ -72,7 +72,7 @@ describe("a key that is replaced under load, on two servers", () => {
     expect(await old.beat(0)).toBe(generation);
     const key = await replaceAgentKey(database.db, old.machineId);
     expect(await codeOf(old.beat(0, success(generation)))).toBe("Unauthenticated");
-    expect((await readTags(database.db, old.machineId)).report).toBeUndefined();
+    expect((await readTags(database, old.machineId)).report).toBeUndefined();
     using current = connectMachine(old.machineId, key, servers);
     expect(await current.beat(1)).toBe(generation);
   });

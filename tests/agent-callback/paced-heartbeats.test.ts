@@ -25,7 +25,7 @@ async function startPacing(intervalSeconds: number): Promise<TestServer> {
 const toldMs = ({ nextHeartbeatAfter: told }: HeartbeatResponse) => (told === undefined ? 0 : durationMs(told));
 
 async function quietMs({ machineId }: TestMachine): Promise<number> {
-  const { heartbeat } = await readTags(database.db, machineId);
+  const { heartbeat } = await readTags(database, machineId);
   return (heartbeat?.quietUntil.getTime() ?? 0) - (heartbeat?.heartbeatAt.getTime() ?? 0);
 }
 

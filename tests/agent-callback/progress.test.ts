@@ -1,9 +1,10 @@
 /** What an agent tells of itself and of the installation that it carries out. */
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
-import { installationState, machineState, osInstallationRequest } from "../../src/db/schema/index.ts";
+import { installationState, machineState } from "../../src/db/schema/index.ts";
 import { codeOf, grpcAgent, type HeartbeatInit, type TestAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { findInstallation } from "../support/installation.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine } from "../support/machine.ts";
 import { startServerWithDatabase, startTestServer } from "../support/server.ts";
 
@@ -19,15 +20,9 @@ beforeEach(async () => {
 
 const beat = (init: HeartbeatInit = {}) => agent.heartbeat({ machineId: machine.machineId, ...init });
 const tell = (progress: HeartbeatInit["installationProgress"]) => beat({ installationProgress: progress });
-const tags = () => readTags(database.db, machine.machineId);
+const tags = () => readTags(database, machine.machineId);
 const request = () => requestInstallation(database.db, machine.machineId);
-const findRequest = async (generation: bigint) => {
-  const isIt = and(
-    eq(osInstallationRequest.machineId, machine.machineId),
-    eq(osInstallationRequest.generation, generation),
-  );
-  return (await database.db.select().from(osInstallationRequest).where(isIt))[0];
-};
+const findRequest = (generation: bigint) => findInstallation(database, machine.machineId, generation);
 const states = async () => {
   const { db } = database;
   const { machineId } = machine;
@@ -66,7 +61,7 @@ test("a delivery is due after BMAAS_INSTALL_DEADLINE, progress after the silence
     using its = grpcAgent(hasty, key);
     const generation = await requestInstallation(own.db, machineId);
     await its.heartbeat({ machineId });
-    const [given] = await own.db.select().from(osInstallationRequest);
+    const given = await findInstallation(own, machineId, generation);
     expect(msBetween(given?.firstGivenAt, given?.dueAt)).toBe(77_000);
     for (const [quietFor, expectedMs] of [
       [undefined, 90_000],
@@ -78,7 +73,7 @@ test("a delivery is due after BMAAS_INSTALL_DEADLINE, progress after the silence
         machineId,
         installationProgress: { generation, ...(quietFor && { quietFor: { nanos: 0, ...quietFor } }) },
       });
-      const [told] = await own.db.select().from(osInstallationRequest);
+      const told = await findInstallation(own, machineId, generation);
       expect(msBetween(told?.progressAt, told?.dueAt)).toBe(expectedMs);
     }
   } finally {

@@ -22,7 +22,7 @@ const machines = (count: number) => Promise.all(Array.from({ length: count }, ()
 const request = ({ machineId }: FleetMachine, generation?: bigint) =>
   requestInstallation(database.db, machineId, generation);
 const historyOf = async ({ machineId }: FleetMachine, kind: string) =>
-  (await readTags(database.db, machineId)).history
+  (await readTags(database, machineId)).history
     .filter((event) => event.kind === kind)
     .map((event) => BigInt(event.detail.generation as string));
 
@@ -78,7 +78,7 @@ test("of two reports at once, on two servers, the greater generation stands, and
         const greater = await request(machine);
         const inTurn = round % 2 === 0 ? [smaller, greater] : [greater, smaller];
         await Promise.all(inTurn.map((generation, server) => machine.beat(server, success(generation))));
-        expect((await readTags(database.db, machine.machineId)).report?.generation).toBe(greater);
+        expect((await readTags(database, machine.machineId)).report?.generation).toBe(greater);
         expect(await Promise.all([machine.beat(0), machine.beat(1)])).toEqual([undefined, undefined]);
       }
       const reported = await historyOf(machine, "installation_reported");

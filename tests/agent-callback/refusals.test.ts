@@ -53,7 +53,7 @@ function send(options: {
 }
 
 async function expectNothingStored(): Promise<void> {
-  const { heartbeat, hardware, report } = await readTags(database.db, machine.machineId);
+  const { heartbeat, hardware, report } = await readTags(database, machine.machineId);
   expect([heartbeat, hardware, report]).toEqual([undefined, undefined, undefined]);
 }
 
@@ -290,7 +290,7 @@ describe("unauthenticated by signature", () => {
       expect(answer.status).toBe(401);
       expect(answer.body).toContain("nonce is not greater");
     }
-    const { heartbeat } = await readTags(database.db, machine.machineId);
+    const { heartbeat } = await readTags(database, machine.machineId);
     expect(heartbeat?.signatureNonce).toBe(100n);
     expect((await send({ headers: await signedHeaders(body(), { nonce: 101n }), body: body() })).status).toBe(200);
   });
@@ -325,7 +325,7 @@ describe("unauthenticated by signature", () => {
   test("a certificate's heartbeat leaves the last nonce as it is", async () => {
     await send({ headers: await signedHeaders(body(), { nonce: 50n }), body: body() });
     await send({ certificate: createClientCertificate(machine.key) });
-    const { heartbeat } = await readTags(database.db, machine.machineId);
+    const { heartbeat } = await readTags(database, machine.machineId);
     expect(heartbeat?.signatureNonce).toBe(50n);
   });
 });

@@ -1,6 +1,6 @@
 /** What reports do: they move forward, count once, and only for what was requested. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   AgentHardwareReportSchema,
@@ -9,6 +9,7 @@ import {
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { codeOf, grpcAgent, type HeartbeatInit, type TestAgent } from "../support/agents.ts";
+import { findInstallation } from "../support/installation.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine } from "../support/machine.ts";
 import { startServerWithDatabase } from "../support/server.ts";
 
@@ -23,20 +24,14 @@ beforeEach(async () => {
 });
 
 const request = (generation?: bigint) => requestInstallation(database.db, machine.machineId, generation);
-const tags = () => readTags(database.db, machine.machineId);
+const tags = () => readTags(database, machine.machineId);
 const beat = (init: HeartbeatInit = {}) => agent.heartbeat({ machineId: machine.machineId, ...init });
 const succeed = (generation: bigint) =>
   beat({ installationReport: { generation, result: { case: "success", value: {} } } });
 const fail = (generation: bigint, error: string) =>
   beat({ installationReport: { generation, result: { case: "error", value: { error } } } });
 const pending = async () => (await beat()).installationRequest?.generation;
-const findRequest = async (generation: bigint) => {
-  const isIt = and(
-    eq(osInstallationRequest.machineId, machine.machineId),
-    eq(osInstallationRequest.generation, generation),
-  );
-  return (await database.db.select().from(osInstallationRequest).where(isIt))[0];
-};
+const findRequest = (generation: bigint) => findInstallation(database, machine.machineId, generation);
 const historyOf = async (kind: string) => (await tags()).history.filter((event) => event.kind === kind);
 
 describe("installation reports", () => {

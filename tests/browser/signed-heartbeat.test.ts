@@ -101,7 +101,7 @@ describe.skipIf(executablePath === undefined)(
       const installationRequest = expect.objectContaining({ generation: "123" });
       const pending = [200, { installationRequest, nextHeartbeatAfter: expect.stringMatching(/^[\d.]+s$/) }];
       expect(answer).toEqual({ answers: [pending, pending], protocol: "h2" });
-      const { heartbeat } = await readTags(database.db, machine.machineId);
+      const { heartbeat } = await readTags(database, machine.machineId);
       // By the server's time, which the page had to learn.
       expect(Math.abs(Number(heartbeat?.signatureNonce) / 1_000 - Date.now())).toBeLessThan(60_000);
       await page.context().close();
@@ -127,7 +127,7 @@ describe.skipIf(executablePath === undefined)(
         { machineId: machine.machineId, seed },
       );
       expect(generation).toBe("7");
-      expect((await readTags(database.db, machine.machineId)).report).toMatchObject({
+      expect((await readTags(database, machine.machineId)).report).toMatchObject({
         generation: 7n,
         result: "success",
       });

@@ -46,7 +46,7 @@ async function expectInstallationFlow({ machineId }: TestMachine, heartbeat: Hea
   }
   expect(await heartbeat({ machineId, installationReport: { generation: "123", success: {} } })).toEqual(paced);
   expect(await heartbeat({ machineId })).toEqual(paced);
-  expect((await readTags(database.db, machineId)).report).toMatchObject({ generation: 123n, result: "success" });
+  expect((await readTags(database, machineId)).report).toMatchObject({ generation: 123n, result: "success" });
 }
 
 async function bufCurl(machine: TestMachine, protocol: string): Promise<Heartbeat> {

@@ -60,7 +60,7 @@ test("prints a table of what it did, and the second time that nothing changed", 
   expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +AGENT +INSTALL +GENERATION\n/);
   expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}created {2}requested {2}123$/m);
   expect(first.stdout).toMatch(/\n6 machines: 6 created, 0 changed, 0 unchanged; 3 installations requested\n$/);
-  const { history } = await readFleet(database.db);
+  const { history } = await readFleet(database);
   expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set([`seed:${userInfo().username}`]));
 
   const second = await runSeed([example]);
@@ -97,7 +97,7 @@ test("reads standard input and prints JSON for programs", async () => {
 });
 
 test("a dry run says so and writes nothing", async () => {
-  const before = await readFleet(database.db);
+  const before = await readFleet(database);
   const stdin = 'machines: [{ provided: { provider: dry, providerId: "1" } }]';
   const { status, stdout } = await runSeed(["--dry-run", "-"], { stdin });
   expect(status).toBe(0);
@@ -107,7 +107,7 @@ test("a dry run says so and writes nothing", async () => {
     dryRun: true,
     machines: [{ machineId: null }],
   });
-  expect(await readFleet(database.db)).toEqual(before);
+  expect(await readFleet(database)).toEqual(before);
 });
 
 test("lists every mistake of a file on standard error, with status 2", async () => {

@@ -186,7 +186,7 @@ test("a report that is refused is recorded again after its record was deleted", 
   const { machineId, key } = machine;
   using agent = grpcAgent(server, key);
   const refused = async () =>
-    (await readTags(database.db, machineId)).history.filter(({ kind }) => kind === "installation_report_refused");
+    (await readTags(database, machineId)).history.filter(({ kind }) => kind === "installation_report_refused");
   const report = () => agent.heartbeat({ machineId, ...success(5n) }).catch(() => {});
   await report();
   await report();

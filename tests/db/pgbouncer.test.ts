@@ -134,7 +134,7 @@ describe.each(modes)("PgBouncer in %s mode (skipped where none that can do it is
     const generation = await requestInstallation(database.db, machine.machineId);
     expect(await machine.beat(0)).toBe(generation);
     expect(await machine.beat(0, success(generation))).toBeUndefined();
-    const { report } = await readTags(database.db, machine.machineId);
+    const { report } = await readTags(database, machine.machineId);
     expect(report).toMatchObject({ generation, result: "success" });
   });
 

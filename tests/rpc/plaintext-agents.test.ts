@@ -42,7 +42,7 @@ test.each(["connect-json", "connect-binary", "grpc-web"] as const)(
     using agent = signingAgent(server, fresh, protocol);
     const generation = await requestInstallation(database.db, fresh.machineId);
     expect((await agent.heartbeat({ machineId: fresh.machineId })).installationRequest?.generation).toBe(generation);
-    expect((await readTags(database.db, fresh.machineId)).heartbeat).toBeDefined();
+    expect((await readTags(database, fresh.machineId)).heartbeat).toBeDefined();
   },
 );
 
@@ -79,7 +79,7 @@ test("a signed heartbeat counts by a stock gRPC client over HTTP/2", async () =>
 });
 
 test("nothing unsigned counts, over either version of HTTP", async () => {
-  const before = (await readTags(database.db, machine.machineId)).heartbeat;
+  const before = (await readTags(database, machine.machineId)).heartbeat;
   expect(await callByGrpc(new grpc.Metadata())).toBe("16 the call has neither a client certificate nor a signature");
   const body = JSON.stringify({ machineId: machine.machineId });
   const session = connectHttp2(server.agentUrl);
@@ -90,7 +90,7 @@ test("nothing unsigned counts, over either version of HTTP", async () => {
   // What proxies say of their clients' certificates proves nothing here.
   await connection.send(head.replace("\r\n\r\n", "\r\nX-Forwarded-Client-Cert: Hash=ab\r\n\r\n"), body);
   expect(await connection.until(/\}$/)).toMatch(/^HTTP\/1\.1 401 .*"unauthenticated"/s);
-  expect((await readTags(database.db, machine.machineId)).heartbeat).toEqual(before);
+  expect((await readTags(database, machine.machineId)).heartbeat).toEqual(before);
 });
 
 test("a signature for the proxy's name counts where that name was configured, and only there", async () => {

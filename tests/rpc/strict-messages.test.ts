@@ -90,12 +90,12 @@ describe.each(["on", "off"])("with the unary lane %s", (unaryLane) => {
       { body: frameMessage(Buffer.from(inexact)), headers: { "content-type": "application/grpc-web+json" } },
     ];
     for (const way of ways) expect(readError(await callAgents(agents, machine, way))).toContain(refusal);
-    expect((await readTags(database.db, machineId)).report).toBeUndefined();
-    expect((await readInstallation(database.db, machineId, 9007199254740992n)).finishedAt).toBeNull();
+    expect((await readTags(database, machineId)).report).toBeUndefined();
+    expect((await readInstallation(database, machineId, 9007199254740992n)).finishedAt).toBeNull();
     const exact = await callAgents(agents, machine, { body: report('"9007199254740993"') });
     expect([exact.status, exact.body.toString()]).toEqual([200, expect.not.stringContaining("installationRequest")]);
-    expect((await readTags(database.db, machineId)).report?.generation).toBe(9007199254740993n);
-    expect((await readInstallation(database.db, machineId, 9007199254740992n)).finishedAt).toBeNull();
+    expect((await readTags(database, machineId)).report?.generation).toBe(9007199254740993n);
+    expect((await readInstallation(database, machineId, 9007199254740992n)).finishedAt).toBeNull();
   });
 
   test.each([
@@ -123,11 +123,9 @@ describe("operators' calls", () => {
       type: "google.rpc.BadRequest",
       debug: { fieldViolations: [{ field: "generation", reason: "INTEGER_NOT_EXACT" }] },
     });
-    await expect(readInstallation(database.db, machineId, 1790000000000000000n)).rejects.toThrow("no installation");
+    await expect(readInstallation(database, machineId, 1790000000000000000n)).rejects.toThrow("no installation");
     expect((await callOperators({ path, body: request('"1790000000000000001"') })).status).toBe(200);
-    expect((await readInstallation(database.db, machineId, 1790000000000000001n)).generation).toBe(
-      1790000000000000001n,
-    );
+    expect((await readInstallation(database, machineId, 1790000000000000001n)).generation).toBe(1790000000000000001n);
   });
 
   test("the same holds for GET, for gRPC with JSON, and for streams", async () => {

@@ -19,7 +19,7 @@ test("every conflict with the database is reported with its place, and nothing i
     db,
     `machines: [{ id: ${holder}, provided: { provider: a, providerId: "1" }, agent: { publicKey: "${key}" }, install: { generation: 5, image: ${imageYaml("a")} } }]`,
   );
-  const before = await readFleet(db);
+  const before = await readFleet(database);
   const file = `machines:
   - id: ${other}
     provided: { provider: a, providerId: "1" }
@@ -35,7 +35,7 @@ test("every conflict with the database is reported with its place, and nothing i
     `4:25 machines[0].agent.publicKey: is the key of machine ${holder} already; correct it, or give that machine another one in the same file`,
     "7:19 machines[1].install.generation: was requested with other content already; give a generation of at least 6 to install something else",
   ]);
-  expect(await readFleet(db)).toEqual(before);
+  expect(await readFleet(database)).toEqual(before);
 });
 
 test("a generation that does not grow is refused, and one that cannot is refused where there is none", async () => {

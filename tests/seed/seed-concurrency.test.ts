@@ -32,7 +32,7 @@ test("of seeds of the same file at once all succeed and one creates", async () =
   const creators = results.filter((seeded) => seeded.some(({ machine }) => machine === "created"));
   expect(creators).toHaveLength(1);
   expect(creators[0]?.every(({ machine }) => machine === "created")).toBe(true);
-  const stored = await readFleet(database.db);
+  const stored = await readFleet(database);
   expect([stored.machines.length, stored.agents.length, stored.requests.length]).toEqual([60, 60, 60]);
 });
 
@@ -94,5 +94,5 @@ test("a key that another operator gives away while the seed runs is reported wit
   expect(await mistakes).toEqual([
     expect.stringContaining(`3:25 machines[0].agent.publicKey: is the key of machine ${holder} already`),
   ]);
-  expect((await readFleet(db)).machines).toHaveLength(1);
+  expect((await readFleet(database)).machines).toHaveLength(1);
 });

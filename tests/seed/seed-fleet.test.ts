@@ -18,7 +18,7 @@ test("the example fleet seeds as it is, and a second time changes nothing", asyn
   const first = await seedText(db, text);
   expect(first.map(({ machine }) => machine)).toEqual(Array(6).fill("created"));
   expect(first.map(({ install }) => install?.generation)).toEqual([1n, 123n, 1n, undefined, undefined, undefined]);
-  const stored = await readFleet(db);
+  const stored = await readFleet(database);
   expect([stored.provided.length, stored.agents.length, stored.requests.length]).toEqual([4, 4, 3]);
 
   const second = await seedText(db, text);
@@ -30,7 +30,7 @@ test("the example fleet seeds as it is, and a second time changes nothing", asyn
   ]);
   expect(new Set(outcomes)).toEqual(new Set(["unchanged", undefined]));
   expect(second.map(({ machineId }) => machineId)).toEqual(first.map(({ machineId }) => machineId));
-  expect(await readFleet(db)).toEqual(stored);
+  expect(await readFleet(database)).toEqual(stored);
 });
 
 test("stores every field, in YAML or JSON the same", async () => {
@@ -49,7 +49,7 @@ test("stores every field, in YAML or JSON the same", async () => {
   const image = { url: "https://images.example/os.img", digest, rootDevice: "sda", userData: "#cloud-config\n" };
   const other = { id: randomUUID(), install: { image } };
   await seedText(db, JSON.stringify({ machines: [machine, other] }));
-  const stored = await readFleet(db);
+  const stored = await readFleet(database);
   expect(stored.provided).toMatchObject([{ machineId: id, ...provided, status: "running" }]);
   expect(stored.agents).toMatchObject([{ machineId: id, publicKey: Buffer.from(key, "hex") }]);
   const requests = new Map(stored.requests.map((row) => [row.machineId, row]));
@@ -74,7 +74,7 @@ test("writes history for what it changes and nothing else", async () => {
   await seedText(db, file(first, "am6"));
   await seedText(db, file(first, "am7"));
   await seedText(db, file(second, "am7"));
-  const { history } = await readFleet(db);
+  const { history } = await readFleet(database);
   expect(history.map(({ kind }) => kind)).toEqual([
     "machine_created",
     "machine_provided",
@@ -91,7 +91,7 @@ test("a dry run says what would happen and leaves no trace", async () => {
   const { db } = database;
   const id = randomUUID();
   await seedText(db, `machines: [{ id: ${id}, install: { image: ${imageYaml("a")} } }]`);
-  const before = await readFleet(db);
+  const before = await readFleet(database);
   const file = `machines:
   - { id: ${id}, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml("b")} } }
   - provided: { provider: a, providerId: "1" }
@@ -100,7 +100,7 @@ test("a dry run says what would happen and leaves no trace", async () => {
     { machineId: id, machine: "unchanged", agent: "created", install: { outcome: "requested", generation: 2n } },
     { machineId: null, machine: "created", provided: "created" },
   ]);
-  expect(await readFleet(db)).toEqual(before);
+  expect(await readFleet(database)).toEqual(before);
 });
 
 test("leaves alone what the file does not say", async () => {
@@ -108,13 +108,13 @@ test("leaves alone what the file does not say", async () => {
   const id = randomUUID();
   const tags = `provided: { provider: a, providerId: "1", location: l, status: running }, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml()} }`;
   await seedText(db, `machines: [{ id: ${id}, ${tags} }]`);
-  const before = await readFleet(db);
+  const before = await readFleet(database);
   for (const machine of [`{ id: ${id} }`, `{ id: ${id}, provided: { provider: a, providerId: "1" } }`]) {
     await seedText(db, `machines: [${machine}]`);
-    expect(await readFleet(db)).toEqual(before);
+    expect(await readFleet(database)).toEqual(before);
   }
   await seedText(db, `machines: [{ provided: { provider: a, providerId: "1", location: null } }]`);
-  expect((await readFleet(db)).provided).toMatchObject([{ machineId: id, location: null, status: "running" }]);
+  expect((await readFleet(database)).provided).toMatchObject([{ machineId: id, location: null, status: "running" }]);
 });
 
 test("a machine without an id is found by its provider's id, else by its key", async () => {
@@ -132,7 +132,7 @@ test("a machine without an id is found by its provider's id, else by its key", a
       { machineId: made?.machineId, machine: "unchanged" },
     ]);
   }
-  expect((await readFleet(db)).machines).toHaveLength(1);
+  expect((await readFleet(database)).machines).toHaveLength(1);
 });
 
 test("keys and providers' ids change places when the file says so", async () => {
@@ -146,7 +146,7 @@ test("keys and providers' ids change places when the file says so", async () => 
     { provided: "changed", agent: "changed" },
     { provided: "changed", agent: "changed" },
   ]);
-  const { agents } = await readFleet(db);
+  const { agents } = await readFleet(database);
   const stored = new Map(agents.map((row) => [row.machineId, Buffer.from(row.publicKey).toString("hex")]));
   expect(ids.map((id) => stored.get(id))).toEqual(keys.toReversed());
 });

@@ -138,9 +138,9 @@ describe("a batch in flight", () => {
     await trapped;
     proxy.cut();
     expect(await cut).toBe("Unavailable");
-    expect((await readTags(database.db, machine.machineId)).report).toBeUndefined();
+    expect((await readTags(database, machine.machineId)).report).toBeUndefined();
     expect(await machine.beat(0, success(generation))).toBeUndefined();
-    expect((await readTags(database.db, machine.machineId)).report?.generation).toBe(generation);
+    expect((await readTags(database, machine.machineId)).report?.generation).toBe(generation);
   });
 
   test("whose commit the network loses lets go of its machine, and is never acknowledged", async () => {

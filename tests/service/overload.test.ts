@@ -57,7 +57,7 @@ test("it serves what it can, refuses the rest with a time to come back, takes ev
   expect(served.length + refused.length).toBe(answered.length);
   expect(refused.filter(({ retryAfter }) => !(retryAfter >= 5))).toEqual([]);
   expect(served.filter(({ tookMs }) => tookMs > patienceMs)).toEqual([]);
-  expect((await readTags(database.db, installing.machineId)).report?.generation).toBe(generation);
+  expect((await readTags(database, installing.machineId)).report?.generation).toBe(generation);
 
   const page = await scrape(server.adminUrl);
   expect(page.find("bmaas_heartbeats_refused_total", { reason: "overloaded" })).toBe(refused.length);

@@ -102,7 +102,7 @@ test("acknowledged reports survive kill -9 of PostgreSQL and of the server", asy
   await Promise.all(agents.map((agent) => agent.stop()));
   for (const [index, { machineId }] of machines.entries()) {
     const { acknowledged } = agents[index] as DiligentAgent;
-    const { hardware, report, history } = await readTags(connection.db, machineId);
+    const { hardware, report, history } = await readTags({ url: databaseUrl }, machineId);
     const reported = history
       .filter(({ kind }) => kind === "installation_reported")
       .map(({ detail }) => detail.generation);

@@ -87,7 +87,7 @@ test("under load readiness goes first, calls in flight are answered, new ones ar
   expect(server.logged.at(-1)?.msg).toBe("stopped");
 
   for (const { machineId, answered } of await Promise.all(load)) {
-    const { hardware } = await readTags(database.db, machineId);
+    const { hardware } = await readTags(database, machineId);
     // Stored and answered, or neither: a heartbeat whose connection was cut in its middle would be stored alone.
     expect(Buffer.from(hardware?.report ?? []).toString()).toContain(`#${answered}#`);
   }

@@ -44,7 +44,7 @@ test("every heartbeat counts, whatever it brings, and none of them is in a deadl
   await Promise.all(machines.flatMap((machine) => servers.map((_, index) => machine.beat(index, success(1n)))));
 
   for (const { machineId } of machines) {
-    expect((await readTags(database.db, machineId)).report).toMatchObject({ generation: 1n, result: "success" });
+    expect((await readTags(database, machineId)).report).toMatchObject({ generation: 1n, result: "success" });
   }
   for (const { adminUrl } of servers) {
     const page = await scrape(adminUrl);

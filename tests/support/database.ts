@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
 import { connectDatabase, type Database } from "../../src/db/client.ts";
+import { closeObserver } from "./observer.ts";
 
 /** A migrated, empty database. */
 export interface TestDatabase {
@@ -21,6 +22,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     db,
     close: async () => {
       await close();
+      await closeObserver({ url });
       await drop();
     },
   };

@@ -7,6 +7,8 @@ import type {
   InstallationReportRow,
 } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
+import type { osInstallationRequest } from "../../src/db/schema/index.ts";
+import { type Observed, observe } from "./observer.ts";
 
 /** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
 export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {
@@ -54,26 +56,34 @@ export function pendingOf(outcome: HeartbeatOutcome | undefined): bigint | undef
   return outcome?.kind === "counted" ? outcome.pending?.generation : undefined;
 }
 
-/** The machine's request of this generation as it is stored, with times that PostgreSQL has subtracted, in milliseconds. */
-export async function readRequest(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow, generation = 1n) {
-  const { rows } = await client.query(
-    `select (extract(epoch from due_at - coalesce(progress_at, first_given_at)) * 1000)::int as due,
-            first_given_at as "firstGivenAt", last_given_at as "lastGivenAt", times_given::int as "timesGiven",
-            started_at as "startedAt", progress_at as "progressAt", phase, percent,
-            finished_at as "finishedAt", result, error, cancelled_at as "cancelledAt", superseded_at as "supersededAt"
-       from os_installation_request where machine_id = $1 and generation = $2`,
-    [machineId, generation],
-  );
-  return rows[0];
+/** Reads the machine's request of this generation as it is stored, with times that PostgreSQL has subtracted, in milliseconds. */
+export async function readRequest(database: Observed, { machineId }: HeartbeatRow, generation = 1n) {
+  const [row] = await observe(database)<StoredRequest[]>`
+    select (extract(epoch from due_at - coalesce(progress_at, first_given_at)) * 1000)::int as due,
+           first_given_at, last_given_at, times_given::int, started_at, progress_at, phase, percent,
+           finished_at, result, error, cancelled_at, superseded_at
+      from os_installation_request where machine_id = ${machineId} and generation = ${generation}`;
+  if (row === undefined) throw new Error(`generation ${generation} was not requested of ${machineId}`);
+  return row;
 }
 
-/** Kinds and details of what happened to the machine, oldest first. */
-export async function readHistory(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow) {
-  const { rows } = await client.query<{ actor: string; kind: string; detail: Record<string, string | null> }>(
-    "select actor, kind, detail from machine_history where machine_id = $1 order by id",
-    [machineId],
-  );
-  return rows;
+type StoredRequest = { readonly due: number | null; readonly timesGiven: number } & Omit<
+  typeof osInstallationRequest.$inferSelect,
+  "machineId" | "generation" | "dueAt" | "timesGiven" | "request" | "requestedAt" | "requestedBy" | "cancelledBy"
+>;
+
+/** Reads kinds and details of what happened to the machine, oldest first. */
+export async function readHistory(database: Observed, { machineId }: HeartbeatRow) {
+  const rows = await observe(database)<{ actor: string; kind: string; detail: Record<string, string | null> }[]>`
+    select actor, kind, detail from machine_history where machine_id = ${machineId} order by id`;
+  return [...rows];
+}
+
+/** Reads the nonce that is stored with the machine's heartbeat; undefined without a heartbeat. */
+export async function readNonce(database: Observed, { machineId }: HeartbeatRow) {
+  const [row] = await observe(database)<{ nonce: bigint | null }[]>`
+    select signature_nonce as nonce from agent_heartbeat where machine_id = ${machineId}`;
+  return row;
 }
 
 /** Takes an open request back that no agent was given, as an operator does; returns how many there were. */

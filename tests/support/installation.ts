@@ -4,6 +4,7 @@ import { and, eq, type SQL, sql } from "drizzle-orm";
 import { OSInstallationReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { Database } from "../../src/db/client.ts";
 import { osInstallationReport, osInstallationRequest } from "../../src/db/schema/index.ts";
+import { type Observed, observe } from "./observer.ts";
 
 /** Where an installation that is pending can be moved. */
 export type MovableState = "given" | "installing" | "overdue" | "succeeded" | "failed" | "cancelled";
@@ -44,10 +45,17 @@ export async function moveInstallation(
     .onConflictDoUpdate({ target: osInstallationReport.machineId, set: row });
 }
 
-/** A request as it is stored. */
-export async function readInstallation(db: Database, machineId: string, generation: bigint) {
-  const [row] = await db.select().from(osInstallationRequest).where(isInstallation(machineId, generation));
+/** Reads a request as it is stored; throws when there is none. */
+export async function readInstallation(database: Observed, machineId: string, generation: bigint) {
+  const row = await findInstallation(database, machineId, generation);
   if (row === undefined) throw new Error(`there is no installation ${generation} of ${machineId}`);
+  return row;
+}
+
+/** Reads a request as it is stored, if there is one. */
+export async function findInstallation(database: Observed, machineId: string, generation: bigint) {
+  const [row] = await observe(database)<(typeof osInstallationRequest.$inferSelect)[]>`
+    select * from os_installation_request where machine_id = ${machineId} and generation = ${generation}`;
   return row;
 }
 

@@ -1,15 +1,15 @@
 /** Machines as tests need them, each stated by one fact, and what the database says of them. */
 import { randomUUID } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { asc, eq } from "drizzle-orm";
 import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import type { Database } from "../../src/db/client.ts";
 import { registerAgents } from "../../src/db/queries/agent-started.ts";
 import { createMachines } from "../../src/db/queries/machine.ts";
 import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
-import * as schema from "../../src/db/schema/index.ts";
+import type * as schema from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
+import { type Observed, observe } from "./observer.ts";
 
 /** A machine and the key of the agent that speaks for it. */
 export interface TestMachine {
@@ -55,16 +55,20 @@ export async function requestInstallation(db: Database, machineId: string, gener
   return generations.get(machineId) as bigint;
 }
 
-/** Everything that heartbeats may have stored for a machine. */
-export async function readTags(db: Database, machineId: string) {
-  const { agentHeartbeat, hardwareReport, osInstallationReport, machineHistory } = schema;
-  const [heartbeat] = await db.select().from(agentHeartbeat).where(eq(agentHeartbeat.machineId, machineId));
-  const [hardware] = await db.select().from(hardwareReport).where(eq(hardwareReport.machineId, machineId));
-  const [report] = await db.select().from(osInstallationReport).where(eq(osInstallationReport.machineId, machineId));
-  const history = await db
-    .select()
-    .from(machineHistory)
-    .where(eq(machineHistory.machineId, machineId))
-    .orderBy(asc(machineHistory.id));
-  return { heartbeat, hardware, report, history };
+/** Reads everything that heartbeats may have stored for a machine. */
+export async function readTags(database: Observed, machineId: string) {
+  const sql = observe(database);
+  const [heartbeat] = await sql<Row<"agentHeartbeat">[]>`
+    select * from agent_heartbeat where machine_id = ${machineId}`;
+  const [hardware] = await sql<Row<"hardwareReport">[]>`
+    select * from hardware_report where machine_id = ${machineId}`;
+  const [report] = await sql<Row<"osInstallationReport">[]>`
+    select * from os_installation_report where machine_id = ${machineId}`;
+  const history = await sql<Row<"machineHistory">[]>`
+    select * from machine_history where machine_id = ${machineId} order by id`;
+  return { heartbeat, hardware, report, history: [...history] };
 }
+
+/** A row of one of the tables. */
+type Row<Table extends "agentHeartbeat" | "hardwareReport" | "osInstallationReport" | "machineHistory"> =
+  (typeof schema)[Table]["$inferSelect"];

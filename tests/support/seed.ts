@@ -4,10 +4,11 @@ import { fromBinary } from "@bufbuild/protobuf";
 import pg from "pg";
 import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { connectionConfig, type Database } from "../../src/db/client.ts";
-import * as schema from "../../src/db/schema/index.ts";
+import type * as schema from "../../src/db/schema/index.ts";
 import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { SeedFileError } from "../../src/seed/problem.ts";
 import { type SeededMachine, seedFleet } from "../../src/seed/seed-fleet.ts";
+import { type Observed, observe } from "./observer.ts";
 
 /** Seeds a text as "seed:test". */
 export function seedText(db: Database, text: string, options: { dryRun?: boolean } = {}): Promise<SeededMachine[]> {
@@ -36,18 +37,23 @@ export function imageYaml(content = "a"): string {
   return `{ url: https://images.example/${content}.img, digest: "sha256:${"ab".repeat(32)}", rootDevice: sda }`;
 }
 
-/** Every row that seeding may write, in an order that does not depend on when it was written. */
-export async function readFleet(db: Database) {
-  const machines = await db.select().from(schema.machine).orderBy(schema.machine.id);
-  const provided = await db.select().from(schema.provided).orderBy(schema.provided.machineId);
-  const agents = await db.select().from(schema.agentStarted).orderBy(schema.agentStarted.machineId);
-  const { osInstallationRequest } = schema;
-  const requests = await db
-    .select()
-    .from(osInstallationRequest)
-    .orderBy(osInstallationRequest.machineId, osInstallationRequest.generation);
-  const history = await db.select().from(schema.machineHistory).orderBy(schema.machineHistory.id);
-  return { machines, provided, agents, requests, history };
+/** Reads every row that seeding may write, in an order that does not depend on when it was written. */
+export async function readFleet(database: Observed) {
+  const sql = observe(database);
+  const machines = await sql<(typeof schema.machine.$inferSelect)[]>`select * from machine order by id`;
+  const provided = await sql<(typeof schema.provided.$inferSelect)[]>`select * from provided order by machine_id`;
+  const agents = await sql<(typeof schema.agentStarted.$inferSelect)[]>`
+    select * from agent_started order by machine_id`;
+  const requests = await sql<(typeof schema.osInstallationRequest.$inferSelect)[]>`
+    select * from os_installation_request order by machine_id, generation`;
+  const history = await sql<(typeof schema.machineHistory.$inferSelect)[]>`select * from machine_history order by id`;
+  return {
+    machines: [...machines],
+    provided: [...provided],
+    agents: [...agents],
+    requests: [...requests],
+    history: [...history],
+  };
 }
 
 /** A stored request, decoded. */

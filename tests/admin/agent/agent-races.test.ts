@@ -118,7 +118,7 @@ test("a revoked key ends with the answer on every server", async () => {
     const { before, after } = await beatDuring(machine, () => agentsOn(round).revokeAgent({ machineId }));
     expect(before).toContain("ok");
     expect(new Set(after)).toEqual(new Set(["Unauthenticated"]));
-    expect((await readTags(database.db, machineId)).heartbeat).toBeUndefined();
+    expect((await readTags(database, machineId)).heartbeat).toBeUndefined();
     const { machine: read } = await machinesOn(round + 1).getMachine({ machineId });
     expect(read?.state).toBe(MachineState.NOT_PROVIDED);
   }

@@ -17,7 +17,7 @@ const agents = adminClient(AgentService, server.adminUrl, operator.secret);
 
 const newKey = () => Buffer.from(newPublicKey(), "hex");
 const toHex = (key: Uint8Array) => Buffer.from(key).toString("hex");
-const history = async (machineId: string) => (await readTags(db, machineId)).history.slice(1);
+const history = async (machineId: string) => (await readTags(database, machineId)).history.slice(1);
 
 test("lets the key's agent heartbeat at once, and records who registered it", async () => {
   const machineId = await bareMachine(db);

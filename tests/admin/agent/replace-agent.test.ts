@@ -19,7 +19,7 @@ const machines = adminClient(MachineService, server.adminUrl, operator.secret);
 
 const newKey = () => Buffer.from(newPublicKey(), "hex");
 const toHex = (key: Uint8Array) => Buffer.from(key).toString("hex");
-const history = async (machineId: string) => (await readTags(db, machineId)).history.slice(2);
+const history = async (machineId: string) => (await readTags(database, machineId)).history.slice(2);
 
 test("the old key stops at once, the new one starts, and the machine has never heartbeated by it", async () => {
   const { machineId, key: old } = await machineWithAgent(db);

@@ -18,7 +18,7 @@ const agents = adminClient(AgentService, server.adminUrl, operator.secret);
 const machines = adminClient(MachineService, server.adminUrl, operator.secret);
 
 const toHex = (key: Uint8Array) => Buffer.from(key).toString("hex");
-const history = async (machineId: string) => (await readTags(db, machineId)).history.slice(2);
+const history = async (machineId: string) => (await readTags(database, machineId)).history.slice(2);
 
 test("ends the agent's say at once, and says since when there is none", async () => {
   const { machineId, key } = await machineWithAgent(db);

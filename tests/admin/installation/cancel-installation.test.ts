@@ -21,19 +21,19 @@ async function machineWithRequest(): Promise<string> {
 }
 
 const cancellations = async (machineId: string) =>
-  (await readTags(database.db, machineId)).history.filter(({ kind }) => kind === "installation_cancelled");
+  (await readTags(database, machineId)).history.filter(({ kind }) => kind === "installation_cancelled");
 
 test("takes a request back that no agent was given, once", async () => {
   const machineId = await machineWithRequest();
   const { installation } = await installations.cancelInstallation({ machineId });
   expect(installation).toMatchObject({ generation: 1n, state: InstallationState.CANCELLED });
   expect(installation?.endTime).toBeDefined();
-  const stored = await readInstallation(database.db, machineId, 1n);
+  const stored = await readInstallation(database, machineId, 1n);
   expect(stored).toMatchObject({ cancelledBy: `token:${operator.name}`, firstGivenAt: null });
   expect(await installations.cancelInstallation({ machineId, expectedGeneration: 1n })).toEqual(
     await installations.cancelInstallation({ machineId }),
   );
-  expect((await readInstallation(database.db, machineId, 1n)).cancelledAt).toEqual(stored.cancelledAt);
+  expect((await readInstallation(database, machineId, 1n)).cancelledAt).toEqual(stored.cancelledAt);
   expect(await cancellations(machineId)).toMatchObject([
     { actor: `token:${operator.name}`, detail: { generation: "1" } },
   ]);
@@ -53,7 +53,7 @@ describe("is refused", () => {
       code: "FailedPrecondition",
       preconditions: [`${obstacle} machines/${machineId}/installations/1`],
     });
-    expect((await readInstallation(database.db, machineId, 1n)).cancelledAt).toBeNull();
+    expect((await readInstallation(database, machineId, 1n)).cancelledAt).toBeNull();
     expect(await cancellations(machineId)).toEqual([]);
   });
 
@@ -66,7 +66,7 @@ describe("is refused", () => {
       preconditions: [`INSTALLATION_ENDED machines/${machineId}/installations/1`],
     });
     expect(error.message).toContain("superseded");
-    expect((await readInstallation(database.db, machineId, 2n)).cancelledAt).toBeNull();
+    expect((await readInstallation(database, machineId, 2n)).cancelledAt).toBeNull();
   });
 
   test("for a generation, an installation or a machine that does not exist", async () => {
@@ -88,7 +88,7 @@ test("an earlier one that was cancelled is still cancelled after a newer request
   await requestInstallation(database.db, machineId);
   const { installation } = await installations.cancelInstallation({ machineId, expectedGeneration: 1n });
   expect(installation).toMatchObject({ generation: 1n, state: InstallationState.CANCELLED });
-  expect((await readInstallation(database.db, machineId, 2n)).cancelledAt).toBeNull();
+  expect((await readInstallation(database, machineId, 2n)).cancelledAt).toBeNull();
 });
 
 test("is for operators", async () => {
@@ -97,7 +97,7 @@ test("is for operators", async () => {
   const looker = adminClient(InstallationService, server.adminUrl, viewer.secret);
   expect(await codeOf(nobody.cancelInstallation({ machineId }))).toBe("Unauthenticated");
   expect(await codeOf(looker.cancelInstallation({ machineId }))).toBe("PermissionDenied");
-  expect((await readInstallation(database.db, machineId, 1n)).cancelledAt).toBeNull();
+  expect((await readInstallation(database, machineId, 1n)).cancelledAt).toBeNull();
 });
 
 test("a call with a request id is answered the same after a newer request was made", async () => {
@@ -107,6 +107,6 @@ test("a call with a request id is answered the same after a newer request was ma
   await requestInstallation(database.db, machineId);
   answers.push(await installations.cancelInstallation(call));
   for (const answer of answers) expect(answer).toEqual(answers[0]);
-  expect((await readInstallation(database.db, machineId, 2n)).cancelledAt).toBeNull();
+  expect((await readInstallation(database, machineId, 2n)).cancelledAt).toBeNull();
   expect(await cancellations(machineId)).toHaveLength(1);
 });

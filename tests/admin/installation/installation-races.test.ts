@@ -33,7 +33,7 @@ const target = { type: { case: "image", value: testImage } } as const;
 const operator = (server: number) => operators[server % 2] as (typeof operators)[number];
 const newest = async (machineId: string) => (await operator(0).getInstallation({ machineId })).installation;
 const generationsOf = async (machineId: string, kind: string) =>
-  (await readTags(database.db, machineId)).history
+  (await readTags(database, machineId)).history
     .filter((event) => event.kind === kind)
     .map((event) => BigInt(event.detail.generation as string));
 
@@ -101,7 +101,7 @@ test("a request that meets the delivery of the one before either supersedes it o
     if (error.code === "ok") {
       // The heartbeat came before or after both, or found that neither was given yet.
       expect([undefined, before + 1n]).toContain(handed);
-      expect((await readInstallation(database.db, machineId, before)).firstGivenAt).toBeNull();
+      expect((await readInstallation(database, machineId, before)).firstGivenAt).toBeNull();
       expect(await machine.beat(round % 2)).toBe(before + 1n);
       return "superseded";
     }
@@ -122,8 +122,8 @@ test("a request that meets the report of the one before is told, or handed out; 
       () => errorOf(operator(round).requestInstallation({ machineId, target })),
       () => machine.beat((round + 1) % 2, success(before)),
     );
-    expect((await readTags(database.db, machineId)).report?.generation).toBe(before);
-    expect((await readInstallation(database.db, machineId, before)).result).toBe("success");
+    expect((await readTags(database, machineId)).report?.generation).toBe(before);
+    expect((await readInstallation(database, machineId, before)).result).toBe("success");
     const next = error.code === "ok" ? before + 1n : undefined;
     if (error.code !== "ok") expect(error.preconditions[0]).toMatch(/^INSTALLATION_GIVEN/);
     expect(await Promise.all([machine.beat(0), machine.beat(1)])).toEqual([next, next]);
@@ -140,7 +140,7 @@ test("a cancellation that meets the delivery wins, and no agent is ever given th
       () => errorOf(operator(round).cancelInstallation({ machineId, expectedGeneration: generation })),
       () => machine.beat((round + 1) % 2),
     );
-    const stored = await readInstallation(database.db, machineId, generation);
+    const stored = await readInstallation(database, machineId, generation);
     const installation = await newest(machineId);
     if (error.code === "ok") {
       expect(handed).toBeUndefined();

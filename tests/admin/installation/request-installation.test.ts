@@ -33,8 +33,8 @@ const osImage = {
 const metropolis = { nodeParameters: Buffer.from([0x0a, 0x01, 0x61]), rootDevice: "nvme0n1", osImage };
 
 const stored = async (machineId: string) =>
-  toJson(OSInstallationRequestSchema, decodeRequest(await readInstallation(database.db, machineId, 1n)));
-const history = async (machineId: string) => (await readTags(database.db, machineId)).history.slice(1);
+  toJson(OSInstallationRequestSchema, decodeRequest(await readInstallation(database, machineId, 1n)));
+const history = async (machineId: string) => (await readTags(database, machineId)).history.slice(1);
 
 test("stores what agents are given, with its user data, and answers without it", async () => {
   const machineId = await bareMachine(database.db);
@@ -108,7 +108,7 @@ describe("while another installation is open", () => {
     expect((await installations.getInstallation({ machineId })).installation?.generation).toBe(1n);
     const told = await installations.requestInstallation({ machineId, target, supersedeGiven: true });
     expect(told.installation).toMatchObject({ generation: 2n, state: InstallationState.PENDING });
-    expect((await readInstallation(database.db, machineId, 1n)).supersededAt).not.toBeNull();
+    expect((await readInstallation(database, machineId, 1n)).supersededAt).not.toBeNull();
   });
 
   test.each(["succeeded", "failed", "cancelled"] as const)("is taken after one that %s", async (state) => {
@@ -116,7 +116,7 @@ describe("while another installation is open", () => {
     await installations.requestInstallation({ machineId, target });
     await moveInstallation(database.db, machineId, 1n, state);
     await installations.requestInstallation({ machineId, target });
-    expect((await readInstallation(database.db, machineId, 1n)).supersededAt).toBeNull();
+    expect((await readInstallation(database, machineId, 1n)).supersededAt).toBeNull();
     expect((await history(machineId)).at(-1)?.detail).toEqual({ generation: "2" });
   });
 });

@@ -33,7 +33,7 @@ const replaceRequest = (machineId: string, request: Uint8Array) =>
   database.db.update(osInstallationRequest).set({ request }).where(eq(osInstallationRequest.machineId, machineId));
 
 const requested = async (machineId: string) =>
-  (await readTags(database.db, machineId)).history.filter(({ kind }) => kind === "installation_requested");
+  (await readTags(database, machineId)).history.filter(({ kind }) => kind === "installation_requested");
 
 test("requests what failed once more, user data included, under the next generation", async () => {
   const machineId = await machineWhereItIs("failed");
@@ -44,7 +44,7 @@ test("requests what failed once more, user data included, under the next generat
     requester: `token:${operator.name}`,
     target: { type: { case: "image", value: testImage } },
   });
-  const stored = decodeRequest(await readInstallation(database.db, machineId, 2n));
+  const stored = decodeRequest(await readInstallation(database, machineId, 2n));
   expect(toJson(OSInstallationRequestSchema, stored)).toEqual({
     generation: "2",
     image: { ...testImage, userData: Buffer.from("#cloud-config").toString("base64") },
@@ -53,13 +53,13 @@ test("requests what failed once more, user data included, under the next generat
     actor: `token:${operator.name}`,
     detail: { generation: "2", retryOf: "1" },
   });
-  expect(await readInstallation(database.db, machineId, 1n)).toMatchObject({ result: "error", supersededAt: null });
+  expect(await readInstallation(database, machineId, 1n)).toMatchObject({ result: "error", supersededAt: null });
 });
 
 test("supersedes an overdue one", async () => {
   const machineId = await machineWhereItIs("overdue");
   expect((await installations.retryInstallation({ machineId })).installation?.generation).toBe(2n);
-  expect((await readInstallation(database.db, machineId, 1n)).supersededAt).not.toBeNull();
+  expect((await readInstallation(database, machineId, 1n)).supersededAt).not.toBeNull();
   expect((await requested(machineId)).at(-1)?.detail).toEqual({ generation: "2", retryOf: "1", supersedes: "1" });
 });
 
@@ -69,7 +69,7 @@ test("keeps what only a newer server knows of the request", async () => {
   request.$unknown = [{ no: 17, wireType: 2, data: new Uint8Array([2, 8, 1]) }];
   await replaceRequest(machineId, toBinary(OSInstallationRequestSchema, request));
   await installations.retryInstallation({ machineId });
-  const stored = decodeRequest(await readInstallation(database.db, machineId, 2n));
+  const stored = decodeRequest(await readInstallation(database, machineId, 2n));
   expect(stored.generation).toBe(2n);
   expect(stored.$unknown?.map(({ no, data }) => [no, [...data]])).toEqual([[17, [2, 8, 1]]]);
 });

@@ -15,7 +15,7 @@ const operator = await tokenOf(database.db, "operator");
 const machines = adminClient(MachineService, server.adminUrl, operator.secret);
 
 const provided = () => ({ provider: "lab", providerId: randomUUID(), location: "basement" });
-const history = async (machineId: string) => (await readTags(database.db, machineId)).history;
+const history = async (machineId: string) => (await readTags(database, machineId)).history;
 const countMachines = () => database.db.$count(machineTable);
 
 test("creates a machine under a given id, in lower case, and records who did", async () => {

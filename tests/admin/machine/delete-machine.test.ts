@@ -23,7 +23,7 @@ const { db } = database;
 const admin = await tokenOf(db, "admin");
 const machines = adminClient(MachineService, server.adminUrl, admin.secret);
 
-const kinds = async (machineId: string) => (await readTags(db, machineId)).history.map(({ kind }) => kind);
+const kinds = async (machineId: string) => (await readTags(database, machineId)).history.map(({ kind }) => kind);
 const floorOf = async (machineId: string) =>
   (await db.select().from(deletedMachine).where(eq(deletedMachine.machineId, machineId)))[0]?.generation;
 
@@ -39,7 +39,7 @@ test("deletes a machine with all that is known of it, but for its history", asyn
   const before = await kinds(machineId);
   await machines.deleteMachine({ machineId: machineId.toUpperCase() });
   expect(await codeOf(machines.getMachine({ machineId }))).toBe("NotFound");
-  const { history, ...tags } = await readTags(db, machineId);
+  const { history, ...tags } = await readTags(database, machineId);
   expect(tags).toEqual({ heartbeat: undefined, hardware: undefined, report: undefined });
   expect(await db.$count(hardwareReportPast, eq(hardwareReportPast.machineId, machineId))).toBe(0);
   expect(history.map(({ kind }) => kind)).toEqual([...before, "machine_deleted"]);
@@ -63,7 +63,7 @@ describe("while an installation is open", () => {
       expect(await codeOf(machines.getMachine({ machineId }))).toBe("ok");
       await machines.deleteMachine({ machineId, force: true });
       expect(await codeOf(machines.getMachine({ machineId }))).toBe("NotFound");
-      expect((await readTags(db, machineId)).history.at(-1)).toMatchObject({
+      expect((await readTags(database, machineId)).history.at(-1)).toMatchObject({
         kind: "machine_deleted",
         detail: { openGeneration: "1", openState: state },
       });

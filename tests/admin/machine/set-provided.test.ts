@@ -16,7 +16,7 @@ const machines = adminClient(MachineService, server.adminUrl, operator.secret);
 
 const names = () => ({ provider: "lab", providerId: randomUUID() });
 const sinceMs = (machine: Machine | undefined) => timestampMs(machine?.stateTime as Timestamp);
-const history = async (machineId: string) => (await readTags(database.db, machineId)).history.slice(1);
+const history = async (machineId: string) => (await readTags(database, machineId)).history.slice(1);
 
 test("replaces what was said before as a whole, and keeps since when the machine is provided", async () => {
   const machineId = await bareMachine(database.db);

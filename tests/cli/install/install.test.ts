@@ -2,13 +2,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { and, eq } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { osInstallationRequest } from "../../../src/db/schema/index.ts";
 import { grpcAgent } from "../../support/agents.ts";
 import type { TestDatabase } from "../../support/database.ts";
-import { moveInstallation } from "../../support/installation.ts";
+import { findInstallation, moveInstallation } from "../../support/installation.ts";
 import { bareMachine, machineWithAgent, requestInstallation, testImage } from "../../support/machine.ts";
 import { tokenOf } from "../../support/operator.ts";
 import { type OperatorCommand, operatorCommand } from "../../support/operator-command.ts";
@@ -31,9 +29,7 @@ beforeAll(async () => {
 const image = ["--image", testImage.url, "--digest", testImage.digest, "--root-device", testImage.rootDevice];
 
 async function readRequest(machineId: string, generation = 1n) {
-  const table = osInstallationRequest;
-  const isMeant = and(eq(table.machineId, machineId), eq(table.generation, generation));
-  const [row] = await database.db.select().from(table).where(isMeant);
+  const row = await findInstallation(database, machineId, generation);
   return row && { ...row, decoded: fromBinary(OSInstallationRequestSchema, new Uint8Array(row.request)).type };
 }
 

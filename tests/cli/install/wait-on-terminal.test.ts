@@ -1,9 +1,8 @@
 /** `--wait` as people see it: a bar, colours, and Ctrl-C. */
-import { eq } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
-import { osInstallationRequest } from "../../../src/db/schema/index.ts";
 import { grpcAgent } from "../../support/agents.ts";
 import type { TestDatabase } from "../../support/database.ts";
+import { readInstallation } from "../../support/installation.ts";
 import { machineWithAgent, requestInstallation, testImage } from "../../support/machine.ts";
 import { tokenOf } from "../../support/operator.ts";
 import { hasTerminals, type OperatorCommand, operatorCommand } from "../../support/operator-command.ts";
@@ -50,11 +49,11 @@ describe.skipIf(!hasTerminals)("on a terminal (skipped without script of util-li
     terminal.type("\u0003");
     expect(await terminal.exited).toBe(130);
     expect(terminal.shown()).toContain("bmaas: stopped waiting; generation 1 goes on (bmaas install get");
-    const [row] = await database.db
-      .select()
-      .from(osInstallationRequest)
-      .where(eq(osInstallationRequest.machineId, machineId));
-    expect(row).toMatchObject({ cancelledAt: null, supersededAt: null, finishedAt: null });
+    expect(await readInstallation(database, machineId, 1n)).toMatchObject({
+      cancelledAt: null,
+      supersededAt: null,
+      finishedAt: null,
+    });
   });
 
   test("states have colours, but under NO_COLOR", async () => {

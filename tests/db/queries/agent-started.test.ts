@@ -50,7 +50,7 @@ test("registers, leaves alone and replaces a key, and records each write", async
   ]);
   expect(await register([machineId, second])).toEqual(new Map([[machineId, "changed"]]));
   expect(await keysOf(machineId)).toEqual([second]);
-  expect((await readTags(database.db, machineId)).history.slice(1)).toMatchObject([
+  expect((await readTags(database, machineId)).history.slice(1)).toMatchObject([
     { kind: "agent_registered", actor: "seed:test", detail: { publicKey: first } },
     { kind: "agent_replaced", actor: "seed:test", detail: { publicKey: second, previousPublicKey: first } },
   ]);
@@ -66,7 +66,7 @@ test("a new key starts with any nonce, and an unchanged one keeps what it must e
   await register([machineId, first]);
   expect(await send(first, 1_000n)).toBe("replayed");
   await register([machineId, second]);
-  expect((await readTags(database.db, machineId)).heartbeat).toBeUndefined();
+  expect((await readTags(database, machineId)).heartbeat).toBeUndefined();
   expect(await send(first, 2_000n)).toBe("unauthenticated");
   expect(await send(second, 1n)).toBe("counted");
 });

@@ -21,7 +21,7 @@ test("creates what does not exist, tells it from what does, and records only tha
   expect(await create([first, second])).toEqual(new Set([second]));
   expect(await create([])).toEqual(new Set());
   for (const machineId of [first, second]) {
-    expect((await readTags(db, machineId)).history).toMatchObject([
+    expect((await readTags(database, machineId)).history).toMatchObject([
       { machineId, actor: "seed:test", kind: "machine_created", detail: {} },
     ]);
   }

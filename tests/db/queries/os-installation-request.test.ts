@@ -73,7 +73,7 @@ test("a generation exceeds a reported one as well", async () => {
 test("records who requested which generation", async () => {
   const machineId = await newMachine();
   await request(machineId, 2n ** 63n - 1n);
-  expect((await readTags(database.db, machineId)).history.slice(1)).toMatchObject([
+  expect((await readTags(database, machineId)).history.slice(1)).toMatchObject([
     { kind: "installation_requested", actor: "seed:test", detail: { generation: "9223372036854775807" } },
   ]);
 });

@@ -25,7 +25,7 @@ test("creates, leaves alone and changes the tag, and records each write", async 
   expect(await set({ ...first, status: "running" })).toEqual(new Map([[machineId, "changed"]]));
   const stored = { provider: "a", providerId, reservation: null, address: null, location: "am6", status: "running" };
   expect(await read(machineId)).toEqual({ machineId, ...stored });
-  expect((await readTags(database.db, machineId)).history.slice(1)).toMatchObject([
+  expect((await readTags(database, machineId)).history.slice(1)).toMatchObject([
     { kind: "machine_provided", actor: "seed:test", detail: { ...stored, status: "unknown" } },
     { kind: "machine_provided", actor: "seed:test", detail: stored },
   ]);

@@ -74,24 +74,26 @@ describe("a delivery", () => {
   test("is on record with its agent, and when it is due counts from the first one", async () => {
     const row = await requestedMachine();
     expect(await deliver([row])).toEqual([true]);
-    const first = await readRequest(pool, row);
+    const first = await readRequest(database, row);
     expect(first).toMatchObject({ timesGiven: 1, due: deadlineMs, startedAt: null });
     expect(first.lastGivenAt).toEqual(first.firstGivenAt);
     expect(await deliver([row])).toEqual([true]);
-    const second = await readRequest(pool, row);
+    const second = await readRequest(database, row);
     expect(second).toMatchObject({ timesGiven: 2, due: deadlineMs, firstGivenAt: first.firstGivenAt });
-    expect(second.lastGivenAt.getTime()).toBeGreaterThan(first.lastGivenAt.getTime());
+    expect(Number(second.lastGivenAt)).toBeGreaterThan(Number(first.lastGivenAt));
     const actor = `agent:${Buffer.from(row.publicKey).toString("hex")}`;
-    expect(await readHistory(pool, row)).toEqual([{ actor, kind: "installation_given", detail: { generation: "1" } }]);
+    expect(await readHistory(database, row)).toEqual([
+      { actor, kind: "installation_given", detail: { generation: "1" } },
+    ]);
   });
 
   test("is refused to whoever does not hold the machine's key, in the same batch as the machine's own", async () => {
     const row = await requestedMachine();
     const stranger = { ...row, publicKey: randomBytes(32) };
     expect(await deliver([stranger])).toEqual([false]);
-    expect(await readRequest(pool, row)).toMatchObject(never);
+    expect(await readRequest(database, row)).toMatchObject(never);
     expect(await deliver([stranger, row, { ...row, publicKey: randomBytes(32) }])).toEqual([false, true, false]);
-    expect(await readRequest(pool, row)).toMatchObject({ timesGiven: 1 });
+    expect(await readRequest(database, row)).toMatchObject({ timesGiven: 1 });
   });
 
   test.each([
@@ -107,8 +109,8 @@ describe("a delivery", () => {
     const row = await requestedMachine();
     await pool.query(statement, [row.machineId]);
     expect(await deliver([row])).toEqual([false]);
-    expect(await readRequest(pool, row)).toMatchObject(never);
-    expect(await readHistory(pool, row)).toEqual([]);
+    expect(await readRequest(database, row)).toMatchObject(never);
+    expect(await readHistory(database, row)).toEqual([]);
     expect(await using((client) => writeHeartbeats(client, [row]))).toEqual([
       { kind: "counted", reportRefused: false },
     ]);
@@ -131,8 +133,8 @@ describe("while another transaction holds the request", () => {
     await waitForBlockedSessions(pool, 1);
     await operator.end(how);
     expect(await waiting).toEqual(delivered);
-    expect(await readRequest(pool, row)).toMatchObject(stored);
-    expect((await readHistory(pool, row)).length + cancelled).toBe(1);
+    expect(await readRequest(database, row)).toMatchObject(stored);
+    expect((await readHistory(database, row)).length + cancelled).toBe(1);
   });
 
   test.each([
@@ -168,7 +170,7 @@ describe("while another transaction holds the request", () => {
     await waitForBlockedSessions(pool, 1);
     await reporter.end("commit");
     expect(await waiting).toEqual([false]);
-    expect(await readRequest(pool, row)).toMatchObject({ ...never, result: "success" });
+    expect(await readRequest(database, row)).toMatchObject({ ...never, result: "success" });
   });
 });
 
@@ -181,7 +183,7 @@ test("an agent whose key is being replaced is given nothing once that is committ
   await waitForBlockedSessions(pool, 1);
   await operator.end("commit");
   expect(await waiting).toEqual([false]);
-  expect(await readRequest(pool, row)).toMatchObject(never);
+  expect(await readRequest(database, row)).toMatchObject(never);
 });
 
 describe("requests of several machines are locked in machine-id order, as operators lock them", () => {

@@ -5,6 +5,8 @@ import type { HardwareReportRow, HeartbeatRow } from "../../../../src/db/queries
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, newHardware } from "../../../support/heartbeat-rows.ts";
+import { readTags } from "../../../support/machine.ts";
+import { observe } from "../../../support/observer.ts";
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -24,16 +26,15 @@ const hex = ({ report }: { readonly report: Uint8Array }) => Buffer.from(report)
 
 /** The reports that have been replaced, oldest first. */
 async function listPast({ machineId }: HeartbeatRow): Promise<string[]> {
-  const { rows } = await client.query<{ report: Buffer }>(
-    "select report from hardware_report_past where machine_id = $1 order by id",
-    [machineId],
-  );
+  const rows = await observe(database)<{ report: Buffer }[]>`
+    select report from hardware_report_past where machine_id = ${machineId} order by id`;
   return rows.map(hex);
 }
 
 async function readStored({ machineId }: HeartbeatRow) {
-  const { rows } = await client.query("select * from hardware_report where machine_id = $1", [machineId]);
-  return rows[0];
+  const { hardware } = await readTags(database, machineId);
+  if (hardware === undefined) throw new Error(`no hardware is stored of ${machineId}`);
+  return hardware;
 }
 
 test("of reports that change in turn the last ten are kept, for each machine", async () => {
@@ -53,13 +54,12 @@ test("of reports that change in turn the last ten are kept, for each machine", a
 test("a report that was replaced keeps the time at which it arrived", async () => {
   const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
   await writeHeartbeats(client, [{ ...row, hardwareReport: newHardware() }]);
-  const { reported_at: arrived } = await readStored(row);
+  const { reportedAt } = await readStored(row);
   await writeHeartbeats(client, [{ ...row, hardwareReport: newHardware() }]);
-  const { rows } = await client.query("select reported_at from hardware_report_past where machine_id = $1", [
-    row.machineId,
-  ]);
-  expect(rows).toEqual([{ reported_at: arrived }]);
-  expect((await readStored(row)).reported_at.getTime()).toBeGreaterThan(arrived.getTime());
+  const past = await observe(database)`
+    select reported_at from hardware_report_past where machine_id = ${row.machineId}`;
+  expect([...past]).toEqual([{ reportedAt }]);
+  expect((await readStored(row)).reportedAt.getTime()).toBeGreaterThan(reportedAt.getTime());
 });
 
 test("the figures are stored with the report, as far as the columns reach", async () => {
@@ -75,11 +75,11 @@ test("the figures are stored with the report, as far as the columns reach", asyn
   expect(await readStored(row)).toMatchObject({
     manufacturer: "ACME",
     product: "X1",
-    serial_number: "größer",
-    memory_bytes: "9223372036854775807",
-    cpu_threads: 2147483647,
-    disk_bytes: "9223372036854775807",
-    largest_disk_bytes: "4",
+    serialNumber: "größer",
+    memoryBytes: 9223372036854775807n,
+    cpuThreads: 2147483647,
+    diskBytes: 9223372036854775807n,
+    largestDiskBytes: 4n,
   });
 });
 
@@ -92,9 +92,9 @@ test("a report from before there were figures gets them when it comes again, and
   );
   await writeHeartbeats(client, [{ ...row, hardwareReport }]);
   expect(await readStored(row)).toMatchObject({
-    reported_at: new Date("2026-01-01T00:00:00Z"),
+    reportedAt: new Date("2026-01-01T00:00:00Z"),
     product: "X1",
-    cpu_threads: 32,
+    cpuThreads: 32,
   });
   expect(await listPast(row)).toEqual([]);
 });

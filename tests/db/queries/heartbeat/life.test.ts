@@ -6,6 +6,8 @@ import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbea
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows } from "../../../support/heartbeat-rows.ts";
+import { readTags } from "../../../support/machine.ts";
+import { observe } from "../../../support/observer.ts";
 import { waitForBlockedSessions } from "../../../support/wait.ts";
 
 let database: TestDatabase;
@@ -37,22 +39,19 @@ async function beat(row: HeartbeatRow) {
 
 /** What is stored, with times in milliseconds after the heartbeat. */
 async function readLife({ machineId }: HeartbeatRow) {
-  const { rows } = await pool.query<{ quiet: number; alive: number; version: string | null; boot: string | null }>(
-    `select (extract(epoch from quiet_until - heartbeat_at) * 1000)::int as quiet,
-            (extract(epoch from alive_since - heartbeat_at) * 1000)::int as alive,
-            agent_version as version, boot_id as boot
-       from agent_heartbeat where machine_id = $1`,
-    [machineId],
-  );
-  return rows[0];
+  const [row] = await observe(database)<
+    { quiet: number; alive: number; version: string | null; boot: string | null }[]
+  >`
+    select (extract(epoch from quiet_until - heartbeat_at) * 1000)::int as quiet,
+           (extract(epoch from alive_since - heartbeat_at) * 1000)::int as alive,
+           agent_version as version, boot_id as boot
+      from agent_heartbeat where machine_id = ${machineId}`;
+  return row;
 }
 
 async function readBoots({ machineId }: HeartbeatRow) {
-  const { rows } = await pool.query<{ actor: string; detail: unknown }>(
-    "select actor, detail from machine_history where machine_id = $1 and kind = 'agent_booted' order by id",
-    [machineId],
-  );
-  return rows;
+  const { history } = await readTags(database, machineId);
+  return history.flatMap(({ actor, kind, detail }) => (kind === "agent_booted" ? [{ actor, detail }] : []));
 }
 
 /** Moves what was stored into the past. */

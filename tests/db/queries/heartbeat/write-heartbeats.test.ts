@@ -10,6 +10,7 @@ import {
   createHeartbeatRows,
   newHardware,
   pendingOf,
+  readNonce,
   requestGeneration,
   successOf,
 } from "../../../support/heartbeat-rows.ts";
@@ -54,14 +55,6 @@ async function holdIdentity({ machineId }: HeartbeatRow): Promise<pg.Client> {
   await holder.query("begin");
   await holder.query("select from agent_started where machine_id = $1 for update", [machineId]);
   return holder;
-}
-
-async function readHeartbeat({ machineId }: HeartbeatRow): Promise<{ nonce: bigint | null } | undefined> {
-  const { rows } = await admin.query<{ nonce: string | null }>(
-    "select signature_nonce as nonce from agent_heartbeat where machine_id = $1",
-    [machineId],
-  );
-  return rows[0] && { nonce: rows[0].nonce === null ? null : BigInt(rows[0].nonce) };
 }
 
 describe("many heartbeats at once", () => {
@@ -117,7 +110,7 @@ describe("many heartbeats at once", () => {
       { kind: "counted", reportRefused: false, pending: pendingSeven },
       { kind: "unauthenticated" },
     ]);
-    expect(await readHeartbeat(row)).toEqual({ nonce: null });
+    expect(await readNonce(database, row)).toEqual({ nonce: null });
   });
 
   test("what refused heartbeats carry is not stored", async () => {
@@ -137,7 +130,7 @@ describe("many heartbeats at once", () => {
       [[wrongKey.machineId, replayed.machineId]],
     );
     expect(rows).toEqual([]);
-    expect(await readHeartbeat(wrongKey)).toBeUndefined();
+    expect(await readNonce(database, wrongKey)).toBeUndefined();
   });
 
   test("batches that overlap, in any order, on several connections, never deadlock", async () => {
@@ -220,7 +213,7 @@ describe("one machine's heartbeats on two connections", () => {
     ]);
     await holder.query("commit");
     expect(await waiting).toEqual([{ kind: "unauthenticated" }]);
-    expect(await readHeartbeat(row)).toBeUndefined();
+    expect(await readNonce(database, row)).toBeUndefined();
     expect(await writeHeartbeats(await connect(), [{ ...row, publicKey }])).toMatchObject([
       { pending: { generation: 3n } },
     ]);
@@ -254,7 +247,7 @@ describe("one machine's heartbeats on two connections", () => {
     );
     expect(new Set(counted).size).toBe(counted.length);
     expect(counted).toContain(39n);
-    expect(await readHeartbeat(row)).toEqual({ nonce: 39n });
+    expect(await readNonce(database, row)).toEqual({ nonce: 39n });
   });
 
   test("a heartbeat proved by certificate leaves the nonce as it is", async () => {
@@ -282,7 +275,7 @@ describe("a connection that dies", () => {
     expect(await broken).toMatch(/terminat/);
     expect(await store.write([other])).toMatchObject([{ kind: "counted" }]);
     await holder.query("rollback");
-    expect(await readHeartbeat(held)).toBeUndefined();
+    expect(await readNonce(database, held)).toBeUndefined();
     expect(await store.write([held])).toMatchObject([{ kind: "counted" }]);
   });
 

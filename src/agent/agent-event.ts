@@ -27,6 +27,8 @@ export type AgentEvent =
   | { readonly type: "hardware-refused"; readonly error: ConnectError }
   /** The server asks for an installation, which begins now. */
   | { readonly type: "installation-started"; readonly request: OSInstallationRequest }
+  /** The server asks for something that the agent does not know, so that nothing is run; the outcome is told as a failure. */
+  | { readonly type: "request-unknown"; readonly outcome: InstallOutcome }
   /** The installer says something new of itself. */
   | { readonly type: "installation-progress"; readonly generation: bigint; readonly progress: InstallProgress }
   /** The server will never take what the agent says of its progress; the agent installs on and says nothing of it. */

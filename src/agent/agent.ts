@@ -1,6 +1,7 @@
 /** What an agent says with each heartbeat, and what it does about the answer. One installation is under way at most. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { AgentHardwareReport, OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { unknownRequestError } from "../contract/unknown-request.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
@@ -189,6 +190,7 @@ export class Agent {
   async #install(request: OSInstallationRequest): Promise<Pause> {
     const { install, signal, state } = this.#options;
     const { generation } = request;
+    if (!isKnown(request)) return await this.#refuse(request);
     if (!(await this.#save(() => state.recordAttempt(generation, digestRequest(request))))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const onProgress = (progress: InstallProgress) =>
@@ -196,6 +198,17 @@ export class Agent {
     const run = new InstallationRun(request, install, { signal, onProgress });
     this.#run = run;
     this.#installing = this.#awaitOutcome(run);
+    return this.#pause(0);
+  }
+
+  /** Nothing is run; that is an outcome, which the next heartbeat tells at once. */
+  async #refuse(request: OSInstallationRequest): Promise<Pause> {
+    const outcome = { generation: request.generation, error: unknownRequestError };
+    const { state } = this.#options;
+    if (!(await this.#save(() => state.recordRefusal(outcome.generation, digestRequest(request), outcome.error)))) {
+      return this.#pause();
+    }
+    this.#emit({ type: "request-unknown", outcome });
     return this.#pause(0);
   }
 
@@ -217,6 +230,11 @@ export class Agent {
       return false;
     }
   }
+}
+
+/** A type that only newer agents know is not set here, and generations begin at 1. */
+function isKnown({ generation, type }: OSInstallationRequest): boolean {
+  return generation >= 1n && type.case !== undefined;
 }
 
 /** Reads Retry-After (RFC 9110 section 10.2.3), in milliseconds; 0 when the server did not name a time. */

@@ -63,13 +63,22 @@ export class InstallState {
    * what is attempted from what a server that forgot this generation may request under its number.
    */
   async recordAttempt(generation: bigint, request: string): Promise<void> {
+    await this.#begin({ generation, request, phase: "installing" });
+  }
+
+  /** Notes a request that is not carried out, as one that was attempted and failed; throws as `recordAttempt` does. */
+  async recordRefusal(generation: bigint, request: string, error: string): Promise<void> {
+    await this.#begin({ generation, request, phase: "done", error });
+  }
+
+  async #begin(attempt: Attempt): Promise<void> {
+    const { generation } = attempt;
     this.#assertIdle();
     if (this.lastAttempted !== undefined && generation <= this.lastAttempted) {
       throw new InstallStateError(
         `generation ${generation} does not exceed ${this.lastAttempted}, the last one attempted`,
       );
     }
-    const attempt: Attempt = { generation, request, phase: "installing" };
     await this.#write(attempt);
     this.#attempt = attempt;
   }

@@ -57,6 +57,11 @@ function describeInstallation(event: InstallationEvent): LogLine {
   switch (event.type) {
     case "installation-started":
       return { level: "info", message: "installation started", fields: { generation: `${event.request.generation}` } };
+    case "request-unknown": {
+      const { generation, error } = event.outcome;
+      const advice = "run an agent that knows it, and request it again";
+      return { level: "error", message: `nothing is run: ${error}`, fields: { generation: `${generation}`, advice } };
+    }
     case "installation-progress": {
       const { phase, percent } = event.progress;
       return { level: "info", message: "installing", fields: { generation: `${event.generation}`, percent, phase } };

@@ -13,6 +13,7 @@ import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
 import { parseAgentSignature } from "../../src/contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../../src/contract/content-digest.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
+import { requestOf } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
@@ -161,7 +162,7 @@ describe("bmaas agent", () => {
   test("goes through an installation by the operator's command, and stops with exit status 0", async () => {
     const folder = await folderWithKey();
     const server = await startHeartbeatServer(({ installationReport }) =>
-      installationReport === undefined ? { installationRequest: { generation: 123n } } : {},
+      installationReport === undefined ? { installationRequest: requestOf(123n) } : {},
     );
     await writeFile(join(folder, "ca.pem"), server.ca);
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
@@ -192,7 +193,10 @@ describe("bmaas agent", () => {
       { msg: "installer", output: "half way" },
       { msg: "installer", output: "rebooting" },
     ]);
-    expect(JSON.parse(await readFile(join(folder, "request.json"), "utf8"))).toEqual({ generation: "123" });
+    expect(JSON.parse(await readFile(join(folder, "request.json"), "utf8"))).toEqual({
+      generation: "123",
+      image: requestOf(123n).type.value,
+    });
     expect(server.requests.at(-1)?.installationReport).toMatchObject({ generation: 123n, result: { case: "success" } });
     expect(await text(agent.stderr)).toBe("");
     const state = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));

@@ -3,19 +3,19 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test, vi } from "vitest";
 import type { AgentOptions } from "../../src/agent/agent-options.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
-import { machineId, startAgent } from "./support/running-agent.ts";
+import { machineId, requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const asking =
   (generation: bigint): Script =>
-  () => ({ installationRequest: { generation } });
+  () => ({ installationRequest: requestOf(generation) });
 
 /** Asks for `generation` until it is reported, as the real server does. */
 function askingUntilReported(...generations: bigint[]): Script {
   const open = [...generations];
   return ({ installationReport }) => {
     if (installationReport?.generation === open[0]) open.shift();
-    return open[0] === undefined ? {} : { installationRequest: { generation: open[0] } };
+    return open[0] === undefined ? {} : { installationRequest: requestOf(open[0]) };
   };
 }
 
@@ -202,7 +202,7 @@ describe("installations", () => {
   test("are not reported any more once the server says that it will never take the report", async () => {
     const server = await startHeartbeatServer(({ installationReport }) => {
       if (installationReport !== undefined) throw new ConnectError("never requested", Code.FailedPrecondition);
-      return { installationRequest: { generation: 5n } };
+      return { installationRequest: requestOf(5n) };
     });
     const agent = await startAgent(server, await temporaryFolder());
     await agent.happened("report-refused");
@@ -230,7 +230,7 @@ describe("installations", () => {
   test("do not begin while the attempt cannot be written down", async () => {
     const folder = await temporaryFolder();
     let asks = false;
-    const server = await startHeartbeatServer(() => (asks ? { installationRequest: { generation: 5n } } : {}));
+    const server = await startHeartbeatServer(() => (asks ? { installationRequest: requestOf(5n) } : {}));
     const agent = await startAgent(server, folder);
     await rm(folder, { recursive: true });
     asks = true;
@@ -260,9 +260,7 @@ describe("a server restored from a backup", () => {
   const askingFor =
     (rootDevice: string): Script =>
     ({ installationReport }) =>
-      installationReport === undefined
-        ? { installationRequest: { generation: 5n, type: { case: "image", value: { rootDevice } } } }
-        : {};
+      installationReport === undefined ? { installationRequest: requestOf(5n, rootDevice) } : {};
 
   test.each([
     ["what came of a request that it makes again", "sda", undefined],
@@ -311,7 +309,7 @@ describe("over a restart of the agent", () => {
     const folder = await temporaryFolder();
     const deaf = await startHeartbeatServer(({ installationReport }) => {
       if (installationReport !== undefined) throw new ConnectError("away", Code.Unavailable);
-      return { installationRequest: { generation: 5n } };
+      return { installationRequest: requestOf(5n) };
     });
     const agent = await startAgent(deaf, folder);
     await agent.happened("heartbeat-failed");

@@ -8,7 +8,7 @@ import type { InstallProgress } from "../../src/agent/install-progress.ts";
 import type { Installer } from "../../src/agent/installer.ts";
 import { readVersion } from "../../src/base/version.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
-import { startAgent } from "./support/running-agent.ts";
+import { requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 /** Asks for each generation until it is reported, as the real server does; all are requested from the start, the newest is asked for. */
@@ -18,7 +18,7 @@ function askingFor(newest: () => bigint): Script {
     if (installationReport !== undefined && installationReport.generation > reported) {
       reported = installationReport.generation;
     }
-    return newest() > reported ? { installationRequest: { generation: newest() } } : {};
+    return newest() > reported ? { installationRequest: requestOf(newest()) } : {};
   };
 }
 
@@ -109,7 +109,7 @@ describe("while it installs, an agent", () => {
 
   test("passes over what is older than the one under way", async () => {
     let newest = 5n;
-    const server = await startHeartbeatServer(() => ({ installationRequest: { generation: newest } }));
+    const server = await startHeartbeatServer(() => ({ installationRequest: requestOf(newest) }));
     const { install, started } = directedInstaller();
     const agent = await startAgent(server, await temporaryFolder(), { install });
     await started;

@@ -3,6 +3,7 @@
  * the view decided, with the times that the view went by.
  */
 import { formatInstant } from "../../base/time-text.ts";
+import { saysUnknownRequest } from "../../contract/unknown-request.ts";
 import {
   ago,
   describeAgent,
@@ -83,7 +84,7 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   installation_failed: (facts) => ({
     condition: `${describeReport(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: "",
-    remedies: [...(canRetry(facts) ? (["retry"] as const) : []), "request", "showHistory", "showHardware"],
+    remedies: [...listRetries(facts), "request", "showHistory", "showHardware"],
   }),
   installed: (facts) => ({
     condition: `${describeReport(facts)}; ${describeAgent(facts)}`,
@@ -123,9 +124,13 @@ function registerIfGone({ agent }: Facts): readonly RemedyName[] {
   return agent === null ? ["register"] : [];
 }
 
-/** Only the newest installation can be requested again as it is; one that was cancelled may have come after the one that failed. */
-function canRetry({ installationState, isRequestReadable }: Facts): boolean {
-  return isRequestReadable && installationState?.state === "failed";
+/**
+ * Only the newest installation can be requested again as it is; one that was cancelled may have come after the one that failed. It is of
+ * no use where the agent does not know what is asked for.
+ */
+function listRetries({ installationState, isRequestReadable, report }: Facts): readonly RemedyName[] {
+  if (!isRequestReadable || installationState?.state !== "failed") return [];
+  return saysUnknownRequest(report?.error ?? "") ? ["changeAgent"] : ["retry"];
 }
 
 function name({ installation }: Facts): string {

@@ -27,6 +27,9 @@ export const remedies = {
     description: "start the agent on the machine with the registered key, or see why it cannot reach this server",
     command: (id) => `bmaas agent --machine-id ${id} --key KEY_FILE --endpoint URL`,
   },
+  changeAgent: {
+    description: "run an agent on the machine that knows this kind of installation, then request it again",
+  },
   findOut: {
     description:
       "see at the machine's console or its provider whether it runs, and whether its agent reaches this server",

@@ -193,6 +193,20 @@ describe("a request of a type that only a newer server knows", () => {
   });
 });
 
+test.each(["this agent does not know what is asked for", "unknown installation request type"])(
+  "advises another agent, and no retry, where the agent said: %s",
+  async (error) => {
+    const machineId = await machineOf("that failed");
+    await db.update(osInstallationReport).set({ error }).where(eq(osInstallationReport.machineId, machineId));
+    const explained = await explain(machineId);
+    expect(explained.condition).toContain(`failed 5 min ago`);
+    expect(explained.condition).toContain(error);
+    expect(explained.remedies[0]?.description).toMatch(/^run an agent .* that knows this kind of installation/);
+    expect(firstWords(explained)).not.toContain("install retry");
+    expect(firstWords(explained)).toContain("install request");
+  },
+);
+
 test("names a provider that says why nothing comes from the machine", async () => {
   const machineId = await machineOf("whose agent is silent");
   const said = { provider: "lab", providerId: "slot-7", status: ProviderStatus.STOPPED };

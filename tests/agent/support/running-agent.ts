@@ -14,6 +14,12 @@ import type { HeartbeatServer } from "./heartbeat-server.ts";
 export const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const key = await createAgentKey(new Uint8Array(32).fill(9));
 
+/** A request that agents know. */
+export const requestOf = (generation: bigint, rootDevice = "sda") => ({
+  generation,
+  type: { case: "image" as const, value: { url: "https://images.example/debian-13.img", rootDevice } },
+});
+
 /** An agent that runs. */
 export interface RunningAgent {
   readonly events: AgentEvent[];
@@ -36,7 +42,7 @@ export async function startAgent(
   const [events, pauses, installed]: [AgentEvent[], number[], bigint[]] = [[], [], []];
   const changed = new EventTarget();
   const controller = new AbortController();
-  const state = await openInstallState(join(folder, "state.json"), machineId);
+  const state = await openInstallState(join(folder, "state.json"), overrides.machineId ?? machineId);
   const { install = async () => undefined, ...rest } = overrides;
   const running = runAgent({
     machineId,

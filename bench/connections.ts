@@ -1,5 +1,5 @@
 /**
- * `npm run bench:connections`: what a connection of an agent over TLS costs the server, in memory while it is idle and in CPU time
+ * `npx node bench/connections.ts`: what a connection of an agent over TLS costs the server, in memory while it is idle and in CPU time
  * when it is opened, beside a plain Connect server in the same run. `--connections`, `--reconnections`
  * and `--heartbeats` say how many.
  * See docs/performance.md.

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:load`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
+ * `npx node bench/load.ts`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
  * the server's empty database with the fleet first. `--kind` is one
  * of callers.ts. Prints a line for each of `--rounds`.
  */

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:overload`: what a server still serves when five times as much comes as it can serve, in signed heartbeats of callers
+ * `npx node bench/overload.ts`: what a server still serves when five times as much comes as it can serve, in signed heartbeats of callers
  * who obey nobody. It starts a server with a PostgreSQL of its own, finds its capacity, and prints a table. See docs/performance.md.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";

@@ -1,5 +1,5 @@
-/** The README says what is, and its recipes do what it says when they are pasted. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+/** README and docs say what is, and their recipes do what they say when they are pasted. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdir, symlink } from "node:fs/promises";
@@ -12,10 +12,8 @@ import { moveInstallation } from "./support/installation.ts";
 import { makeFolder } from "./support/program.ts";
 import { type ServerProcess, startServerProcess } from "./support/server-process.ts";
 
-const readme = readFileSync("README.md", "utf8");
-
 test("lists every setting with its flag, default and description", () => {
-  const rows = readme
+  const rows = readFileSync("docs/configuration.md", "utf8")
     .split("\n")
     .filter((line) => /^\| `(BMAAS|DATABASE)_/.test(line))
     .map((line) => line.split("|").map((cell) => cell.trim().replaceAll("`", "")));
@@ -25,8 +23,21 @@ test("lists every setting with its flag, default and description", () => {
   expect(rows).toEqual(expected);
 });
 
-/** A shell block of the README: the heading above it, and which one under that it is. */
+test("names every folder of the repository, and no other", () => {
+  const section = readFileSync("README.md", "utf8").split("## Develop it")[1] ?? "";
+  const cells = section.split("\n").flatMap((line) => /^\| (`.*`) +\|/.exec(line)?.[1] ?? []);
+  const named = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, path]) => path));
+  const tracked = execFileSync("git", ["ls-files"], { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 }).split("\n");
+  const folders = tracked
+    .map((file) => /^(?:src\/[^/]+|[^/]+)(?:\/|$)/.exec(file)?.[0] ?? "")
+    .filter((path) => path.endsWith("/") || path === "src/main.ts");
+  expect(named.toSorted()).toEqual([...new Set(folders)].toSorted());
+});
+
+/** A shell block of a document: the heading above it, and which one under that it is. */
 interface Recipe {
+  /** Default: the README. */
+  readonly file?: string;
   readonly heading: string;
   readonly block: number;
 }
@@ -38,14 +49,14 @@ const recipes = {
   request: { heading: "An installation", block: 0 },
   fail: { heading: "An installation", block: 1 },
   retry: { heading: "An installation", block: 2 },
-  viewer: { heading: "Look, and not touch", block: 0 },
+  viewer: { heading: "Read-only access", block: 0 },
   many: { heading: "Many machines", block: 0 },
-  admin: { heading: "The same by buf curl", block: 0 },
-  requestByBuf: { heading: "The same by buf curl", block: 1 },
-  retryByBuf: { heading: "The same by buf curl", block: 2 },
-  curl: { heading: "A heartbeat by curl", block: 0 },
-  bufCurl: { heading: "A heartbeat by buf curl", block: 0 },
-  seed: { heading: "Seed files", block: 0 },
+  admin: { file: "docs/operating.md", heading: "The API by buf curl", block: 0 },
+  requestByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 1 },
+  retryByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 2 },
+  curl: { file: "docs/agents.md", heading: "A heartbeat by curl", block: 0 },
+  bufCurl: { file: "docs/agents.md", heading: "A heartbeat by buf curl", block: 0 },
+  seed: { file: "docs/operating.md", heading: "Seed files", block: 0 },
 } satisfies Record<string, Recipe>;
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
@@ -188,10 +199,13 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
   });
 });
 
-function findRecipe({ heading, block }: Recipe): string {
-  const section = readme.split(/^##+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? "";
+function findRecipe({ file = "README.md", heading, block }: Recipe): string {
+  const section =
+    readFileSync(file, "utf8")
+      .split(/^##+ /m)
+      .find((part) => part.startsWith(`${heading}\n`)) ?? "";
   const found = [...section.matchAll(/^```sh\n(.*?)^```$/gms)][block]?.[1];
-  if (found === undefined) throw new Error(`the README has no shell block ${block} under "${heading}"`);
+  if (found === undefined) throw new Error(`${file} has no shell block ${block} under "${heading}"`);
   return found;
 }
 

@@ -74,6 +74,9 @@ function waitForSignal(): Promise<string> {
 const replaceHint =
   process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces one after the other`;
 
+/** How people call this program: a clone has no command of that name. */
+const ownName = import.meta.filename.endsWith(".ts") ? "npm run bmaas --" : "bmaas";
+
 function summarize(service: Service, config: Config): string {
   const home = relative(process.cwd(), config.home) || ".";
   const lines = [
@@ -89,5 +92,5 @@ function summarize(service: Service, config: Config): string {
       : [["admin token", `${relative(process.cwd(), service.adminTokenFile)}  (keep it secret)`]]),
   ];
   const table = lines.map(([name, value]) => `  ${name?.padEnd(11)} ${value}`).join("\n");
-  return `\nbmaas serves\n${table}\n\nTry next, in another terminal: npm run db:seed -- examples/fleet.yaml\nCtrl-C stops it.\n\n`;
+  return `\nbmaas serves\n${table}\n\nTry next, in another terminal: ${ownName} status\nCtrl-C stops it.\n\n`;
 }

@@ -93,7 +93,7 @@ describe("a server that serves", () => {
       expect(shown).toMatch(/admin token +\.bmaas\/admin\.token/);
       const secret = await readFile(join(directory, ".bmaas", "admin.token"), "utf8");
       expect(shown).not.toContain(secret.trim());
-      expect(shown).toContain("npm run db:seed -- examples/fleet.yaml");
+      expect(shown).toContain("npm run bmaas -- status");
       expect(shown).not.toContain(new URL(database.url).password || database.url);
       expect(shown).not.toMatch(/^\{/m);
     },

@@ -1,4 +1,5 @@
 /** Finds misspelt environment variables, which would otherwise be settings that silently do nothing. */
+import { suggestName } from "../base/suggest-name.ts";
 
 const prefix = "BMAAS_";
 
@@ -11,41 +12,17 @@ export function findUnknownVariables(
   environment: Readonly<Record<string, string | undefined>>,
   known: readonly string[],
 ): string[] {
+  const names = known.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   return Object.keys(environment)
     .filter((name) => name.startsWith(prefix) && environment[name] !== undefined)
     .filter((name) => !known.includes(name) && !isKubernetesService(name, environment[name] ?? ""))
     .sort()
     .map((name) => {
-      const near = findNearest(name, known);
-      return `${name}: unknown variable${near === undefined ? "" : `, did you mean ${near}?`}`;
+      const near = suggestName(name.slice(prefix.length), names);
+      return `${name}: unknown variable${near === undefined ? "" : `, did you mean ${prefix}${near}?`}`;
     });
 }
 
 function isKubernetesService(name: string, value: string): boolean {
   return kubernetesService.test(name) || (kubernetesPort.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value));
-}
-
-function findNearest(name: string, known: readonly string[]): string | undefined {
-  const [nearest] = known
-    .map((candidate) => ({
-      candidate,
-      distance: editDistance(name.slice(prefix.length), candidate.slice(prefix.length)),
-    }))
-    .filter(({ candidate, distance }) => distance <= (candidate.length - prefix.length) / 2)
-    .sort((a, b) => a.distance - b.distance);
-  return nearest?.candidate;
-}
-
-/** Levenshtein's distance: how many characters must be put in, taken out or replaced. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

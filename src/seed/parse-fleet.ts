@@ -1,10 +1,11 @@
 /** From the text of a seed file to machines, or to everything that is wrong with it at once. */
+
+import { suggestName } from "../base/suggest-name.ts";
 import { explainIssue } from "./explain-issue.ts";
 import { findDuplicates } from "./find-duplicates.ts";
 import { type FleetMachine, fieldsAt, fleetSchema } from "./fleet-schema.ts";
 import { type Path, type Problem, SeedFileError } from "./problem.ts";
 import { parseSeedDocument, type SeedDocument } from "./seed-document.ts";
-import { suggestName } from "./suggest-name.ts";
 
 /** The machines of a file that is right in itself. */
 export interface Fleet {

@@ -2,10 +2,10 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type MachineFilter, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { suggestName } from "../../base/suggest-name.ts";
 import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { suggestName } from "../../seed/suggest-name.ts";
 import { parseBytes } from "./quantity.ts";
 import { machineStateNames } from "./state-names.ts";
 import { parseDurationMs } from "./time.ts";

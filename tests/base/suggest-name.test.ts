@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { suggestName } from "../../src/seed/suggest-name.ts";
+import { suggestName } from "../../src/base/suggest-name.ts";
 
 test.each([
   ["public_key", "publicKey"],

@@ -44,7 +44,7 @@ export function createAgentClient(options: AgentClientOptions): Client<typeof Ag
     baseUrl: endpoint,
     sessionManager: absorbLateErrors(sessionManager),
     readMaxBytes: maxResponseBytes,
-    interceptors: [dropConnectionOnDeadline(sessionManager)],
+    interceptors: [dropConnectionOnDeadline(sessionManager), repeatRefused],
   });
   return createClient(AgentCallback, transport);
 }
@@ -70,6 +70,36 @@ function absorbLateErrors(manager: Http2SessionManager): SessionManager {
     },
     notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
   };
+}
+
+/** How often a call is sent at most. */
+const maxTries = 4;
+
+/**
+ * Repeats a call whose stream the server refused before it looked at it (REFUSED_STREAM, RFC 9113 section 8.7), as servers do that are about
+ * to close the connection; a call that is refused again and again is `unavailable`. The transport calls both `internal`, and
+ * repeats nothing.
+ */
+const repeatRefused: Interceptor = (next) => async (request) => {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await next(request);
+    } catch (error) {
+      if (!isRefusedStream(error)) throw error;
+      if (tries === maxTries) throw refuseForGood(error);
+    }
+  }
+};
+
+function isRefusedStream(error: unknown): error is Error {
+  const { cause } = ConnectError.from(error);
+  const isStreamError = cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_STREAM_ERROR";
+  return isStreamError && cause.message.endsWith("NGHTTP2_REFUSED_STREAM");
+}
+
+function refuseForGood(error: Error): ConnectError {
+  const text = `the server refused the stream ${maxTries} times`;
+  return new ConnectError(text, Code.Unavailable, undefined, undefined, error);
 }
 
 /** A server that did not answer in time may be gone without a word; the next call must not wait for the same connection. */

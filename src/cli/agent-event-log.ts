@@ -2,13 +2,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
-import { findSystemCode, isUntrusted } from "./system-code.ts";
-
-/** Whom to name where the server does not know the agent. */
-interface AgentNames {
-  readonly machineId: string;
-  readonly publicKey: string;
-}
+import { type AgentNames, findAdvice } from "./agent-advice.ts";
 
 /** One event as one line. */
 interface LogLine {
@@ -100,15 +94,4 @@ function describeFailure(error: ConnectError, failures: number, retryInMs: numbe
   const advice = findAdvice(error, names);
   const fields = { code: Code[error.code], failures, retryInMs: Math.round(retryInMs), advice };
   return { level: "warn", message: `heartbeat failed: ${error.rawMessage}`, fields };
-}
-
-function findAdvice(error: ConnectError, names: AgentNames): string | undefined {
-  if (error.code === Code.Unauthenticated) {
-    return `register public key ${names.publicKey} for machine ${names.machineId}, or check --key and --machine-id`;
-  }
-  const code = findSystemCode(error);
-  if (isUntrusted(code)) return "name the CA of the server's certificate by --ca";
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name in --endpoint that the certificate is for";
-  if (code === "ECONNREFUSED") return "check --endpoint, and that the server runs";
-  return undefined;
 }

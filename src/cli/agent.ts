@@ -82,10 +82,13 @@ async function run(flags: AgentFlags): Promise<void> {
   const client = flags.signed
     ? agent.createSigningAgentClient({ endpoint, machineId, key, fetch: agent.createNodeFetch({ ca }) })
     : agent.createAgentClient({ endpoint, key, ca });
-  const names = { machineId, publicKey: key.publicKeyHex };
+  const names = { machineId, publicKey: key.publicKeyHex, signed: flags.signed === true };
   const state = await agent.openInstallState(flags.state ?? `${flags.key}.state.json`, machineId);
   try {
-    log.info({ ...names, endpoint, proof: flags.signed ? "signature" : "certificate" }, "agent started");
+    log.info(
+      { machineId, publicKey: names.publicKey, endpoint, proof: flags.signed ? "signature" : "certificate" },
+      "agent started",
+    );
     await agent.runAgent({
       machineId,
       client,

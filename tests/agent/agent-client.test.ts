@@ -1,10 +1,10 @@
 /** The gRPC client's connection, against a server that ends it. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
-import { type ClientHttp2Stream, createSecureServer, type ServerHttp2Session } from "node:http2";
+import { type ClientHttp2Stream, constants, createSecureServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAgentClient } from "../../src/agent/agent-client.ts";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
@@ -43,4 +43,42 @@ test("a call that begins while the server's GOAWAY is taken in goes over a new c
   await ended;
   expect(session === first).toBe(false);
   session?.destroy();
+});
+
+describe("a call whose stream is refused before it was looked at", () => {
+  /** Refuses the first `count` streams, and counts all. */
+  async function startRefusingServer(count: number) {
+    const { ca, cert, key } = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+    const handler = connectNodeAdapter({
+      routes: (router) => router.service(AgentCallback, { heartbeat: () => ({}) }),
+    });
+    const streams = { count: 0 };
+    const server = createSecureServer({ cert, key }, (request, response) => {
+      streams.count += 1;
+      if (streams.count > count) return handler(request, response);
+      request.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    });
+    onTestFinished(() => void server.close());
+    const sessions: ServerHttp2Session[] = [];
+    server.on("session", (session) => sessions.push(session));
+    onTestFinished(() => {
+      for (const session of sessions) session.destroy();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const client = createAgentClient({ endpoint: `https://127.0.0.1:${port}`, key: await generateAgentKey(), ca });
+    return { client, streams };
+  }
+
+  test.each([1, 3])("is sent once more, %i times if need be, and nobody notices", async (refusals) => {
+    const { client, streams } = await startRefusingServer(refusals);
+    expect(await codeOf(client.heartbeat({}))).toBe("ok");
+    expect(streams.count).toBe(refusals + 1);
+  });
+
+  test("again and again fails as one that may be sent later, not as one that is at fault", async () => {
+    const { client, streams } = await startRefusingServer(100);
+    expect(await codeOf(client.heartbeat({}))).toBe("Unavailable");
+    expect(streams.count).toBe(4);
+  });
 });

@@ -1,0 +1,83 @@
+/** What an agent is advised to do about a refusal, by what a real server says of it. */
+import { afterAll, expect, test } from "vitest";
+import { createAgentClient } from "../../src/agent/agent-client.ts";
+import { generateAgentKey } from "../../src/agent/agent-key.ts";
+import { createNodeFetch } from "../../src/agent/node-fetch.ts";
+import { createSigningAgentClient } from "../../src/agent/signing-agent-client.ts";
+import { SigningClock } from "../../src/agent/signing-clock.ts";
+import { findAdvice } from "../../src/cli/agent-advice.ts";
+import { grpcAgent } from "../support/agents.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { machineWithAgent } from "../support/machine.ts";
+import { startTestServer } from "../support/server.ts";
+
+const database = await createTestDatabase();
+afterAll(() => database.close());
+const server = await startTestServer(database.url);
+afterAll(() => server.close());
+const { machineId, key } = await machineWithAgent(database.db);
+const endpoint = server.agentUrl;
+const send = createNodeFetch({ ca: server.ca });
+
+async function adviceFor(call: Promise<unknown>, signed: boolean): Promise<string | undefined> {
+  const error = await call.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  return findAdvice(error, { machineId, publicKey: key.publicKeyHex, signed });
+}
+
+const signingClient = (options: Partial<Parameters<typeof createSigningAgentClient>[0]>) =>
+  createSigningAgentClient({ endpoint, machineId, key, fetch: send, ...options });
+
+test("is to register the key that the server does not know", async () => {
+  const stranger = createAgentClient({ endpoint, key: await generateAgentKey(), ca: server.ca });
+  const expected = `register public key ${key.publicKeyHex} for machine ${machineId}, or check --key and --machine-id`;
+  expect(await adviceFor(stranger.heartbeat({ machineId }), false)).toBe(expected);
+  const signing = signingClient({ key: await generateAgentKey() });
+  expect(await adviceFor(signing.heartbeat({ machineId }), true)).toContain(expected);
+});
+
+test("is to name the server as it is known where the authority is another one, as behind a proxy", async () => {
+  await using elsewhere = await startTestServer(database.url, { BMAAS_AGENT_AUTHORITY: "bmaas.example:8443" });
+  const client = signingClient({ endpoint: elsewhere.agentUrl, fetch: createNodeFetch({ ca: elsewhere.ca }) });
+  const advice = await adviceFor(client.heartbeat({ machineId }), true);
+  expect(advice).toMatch(/BMAAS_AGENT_AUTHORITY.*pass the Host field on/);
+  expect(advice).not.toContain("register");
+});
+
+test("is to sign where no certificate reaches the server", async () => {
+  using nobody = grpcAgent(server);
+  expect(await adviceFor(nobody.heartbeat({ machineId }), false)).toMatch(/^add --signed/);
+});
+
+test("is to set the clock where the server's own cannot be learnt", async () => {
+  const withoutDate: typeof fetch = async (input, init) => {
+    const answer = await send(input, init);
+    const headers = new Headers(answer.headers);
+    headers.delete("date");
+    return new Response(await answer.arrayBuffer(), { status: answer.status, headers });
+  };
+  const clock = new SigningClock(() => Date.now() - 60 * 60 * 1000);
+  const client = signingClient({ fetch: withoutDate, clock });
+  expect(await adviceFor(client.heartbeat({ machineId }), true)).toMatch(/^set this machine's clock/);
+});
+
+test("is to look for another agent where a nonce was used before", async () => {
+  const signedOnce = new SigningClock();
+  const first = signedOnce.next();
+  const repeating = Object.assign(new SigningClock(), { next: () => first });
+  const client = signingClient({ clock: repeating });
+  await client.heartbeat({ machineId });
+  expect(await adviceFor(client.heartbeat({ machineId }), true)).toMatch(/^see that no other agent runs/);
+});
+
+test("is to let a proxy leave the body alone where it changes it", async () => {
+  const changing: typeof fetch = async (input) => {
+    const request = new Request(input);
+    const body = Buffer.concat([Buffer.from(await request.arrayBuffer()), Buffer.from([0x8a, 0x01, 0x01, 0x61])]);
+    return await send(new Request(request.url, { method: "POST", headers: request.headers, body }));
+  };
+  const client = signingClient({ fetch: changing });
+  expect(await adviceFor(client.heartbeat({ machineId }), true)).toMatch(/^have a proxy in between pass the body/);
+});

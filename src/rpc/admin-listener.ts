@@ -11,6 +11,7 @@ import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import { isNonce, proofPath, proveServer } from "../base/server-proof.ts";
 import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
 import { withStrictJson } from "./calls/strict-routes.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
@@ -22,6 +23,8 @@ export interface AdminListenerOptions {
   readonly tls: ListenerTls | undefined;
   /** Resolves with why the server cannot serve now, or undefined when it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
+  /** A secret: see base/server-proof. Absent where none can be kept. */
+  readonly serverKey: string | undefined;
   readonly routes: (router: ConnectRouter) => void;
   /** Runs when a call's headers are there, before its body is read; throws a ConnectError to refuse it. */
   readonly gate: (context: HandlerContext) => Promise<void>;
@@ -54,6 +57,7 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     if (reason === undefined) return { status: "ready" };
     return reply.code(503).send({ status: "not ready", reason });
   });
+  if (options.serverKey !== undefined) serveProof(listener, options.serverKey);
   listener.register(fastifyConnectPlugin, {
     routes: (router) => {
       withStrictJson(options.routes, jsonOptions)(router);
@@ -68,6 +72,15 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     jsonOptions,
   });
   return listener;
+}
+
+/** Anybody may ask: an answer serves for this server's own address, and tells nothing of the key. */
+function serveProof(listener: FastifyInstance, key: string): void {
+  listener.get<{ Params: { nonce: string } }>(`${proofPath}:nonce`, async ({ params, socket }, reply) => {
+    if (!isNonce(params.nonce)) return reply.code(404).send({ status: "not found" });
+    const { localAddress: address, localPort: port } = socket;
+    return reply.type("text/plain").send(proveServer(key, params.nonce, { address, port }));
+  });
 }
 
 /** Connect's answers to a method, a content type or a version of HTTP that no protocol has: they never become calls. */

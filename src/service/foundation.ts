@@ -7,6 +7,7 @@ import { startHistoryRetention } from "../db/history-retention.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
+import { openServerKey } from "./admin-url.ts";
 
 /** Stands until `close`. */
 export interface Foundation {
@@ -14,6 +15,8 @@ export interface Foundation {
   readonly databaseUrl: string;
   /** Holds a token of an administrator; absent when others have one and this server has not. */
   readonly adminTokenFile: string | undefined;
+  /** A secret: see `openServerKey`. */
+  readonly serverKey: string | undefined;
   /** Resolves when the server's own PostgreSQL is lost for good, with the reason. Absent when it has none. */
   readonly lost: Promise<Error> | undefined;
   close(): Promise<void>;
@@ -39,11 +42,13 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
   await adoptRestoredHistory(db);
   const isOwnDatabase = config.databaseUrl === undefined;
   const adminTokenFile = await ensureBootstrapToken({ db, home, isOwnDatabase, log });
+  const serverKey = await openServerKey(home, log);
   resources.adopt(startHistoryRetention(db, { historyDays, log }), (retention) => retention.close());
   const laid = resources.move();
   return {
     databaseUrl: databaseServer.url,
     adminTokenFile,
+    serverKey,
     lost: databaseServer.lost,
     close: () => laid.disposeAsync(),
   };

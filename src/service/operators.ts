@@ -24,7 +24,7 @@ import type { Tracing } from "../tracing/tracing.ts";
 import { findKnownError } from "./error-table.ts";
 
 /** What the operators' side works with. */
-export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness"> {
+export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness" | "serverKey"> {
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
@@ -36,7 +36,7 @@ export function createOperators(
   tls: ListenerTls | undefined,
   context: OperatorsContext,
 ): FastifyInstance {
-  const { db, findUnreadiness, health, metrics, tracing, log } = context;
+  const { db, findUnreadiness, serverKey, health, metrics, tracing, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([
     createCallLog(log, "info"),
@@ -49,6 +49,7 @@ export function createOperators(
   const listener = createAdminListener({
     tls,
     findUnreadiness,
+    serverKey,
     routes: (router) => {
       createAdminRoutes(context)(router);
       registerHealth(router, health);

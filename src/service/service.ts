@@ -32,12 +32,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
   for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
 
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
-  const { databaseUrl, adminTokenFile, lost } = foundation;
-  const serving = resources.adopt(await startServing({ config, certificates, databaseUrl, log }), (each) =>
-    each.close(),
-  );
-  const { agentUrl, adminUrl } = serving;
-  await leaveAdminUrl(config.home, adminUrl, log);
+  const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;
+  const context = { config, certificates, databaseUrl, serverKey, log };
+  const { agentUrl, adminUrl } = resources.adopt(await startServing(context), (serving) => serving.close());
+  resources.use(await leaveAdminUrl(config.home, adminUrl, log));
   const started = resources.move();
   return { agentUrl, adminUrl, caFile: certificates.caFile, adminTokenFile, lost, close: () => started.disposeAsync() };
 }

@@ -34,6 +34,8 @@ export interface ServingContext {
   readonly certificates: Pick<Certificates, "agent" | "admin">;
   /** A secret. */
   readonly databaseUrl: string;
+  /** A secret, by which commands on this machine know the server; absent where none can be kept. */
+  readonly serverKey: string | undefined;
   readonly log: Logger;
   /** Only where the server has other processes, on the same ports: what they say of themselves. */
   readonly readOthers?: ReadOthers;
@@ -57,7 +59,7 @@ export interface Serving {
 
 /** Opens both listeners; whatever was begun is undone when it throws. */
 export async function startServing(context: ServingContext): Promise<Serving> {
-  const { config, certificates, databaseUrl, log } = context;
+  const { config, certificates, databaseUrl, serverKey, log } = context;
   await using resources = new AsyncDisposableStack();
   const metrics = createMetrics();
   const tracing = await openTracing(config.tracing, log);
@@ -84,7 +86,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   });
   const health = createHealthMonitor(findUnreadiness);
   const page = { ...metrics, render: () => metrics.render(context.readOthers) };
-  const operators = { db, feed, fleet, findUnreadiness, health, metrics: page, tracing, log };
+  const operators = { db, feed, fleet, findUnreadiness, health, metrics: page, tracing, serverKey, log };
   const listeners = createListeners(context, resources);
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
   const agents = { store, writers, metrics, tracing, log };

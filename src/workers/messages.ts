@@ -9,6 +9,7 @@ export interface WorkerSettings {
   readonly config: Config;
   readonly certificates: Pick<Certificates, "agent" | "admin">;
   readonly databaseUrl: string;
+  readonly serverKey: string | undefined;
   /** The primary's; workers of another one might not understand it, nor find the database as they expect it. */
   readonly version: string;
 }

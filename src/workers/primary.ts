@@ -20,14 +20,14 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
   let certificates = await checkBeforeOpening(config);
   for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
-  const { databaseUrl, adminTokenFile, lost } = foundation;
+  const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;
   const version = readVersion();
-  const getSettings = () => ({ config, certificates, databaseUrl, version });
+  const getSettings = () => ({ config, certificates, databaseUrl, serverKey, version });
   const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
   // The first one alone: what keeps one from serving is said once.
   const { agentUrl, adminUrl } = await pool.add();
   await Promise.all(Array.from({ length: config.workers - 1 }, () => pool.add()));
-  await leaveAdminUrl(config.home, adminUrl, log);
+  resources.use(await leaveAdminUrl(config.home, adminUrl, log));
   const { caFile } = certificates;
   const replaceWorkers = async () => {
     try {

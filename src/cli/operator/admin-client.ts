@@ -3,6 +3,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import type { Config } from "../../config/config.ts";
 import { findServer, type ServerAccess } from "./find-server.ts";
+import { createProvingAgent } from "./proving-agent.ts";
 import { repeatSafely } from "./repeat-safely.ts";
 
 /** A server that can be called. */
@@ -27,7 +28,9 @@ export async function connectOperator(config: Config): Promise<Operator> {
   // Over HTTP/1.1, which passes every proxy; the sockets that are kept do not keep the process.
   const agent = server.url.startsWith("https:")
     ? new https.Agent({ keepAlive: true, ...(server.ca === undefined ? {} : { ca: server.ca }) })
-    : new http.Agent({ keepAlive: true });
+    : server.key === undefined
+      ? new http.Agent({ keepAlive: true })
+      : createProvingAgent(server.key);
   const transport = createConnectTransport({
     baseUrl: server.url,
     httpVersion: "1.1",

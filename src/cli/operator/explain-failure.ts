@@ -10,6 +10,7 @@ import { findSystemCode, isUntrusted } from "../system-code.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
 import { printable } from "./printable.ts";
+import { unprovenCode } from "./proving-agent.ts";
 
 const statuses: Partial<Record<Code, number>> = {
   [Code.InvalidArgument]: exitStatus.usage,
@@ -37,6 +38,9 @@ export function toCommandFailure(error: unknown, server: ServerAccess): unknown 
 }
 
 function explainConnection(error: ConnectError, systemCode: string, { url }: ServerAccess): string {
+  if (systemCode === unprovenCode) {
+    return `whoever listens at ${url} is not the server that was started here, so no token was sent: start it by bmaas serve, or name another by --admin-url and BMAAS_ADMIN_TOKEN`;
+  }
   if (systemCode === "ECONNREFUSED")
     return `no server answers at ${url}: start it by bmaas serve, or name it by --admin-url`;
   if (systemCode === "ENOTFOUND") return `${url} has a host that nobody knows: check --admin-url`;

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
 import { findFile } from "../../base/atomic-file.ts";
 import { adminTokenFile, findLocalAdminUrl } from "../../base/local-server.ts";
+import { findServerKey, serverKeyFile } from "../../base/server-proof.ts";
 import { fromUrlHost, toUrlHost } from "../../base/url-host.ts";
 import { type Config, ConfigError } from "../../config/config.ts";
 import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
@@ -15,6 +16,8 @@ export interface ServerAccess {
   readonly token: string;
   /** Where the token comes from, for messages: a variable or a file. */
   readonly tokenSource: string;
+  /** What the server has to prove before it gets the token; absent where TLS does that, and for one that was named with its token. */
+  readonly key: string | undefined;
   /** PEM of the CAs to trust; absent for Node's own. */
   readonly ca: string | undefined;
 }
@@ -34,7 +37,26 @@ export async function findServer(config: Config): Promise<ServerAccess> {
     ]);
   }
   const isLocal = config.adminUrl === undefined || isLoopbackUrl;
-  return { url, ...(await findToken(config, url, isLocal)), ca: await readCa(config.adminCaFile) };
+  const token = await findToken(config, url, isLocal);
+  const isNamed = config.adminUrl !== undefined && config.adminToken !== undefined;
+  const key = protocol === "https:" || isNamed ? undefined : await readKey(config.home, url);
+  return { url, ...token, key, ca: await readCa(config.adminCaFile) };
+}
+
+/** Anybody on this machine can listen where the server did before it stopped. */
+async function readKey(home: string, url: string): Promise<string> {
+  const name = relative(process.cwd(), serverKeyFile(home));
+  let reason = `there is no ${name}: no server of this version has started there`;
+  try {
+    const key = await findServerKey(home);
+    if (key !== undefined) return key;
+  } catch (error) {
+    reason = (error as Error).message;
+  }
+  throw new ConfigError([
+    `nothing would tell whether the server listens at ${url} or somebody else does, so no token is sent (${reason}):` +
+      " start the server by bmaas serve, or name it by --admin-url and BMAAS_ADMIN_TOKEN",
+  ]);
 }
 
 /** What the server on the same home says that it listens on, else what it would listen on by the same configuration. */

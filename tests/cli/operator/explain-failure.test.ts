@@ -27,7 +27,13 @@ async function failureOf(call: Promise<unknown>, url = server.adminUrl): Promise
   try {
     await call;
   } catch (error) {
-    const failure = toCommandFailure(error, { url, token: "secret", tokenSource: "BMAAS_ADMIN_TOKEN", ca: undefined });
+    const failure = toCommandFailure(error, {
+      url,
+      token: "secret",
+      tokenSource: "BMAAS_ADMIN_TOKEN",
+      key: undefined,
+      ca: undefined,
+    });
     if (failure instanceof CommandFailure) return failure;
     throw error;
   }
@@ -112,6 +118,6 @@ describe("a connection that fails ends with 6", () => {
 
 test("what is no failed call stays what it is", () => {
   const error = new TypeError("a mistake of our own");
-  const server = { url: "http://x", token: "t", tokenSource: "x", ca: undefined };
+  const server = { url: "http://x", token: "t", tokenSource: "x", key: undefined, ca: undefined };
   expect(toCommandFailure(error, server)).toBe(error);
 });

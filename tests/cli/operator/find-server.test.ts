@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { leaveLocalAdminUrl } from "../../../src/base/local-server.ts";
+import { findServerKey, keepServerKey } from "../../../src/base/server-proof.ts";
 import { findServer } from "../../../src/cli/operator/find-server.ts";
 import { ConfigError, type Environment, loadConfig } from "../../../src/config/config.ts";
 import { type DevelopmentTls, ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
@@ -14,9 +15,10 @@ import { startTestServer } from "../../support/server.ts";
 
 const token = "bmaas_0123456789abcdef_0123456789012345678901234567890123456789012";
 
-async function makeHome({ withToken = true, url = "" } = {}): Promise<string> {
+async function makeHome({ withToken = true, withKey = true, url = "" } = {}): Promise<string> {
   const home = join(await makeFolder(), "home");
   await mkdir(home);
+  if (withKey) await keepServerKey(home);
   if (withToken) await writeFile(join(home, "admin.token"), `${token}\n`, { mode: 0o600 });
   if (url !== "") await leaveLocalAdminUrl(home, url);
   return home;
@@ -77,6 +79,32 @@ describe("a token", () => {
     const environment = { BMAAS_HOME: home, BMAAS_ADMIN_URL: "https://admin.example" };
     await expect(find(environment)).rejects.toThrow(/BMAAS_ADMIN_TOKEN is missing: https:\/\/admin\.example/);
     expect(await find({ ...environment, BMAAS_ADMIN_URL: "http://localhost:1" })).toMatchObject({ token });
+  });
+});
+
+describe("a server that the command has to take at its word", () => {
+  test("has to prove that it is the one of the home", async () => {
+    const home = await makeHome();
+    const key = await findServerKey(home);
+    expect(key).toMatch(/^[0-9a-f]{64}$/);
+    expect(await find({ BMAAS_HOME: home })).toMatchObject({ key });
+    expect(await find({ BMAAS_HOME: home, BMAAS_ADMIN_TOKEN: token })).toMatchObject({ key });
+    expect(await find({ BMAAS_HOME: home, BMAAS_ADMIN_URL: "http://localhost:1" })).toMatchObject({ key });
+  });
+
+  test("is sent nothing when nothing could prove it", async () => {
+    const home = await makeHome({ withKey: false });
+    const failure = await find({ BMAAS_HOME: home }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ConfigError);
+    expect((failure as Error).message).toMatch(/no token is sent \(there is no .*server\.key.*--admin-url/);
+    expect((failure as Error).message).not.toContain(token);
+  });
+
+  test("need not when it was named with its token, or proves itself by TLS", async () => {
+    const home = await makeHome({ withKey: false, url: "https://127.0.0.1:9443" });
+    expect(await find({ BMAAS_HOME: home })).toMatchObject({ key: undefined });
+    const named = { BMAAS_HOME: home, BMAAS_ADMIN_URL: "http://localhost:1", BMAAS_ADMIN_TOKEN: token };
+    expect(await find(named)).toMatchObject({ key: undefined });
   });
 });
 

@@ -145,6 +145,12 @@ export function parseDatabaseUrl(text: string): string {
         " (in a password, percent-encode the characters : / ? # [ ] @ %)",
     );
   }
+  const proof = url.searchParams.get("require_auth") ?? "scram-sha-256";
+  if (proof !== "scram-sha-256") {
+    throw new InvalidValueError(
+      `require_auth=${quote(proof)} is none that bmaas knows: scram-sha-256, or leave it out`,
+    );
+  }
   return text;
 }
 

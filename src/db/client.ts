@@ -3,6 +3,7 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import { createPool, type PoolOptions, type PoolUsage, readPoolUsage } from "./pool.ts";
 import * as schema from "./schema/index.ts";
+import { chooseClient } from "./scram-client.ts";
 import { addStartupOptions, parsingSettings, type SessionSettings } from "./session-settings.ts";
 import type { TransactObserver } from "./transact-observer.ts";
 
@@ -50,7 +51,12 @@ export interface DatabaseOptions extends Pick<PoolOptions, "onDropped"> {
 /** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
 export function connectDatabase(url: string, options: DatabaseOptions = {}): DatabaseConnection {
   const { maxConnections = 4, onDropped } = options;
-  const config = { ...connectionConfig(url, "bmaas"), max: maxConnections, idleTimeoutMillis: idleTimeoutMs };
+  const config = {
+    ...connectionConfig(url, "bmaas"),
+    max: maxConnections,
+    idleTimeoutMillis: idleTimeoutMs,
+    Client: chooseClient(url),
+  };
   const pool = createPool(config, { settings: sessionSettings, ...(onDropped && { onDropped }) });
   return {
     db: Object.assign(drizzle(pool, { schema, casing: "snake_case" }), { $observer: options.observer }),

@@ -7,6 +7,7 @@ import { type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deli
 import type { HeartbeatRow } from "./queries/heartbeat/heartbeat-row.ts";
 import { type HeartbeatOutcome, writeHeartbeats } from "./queries/heartbeat/write-heartbeats.ts";
 import { refuseReadOnly } from "./refuse-read-only.ts";
+import { chooseClient } from "./scram-client.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
 /** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
@@ -56,6 +57,7 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
     max: maxBatches + 2,
     query_timeout: answerTimeoutMs,
     connectionTimeoutMillis: connectTimeoutMs,
+    Client: chooseClient(url),
   };
   const pool = createPool(config, { settings: heartbeatSettings });
   return {

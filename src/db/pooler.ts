@@ -1,5 +1,5 @@
 /** Finds out whether a pooler of connections between here and PostgreSQL will do. */
-import pg from "pg";
+import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
 import { sqlState } from "./errors.ts";
 
@@ -16,8 +16,8 @@ const invalidStatementName = "26000";
  * Uses a prepared statement on two connections of the pooler, one after the other, and throws UnfitPoolerError when the second does not
  * know it. A pooler that has too few connections to tell is taken for one that will do.
  */
-export async function refusePoolerWithoutStatements(config: pg.ClientConfig): Promise<void> {
-  const [preparing, occupying] = [0, 1].map(() => new pg.Client({ ...config, query_timeout: patienceMs }));
+export async function refusePoolerWithoutStatements(Client: typeof pg.Client, config: pg.ClientConfig): Promise<void> {
+  const [preparing, occupying] = [0, 1].map(() => new Client({ ...config, query_timeout: patienceMs }));
   try {
     await prepareAndMove(preparing, occupying);
   } catch (error) {

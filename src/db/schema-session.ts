@@ -2,12 +2,13 @@
  * One connection and one transaction without time limits, for what is done before anything is served. All that it sets and locks ends
  * with the transaction, also where a pooler hands the connection to others then.
  */
-import pg from "pg";
+import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
 import { connectionConfig, sessionSettings } from "./client.ts";
 import { isDatabaseAway, sqlState } from "./errors.ts";
 import { refusePoolerWithoutStatements } from "./pooler.ts";
 import { refuseReadOnly } from "./refuse-read-only.ts";
+import { chooseClient } from "./scram-client.ts";
 import { findDroppedSettings } from "./session-settings.ts";
 import { assertCommitted } from "./transaction.ts";
 
@@ -29,7 +30,8 @@ const oldestMajorVersion = 15;
  */
 export async function withSchemaSession<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const config: pg.ClientConfig = { ...connectionConfig(url, "bmaas migrate"), query_timeout: 0, pipeline: false };
-  const client = new pg.Client(config);
+  const Client = chooseClient(url);
+  const client = new Client(config);
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
   client.on("error", () => {});
   try {
@@ -37,7 +39,7 @@ export async function withSchemaSession<T>(url: string, use: (client: pg.Client)
     await refuseUnfitServer(client);
     await refuseReadOnly(client);
     const dropped = await findDroppedSettings(client, sessionSettings);
-    if (Object.keys(dropped).length > 0) await refusePoolerWithoutStatements(config);
+    if (Object.keys(dropped).length > 0) await refusePoolerWithoutStatements(Client, config);
     await client.query(
       "select set_config(name, '0', true) from pg_settings where name in " +
         "('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')",

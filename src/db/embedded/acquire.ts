@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { withScram } from "../scram-client.ts";
 import { databaseName } from "./cluster.ts";
 import { EmbeddedInUseError, EmbeddedPostgresError } from "./errors.ts";
 import type { Guardian } from "./guardian.ts";
@@ -60,9 +61,9 @@ export async function acquireServer(options: AcquireOptions): Promise<OwnedServe
   }
 }
 
-/** The address of a database in the server at `port`. */
+/** The address of a database in the server at `port`, which has to prove itself: while it is down, anybody on the machine can listen there. */
 export function urlOf(instance: Instance, port: number, database: string = databaseName): string {
-  return `postgres://${databaseName}:${instance.password}@127.0.0.1:${port}/${database}`;
+  return withScram(`postgres://${databaseName}:${instance.password}@127.0.0.1:${port}/${database}`);
 }
 
 /** Takes or inspects the lock of the server at `port`; undefined while that server is starting or stopping. */

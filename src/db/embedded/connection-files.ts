@@ -1,8 +1,8 @@
 /** Files in a home by which other programs find its embedded PostgreSQL while it runs. */
 import { readFile, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import pg from "pg";
 import { replaceFile } from "../../base/atomic-file.ts";
+import { chooseClient, withScram } from "../scram-client.ts";
 import { findServerAccount } from "./account.ts";
 import { locateInstance } from "./instance.ts";
 import { findPostmaster } from "./postmaster-file.ts";
@@ -26,7 +26,8 @@ export async function writeConnectionFiles(home: string, url: string): Promise<v
   };
   const lines = Object.entries(service).map(([name, value]) => `${name}=${value}\n`);
   await replaceFile(join(home, serviceFile), `[bmaas]\n${lines.join("")}`, 0o600);
-  await replaceFile(join(home, urlFile), `${url}\n`, 0o600);
+  // Not every psql knows the parameter that asks for SCRAM.
+  await replaceFile(join(home, urlFile), `${url.replace(/\?.*/, "")}\n`, 0o600);
 }
 
 /** Removes what `writeConnectionFiles` wrote. */
@@ -40,9 +41,11 @@ export async function removeConnectionFiles(home: string): Promise<void> {
  * is.
  */
 export async function findEmbeddedUrl(home: string): Promise<string | undefined> {
-  const url = (await readFile(join(home, urlFile), "utf8").catch(() => "")).trim();
-  if (!URL.canParse(url) || (await findPort(home)) !== Number(new URL(url).port)) return undefined;
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: probeTimeoutMs });
+  const left = (await readFile(join(home, urlFile), "utf8").catch(() => "")).trim();
+  if (!URL.canParse(left) || (await findPort(home)) !== Number(new URL(left).port)) return undefined;
+  const url = withScram(left);
+  const Client = chooseClient(url);
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: probeTimeoutMs });
   client.on("error", () => {});
   try {
     await client.connect();

@@ -3,8 +3,9 @@
  *
  * It is an advisory lock of a session in the database itself: it needs no file that a crash leaves behind, and it dies with its holder.
  */
-import pg from "pg";
+import type pg from "pg";
 import { sqlState } from "../errors.ts";
+import { chooseClient } from "../scram-client.ts";
 
 /** The lock, held. */
 export interface OwnerLock {
@@ -31,7 +32,8 @@ const connectTimeoutMs = 5_000;
  * whoever finds the lock held. Throws the driver's errors; see `isPassingError`.
  */
 export async function tryOwnerLock(maintenanceUrl: string, purpose: string, take: boolean): Promise<LockAttempt> {
-  const client = new pg.Client({
+  const Client = chooseClient(maintenanceUrl);
+  const client = new Client({
     connectionString: maintenanceUrl,
     application_name: `pid ${process.pid}, ${purpose}`,
     connectionTimeoutMillis: connectTimeoutMs,

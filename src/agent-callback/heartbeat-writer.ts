@@ -47,7 +47,7 @@ type AgentRow = Pick<HeartbeatRow, "machineId" | "publicKey">;
 /** Writes rows, of each agent one at most, in one transaction, and returns their outcomes in their order. */
 type WriteRows<Row, Outcome> = (rows: readonly Row[]) => Promise<Outcome[]>;
 
-/** Writes what agents bring; see the module's text. */
+/** Writes agents' heartbeats in batches, one transaction each, and settles each one after its commit. */
 export interface AgentWriter<Row, Outcome> {
   /** How many heartbeats wait for a transaction. */
   readonly queueLength: number;

@@ -33,7 +33,7 @@ export class AddressLimitError extends Error {
   }
 }
 
-/** See the module's text. */
+/** Bounds how many calls from one address may fail to prove a registered agent. */
 export interface StrangerLimit {
   /** Notes what a call claims. Throws AddressLimitError for who is not to be looked at now. */
   assertMayTry(claim: Claim, values: ContextValues): void;

@@ -23,7 +23,7 @@ const soundAfterMs = 60_000;
 
 const endNow = { type: "end", isReplaced: false } as const;
 
-/** See the module's text. */
+/** Keeps a number of workers serving: replaces those that die, and all of them when asked. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #metrics = new CollectedMetrics();

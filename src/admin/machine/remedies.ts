@@ -39,7 +39,7 @@ export const remedies = {
     command: (id) => `bmaas install request ${id} ${whatToInstall}`,
   },
   supersede: {
-    description: "request another installation in its place, although the agent may be in the midst of this one",
+    description: "request another installation in its place, although the agent may be installing this one",
     command: (id) => `bmaas install request ${id} ${whatToInstall} --supersede`,
   },
   retry: {

@@ -8,7 +8,7 @@ import { Socket } from "node:net";
 import type { CallConnection } from "../../rpc/calls/raw-call.ts";
 import { createSharedTimeout } from "../../rpc/connections/shared-timeout.ts";
 
-/** See the module's text. */
+/** Holds connections that the server does not read for a while, and wakes them when there is room. */
 export interface RestingConnections {
   /** How many rest. */
   readonly count: number;

@@ -23,7 +23,7 @@ export interface SignatureCheck {
   assertWanted(): void;
 }
 
-/** See the module's text. */
+/** Verifies Ed25519 signatures in libuv's thread pool, urgent ones first, and bounds how many wait. */
 export interface SignatureChecks {
   /** How long one that came now would wait, in milliseconds; 0 while nothing waits. */
   readonly expectedWaitMs: number;
@@ -44,7 +44,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Nothing waits yet. */
+/** Creates signature checks with nothing under way. */
 export function createSignatureChecks(): SignatureChecks {
   const waiting = new UrgentFirst<Waiting>();
   const drainRate = createDrainRate();

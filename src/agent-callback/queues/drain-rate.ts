@@ -1,6 +1,6 @@
 /** How fast a writer gets rid of what waits for it, measured while it does its utmost: by full batches. */
 
-/** See the module's text. */
+/** Estimates how long a queue will take, from the full batches that its writer has finished. */
 export interface DrainRate {
   /** A full batch has ended well, which was one of so many that were under way. */
   add(batch: { readonly rows: number; readonly durationMs: number; readonly underWay: number }): void;
@@ -13,7 +13,7 @@ const weight = 0.2;
 /** What was seen longer ago says nothing of the present: whoever is kept away by it would never let it be seen again. */
 const forgottenAfterMs = 5_000;
 
-/** Nothing is known yet. `now` is in milliseconds and never goes back. */
+/** Creates an estimate that knows nothing yet. `now` is in milliseconds and never goes back. */
 export function createDrainRate(now: () => number = () => performance.now()): DrainRate {
   let rowsPerMs: number | undefined;
   let seenAtMs = 0;

@@ -1,6 +1,6 @@
 /** A queue in which what is urgent goes before all else, and otherwise what came first. */
 
-/** See the module's text. */
+/** A queue that gives urgent items first, and otherwise those that came first. */
 export class UrgentFirst<T> {
   readonly #urgent = new Fifo<T>();
   readonly #others = new Fifo<T>();

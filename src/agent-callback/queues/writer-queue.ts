@@ -13,7 +13,7 @@ export interface Waiting<Row, Outcome> {
   reject(error: unknown): void;
 }
 
-/** See the module's text. */
+/** Holds rows that wait for a writer: urgent ones first, and each agent's rows in the order in which they came. */
 export class WriterQueue<Row, Outcome> {
   #urgent: Waiting<Row, Outcome>[] = [];
   #others: Waiting<Row, Outcome>[] = [];

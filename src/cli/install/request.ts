@@ -29,7 +29,10 @@ export function requestCommand(): Command {
       "take this generation, which must grow (default: the next one)",
       generationArgument,
     )
-    .option("--supersede", "even when an agent has been given an open installation, and may be in the midst of it")
+    .option(
+      "--supersede",
+      "replace the open installation even if an agent has already received it and may be installing",
+    )
     .action(
       operate(async (operator, flags: RequestFlags, machineIds: readonly string[]) => {
         const target = await readInstallationTarget(flags);

@@ -14,7 +14,7 @@ export interface Holder {
   readonly sinceMs: number;
 }
 
-/** See the module's text. */
+/** Counts the TLS handshakes under way, in all and for each party, and says whether a party may begin another one. */
 export class HandshakePlaces {
   readonly #limits: Limits;
   /** By connections' names, oldest first. */

@@ -14,7 +14,7 @@ interface Entry extends WaitingConnection {
   release(): void;
 }
 
-/** See the module's text. */
+/** Holds connections that wait for their TLS handshake, and lets the parties take turns. */
 export class WaitingConnections {
   readonly #waitMs: number;
   /** In the order in which the parties have their turns; none is empty. */

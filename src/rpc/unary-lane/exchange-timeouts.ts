@@ -15,7 +15,7 @@ export interface TimedExchange {
   destroy(): void;
 }
 
-/** See the module's text. */
+/** Ends exchanges whose body or answer takes too long, by one timer for all of them. */
 export class ExchangeTimeouts {
   readonly #checkIntervalMs: number;
   readonly #bodyChecks: number;

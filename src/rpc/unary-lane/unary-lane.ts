@@ -62,7 +62,7 @@ export interface UnaryLaneOptions extends LaneOptions {
   readonly routes: (router: ConnectRouter) => void;
 }
 
-/** The plugin; see the module's text. */
+/** Registers the unary lane on a Fastify instance: routes that serve plain unary calls without Connect's handler. */
 export async function unaryLane(instance: FastifyInstance, options: UnaryLaneOptions): Promise<void> {
   const { limits, readMaxBytes = limits.maxBodyBytes } = options;
   const lane: Lane = { ...options, readMaxBytes, timeouts: new ExchangeTimeouts(limits) };

@@ -41,7 +41,7 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
   generation: bigint;
 
   /**
-   * Supersede the open installation even when an agent has been given it; the agent may be in the midst of it.
+   * Replace the open installation even if an agent has already received it and may be installing.
    *
    * @generated from field: bool supersede_given = 4;
    */

@@ -596,7 +596,7 @@ export declare const MachineService: GenService<{
   },
   /**
    * DeleteMachine deletes a machine and everything that is known of it but its history; its generations are never given out again.
-   * Errors: failed_precondition while an installation is open, unless told (google.rpc.PreconditionFailure).
+   * Errors: failed_precondition while an installation is open and `force` is not set (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.MachineService.DeleteMachine
    */

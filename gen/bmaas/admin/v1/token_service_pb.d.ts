@@ -333,7 +333,7 @@ export declare const TokenService: GenService<{
   },
   /**
    * RevokeToken ends a token at once. Revoking a revoked one is a success. Errors: not_found; failed_precondition for the last
-   * valid token of an administrator (google.rpc.PreconditionFailure of type LAST_ADMIN_TOKEN), unless told.
+   * valid token of an administrator (google.rpc.PreconditionFailure of type LAST_ADMIN_TOKEN) without `force`.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.RevokeToken
    */

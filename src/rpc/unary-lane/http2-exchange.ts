@@ -129,13 +129,6 @@ export function findExchange(stream: Stream): Http2Exchange | undefined {
   return stream[exchangeKey];
 }
 
-/** An exchange on a stream that Node's compatibility API has already; nobody else may use its request and response then. */
-export function takeOverStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, kind: CallKind): Http2Exchange {
-  // The compatibility API would send trailers of its own.
-  stream.removeAllListeners("wantTrailers");
-  return new Http2Exchange(stream, headers, kind);
-}
-
 function onData(this: Stream, piece: Uint8Array): void {
   this[exchangeKey]?.take(piece);
 }

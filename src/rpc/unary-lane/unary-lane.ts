@@ -34,7 +34,7 @@
  * The route's onRequest hook takes the request over before Fastify looks at the body. An Exchange is the request and its answer, over
  * either version of HTTP; UnaryCall takes it from there: authenticate's first half, the body, its second half, decode, interceptors
  * and handler, encode. On listeners of listener.ts an HTTP/2 exchange takes the place of Node's compatibility API as well
- * (plain-calls.ts); on any other Fastify instance the lane works, only slower.
+ * (plain-calls.ts); on any other Fastify instance, and for targets with a query, the lane leaves HTTP/2 to Connect.
  *
  * What costs most is what is made for each call, so listeners of streams are shared functions, time limits share timers, and headers
  * are filled when somebody looks. Each of these showed in profiles.
@@ -46,11 +46,11 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ListenerLimits } from "../limits.ts";
-import { findCallKind } from "./call-kind.ts";
+import { type CallKind, findCallKind } from "./call-kind.ts";
 import type { Exchange } from "./exchange.ts";
 import { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
-import { Http2Exchange, takeOverStream } from "./http2-exchange.ts";
+import { Http2Exchange } from "./http2-exchange.ts";
 import { createLaneMethod, type Lane, type LaneOptions } from "./lane.ts";
 import { findPlainCalls } from "./plain-calls.ts";
 import { serveCall } from "./unary-call.ts";
@@ -97,22 +97,24 @@ function addConstraint(instance: FastifyInstance): void {
   });
 }
 
-/** A request of HTTP/1.1, one of Node's compatibility API, or an exchange. */
+/** A request of HTTP/1.1, one of Node's compatibility API for HTTP/2, or an exchange. */
 type RawRequest = { readonly headers: IncomingHttpHeaders; readonly stream?: ServerHttp2Stream };
 
 function isPlain(request: RawRequest): boolean {
-  return request instanceof Http2Exchange || findCallKind(request.headers, request.stream !== undefined) !== undefined;
+  return request instanceof Http2Exchange || findHttp1Kind(request) !== undefined;
+}
+
+/** What is no exchange over HTTP/2 was none of plain-calls.ts when its headers came, and is Connect's. */
+function findHttp1Kind({ headers, stream }: RawRequest): CallKind | undefined {
+  return stream === undefined ? findCallKind(headers, false) : undefined;
 }
 
 function openExchange(request: FastifyRequest, reply: FastifyReply, limits: ListenerLimits): Exchange {
   const raw: RawRequest = request.raw;
   if (raw instanceof Http2Exchange) return raw;
-  const { headers, stream } = raw;
-  const kind = findCallKind(headers, stream !== undefined);
+  const kind = findHttp1Kind(raw);
   if (kind === undefined) throw new Error("the router gave the lane a request that is not for it");
-  return stream === undefined
-    ? new Http1Exchange(request.raw, reply.raw, kind, limits.lingerTimeoutMs)
-    : takeOverStream(stream, headers, kind);
+  return new Http1Exchange(request.raw, reply.raw, kind, limits.lingerTimeoutMs);
 }
 
 function neverReached(): never {

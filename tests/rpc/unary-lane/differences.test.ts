@@ -1,4 +1,4 @@
-/** Where the lane says something else than Connect's handler, on purpose: docs/decisions/0010. */
+/** Where the lane says something else than Connect's handler, on purpose; its module lists the differences. */
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -143,6 +143,14 @@ describe("gRPC-Web in base64", () => {
     const nonsense = await call("not base64!");
     expect(Buffer.from(nonsense.body.toString(), "base64").toString()).toMatch(/grpc-status: 3\r\n/);
   });
+});
+
+test("a call of gRPC whose target has a query is left to Connect's handler, and answered", async () => {
+  const answered = await callGrpc("3", { ":path": `${heartbeatPath}?trace=1` });
+  expect(answered).toMatchObject({ status: 200, trailers: { "grpc-status": "0" } });
+  expect(fromBinary(HeartbeatResponseSchema, answered.body.subarray(5))).toHaveProperty("installationRequest");
+  const { trailers } = await callGrpc("a/b", { ":path": `${heartbeatPath}?trace=1` });
+  expect(trailers).toMatchObject({ "grpc-status": "10", "grpc-message": "a%2Fb" });
 });
 
 test("a frame's prefix without its message is a body that broke off, not a missing message", async () => {

@@ -85,6 +85,11 @@ export class NotCommittedError extends Error {
   }
 }
 
+/** Throws NotCommittedError unless this is PostgreSQL's answer to COMMIT and says that the transaction is committed. */
+export function assertCommitted(answer: Pick<pg.QueryResult, "command"> | undefined): void {
+  if (answer?.command !== "COMMIT") throw new NotCommittedError(answer?.command ?? "nothing");
+}
+
 /** Whether a transaction was given up for the sake of others: the same call can succeed later. */
 export function isContention(error: unknown): boolean {
   return error instanceof ContentionError || contentionStates.has(sqlState(error) ?? "");

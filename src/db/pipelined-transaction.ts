@@ -1,7 +1,7 @@
 /** Transactions that cost one round trip, however many statements they have: none of them waits to see what another one returned. */
 import type { Writable } from "node:stream";
 import type pg from "pg";
-import { assertCommitted } from "./transaction.ts";
+import { assertCommitted } from "./errors.ts";
 
 /**
  * Runs the statements in their order in one READ COMMITTED transaction, pipelined on `client`, and returns their rows by name after

@@ -1,6 +1,6 @@
 /** Pools of connections on which the settings hold that they are made with, whatever lies between here and PostgreSQL. */
 import pg from "pg";
-import { isDatabaseAway, NoConnectionError } from "./errors.ts";
+import { assertCommitted, isDatabaseAway, NoConnectionError } from "./errors.ts";
 import { findDroppedSettings, type SessionSettings, setInEachTransaction } from "./session-settings.ts";
 
 /** How many connections a pool has, and what waits for one. */
@@ -90,5 +90,6 @@ async function runInTransaction<T>(client: pg.ClientBase, query: () => Promise<T
   if (begun.status === "rejected") throw begun.reason;
   if (answered.status === "rejected") throw answered.reason;
   if (ended.status === "rejected") throw ended.reason;
+  assertCommitted(ended.value);
   return answered.value;
 }

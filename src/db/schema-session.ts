@@ -5,12 +5,11 @@
 import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
 import { connectionConfig, sessionSettings } from "./client.ts";
-import { isDatabaseAway, sqlState } from "./errors.ts";
+import { assertCommitted, isDatabaseAway, sqlState } from "./errors.ts";
 import { refusePoolerWithoutStatements } from "./pooler.ts";
 import { refuseReadOnly } from "./refuse-read-only.ts";
 import { chooseClient } from "./scram-client.ts";
 import { findDroppedSettings } from "./session-settings.ts";
-import { assertCommitted } from "./transaction.ts";
 
 /** The database server is older than what this program needs, or keeps texts in a way that cannot hold them all. */
 class UnsupportedPostgresError extends OperatorError {

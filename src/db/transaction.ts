@@ -2,7 +2,7 @@
 import { drizzle } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import type { Database, Transaction } from "./client.ts";
-import { isDatabaseAway, NotCommittedError } from "./errors.ts";
+import { assertCommitted, isDatabaseAway } from "./errors.ts";
 import * as schema from "./schema/index.ts";
 
 /** What a transaction sees, and whether it may write: what follows `begin` in SQL. */
@@ -44,11 +44,6 @@ export async function runTransaction<T>(
 /** Runs `work` in a transaction that reads one snapshot and writes nothing; `now()` stands still in it. Never has to be retried. */
 export function readSnapshot<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return runTransaction(db, "isolation level repeatable read read only", work);
-}
-
-/** Throws NotCommittedError unless this is PostgreSQL's answer to COMMIT and says that the transaction is committed. */
-export function assertCommitted(answer: Pick<pg.QueryResult, "command"> | undefined): void {
-  if (answer?.command !== "COMMIT") throw new NotCommittedError(answer?.command ?? "nothing");
 }
 
 /**

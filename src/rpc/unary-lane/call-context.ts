@@ -1,12 +1,15 @@
 /** What a handler and interceptors are told of a call. */
 import { Code, ConnectError, type ContextValues, type HandlerContext } from "@connectrpc/connect";
-import { parseTimeout as parseConnectTimeout, protocolVersion } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import { createMetadata } from "./answers.ts";
 import type { CallSignal } from "./call-signal.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 import { createLazyHeaders } from "./lazy-headers.ts";
+
+/** The only version of Connect's protocol (connectrpc.com/docs/protocol). */
+const protocolVersion = "1";
 
 /** Where an object has the signal that its property `signal` makes when somebody looks. */
 export const signalKey = Symbol("signal of the call");

@@ -42,10 +42,13 @@ export const prepareCounting = sql`
 select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work_mem', '32MB', true),
        set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`;
 
+/** Where sums end, as an agent's own figures do: one agent that claims as much as there can be must not keep the others from being shown. */
+const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
+
 /** Reads every table once; of all but heartbeats and open installations the index alone. @public */
 export function selectFleetGroups(tx: Transaction) {
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
-    sql`coalesce(sum(${column}), 0)`.mapWith(BigInt);
+    sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);
   const { provider, location } = machineState;
   return tx
     .select({

@@ -99,6 +99,21 @@ test("sums memory, threads and disks by place, past what fits into a number of 3
   expect(page.find("bmaas_fleet_disk_bytes", cellar)).toBe(2 ** 51);
 });
 
+test("sums end at the greatest number that the answer can hold, whatever agents claim", async () => {
+  const most = 2n ** 63n - 1n;
+  await using fleet = await countedFleet(async (database) => {
+    for (const memoryBytes of [most, most, 1n]) {
+      await database.db.insert(hardwareReport).values({
+        ...{ machineId: await provideMachine(database, "lab"), reportedAt: new Date(), report: Buffer.of(1) },
+        ...{ memoryBytes, cpuThreads: 2, diskBytes: most, largestDiskBytes: most },
+      });
+    }
+  });
+  expect((await fleet.getFleet()).groups).toMatchObject([
+    { provider: "lab", machines: 3n, memoryBytes: most, cpuThreads: 6n, diskBytes: most },
+  ]);
+});
+
 test("has no groups while there are no machines", async () => {
   await using fleet = await countedFleet(async () => {});
   expect((await fleet.getFleet()).groups).toEqual([]);

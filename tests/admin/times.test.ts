@@ -172,16 +172,16 @@ describe.each([
     await using watch = await startWatch(all);
     expect(watch.token).toBeDefined();
     for (const call of [
-      client(InstallationService).listInstallations({}),
-      client(InstallationService).getInstallation({ machineId }),
-      client(HistoryService).listEvents({ machineId }),
-      client(HardwareService).listHardwareReports({ machineId }),
-      client(FleetService).getFleet({}),
-      client(AgentService).revokeAgent({ machineId }),
-      all.deleteMachine({ machineId, force: true }),
-      client(TokenService).revokeToken({ tokenId: viewer?.id ?? "" }),
+      () => client(InstallationService).listInstallations({}),
+      () => client(InstallationService).getInstallation({ machineId }),
+      () => client(HistoryService).listEvents({ machineId }),
+      () => client(HardwareService).listHardwareReports({ machineId }),
+      () => client(FleetService).getFleet({}),
+      () => client(AgentService).revokeAgent({ machineId }),
+      () => all.deleteMachine({ machineId, force: true }),
+      () => client(TokenService).revokeToken({ tokenId: viewer?.id ?? "" }),
     ]) {
-      expect(await codeOf(call)).toBe("ok");
+      expect(await codeOf(call())).toBe("ok");
     }
     const metrics = await fetch(`${shows.adminUrl}/metrics`, { headers: { authorization: `Bearer ${secret}` } });
     expect(metrics.status).toBe(200);

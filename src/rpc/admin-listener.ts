@@ -13,9 +13,10 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { isNonce, proofPath, proveServer } from "../base/server-proof.ts";
 import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
-import { withStrictJson } from "./calls/strict-routes.ts";
+import { withStrictMessages } from "./calls/strict-routes.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
+import { assertDecodableQuery } from "./wire/decodable-body.ts";
 
 /** What the listener serves. */
 export interface AdminListenerOptions {
@@ -60,10 +61,13 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
   if (options.serverKey !== undefined) serveProof(listener, options.serverKey);
   listener.register(fastifyConnectPlugin, {
     routes: (router) => {
-      withStrictJson(options.routes, jsonOptions)(router);
+      withStrictMessages(options.routes, { jsonOptions, limits: defaultLimits })(router);
       watchNegotiation(router, options.onUnserved);
     },
-    requestGate: options.gate,
+    requestGate: async (context) => {
+      await options.gate(context);
+      await assertDecodableQuery(context, defaultLimits);
+    },
     contextValues: (request) =>
       createContextValues().set(clientAddressKey, findClientAddress(request, options.isBehindProxy)),
     interceptors: options.interceptors,

@@ -9,7 +9,7 @@ import { createRecordOptions } from "./calls/connect-call-record.ts";
 import { createErrorInterceptor } from "./calls/error-mapping.ts";
 import type { Authenticate } from "./calls/raw-call.ts";
 import { createIntake, getContextValues } from "./calls/request-intake.ts";
-import { withStrictJson } from "./calls/strict-routes.ts";
+import { withStrictMessages } from "./calls/strict-routes.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
 import { unaryLane } from "./unary-lane/unary-lane.ts";
@@ -63,7 +63,7 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
     scope.addHook("preHandler", createIntake(options.method, authenticate, toConnectError, limits, onCall));
     await scope.register(fastifyConnectPlugin, {
       ...calls,
-      routes: withStrictJson(routes, calls.jsonOptions),
+      routes: withStrictMessages(routes, { jsonOptions: calls.jsonOptions, limits }),
       // What handlers throw is mapped before interceptors see it, and what those throw, behind them.
       interceptors: [records.interceptor, mapErrors, ...calls.interceptors, mapErrors],
       requestGate: records.requestGate,

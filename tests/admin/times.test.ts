@@ -1,4 +1,7 @@
-/** Times that no calendar has, in calls and in the database: what a call cannot mean is refused, and what is stored is shown. */
+/**
+ * Times that no calendar has, in calls and in the database: what a call cannot mean is refused, and what is stored is
+ * shown.
+ */
 import { connect as connectHttp2 } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Timestamp, TimestampSchema, timestampFromDate } from "@bufbuild/protobuf/wkt";

@@ -1,7 +1,12 @@
-/** Messages that do not say what their sender means, on both listeners of a real server, on the unary lane and on Connect's way. */
+/**
+ * Messages that do not say what their sender means, on both listeners of a real server, on the unary lane and on
+ * Connect's way.
+ */
 import { connect as connectHttp2 } from "node:http2";
 import { gzipSync } from "node:zlib";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ListMachinesRequestSchema } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { readInstallation } from "../support/installation.ts";
@@ -55,7 +60,7 @@ async function callOperators({ path = "", method = "POST", headers, body }: Requ
 function readError({ headers, trailers, body }: Http2Answer): string {
   const text = body.toString();
   const inFrame = Object.fromEntries(
-    text.split("\r\n").map((line) => line.replace(/^.*(?=grpc-message)/s, "").split(": ")),
+    [...text.matchAll(/(grpc-(?:status|message)): ([^\r\n]*)/g)].map((field) => field.slice(1)),
   );
   const { "grpc-status": status, "grpc-message": message } = { ...headers, ...trailers, ...inFrame };
   if (status !== undefined)
@@ -106,6 +111,22 @@ describe.each(["on", "off"])("with the unary lane %s", (unaryLane) => {
     const body = `{"machineId":"${machine.machineId}","installationReport":{"generation":${generation}}}`;
     expect(readError(await callAgents(agents, machine, { body }))).toContain(text);
   });
+
+  test.each([
+    ["application/proto", (bytes: Uint8Array) => bytes],
+    ["Application/Proto", (bytes: Uint8Array) => bytes],
+    ["application/grpc", (bytes: Uint8Array) => frameMessage(bytes)],
+    ["application/grpc", (bytes: Uint8Array) => Buffer.concat([frameMessage(bytes), Buffer.from([0])])],
+    ["application/grpc-web", (bytes: Uint8Array) => frameMessage(bytes)],
+    ["APPLICATION/GRPC-WEB+PROTO", (bytes: Uint8Array) => frameMessage(bytes)],
+  ])("a message in %s that cannot be decoded is refused with its field (%#)", async (type, toBody) => {
+    // A hardware report whose hardware breaks off.
+    const body = toBody(Buffer.from([0x12, 0x04, 0x0a, 0x02, 0x0a, 0x7f]));
+    const answer = await callAgents(agents, machine, { headers: { "content-type": type }, body });
+    expect(readError(answer)).toMatch(
+      /^invalid_argument (hardware_report\.report: cannot be decoded|.*incomplete envelope)/,
+    );
+  });
 });
 
 describe("operators' calls", () => {
@@ -147,6 +168,114 @@ describe("operators' calls", () => {
       expect(readError(answer)).toMatch(
         /^invalid_argument (generation|filter\.min_memory_bytes): is not an integer from/,
       );
+    }
+  });
+
+  const broken = Buffer.from([0x0a, 0x02, 0x10, 0x01, 0x12, 0x02, 0x0a, 0x05]);
+  const framed = (flags = 0, bytes: Uint8Array = broken) => frameMessage(bytes, { flags });
+  const gzipped = gzipSync(broken);
+  const query = `connect=v1&encoding=proto&base64=1&message=${broken.toString("base64url")}`;
+  const list = "MachineService/ListMachines";
+
+  test.each<[string, Request, RegExp]>([
+    [
+      "Connect",
+      { path: list, headers: { "content-type": "application/proto" }, body: broken },
+      /^invalid_argument filter: /,
+    ],
+    [
+      "Connect, compressed",
+      { path: list, headers: { "content-type": "application/proto", "content-encoding": "gzip" }, body: gzipped },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+    ["Connect by GET", { path: `${list}?${query}`, method: "GET" }, /^invalid_argument filter: cannot be decoded/],
+    [
+      "Connect by GET, compressed",
+      {
+        path: `${list}?connect=v1&encoding=proto&base64=1&compression=gzip&message=${gzipped.toString("base64url")}`,
+        method: "GET",
+      },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+    [
+      "Connect by GET in no base64",
+      { path: `${list}?connect=v1&encoding=json&base64=1&message=%C3%A9`, method: "GET" },
+      /^invalid_argument message: is not base64/,
+    ],
+    [
+      "gRPC",
+      { path: list, headers: { "content-type": "application/grpc" }, body: framed() },
+      /^invalid_argument filter: /,
+    ],
+    [
+      "gRPC, compressed",
+      {
+        path: list,
+        headers: { "content-type": "application/grpc", "grpc-encoding": "gzip" },
+        body: framed(1, gzipped),
+      },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+    [
+      "gRPC-Web",
+      { path: list, headers: { "content-type": "application/grpc-web+proto" }, body: framed() },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+    [
+      "a stream of Connect",
+      {
+        path: "MachineService/WatchMachines",
+        headers: { "content-type": "application/connect+proto" },
+        body: framed(),
+      },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+    [
+      "a stream of gRPC",
+      { path: "MachineService/WatchMachines", headers: { "content-type": "application/grpc" }, body: framed() },
+      /^invalid_argument filter: cannot be decoded/,
+    ],
+  ])("a message by %s that cannot be decoded is the caller's fault", async (_way, request, expected) => {
+    const answer = await callOperators(request);
+    expect(readError(answer)).toMatch(expected);
+    if (!String(answer.headers["content-type"]).match(/grpc|connect\+/)) expect(answer.status).toBe(400);
+    const logged = server.logged.findLast((line) => line.msg === "call");
+    expect(logged).toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("what can be decoded is, however it is cut into pieces", async () => {
+    const bytes = toBinary(ListMachinesRequestSchema, create(ListMachinesRequestSchema, { pageSize: 7 }));
+    const session = connectHttp2(server.adminUrl);
+    for (const [type, whole] of [
+      ["application/proto", bytes],
+      ["application/grpc", frameMessage(bytes)],
+      [
+        "application/grpc-web",
+        Buffer.concat([frameMessage(bytes), frameMessage(Buffer.from("a: b\r\n"), { flags: 0x80 })]),
+      ],
+    ] as const) {
+      const headers = { authorization: `Bearer ${operator}`, "content-type": type, ":path": `/bmaas.admin.v1.${list}` };
+      const answer = await callHttp2(session, headers, (stream) => {
+        for (const byte of whole) stream.write(Buffer.of(byte));
+        stream.end();
+      });
+      expect([answer.status, answer.trailers["grpc-status"] ?? "0"]).toEqual([200, "0"]);
+    }
+    session.destroy();
+  });
+
+  test("nobody without a token is told what cannot be decoded", async () => {
+    for (const request of [
+      { path: list, body: broken },
+      { path: `${list}?${query}`, method: "GET" as const },
+    ]) {
+      const headers = { "content-type": "application/proto", authorization: "Bearer nobody" };
+      const { method = "POST" } = request;
+      const answer = await callOperators({
+        ...request,
+        headers: method === "GET" ? { authorization: headers.authorization } : headers,
+      });
+      expect(readError(answer)).toMatch(/^unauthenticated /);
     }
   });
 });

@@ -4,13 +4,18 @@ import type { DescField, DescMessage, JsonValue } from "@bufbuild/protobuf";
 /** A field, its place in the message, and the JSON of a message in which nothing but it is set. */
 export interface FieldPlace {
   readonly field: DescField;
-  /** Names as the contract has them, "installation_report.generation"; of a list its first element, "machine_ids[0]". */
+  /**
+   * Names as the contract has them, "installation_report.generation"; of a list its first element, "machine_ids[0]".
+   */
   readonly path: string;
   /** Of a map, `value` is the value of its one entry. */
   toJson(value: JsonValue): JsonValue;
 }
 
-/** Lists the fields of `schema` and of the messages in it; the well-known types, whose JSON is their own, count as one field. */
+/**
+ * Lists the fields of `schema` and of the messages in it; the well-known types, whose JSON is their own, count as one
+ * field.
+ */
 export function listFields(schema: DescMessage, depth = 0): FieldPlace[] {
   if (depth > 10) throw new Error(`${schema.typeName} holds itself`);
   return schema.fields.flatMap((field) => {

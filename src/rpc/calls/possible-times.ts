@@ -1,11 +1,16 @@
-/** Times and durations within what google.protobuf.Timestamp and Duration allow: protobuf's binary form carries any numbers as such. */
+/**
+ * Times and durations within what google.protobuf.Timestamp and Duration allow: protobuf's binary form carries any
+ * numbers as such.
+ */
 import { type DescField, type DescMessage, isMessage, type Message } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { badRequest } from "../wire/error-details.ts";
 
-/** Throws ConnectError with `invalid_argument` and BadRequest for the first time or duration in a message that is none. */
+/**
+ * Throws ConnectError with `invalid_argument` and BadRequest for the first time or duration in a message that is none.
+ */
 export function assertPossibleTimes(schema: DescMessage, message: Message): void {
   if (holdsTimes(schema)) check(reflect(schema, message), "");
 }

@@ -1,18 +1,16 @@
 /**
  * What happens to a call of an agent before Connect's handler sees it: its body is read and bounded, its caller authenticated on
- * the raw bytes, its message found decodable. Nothing is parsed for a caller who proved nothing. The unary lane does the same by itself.
+ * the raw bytes. Nothing is parsed for a caller who proved nothing. The unary lane does the same by itself.
  */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { DescMethodUnary } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { type ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ListenerLimits, maxCallerTimeoutMs } from "../limits.ts";
-import { findBinaryMessage } from "../wire/binary-message.ts";
 import { dropDistantDeadline } from "../wire/distant-deadline.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
 import { callerGone, readBody } from "../wire/request-body.ts";
-import { findUndecodableField } from "../wire/undecodable-field.ts";
 import type { OnCall } from "./call-record.ts";
 import { recordCall } from "./connect-call-record.ts";
 import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2Connection } from "./raw-call.ts";
@@ -49,7 +47,6 @@ export function createIntake(
       const { method: httpMethod, headers } = request;
       const { scheme, remoteAddress } = connection;
       await finish({ method: httpMethod, scheme, authority, path, headers, body, remoteAddress });
-      await assertDecodable(method, request, body, limits);
       request.body = iterate(body);
     } catch (error) {
       const refusal = toConnectError(error);
@@ -69,17 +66,6 @@ function getConnection({ raw }: { readonly raw: RawRequest }): CallConnection {
 
 function getAuthority({ raw }: { readonly raw: RawRequest }): string {
   return raw.authority ?? raw.headers.host ?? "";
-}
-
-async function assertDecodable(
-  method: DescMethodUnary,
-  request: FastifyRequest,
-  body: Uint8Array,
-  limits: ListenerLimits,
-): Promise<void> {
-  const message = await findBinaryMessage(request.headers, body, limits);
-  const problem = message && findUndecodableField(method.input, message);
-  if (problem !== undefined) throw new ConnectError(problem, Code.InvalidArgument);
 }
 
 async function* iterate(body: Uint8Array): AsyncIterable<Uint8Array> {

@@ -1,8 +1,7 @@
 /** The message of a call, out of its body. */
 import type { Message } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { decodeBase64Body, readMessage } from "../wire/grpc-frames.ts";
-import { findUndecodableField } from "../wire/undecodable-field.ts";
+import { findUndecodable } from "../wire/undecodable-message.ts";
 import type { CallKind } from "./call-kind.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 
@@ -18,8 +17,7 @@ export function readRequest(
   try {
     return serialization.getI(true).parse(bytes);
   } catch (error) {
-    const problem = findUndecodableField(spec.method.input, bytes);
-    throw problem === undefined ? error : new ConnectError(problem, Code.InvalidArgument);
+    throw findUndecodable(spec.method.input, bytes) ?? error;
   }
 }
 

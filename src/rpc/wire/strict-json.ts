@@ -1,7 +1,8 @@
 /**
  * Refuses what protobuf-es takes from JSON as another value than the one that was sent (ProtoJSON,
- * https://protobuf.dev/programming-guides/json): an integer that a double cannot hold, which is rounded; "0x10" for a number; a day
- * that the calendar does not have, which becomes the next one; a duration with something behind it; bytes that are no UTF-8.
+ * https://protobuf.dev/programming-guides/json): an integer that a double cannot hold, which is rounded; "0x10" for a
+ * number; a day that the calendar does not have, which becomes the next one; a duration with something behind it; bytes
+ * that are no UTF-8.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
@@ -14,8 +15,8 @@ export interface JsonTextDecoder {
 }
 
 /**
- * Makes a decoder for the JSON messages of one kind. It throws ConnectError with `invalid_argument`, the path of the first wrong field
- * and google.rpc.BadRequest; whatever else is wrong with a message is left to protobuf-es.
+ * Makes a decoder for the JSON messages of one kind. It throws ConnectError with `invalid_argument`, the path of the
+ * first wrong field and google.rpc.BadRequest; whatever else is wrong with a message is left to protobuf-es.
  */
 export function createStrictDecoder(schema: DescMessage): JsonTextDecoder {
   return {
@@ -47,7 +48,9 @@ const inexact = Symbol("inexact number");
 const safeDigits = 15;
 const manyDigits = /\d[\d.]{15}/;
 
-/** A JSON value in which `inexact` takes the place of fractions that were rounded; undefined for a text that is no JSON. */
+/**
+ * A JSON value in which `inexact` takes the place of fractions that were rounded; undefined for a text that is no JSON.
+ */
 function parseJson(text: string): unknown {
   try {
     return manyDigits.test(text) ? JSON.parse(text, markInexact as Parameters<typeof JSON.parse>[1]) : JSON.parse(text);
@@ -148,7 +151,7 @@ function checkScalar(scalar: ScalarType, json: unknown, path: string): void {
     refuse(
       path,
       "INTEGER_NOT_EXACT",
-      "is not an integer from -(2^53-1) to 2^53-1, which a JSON number can hold: send a larger one as a string of decimal digits",
+      "is not an integer from -(2^53-1) to 2^53-1, which a JSON number can hold: send others as a string of digits",
     );
   }
 }

@@ -1,26 +1,21 @@
-/** No value is taken from JSON as another one than was sent: on both listeners, in every message, on the lane and on Connect's way. */
+/**
+ * No value is taken from JSON as another one than was sent: on both listeners, in every message, on the lane and on
+ * Connect's way.
+ */
 import { type DescMessage, fromJsonString, type JsonValue, ScalarType } from "@bufbuild/protobuf";
 import { DurationSchema, Int64ValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
-import { file_bmaas_admin_v1_agent_service as agents } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
-import { file_bmaas_admin_v1_fleet_service as fleet } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
-import { file_bmaas_admin_v1_hardware_service as hardware } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
-import { file_bmaas_admin_v1_history_service as history } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
-import { file_bmaas_admin_v1_installation_service as installations } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
-import { file_bmaas_admin_v1_machine_service as machines } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { file_bmaas_admin_v1_token_service as tokens } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
 import {
   AgentHardwareReportSchema,
-  file_cloud_bmaas_server_api_agent as agentCallback,
   HeartbeatRequestSchema,
   OSInstallationReportSchema,
 } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createStrictDecoder } from "../../../src/rpc/wire/strict-json.ts";
 import { listFields } from "../../support/message-fields.ts";
+import { listMethods } from "../../support/request-messages.ts";
 
-const files = [agentCallback, agents, fleet, hardware, history, installations, machines, tokens];
-const requests = files.flatMap((file) => file.services.flatMap((service) => service.methods.map(({ input }) => input)));
+const requests = listMethods().map(({ input }) => input);
 const places = requests.flatMap((schema) => listFields(schema).map((place) => ({ schema, ...place })));
 
 const wideTypes = [ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64, ScalarType.FIXED64, ScalarType.SFIXED64];

@@ -219,7 +219,7 @@ export declare const ListTokensResponseSchema: GenMessage<ListTokensResponse>;
  */
 export declare type RevokeTokenRequest = Message<"bmaas.admin.v1.RevokeTokenRequest"> & {
   /**
-   * The token's id.
+   * The token's id: 16 lower-case hexadecimal digits.
    *
    * @generated from field: string token_id = 1;
    */

@@ -1,16 +1,29 @@
 /** Says which field of a binary message cannot be decoded; protobuf-es itself only says that something cannot. */
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { badRequest } from "./error-details.ts";
 
-/** Why a message cannot be decoded, behind the path of the field at fault; undefined when it can be. */
-export function findUndecodableField(schema: DescMessage, bytes: Uint8Array): string | undefined {
+/**
+ * `invalid_argument`, with the path of the field at fault, for a message that cannot be decoded; undefined for one that
+ * can.
+ */
+export function findUndecodable(schema: DescMessage, bytes: Uint8Array): ConnectError | undefined {
+  const reason = findReason(schema, bytes);
+  if (reason === undefined) return undefined;
+  const field = findPath(schema, bytes).join(".");
+  const description = `cannot be decoded: ${reason}`;
+  return new ConnectError(field === "" ? description : `${field}: ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field, description, reason: "NOT_DECODABLE" }]),
+  ]);
+}
+
+function findReason(schema: DescMessage, bytes: Uint8Array): string | undefined {
   try {
     fromBinary(schema, bytes);
     return undefined;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const path = findPath(schema, bytes);
-    return path.length > 0 ? `${path.join(".")}: cannot be decoded: ${reason}` : `cannot be decoded: ${reason}`;
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -19,7 +32,7 @@ function findPath(schema: DescMessage, bytes: Uint8Array): string[] {
   for (const { number, value } of readMessageFields(bytes)) {
     const field = schema.fields.find((candidate) => candidate.number === number);
     if (field?.message === undefined) continue;
-    if (findUndecodableField(field.message, value) === undefined) continue;
+    if (findReason(field.message, value) === undefined) continue;
     return [field.name, ...findPath(field.message, value)];
   }
   return [];

@@ -2,6 +2,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { open, unlink } from "node:fs/promises";
 import { OperatorError } from "../base/operator-error.ts";
+import { assertSecret, InvalidPublicKeyError } from "../contract/public-key.ts";
 import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
 
 /** Why a key file cannot be used, and what to do about it; never repeats what the file holds. */
@@ -27,7 +28,17 @@ export async function loadAgentKey(file: string): Promise<LoadedAgentKey> {
   if (typeof seed === "string") throw new AgentKeyFileError(`${file}: ${seed}`);
   const exposed = process.platform !== "win32" && (mode & 0o077) !== 0;
   const warnings = exposed ? [`${file} holds a private key that other users can reach: run chmod 600 ${file}`] : [];
-  return { key: await createAgentKey(seed), warnings };
+  return { key: assertOwn(file, await createAgentKey(seed)), warnings };
+}
+
+function assertOwn(file: string, key: AgentKey): AgentKey {
+  try {
+    assertSecret(key.publicKey);
+    return key;
+  } catch (error) {
+    if (!(error instanceof InvalidPublicKeyError)) throw error;
+    throw new AgentKeyFileError(`${file}: ${error.message}`);
+  }
 }
 
 /** Writes a key as PEM that only its owner can read; throws AgentKeyFileError when the file exists: a key is never overwritten. */

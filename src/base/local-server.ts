@@ -9,13 +9,18 @@ export function adminTokenFile(home: string): string {
   return join(home, "admin.token");
 }
 
-/** Where the server on this home listens for operators, or did when it crashed; undefined when there is no word of one. */
+/**
+ * Where the server on this home listens for operators, or did when it crashed; undefined when there is no word of one.
+ */
 export async function findLocalAdminUrl(home: string): Promise<string | undefined> {
   const text = (await findFile(adminUrlFile(home)))?.trim() ?? "";
   return /^https?:/.test(text) && URL.canParse(text) ? text : undefined;
 }
 
-/** Says where a server listens for operators. A home that does not exist is not made for it; other system errors are thrown. */
+/**
+ * Says where a server listens for operators. A home that does not exist is not made for it; other system errors are
+ * thrown.
+ */
 export async function leaveLocalAdminUrl(home: string, url: string): Promise<void> {
   try {
     await replaceFile(adminUrlFile(home), `${url}\n`, 0o644);

@@ -1,9 +1,10 @@
 /**
  * How a server proves that it is the one of a home, before a command of the same machine sends it a token.
  *
- * A port of loopback belongs to whoever took it first: once the server has stopped, that may be anybody on the machine. A key that lies
- * in the home, where its owner alone can read it, tells them apart. The proof names the address at which the server was reached, so
- * that nobody can fetch it from the real server, which listens elsewhere, and hand it on.
+ * A port of loopback belongs to whoever took it first: once the server has stopped, that may be anybody on the machine.
+ * A key that lies in the home, where its owner alone can read it, tells them apart. The proof names the address at
+ * which the server was reached, so that nobody can fetch it from the real server, which listens elsewhere, and hand it
+ * on.
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { join } from "node:path";

@@ -2,6 +2,7 @@
 
 import { Point } from "@noble/ed25519";
 import { decodeBase64 } from "./base64.ts";
+import { findPublication } from "./published-keys.ts";
 
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
 const publicKeyBytes = 32;
@@ -12,8 +13,9 @@ export class InvalidPublicKeyError extends Error {
 }
 
 /**
- * Throws InvalidPublicKeyError unless `key` is the canonical encoding of a point that is not of small order. For a small-order
- * key a constant signature verifies every message (RFC 8032 leaves the check to the protocol), so it would prove nothing.
+ * Throws InvalidPublicKeyError unless `key` is the canonical encoding of a point that is not of small order, and no key
+ * whose private half is public. For a small-order key a constant signature verifies every message (RFC 8032 leaves the
+ * check to the protocol), so that it would prove no more than a key that everybody has.
  */
 export function assertPublicKey(key: Uint8Array): void {
   if (key.length !== publicKeyBytes) {
@@ -26,6 +28,16 @@ export function assertPublicKey(key: Uint8Array): void {
     throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
   }
   if (point.isSmallOrder()) throw new InvalidPublicKeyError("an Ed25519 key of small order proves nothing");
+  assertSecret(key);
+}
+
+/** Throws InvalidPublicKeyError for a key whose private half is public; `key` has 32 bytes. */
+export function assertSecret(key: Uint8Array): void {
+  const publication = findPublication(key);
+  if (publication === undefined) return;
+  throw new InvalidPublicKeyError(
+    `everybody can have the private half of this key (${publication}): make another one, by bmaas agent keygen`,
+  );
 }
 
 /** Reads a public key from 64 hexadecimal digits or 44 characters of base64; throws InvalidPublicKeyError. */

@@ -25,7 +25,10 @@ export interface HeartbeatStore {
   close(): Promise<void>;
 }
 
-/** What heartbeats' connections ask PostgreSQL for. An agent's call ends after 10 s: there is time to tell it that the database is away. */
+/**
+ * What heartbeats' connections ask PostgreSQL for. An agent's call ends after 10 s: there is time to tell it that the
+ * database is away.
+ */
 const heartbeatSettings: SessionSettings = {
   ...sessionSettings,
   statement_timeout: "4000",
@@ -33,7 +36,8 @@ const heartbeatSettings: SessionSettings = {
   lock_timeout: "1000",
   // When PostgreSQL lets go of the rows of a batch whose end never arrives: the network or this process is lost.
   idle_in_transaction_session_timeout: "5000",
-  // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read whole tables.
+  // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read
+  // whole tables.
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
 };
@@ -45,7 +49,9 @@ const connectTimeoutMs = 3_000;
 export interface HeartbeatStoreOptions {
   /** How many `write`s can run at once; deliveries and key look-ups have a connection more each. */
   readonly maxBatches: number;
-  /** How long an installation may take from its delivery on, unless the agent tells of its progress. Default: 20 min. */
+  /**
+   * How long an installation may take from its delivery on, unless the agent tells of its progress. Default: 20 min.
+   */
   readonly installDeadlineMs?: number;
 }
 
@@ -83,7 +89,8 @@ async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) =
   try {
     return await use(client);
   } catch (error) {
-    // PgBouncer takes the name of a statement whose preparation failed for taken, and would cut the connection at the next try.
+    // PgBouncer takes the name of a statement whose preparation failed for taken, and would cut the connection at the
+    // next try.
     broken = !isStatementError(error) || isPooled(client);
     throw error;
   } finally {

@@ -7,7 +7,10 @@ import { migrateDatabase } from "./migrate.ts";
 const reachTimeoutMs = 30_000;
 const reachPollMs = 1_000;
 
-/** Applies migrations, and waits for up to 30 s for a database that is away or read-only: after a power cut everything starts at once. */
+/**
+ * Applies migrations, and waits for up to 30 s for a database that is away or read-only: after a power cut everything
+ * starts at once.
+ */
 export async function migrateWhenReachable(url: string, log: Logger): Promise<void> {
   const deadline = Date.now() + reachTimeoutMs;
   for (;;) {

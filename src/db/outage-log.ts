@@ -1,4 +1,6 @@
-/** Says in the log once what is wrong with the database and once that it is back, however many calls fail in between. */
+/**
+ * Says in the log once what is wrong with the database and once that it is back, however many calls fail in between.
+ */
 import type { Logger } from "pino";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
 import type { HeartbeatStore } from "./heartbeat-store.ts";

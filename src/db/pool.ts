@@ -1,4 +1,6 @@
-/** Pools of connections on which the settings hold that they are made with, whatever lies between here and PostgreSQL. */
+/**
+ * Pools of connections on which the settings hold that they are made with, whatever lies between here and PostgreSQL.
+ */
 import pg from "pg";
 import { assertCommitted, isDatabaseAway, NoConnectionError } from "./errors.ts";
 import { findDroppedSettings, type SessionSettings, setInEachTransaction } from "./session-settings.ts";
@@ -27,7 +29,9 @@ export function isPooled(client: pg.ClientBase): boolean {
   return pooled.has(client);
 }
 
-/** A pool that outlives its connections, and keeps no process alive by those that nobody uses. All settings hold in it. */
+/**
+ * A pool that outlives its connections, and keeps no process alive by those that nobody uses. All settings hold in it.
+ */
 export function createPool(config: pg.PoolConfig, { settings, onDropped }: PoolOptions): pg.Pool {
   let isTold = false;
   const onConnect = async (client: pg.ClientBase) => {

@@ -3,7 +3,9 @@ import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
 import { sqlState } from "./errors.ts";
 
-/** The pooler hands each transaction to another connection, and does not bring along what was prepared on the last one. */
+/**
+ * The pooler hands each transaction to another connection, and does not bring along what was prepared on the last one.
+ */
 class UnfitPoolerError extends OperatorError {
   override readonly name = "UnfitPoolerError";
 }
@@ -13,8 +15,8 @@ const patienceMs = 3_000;
 const invalidStatementName = "26000";
 
 /**
- * Uses a prepared statement on two connections of the pooler, one after the other, and throws UnfitPoolerError when the second does not
- * know it. A pooler that has too few connections to tell is taken for one that will do.
+ * Uses a prepared statement on two connections of the pooler, one after the other, and throws UnfitPoolerError when the
+ * second does not know it. A pooler that has too few connections to tell is taken for one that will do.
  */
 export async function refusePoolerWithoutStatements(Client: typeof pg.Client, config: pg.ClientConfig): Promise<void> {
   const [preparing, occupying] = [0, 1].map(() => new Client({ ...config, query_timeout: patienceMs }));

@@ -1,6 +1,6 @@
 /**
- * One connection and one transaction without time limits, for what is done before anything is served. All that it sets and locks ends
- * with the transaction, also where a pooler hands the connection to others then.
+ * One connection and one transaction without time limits, for what is done before anything is served. All that it sets
+ * and locks ends with the transaction, also where a pooler hands the connection to others then.
  */
 import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
@@ -16,7 +16,10 @@ class UnsupportedPostgresError extends OperatorError {
   override readonly name = "UnsupportedPostgresError";
 }
 
-/** The database server is there and lets us not in: the user, the password, the database or the way of connecting is wrong. */
+/**
+ * The database server is there and lets us not in: the user, the password, the database or the way of connecting is
+ * wrong.
+ */
 class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";
 }
@@ -24,8 +27,9 @@ class DatabaseRefusedError extends OperatorError {
 const oldestMajorVersion = 15;
 
 /**
- * Runs `use` in the transaction and commits it. Throws `UnsupportedPostgresError`, `DatabaseRefusedError`, `UnfitPoolerError`,
- * `ReadOnlyDatabaseError` or the driver's errors; nothing was written then, unless the connection was lost at the end.
+ * Runs `use` in the transaction and commits it. Throws `UnsupportedPostgresError`, `DatabaseRefusedError`,
+ * `UnfitPoolerError`, `ReadOnlyDatabaseError` or the driver's errors; nothing was written then, unless the connection
+ * was lost at the end.
  */
 export async function withSchemaSession<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const config: pg.ClientConfig = { ...connectionConfig(url, "bmaas migrate"), query_timeout: 0, pipeline: false };

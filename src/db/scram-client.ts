@@ -1,8 +1,9 @@
 /**
- * Connections to a PostgreSQL that has to know the password as well: SCRAM (RFC 5802) proves that on both sides, and tells it nobody.
+ * Connections to a PostgreSQL that has to know the password as well: SCRAM (RFC 5802) proves that on both sides, and
+ * tells it nobody.
  *
- * Without it, whoever listens at the port can ask for the password, or ask for nothing and be taken for the database. It is what libpq
- * does by `require_auth`, and asked for by the same word in the URL.
+ * Without it, whoever listens at the port can ask for the password, or ask for nothing and be taken for the database.
+ * It is what libpq does by `require_auth`, and asked for by the same word in the URL.
  */
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";

@@ -1,9 +1,11 @@
 /**
- * Settings of PostgreSQL that hold for whatever this program does there, whatever the role, the database or a pooler says.
+ * Settings of PostgreSQL that hold for whatever this program does there, whatever the role, the database or a pooler
+ * says.
  *
- * They are asked for when a connection opens, in its "options", which win over those of a role and of a database. A pooler such as
- * PgBouncer drops most of them, and hands each transaction to another of its own connections, where a plain SET would meet strangers.
- * So a new connection is looked at once, and what it lacks is set by each of its transactions for itself.
+ * They are asked for when a connection opens, in its "options", which win over those of a role and of a database. A
+ * pooler such as PgBouncer drops most of them, and hands each transaction to another of its own connections, where a
+ * plain SET would meet strangers. So a new connection is looked at once, and what it lacks is set by each of its
+ * transactions for itself.
  */
 import type pg from "pg";
 

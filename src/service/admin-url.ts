@@ -1,4 +1,7 @@
-/** What commands on this machine find the server by, and know it by; it serves all the same where nothing can be written. */
+/**
+ * What commands on this machine find the server by, and know it by; it serves all the same where nothing can be
+ * written.
+ */
 import type { Logger } from "pino";
 import { leaveLocalAdminUrl, removeLocalAdminUrl } from "../base/local-server.ts";
 import { keepServerKey } from "../base/server-proof.ts";

@@ -55,7 +55,7 @@ function listExamples(help: string): string[] {
 }
 
 /** RFC 8032, section 7.1, test 1. */
-const publicKey = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const publicKey = "4583385fcbd3362e60adcf82dfb6d7e0919512bafbf915272c27579a80b05be1";
 
 /** Throws unless the program takes every command line of its own in a line for a shell. */
 async function assertTypable(line: string): Promise<void> {

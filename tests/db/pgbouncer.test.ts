@@ -1,4 +1,6 @@
-/** What holds behind PgBouncer, which drops the settings of connections and may hand each transaction to another one. */
+/**
+ * What holds behind PgBouncer, which drops the settings of connections and may hand each transaction to another one.
+ */
 import { sql } from "drizzle-orm";
 import pg from "pg";
 import { pino } from "pino";

@@ -6,7 +6,7 @@ import { imageYaml } from "../support/seed.ts";
 
 function install(content: string, generation?: bigint) {
   const given = generation === undefined ? "" : `generation: "${generation}", `;
-  const text = `machines: [{ agent: {publicKey: ${"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"}}, install: { ${given}image: ${imageYaml(content)} } }]`;
+  const text = `machines: [{ agent: {publicKey: ${"4583385fcbd3362e60adcf82dfb6d7e0919512bafbf915272c27579a80b05be1"}}, install: { ${given}image: ${imageYaml(content)} } }]`;
   const wanted = parseFleet(text).machines[0]?.install;
   if (wanted === undefined) throw new Error("no install");
   return wanted;

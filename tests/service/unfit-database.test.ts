@@ -1,4 +1,6 @@
-/** Databases that answer and will not do as they are: what is overridden, what is refused at start, and what is named. */
+/**
+ * Databases that answer and will not do as they are: what is overridden, what is refused at start, and what is named.
+ */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";

@@ -8,6 +8,7 @@ import {
   parseAgentSignature,
 } from "../../contract/agent-signature.ts";
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
+import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
 import { finishInTime } from "../call-deadline.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
@@ -204,9 +205,23 @@ function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify
         ...(key && { publicKey: key.publicKey }),
       });
     }
+    refusePublished(machineId, key);
     keys.remember(machineId, key);
     return key.publicKey;
   };
+}
+
+/** A key may have been registered by a server that did not know it yet. */
+function refusePublished(machineId: string, { publicKey }: RegisteredKey): void {
+  try {
+    assertSecret(publicKey);
+  } catch (error) {
+    if (!(error instanceof InvalidPublicKeyError)) throw error;
+    throw new IdentityRefusedError("signature", `the machine's key is refused: ${error.message}`, {
+      machineId,
+      publicKey,
+    });
+  }
 }
 
 /** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */

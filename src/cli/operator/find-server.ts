@@ -16,15 +16,18 @@ export interface ServerAccess {
   readonly token: string;
   /** Where the token comes from, for messages: a variable or a file. */
   readonly tokenSource: string;
-  /** What the server has to prove before it gets the token; absent where TLS does that, and for one that was named with its token. */
+  /**
+   * What the server has to prove before it gets the token; absent where TLS does that, and for one that was named with
+   * its token.
+   */
   readonly key: string | undefined;
   /** PEM of the CAs to trust; absent for Node's own. */
   readonly ca: string | undefined;
 }
 
 /**
- * Finds the server that is configured, or the local one. Throws ConfigError when there is no token for it, or when the token would
- * cross a network in plaintext.
+ * Finds the server that is configured, or the local one. Throws ConfigError when there is no token for it, or when the
+ * token would cross a network in plaintext.
  */
 export async function findServer(config: Config): Promise<ServerAccess> {
   const url = config.adminUrl ?? (await findLocalUrl(config));

@@ -5,14 +5,19 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createNonce, proofPath, proveServer } from "../../base/server-proof.ts";
 
-/** The code of the error that a connection fails with when whoever listens is not the server of the home; nothing secret was sent. */
+/**
+ * The code of the error that a connection fails with when whoever listens is not the server of the home; nothing secret
+ * was sent.
+ */
 export const unprovenCode = "SERVER_UNPROVEN";
 
 /** Longest to wait for a connection and for an answer on it, in milliseconds. */
 const patienceMs = 10_000;
 const maxAnswerLength = 4_096;
 
-/** Makes an agent for plain http whose every connection, later ones as well, is proved by the key of the server's home. */
+/**
+ * Makes an agent for plain http whose every connection, later ones as well, is proved by the key of the server's home.
+ */
 export function createProvingAgent(key: string): Agent {
   return new ProvingAgent(key);
 }

@@ -14,8 +14,10 @@ import { readSystem } from "./hardware/system.ts";
 export interface HardwareReportOptions {
   /** How long any part of the report may take. Default: 10 s. */
   readonly timeoutMs?: number | undefined;
-  /** Default: /sys and /proc. */
+  /** Default: /sys, /proc and /dev. */
   readonly files?: SystemFiles | undefined;
+  /** Ends the tools that are asked. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 type NodeFields = Exclude<MessageInitShape<typeof NodeSchema>, { $typeName: string }>;
@@ -26,24 +28,36 @@ interface Part {
   readonly warnings?: readonly string[];
 }
 
-const parts: Record<string, (files: SystemFiles) => Promise<Part>> = {
+/** How long a part may take. */
+interface Deadlines {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Share of a part's time that tools may take, so that what is known without them is there in time. */
+const shareOfTools = 0.8;
+
+const parts: Record<string, (files: SystemFiles, deadlines: Deadlines) => Promise<Part>> = {
   system: readSystem,
   memory: readMemory,
   CPUs: async (files) => ({ fields: { cpu: await readCpus(files) } }),
-  "block devices": async (files) => ({ fields: { blockDevice: await readBlockDevices(files) } }),
+  "block devices": (files, { timeoutMs, signal }) =>
+    readBlockDevices(files, { timeoutMs: timeoutMs * shareOfTools, signal }),
   "network interfaces": readNetworkInterfaces,
   "EFI support": async (files) => ({ fields: { efiSupport: await readEfiSupport(files) } }),
 };
 
 /**
- * Describes this machine; never fails, but says in a warning which part could not be found out, and why. The warnings stand in the order
- * of the parts, so that the same machine makes the same report.
+ * Describes this machine; never fails, but says in a warning which part could not be found out, and why. The warnings
+ * stand in the order of the parts, so that the same machine makes the same report.
  */
 export async function collectHardwareReport(options: HardwareReportOptions = {}): Promise<AgentHardwareReport> {
-  const { timeoutMs = 10_000, files = { sys: "/sys", proc: "/proc" } } = options;
+  const { timeoutMs = 10_000, files = { sys: "/sys", proc: "/proc", dev: "/dev" }, signal } = options;
   const found = await Promise.all(
     Object.entries(parts).map(async ([name, read]): Promise<Part> => {
-      const { fields, warnings = [] } = await withDeadline(read(files), timeoutMs).catch(toFailedPart);
+      const { fields, warnings = [] } = await withDeadline(read(files, { timeoutMs, signal }), timeoutMs).catch(
+        toFailedPart,
+      );
       return { fields, warnings: warnings.map((warning) => `${name}: ${warning}`) };
     }),
   );

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { EFISupport, BlockDevice_Protocol as Protocol } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { EFISupport } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { collectHardwareReport } from "../../src/agent/hardware-report.ts";
 import { reportOf, type SystemTree } from "./support/system-tree.ts";
@@ -30,11 +30,6 @@ describe("the report of this machine", () => {
     expect(toBinary(AgentHardwareReportSchema, report).length).toBeGreaterThan(0);
   });
 });
-
-function disk(name: string, device: string, attributes: SystemTree): SystemTree {
-  const entries = Object.entries(attributes).map(([path, content]) => [`devices/${device}/${path}`, content] as const);
-  return { ...Object.fromEntries(entries), [`block/${name}`]: `->devices/${device}` };
-}
 
 describe.runIf(onLinux)("what Linux says of a server", () => {
   async function collect(tree: SystemTree, cpuinfo = "") {
@@ -66,54 +61,6 @@ describe.runIf(onLinux)("what Linux says of a server", () => {
     };
     expect(report?.cpu).toHaveLength(2);
     expect(report?.cpu).toMatchObject([expected, expected]);
-  });
-
-  test("becomes the disks, each with its protocol; no loop devices, boot partitions or empty drives", async () => {
-    const sizes = (sectors: number, rotational: number) => ({
-      size: `${sectors}\n`,
-      "queue/rotational": `${rotational}\n`,
-      "queue/logical_block_size": "512\n",
-      "queue/physical_block_size": "4096\n",
-    });
-    const report = await collect({
-      ...disk("nvme0n1", "virtual/nvme-subsystem/nvme-subsys0/nvme0n1", {
-        ...sizes(2000, 0),
-        wwid: "eui.0025385b71b0c9e1\n",
-        "device/model": "SAMSUNG MZQL2960      \n",
-        "device/serial": "S64FNE0R\n",
-      }),
-      ...disk("sda", "pci0000:00/ata1/host0/block/sda", {
-        ...sizes(1000, 1),
-        "device/vendor": "ATA     \n",
-        "device/model": "ST1000NM\n",
-        "device/wwid": "naa.5000c500a1b2c3d4\n",
-        "device/vpd_pg80": Buffer.from("\0\x80\0\x09  Z1W0ABC", "latin1"),
-      }),
-      ...disk("sdb", "pci0000:00/host1/block/sdb", { ...sizes(1000, 1), "device/vendor": "SEAGATE \n" }),
-      ...disk("mmcblk0", "platform/mmc0/block/mmcblk0", sizes(500, 0)),
-      ...disk("mmcblk0boot0", "platform/mmc0/block/mmcblk0/mmcblk0boot0", sizes(8, 0)),
-      ...disk("loop0", "virtual/block/loop0", sizes(100, 0)),
-      ...disk("sr0", "pci0000:00/ata2/block/sr0", sizes(100, 1)),
-      ...disk("sdc", "usb1/block/sdc", sizes(0, 1)),
-    });
-    expect(report?.blockDevice.map(({ protocol }) => protocol)).toEqual([
-      Protocol.MMC,
-      Protocol.NVME,
-      Protocol.ATA,
-      Protocol.SCSI,
-    ]);
-    expect(report?.blockDevice[1]).toMatchObject({
-      deviceModel: "SAMSUNG MZQL2960",
-      serialNumber: "S64FNE0R",
-      wwn: Uint8Array.of(0x00, 0x25, 0x38, 0x5b, 0x71, 0xb0, 0xc9, 0xe1),
-      rotational: false,
-      capacityBytes: 1_024_000n,
-      logicalBlockSizeBytes: 512,
-      physicalBlockSizeBytes: 4096,
-    });
-    expect(report?.blockDevice[2]).toMatchObject({ vendor: "", serialNumber: "Z1W0ABC", rotational: true });
-    expect(Buffer.from(report?.blockDevice[2]?.wwn ?? []).toString("hex")).toBe("5000c500a1b2c3d4");
-    expect(report?.blockDevice[3]?.vendor).toBe("SEAGATE");
   });
 
   test("becomes the interfaces that have a device, with speed in bytes per second", async () => {

@@ -1,95 +1,69 @@
-/** The whole disks of the machine. */
+/**
+ * The disks of the machine: what Linux knows of them at once, and what they tell of their health in the time that there
+ * is.
+ */
 import { create } from "@bufbuild/protobuf";
-import { diskLayout, type Systeminformation } from "systeminformation";
 import {
   type BlockDevice,
   BlockDeviceSchema,
   BlockDevice_Protocol as Protocol,
 } from "../../../gen/cloud/agent/api/hwreport_pb.js";
-import { findHealth } from "./disk-health.ts";
-import { toInt32, toInt64, toText } from "./fields.ts";
-import { findBytes, findCount, findTarget, findText, listNames, type SystemFiles } from "./sysfs.ts";
+import { collectHealth, type HealthDeadlines } from "./collect-health.ts";
+import type { DiskHealth } from "./disk-health.ts";
+import { groupPaths } from "./disk-paths.ts";
+import { toInt32 } from "./fields.ts";
+import { findStableNames, type LinkedNames, readLinkedNames } from "./stable-names.ts";
+import { findText, type SystemFiles } from "./sysfs.ts";
+import { readSysfsDisks, type SysfsDisk } from "./sysfs-disks.ts";
 
-/** What systeminformation tells of one disk. */
-export type Disk = Systeminformation.DiskLayoutData;
-
-/** Linux counts a disk's size in these, whatever its block size is. */
-const sectorBytes = 512;
-
-/** Reads the disks from Linux, with serial number and health by systeminformation's tools; elsewhere all from those. */
-export async function readBlockDevices({ sys }: SystemFiles): Promise<BlockDevice[]> {
-  const layout = diskLayout();
-  if (process.platform !== "linux") return (await layout).map(describeElsewhere);
-  const [names, disks] = await Promise.all([listNames(sys, "block"), layout]);
-  const known = new Map(disks.map((disk) => [disk.device.replace("/dev/", ""), disk]));
-  const found = await Promise.all(names.map((name) => findDisk(sys, name, known.get(name))));
-  return found.filter((item) => item !== undefined);
+/** The disks, and what could not be found out of them. */
+export interface FoundBlockDevices {
+  readonly fields: { readonly blockDevice: BlockDevice[] };
+  readonly warnings: readonly string[];
 }
 
-async function findDisk(sys: string, name: string, known: Disk | undefined): Promise<BlockDevice | undefined> {
-  const of = (...path: string[]): [string, ...string[]] => [sys, "block", name, ...path];
-  const [target = "", sectors = 0, hidden] = await Promise.all([
-    findTarget(...of()),
-    findCount(...of("size")),
-    findCount(...of("hidden")),
-  ]);
-  if (sectors === 0 || hidden === 1 || !isWholeDisk(name, target)) return undefined;
-  const [vendor, model, serial, page80, wwid, rotational, logical, physical] = await Promise.all([
-    findText(...of("device/vendor")),
-    findText(...of("device/model")),
-    findText(...of("device/serial")),
-    findBytes(...of("device/vpd_pg80")),
-    findText(...of("wwid")).then((text) => text ?? findText(...of("device/wwid"))),
-    findCount(...of("queue/rotational")),
-    findCount(...of("queue/logical_block_size")),
-    findCount(...of("queue/physical_block_size")),
-  ]);
-  // For virtio, "vendor" is a number; for ATA, it is the protocol.
-  const named = vendor !== undefined && !vendor.startsWith("0x") && vendor !== "ATA";
+/**
+ * Reads the disks, each once, in the order of their kernel names. Health that is not there in time is left out and
+ * warned of. Throws when Linux lists no block devices, and on other systems.
+ */
+export async function readBlockDevices(files: SystemFiles, deadlines: HealthDeadlines): Promise<FoundBlockDevices> {
+  if (process.platform !== "linux") throw new Error("disks are found out on Linux only");
+  const [disks, linked] = await Promise.all([readSysfsDisks(files.sys), readLinkedNames(files.dev)]);
+  const groups = groupPaths(disks);
+  const { health, warnings } = await collectHealth(groups, deadlines);
+  const blockDevice = await Promise.all(groups.map((paths) => describe(files.sys, paths, linked, health)));
+  return { fields: { blockDevice }, warnings };
+}
+
+async function describe(
+  sys: string,
+  paths: readonly SysfsDisk[],
+  linked: LinkedNames,
+  health: ReadonlyMap<string, DiskHealth>,
+): Promise<BlockDevice> {
+  const [disk] = paths as readonly [SysfsDisk];
+  const { name, protocol, kind, vendor, model, serial, wwn, rotational, capacityBytes, hiddenPaths } = disk;
   return create(BlockDeviceSchema, {
-    vendor: toText(named ? vendor : known?.vendor),
-    deviceModel: toText(model ?? known?.name),
-    // The unit serial number page of SCSI (SPC-5 section 7.7.20) has four bytes before the text.
-    serialNumber: toText(serial ?? page80?.subarray(4).toString("latin1").replaceAll("\0", "") ?? known?.serialNum),
-    wwn: parseWwn(wwid),
-    rotational: rotational === 1,
-    capacityBytes: toInt64(sectors * sectorBytes),
-    logicalBlockSizeBytes: toInt32(logical),
-    physicalBlockSizeBytes: toInt32(physical),
-    protocol: findProtocol(name, target, vendor),
-    ...findHealth(known),
+    ...{ vendor, deviceModel: model, serialNumber: serial, wwn, rotational, capacityBytes, protocol, kind },
+    logicalBlockSizeBytes: toInt32(disk.logicalBlockSizeBytes),
+    physicalBlockSizeBytes: toInt32(disk.physicalBlockSizeBytes),
+    kernelName: name,
+    stableName: await findStableNames(paths, linked),
+    path: paths.length > 1 ? paths.map((path) => path.name) : [...hiddenPaths],
+    ...(health.get(name) ?? (protocol === Protocol.MMC ? await readMmcHealth(sys, name) : {})),
   });
 }
 
-/** Leaves out loop devices and the like, optical drives, and the boot partitions of eMMC; NVMe multipath heads count as real. */
-function isWholeDisk(name: string, target: string): boolean {
-  const virtual = target.includes("/devices/virtual/") && !target.includes("/nvme-subsystem/");
-  return !virtual && !/^(loop|ram|zram|sr|fd|nbd|dm-|md)\d/.test(name) && !/^mmcblk\d+(boot|rpmb|gp)/.test(name);
-}
-
-function findProtocol(name: string, target: string, vendor: string | undefined): Protocol {
-  if (name.startsWith("nvme")) return Protocol.NVME;
-  if (name.startsWith("mmcblk")) return Protocol.MMC;
-  if (/\/ata\d+\//.test(target) || vendor === "ATA") return Protocol.ATA;
-  return name.startsWith("sd") ? Protocol.SCSI : Protocol.UNKNOWN;
-}
-
-/** NAA and EUI-64 identifiers are hexadecimal after their prefix. */
-function parseWwn(wwid: string | undefined): Uint8Array<ArrayBuffer> {
-  const [, digits = ""] = /^(?:naa|eui)\.((?:[0-9a-f]{2}){8,16})$/i.exec(wwid ?? "") ?? [];
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
-}
-
-function describeElsewhere(disk: Disk): BlockDevice {
-  const protocols: Record<string, Protocol> = { NVMe: Protocol.NVME, PCIe: Protocol.NVME, SATA: Protocol.ATA };
-  return create(BlockDeviceSchema, {
-    vendor: toText(disk.vendor),
-    deviceModel: toText(disk.name),
-    serialNumber: toText(disk.serialNum),
-    rotational: disk.type === "HD",
-    capacityBytes: toInt64(disk.size),
-    logicalBlockSizeBytes: toInt32(disk.bytesPerSector),
-    protocol: protocols[disk.interfaceType] ?? Protocol.UNKNOWN,
-    ...findHealth(disk),
-  });
+/**
+ * How far an eMMC is worn, in steps of a tenth by its two kinds of cells, and whether its spare is used up (JESD84-B51
+ * section 7.4.40).
+ */
+async function readMmcHealth(sys: string, name: string): Promise<Partial<DiskHealth>> {
+  const [life = "", spare] = await Promise.all([
+    findText(sys, "block", name, "device/life_time"),
+    findText(sys, "block", name, "device/pre_eol_info"),
+  ]);
+  const tenths = Math.max(...life.split(" ").map((step) => Number(step) || 0));
+  const isUsedUp = Number(spare) === 3;
+  return { criticalWarning: isUsedUp, ...(tenths > 0 && tenths <= 11 && { usageRatio: tenths / 10 }) };
 }

@@ -1,6 +1,7 @@
 /** Brings what tools and firmware say into the range of a report's fields. */
 
 const maxTextLength = 256;
+const maxInt64 = 2n ** 63n - 1n;
 
 /** A text of bounded length; "" for what stands in for a missing one. */
 export function toText(value: unknown): string {
@@ -18,4 +19,18 @@ export function toInt32(value: unknown): number {
 export function toInt64(value: unknown): bigint {
   const number = Math.trunc(Number(value));
   return Number.isSafeInteger(number) && number > 0 ? BigInt(number) : 0n;
+}
+
+/**
+ * A count for an int64: at most the greatest one, since counters of disks have more bits; undefined for what is no
+ * count.
+ */
+export function toCounter(value: unknown): bigint | undefined {
+  if (typeof value === "string" && /^\d{1,40}$/.test(value)) return min(BigInt(value), maxInt64);
+  if (typeof value !== "number" || !Number.isFinite(value) || value < 0) return undefined;
+  return min(BigInt(Math.trunc(value)), maxInt64);
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }

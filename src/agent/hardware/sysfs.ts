@@ -1,11 +1,13 @@
 /** Reads what Linux says about hardware in /sys and /proc, where any attribute may be absent or refuse to be read. */
 import { readdir, readFile, realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 /** Where /sys and /proc are mounted. */
 export interface SystemFiles {
   readonly sys: string;
   readonly proc: string;
+  /** Where udev links its names of disks; absent where none are to be looked for. */
+  readonly dev?: string | undefined;
 }
 
 /** Returns an attribute's bytes, or undefined when there is none to be had. */
@@ -23,7 +25,10 @@ export async function findText(...path: string[]): Promise<string | undefined> {
   return text === "" ? undefined : text;
 }
 
-/** Returns an attribute that is a whole number, 0 or more; undefined for everything else, such as the speed -1 of no link. */
+/**
+ * Returns an attribute that is a whole number, 0 or more; undefined for everything else, such as the speed -1 of no
+ * link.
+ */
 export async function findCount(...path: string[]): Promise<number | undefined> {
   const text = await findText(...path);
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
@@ -47,4 +52,22 @@ export async function findTarget(...path: string[]): Promise<string | undefined>
 export async function findTargetName(...path: string[]): Promise<string | undefined> {
   const target = await findTarget(...path);
   return target === undefined ? undefined : basename(target);
+}
+
+/**
+ * Returns an attribute of the nearest device above `device` that has it, and has `beside` as well; undefined when none
+ * up to `root` does.
+ */
+export async function findAbove(
+  device: string,
+  root: string,
+  attribute: string,
+  beside = attribute,
+): Promise<string | undefined> {
+  const top = await findTarget(root);
+  for (let at = dirname(device); at !== dirname(at) && at !== top; at = dirname(at)) {
+    const [text, other] = await Promise.all([findText(at, attribute), findText(at, beside)]);
+    if (text !== undefined && other !== undefined) return text;
+  }
+  return undefined;
 }

@@ -62,7 +62,7 @@ export declare type Node = Message<"cloud.agent.api.Node"> & {
   cpu: CPU[];
 
   /**
-   * One entry per whole disk; no partitions, no virtual devices.
+   * One entry per whole disk, also when several paths lead to it; no partitions, no virtual devices.
    *
    * @generated from field: repeated cloud.agent.api.BlockDevice block_device = 11;
    */
@@ -223,20 +223,20 @@ export declare type CPU_X86_64 = Message<"cloud.agent.api.CPU.X86_64"> & {
 export declare const CPU_X86_64Schema: GenMessage<CPU_X86_64>;
 
 /**
- * BlockDevice is one whole disk.
+ * BlockDevice is one whole disk, or something else that can be read and written like one, as its kind says.
  *
  * @generated from message cloud.agent.api.BlockDevice
  */
 export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   /**
-   * Vendor of the disk.
+   * Vendor of the disk; empty where only the model tells.
    *
    * @generated from field: string vendor = 1;
    */
   vendor: string;
 
   /**
-   * Model of the disk.
+   * Model of the disk, whole.
    *
    * @generated from field: string device_model = 2;
    */
@@ -250,7 +250,7 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   serialNumber: string;
 
   /**
-   * World Wide Name, NAA or EUI-64, as raw bytes.
+   * World Wide Name, NAA or EUI-64 (NGUID included), as raw bytes.
    *
    * @generated from field: bytes wwn = 4;
    */
@@ -299,7 +299,8 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   criticalWarning: boolean;
 
   /**
-   * Errors of the medium that the disk could not correct; absent when the disk does not count them.
+   * Errors of the medium: what the disk could not read or write, and for SCSI the blocks that it gave up, whichever are more. Absent
+   * when the disk does not count them.
    *
    * @generated from field: optional int64 media_errors = 11;
    */
@@ -318,6 +319,35 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
    * @generated from field: optional float usage_ratio = 13;
    */
   usageRatio?: number | undefined;
+
+  /**
+   * What sort of thing this is.
+   *
+   * @generated from field: cloud.agent.api.BlockDevice.Kind kind = 16;
+   */
+  kind: BlockDevice_Kind;
+
+  /**
+   * Name that the agent's kernel gives the disk now, for example "sda"; another one after the next start, maybe.
+   *
+   * @generated from field: string kernel_name = 17;
+   */
+  kernelName: string;
+
+  /**
+   * Names that the disk keeps over restarts, as udev gives them, for example "disk/by-id/wwn-0x5000c500a1b2c3d4" and
+   * "disk/by-path/pci-0000:00:1f.2-ata-1"; found out without udev where none runs.
+   *
+   * @generated from field: repeated string stable_name = 18;
+   */
+  stableName: string[];
+
+  /**
+   * Kernel names of the paths that lead to the disk, where there are several, for example "sda" and "sdc".
+   *
+   * @generated from field: repeated string path = 19;
+   */
+  path: string[];
 };
 
 /**
@@ -372,6 +402,53 @@ export enum BlockDevice_Protocol {
  * Describes the enum cloud.agent.api.BlockDevice.Protocol.
  */
 export declare const BlockDevice_ProtocolSchema: GenEnum<BlockDevice_Protocol>;
+
+/**
+ * Kind tells disks, whose capacity counts as the machine's, from what only looks like one.
+ *
+ * @generated from enum cloud.agent.api.BlockDevice.Kind
+ */
+export enum BlockDevice_Kind {
+  /**
+   * A disk that belongs to the machine. Agents that know no kinds report everything as this.
+   *
+   * @generated from enum value: KIND_DISK = 0;
+   */
+  DISK = 0,
+
+  /**
+   * Raw flash memory, mostly the chip that holds the machine's firmware.
+   *
+   * @generated from enum value: KIND_FLASH = 1;
+   */
+  FLASH = 1,
+
+  /**
+   * Persistent memory.
+   *
+   * @generated from enum value: KIND_PERSISTENT_MEMORY = 2;
+   */
+  PERSISTENT_MEMORY = 2,
+
+  /**
+   * Media that a management controller or a remote console presents.
+   *
+   * @generated from enum value: KIND_VIRTUAL_MEDIA = 3;
+   */
+  VIRTUAL_MEDIA = 3,
+
+  /**
+   * A medium or device that is made to be taken out, such as a USB stick or an SD card.
+   *
+   * @generated from enum value: KIND_REMOVABLE = 4;
+   */
+  REMOVABLE = 4,
+}
+
+/**
+ * Describes the enum cloud.agent.api.BlockDevice.Kind.
+ */
+export declare const BlockDevice_KindSchema: GenEnum<BlockDevice_Kind>;
 
 /**
  * NetworkInterface is one physical network interface; a virtual function of one, or what stands for one, is none.

@@ -1,8 +1,9 @@
 /** What an agent is made of. */
 import type { Client } from "@connectrpc/connect";
-import type { AgentCallback, AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
 import type { Random } from "./backoff.ts";
+import type { CollectHardware } from "./hardware-feed.ts";
 import type { InstallState } from "./install-state.ts";
 import type { Installer } from "./installer.ts";
 
@@ -15,7 +16,9 @@ export interface AgentOptions {
   /** Runs once a success is reported, to reboot for example; returns what went wrong, if something did. */
   readonly afterInstall?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
   /** Default: no hardware report. */
-  readonly collectHardware?: (() => Promise<AgentHardwareReport>) | undefined;
+  readonly collectHardware?: CollectHardware | undefined;
+  /** Time between collections of the hardware, of which the second comes within a minute. Default: 1 h. */
+  readonly hardwareIntervalMs?: number | undefined;
   /** For operators to read. Default: the version of this package. */
   readonly version?: string | undefined;
   /** Tells one boot of the machine from another. Default: the kernel's, where it has one. */
@@ -32,6 +35,8 @@ export interface AgentOptions {
   /** Ends the agent. */
   readonly signal: AbortSignal;
   readonly random?: Random | undefined;
+  /** A clock that never goes back, in milliseconds. Default: the process's. */
+  readonly nowMs?: (() => number) | undefined;
   /** Waits, and rejects when the signal aborts. */
   readonly sleep?: ((durationMs: number, signal: AbortSignal) => Promise<unknown>) | undefined;
 }

@@ -1,10 +1,11 @@
 /** What an agent says with each heartbeat, and what it does about the answer. One installation is under way at most. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { AgentHardwareReport, OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { unknownRequestError } from "../contract/unknown-request.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
+import { type CollectHardware, HardwareFeed } from "./hardware-feed.ts";
 import { createFields, type HeartbeatLoad } from "./heartbeat-fields.ts";
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
@@ -27,10 +28,13 @@ export class Agent {
   readonly #intervalMs: number;
   /** What the server asked for with its last answer. */
   #wantedMs: number | undefined;
-  #hardware: Promise<AgentHardwareReport | undefined> | undefined;
+  readonly #hardware: HardwareFeed | undefined;
   #isFirst = true;
   #failures = 0;
-  /** The generation that was last told to be passed over, the one whose report was refused, and the one whose progress was. */
+  /**
+   * The generation that was last told to be passed over, the one whose report was refused, and the one whose progress
+   * was.
+   */
   #passedOver: bigint | undefined;
   #refused: bigint | undefined;
   #untold: bigint | undefined;
@@ -43,10 +47,13 @@ export class Agent {
     this.#emit = options.onEvent ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.intervalMs ?? 30_000;
-    this.#hardware = options.collectHardware && this.#collect(options.collectHardware);
+    this.#hardware = options.collectHardware && this.#createFeed(options.collectHardware);
   }
 
-  /** Resolves when the installation that is under way has ended, and its outcome is written down; undefined when none is. */
+  /**
+   * Resolves when the installation that is under way has ended, and its outcome is written down; undefined when none
+   * is.
+   */
   get installing(): Promise<void> | undefined {
     return this.#installing;
   }
@@ -61,23 +68,20 @@ export class Agent {
     return this.#run?.hasNews ?? false;
   }
 
-  async #collect(collectHardware: () => Promise<AgentHardwareReport>): Promise<AgentHardwareReport | undefined> {
-    try {
-      const report = await collectHardware();
-      this.#emit({ type: "hardware-collected", warnings: report.warning });
-      return report;
-    } catch (error) {
-      this.#emit({ type: "hardware-collected", warnings: [String(error)] });
-      return undefined;
-    }
+  #createFeed(collect: CollectHardware): HardwareFeed {
+    const { hardwareIntervalMs = 60 * 60 * 1000, nowMs = () => performance.now(), signal } = this.#options;
+    const onCollected = (warnings: readonly string[]) => this.#emit({ type: "hardware-collected", warnings });
+    return new HardwareFeed({ collect, intervalMs: hardwareIntervalMs, nowMs, onCollected, signal });
   }
 
   /** Sends one heartbeat, and does or begins what its answer asks for. */
   async heartbeat(): Promise<Pause> {
     const { client, state, signal, callTimeoutMs = 10_000 } = this.#options;
     // The first heartbeat tells the server that the agent lives, without waiting for the hardware to be found out.
-    const hardwareReport = this.#isFirst ? undefined : await this.#hardware;
+    const hardwareReport = this.#isFirst ? undefined : await this.#hardware?.next();
     const run = this.#run;
+    // An installation has the disks to itself.
+    if (run === undefined) this.#hardware?.refresh();
     const progress = this.#takeProgress();
     // An outcome is on disk before it is told.
     const load = { hardwareReport, outcome: run === undefined ? state.pendingOutcome : undefined, progress };
@@ -121,7 +125,7 @@ export class Agent {
   #noteSuccess({ hardwareReport }: HeartbeatLoad): void {
     this.#isFirst = false;
     this.#failures = 0;
-    if (hardwareReport !== undefined) this.#hardware = undefined;
+    if (hardwareReport !== undefined) this.#hardware?.settle(hardwareReport);
   }
 
   async #handleFailure(error: ConnectError, load: HeartbeatLoad): Promise<Pause> {
@@ -149,7 +153,7 @@ export class Agent {
       this.#untold = progress.generation;
       this.#emit({ type: "progress-refused", generation: progress.generation, error });
     } else if (hardwareReport !== undefined) {
-      this.#hardware = undefined;
+      this.#hardware?.settle(hardwareReport);
       this.#emit({ type: "hardware-refused", error });
     }
   }
@@ -164,7 +168,10 @@ export class Agent {
     return true;
   }
 
-  /** `installing` was under way when the server was asked. It may have ended since; its outcome is reported before anything begins. */
+  /**
+   * `installing` was under way when the server was asked. It may have ended since; its outcome is reported before
+   * anything begins.
+   */
   async #consider(request: OSInstallationRequest, installing: bigint | undefined): Promise<Pause> {
     const { state } = this.#options;
     const { generation } = request;

@@ -31,7 +31,8 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
   machineId: string;
 
   /**
-   * The machine's hardware. Agents send it once, with the second heartbeat after their start.
+   * The machine's hardware. Agents send it with the second heartbeat after their start. They may send it again when it has changed, for
+   * example once a slow disk has told its health; a report that says the same as the last one changes nothing.
    *
    * @generated from field: optional cloud.bmaas.server.api.AgentHardwareReport hardware_report = 2;
    */
@@ -304,7 +305,7 @@ export declare type MetropolisInstallationRequest = Message<"cloud.bmaas.server.
   nodeParameters: Uint8Array;
 
   /**
-   * Name of the block device to install onto, for example "sda".
+   * Name of the block device to install onto, for example "sda": a whole disk, no partition and nothing made of others.
    *
    * @generated from field: string root_device = 3;
    */
@@ -393,7 +394,7 @@ export declare type ImageInstallationRequest = Message<"cloud.bmaas.server.api.I
   digest: string;
 
   /**
-   * Name of the block device to install onto, for example "sda".
+   * Name of the block device to install onto, for example "sda": a whole disk, no partition and nothing made of others.
    *
    * @generated from field: string root_device = 3;
    */

@@ -1,17 +1,21 @@
 /** One installation that is under way, while its agent goes on heartbeating. */
 import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { parseWholeDisk } from "../contract/installation-rules.ts";
 import { boundProgress, type InstallProgress } from "./install-progress.ts";
 import type { Installer } from "./installer.ts";
 
 /** Its installer, and what that last said of its progress. */
 export class InstallationRun {
   readonly generation: bigint;
-  /** Settles once the installer has ended, and never rejects: undefined when it is installed, and otherwise what went wrong. */
+  /**
+   * Settles once the installer has ended, and never rejects: undefined when it is installed, and otherwise what went
+   * wrong.
+   */
   readonly ended: Promise<string | undefined>;
   #progress: InstallProgress = {};
   #hasNews = false;
 
-  /** Starts the installer; `onProgress` hears of every change. */
+  /** Starts the installer, unless the request is for something else than a disk; `onProgress` hears of every change. */
   constructor(
     request: OSInstallationRequest,
     install: Installer,
@@ -26,7 +30,10 @@ export class InstallationRun {
       this.#hasNews = true;
       options.onProgress(progress);
     };
-    this.ended = capture(() => install(request, options.signal, report)).finally(() => {
+    this.ended = capture(async () => {
+      checkRootDevice(request);
+      return await install(request, options.signal, report);
+    }).finally(() => {
       isUnderWay = false;
     });
   }
@@ -40,6 +47,17 @@ export class InstallationRun {
   takeProgress(): InstallProgress {
     this.#hasNews = false;
     return this.#progress;
+  }
+}
+
+/** A server that is older, or another one, may ask for a partition, and others may have data on the same disk. */
+function checkRootDevice({ type }: OSInstallationRequest): void {
+  const name = type.value?.rootDevice.replace(/^\/dev\//, "");
+  if (name === undefined) return;
+  try {
+    parseWholeDisk(name);
+  } catch (error) {
+    throw new Error(`root device ${name} ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -1,10 +1,12 @@
 /**
- * What a request for an installation may hold, the same in seed files and in operators' calls; the contract of those says as much of
- * it as it can. Each function returns the value as it is, or throws InvalidFieldError.
+ * What a request for an installation may hold, the same in seed files and in operators' calls; the contract of those
+ * says as much of it as it can. Each function returns the value as it is, or throws InvalidFieldError.
  */
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 
-/** Says what is wrong with a value and what to write instead, to stand after the field's name; never repeats the value. */
+/**
+ * Says what is wrong with a value and what to write instead, to stand after the field's name; never repeats the value.
+ */
 export class InvalidFieldError extends Error {
   override readonly name = "InvalidFieldError";
 }
@@ -42,15 +44,49 @@ export function parseDigest(text: string): string {
   throw new InvalidFieldError("is not a digest; write sha256: and the 64 lower-case hexadecimal digits of sha256sum");
 }
 
-/** The name of a block device, without a folder. */
+/** The name of a disk as its block device, without a folder. */
 export function parseDevice(text: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
-  const name = /^\/dev\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/.exec(text)?.[1];
-  throw new InvalidFieldError(
-    name === undefined
-      ? "is not the plain name of a block device; write one such as sda or nvme0n1"
-      : `is a path; write the device's name alone: ${name}`,
-  );
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) {
+    const name = /^\/dev\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/.exec(text)?.[1];
+    throw new InvalidFieldError(
+      name === undefined
+        ? "is not the plain name of a block device; write one such as sda or nvme0n1"
+        : `is a path; write the device's name alone: ${name}`,
+    );
+  }
+  return parseWholeDisk(text);
+}
+
+/** What Linux makes of other things, and names like a disk. */
+const otherDevices: readonly (readonly [RegExp, string])[] = [
+  [/^dm-\d+$/, "is made by the device mapper"],
+  [/^md\d+(?:p\d+)?$/, "is a software RAID"],
+  [/^(?:loop\d+(?:p\d+)?|z?ram\d+)$/, "is made of a file or of memory"],
+  [/^(?:sr|scd|fd|st)\d+$/, "is an optical, floppy or tape drive"],
+  [/^nvme\d+$/, "is a controller, whose disks have names such as nvme0n1"],
+  [/^nvme\d+c\d+n\d+$/, "is one path of several to a disk"],
+];
+
+/** Parts of disks: partitions, and those that an eMMC has in hardware. */
+const partsOfDisks: readonly RegExp[] = [
+  /^((?:sd|hd|vd|xvd|dasd)[a-z]+)\d+$/,
+  /^((?:nvme\d+n|mmcblk|pmem|nbd)\d+)p\d+$/,
+  /^(mmcblk\d+)(?:boot\d+|gp\d+|rpmb)$/,
+];
+
+/**
+ * The name of a whole disk: no partition, and nothing that is made of others. Names that Linux does not give are let
+ * pass.
+ */
+export function parseWholeDisk(name: string): string {
+  const [, what] = otherDevices.find(([pattern]) => pattern.test(name)) ?? [];
+  if (what !== undefined) throw new InvalidFieldError(`${what}; write the name of a disk, such as sda or nvme0n1`);
+  for (const pattern of partsOfDisks) {
+    const disk = pattern.exec(name)?.[1];
+    if (disk !== undefined)
+      throw new InvalidFieldError(`is a part of a disk; write the name of the whole disk: ${disk}`);
+  }
+  return name;
 }
 
 /** Host, with an optional port, or repository of an OCI registry. */
@@ -74,7 +110,10 @@ export function limitPayload<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most that are taken`);
 }
 
-/** A protobuf message, of which only the framing is judged: an agent could decode nothing of a request around a broken one. */
+/**
+ * A protobuf message, of which only the framing is judged: an agent could decode nothing of a request around a broken
+ * one.
+ */
 export function parseMessageFraming<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   if (bytes.length === 0) throw new InvalidFieldError("is empty; give it the message in protobuf's binary form");
   const reader = new BinaryReader(limitPayload(bytes));

@@ -185,6 +185,23 @@ describe("installations", () => {
     expect(agent.installed).toEqual([5n]);
   });
 
+  test.each([
+    ["sda1", "root device sda1 is a part of a disk; write the name of the whole disk: sda"],
+    ["/dev/nvme0n1p1", "root device nvme0n1p1 is a part of a disk; write the name of the whole disk: nvme0n1"],
+    ["dm-0", "root device dm-0 is made by the device mapper; write the name of a disk, such as sda or nvme0n1"],
+  ])("onto %s are reported as failed, and nothing is run", async (rootDevice, error) => {
+    const server = await startHeartbeatServer(({ installationReport }) =>
+      installationReport === undefined
+        ? { installationRequest: { generation: 5n, type: { case: "image", value: { rootDevice } } } }
+        : {},
+    );
+    const agent = await startAgent(server, await temporaryFolder());
+    await agent.happened("report-accepted");
+    expect(agent.installed).toEqual([]);
+    const report = server.requests.find((request) => request.installationReport !== undefined)?.installationReport;
+    expect(report?.result).toMatchObject({ case: "error", value: { error } });
+  });
+
   test("are reported until a heartbeat with the report succeeds, then no more", async () => {
     const script = askingUntilReported(5n);
     let refusals = 3;

@@ -217,6 +217,12 @@ describe("a field", () => {
       "is not the plain name of a block device; write one such as sda or nvme0n1",
     ],
     [
+      "machines[0].install.image.rootDevice",
+      withImage({ rootDevice: "nvme0n1p2" }),
+      "3:37",
+      "is a part of a disk; write the name of the whole disk: nvme0n1",
+    ],
+    [
       "machines[0].install.image.userDataBase64",
       withImage({ userDataBase64: '"a===="' }),
       "3:41",

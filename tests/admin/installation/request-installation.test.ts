@@ -137,6 +137,8 @@ describe("what is wrong with a request", () => {
     [["target.image.url", "target.image.digest"], imageWith({ url: "", digest: "abc" })],
     [["target.image.root_device"], imageWith({ rootDevice: "/dev/sda" })],
     [["target.image.root_device"], imageWith({ rootDevice: "../sda" })],
+    [["target.image.root_device"], imageWith({ rootDevice: "sda1" })],
+    [["target.metropolis.root_device"], metropolisWith({ rootDevice: "dm-0" })],
     [["target.image.user_data"], imageWith({ userData: Buffer.alloc(512 * 1024 + 1) })],
     [["target.metropolis.node_parameters"], metropolisWith({ nodeParameters: Buffer.of() })],
     [["target.metropolis.node_parameters"], metropolisWith({ nodeParameters: Buffer.from([0x0a, 0x05, 0x61]) })],

@@ -215,7 +215,7 @@ export declare type ImageTarget = Message<"bmaas.admin.v1.ImageTarget"> & {
   digest: string;
 
   /**
-   * Name of the block device to install onto, for example "sda".
+   * Name of the disk to install onto, for example "sda": a whole disk, no partition ("sda1"), and nothing made of others ("dm-0").
    *
    * @generated from field: string root_device = 3;
    */
@@ -249,7 +249,7 @@ export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"
   nodeParameters: Uint8Array;
 
   /**
-   * Name of the block device to install onto, for example "sda".
+   * Name of the disk to install onto, for example "sda": a whole disk, no partition ("sda1"), and nothing made of others ("dm-0").
    *
    * @generated from field: string root_device = 2;
    */

@@ -1,4 +1,5 @@
 /** A hardware report in figures that can be filtered and summed; whatever an agent claims, they fit their columns. */
+import { BlockDevice_Kind as Kind } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { HardwareReportRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -9,14 +10,18 @@ const maxNameLength = 256;
 const maxInt32 = 2 ** 31 - 1;
 const maxInt64 = 2n ** 63n - 1n;
 
-/** Sums a report up. Negative figures count as 0, and sums end at the greatest number that their column holds. */
+/**
+ * Sums a report up; of block devices, disks alone count as capacity. Negative figures count as 0, and sums end at the
+ * greatest number that their column holds.
+ */
 export function toHardwareFigures({ report: node }: AgentHardwareReport): Omit<HardwareReportRow, "report"> {
   let cpuThreads = 0;
   for (const { hardwareThreads } of node?.cpu ?? []) {
     cpuThreads = Math.min(maxInt32, cpuThreads + Math.max(0, hardwareThreads));
   }
   let [diskBytes, largestDiskBytes] = [0n, 0n];
-  for (const { capacityBytes } of node?.blockDevice ?? []) {
+  for (const { capacityBytes, kind } of node?.blockDevice ?? []) {
+    if (kind !== Kind.DISK) continue;
     const size = notNegative(capacityBytes);
     diskBytes = diskBytes + size > maxInt64 ? maxInt64 : diskBytes + size;
     if (size > largestDiskBytes) largestDiskBytes = size;

@@ -1,7 +1,7 @@
 /** What is summed up of a hardware report, whatever an agent claims. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import type { NodeSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { BlockDevice_Kind as Kind, type NodeSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { toHardwareFigures } from "../../src/agent-callback/hardware-figures.ts";
 
@@ -36,6 +36,15 @@ test("processors and disks are summed up, the largest disk is named", () => {
     diskBytes: 12n,
     largestDiskBytes: 5n,
   });
+});
+
+test("what is no disk of the machine adds nothing, and is not the largest", () => {
+  const kinds = [Kind.FLASH, Kind.PERSISTENT_MEMORY, Kind.VIRTUAL_MEDIA, Kind.REMOVABLE, 99 as Kind];
+  const others = kinds.map((kind) => ({ kind, capacityBytes: 1000n }));
+  const figures = figuresOf({
+    blockDevice: [...others, { kind: Kind.DISK, capacityBytes: 3n }, { capacityBytes: 4n }],
+  });
+  expect(figures).toMatchObject({ diskBytes: 7n, largestDiskBytes: 4n });
 });
 
 test.each([

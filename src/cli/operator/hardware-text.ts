@@ -2,6 +2,7 @@
 import type { HardwareReport } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import {
   type BlockDevice,
+  BlockDevice_Kind,
   BlockDevice_Protocol,
   type CPU,
   EFISupport,
@@ -23,7 +24,10 @@ export function printHardware({ report, reportTime }: HardwareReport): void {
       ["warnings", { text: report?.warning.join("\n") ?? "", style: "yellow" }],
     ]),
   );
-  printSection(["DISK", "CAPACITY", "KIND", "SERIAL NUMBER", "HEALTH"], node?.blockDevice.map(toDiskRow));
+  printSection(
+    ["NAME", "DISK", "CAPACITY", "KIND", "SERIAL NUMBER", "HEALTH", "STABLE NAME"],
+    node?.blockDevice.map(toDiskRow),
+  );
   printSection(
     ["INTERFACE", "ADDRESS", "PCI ADDRESS", "DRIVER", "LINK", "SPEED"],
     node?.networkInterface.map(toInterfaceRow),
@@ -70,15 +74,35 @@ function describeCpu({ vendor, model, cores, hardwareThreads }: CPU): string {
 }
 
 function toDiskRow(disk: BlockDevice): Cell[] {
-  const isKnown = disk.protocol !== BlockDevice_Protocol.UNKNOWN;
-  const kind = [isKnown ? (BlockDevice_Protocol[disk.protocol] ?? "") : "", disk.rotational ? "rotational" : ""];
   return [
+    disk.kernelName || "-",
     [disk.vendor, disk.deviceModel].filter(Boolean).join(" ") || "-",
     disk.capacityBytes > 0n ? formatCapacity(disk.capacityBytes) : "unknown",
-    kind.filter(Boolean).join(" ").toLowerCase() || "-",
+    describeKind(disk),
     disk.serialNumber || "-",
     showHealth(disk),
+    chooseStableName(disk.stableName),
   ];
+}
+
+/** What is no disk has its capacity counted nowhere else. */
+function describeKind({ protocol, rotational, kind, path }: BlockDevice): string {
+  const isDisk = kind === BlockDevice_Kind.DISK;
+  const facts = [
+    protocol === BlockDevice_Protocol.UNKNOWN ? "" : (BlockDevice_Protocol[protocol] ?? "").toLowerCase(),
+    rotational && isDisk ? "rotational" : "",
+    isDisk ? "" : `${(BlockDevice_Kind[kind] ?? "of a new kind").toLowerCase().replaceAll("_", " ")}, not counted`,
+    path.length > 1 ? `${path.length} paths` : "",
+  ];
+  return facts.filter(Boolean).join(", ") || "-";
+}
+
+/** The shortest name by what the disk is, or else by where it is; the others are in the report as JSON. */
+function chooseStableName(names: readonly string[]): string {
+  const [byId = "", byPath = ""] = ["disk/by-id/", "disk/by-path/"].map(
+    (folder) => names.filter((name) => name.startsWith(folder)).toSorted((a, b) => a.length - b.length)[0],
+  );
+  return (byId || byPath).replace("disk/", "") || "-";
 }
 
 function showHealth({ criticalWarning, mediaErrors, usageRatio, availableSpareRatio }: BlockDevice): Cell {

@@ -9,7 +9,7 @@ import {
   type OSInstallationReport,
   OSInstallationReportSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
+import { InvalidMachineIdError, parseAgentMachineId } from "../contract/machine-id.ts";
 import type {
   HeartbeatRow,
   InstallationProgressRow,
@@ -48,7 +48,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
 
 function readMachineId(machineId: string): string {
   try {
-    return parseMachineId(machineId);
+    return parseAgentMachineId(machineId);
   } catch (error) {
     if (!(error instanceof InvalidMachineIdError)) throw error;
     throw new ConnectError(`machine_id: ${error.message}`, Code.InvalidArgument);

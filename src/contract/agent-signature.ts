@@ -10,7 +10,7 @@ import {
   serializeInnerList,
 } from "structured-headers";
 import { decodeBase64 } from "./base64.ts";
-import { InvalidMachineIdError, parseMachineId } from "./machine-id.ts";
+import { InvalidMachineIdError, parseAgentMachineId, parseMachineId } from "./machine-id.ts";
 import { createSignatureBase } from "./signature-base.ts";
 
 /** The `tag` parameter that tells an agent's signature from those that proxies may add. */
@@ -170,7 +170,7 @@ function readClaim(params: Parameters): Omit<AgentSignatureClaim, "covered"> {
 
 function readMachineId(keyid: unknown): string {
   try {
-    if (typeof keyid === "string") return parseMachineId(keyid);
+    if (typeof keyid === "string") return parseAgentMachineId(keyid);
   } catch (error) {
     if (!(error instanceof InvalidMachineIdError)) throw error;
   }

@@ -61,9 +61,15 @@ describe("invalid_argument names the field", () => {
   test.each([
     "",
     "4b9f3a52",
-    "{4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11}",
+    "{4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+    "(4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11)",
+    "{4b9f3a522f0c4a539d0e6f1f3f1f9c11}",
     "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c1g",
-    `urn:uuid:${randomUUID()}`,
+    "4b9f3a522f0c4a539d0e6f1f3f1f9c1g",
+    "4b9f3a522f0c-4a53-9d0e-6f1f3f1f9c11",
+    "urn:uuid:4b9f3a522f0c4a539d0e6f1f3f1f9c11",
+    `uuid:${randomUUID()}`,
+    ` ${randomUUID()}`,
   ])("machine_id %j", async (machineId) => {
     using agent = grpcAgent(server, machine.key);
     await expect(agent.heartbeat({ machineId })).rejects.toMatchObject({

@@ -137,7 +137,7 @@ describe("refused", () => {
     ["an empty nonce", instead("nonce", '""'), /nonce is not a decimal number/],
     ["a nonce past 2^63-1", instead("nonce", '"9223372036854775808"'), /nonce is not a decimal number/],
     ["a key id that is no UUID", instead("keyid", '"test-key"'), /keyid is not a machine id/],
-    ["a key id in braces", instead("keyid", `"{${machineId}}"`), /keyid is not a machine id/],
+    ["a key id in brackets", instead("keyid", `"(${machineId})"`), /keyid is not a machine id/],
     ["a key id that is bytes", instead("keyid", ":AAAA:"), /keyid is not a machine id/],
   ])("%s", (_what, signatureInput, reason) => {
     const parse = () => parseAgentSignature({ signatureInput, signature });

@@ -24,7 +24,8 @@ export declare const file_cloud_bmaas_server_api_agent: GenFile;
  */
 export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.HeartbeatRequest"> & {
   /**
-   * The machine, a UUID in its canonical text form.
+   * The machine, a UUID in its canonical text form. The same UUID in upper case, without hyphens, in braces, or after
+   * "urn:uuid:" names the same machine.
    *
    * @generated from field: string machine_id = 1;
    */

@@ -23,8 +23,10 @@ export type AgentEvent =
     }
   /** The hardware is known, apart from what the warnings name. */
   | { readonly type: "hardware-collected"; readonly warnings: readonly string[] }
-  /** The server will never take this hardware report; the agent goes on without. */
+  /** Heartbeats with this hardware report fail; the agent goes on without, and reports that in a warning instead. */
   | { readonly type: "hardware-refused"; readonly error: ConnectError }
+  /** Heartbeats with the agent's version and boot id fail; the agent goes on without. */
+  | { readonly type: "labels-refused"; readonly error: ConnectError }
   /** The server asks for an installation, which begins now. */
   | { readonly type: "installation-started"; readonly request: OSInstallationRequest }
   /** The server asks for something that the agent does not know, so that nothing is run; the outcome is told as a failure. */

@@ -5,8 +5,8 @@ import { unknownRequestError } from "../contract/unknown-request.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
-import { type CollectHardware, HardwareFeed } from "./hardware-feed.ts";
 import { createFields, type HeartbeatLoad } from "./heartbeat-fields.ts";
+import { HeartbeatLoader } from "./heartbeat-loader.ts";
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 import { digestRequest } from "./installation-messages.ts";
@@ -28,16 +28,11 @@ export class Agent {
   readonly #intervalMs: number;
   /** What the server asked for with its last answer. */
   #wantedMs: number | undefined;
-  readonly #hardware: HardwareFeed | undefined;
-  #isFirst = true;
+  readonly #loader: HeartbeatLoader;
   #failures = 0;
-  /**
-   * The generation that was last told to be passed over, the one whose report was refused, and the one whose progress
-   * was.
-   */
+  /** The generation that was last told to be passed over, and the one whose report was refused. */
   #passedOver: bigint | undefined;
   #refused: bigint | undefined;
-  #untold: bigint | undefined;
   #run: InstallationRun | undefined;
   #installing: Promise<void> | undefined;
   #hasNewOutcome = false;
@@ -47,7 +42,7 @@ export class Agent {
     this.#emit = options.onEvent ?? (() => {});
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.intervalMs ?? 30_000;
-    this.#hardware = options.collectHardware && this.#createFeed(options.collectHardware);
+    this.#loader = new HeartbeatLoader(options, this.#emit);
   }
 
   /**
@@ -68,27 +63,14 @@ export class Agent {
     return this.#run?.hasNews ?? false;
   }
 
-  #createFeed(collect: CollectHardware): HardwareFeed {
-    const { hardwareIntervalMs = 60 * 60 * 1000, nowMs = () => performance.now(), signal } = this.#options;
-    const onCollected = (warnings: readonly string[]) => this.#emit({ type: "hardware-collected", warnings });
-    return new HardwareFeed({ collect, intervalMs: hardwareIntervalMs, nowMs, onCollected, signal });
-  }
-
   /** Sends one heartbeat, and does or begins what its answer asks for. */
   async heartbeat(): Promise<Pause> {
-    const { client, state, signal, callTimeoutMs = 10_000 } = this.#options;
-    // The first heartbeat tells the server that the agent lives, without waiting for the hardware to be found out.
-    const hardwareReport = this.#isFirst ? undefined : await this.#hardware?.next();
-    const run = this.#run;
-    // An installation has the disks to itself.
-    if (run === undefined) this.#hardware?.refresh();
-    const progress = this.#takeProgress();
-    // An outcome is on disk before it is told.
-    const load = { hardwareReport, outcome: run === undefined ? state.pendingOutcome : undefined, progress };
+    const { client, machineId, signal, callTimeoutMs = 10_000 } = this.#options;
+    const load = await this.#loader.next(() => this.#run);
     this.#hasNewOutcome = false;
     let request: OSInstallationRequest | undefined;
     try {
-      const fields = createFields(this.#options, load, Math.max(this.#intervalMs, this.#wantedMs ?? 0));
+      const fields = createFields(machineId, load, Math.max(this.#intervalMs, this.#wantedMs ?? 0));
       const answer = await client.heartbeat(fields, { signal, timeoutMs: callTimeoutMs });
       request = answer.installationRequest;
       this.#wantedMs = this.#options.intervalMs === undefined ? readWantedPause(answer.nextHeartbeatAfter) : undefined;
@@ -96,7 +78,7 @@ export class Agent {
       return signal.aborted ? this.#pause(0) : await this.#handleFailure(ConnectError.from(error), load);
     }
     this.#noteSuccess(load);
-    const { outcome } = load;
+    const { hardwareReport, outcome, progress } = load;
     this.#emit({
       type: "heartbeat",
       hardwareReport: hardwareReport !== undefined,
@@ -104,17 +86,10 @@ export class Agent {
       installing: progress?.generation,
     });
     if (outcome !== undefined && (await this.#finishReport(outcome))) return this.#pause();
-    if (request !== undefined) return await this.#consider(request, run?.generation);
+    if (request !== undefined) return await this.#consider(request, load);
     // Should the server ask for it yet, it will take the report as well.
     this.#refused = undefined;
     return this.#pause();
-  }
-
-  #takeProgress(): HeartbeatLoad["progress"] {
-    const run = this.#run;
-    return run === undefined || run.generation === this.#untold
-      ? undefined
-      : { generation: run.generation, ...run.takeProgress() };
   }
 
   /** What the server asks for spreads its agents by itself. */
@@ -122,10 +97,9 @@ export class Agent {
     return { durationMs, isBackoff: false };
   }
 
-  #noteSuccess({ hardwareReport }: HeartbeatLoad): void {
-    this.#isFirst = false;
+  #noteSuccess(load: HeartbeatLoad): void {
     this.#failures = 0;
-    if (hardwareReport !== undefined) this.#hardware?.settle(hardwareReport);
+    this.#loader.noteSuccess(load);
   }
 
   async #handleFailure(error: ConnectError, load: HeartbeatLoad): Promise<Pause> {
@@ -138,24 +112,12 @@ export class Agent {
       this.#emit({ type: "report-refused", outcome, error });
       return this.#pause();
     }
-    if (error.code === Code.InvalidArgument) this.#leaveOut(load, error);
+    this.#loader.noteFailure(load, error);
     this.#failures += 1;
     const { maxBackoffMs = 60_000 } = this.#options;
     const durationMs = backoff(this.#failures, maxBackoffMs, readRetryAfterMs(error, maxBackoffMs), this.#random);
     this.#emit({ type: "heartbeat-failed", error, failures: this.#failures, retryInMs: durationMs });
     return { durationMs, isBackoff: true };
-  }
-
-  /** Goes on without what the server may have refused, one thing at a time; it names the field. */
-  #leaveOut({ hardwareReport, progress }: HeartbeatLoad, error: ConnectError): void {
-    const namesProgress = error.rawMessage.includes("installation_progress");
-    if (progress !== undefined && (namesProgress || hardwareReport === undefined)) {
-      this.#untold = progress.generation;
-      this.#emit({ type: "progress-refused", generation: progress.generation, error });
-    } else if (hardwareReport !== undefined) {
-      this.#hardware?.settle(hardwareReport);
-      this.#emit({ type: "hardware-refused", error });
-    }
   }
 
   /** Returns whether the machine has been told to do something else now, so that no installation may begin. */
@@ -172,11 +134,13 @@ export class Agent {
    * `installing` was under way when the server was asked. It may have ended since; its outcome is reported before
    * anything begins.
    */
-  async #consider(request: OSInstallationRequest, installing: bigint | undefined): Promise<Pause> {
+  async #consider(request: OSInstallationRequest, { installing, outcome }: HeartbeatLoad): Promise<Pause> {
     const { state } = this.#options;
     const { generation } = request;
     const { lastAttempted } = state;
     if (generation === installing) return this.#pause();
+    // An outcome that is yet to be told is not forgotten for another installation.
+    if (installing === undefined && outcome === undefined && state.pendingOutcome !== undefined) return this.#pause();
     if (lastAttempted === undefined || (installing === undefined && generation > lastAttempted)) {
       return await this.#install(request);
     }

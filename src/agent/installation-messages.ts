@@ -13,11 +13,15 @@ import {
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 
+/** Longest error that the server keeps, in UTF-16 code units. */
+const maxErrorLength = 4096;
+
 /** Says how an installation ended. */
 export function createReport({ generation, error }: InstallOutcome): OSInstallationReport {
+  const text = error?.slice(0, maxErrorLength).toWellFormed();
   return create(OSInstallationReportSchema, {
     generation,
-    result: error === undefined ? { case: "success", value: {} } : { case: "error", value: { error } },
+    result: text === undefined ? { case: "success", value: {} } : { case: "error", value: { error: text } },
   });
 }
 

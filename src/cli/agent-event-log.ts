@@ -33,7 +33,12 @@ function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
     case "hardware-refused":
       return {
         level: "error",
-        message: `the server refuses the hardware report, so it is left out: ${event.error.rawMessage}`,
+        message: `heartbeats with the hardware report fail, so it is left out: ${event.error.rawMessage}`,
+      };
+    case "labels-refused":
+      return {
+        level: "warn",
+        message: `heartbeats with version and boot id fail, so they are left out: ${event.error.rawMessage}`,
       };
     case "state-failed":
       return { level: "error", message: `the state file cannot be written: ${event.error.message}` };
@@ -44,7 +49,15 @@ function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
 
 type InstallationEvent = Exclude<
   AgentEvent,
-  { type: "heartbeat" | "heartbeat-failed" | "hardware-collected" | "hardware-refused" | "state-failed" }
+  {
+    type:
+      | "heartbeat"
+      | "heartbeat-failed"
+      | "hardware-collected"
+      | "hardware-refused"
+      | "labels-refused"
+      | "state-failed";
+  }
 >;
 
 function describeInstallation(event: InstallationEvent): LogLine {

@@ -1,0 +1,127 @@
+/** Decides what each heartbeat carries, and goes without what heartbeats fail for. */
+import { Code, type ConnectError } from "@connectrpc/connect";
+import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentEvent } from "./agent-event.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import { type CollectHardware, HardwareFeed } from "./hardware-feed.ts";
+import type { HeartbeatLoad } from "./heartbeat-fields.ts";
+import type { InstallationRun } from "./installation-run.ts";
+import { createLeftOut, toSoundReport } from "./sound-report.ts";
+import { type Culprit, type SparePart, Suspicion } from "./suspicion.ts";
+
+/** What one agent's heartbeats carry. */
+export class HeartbeatLoader {
+  readonly #options: AgentOptions;
+  readonly #emit: (event: AgentEvent) => void;
+  readonly #hardware: HardwareFeed | undefined;
+  readonly #suspicion = new Suspicion();
+  #isFirst = true;
+  /** What goes out in place of a hardware report that does not. */
+  #substitute: AgentHardwareReport | undefined;
+  /** The generation whose progress is not told. */
+  #untold: bigint | undefined;
+  #hasLabels = true;
+  /** What heartbeats carried last of what may be left out. */
+  #lastHardware: AgentHardwareReport | undefined;
+  #lastProgress: bigint | undefined;
+
+  constructor(options: AgentOptions, emit: (event: AgentEvent) => void) {
+    this.#options = options;
+    this.#emit = emit;
+    this.#hardware = options.collectHardware && this.#createFeed(options.collectHardware);
+  }
+
+  #createFeed(collectHardware: CollectHardware): HardwareFeed {
+    const { hardwareIntervalMs = 60 * 60 * 1000, nowMs = () => performance.now(), signal } = this.#options;
+    const collect: CollectHardware = async (options) => toSoundReport(await collectHardware(options));
+    const onCollected = (warnings: readonly string[]) => this.#emit({ type: "hardware-collected", warnings });
+    return new HardwareFeed({ collect, intervalMs: hardwareIntervalMs, nowMs, onCollected, signal });
+  }
+
+  /** Puts the next heartbeat's load together; `findRun` gives the installation that is under way. */
+  async next(findRun: () => InstallationRun | undefined): Promise<HeartbeatLoad> {
+    const mayCarry = (part: Parameters<Suspicion["allows"]>[0]) => this.#suspicion.allows(part);
+    // The first heartbeat tells the server that the agent lives, without waiting for the hardware to be found out.
+    const hardwareReport = mayCarry("hardware") && !this.#isFirst ? await this.#findHardware() : undefined;
+    const run = findRun();
+    // An installation has the disks to itself.
+    if (run === undefined) this.#hardware?.refresh();
+    const load = {
+      installing: run?.generation,
+      hardwareReport,
+      // An outcome is on disk before it is told.
+      outcome: run === undefined && mayCarry("outcome") ? this.#options.state.pendingOutcome : undefined,
+      progress: mayCarry("progress") ? this.#takeProgress(run) : undefined,
+      labels: mayCarry("labels") && this.#hasLabels ? this.#options : {},
+    };
+    this.#lastHardware = load.hardwareReport ?? this.#lastHardware;
+    this.#lastProgress = load.progress?.generation ?? this.#lastProgress;
+    return load;
+  }
+
+  async #findHardware(): Promise<AgentHardwareReport | undefined> {
+    return this.#substitute ?? (await this.#hardware?.next());
+  }
+
+  #takeProgress(run: InstallationRun | undefined): HeartbeatLoad["progress"] {
+    return run === undefined || run.generation === this.#untold
+      ? undefined
+      : { generation: run.generation, ...run.takeProgress() };
+  }
+
+  /** Takes note that the server took a load. */
+  noteSuccess({ hardwareReport }: HeartbeatLoad): void {
+    this.#isFirst = false;
+    if (hardwareReport !== undefined) this.#settle(hardwareReport);
+    const culprit = this.#suspicion.noteSuccess();
+    if (culprit !== undefined) this.#leaveOut(culprit);
+  }
+
+  /** Takes note that the server did not take a load; it names the field that it refuses for what it says. */
+  noteFailure(load: HeartbeatLoad, error: ConnectError): void {
+    const refused = error.code === Code.InvalidArgument ? findRefused(load, error) : undefined;
+    if (refused !== undefined) this.#leaveOut({ part: refused, error });
+    else this.#suspicion.noteFailure(error, { parts: listParts(load), outcome: load.outcome !== undefined });
+  }
+
+  #settle(report: AgentHardwareReport): void {
+    if (report === this.#substitute) this.#substitute = undefined;
+    else this.#hardware?.settle(report);
+  }
+
+  #leaveOut({ part, error }: Culprit): void {
+    const [report, generation] = [this.#lastHardware, this.#lastProgress];
+    if (part === "hardware" && report !== undefined) this.#leaveHardwareOut(report, error);
+    if (part === "progress" && generation !== undefined) {
+      this.#untold = generation;
+      this.#emit({ type: "progress-refused", generation, error });
+    }
+    if (part === "labels") {
+      this.#hasLabels = false;
+      this.#emit({ type: "labels-refused", error });
+    }
+  }
+
+  #leaveHardwareOut(report: AgentHardwareReport, error: ConnectError): void {
+    const isSubstitute = report === this.#substitute;
+    this.#settle(report);
+    if (isSubstitute) return;
+    this.#substitute = createLeftOut(`heartbeats with it fail: ${error.message}`);
+    this.#emit({ type: "hardware-refused", error });
+  }
+}
+
+function findRefused({ hardwareReport, progress }: HeartbeatLoad, error: ConnectError): SparePart | undefined {
+  const namesProgress = error.rawMessage.includes("installation_progress");
+  if (progress !== undefined && (namesProgress || hardwareReport === undefined)) return "progress";
+  return hardwareReport === undefined ? undefined : "hardware";
+}
+
+function listParts({ hardwareReport, progress, labels }: HeartbeatLoad): SparePart[] {
+  const carried: Record<SparePart, boolean> = {
+    hardware: hardwareReport !== undefined,
+    progress: progress !== undefined,
+    labels: labels.version !== undefined || labels.bootId !== undefined,
+  };
+  return (Object.keys(carried) as SparePart[]).filter((part) => carried[part]);
+}

@@ -3,7 +3,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 
 /** The stored bytes are no OSInstallationRequest, or do not say what to install. */
-export class UnreadableRequestError extends Error {
+class UnreadableRequestError extends Error {
   override readonly name = "UnreadableRequestError";
 }
 

@@ -74,7 +74,11 @@ export class ContentionError extends Error {
   override readonly name = "ContentionError";
 }
 
-/** PostgreSQL answered COMMIT with something else, ROLLBACK as a rule: nothing was written, since a statement had failed before. */
+/**
+ * PostgreSQL answered COMMIT with something else, ROLLBACK as a rule: it wrote nothing, because a statement had failed before.
+ *
+ * @public
+ */
 export class NotCommittedError extends Error {
   override readonly name = "NotCommittedError";
   /** `command` is what PostgreSQL answered. */

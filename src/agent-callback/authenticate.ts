@@ -1,12 +1,16 @@
 /** Decides by which of the two proofs a call of an agent shows its key, and checks that proof. */
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
-import type { Logger } from "pino";
 import { mayCarryReport } from "./admission/carries-report.ts";
 import { answerByKey, findAnswerBy } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
-import { type AgentIdentity, agentIdentityKey, IdentityRefusedError, logRefusal } from "./identity/agent-identity.ts";
+import {
+  type AgentIdentity,
+  agentIdentityKey,
+  IdentityRefusedError,
+  type LogRefusal,
+} from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import type { SignedRequest, VerifySignature } from "./identity/signature-identity.ts";
 import type { Claim, StrangerLimit } from "./stranger-limit.ts";
@@ -27,7 +31,7 @@ export interface AuthenticateOptions {
   readonly verifySignature: VerifySignature;
   readonly strangers: Pick<StrangerLimit, "assertMayTry">;
   readonly observer: HeartbeatObserver;
-  readonly log: Logger;
+  readonly logRefusal: LogRefusal;
 }
 
 /**
@@ -35,7 +39,7 @@ export interface AuthenticateOptions {
  * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError and logs
  * it, or AddressLimitError; either is counted.
  */
-export function createAuthenticate({ verifySignature, strangers, observer, log }: AuthenticateOptions) {
+export function createAuthenticate({ verifySignature, strangers, observer, logRefusal }: AuthenticateOptions) {
   return (connection: Connection, values: ContextValues) => {
     const certificate = attempt(() => connection.tls && findCertificateIdentity(connection.id, connection.tls));
     const arrivedAtMs = performance.now();
@@ -62,7 +66,7 @@ export function createAuthenticate({ verifySignature, strangers, observer, log }
         values.set(agentIdentityKey, identity);
       } catch (error) {
         observeRefusal(observer, error);
-        if (error instanceof IdentityRefusedError) logRefusal(log, error, call.remoteAddress);
+        if (error instanceof IdentityRefusedError) logRefusal(error, call.remoteAddress);
         throw error;
       }
     };

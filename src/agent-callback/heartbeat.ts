@@ -12,6 +12,7 @@ import {
 import { readStoredRequest } from "../contract/stored-request.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
+import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
 import { answerByKey, finishInTime } from "./call-deadline.ts";
 import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
@@ -19,7 +20,7 @@ import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
   agentIdentityKey,
   IdentityRefusedError,
-  logRefusal,
+  type LogRefusal,
   unknownIdentityMessage,
 } from "./identity/agent-identity.ts";
 import { findSilenceAllowanceMs, type Pacer } from "./pacing.ts";
@@ -31,6 +32,7 @@ export interface HeartbeatOptions {
   readonly deliveries: DeliveryWriter;
   readonly pacer: Pick<Pacer, "pace">;
   readonly observer: HeartbeatObserver;
+  readonly logRefusal: LogRefusal;
   readonly log: Logger;
 }
 
@@ -47,7 +49,7 @@ export function createHeartbeat(options: HeartbeatOptions) {
   };
 }
 
-function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOptions) {
+function createHandler({ writer, deliveries, pacer, observer, logRefusal, log }: HeartbeatOptions) {
   const give = createGive(deliveries, createRequestDecoder(observer, log));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
@@ -62,7 +64,7 @@ function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOp
     if (outcome.kind !== "counted") {
       const [reason, message] = refusals[outcome.kind];
       const refusal = new IdentityRefusedError(reason, message, row);
-      logRefusal(log, refusal, identity.remoteAddress);
+      logRefusal(refusal, identity.remoteAddress);
       throw refusal;
     }
     if (log.isLevelEnabled("debug")) {
@@ -126,8 +128,12 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
   };
 }
 
+/** Lines about one machine's stored request, however often its agent asks. */
+const undecodableLines: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 10_000 };
+
 /** Makes what decodes stored requests. One that cannot be read is nobody's to carry out: it is logged and counted, and not handed out. */
 function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
+  const lines = createAttemptLimit(undecodableLines);
   return (
     { generation, request: bytes }: PendingInstallation,
     machineId: string,
@@ -138,6 +144,7 @@ function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
       return request;
     } catch (error) {
       observer.undecodableRequest();
+      if (lines.take(machineId) !== undefined) return undefined;
       log.error(
         { machineId, generation: generation.toString(), err: error },
         "the stored OS installation request cannot be decoded and is not handed out: request the installation again",

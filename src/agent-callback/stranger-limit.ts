@@ -52,8 +52,9 @@ const claimKey = createContextKey<Claim | undefined>(undefined, { description: "
 export const defaultFailureRule: AttemptRule = { burst: 200, secondsPerAttempt: 0.02, maxParties: 10_000 };
 /** Agents that are remembered, each by less than 200 bytes. */
 const maxAgents = 100_000;
-/** Lines in the log for one address. */
-const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 1_000 };
+/** Lines in the log for one address, and for all of them. */
+const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 10_000 };
+const allLinesRule: AttemptRule = { burst: 50, secondsPerAttempt: 1, maxParties: 1 };
 
 /** What only an agent's call ends with, and what says nothing of its caller. */
 const agentsCodes: ReadonlySet<string> = new Set([okCode, nameCode(Code.FailedPrecondition)]);
@@ -69,6 +70,7 @@ export function createStrangerLimit(
   const strangers = createAttemptLimit(rule);
   const impostors = createAttemptLimit(rule);
   const lines = createAttemptLimit(lineRule);
+  const allLines = createAttemptLimit(allLinesRule);
   const agents = new LRUCache<string, true>({ max: maxAgents });
 
   const isAgent = (claim: Claim) => agents.get(nameOf(claim)) === true;
@@ -98,7 +100,7 @@ export function createStrangerLimit(
         values.set(claimKey, claim);
         return;
       }
-      if (lines.take(party) === undefined) {
+      if (lines.take(party) === undefined && allLines.take("all") === undefined) {
         log.warn(
           { remoteAddress: claim.remoteAddress },
           "too many calls from this address fail to prove a registered agent: for a while only agents that have called before are looked at",

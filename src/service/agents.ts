@@ -7,6 +7,7 @@ import { createAuthenticate } from "../agent-callback/authenticate.ts";
 import { noteCallEnd } from "../agent-callback/call-end.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
+import { createRefusalLog } from "../agent-callback/identity/agent-identity.ts";
 import { createSignatureChecks } from "../agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
@@ -47,8 +48,9 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     beforeSlice: sendReadyAnswers,
   });
   const strangers = createStrangerLimit(log);
+  const logRefusal = createRefusalLog(log);
   const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer, admission);
-  const heartbeat = createHeartbeat({ writer, deliveries, pacer, observer: metrics.heartbeats, log });
+  const heartbeat = createHeartbeat({ writer, deliveries, pacer, observer: metrics.heartbeats, logRefusal, log });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
@@ -57,7 +59,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   });
   const { heartbeat: method } = AgentCallback.method;
   const authenticate = admission.guard(
-    createAuthenticate({ verifySignature, strangers, observer: metrics.heartbeats, log }),
+    createAuthenticate({ verifySignature, strangers, observer: metrics.heartbeats, logRefusal }),
   );
   const listener = createAgentListener({
     tls,

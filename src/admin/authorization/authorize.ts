@@ -3,8 +3,8 @@ import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Role, required_role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
-import { createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
-import { clientAddressKey, toParty } from "../../rpc/callers/client-address.ts";
+import { clientAddressKey } from "../../rpc/callers/client-address.ts";
+import { createRefusalLines } from "../../rpc/callers/refusal-lines.ts";
 import { noteForLog } from "../../rpc/calls/call-log.ts";
 import { errorInfo } from "../../rpc/wire/error-details.ts";
 import { type Caller, callerKey, type Identity } from "./caller.ts";
@@ -79,25 +79,11 @@ function admit({ actor, role }: Identity, method: DescMethod): Caller {
   return { actor, role };
 }
 
-/** Lines about refused calls that one address can cause, and all addresses together; the rest is only there at debug. */
-const linesPerParty = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };
-const linesInAll = { burst: 200, secondsPerAttempt: 0.5, maxParties: 1 };
-
-/** Makes the lines of refused calls loud, but not so many that strangers can fill the log. */
+/** Makes what notes refused credentials for the line of their call. */
 function createRefusalNotes() {
-  const perParty = createAttemptLimit(linesPerParty);
-  const inAll = createAttemptLimit(linesInAll);
-  let unlogged = 0;
+  const takeLine = createRefusalLines();
   return (context: HandlerContext, error: unknown): void => {
     if (!(error instanceof RefusedCredentialsError || error instanceof TooManyAttemptsError)) return;
-    const reason = error.message;
-    const party = toParty(context.values.get(clientAddressKey));
-    if (perParty.take(party) !== undefined || inAll.take("all") !== undefined) {
-      unlogged += 1;
-      noteForLog(context, { level: "debug", reason });
-      return;
-    }
-    noteForLog(context, { level: "warn", reason, ...(unlogged > 0 && { unlogged }) });
-    unlogged = 0;
+    noteForLog(context, { ...takeLine(context.values.get(clientAddressKey)), reason: error.message });
   };
 }

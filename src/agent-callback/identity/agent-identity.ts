@@ -1,6 +1,7 @@
 /** Who an agent proved to be, and how a request that did not is refused. */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { createRefusalLines } from "../../rpc/callers/refusal-lines.ts";
 
 /** A key whose private half the caller proved to hold; whether it speaks for a machine is for the database to say. */
 export interface AgentIdentity {
@@ -41,12 +42,16 @@ export class IdentityRefusedError extends ConnectError {
 }
 
 /** Logs who was refused, and why; the one line that every refused identity leaves. */
-export function logRefusal(log: Logger, refusal: IdentityRefusedError, remoteAddress: string | undefined): void {
-  const { machineId, publicKey, rawMessage } = refusal;
-  log.warn(
-    { machineId, publicKey: publicKey && Buffer.from(publicKey).toString("hex"), remoteAddress, reason: rawMessage },
-    "refused an agent's identity",
-  );
+export type LogRefusal = (refusal: IdentityRefusedError, remoteAddress: string | undefined) => void;
+
+/** Makes what logs refusals: loud ones within a budget, the others at debug. */
+export function createRefusalLog(log: Logger): LogRefusal {
+  const takeLine = createRefusalLines();
+  return ({ machineId, publicKey, rawMessage: reason }, remoteAddress) => {
+    const { level, ...unlogged } = takeLine(remoteAddress ?? "unknown");
+    const key = publicKey && Buffer.from(publicKey).toString("hex");
+    log[level]({ machineId, publicKey: key, remoteAddress, reason, ...unlogged }, "refused an agent's identity");
+  };
 }
 
 /** The same words for an unknown machine, for a wrong key and for a signature of another key: which it is stays ours. */

@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import { explainError } from "./base/error-text.ts";
 import { OperatorError } from "./base/operator-error.ts";
+import { printableLines } from "./base/printable.ts";
 import { CommandFailure, exitStatus } from "./cli/operator/exit-status.ts";
 import { createProgram } from "./cli/program.ts";
 
@@ -19,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
 function report(error: unknown): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatus.usage;
-  for (const line of explainError(error).split("\n")) process.stderr.write(`bmaas: ${line}\n`);
+  for (const line of printableLines(explainError(error))) process.stderr.write(`bmaas: ${line}\n`);
   if (error instanceof CommandFailure) return error.status;
   return error instanceof OperatorError ? exitStatus.usage : exitStatus.failed;
 }

@@ -3,6 +3,7 @@ import { isatty } from "node:tty";
 import { type LevelWithSilent, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 import { describeError } from "./error-text.ts";
+import { printableBlock, printableJson } from "./printable.ts";
 
 /** Standard output and standard error. */
 export type LogDescriptor = 1 | 2;
@@ -12,13 +13,26 @@ const maxHeldBack = 1024 * 1024;
 
 /** Creates the log of a command. A command that prints its result on standard output logs on descriptor 2. */
 export function createLogger(level: LevelWithSilent, descriptor: LogDescriptor): Logger {
-  const destination = isatty(descriptor)
+  const isTerminal = isatty(descriptor);
+  const destination = isTerminal
     ? pretty({ destination: descriptor, sync: true, translateTime: "SYS:HH:MM:ss.l" })
     : openDestination(descriptor);
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: describeError },
+      hooks: { streamWrite: isTerminal ? escapeForTerminal : printableJson },
+    },
     destination,
   );
+}
+
+/** What agents and servers say is in the log, and must do nothing to the terminal that shows it. */
+function escapeForTerminal(line: string): string {
+  const show = (_name: string, value: unknown) => (typeof value === "string" ? printableBlock(value) : value);
+  return `${JSON.stringify(JSON.parse(line, show))}\n`;
 }
 
 function openDestination(descriptor: LogDescriptor) {

@@ -6,11 +6,11 @@ import {
   HardwareService,
   ListHardwareReportsResponseSchema,
 } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { printable } from "../base/printable.ts";
 import { machineIdArgument } from "./operator/arguments.ts";
 import { printHardware } from "./operator/hardware-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { note, paint, print, printMessage } from "./operator/output.ts";
-import { printable } from "./operator/printable.ts";
 import { timeOf } from "./operator/timestamp-text.ts";
 
 interface HardwareFlags extends OperatorFlags {

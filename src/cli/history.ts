@@ -2,11 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { type Event, HistoryService, ListEventsResponseSchema } from "../../gen/bmaas/admin/v1/history_service_pb.js";
+import { shorten } from "../base/printable.ts";
 import { limitArgument, machineIdArgument } from "./operator/arguments.ts";
 import { listPages } from "./operator/list-pages.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, printMessage, printTable } from "./operator/output.ts";
-import { shorten } from "./operator/printable.ts";
 import { timeOf } from "./operator/timestamp-text.ts";
 
 interface HistoryFlags extends OperatorFlags {

@@ -1,6 +1,7 @@
 /** `bmaas seed`: brings the database to what a file says about a fleet. */
 import { userInfo } from "node:os";
 import { Command } from "commander";
+import { printable } from "../base/printable.ts";
 import type { Flags } from "../config/config.ts";
 import { formatProblem, SeedFileError } from "../seed/problem.ts";
 import { UnreadableSeedError } from "../seed/read-seed-file.ts";
@@ -63,8 +64,8 @@ export function seedCommand(): Command {
 
 /** What is wrong with the file, a line each; undefined when something else is. */
 function listMistakes(file: string, error: unknown): string[] | undefined {
-  if (error instanceof UnreadableSeedError) return [`${file}: ${error.message}`];
-  if (error instanceof SeedFileError) return error.problems.map((problem) => formatProblem(file, problem));
+  if (error instanceof UnreadableSeedError) return [printable(`${file}: ${error.message}`)];
+  if (error instanceof SeedFileError) return error.problems.map((problem) => printable(formatProblem(file, problem)));
   return undefined;
 }
 

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { hasTerminals } from "../support/operator-command.ts";
 
 let database: TestDatabase;
 
@@ -40,6 +41,38 @@ test.each([
   expect(err).toMatchObject({ type: "DrizzleQueryError", cause: { type: "DatabaseError", code } });
   expect(line).not.toMatch(/hunter2|4b9f3a52|select|insert/);
 });
+
+/** Escape sequences by ESC and by C1, a direction mark, and a line that would pass for one of its own. */
+const hostile = "a\u001b[2Jb\u009b31mc\u202ed\nnext";
+const obeyed = /\p{Cc}|\p{Cf}/u;
+const logHostile = `
+  import { createLogger } from "./src/base/log.ts";
+  const text = ${JSON.stringify(hostile)};
+  createLogger("info", 1).warn({ error: text, warnings: [text], err: new Error(text) }, text);`;
+
+test("a log for programs means what was said, and does nothing to a terminal that it is shown on later", async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", logHostile]);
+  expect(stdout.trimEnd()).not.toMatch(obeyed);
+  expect(JSON.parse(stdout)).toMatchObject({
+    msg: hostile,
+    error: hostile,
+    warnings: [hostile],
+    err: { message: hostile },
+  });
+});
+
+test.skipIf(!hasTerminals)(
+  "a log on a terminal shows what it would obey (skipped without script of util-linux)",
+  async () => {
+    const command = `'${process.execPath}' --input-type=module -e "$PROGRAM"`;
+    const env = { ...process.env, PROGRAM: logHostile, NO_COLOR: "1" };
+    const { stdout } = await promisify(execFile)("script", ["-qec", command, "/dev/null"], { env });
+    expect(stdout).toContain("a\\u{1b}[2Jb\\u{9b}31mc\\u{202e}d");
+    // Colours of its own come by ESC as well.
+    expect(stdout).not.toContain("\u001b[2J");
+    expect(stdout).not.toMatch(/[\u009b\u202e]/);
+  },
+);
 
 test.runIf(existsSync("/dev/full"))("a log that cannot be written ends nothing", async () => {
   const program = `

@@ -152,3 +152,11 @@ test("says with status 1 that the database is away, and nothing of what was to b
   expect(stderr).toMatch(/^bmaas: the database is away \(ECONNREFUSED\)/);
   expect(stderr).not.toMatch(/secret|hidden/);
 });
+
+test("shows what a terminal would obey in a file's names and values", async () => {
+  const stdin = `machines: [{ "na\u202eme\u009b2J": 1, id: "\u202e17" }]`;
+  const { status, stdout, stderr } = await runSeed(["-"], { stdin });
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(/\\u\{?202e/);
+  expect(stderr.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+});

@@ -1,10 +1,10 @@
 /** `bmaas machines create` */
 import { Command } from "commander";
 import { CreateMachineResponseSchema, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { printable } from "../../base/printable.ts";
 import { machineIdArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { note, print, printMessage } from "../operator/output.ts";
-import { printable } from "../operator/printable.ts";
 import { addProvidedOptions, type ProvidedFlags, readProvided } from "./provided-options.ts";
 
 interface CreateFlags extends OperatorFlags, ProvidedFlags {

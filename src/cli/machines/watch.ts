@@ -7,11 +7,11 @@ import {
   type WatchMachinesResponse,
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { printable } from "../../base/printable.ts";
 import { formatInstant } from "../../base/time-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson, note, paint, print, printJson } from "../operator/output.ts";
-import { printable } from "../operator/printable.ts";
 import { parseSelector, selectorHelp } from "../operator/selector.ts";
 import { showMachineState } from "../operator/state-names.ts";
 import { addSelector, type TargetFlags } from "../operator/targets.ts";

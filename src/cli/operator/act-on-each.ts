@@ -3,7 +3,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Operator } from "./admin-client.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import { toCommandFailure } from "./explain-failure.ts";
-import { print, printJson } from "./output.ts";
+import { note, print, printJson } from "./output.ts";
 import type { Target, TargetFlags } from "./targets.ts";
 
 /** How it went with one machine. */
@@ -85,7 +85,7 @@ export function tellOutcome<T>(
   { target, value, failure }: Outcome<T>,
   { describe }: Pick<Report<T>, "describe">,
 ): void {
-  if (failure !== undefined) process.stderr.write(`bmaas: ${target.machineId}: ${failure.message}\n`);
+  if (failure !== undefined) note(`bmaas: ${target.machineId}: ${failure.message}`);
   else if (value !== undefined) print(describe(value, target));
 }
 

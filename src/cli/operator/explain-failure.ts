@@ -5,11 +5,11 @@ import {
   ErrorInfoSchema,
   PreconditionFailureSchema,
 } from "../../../gen/google/rpc/error_details_pb.js";
+import { printable } from "../../base/printable.ts";
 import { nameCode } from "../../rpc/calls/call-record.ts";
 import { findSystemCode, isUntrusted } from "../system-code.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
-import { printable } from "./printable.ts";
 import { unprovenCode } from "./proving-agent.ts";
 
 const statuses: Partial<Record<Code, number>> = {

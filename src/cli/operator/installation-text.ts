@@ -1,7 +1,7 @@
 /** An installation as people read it. */
 import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { shorten } from "../../base/printable.ts";
 import type { Cell, Field } from "./output.ts";
-import { shorten } from "./printable.ts";
 import { showInstallationState } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
 

@@ -1,9 +1,9 @@
 /** What operators' commands write: tables for people, JSON for programs; nothing in it can do anything to a terminal. */
 import { styleText } from "node:util";
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { printable, printableJson, printableLines } from "../../base/printable.ts";
 import { shortenFloats } from "../../base/short-floats.ts";
 import { formatTable } from "../table.ts";
-import { printable, printableJson, printableLines } from "./printable.ts";
 
 /** Colours that mean something: red failed, yellow wants a look, green well, cyan under way. */
 export type Style = "red" | "yellow" | "green" | "cyan" | "bold" | "dim";

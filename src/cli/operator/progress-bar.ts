@@ -1,9 +1,9 @@
 /** Shows on standard error how installations go: a bar on a terminal, lines otherwise. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { printable, shorten } from "../../base/printable.ts";
 import { formatDuration } from "../../base/time-text.ts";
 import { note } from "./output.ts";
-import { printable, shorten } from "./printable.ts";
 import { installationStateNames } from "./state-names.ts";
 import type { WaitListener } from "./wait-for-installations.ts";
 

@@ -2,10 +2,10 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
 import { CreateTokenResponseSchema, TokenService } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
+import { printable } from "../../base/printable.ts";
 import { durationArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { note, print, printMessage } from "../operator/output.ts";
-import { printable } from "../operator/printable.ts";
 import { roleNames } from "../operator/state-names.ts";
 import { timeOf } from "../operator/timestamp-text.ts";
 

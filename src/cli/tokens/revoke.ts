@@ -1,9 +1,9 @@
 /** `bmaas tokens revoke` */
 import { Command } from "commander";
 import { RevokeTokenResponseSchema, TokenService } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
+import { printable } from "../../base/printable.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { print, printMessage } from "../operator/output.ts";
-import { printable } from "../operator/printable.ts";
 
 interface RevokeFlags extends OperatorFlags {
   readonly force?: boolean;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { printable, printableJson, printableLines } from "../../../src/cli/operator/printable.ts";
+import { printable, printableBlock, printableJson, printableLines } from "../../src/base/printable.ts";
 
 /** What a terminal would take for a command: escape sequences by ESC and by C1, a bell, a carriage return, directions, a title. */
 const hostile = "a\u001b[31mb\u009b2Jc\u0007d\u202ee\u2066f\u001b]0;title\u0007\u007f\ud800";
@@ -18,6 +18,10 @@ test("keeps the lines of a text, each of them harmless", () => {
     "three",
     "  four\\u{7}\\u{2028}five",
   ]);
+});
+
+test("keeps line feeds and tabs of a block", () => {
+  expect(printableBlock("one\n\ttwo\r\u001b[2J\u202e")).toBe("one\n\ttwo\\u{d}\\u{1b}[2J\\u{202e}");
 });
 
 test("leaves JSON that means the same and holds nothing that a terminal would obey", () => {

@@ -19,6 +19,11 @@ export function printableLines(text: string): string[] {
     .map((line) => line.replaceAll("\t", "  ").replaceAll(obeyed, escapeCharacter));
 }
 
+/** The text with its line feeds and tabs, and with everything else that a terminal would obey as an escape. */
+export function printableBlock(text: string): string {
+  return text.replaceAll(obeyed, (character) => (/[\n\t]/.test(character) ? character : escapeCharacter(character)));
+}
+
 /** The beginning of a text, with a sign that there was more. */
 export function shorten(text: string, maxLength: number): string {
   return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;

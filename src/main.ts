@@ -30,4 +30,6 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit();
 });
+// Whoever read the messages is gone; what was asked for is still done.
+process.stderr.on("error", () => {});
 process.exitCode = await main(process.argv.slice(2));

@@ -70,6 +70,8 @@ async function follow(
   onChunk?: (chunk: Buffer) => void,
 ): Promise<void> {
   const lines = new LineSplitter(onLine);
+  // What the command says is lost when the pipe breaks; how it ends is still known.
+  stream.on("error", () => {});
   stream.on("data", (chunk: Buffer) => {
     onChunk?.(chunk);
     lines.push(chunk);

@@ -23,10 +23,17 @@ export function serveCommand(): Command {
     .action(async (flags: Flags) => {
       const { createLogger } = await import("../base/log.ts");
       const { loadCheckedConfig } = await import("../service/preflight.ts");
+      const { endAfterUncaughtError, takeUncaughtErrors } = await import("../service/uncaught-errors.ts");
       const config = await loadCheckedConfig(flags);
       const log = createLogger(config.logLevel, 1);
+      let service: Service | undefined;
+      void takeUncaughtErrors(log).then(() => {
+        // A primary process serves nobody, and its workers would end with it.
+        if (service !== undefined && config.workers > 1) return;
+        return endAfterUncaughtError(log, async () => await service?.close({ isHurried: true }));
+      });
       const hangUp = config.workers > 1 ? waitForHangUp() : undefined;
-      const service = await start(config, log, hangUp);
+      service = await start(config, log, hangUp);
       const reasons = [waitForSignal(), hangUp?.terminalGone, service.lost].filter((reason) => reason !== undefined);
       if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
       else {

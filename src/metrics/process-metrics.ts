@@ -2,6 +2,10 @@
 import { type Aggregator, Counter, collectors, Registry } from "./prom-client.ts";
 
 let registry: Registry | undefined;
+let uncaughtErrors: Counter<"origin"> | undefined;
+
+/** How an error can go uncaught: thrown by a callback, or by a promise that nobody waits for. */
+type ErrorOrigin = "exception" | "rejection";
 
 /**
  * The metrics of this process. Their observers cannot be stopped, so there is one set of them, made when it is first asked for, however
@@ -12,8 +16,21 @@ export function getProcessMetrics(): Registry {
   return registry;
 }
 
+/** Counts an error that nobody caught. */
+export function countUncaughtError(origin: ErrorOrigin): void {
+  getProcessMetrics();
+  uncaughtErrors?.inc({ origin });
+}
+
 function createProcessMetrics(): Registry {
   const created = new Registry();
+  uncaughtErrors = new Counter({
+    name: "bmaas_uncaught_errors_total",
+    help: "Errors that nobody caught, each a fault of bmaas; a process that serves ends after the first one.",
+    labelNames: ["origin"],
+    registers: [created],
+  });
+  for (const origin of ["exception", "rejection"] satisfies ErrorOrigin[]) uncaughtErrors.inc({ origin }, 0);
   for (const collect of collectors) collect(created, { eventLoopMonitoringPrecision: 10 });
   const read = {
     process_cpu_user_seconds_total: () => process.cpuUsage().user,

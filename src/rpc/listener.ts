@@ -2,8 +2,6 @@
 import type { EventEmitter } from "node:events";
 import type { ServerOptions, ServerResponse } from "node:http";
 import type { SecureServerOptions } from "node:http2";
-import type { Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type FastifyError,
@@ -18,7 +16,6 @@ import { replaceNodeAnswers } from "./connections/node-answers.ts";
 import { createPlaintextServer } from "./connections/plaintext-server.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
-import { trackSilentConnections } from "./connections/silent-connections.ts";
 import { createUnreadableRequestHandler } from "./connections/unreadable-requests.ts";
 import type { ListenerLimits } from "./limits.ts";
 import {
@@ -56,6 +53,10 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   const plainCalls = createPlainCalls();
   const listener = tls === undefined ? createPlaintext(options, plainCalls) : createSecure(options, tls, plainCalls);
   decorateWithPlainCalls(listener, plainCalls);
+  // Once it listens, a server emits "error" for each connection that the system cannot give it: it goes on all the same.
+  listener.addHook("onListen", async () => {
+    listener.server.on("error", (error) => options.log.error({ err: error }, "a connection could not be accepted"));
+  });
   // Who serves a content type reads it; a body that nobody asked for is not parsed.
   listener.removeAllContentTypeParsers();
   listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
@@ -164,37 +165,4 @@ function replyWithFrameworkError(
       : new ConnectError(error.message.slice(0, maxShownLength), Code.InvalidArgument);
   onUnserved?.(known.code);
   replyWithError(reply, known, limits, status);
-}
-
-/** Longest that requests under way may take once a listener closes, in milliseconds. */
-const drainTimeoutMs = 15_000;
-/** Longest that a connection may take to send its first request then, in milliseconds. */
-const firstRequestTimeoutMs = 1_000;
-const drainPollMs = 50;
-
-/**
- * Makes a listener that can end: it returns a function that stops accepting, tells HTTP/2 connections to go away, lets requests
- * under way end, drops connections that ask for nothing, and after 15 s destroys what is left.
- */
-export function prepareClose(listener: FastifyInstance): () => Promise<void> {
-  const sockets = new Set<Socket>();
-  function forget(this: Socket) {
-    sockets.delete(this);
-  }
-  listener.server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", forget);
-  });
-  const dropSilent = trackSilentConnections(listener.server);
-  return async () => {
-    const closed = listener.close().then(() => true);
-    const beganAt = Date.now();
-    // A kept-alive connection becomes idle only when its last answer is out: ask again until none is left.
-    while (!(await Promise.race([closed, delay(drainPollMs, false)])) && Date.now() < beganAt + drainTimeoutMs) {
-      listener.server.closeIdleConnections();
-      if (Date.now() > beganAt + firstRequestTimeoutMs) dropSilent();
-    }
-    for (const socket of sockets) socket.destroy();
-    await closed;
-  };
 }

@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "./admin-url.ts";
 import { layFoundation } from "./foundation.ts";
 import { checkBeforeOpening } from "./preflight.ts";
-import { startServing } from "./serving.ts";
+import { type CloseOptions, startServing } from "./serving.ts";
 
 /** A server that serves. */
 export interface Service {
@@ -19,7 +19,7 @@ export interface Service {
   /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. Absent when it has none. */
   readonly lost: Promise<Error> | undefined;
   /** Ends it: readiness off, a delay for balancers to see it, then connections drain and everything closes. */
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**
@@ -34,8 +34,13 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
   const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;
   const context = { config, certificates, databaseUrl, serverKey, log };
-  const { agentUrl, adminUrl } = resources.adopt(await startServing(context), (serving) => serving.close());
+  let closing: CloseOptions | undefined;
+  const { agentUrl, adminUrl } = resources.adopt(await startServing(context), (serving) => serving.close(closing));
   resources.use(await leaveAdminUrl(config.home, adminUrl, log));
   const started = resources.move();
-  return { agentUrl, adminUrl, caFile: certificates.caFile, adminTokenFile, lost, close: () => started.disposeAsync() };
+  const close = (options?: CloseOptions) => {
+    closing = options;
+    return started.disposeAsync();
+  };
+  return { agentUrl, adminUrl, caFile: certificates.caFile, adminTokenFile, lost, close };
 }

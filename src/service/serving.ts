@@ -16,9 +16,9 @@ import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.t
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
-import { type Drain, prepareDrain } from "../rpc/connections/drain.ts";
+import { prepareClose } from "../rpc/connections/close-listener.ts";
+import { type Drain, prepareDrain, prepareToLeave } from "../rpc/connections/drain.ts";
 import { defaultLimits } from "../rpc/limits.ts";
-import { prepareClose } from "../rpc/listener.ts";
 import { createHealthMonitor } from "../rpc/services/health.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
@@ -41,6 +41,12 @@ export interface ServingContext {
   readonly readOthers?: ReadOthers;
 }
 
+/** How a process stops serving. */
+export interface CloseOptions {
+  /** Within seconds, without the delay for balancers: it has met an error that nobody caught. Default: false. */
+  readonly isHurried?: boolean;
+}
+
 /** A process that serves. */
 export interface Serving {
   /** Where agents call, for example "https://127.0.0.1:8443". */
@@ -54,7 +60,7 @@ export interface Serving {
    */
   drain(signal: AbortSignal): Promise<void>;
   /** Readiness off, a delay for balancers to see it, then connections drain and everything closes. */
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /** Opens both listeners; whatever was begun is undone when it throws. */
@@ -94,11 +100,12 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   // Watchers come back to another server; no listener ends while they stay.
   resources.defer(() => feed.close());
   let isDrained = false;
+  let isHurried = false;
   resources.defer(async () => {
     isEnding = true;
     health.close();
     // Nobody new comes to a process that has drained.
-    if (!isDrained) await delay(config.shutdownDelayMs);
+    if (!isDrained && !isHurried) await delay(config.shutdownDelayMs);
   });
 
   const started = resources.move();
@@ -110,7 +117,11 @@ export async function startServing(context: ServingContext): Promise<Serving> {
       isDrained = true;
       await listeners.drain(signal, [feed.close, health.sendWatchersAway]);
     },
-    close: () => started.disposeAsync(),
+    close: (options = {}) => {
+      isHurried = options.isHurried === true;
+      if (isHurried) listeners.hurry();
+      return started.disposeAsync();
+    },
   };
 }
 
@@ -141,15 +152,25 @@ function openStore(url: string, { installDeadlineMs }: Config, log: Logger): Hea
   return logOutages(openHeartbeatStore(url, { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs }), log);
 }
 
+/** Longest that requests under way may take when listeners close in a hurry, in milliseconds. */
+const hurriedDrainMs = 3_000;
+
 /** Opens listeners that close with `resources`. */
 function createListeners({ readOthers }: ServingContext, resources: AsyncDisposableStack) {
   const drains: Drain[] = [];
+  let drainMs: number | undefined;
   return {
     async open(listener: FastifyInstance, address: ListenAddress): Promise<ListenAddress> {
-      resources.defer(prepareClose(listener));
-      if (readOthers !== undefined) drains.push(prepareDrain(listener, defaultLimits));
+      const leave = prepareToLeave(listener);
+      const close = prepareClose(listener, leave);
+      resources.defer(() => close(drainMs));
+      if (readOthers !== undefined) drains.push(prepareDrain(listener, defaultLimits, leave));
       await listener.listen(address);
       return getAddress(listener);
+    },
+    /** From now on requests under way have seconds when the listeners close. */
+    hurry: () => {
+      drainMs = hurriedDrainMs;
     },
     /** What sends watchers away comes when the listeners have told that calls had better go elsewhere. */
     drain: async (signal: AbortSignal, sendAway: readonly (() => void)[]) => {

@@ -1,5 +1,6 @@
 /** Collects what workers say of themselves for whichever of them is asked for the metrics of all. */
 import type { Worker } from "node:cluster";
+import type { Logger } from "pino";
 import { combine, keepCounts, type MetricsSnapshot, readProcessMetrics } from "../metrics/metrics-snapshot.ts";
 import { type FromWorker, tellWorker } from "./messages.ts";
 
@@ -19,23 +20,30 @@ export class CollectedMetrics {
   readonly #workers = new Map<Worker, Known>();
   readonly #waiting = new Map<number, () => void>();
   readonly #ofEnded: MetricsSnapshot[] = [];
+  readonly #log: Logger;
   #merging: Promise<void> = Promise.resolve();
   #requests = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
 
   /** Takes in a worker that serves: what it says counts, and what it asks is answered. */
   add(worker: Worker): void {
     const known: Known = { last: [], isLeaving: false };
+    // Whoever asks has no answer then, and says so.
+    const noteFailure = (error: unknown) => this.#log.error({ err: error }, "workers' metrics cannot be put together");
     this.#workers.set(worker, known);
     worker.on("message", (message: FromWorker) => {
       if (!("metrics" in message)) return;
       known.last = message.metrics;
       if (message.type === "snapshot") this.#waiting.get(message.request)?.();
-      else if (message.type === "others-wanted") void this.#answer(worker, message.request);
+      else if (message.type === "others-wanted") this.#answer(worker, message.request).catch(noteFailure);
     });
     worker.once("exit", () => {
       this.#workers.delete(worker);
       this.#ofEnded.push(keepCounts(known.last));
-      this.#merging = this.#merging.then(() => this.#merge());
+      this.#merging = this.#merging.then(() => this.#merge()).catch(noteFailure);
     });
   }
 

@@ -27,6 +27,8 @@ export type FromWorker =
   | ({ readonly type: "serving" } & WorkerAddresses)
   /** It ends, because it cannot serve. */
   | { readonly type: "failed"; readonly message: string; readonly isForOperator: boolean }
+  /** It has met an error that nobody caught, and ends by itself. */
+  | { readonly type: "failing" }
   /** Somebody asks this worker for the metrics of all; these are its own. */
   | { readonly type: "others-wanted"; readonly request: number; readonly metrics: MetricsSnapshot }
   | { readonly type: "snapshot"; readonly request: number; readonly metrics: MetricsSnapshot }

@@ -16,6 +16,8 @@ export interface WorkerPoolOptions {
 
 /** Longest that a worker may take to end, besides what its callers and balancers have, in milliseconds. */
 const endTimeoutMs = 60_000;
+/** Longest that one takes to end which says that it ends by itself, in milliseconds. */
+const failingTimeoutMs = 30_000;
 /** Before a worker that ended by itself is replaced; doubles with each one until one has served for long enough to be sound. */
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
@@ -26,7 +28,7 @@ const endNow = { type: "end", isReplaced: false } as const;
 /** Keeps a number of workers serving: replaces those that die, and all of them when asked. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
-  readonly #metrics = new CollectedMetrics();
+  readonly #metrics: CollectedMetrics;
   readonly #all = new Set<Worker>();
   /** Those that serve and have not been told to end, oldest first. */
   readonly #serving = new Set<Worker>();
@@ -37,6 +39,7 @@ export class WorkerPool {
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#metrics = new CollectedMetrics(options.log);
   }
 
   /** Begins one more worker; resolves when it serves, and rejects as `ForkedWorker` says. */
@@ -59,18 +62,24 @@ export class WorkerPool {
   /** One that ends by itself is replaced. */
   #watch(worker: Worker): void {
     const servesSinceMs = performance.now();
+    const about = { worker: worker.id, pid: worker.process.pid };
+    const replace = (reason: string, what: string) => {
+      if (performance.now() - servesSinceMs > soundAfterMs) this.#pauseMs = firstPauseMs;
+      this.#options.log.error({ ...about, reason }, what);
+      void this.#replaceLost();
+    };
     worker.on("message", ({ type }: FromWorker) => {
       if (type === "farewell") tellWorker(worker, { type: "dismissed" });
+      else if (type === "failing" && this.#serving.delete(worker)) {
+        this.#metrics.leave(worker);
+        killLate(worker, failingTimeoutMs);
+        replace("uncaught error", "a worker ends because of an error that nobody caught, and is replaced");
+      }
     });
     worker.once("exit", (code, signal) => {
-      const about = { worker: worker.id, pid: worker.process.pid, reason: describeEnd(code, signal) };
-      if (!this.#serving.delete(worker)) {
-        this.#options.log.info(about, "a worker has ended");
-        return;
-      }
-      if (performance.now() - servesSinceMs > soundAfterMs) this.#pauseMs = firstPauseMs;
-      this.#options.log.error(about, "a worker ended by itself and is replaced");
-      void this.#replaceLost();
+      const reason = describeEnd(code, signal);
+      if (this.#serving.delete(worker)) replace(reason, "a worker ended by itself and is replaced");
+      else this.#options.log.info({ ...about, reason }, "a worker has ended");
     });
   }
 
@@ -137,9 +146,14 @@ export class WorkerPool {
     worker.once("exit", () => resolve());
     const { shutdownDelayMs } = this.#options.getSettings().config;
     const leaveMs = isReplaced ? defaultLimits.idleTimeoutMs + defaultLimits.answerTimeoutMs : shutdownDelayMs;
-    const timer = setTimeout(() => worker.process.kill("SIGKILL"), leaveMs + endTimeoutMs);
+    killLate(worker, leaveMs + endTimeoutMs);
     tellWorker(worker, { type: "end", isReplaced });
     await exited;
-    clearTimeout(timer);
   }
+}
+
+/** Kills a worker that has not ended in time. */
+function killLate(worker: Worker, timeoutMs: number): void {
+  const timer = setTimeout(() => worker.process.kill("SIGKILL"), timeoutMs);
+  worker.once("exit", () => clearTimeout(timer));
 }

@@ -1,10 +1,12 @@
 /** One of several processes that serve: does as the primary process says, and ends with it. */
 import cluster from "node:cluster";
+import type { Logger } from "pino";
 import { explainError } from "../base/error-text.ts";
 import { createLogger } from "../base/log.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { readVersion } from "../base/version.ts";
 import { type Serving, startServing } from "../service/serving.ts";
+import { endAfterUncaughtError, takeUncaughtErrors } from "../service/uncaught-errors.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 import { createOthersReader, type OthersReader } from "./others-reader.ts";
 
@@ -23,30 +25,41 @@ export async function runWorker(): Promise<void> {
   process.on("message", (message: ToWorker) => {
     if (message.type === "begin") begun.resolve(message);
     else if (message.type === "others") others.arrived(message);
-    else if (message.type === "snapshot-wanted") void sendSnapshot(serving, message.request);
+    else if (message.type === "snapshot-wanted") sendSnapshot(serving, message.request).catch(ignore);
     else if (message.type === "dismissed") dismissed.resolve();
     else {
       ended.resolve();
       if (!message.isReplaced) hurry.abort();
     }
   });
+  const takeLeave = async ({ metrics }: Serving) => {
+    await send({ type: "farewell", metrics: await metrics.readCounts() });
+    await dismissed.promise;
+  };
   void send({ type: "ready" });
   const settings = await begun.promise;
-  serving = await start(settings, others);
+  const log = createLogger(settings.config.logLevel, 1).child({ worker: cluster.worker?.id });
+  void takeUncaughtErrors(log).then(() =>
+    endAfterUncaughtError(log, async () => {
+      if (serving === undefined) return;
+      await send({ type: "failing" });
+      await serving.close({ isHurried: true });
+      await takeLeave(serving);
+    }),
+  );
+  serving = await start(settings, log, others);
   if (serving === undefined) return;
-  const { agentUrl, adminUrl, metrics } = serving;
+  const { agentUrl, adminUrl } = serving;
   void send({ type: "serving", agentUrl, adminUrl });
   await ended.promise;
   if (!hurry.signal.aborted) await serving.drain(hurry.signal);
   await serving.close();
-  await send({ type: "farewell", metrics: await metrics.readCounts() });
-  await dismissed.promise;
+  await takeLeave(serving);
   process.exit();
 }
 
 /** Resolves with undefined once the primary knows why it cannot serve, and the process ends. */
-async function start(settings: WorkerSettings, { read }: OthersReader): Promise<Serving | undefined> {
-  const log = createLogger(settings.config.logLevel, 1).child({ worker: cluster.worker?.id });
+async function start(settings: WorkerSettings, log: Logger, { read }: OthersReader): Promise<Serving | undefined> {
   try {
     checkVersion(settings.version);
     return await startServing({ ...settings, log, readOthers: read });
@@ -63,6 +76,9 @@ function checkVersion(version: string): void {
   if (present === version) return;
   throw new OperatorError(`the server is bmaas ${version}, and its files are those of ${present}: restart it`);
 }
+
+/** Who asked takes the worker at its last word. */
+function ignore(): void {}
 
 async function sendSnapshot(serving: Serving | undefined, request: number): Promise<void> {
   if (serving !== undefined) await send({ type: "snapshot", request, metrics: await serving.metrics.snapshot() });

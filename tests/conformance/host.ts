@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
-import { prepareClose } from "../../src/rpc/listener.ts";
+import { prepareClose } from "../../src/rpc/connections/close-listener.ts";
 import {
   ServerCompatRequestSchema,
   ServerCompatResponseSchema,

@@ -6,8 +6,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
+import { prepareClose } from "../../src/rpc/connections/close-listener.ts";
 import { defaultLimits } from "../../src/rpc/limits.ts";
-import { createListener, prepareClose } from "../../src/rpc/listener.ts";
+import { createListener } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import {
   ClientStreamRequestSchema,

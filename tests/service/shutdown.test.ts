@@ -3,6 +3,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,6 +11,7 @@ import { codeOf, signingAgent } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type FleetMachine, machineOn } from "../support/fleet.ts";
 import { machineWithAgent, readTags } from "../support/machine.ts";
+import { openRaw } from "../support/raw-connection.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitForBlockedSessions, waitUntil } from "../support/wait.ts";
@@ -103,6 +105,29 @@ async function countUntilRefused(machine: FleetMachine): Promise<{ machineId: st
     return { machineId: machine.machineId, answered: count - 1 };
   }
 }
+
+/** Calls one time after another on one connection of HTTP/1.1, until the server says that it closes, or a call is lost. */
+async function callUntilTold(url: string, ca: string): Promise<"told" | "lost"> {
+  using connection = await openRaw({ url, ca });
+  for (let count = 1; ; count++) {
+    await connection.send(`GET /healthz HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`);
+    const answers = await connection.until(new RegExp(`^(?:HTTP/1\\.1 .*?\r\n\r\n\\{[^}]*\\}){${count}}$`, "s"));
+    const [, last] = /^.*(HTTP\/1\.1 .*)$/s.exec(answers) ?? [];
+    if (/^connection: close/im.test(last ?? "")) return "told";
+    if (answers.split("HTTP/1.1 ").length <= count) return "lost";
+  }
+}
+
+test("callers over HTTP/1.1 that call all the while are told to go, and lose no call", async () => {
+  await using server = await start();
+  const callers = [server.agentUrl, server.adminUrl].flatMap((url) =>
+    Array.from({ length: 4 }, () => callUntilTold(url, server.ca)),
+  );
+  await delay(200);
+  server.kill("SIGTERM");
+  expect(await Promise.all(callers)).toEqual(callers.map(() => "told"));
+  expect(await server.ended).toBe(0);
+});
 
 test("a second signal ends it at once, with the shell's status for it", async () => {
   await using server = await start({ BMAAS_SHUTDOWN_DELAY: "20" });

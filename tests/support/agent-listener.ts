@@ -9,8 +9,8 @@ import {
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { type AgentListenerOptions, createAgentListener } from "../../src/rpc/agent-listener.ts";
 import { createErrorMapper } from "../../src/rpc/calls/error-mapping.ts";
+import { prepareClose } from "../../src/rpc/connections/close-listener.ts";
 import { defaultLimits, type ListenerLimits } from "../../src/rpc/limits.ts";
-import { prepareClose } from "../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { makeFolder } from "./program.ts";
 import { unaryLane } from "./unary-lane.ts";

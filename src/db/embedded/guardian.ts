@@ -39,6 +39,18 @@ export function startGuardian(instance: Instance): Guardian {
   let shell: ChildProcess;
 
   const tell = () => shell.stdin?.write(`${watched ?? ""}\n`);
+  const startLater = () => {
+    if (!released) setTimeout(startAgain, respawnDelayMs).unref();
+  };
+  const startAgain = () => {
+    if (released) return;
+    try {
+      start();
+    } catch {
+      // The system is out of memory or processes.
+      startLater();
+    }
+  };
   const start = () => {
     shell = spawn("/bin/sh", ["-c", script, "bmaas-guardian", `${watched ?? ""}`], {
       cwd: instance.folder,
@@ -49,10 +61,9 @@ export function startGuardian(instance: Instance): Guardian {
       ...instance.account,
     });
     shell.stdin?.on("error", () => {});
-    shell.on("error", () => {});
-    shell.once("exit", () => {
-      if (!released) setTimeout(() => released || start(), respawnDelayMs).unref();
-    });
+    shell.once("exit", startLater);
+    // One that could not be started has no exit; others' errors are of signals that nobody sends.
+    shell.once("error", startLater).on("error", () => {});
     shell.unref();
     // The pipe is a socket, whose type does not show that it can be let go.
     (shell.stdin as { unref?: () => void } | null)?.unref?.();

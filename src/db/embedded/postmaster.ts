@@ -66,6 +66,8 @@ export async function startPostmaster(
     windowsHide: true,
     ...instance.account,
   });
+  // Its own listener for the start stands beside this one.
+  child.on("error", () => {});
   const output = collectOutput(child, options.log);
   await once(child, "spawn").catch((error: Error) => {
     throw new StartError(error.message, []);
@@ -132,7 +134,11 @@ function serverArguments(instance: Instance, options: { port: number; durable: b
 function collectOutput(child: ChildProcess, log: Logger): string[] {
   const lines: string[] = [];
   if (child.stderr === null) return lines;
-  createInterface(child.stderr).on("line", (line) => {
+  // What PostgreSQL says is lost when the pipe breaks, and nothing else.
+  child.stderr.on("error", () => {});
+  const output = createInterface(child.stderr);
+  output.on("error", () => {});
+  output.on("line", (line) => {
     log.debug({ line }, "postgres");
     lines.push(line);
     if (lines.length > outputLines) lines.shift();

@@ -101,6 +101,8 @@ class HandshakeQueue {
     while (this.#begunInTurn < begunPerTurn) {
       const next = this.#waiting.take((party) => this.#places.isFreeFor(party, nowMs));
       if (next === undefined) break;
+      // Its other side has gone, which shows in "close" only later.
+      if (next.socket.destroyed) continue;
       this.#begunInTurn++;
       this.#beginOne(next.socket, next.party, nowMs);
     }

@@ -58,7 +58,8 @@ export function createHealthMonitor(
   }
 
   async function findStatus(): Promise<ServingStatus> {
-    const isReady = !isClosed && (await findUnreadiness()) === undefined;
+    // Who cannot say whether it can serve cannot.
+    const isReady = !isClosed && (await findUnreadiness().catch(() => "unknown")) === undefined;
     return isReady && !isClosed ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
   }
 

@@ -1,6 +1,6 @@
 /** An exchange over HTTP/2, on the stream itself: Node's compatibility API would make two more streams of it. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
-import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type CallConnection, findHttp2Connection } from "../calls/raw-call.ts";
 import { sendByHttp2 } from "../wire/send-answer.ts";
 import type { CallKind } from "./call-kind.ts";
@@ -99,7 +99,13 @@ export class Http2Exchange extends Exchange {
 
   /** Sends the answer's trailers, for which the stream asks behind its body. */
   sendTrailers(): void {
-    if (this.#trailers !== undefined) this.stream.sendTrailers(this.#trailers);
+    if (this.#trailers === undefined) return;
+    try {
+      this.stream.sendTrailers(this.#trailers);
+    } catch {
+      // Node looks only now whether HTTP can carry them.
+      this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
   }
 
   destroy(): void {

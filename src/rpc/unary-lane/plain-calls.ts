@@ -1,6 +1,12 @@
 /** What Node makes of the HTTP/2 requests that a lane will serve: an exchange, in the place of the two streams of its compatibility API. */
 import type { IncomingHttpHeaders } from "node:http";
-import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream, type ServerOptions } from "node:http2";
+import {
+  constants,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from "node:http2";
 import type { FastifyInstance } from "fastify";
 import { findCallKind } from "./call-kind.ts";
 import { findExchange, Http2Exchange } from "./http2-exchange.ts";
@@ -28,7 +34,7 @@ export function createPlainCalls(): PlainCalls {
     return new Http2ServerRequest(stream, headers, options, rawHeaders).on("error", ignore);
   }
   function Response(stream: ServerHttp2Stream) {
-    return findExchange(stream) ?? new Http2ServerResponse(stream);
+    return findExchange(stream) ?? guardTrailers(stream, new Http2ServerResponse(stream));
   }
 
   return {
@@ -41,6 +47,19 @@ export function createPlainCalls(): PlainCalls {
 }
 
 function ignore(): void {}
+
+/** Node looks whether HTTP can carry an answer's trailers only when the stream asks for them, and would throw at nobody then. */
+function guardTrailers(stream: ServerHttp2Stream, response: Http2ServerResponse): Http2ServerResponse {
+  const senders = stream.listeners("wantTrailers");
+  stream.removeAllListeners("wantTrailers").on("wantTrailers", () => {
+    try {
+      for (const send of senders) Reflect.apply(send, stream, []);
+    } catch {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  });
+  return response;
+}
 
 /** Lets plugins of a listener find its plain calls. */
 export function decorateWithPlainCalls(listener: FastifyInstance, plainCalls: PlainCalls): void {

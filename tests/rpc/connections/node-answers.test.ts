@@ -2,19 +2,21 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type ServerHttp2Stream } from "node:http2";
-import { pino } from "pino";
 import { describe, expect, test } from "vitest";
+import { prepareClose } from "../../../src/rpc/connections/close-listener.ts";
 import { defaultLimits } from "../../../src/rpc/limits.ts";
-import { createListener, prepareClose } from "../../../src/rpc/listener.ts";
+import { createListener } from "../../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { makeFolder } from "../../support/program.ts";
+import { createCollectingLog, type LogLine } from "../../support/server.ts";
 
 type Pair = [IncomingMessage, ServerResponse & { readonly stream: ServerHttp2Stream }];
 
 /** A listener that answers on /, and a client's connection to it; `seen` are the requests that were served. */
 async function start(hasTls: boolean) {
   const tls = hasTls ? await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]) : undefined;
-  const log = pino({ level: "silent" });
+  const logged: LogLine[] = [];
+  const log = createCollectingLog(logged);
   const listener = createListener({ tls, requestClientCertificate: false, log, limits: defaultLimits });
   const close = prepareClose(listener);
   const seen: Pair[] = [];
@@ -28,7 +30,7 @@ async function start(hasTls: boolean) {
     session.destroy();
     await close();
   };
-  return { server: listener.server, session, seen, [Symbol.asyncDispose]: stop };
+  return { server: listener.server, session, seen, logged, [Symbol.asyncDispose]: stop };
 }
 
 function post(session: ClientHttp2Session, fields: Record<string, string> = {}): ClientHttp2Stream {
@@ -61,6 +63,14 @@ describe.each([
     await expect.poll(() => response.stream.closed).toBe(true);
     expect(listener.server.emit("checkContinue", request, response)).toBe(true);
     expect(listener.seen).toHaveLength(1);
+  });
+
+  test("a connection that the system cannot give the server is told, and costs nobody else his", async () => {
+    await using listener = await start(hasTls);
+    listener.server.emit("error", Object.assign(new Error("accept"), { code: "ENOBUFS" }));
+    expect(listener.logged).toMatchObject([{ level: 50, msg: "a connection could not be accepted" }]);
+    const [headers] = await once(post(listener.session).end(), "response");
+    expect(headers[":status"]).toBe(200);
   });
 
   test("CONNECT is refused, and its stream ends", async () => {

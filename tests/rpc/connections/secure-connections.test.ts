@@ -5,8 +5,9 @@ import { Duplex } from "node:stream";
 import { connect } from "node:tls";
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { prepareClose } from "../../../src/rpc/connections/close-listener.ts";
 import { defaultLimits } from "../../../src/rpc/limits.ts";
-import { createListener, prepareClose } from "../../../src/rpc/listener.ts";
+import { createListener } from "../../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { makeFolder } from "../../support/program.ts";
 

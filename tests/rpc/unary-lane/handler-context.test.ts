@@ -1,5 +1,5 @@
 /** What a handler and interceptors are told of a call, and that they cannot tell which way it came. */
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -55,6 +55,21 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     expect((await call).status).toBe(200);
     expect(signal.reason).toMatchObject({ name: "AbortError" });
     expect(heard).toHaveBeenCalledTimes(1);
+  });
+
+  test("trailers that HTTP cannot carry end their call, and nothing else", async () => {
+    let isFirst = true;
+    const { session } = await start({
+      heartbeat: (_request, { responseTrailer }) => {
+        if (isFirst) responseTrailer.set("connection", "close");
+        isFirst = false;
+        return {};
+      },
+    });
+    const broken = await callHttp2(session, { "content-type": "application/grpc" }, message);
+    expect([broken.status, broken.resetCode]).toEqual([200, constants.NGHTTP2_INTERNAL_ERROR]);
+    const sound = await callHttp2(session, { "content-type": "application/grpc" }, message);
+    expect(sound.trailers["grpc-status"]).toBe("0");
   });
 
   test("a signal that is looked at behind its call only is aborted as well", async () => {

@@ -1,18 +1,17 @@
 /** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
 import {
-  Code,
+  type Code,
   type ConnectRouter,
   createConnectRouter,
   createContextValues,
   type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
-import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
-import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { isNonce, proofPath, proveServer } from "../base/server-proof.ts";
 import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
+import { connectRoutes } from "./calls/connect-routes.ts";
 import { withStrictMessages } from "./calls/strict-routes.ts";
 import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
@@ -59,11 +58,8 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     return reply.code(503).send({ status: "not ready", reason });
   });
   if (options.serverKey !== undefined) serveProof(listener, options.serverKey);
-  listener.register(fastifyConnectPlugin, {
-    routes: (router) => {
-      withStrictMessages(options.routes, { jsonOptions, limits: defaultLimits })(router);
-      watchNegotiation(router, options.onUnserved);
-    },
+  listener.register(connectRoutes, {
+    routes: withStrictMessages(options.routes, { jsonOptions, limits: defaultLimits }),
     requestGate: async (context) => {
       await options.gate(context);
       await assertDecodableQuery(context, defaultLimits);
@@ -74,6 +70,9 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     readMaxBytes: defaultLimits.maxBodyBytes,
     maxTimeoutMs: maxCallerTimeoutMs,
     jsonOptions,
+    limits: defaultLimits,
+    log: options.log,
+    onUnserved: options.onUnserved,
   });
   return listener;
 }
@@ -85,20 +84,6 @@ function serveProof(listener: FastifyInstance, key: string): void {
     const { localAddress: address, localPort: port } = socket;
     return reply.type("text/plain").send(proveServer(key, params.nonce, { address, port }));
   });
-}
-
-/** Connect's answers to a method, a content type or a version of HTTP that no protocol has: they never become calls. */
-const negotiationFailures: ReadonlySet<number> = new Set([405, 415, 505]);
-
-function watchNegotiation(router: ConnectRouter, onUnserved: AdminListenerOptions["onUnserved"]): void {
-  for (const [index, handler] of router.handlers.entries()) {
-    const watched: typeof handler = Object.assign(async (request: UniversalServerRequest) => {
-      const response = await handler(request);
-      if (negotiationFailures.has(response.status)) onUnserved(Code.Unimplemented);
-      return response;
-    }, handler);
-    router.handlers[index] = watched;
-  }
 }
 
 function listStreamPaths(routes: (router: ConnectRouter) => void): Set<string> {

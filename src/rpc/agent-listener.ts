@@ -1,11 +1,11 @@
 /** The agents' listener: gRPC, gRPC-Web and Connect over HTTP/1.1 and HTTP/2 on one port, with a client certificate asked for. */
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/connect";
-import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { OnCall } from "./calls/call-record.ts";
 import { createRecordOptions } from "./calls/connect-call-record.ts";
+import { connectRoutes } from "./calls/connect-routes.ts";
 import { createErrorInterceptor } from "./calls/error-mapping.ts";
 import type { Authenticate } from "./calls/raw-call.ts";
 import { createIntake, getContextValues } from "./calls/request-intake.ts";
@@ -61,13 +61,15 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
     const records = createRecordOptions();
     const mapErrors = createErrorInterceptor(toConnectError);
     scope.addHook("preHandler", createIntake(options.method, authenticate, toConnectError, limits, onCall));
-    await scope.register(fastifyConnectPlugin, {
+    await scope.register(connectRoutes, {
       ...calls,
       routes: withStrictMessages(routes, { jsonOptions: calls.jsonOptions, limits }),
       // What handlers throw is mapped before interceptors see it, and what those throw, behind them.
       interceptors: [records.interceptor, mapErrors, ...calls.interceptors, mapErrors],
       requestGate: records.requestGate,
       contextValues: getContextValues,
+      limits,
+      log,
     });
   });
   return listener;

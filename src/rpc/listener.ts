@@ -3,6 +3,7 @@ import type { EventEmitter } from "node:events";
 import type { ServerOptions, ServerResponse } from "node:http";
 import type { SecureServerOptions } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import {
   type FastifyError,
   type FastifyInstance,
@@ -14,6 +15,7 @@ import type { Logger } from "pino";
 import { http1Messages } from "./connections/http1-messages.ts";
 import { replaceNodeAnswers } from "./connections/node-answers.ts";
 import { createPlaintextServer } from "./connections/plaintext-server.ts";
+import { findHostTrouble, toOriginForm } from "./connections/request-target.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
 import { createUnreadableRequestHandler } from "./connections/unreadable-requests.ts";
@@ -26,6 +28,7 @@ import {
 } from "./unary-lane/plain-calls.ts";
 import { seeToUnreadBodies } from "./unread-body.ts";
 import { replyWithError } from "./wire/protocol-error.ts";
+import { sendAnswer } from "./wire/send-answer.ts";
 
 /** A certificate chain and its key, both PEM. */
 export interface ListenerTls {
@@ -59,6 +62,7 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   });
   // Who serves a content type reads it; a body that nobody asked for is not parsed.
   listener.removeAllContentTypeParsers();
+  listener.addHook("onRequest", createHostCheck(options));
   listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
   seeToUnreadBodies(listener, limits);
   listener.setNotFoundHandler((request, reply) => {
@@ -119,6 +123,10 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
   const listener = fastify({ ...frameworkOptions(options), http2: true, https }) as unknown as FastifyInstance;
   const server: EventEmitter = listener.server;
   replaceNodeAnswers(server, (request, response) => server.emit("request", request, response));
+  // Before Fastify, which routes by it.
+  server.prependListener("request", (request) => {
+    if (request.httpVersionMajor === 1) toOriginForm(request);
+  });
   tendSecureConnections(server, limits, options.log);
   return listener;
 }
@@ -128,6 +136,18 @@ function createPlaintext(options: ListenerOptions, { serverOptions }: PlainCalls
     ...frameworkOptions(options),
     serverFactory: (handler) => createPlaintextServer(handler, options.limits, serverOptions),
   }) as unknown as FastifyInstance;
+}
+
+/** Refuses requests of HTTP/1.1 whose host is none, or several, in no protocol but HTTP's own (RFC 9112 section 3.2). */
+function createHostCheck({ limits, onUnserved }: ListenerOptions): onRequestHookHandler {
+  return (request, reply, done) => {
+    const trouble = request.raw.httpVersionMajor === 1 ? findHostTrouble(request.raw) : undefined;
+    if (trouble === undefined) return done();
+    onUnserved?.(Code.InvalidArgument);
+    const headers = { "content-type": "application/json", connection: "close" };
+    const body = JSON.stringify(errorToJson(new ConnectError(trouble, Code.InvalidArgument), undefined));
+    sendAnswer(reply, { status: 400, headers, body }, limits.lingerTimeoutMs);
+  };
 }
 
 /** Whatever a handler waits for, no request holds its connection's resources for ever. */

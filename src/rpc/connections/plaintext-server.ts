@@ -14,6 +14,7 @@ import {
 import type { Socket } from "node:net";
 import { http1Messages } from "./http1-messages.ts";
 import { replaceNodeAnswers } from "./node-answers.ts";
+import { toOriginForm } from "./request-target.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 
 /** What a stranger may hold open and send. */
@@ -63,7 +64,11 @@ class PlaintextServer extends Server {
   readonly #undecided = new Set<Socket>();
   readonly #sniffTimeoutMs: number;
 
-  constructor(handler: RequestListener, limits: PlaintextLimits, http2Options: Http2Options) {
+  constructor(serve: RequestListener, limits: PlaintextLimits, http2Options: Http2Options) {
+    const serveHttp1: RequestListener = (request, response) => {
+      toOriginForm(request);
+      serve(request, response);
+    };
     const options = {
       ...http1Messages,
       headersTimeout: limits.headersTimeoutMs,
@@ -72,7 +77,7 @@ class PlaintextServer extends Server {
       maxHeaderSize: limits.maxHeaderBytes,
       connectionsCheckingInterval: limits.checkIntervalMs,
     };
-    super(options, handler);
+    super(options, serveHttp1);
     this.#sniffTimeoutMs = limits.sniffTimeoutMs;
     this.#http2 = createHttp2Server({
       ...http2Options,
@@ -81,16 +86,16 @@ class PlaintextServer extends Server {
       maxDeflateDynamicTableSize: 0,
     });
     // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
-    this.#http2.on("request", handler as unknown as () => void);
-    replaceNodeAnswers(this.#http2, handler);
-    replaceNodeAnswers(this, handler);
+    this.#http2.on("request", serve as unknown as () => void);
+    replaceNodeAnswers(this.#http2, serve);
+    replaceNodeAnswers(this, serveHttp1);
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
       this.emit("session", session);
     });
     const reaper = createSessionReaper(this, limits);
-    const serveHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
+    const beginHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
     this.removeAllListeners("connection");
     this.on("connection", (socket: Socket) => {
       this.#sniff(socket, (isHttp2) => {
@@ -101,7 +106,7 @@ class PlaintextServer extends Server {
           this.#http2.emit("connection", socket);
           return;
         }
-        for (const serve of serveHttp1) serve.call(this, socket);
+        for (const begin of beginHttp1) begin.call(this, socket);
         socket.resume();
       });
     });

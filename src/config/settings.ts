@@ -113,7 +113,7 @@ export const settings = {
     default: "on",
     parse: parseSwitch,
     commands: ["serve"],
-    description: "off serves heartbeats more slowly, through Connect's own handler; the answers are the same",
+    description: "off serves heartbeats by Connect's slower handler: the same answers, but 415 to grpc-web-text",
   },
   adminTlsCertFile: {
     variable: "BMAAS_ADMIN_TLS_CERT",

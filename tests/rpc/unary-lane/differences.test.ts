@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import * as grpc from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HeartbeatRequestSchema, HeartbeatResponseSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { settings } from "../../../src/config/settings.ts";
 import { type HeartbeatHandler, startAgentListener, type TestListener } from "../../support/agent-listener.ts";
 import { heartbeatPath } from "../../support/agents.ts";
 import { callHttp2, frameMessage } from "../../support/raw-connection.ts";
@@ -117,6 +118,15 @@ describe("gRPC-Web in base64", () => {
     });
     expect([status, headers["content-type"]]).toEqual([200, "application/grpc-web-text+proto"]);
     expect(Buffer.from(text.toString("latin1"), "base64").toString("latin1")).toBe(answer("xxx"));
+  });
+
+  test("is 415 without the lane, as the setting says", async () => {
+    await using listener = await startAgentListener({ unaryLane: "off" });
+    using own = new WireClient(listener);
+    const headers = { "content-type": "application/grpc-web-text" };
+    const body = Buffer.from(frame.toString("base64"));
+    expect((await own.call({ httpVersion: "1.1", headers, body })).status).toBe(415);
+    expect(settings.unaryLane.description).toContain("415 to grpc-web-text");
   });
 
   test("is answered to who sends bytes and wants text", async () => {

@@ -77,23 +77,47 @@ export function isTrustworthy({ protocol, hostname }: URL): boolean {
   return protocol === "https:" || (protocol === "http:" && isLoopback({ host, port: 0 }));
 }
 
-/** Reads a list of audiences, separated by commas. */
+/** Reads a list of audiences, separated by commas; one that has commas in it stands in double quotes. */
 export function parseAudiences(text: string): readonly string[] {
-  const audiences = text.split(",").map((part) => part.trim());
+  const audiences = splitList(text).map((part) => unquote(part));
   if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} has an empty audience in it`);
   return audiences;
 }
 
-/** Reads `admin=bmaas-admins,operator=sre,viewer=*`. */
+/**
+ * Reads `admin=bmaas-admins,operator="CN=sre,OU=ops",viewer=*`: a value that has commas in it stands in double quotes, and a double
+ * quote in there is written twice.
+ */
 export function parseRoleRules(text: string): readonly RoleRule[] {
-  return text.split(",").map((part) => {
-    const [, name, value] = /^\s*([a-z]+)\s*=\s*(.*\S)\s*$/.exec(part) ?? [];
+  return splitList(text).map((part) => {
+    const [, name, written = ""] = /^([a-z]+)\s*=\s*(.*)$/s.exec(part) ?? [];
     const role = roleNames.find((known) => known === name);
-    if (role === undefined || value === undefined) {
+    const value = unquote(written);
+    if (role === undefined || value === "") {
       throw new InvalidValueError(
         `${quote(part)} is not ROLE=VALUE with the role viewer, operator or admin, for example admin=bmaas-admins,viewer=*`,
       );
     }
+    if (value === "*" && written !== value) {
+      throw new InvalidValueError(`${quote(part)} names a value that cannot be told from *, which is everybody`);
+    }
     return { role, value };
   });
+}
+
+/** The parts between commas, without spaces around them; a comma between double quotes is none. */
+function splitList(text: string): string[] {
+  const part = /((?:[^,="]*=\s*|\s*)"(?:[^"]|"")*"\s*|[^,]*)(,|$)/y;
+  const parts: string[] = [];
+  for (let end: string | undefined = ","; end === ","; ) {
+    const [, found = "", delimiter] = part.exec(text) ?? [];
+    parts.push(found.trim());
+    end = delimiter;
+  }
+  return parts;
+}
+
+function unquote(text: string): string {
+  const [, quoted] = /^"((?:[^"]|"")*)"$/.exec(text) ?? [];
+  return quoted?.replaceAll('""', '"') ?? text;
 }

@@ -267,6 +267,32 @@ describe("an OpenID Connect issuer", () => {
     });
   });
 
+  test("takes values and audiences with commas in double quotes", () => {
+    const quoted = {
+      BMAAS_OIDC_AUDIENCE: 'api://a,b, "api://c,d" ,"e"',
+      BMAAS_OIDC_ROLES: 'admin="CN=admins,OU=ops" , operator= "say ""so"", please",viewer=6" rack,viewer="plain"',
+    };
+    expect(loadConfig({ ...environment, ...quoted }, {}, directory).oidc).toMatchObject({
+      audiences: ["api://a", "b", "api://c,d", "e"],
+      roles: [
+        { role: "admin", value: "CN=admins,OU=ops" },
+        { role: "operator", value: 'say "so", please' },
+        { role: "viewer", value: '6" rack' },
+        { role: "viewer", value: "plain" },
+      ],
+    });
+  });
+
+  test.each([
+    ['admin="a,b', /^BMAAS_OIDC_ROLES: "b" is not ROLE=VALUE/],
+    ['admin="a,b"c', /is not ROLE=VALUE/],
+    ['admin=""', /is not ROLE=VALUE/],
+    ["admin=a,", /is not ROLE=VALUE/],
+    ['viewer="*"', /cannot be told from \*/],
+  ])("refuses %s for roles", (roles, mistake) => {
+    expect(mistakesOf({ ...environment, BMAAS_OIDC_ROLES: roles })).toEqual([expect.stringMatching(mistake)]);
+  });
+
   test.each(["http://127.0.0.1:8080/realms/ops", "http://[::1]:8080", "http://localhost"])(
     "may be plaintext on this machine: %s",
     (issuer) => {

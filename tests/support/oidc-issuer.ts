@@ -31,6 +31,8 @@ export interface OidcIssuer extends AsyncDisposable {
   mood: Mood;
   /** The key that it signs with now. */
   key: SigningKey;
+  /** What it publishes, each under a name or none; absent: its key of now. */
+  published: readonly (readonly [key: SigningKey, kid: string | undefined])[] | undefined;
   /** Replaces its key; the old one is not published any more. */
   rotate(alg?: string): Promise<void>;
   /** A token for the audience "bmaas" of the subject "alice", good for five minutes unless told otherwise. */
@@ -57,6 +59,7 @@ export async function startOidcIssuer(): Promise<OidcIssuer> {
     asked: [],
     mood: "well",
     key: await createSigningKey("key-1"),
+    published: undefined,
     rotate: async (alg) => {
       keysMade += 1;
       issuer.key = await createSigningKey(`key-${keysMade}`, alg);
@@ -74,13 +77,16 @@ async function answer(issuer: OidcIssuer, path: string, response: ServerResponse
   if (issuer.mood === "away") return void response.destroy();
   if (issuer.mood === "broken") return void response.writeHead(500).end("{}");
   if (issuer.mood === "rambling") return void response.writeHead(200).end(" ".repeat(2 * 1024 * 1024));
-  const jwk = { ...(await exportJWK(issuer.key.publicKey)), kid: issuer.key.kid, alg: issuer.key.alg, use: "sig" };
+  const published = issuer.published ?? [[issuer.key, issuer.key.kid]];
+  const keys = published.map(async ([{ publicKey, alg }, kid]) =>
+    withoutUndefined({ ...(await exportJWK(publicKey)), kid, alg, use: "sig" }),
+  );
   const documents: Record<string, object> = {
     "/realms/ops/.well-known/openid-configuration": {
       issuer: issuer.mood === "impostor" ? "https://elsewhere.example" : issuer.url,
       jwks_uri: `${issuer.url}/keys`,
     },
-    "/realms/ops/keys": { keys: [jwk] },
+    "/realms/ops/keys": { keys: await Promise.all(keys) },
   };
   const document = documents[path];
   response.writeHead(document === undefined ? 404 : 200, { "content-type": "application/json" });

@@ -32,5 +32,5 @@ function identifyByIssuer(oidc: OidcConfig, log: Logger): Identify {
     () => log.info({ issuer: oidc.issuer }, "tokens of the OpenID Connect issuer are accepted"),
     () => {},
   );
-  return createOidcIdentify(oidc, keys.getKey);
+  return createOidcIdentify(oidc, keys);
 }

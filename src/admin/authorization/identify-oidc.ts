@@ -1,9 +1,17 @@
 /** Who holds a token of an OpenID Connect issuer, and which role the issuer's word for them gives here. */
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
 import type { OidcConfig } from "../../config/config.ts";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
 import type { Identify } from "./identify.ts";
-import { IssuerAwayError } from "./issuer-keys.ts";
+import { IssuerAwayError, type IssuerKeys } from "./issuer-keys.ts";
 
 /** Of these the issuer alone can make a signature: no secret is shared, and "none" is none of them. */
 const algorithms = [
@@ -27,19 +35,20 @@ const acceptableTypes: ReadonlySet<unknown> = new Set([undefined, "jwt", "at+jwt
 /** OpenID Connect Core 1.0 section 2: at most 255 characters of ASCII; of these the ones that can stand in a log. */
 const subject = /^[\x20-\x7e]{1,255}$/;
 
-/** Makes the check; `getKey` is `createIssuerKeys`. */
-export function createOidcIdentify(config: OidcConfig, getKey: JWTVerifyGetKey): Identify {
+/** Makes the check by the issuer's keys. */
+export function createOidcIdentify(config: OidcConfig, keys: Pick<IssuerKeys, "getKey" | "refresh">): Identify {
+  const options = {
+    issuer: config.issuer,
+    audience: [...config.audiences],
+    algorithms: [...algorithms],
+    clockTolerance: clockToleranceSeconds,
+    requiredClaims: ["sub", "exp"],
+  };
   return async (token) => {
     const obstacle = findObstacle(token, config.issuer);
     if (obstacle !== undefined) return { refused: obstacle };
     try {
-      const { payload } = await jwtVerify(token, getKey, {
-        issuer: config.issuer,
-        audience: [...config.audiences],
-        algorithms: [...algorithms],
-        clockTolerance: clockToleranceSeconds,
-        requiredClaims: ["sub", "exp"],
-      });
+      const payload = await verifyByPresentKeys(token, keys, options);
       if (typeof payload.sub !== "string" || !subject.test(payload.sub)) {
         return { refused: "the token's subject is not 1 to 255 printable ASCII characters" };
       }
@@ -49,6 +58,41 @@ export function createOidcIdentify(config: OidcConfig, getKey: JWTVerifyGetKey):
       return { refused: explain(error) };
     }
   };
+}
+
+/** A key that is new may bear no name, or the name of the old one: then a signature looks wrong until the keys are fetched anew. */
+async function verifyByPresentKeys(
+  token: string,
+  { getKey, refresh }: Pick<IssuerKeys, "getKey" | "refresh">,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  try {
+    return await verifyByEach(token, getKey, options);
+  } catch (error) {
+    if (!isWrongSignature(error) || !(await refresh())) throw error;
+    return await verifyByEach(token, getKey, options);
+  }
+}
+
+/** Several keys may have the name that the token gives, or none where it gives none: one of them must have made the signature. */
+async function verifyByEach(token: string, getKey: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, getKey, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (failure) {
+        if (!isWrongSignature(failure)) throw failure;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+}
+
+function isWrongSignature(error: unknown): boolean {
+  return error instanceof errors.JWSSignatureVerificationFailed;
 }
 
 /** What is wrong with a token at first sight, so that nobody is asked for the keys of a token that is not the issuer's. */
@@ -78,24 +122,34 @@ function explain(error: unknown): string {
 
 /** The greatest role that a value of the claim gives; undefined for none. */
 function findRole(payload: JWTPayload, { roleClaim, roles }: OidcConfig): AdminRole | undefined {
-  const values = new Set(listValues(findClaim(payload, roleClaim), roleClaim));
+  const values = new Set(listValues(findClaim(payload, roleClaim.split(".")), roleClaim));
   const given = new Set(roles.filter(({ value }) => value === "*" || values.has(value)).map(({ role }) => role));
   return (["admin", "operator", "viewer"] as const).find((role) => given.has(role));
 }
 
-/** A claim's own name may have dots in it, as names that are URLs have; otherwise they lead into objects. */
-function findClaim(payload: JWTPayload, name: string): unknown {
-  if (Object.hasOwn(payload, name)) return payload[name];
-  let found: unknown = payload;
-  for (const part of name.split(".")) {
-    if (typeof found !== "object" || found === null || !Object.hasOwn(found, part)) return undefined;
-    found = (found as Record<string, unknown>)[part];
+/**
+ * Follows names into objects. A name may have dots in it itself, as those that are URLs have, at every level: the longest one counts that
+ * leads to something.
+ */
+function findClaim(value: unknown, names: readonly string[]): unknown {
+  if (names.length === 0) return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (let count = names.length; count > 0; count--) {
+    const name = names.slice(0, count).join(".");
+    if (!Object.hasOwn(value, name)) continue;
+    const found = findClaim((value as Record<string, unknown>)[name], names.slice(count));
+    if (found !== undefined) return found;
   }
-  return found;
+  return undefined;
 }
 
-/** A string is one value, but a scope is a list of words (RFC 8693 section 4.2). */
+/**
+ * A string is one value, but a scope is a list of words (RFC 8693 section 4.2). Of an object the names are values, as Zitadel has its
+ * roles, unless what they stand for is false or nothing.
+ */
 function listValues(claim: unknown, name: string): string[] {
   if (typeof claim === "string") return /(^|\.)(scope|scp)$/.test(name) ? claim.split(" ") : [claim];
-  return Array.isArray(claim) ? claim.filter((value) => typeof value === "string") : [];
+  if (Array.isArray(claim)) return claim.filter((value) => typeof value === "string");
+  if (typeof claim !== "object" || claim === null) return [];
+  return Object.entries(claim).flatMap(([value, held]) => (held ? [value] : []));
 }

@@ -4,7 +4,7 @@
  * An issuer that is away says nothing of a token: the caller is to try again. It is then left alone for a moment, so that no
  * flood of calls becomes one of fetches.
  */
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from "jose";
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
 import type { Logger } from "pino";
 import { isTrustworthy } from "../../config/config.ts";
 
@@ -44,8 +44,10 @@ const maxDocumentBytes = 1024 * 1024;
 
 /** The keys of one issuer. */
 export interface IssuerKeys {
-  /** Finds the key of a token. Rejects with IssuerAwayError, and with jose's errors when the issuer has no such key. */
+  /** Finds the key of a token. Rejects with IssuerAwayError, and with jose's errors when the issuer has no such key, or several. */
   readonly getKey: JWTVerifyGetKey;
+  /** Fetches the keys anew unless that was done a moment ago, and says whether it did. Rejects with IssuerAwayError. */
+  refresh(): Promise<boolean>;
   /** Fetches the keys now. Rejects with IssuerAwayError, which is in the log then. */
   load(): Promise<void>;
 }
@@ -85,7 +87,24 @@ export function createIssuerKeys(issuer: string, log: Logger, times: IssuerTimes
   }
 
   return {
-    getKey: async (header, token) => getKeySet(await locate())(header, token),
+    getKey: async (header, token) => {
+      const keySet = getKeySet(await locate());
+      try {
+        return await keySet(header, token);
+      } catch (error) {
+        const nameless = keySet.jwks()?.keys.filter(({ kid }) => kid === undefined) ?? [];
+        if (!(error instanceof errors.JWKSNoMatchingKey) || nameless.length === 0) throw error;
+        // A key without a name may be any token's.
+        const { kid: _kid, ...unnamed } = header;
+        return await createLocalJWKSet({ keys: nameless })(unnamed, token);
+      }
+    },
+    refresh: async () => {
+      const keySet = getKeySet(await locate());
+      if (keySet.coolingDown) return false;
+      await keySet.reload();
+      return true;
+    },
     load: async () => getKeySet(await locate()).reload(),
   };
 }

@@ -183,7 +183,7 @@ function identifyWith(times: Partial<typeof issuerTimes>, logged: LogLine[] = []
     roles: [{ role: "viewer", value: "*" }],
   } as const;
   const keys = createIssuerKeys(issuer.url, createCollectingLog(logged), { ...issuerTimes, ...times });
-  return createOidcIdentify(config, keys.getKey);
+  return createOidcIdentify(config, keys);
 }
 
 describe("the issuer's keys", () => {
@@ -264,8 +264,8 @@ test.each([
     roleClaim,
     roles: [{ role: "operator", value: "sre" }],
   } as const;
-  const { getKey } = createIssuerKeys(issuer.url, createCollectingLog([]));
-  expect(await createOidcIdentify(config, getKey)(await issuer.sign({ claims }))).toEqual({
+  const keys = createIssuerKeys(issuer.url, createCollectingLog([]));
+  expect(await createOidcIdentify(config, keys)(await issuer.sign({ claims }))).toEqual({
     actor: "oidc:alice",
     role,
   });

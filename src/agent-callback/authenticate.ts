@@ -2,7 +2,7 @@
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import { mayCarryReport } from "./admission/carries-report.ts";
-import { answerByKey, findAnswerBy } from "./call-deadline.ts";
+import { findWaitEnd, waitEndKey } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import {
@@ -45,7 +45,7 @@ export function createAuthenticate({ verifySignature, strangers, observer, logRe
     const arrivedAtMs = performance.now();
     return async (call: Call): Promise<void> => {
       try {
-        values.set(answerByKey, findAnswerBy(call.headers, arrivedAtMs));
+        values.set(waitEndKey, findWaitEnd(call.headers, arrivedAtMs));
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
         const headers = readSignatureHeaders(call.headers);
@@ -58,7 +58,7 @@ export function createAuthenticate({ verifySignature, strangers, observer, logRe
                   assertGoesOn(values);
                   claim({ machineId });
                 },
-                answerByMs: values.get(answerByKey),
+                waitEnd: values.get(waitEndKey),
                 isUrgent: () => mayCarryReport(call),
               },
             )

@@ -6,20 +6,34 @@ import { maxCallerTimeoutMs } from "../rpc/limits.ts";
 
 /** Longest that a call waits for the database, in milliseconds; agents in the field hang up after 10 s. */
 const maxWaitMs = 8_000;
-/** What is left of a caller's own deadline to tell it: this share, and no less than so many milliseconds. */
-const answerMargin = { share: 0.1, leastMs: 200 };
+/** What is left of a caller's own deadline to tell it: this share, or so many milliseconds, but no more than half. */
+const answerMargin = { share: 0.1, leastMs: 200, mostShare: 0.5 };
+/** A database that is given less to answer, in milliseconds, is not to blame for a caller's deadline that passes. */
+const fairWaitMs = 1_000;
 
-/** When a call must be answered at the latest, by performance.now(); set before its handler runs. */
-export const answerByKey = createContextKey(0, { description: "latest time for an answer, by performance.now()" });
+/** Until when a call waits. */
+export interface WaitEnd {
+  /** By performance.now(). */
+  readonly atMs: number;
+  /** Whether its caller's own deadline decides; otherwise it is the server's patience. */
+  readonly isCallers: boolean;
+}
+
+/** Until when a call waits for the database; set before its handler runs. */
+export const waitEndKey = createContextKey<WaitEnd>(
+  { atMs: 0, isCallers: false },
+  { description: "until when the call waits for the database" },
+);
 
 /** Whether somebody still waits; as an AbortSignal says it, which costs more to make than the rest of a short wait. */
 export type Patience = Pick<AbortSignal, "aborted" | "reason">;
 
-/** The time that `answerByKey` holds for a call that arrived at `arrivedAtMs`. A malformed timeout is for the protocol to refuse. */
-export function findAnswerBy(headers: NodeJS.Dict<string | string[]>, arrivedAtMs: number): number {
+/** The end for a call that arrived at `arrivedAtMs`. A malformed timeout is for the protocol to refuse. */
+export function findWaitEnd(headers: NodeJS.Dict<string | string[]>, arrivedAtMs: number): WaitEnd {
   const byConnect = readWaitMs(headers["connect-timeout-ms"], parseConnectTimeout);
   const byGrpc = readWaitMs(headers["grpc-timeout"], parseGrpcTimeout);
-  return arrivedAtMs + Math.max(0, Math.min(maxWaitMs, byConnect, byGrpc));
+  const waitMs = Math.min(maxWaitMs, byConnect, byGrpc);
+  return { atMs: arrivedAtMs + waitMs, isCallers: waitMs < maxWaitMs };
 }
 
 type ParseTimeout = typeof parseConnectTimeout | typeof parseGrpcTimeout;
@@ -27,20 +41,26 @@ type ParseTimeout = typeof parseConnectTimeout | typeof parseGrpcTimeout;
 function readWaitMs(value: string | string[] | undefined, parse: ParseTimeout): number {
   if (typeof value !== "string") return maxWaitMs;
   // Below the greatest that counts, parsers make an error of what is above it, which costs more than all else here.
-  const { timeoutMs = maxWaitMs } = parse(value, maxCallerTimeoutMs);
-  return timeoutMs - Math.max(answerMargin.leastMs, answerMargin.share * timeoutMs);
+  const { timeoutMs } = parse(value, maxCallerTimeoutMs);
+  if (timeoutMs === undefined) return maxWaitMs;
+  const { share, leastMs, mostShare } = answerMargin;
+  return timeoutMs - Math.max(share * timeoutMs, Math.min(leastMs, mostShare * timeoutMs));
 }
 
-/** Runs `work`; rejects with a ConnectError with `unavailable` when it has not settled in time, and lets it see that. */
-export function finishInTime<T>(answerByMs: number, work: (patience: Patience) => Promise<T>): Promise<T> {
+/**
+ * Runs `work`, and lets it see when nobody waits for it any more. Rejects with a ConnectError then: `deadline_exceeded` when the
+ * caller's own deadline left the database no fair time to answer, `unavailable` otherwise.
+ */
+export function finishInTime<T>({ atMs, isCallers }: WaitEnd, work: (patience: Patience) => Promise<T>): Promise<T> {
+  const leftMs = Math.max(0, atMs - performance.now());
   return new Promise((resolve, reject) => {
     const patience = { aborted: false, reason: undefined as unknown };
     const expire = () => {
       patience.aborted = true;
-      patience.reason = new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
+      patience.reason = isCallers && leftMs < fairWaitMs ? deadlinePassed() : databaseSilent();
       reject(patience.reason);
     };
-    const timer = setTimeout(expire, Math.max(0, answerByMs - performance.now()));
+    const timer = setTimeout(expire, leftMs);
     work(patience).then(
       (result) => {
         clearTimeout(timer);
@@ -52,4 +72,12 @@ export function finishInTime<T>(answerByMs: number, work: (patience: Patience) =
       },
     );
   });
+}
+
+function deadlinePassed(): ConnectError {
+  return new ConnectError("the call's own deadline leaves no time to answer it", Code.DeadlineExceeded);
+}
+
+function databaseSilent(): ConnectError {
+  return new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
 }

@@ -20,6 +20,7 @@ export const refusalReasons = [
   "overloaded",
   "address_limit",
   "contention",
+  "deadline_exceeded",
   "database_away",
   "internal",
 ] as const;
@@ -53,6 +54,7 @@ function findReason(error: unknown): RefusalReason | undefined {
 const reasonsByCode: ReadonlyMap<Code, RefusalReason> = new Map([
   [Code.InvalidArgument, "invalid"],
   [Code.FailedPrecondition, "report_not_requested"],
+  [Code.DeadlineExceeded, "deadline_exceeded"],
   [Code.Unavailable, "database_away"],
   [Code.Internal, "internal"],
 ]);

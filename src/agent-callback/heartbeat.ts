@@ -13,7 +13,7 @@ import { readStoredRequest } from "../contract/stored-request.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
-import { answerByKey, finishInTime } from "./call-deadline.ts";
+import { finishInTime, waitEndKey } from "./call-deadline.ts";
 import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
@@ -95,7 +95,7 @@ const refusals = {
 /** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
 function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: HandlerContext): Promise<HeartbeatOutcome> {
   const { values } = context;
-  return finishInTime(values.get(answerByKey), (patience) => writer.write(row, patienceOf(values, patience)));
+  return finishInTime(values.get(waitEndKey), (patience) => writer.write(row, patienceOf(values, patience)));
 }
 
 function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstallation | undefined): void {
@@ -121,7 +121,7 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
     if (request === undefined) return undefined;
     const { generation } = pending;
     const { values } = context;
-    const isGiven = await finishInTime(values.get(answerByKey), (patience) =>
+    const isGiven = await finishInTime(values.get(waitEndKey), (patience) =>
       deliveries.write({ machineId, publicKey, generation }, patienceOf(values, patience)),
     );
     return isGiven ? request : undefined;

@@ -13,6 +13,7 @@ import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-lim
 import { toParty } from "../rpc/callers/client-address.ts";
 import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
 import { defaultRetryAfterSeconds } from "../rpc/calls/error-mapping.ts";
+import { agentIdentityKey } from "./identity/agent-identity.ts";
 
 /** Who calls, as far as that is known before a signature is verified. */
 export interface Claim {
@@ -59,8 +60,10 @@ const allLinesRule: AttemptRule = { burst: 50, secondsPerAttempt: 1, maxParties:
 /** What only an agent's call ends with, and what says nothing of its caller. */
 const agentsCodes: ReadonlySet<string> = new Set([okCode, nameCode(Code.FailedPrecondition)]);
 const serversCodes: ReadonlySet<string> = new Set(
-  [Code.Unavailable, Code.Internal, Code.ResourceExhausted, Code.DeadlineExceeded, Code.Unknown].map(nameCode),
+  [Code.Unavailable, Code.Internal, Code.ResourceExhausted, Code.Unknown].map(nameCode),
 );
+/** What callers bring about themselves, by hanging up or by a deadline that nobody can keep. */
+const callersCodes: ReadonlySet<string> = new Set([Code.Canceled, Code.DeadlineExceeded].map(nameCode));
 
 /** Knows nobody yet. */
 export function createStrangerLimit(
@@ -85,10 +88,10 @@ export function createStrangerLimit(
   function noteFailure(claim: Claim): void {
     const party = partyOf(claim);
     if (!isAgent(claim)) {
-      strangers.take(party);
+      strangers.charge(party);
       return;
     }
-    impostors.take(party);
+    impostors.charge(party);
     // The key was an agent's, and is no longer.
     if (claim.publicKey !== undefined) agents.delete(nameOf(claim));
   }
@@ -111,8 +114,11 @@ export function createStrangerLimit(
     noteCall({ code, values }) {
       const claim = values.get(claimKey);
       if (claim === undefined || serversCodes.has(code)) return;
+      // Who names an agent in a signature and does not wait until it is verified has proven nothing.
+      const isUnproven = claim.machineId !== undefined && values.get(agentIdentityKey) === undefined;
+      const isFailure = code === nameCode(Code.Unauthenticated) || (isUnproven && callersCodes.has(code));
       if (agentsCodes.has(code)) agents.set(nameOf(claim), true);
-      else if (code === nameCode(Code.Unauthenticated) || !isAgent(claim)) noteFailure(claim);
+      else if (isFailure || !isAgent(claim)) noteFailure(claim);
     },
   };
 }

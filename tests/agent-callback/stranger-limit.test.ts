@@ -46,7 +46,7 @@ function floodWith(code: string, claim: () => Partial<Claim> = () => ({ publicKe
 }
 
 describe("an address whose calls fail", () => {
-  test.each(["unauthenticated", "invalid_argument", "canceled", "unimplemented"])(
+  test.each(["unauthenticated", "invalid_argument", "canceled", "deadline_exceeded", "unimplemented"])(
     "with %s is over its limit",
     (code) => {
       floodWith(code);
@@ -57,13 +57,10 @@ describe("an address whose calls fail", () => {
     },
   );
 
-  test.each(["unavailable", "internal", "deadline_exceeded", "resource_exhausted", "ok"])(
-    "with %s is not to blame",
-    (code) => {
-      floodWith(code);
-      expect(isServed({}, "unauthenticated")).toBe(true);
-    },
-  );
+  test.each(["unavailable", "internal", "resource_exhausted", "ok"])("with %s is not to blame", (code) => {
+    floodWith(code);
+    expect(isServed({}, "unauthenticated")).toBe(true);
+  });
 
   test("keeps nobody else from being looked at, but its network of IPv6", () => {
     floodWith("unauthenticated", () => ({ remoteAddress: "2001:db8::1" }));
@@ -94,6 +91,23 @@ test("who names a known machine falsely uses up an allowance of its own, and doe
   expect([isServed(known), isServed(signer)]).toEqual([true, true]);
   floodWith("unauthenticated", () => signer);
   expect([isServed(signer), isServed({ publicKey: someKey() }), isServed(known)]).toEqual([false, true, true]);
+});
+
+test.each(["canceled", "deadline_exceeded"])(
+  "who names a known machine and ends with %s before it is proven is one of those",
+  (code) => {
+    expect(isServed(signer)).toBe(true);
+    floodWith(code, () => signer);
+    expect([isServed(signer), isServed({ publicKey: someKey() })]).toEqual([false, true]);
+  },
+);
+
+test("a known agent that hangs up, or sets a short deadline, stays one by its certificate", () => {
+  expect(isServed(known)).toBe(true);
+  for (const code of ["canceled", "deadline_exceeded"]) {
+    for (let attempt = 0; attempt < 10; attempt++) expect(isServed(known, code)).toBe(true);
+  }
+  expect(isServed({ publicKey: someKey() })).toBe(true);
 });
 
 test("a known agent may send what cannot be decoded, and stays known", () => {

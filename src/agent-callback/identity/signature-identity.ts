@@ -10,7 +10,7 @@ import {
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
 import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
-import { finishInTime } from "../call-deadline.ts";
+import { finishInTime, type WaitEnd } from "../call-deadline.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
 import {
   createRegisteredKeys,
@@ -54,8 +54,8 @@ export interface SignedCall {
    * Asked before anything is spent on it, and again when it had to wait.
    */
   assertMayTry(machineId: string | undefined): void;
-  /** Until when to wait for the database, by performance.now(); past it a ConnectError with `unavailable` is thrown. */
-  readonly answerByMs: number;
+  /** Until when to wait for the database; see `finishInTime`. */
+  readonly waitEnd: WaitEnd;
   /** Whether its signature is verified before those of others. */
   isUrgent(): boolean;
 }
@@ -196,7 +196,7 @@ function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify
       checks.verify({ message, key, signature, isUrgent, assertWanted });
     const recalled = keys.recall(machineId);
     if (recalled !== undefined && (await isGenuine(recalled))) return recalled.publicKey;
-    const key = await finishInTime(call.answerByMs, () => keys.read(machineId, isUrgent()));
+    const key = await finishInTime(call.waitEnd, () => keys.read(machineId, isUrgent()));
     const isRecalled =
       key !== undefined && recalled !== undefined && Buffer.compare(key.publicKey, recalled.publicKey) === 0;
     if (isRecalled || !(await isGenuine(key ?? decoy)) || key === undefined) {

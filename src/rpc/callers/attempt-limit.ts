@@ -16,6 +16,11 @@ export interface AttemptLimit {
   take(party: string): number | undefined;
   /** What `take` would return, without taking one. */
   look(party: string): number | undefined;
+  /**
+   * Counts one that has been made already, whether any was left or not: those that are made at once, before any of them
+   * is counted, are all paid for. No more than `burst` are owed.
+   */
+  charge(party: string): void;
   /** Gives back one that was taken. */
   giveBack(party: string): void;
 }
@@ -55,6 +60,7 @@ export function createAttemptLimit(rule: AttemptRule, now: () => number = () => 
       return findWait(left);
     },
     look: (party) => findWait(count(party)),
+    charge: (party) => set(party, Math.max(-rule.burst, count(party) - 1)),
     giveBack: (party) => set(party, Math.min(rule.burst, count(party) + 1)),
   };
 }

@@ -47,7 +47,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
           remoteAddress: undefined,
           body,
         },
-        { assertMayTry, answerByMs: performance.now() + 10_000, isUrgent: () => false },
+        { assertMayTry, waitEnd: { atMs: performance.now() + 10_000, isCallers: false }, isUrgent: () => false },
       );
       return publicKey;
     },

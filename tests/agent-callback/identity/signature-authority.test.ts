@@ -35,7 +35,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
       remoteAddress: undefined,
       body,
     },
-    { assertMayTry: () => {}, answerByMs: performance.now() + 10_000, isUrgent: () => false },
+    { assertMayTry: () => {}, waitEnd: { atMs: performance.now() + 10_000, isCallers: false }, isUrgent: () => false },
   );
 }
 

@@ -63,3 +63,13 @@ test("looking tells how long to wait, and takes nothing", () => {
   clock.ms = 10_000;
   expect(limit.look("a")).toBeUndefined();
 });
+
+test("what was made at once is paid for one by one, and no more than a burst is owed", () => {
+  const { clock, limit } = limitWithClock();
+  for (let attempt = 0; attempt < 5; attempt++) limit.charge("a");
+  expect([limit.look("a"), limit.look("b")]).toEqual([30, undefined]);
+  for (let attempt = 0; attempt < 100; attempt++) limit.charge("a");
+  expect(limit.take("a")).toBe(40);
+  clock.ms = 40_000;
+  expect([limit.take("a"), limit.take("a")]).toEqual([undefined, 10]);
+});

@@ -76,6 +76,11 @@ describe.each(["agents", "operators"] as const)("on the %s' listener", (listener
     expect((await send(listener, "GET http://a.example HTTP/1.1", "Host: a")).status).toBe(404);
   });
 
+  test("a target that is a URL without a host is refused", async () => {
+    const answer = await send(listener, "GET http:/// HTTP/1.1", "Host: a");
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([400, { code: "invalid_argument" }]);
+  });
+
   test("a target whose authority is none is refused, whatever the host field says", async () => {
     const line = calls[listener].replace(" /", " http://u@a/");
     expect((await send(listener, line, "Host: b.example", json)).status).toBe(400);

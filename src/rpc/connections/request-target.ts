@@ -1,7 +1,8 @@
 /** What a request of HTTP/1.1 says of where it goes (RFC 9112 section 3.2). */
 import type { IncomingMessage } from "node:http";
 
-const absoluteForm = /^https?:\/\/([^/?#]*)([^#]*)$/i;
+/** A URL with an empty host is invalid (RFC 9110 section 4.2.1): it stays as it is, and the router refuses it. */
+const absoluteForm = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 
 /**
  * Gives a request whose target is a whole URL, as proxies send them, that URL's path for its target and its authority for its host,

@@ -71,6 +71,8 @@ export async function startPgBouncer(
   if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}`);
   const url = new URL(databaseUrl);
   url.host = `127.0.0.1:${port}`;
+  // The pooler trusts its callers; only PostgreSQL itself proves by SCRAM to know the password.
+  url.searchParams.delete("require_auth");
   return {
     url: url.href,
     [Symbol.asyncDispose]: async () => {

@@ -6,6 +6,7 @@ import { createMachines } from "../../src/db/queries/machine.ts";
 import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
 import { transact } from "../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { encodeTestImage } from "../support/machine.ts";
 import { imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
 
 let database: TestDatabase;
@@ -56,8 +57,7 @@ test("seeds that change keys, heartbeats and other operators' requests get along
     while (!seeded) await writeHeartbeats(client, rows);
   });
   const requests = (async () => {
-    const encode = () => Buffer.of();
-    const wanted = machines.toReversed().map(({ machineId }) => ({ machineId, encode }));
+    const wanted = machines.toReversed().map(({ machineId }) => ({ machineId, encode: encodeTestImage }));
     while (!seeded) await transact(db, (tx) => requestInstallations(tx, wanted, "other"));
   })();
   const seeds = (async () => {

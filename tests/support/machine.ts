@@ -44,14 +44,18 @@ export const testImage = {
   rootDevice: "sda",
 };
 
+/** The request for an installation of the test image, as it is stored. */
+export function encodeTestImage(generation: bigint): Uint8Array {
+  return toBinary(
+    OSInstallationRequestSchema,
+    create(OSInstallationRequestSchema, { generation, type: { case: "image", value: testImage } }),
+  );
+}
+
 /** Requests an installation of the test image and returns its generation. */
 export async function requestInstallation(db: Database, machineId: string, generation?: bigint): Promise<bigint> {
-  const encode = (given: bigint) =>
-    toBinary(
-      OSInstallationRequestSchema,
-      create(OSInstallationRequestSchema, { generation: given, type: { case: "image", value: testImage } }),
-    );
-  const generations = await transact(db, (tx) => requestInstallations(tx, [{ machineId, generation, encode }], "test"));
+  const request = { machineId, generation, encode: encodeTestImage };
+  const generations = await transact(db, (tx) => requestInstallations(tx, [request], "test"));
   return generations.get(machineId) as bigint;
 }
 

@@ -1,6 +1,7 @@
 /** Decides by which of the two proofs a call of an agent shows its key, and checks that proof. */
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
+import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
 import { mayCarryReport } from "./admission/carries-report.ts";
 import { findWaitEnd, waitEndKey } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
@@ -42,10 +43,9 @@ export interface AuthenticateOptions {
 export function createAuthenticate({ verifySignature, strangers, observer, logRefusal }: AuthenticateOptions) {
   return (connection: Connection, values: ContextValues) => {
     const certificate = attempt(() => connection.tls && findCertificateIdentity(connection.id, connection.tls));
-    const arrivedAtMs = performance.now();
+    values.set(waitEndKey, findWaitEnd(values.get(callerTimeoutKey), performance.now()));
     return async (call: Call): Promise<void> => {
       try {
-        values.set(waitEndKey, findWaitEnd(call.headers, arrivedAtMs));
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
         const headers = readSignatureHeaders(call.headers);

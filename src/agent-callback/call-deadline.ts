@@ -1,8 +1,5 @@
 /** Bounds what a call waits for, so that its caller still listens when it is told that there was no answer. */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
-import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
-import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
-import { maxCallerTimeoutMs } from "../rpc/limits.ts";
 
 /** Longest that a call waits for the database, in milliseconds; agents in the field hang up after 10 s. */
 const maxWaitMs = 8_000;
@@ -28,23 +25,12 @@ export const waitEndKey = createContextKey<WaitEnd>(
 /** Whether somebody still waits; as an AbortSignal says it, which costs more to make than the rest of a short wait. */
 export type Patience = Pick<AbortSignal, "aborted" | "reason">;
 
-/** The end for a call that arrived at `arrivedAtMs`. A malformed timeout is for the protocol to refuse. */
-export function findWaitEnd(headers: NodeJS.Dict<string | string[]>, arrivedAtMs: number): WaitEnd {
-  const byConnect = readWaitMs(headers["connect-timeout-ms"], parseConnectTimeout);
-  const byGrpc = readWaitMs(headers["grpc-timeout"], parseGrpcTimeout);
-  const waitMs = Math.min(maxWaitMs, byConnect, byGrpc);
-  return { atMs: arrivedAtMs + waitMs, isCallers: waitMs < maxWaitMs };
-}
-
-type ParseTimeout = typeof parseConnectTimeout | typeof parseGrpcTimeout;
-
-function readWaitMs(value: string | string[] | undefined, parse: ParseTimeout): number {
-  if (typeof value !== "string") return maxWaitMs;
-  // Below the greatest that counts, parsers make an error of what is above it, which costs more than all else here.
-  const { timeoutMs } = parse(value, maxCallerTimeoutMs);
-  if (timeoutMs === undefined) return maxWaitMs;
+/** The end for a call that arrived at `arrivedAtMs`, by performance.now(), and whose caller waits `timeoutMs`. */
+export function findWaitEnd(timeoutMs: number | undefined, arrivedAtMs: number): WaitEnd {
+  if (timeoutMs === undefined) return { atMs: arrivedAtMs + maxWaitMs, isCallers: false };
   const { share, leastMs, mostShare } = answerMargin;
-  return timeoutMs - Math.max(share * timeoutMs, Math.min(leastMs, mostShare * timeoutMs));
+  const waitMs = timeoutMs - Math.max(share * timeoutMs, Math.min(leastMs, mostShare * timeoutMs));
+  return { atMs: arrivedAtMs + Math.min(maxWaitMs, waitMs), isCallers: waitMs < maxWaitMs };
 }
 
 /**

@@ -31,13 +31,13 @@ const recordKey = createContextKey<PendingRecord | undefined>(undefined, { descr
  */
 export function recordCall(
   method: DescMethod,
+  protocol: CallRecord["protocol"],
   request: FastifyRequest,
   reply: FastifyReply,
   values: ContextValues,
   onCall: OnCall,
 ): (refusal: ConnectError) => void {
   const beganAtMs = performance.now();
-  const protocol = findProtocol(request);
   const record: PendingRecord = {};
   values.set(recordKey, record);
   reply.raw.once("close", () => {
@@ -72,7 +72,8 @@ export function createRecordOptions(): {
   };
 }
 
-function findProtocol({ method, headers }: FastifyRequest): CallRecord["protocol"] {
+/** The protocol that a request's method and content type belong to. */
+export function findProtocol({ method, headers }: FastifyRequest): CallRecord["protocol"] {
   const type = headers["content-type"]?.toLowerCase() ?? "";
   if (type.startsWith("application/grpc-web")) return "grpc-web";
   if (type.startsWith("application/grpc")) return "grpc";

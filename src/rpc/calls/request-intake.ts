@@ -8,11 +8,11 @@ import type { DescMethodUnary } from "@bufbuild/protobuf";
 import { type ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ListenerLimits, maxCallerTimeoutMs } from "../limits.ts";
-import { dropDistantDeadline } from "../wire/distant-deadline.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
 import { callerGone, readBody } from "../wire/request-body.ts";
 import type { OnCall } from "./call-record.ts";
-import { recordCall } from "./connect-call-record.ts";
+import { callerTimeoutKey, readCallerDeadline } from "./caller-deadline.ts";
+import { findProtocol, recordCall } from "./connect-call-record.ts";
 import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2Connection } from "./raw-call.ts";
 
 const valuesByRequest = new WeakMap<FastifyRequest, ContextValues>();
@@ -33,14 +33,17 @@ export function createIntake(
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const values = createContextValues();
     valuesByRequest.set(request, values);
-    const noteRefusal = onCall && recordCall(method, request, reply, values, onCall);
+    const protocol = findProtocol(request);
+    const noteRefusal = onCall && recordCall(method, protocol, request, reply, values, onCall);
     try {
       const connection = getConnection(request);
       const authority = getAuthority(request);
       connection.getUrl(authority, request.url);
       // Connect's handler answers anything but POST by itself, without reading.
       if (request.method !== "POST") return;
-      dropDistantDeadline(request.raw.headers, maxCallerTimeoutMs);
+      // Connect's handler refuses a header that holds no deadline.
+      const { timeoutMs } = readCallerDeadline(protocol, request.raw.headers, maxCallerTimeoutMs);
+      values.set(callerTimeoutKey, timeoutMs);
       const finish = authenticate(connection, values);
       const body = await readBody(request.raw, limits);
       const path = request.url.split("?", 1)[0] ?? "/";

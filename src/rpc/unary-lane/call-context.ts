@@ -1,7 +1,5 @@
 /** What a handler and interceptors are told of a call. */
 import { Code, ConnectError, type ContextValues, type HandlerContext } from "@connectrpc/connect";
-import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
-import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import { createMetadata } from "./answers.ts";
 import type { CallSignal } from "./call-signal.ts";
 import type { Exchange } from "./exchange.ts";
@@ -54,19 +52,6 @@ export function createCallContext(
     timeoutMs: signal.timeoutMs,
     [signalKey]: signal,
   });
-}
-
-/** The deadline that a caller names, in milliseconds; throws ConnectError with `invalid_argument` for one that is none. */
-export function readTimeout(
-  { kind, headers }: Exchange,
-  { maxTimeoutMs }: Pick<Lane, "maxTimeoutMs">,
-): number | undefined {
-  const isConnect = kind.protocol === "connect";
-  const value = headers[isConnect ? "connect-timeout-ms" : "grpc-timeout"];
-  if (value === undefined) return undefined;
-  const { timeoutMs, error } = (isConnect ? parseConnectTimeout : parseGrpcTimeout)(String(value), maxTimeoutMs);
-  if (error !== undefined) throw error;
-  return timeoutMs;
 }
 
 /**

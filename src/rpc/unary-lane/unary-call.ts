@@ -1,11 +1,11 @@
 /** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { nameCode, okCode } from "../calls/call-record.ts";
+import { type CallerDeadline, callerTimeoutKey, readCallerDeadline } from "../calls/caller-deadline.ts";
 import type { CallConnection, RawCall } from "../calls/raw-call.ts";
-import { dropDistantDeadline } from "../wire/distant-deadline.ts";
 import { assertBodyFits } from "../wire/request-body.ts";
 import { createMetadata, encodeError, encodeMessage, type Metadata } from "./answers.ts";
-import { assertProtocolVersion, type CallContext, createCallContext, readTimeout } from "./call-context.ts";
+import { assertProtocolVersion, type CallContext, createCallContext } from "./call-context.ts";
 import { CallSignal } from "./call-signal.ts";
 import { CallValues } from "./call-values.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";
@@ -29,6 +29,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
   readonly #values = new CallValues();
   #connection: CallConnection | undefined;
   #url = "";
+  #deadline: CallerDeadline = {};
   #authenticated: Authenticated | undefined;
   /** From decoding on. */
   #signal: CallSignal | undefined;
@@ -53,7 +54,8 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     try {
       this.#connection = connection;
       this.#url = connection.getUrl(exchange.authority, exchange.url);
-      dropDistantDeadline(exchange.headers, lane.maxTimeoutMs);
+      this.#deadline = readCallerDeadline(exchange.kind.protocol, exchange.headers, lane.maxTimeoutMs);
+      this.#values.set(callerTimeoutKey, this.#deadline.timeoutMs);
       this.#authenticated = lane.authenticate?.(connection, this.#values);
       assertBodyFits(exchange.headers["content-length"], lane.limits);
     } catch (error) {
@@ -95,7 +97,8 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     const method = this.#method;
     const lane = this.#lane;
     try {
-      const signal = new CallSignal(this.#readTimeoutMs());
+      assertProtocolVersion(this.#exchange, lane);
+      const signal = new CallSignal(this.#getLeftMs());
       const request = readRequest(this.#exchange.kind, body, method, lane);
       const context = createCallContext(method, this.#exchange, this.#url, this.#values, signal);
       this.#signal = signal;
@@ -116,9 +119,9 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
   }
 
   /** What is left until the caller's deadline, which began with the request's headers. */
-  #readTimeoutMs(): number | undefined {
-    assertProtocolVersion(this.#exchange, this.#lane);
-    const timeoutMs = readTimeout(this.#exchange, this.#lane);
+  #getLeftMs(): number | undefined {
+    const { timeoutMs, error } = this.#deadline;
+    if (error !== undefined) throw error;
     return timeoutMs === undefined ? undefined : timeoutMs - (performance.now() - this.#beganAtMs);
   }
 

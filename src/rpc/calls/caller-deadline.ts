@@ -1,0 +1,41 @@
+/** The deadline that a caller names, read once for each call. */
+import type { IncomingHttpHeaders } from "node:http";
+import { type ConnectError, createContextKey } from "@connectrpc/connect";
+import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
+import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
+import type { CallRecord } from "./call-record.ts";
+
+/** A caller's deadline: neither property is set when it names none. */
+export interface CallerDeadline {
+  /** What the caller waits, in milliseconds from its request's headers. */
+  readonly timeoutMs?: number | undefined;
+  /** `invalid_argument`, for a header that holds no deadline. */
+  readonly error?: ConnectError | undefined;
+}
+
+/** What a call's caller waits, in milliseconds from its request's headers; undefined when it names no deadline. */
+export const callerTimeoutKey = createContextKey<number | undefined>(undefined, {
+  description: "how long the caller waits",
+});
+
+/**
+ * Reads the deadline in `grpc-timeout` (PROTOCOL-HTTP2, "Timeout") or, of Connect's protocol, in `connect-timeout-ms`. A deadline
+ * beyond `maxMs` counts as none: gRPC allows for 11,000 years, which means forever. Its header is deleted, since Connect's handler
+ * would refuse the call after it had started a timer that overflows.
+ */
+export function readCallerDeadline(
+  protocol: CallRecord["protocol"],
+  headers: IncomingHttpHeaders,
+  maxMs: number,
+): CallerDeadline {
+  const name = protocol === "connect" ? "connect-timeout-ms" : "grpc-timeout";
+  const value = headers[name];
+  if (value === undefined) return none;
+  const parse = protocol === "connect" ? parseConnectTimeout : parseGrpcTimeout;
+  const deadline = parse(String(value), Number.POSITIVE_INFINITY);
+  if (deadline.timeoutMs === undefined || deadline.timeoutMs <= maxMs) return deadline;
+  delete headers[name];
+  return none;
+}
+
+const none: CallerDeadline = {};

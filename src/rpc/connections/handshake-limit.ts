@@ -14,6 +14,7 @@ import { type AttemptRule, createAttemptLimit } from "../callers/attempt-limit.t
 import { toParty } from "../callers/client-address.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { HandshakePlaces } from "./handshake-places.ts";
+import { nameConnection } from "./silent-connections.ts";
 import { WaitingConnections } from "./waiting-connections.ts";
 
 /** What bounds handshakes. */
@@ -51,12 +52,7 @@ export function limitHandshakes(server: EventEmitter, limits: HandshakeLimits, l
     },
   );
   server.on("connection", (socket: Socket) => queue.add(socket));
-  server.on("secureConnection", (socket: Socket) => queue.end(nameOf(socket)));
-}
-
-/** A TLS socket and the socket below it are the same connection by their other side's address and port. */
-function nameOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+  server.on("secureConnection", (socket: Socket) => queue.end(nameConnection(socket)));
 }
 
 class HandshakeQueue {
@@ -111,7 +107,7 @@ class HandshakeQueue {
   }
 
   #beginOne(socket: Socket, party: string, nowMs: number): void {
-    const name = nameOf(socket);
+    const name = nameConnection(socket);
     this.#places.take(name, { party, owner: socket, sinceMs: nowMs });
     socket.once("close", () => {
       this.#places.leave(name, socket);

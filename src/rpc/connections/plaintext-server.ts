@@ -12,32 +12,25 @@ import {
   type ServerOptions,
 } from "node:http2";
 import type { Socket } from "node:net";
+import type { ListenerLimits } from "../limits.ts";
 import { http1Messages } from "./http1-messages.ts";
 import { replaceNodeAnswers } from "./node-answers.ts";
 import { toOriginForm } from "./request-target.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 
-/** What a stranger may hold open and send. */
-export interface PlaintextLimits {
-  /** From the connection to the bytes that tell the protocols apart. */
-  readonly sniffTimeoutMs: number;
-  /** All headers of a request over HTTP/1.1. */
-  readonly headersTimeoutMs: number;
-  /** A whole request over HTTP/1.1, headers and body. */
-  readonly requestTimeoutMs: number;
-  /** A connection over which nothing comes: between requests with HTTP/1.1, at all with HTTP/2. */
-  readonly idleTimeoutMs: number;
-  /** All headers of one request. */
-  readonly maxHeaderBytes: number;
-  /** Open at once on one HTTP/2 connection. */
-  readonly maxConcurrentStreams: number;
-  /** What an HTTP/2 connection that closes has for the streams it has. */
-  readonly answerTimeoutMs: number;
-  /** What an HTTP/2 connection that is done has for its last bytes. */
-  readonly lingerTimeoutMs: number;
-  /** How late a time limit may be noticed. */
-  readonly checkIntervalMs: number;
-}
+/** The bounds that it keeps. */
+export type PlaintextLimits = Pick<
+  ListenerLimits,
+  | "sniffTimeoutMs"
+  | "headersTimeoutMs"
+  | "requestTimeoutMs"
+  | "idleTimeoutMs"
+  | "maxHeaderBytes"
+  | "maxConcurrentStreams"
+  | "answerTimeoutMs"
+  | "lingerTimeoutMs"
+  | "checkIntervalMs"
+>;
 
 /** What HTTP/2 requests and responses are made of, where they are not Node's own. */
 type Http2Options = Pick<ServerOptions, "Http2ServerRequest" | "Http2ServerResponse">;

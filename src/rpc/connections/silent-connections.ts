@@ -2,8 +2,13 @@
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 
-/** The ends of a connection's other side: what tells that a TLS socket and a TCP socket are the same connection. */
-type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
+/** A connection's other side. */
+export type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
+
+/** Names a connection by its other side, since its TLS socket and the TCP socket below share nothing else. */
+export function nameConnection({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress} ${remotePort}`;
+}
 
 /**
  * Watches a server of HTTP/1.1 or HTTP/2, with TLS or without. Returns a function that destroys the connections on which neither a
@@ -12,14 +17,14 @@ type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
 export function trackSilentConnections(server: EventEmitter): () => void {
   const silent = new Map<string, Socket>();
   const speaks = (peer: Peer | undefined) => {
-    if (peer !== undefined) silent.delete(nameOf(peer));
+    if (peer !== undefined) silent.delete(nameConnection(peer));
   };
   function forget(this: Socket) {
-    const name = nameOf(this);
+    const name = nameConnection(this);
     if (silent.get(name) === this) silent.delete(name);
   }
   server.on("connection", (socket: Socket) => {
-    silent.set(nameOf(socket), socket);
+    silent.set(nameConnection(socket), socket);
     socket.on("close", forget);
   });
   server.on("session", (session: { socket?: Peer }) => speaks(session.socket));
@@ -32,8 +37,4 @@ export function trackSilentConnections(server: EventEmitter): () => void {
   return () => {
     for (const socket of silent.values()) socket.destroy();
   };
-}
-
-function nameOf({ remoteAddress, remotePort }: Peer): string {
-  return `${remoteAddress} ${remotePort}`;
 }

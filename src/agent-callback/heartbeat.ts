@@ -19,6 +19,7 @@ import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts"
 import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
   agentIdentityKey,
+  assertSpeaksFor,
   IdentityRefusedError,
   type LogRefusal,
   unknownIdentityMessage,
@@ -44,28 +45,27 @@ export function createHeartbeat(options: HeartbeatOptions) {
       return await handle(request, context);
     } catch (error) {
       observeRefusal(options.observer, error);
+      if (error instanceof IdentityRefusedError) {
+        options.logRefusal(error, context.values.get(agentIdentityKey)?.remoteAddress);
+      }
       throw error;
     }
   };
 }
 
-function createHandler({ writer, deliveries, pacer, observer, logRefusal, log }: HeartbeatOptions) {
+function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOptions) {
   const give = createGive(deliveries, createRequestDecoder(observer, log));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const identity = context.values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
     const sound = validateHeartbeat(request, identity);
+    assertSpeaksFor(identity, sound);
     const pace = pacer.pace(sound.machineId, Date.now(), sound.installationProgress !== undefined);
     const row = { ...sound, silenceAllowanceMs: findSilenceAllowanceMs(pace) };
-    const outcome =
-      identity.signed !== undefined && identity.signed.machineId !== row.machineId
-        ? ({ kind: "unauthenticated" } as const)
-        : await writeInTime(writer, row, context);
+    const outcome = await writeInTime(writer, row, context);
     if (outcome.kind !== "counted") {
       const [reason, message] = refusals[outcome.kind];
-      const refusal = new IdentityRefusedError(reason, message, row);
-      logRefusal(refusal, identity.remoteAddress);
-      throw refusal;
+      throw new IdentityRefusedError(reason, message, row);
     }
     if (log.isLevelEnabled("debug")) {
       const publicKey = Buffer.from(row.publicKey).toString("hex");

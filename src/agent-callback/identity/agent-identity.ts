@@ -57,6 +57,14 @@ export function createRefusalLog(log: Logger): LogRefusal {
 /** The same words for an unknown machine, for a wrong key and for a signature of another key: which it is stays ours. */
 export const unknownIdentityMessage = "machine id or public key unknown";
 
+/**
+ * Throws IdentityRefusedError when the caller's signature names another machine than its heartbeat. A client certificate names none.
+ */
+export function assertSpeaksFor({ signed }: AgentIdentity, claims: { machineId: string; publicKey: Uint8Array }): void {
+  if (signed === undefined || signed.machineId === claims.machineId) return;
+  throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, claims);
+}
+
 /** The identity of a call, set before its handler runs. */
 export const agentIdentityKey = createContextKey<AgentIdentity | undefined>(undefined, {
   description: "identity that the calling agent proved",

@@ -1,6 +1,7 @@
 /** Decides by which of the two proofs a call of an agent shows its key, and checks that proof. */
 import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
+import { agentSignatureTag } from "../contract/agent-signature.ts";
 import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
 import { mayCarryReport } from "./admission/carries-report.ts";
 import { findWaitEnd, waitEndKey } from "./call-deadline.ts";
@@ -37,8 +38,8 @@ export interface AuthenticateOptions {
 
 /**
  * Makes the check of a call's identity, in two steps: the connection while it is known to be open, then the call with its body.
- * A signature counts before a certificate: the certificate may be that of a proxy. Throws IdentityRefusedError and logs
- * it, or AddressLimitError; either is counted.
+ * An agent's signature counts before a certificate: the certificate may be that of a proxy. Without one the certificate counts,
+ * whoever else signed the call. Throws IdentityRefusedError and logs it, or AddressLimitError; either is counted.
  */
 export function createAuthenticate({ verifySignature, strangers, observer, logRefusal }: AuthenticateOptions) {
   return (connection: Connection, values: ContextValues) => {
@@ -49,21 +50,21 @@ export function createAuthenticate({ verifySignature, strangers, observer, logRe
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
         const headers = readSignatureHeaders(call.headers);
-        const isSigned = headers.signature !== undefined || headers.signatureInput !== undefined;
-        const identity = isSigned
-          ? await verifySignature(
-              { ...call, headers },
-              {
-                assertMayTry: (machineId) => {
-                  assertGoesOn(values);
-                  claim({ machineId });
+        const signed =
+          headers.signatureInput === undefined
+            ? undefined
+            : await verifySignature(
+                { ...call, headers },
+                {
+                  assertMayTry: (machineId) => {
+                    assertGoesOn(values);
+                    claim({ machineId });
+                  },
+                  waitEnd: values.get(waitEndKey),
+                  isUrgent: () => mayCarryReport(call),
                 },
-                waitEnd: values.get(waitEndKey),
-                isUrgent: () => mayCarryReport(call),
-              },
-            )
-          : identifyByCertificate(certificate, claim);
-        values.set(agentIdentityKey, identity);
+              );
+        values.set(agentIdentityKey, signed ?? identifyByCertificate(certificate, claim));
       } catch (error) {
         observeRefusal(observer, error);
         if (error instanceof IdentityRefusedError) logRefusal(error, call.remoteAddress);
@@ -92,7 +93,10 @@ function identifyByCertificate(
   claim({ publicKey: identity?.publicKey });
   if ("error" in certificate) throw certificate.error;
   if (identity === undefined) {
-    throw new IdentityRefusedError("no_proof", "the call has neither a client certificate nor a signature");
+    throw new IdentityRefusedError(
+      "no_proof",
+      `the call has neither a client certificate nor a signature with tag="${agentSignatureTag}"`,
+    );
   }
   return identity;
 }

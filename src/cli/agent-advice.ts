@@ -25,7 +25,10 @@ const refusals: readonly (readonly [reason: RegExp, advice: (names: AgentNames) 
   ],
   [
     /neither a client certificate nor a signature/,
-    () => "add --signed: what ends TLS in front of the server does not show it the agent's certificate",
+    ({ signed }) =>
+      signed
+        ? "have a proxy in between pass all header fields on as they are"
+        : "add --signed: what ends TLS in front of the server does not show it the agent's certificate",
   ],
   [
     /^the signature was created /,

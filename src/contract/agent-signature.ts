@@ -14,7 +14,7 @@ import { InvalidMachineIdError, parseAgentMachineId, parseMachineId } from "./ma
 import { createSignatureBase } from "./signature-base.ts";
 
 /** The `tag` parameter that tells an agent's signature from those that proxies may add. */
-const agentSignatureTag = "bmaas-agent";
+export const agentSignatureTag = "bmaas-agent";
 
 /** How far `created` may lie from the server's clock, either way. */
 export const maxClockSkewSeconds = 60;
@@ -108,34 +108,41 @@ const ownInput =
 const ownSignature = /^bmaas=:([A-Za-z0-9+/]{86}==):$/;
 
 /** What a general parser would find, in a tenth of its time; undefined for fields that are not written just so. */
-function readOwnSpelling(headers: { signatureInput: string; signature: string }): AgentSignature | undefined {
-  const [, covered, created, nonce, machineId] = ownInput.exec(headers.signatureInput) ?? [];
-  const [, base64] = ownSignature.exec(headers.signature) ?? [];
+function readOwnSpelling(headers: SignatureFields): AgentSignature | undefined {
+  const [, covered, created, nonce, machineId] = ownInput.exec(headers.signatureInput ?? "") ?? [];
+  const [, base64] = ownSignature.exec(headers.signature ?? "") ?? [];
   if (covered === undefined || machineId === undefined || nonce === undefined || base64 === undefined) return undefined;
   return { label, covered, created: Number(created), nonce: BigInt(nonce), machineId, signature: decodeBase64(base64) };
 }
 
-/**
- * Reads the agent's signature from the two signature fields, each with its lines joined by commas. Throws
- * InvalidSignatureHeaderError unless exactly one member is tagged as an agent's and keeps to the profile; other members are
- * another party's, and ignored.
- */
-export function parseAgentSignature(headers: { signatureInput: string; signature: string }): AgentSignature {
-  return readOwnSpelling(headers) ?? readAnySpelling(headers);
+/** The two signature fields of a request, each with its lines joined by commas; undefined when it has none. */
+export interface SignatureFields {
+  readonly signatureInput: string | undefined;
+  readonly signature: string | undefined;
 }
 
-function readAnySpelling(headers: { signatureInput: string; signature: string }): AgentSignature {
-  const tagged = [...parseField("signature-input", headers.signatureInput)].filter(
+/**
+ * Reads the agent's signature from the signature fields, which may hold those of other parties: an agent's is the member of
+ * Signature-Input that has the agents' tag, whatever its label. Undefined when no member has the tag. Throws
+ * InvalidSignatureHeaderError when several have it, when the one that has it does not keep to the profile, or when Signature-Input
+ * is no structured field, in which an agent's signature may be what is broken.
+ */
+export function findAgentSignature(fields: SignatureFields): AgentSignature | undefined {
+  return readOwnSpelling(fields) ?? readAnySpelling(fields);
+}
+
+function readAnySpelling(fields: SignatureFields): AgentSignature | undefined {
+  const tagged = [...parseField("signature-input", fields.signatureInput ?? "")].filter(
     ([, [, params]]) => params.get("tag") === agentSignatureTag,
   );
   const [member] = tagged;
-  if (member === undefined) refuse(`signature-input: no member has tag="${agentSignatureTag}"`);
+  if (member === undefined) return undefined;
   if (tagged.length > 1) refuse(`signature-input: ${tagged.length} members have tag="${agentSignatureTag}", not one`);
   const [name, input] = member;
   if (!isInnerList(input)) refuse(`signature-input: ${name} is not a list of components`);
   assertComponents(input[0]);
   const covered = serializeInnerList(input);
-  return { label: name, ...readClaim(input[1]), covered, signature: getSignature(name, headers.signature) };
+  return { label: name, ...readClaim(input[1]), covered, signature: getSignature(name, fields.signature) };
 }
 
 function parseField(field: string, value: string) {
@@ -185,8 +192,9 @@ function readNonce(nonce: unknown): bigint {
   return refuse("signature-input: nonce is not a decimal number from 0 to 2^63-1 in quotes");
 }
 
-function getSignature(name: string, header: string): Uint8Array {
-  const member = parseField("signature", header).get(name);
+function getSignature(name: string, field: string | undefined): Uint8Array {
+  if (field === undefined) refuse("the request has signature-input but no signature");
+  const member = parseField("signature", field).get(name);
   if (member === undefined) refuse(`signature: no member ${name}`);
   const [value, params] = member;
   if (!(value instanceof ArrayBuffer)) refuse(`signature: ${name} is not a byte sequence (":base64:")`);

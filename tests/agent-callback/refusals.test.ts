@@ -256,7 +256,7 @@ describe("unauthenticated by signature", () => {
     ["a malformed digest", edit("content-digest", /.*/, "sha-256=nonsense"), /content-digest/],
     ["without digest", drop("content-digest"), /content-digest/],
     ["without signature", drop("signature"), /no signature/],
-    ["without signature-input", drop("signature-input"), /no signature-input/],
+    ["without signature-input", drop("signature-input"), /nor a signature with tag="bmaas-agent"/],
     ["fewer components", edit("signature-input", ' "content-digest"', ""), /component "content-digest" is missing/],
     [
       "more components",

@@ -10,7 +10,7 @@ import { buffer, text } from "node:stream/consumers";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
-import { parseAgentSignature } from "../../src/contract/agent-signature.ts";
+import { findAgentSignature } from "../../src/contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../../src/contract/content-digest.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { requestOf } from "./support/running-agent.ts";
@@ -100,7 +100,7 @@ describe("bmaas agent sign", () => {
     expect([...headers.keys()]).toEqual(["content-digest", "signature-input", "signature"]);
     expect(headers.get("content-digest")).toBe(formatContentDigest(await sha256(Buffer.from("größer {}"))));
     const signatureInput = headers.get("signature-input") ?? "";
-    expect(parseAgentSignature({ signatureInput, signature: headers.get("signature") ?? "" })).toMatchObject({
+    expect(findAgentSignature({ signatureInput, signature: headers.get("signature") ?? "" })).toMatchObject({
       machineId,
     });
   });
@@ -128,7 +128,7 @@ describe("bmaas agent sign", () => {
       const [signatureInput, signature] = ["signature-input", "signature"].map((name) =>
         String(received[0]?.headers[name]),
       );
-      expect(parseAgentSignature({ signatureInput: signatureInput ?? "", signature: signature ?? "" }).machineId).toBe(
+      expect(findAgentSignature({ signatureInput: signatureInput ?? "", signature: signature ?? "" })?.machineId).toBe(
         machineId,
       );
     },

@@ -1,5 +1,8 @@
 /** What an agent is advised to do about a refusal, by what a real server says of it. */
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
 import { afterAll, expect, test } from "vitest";
+import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAgentClient } from "../../src/agent/agent-client.ts";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createNodeFetch } from "../../src/agent/node-fetch.ts";
@@ -49,6 +52,28 @@ test("is to name the server as it is known where the authority is another one, a
 test("is to sign where no certificate reaches the server", async () => {
   using nobody = grpcAgent(server);
   expect(await adviceFor(nobody.heartbeat({ machineId }), false)).toMatch(/^add --signed/);
+});
+
+test("is to sign where all that reaches the server is what a proxy signed", async () => {
+  const passing: typeof fetch = (input, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set("signature-input", 'proxy=("@method");keyid="edge"');
+    headers.set("signature", "proxy=:AA==:");
+    return send(input, { ...init, headers });
+  };
+  const client = createClient(AgentCallback, createConnectTransport({ baseUrl: endpoint, fetch: passing }));
+  expect(await adviceFor(client.heartbeat({ machineId }), false)).toMatch(/^add --signed/);
+});
+
+test("is to let a proxy leave the header fields alone where it drops the signature", async () => {
+  const dropping: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    const headers = new Headers(request.headers);
+    headers.delete("signature-input");
+    return await send(request.url, { method: "POST", headers, body: await request.arrayBuffer() });
+  };
+  const client = signingClient({ fetch: dropping });
+  expect(await adviceFor(client.heartbeat({ machineId }), true)).toMatch(/^have a proxy in between pass all header/);
 });
 
 test("is to set the clock where the server's own cannot be learnt", async () => {

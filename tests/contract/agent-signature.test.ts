@@ -1,12 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  type AgentSignature,
   agentSignatureBase,
   createAgentSignatureClaim,
+  findAgentSignature,
   formatSignatureHeaders,
   InvalidSignatureHeaderError,
-  parseAgentSignature,
+  type SignatureFields,
 } from "../../src/contract/agent-signature.ts";
+
+/** The agent's signature in fields that hold one. */
+function getAgentSignature(fields: SignatureFields): AgentSignature {
+  const signature = findAgentSignature(fields);
+  if (signature === undefined) throw new Error("no signature of an agent");
+  return signature;
+}
 
 /** The greatest value of PostgreSQL's bigint. */
 const maxNonce = 2n ** 63n - 1n;
@@ -29,7 +38,7 @@ describe("what a client writes", () => {
 
   test("is what a server reads", () => {
     const headers = formatSignatureHeaders(claim, bytes);
-    const parsed = parseAgentSignature({ signatureInput: headers["signature-input"], signature: headers.signature });
+    const parsed = getAgentSignature({ signatureInput: headers["signature-input"], signature: headers.signature });
     expect(parsed).toEqual({ ...claim, machineId, nonce: maxNonce, label: "bmaas", signature: bytes });
     expect(agentSignatureBase(request, parsed)).toBe(agentSignatureBase(request, claim));
   });
@@ -54,7 +63,7 @@ describe("what a client writes", () => {
 describe("what a server reads", () => {
   test("keeps order and spelling of the parameters for the base, and lower-cases the machine id", () => {
     const upper = `;tag="bmaas-agent";keyid="${machineId.toUpperCase()}";alg="ed25519";nonce="0";created=0`;
-    const parsed = parseAgentSignature({ signatureInput: `s=${components}${upper}`, signature });
+    const parsed = getAgentSignature({ signatureInput: `s=${components}${upper}`, signature });
     expect(parsed).toMatchObject({ label: "s", machineId, created: 0, nonce: 0n, signature: bytes });
     expect(agentSignatureBase(request, parsed)).toContain(`"@signature-params": ${components}${upper}`);
   });
@@ -69,16 +78,16 @@ describe("what a server reads", () => {
       fc.property(claims, fc.uint8Array({ minLength: 64, maxLength: 64 }), (given, signed) => {
         const fields = formatSignatureHeaders(createAgentSignatureClaim(given), signed);
         const [signatureInput, own] = [fields["signature-input"], fields.signature];
-        const parsed = parseAgentSignature({ signatureInput, signature: own });
+        const parsed = getAgentSignature({ signatureInput, signature: own });
         expect(parsed).toMatchObject({ ...given, signature: signed });
         const beside = { signatureInput: `${signatureInput}, x=("@path")`, signature: `${own}, x=:AA==:` };
-        expect(parseAgentSignature(beside)).toEqual(parsed);
+        expect(getAgentSignature(beside)).toEqual(parsed);
       }),
     );
   });
 
   test("ignores what a proxy signed", () => {
-    const parsed = parseAgentSignature({
+    const parsed = getAgentSignature({
       signatureInput: `proxy=("@status";req);tag="p", s=${components}${params}, other="x"`,
       signature: `proxy=:AA==:, ${signature}`,
     });
@@ -87,7 +96,7 @@ describe("what a server reads", () => {
 
   test("takes time linear in the size of the fields", () => {
     const many = Array.from({ length: 20_000 }, (_, index) => `a${index}=("@method");tag="t"`).join(", ");
-    expect(parseAgentSignature({ signatureInput: `${many}, s=${components}${params}`, signature }).nonce).toBe(17n);
+    expect(getAgentSignature({ signatureInput: `${many}, s=${components}${params}`, signature }).nonce).toBe(17n);
   });
 });
 
@@ -95,13 +104,26 @@ const without = (name: string) => params.replace(new RegExp(`;${name}=("[^"]*"|\
 const instead = (name: string, value: string) => `s=${components}${without(name)};${name}=${value}`;
 const covering = (list: string) => `s=${list}${params}`;
 
+describe("no agent's signature", () => {
+  test.each<[string, string | undefined]>([
+    ["no Signature-Input", undefined],
+    ["an empty one", ""],
+    ["another party's signature", `s=${components};tag="x"`],
+    ["one without a tag", `s=${components}`],
+    ["one without a tag under the agents' label", `bmaas=${components}${without("tag")}`],
+    ["a tag that is a token", instead("tag", "bmaas-agent")],
+    ["a member that is no list", "s=?1, t=:AA==:"],
+  ])("is in %s, whatever Signature holds", (_what, signatureInput) => {
+    for (const field of [signature, undefined, "", "s=:"]) {
+      expect(findAgentSignature({ signatureInput, signature: field })).toBeUndefined();
+    }
+  });
+});
+
 describe("refused", () => {
   test.each<[string, string, RegExp]>([
-    ["no field at all", "", /no member has tag/],
     ["garbage", "=", /signature-input: .*key/],
     ["a list that never ends", "s=(", /signature-input: /],
-    ["only another party's signature", `s=${components};tag="x"`, /no member has tag="bmaas-agent"/],
-    ["a tag that is a token", instead("tag", "bmaas-agent"), /no member has tag/],
     ["two agents' signatures", `${covering(components)}, t=${components}${params}`, /2 members have tag/],
     ["a tagged member that is no list", `s="x"${params}`, /s is not a list of components/],
     ["no component", covering("()"), /component "@method" is missing/],
@@ -140,12 +162,13 @@ describe("refused", () => {
     ["a key id in brackets", instead("keyid", `"(${machineId})"`), /keyid is not a machine id/],
     ["a key id that is bytes", instead("keyid", ":AAAA:"), /keyid is not a machine id/],
   ])("%s", (_what, signatureInput, reason) => {
-    const parse = () => parseAgentSignature({ signatureInput, signature });
+    const parse = () => getAgentSignature({ signatureInput, signature });
     expect(parse).toThrow(InvalidSignatureHeaderError);
     expect(parse).toThrow(reason);
   });
 
-  test.each([
+  test.each<[string, string | undefined, RegExp]>([
+    ["no Signature", undefined, /signature-input but no signature/],
     ["an empty Signature", "", /signature: no member s/],
     ["a Signature without the member", "t=:AA==:", /signature: no member s/],
     ["a signature that is text", 's="AA=="', /s is not a byte sequence/],
@@ -154,7 +177,7 @@ describe("refused", () => {
     ["a signature with parameters", `${signature};x`, /s has parameters/],
     ["a Signature that is garbage", "s=:", /signature: .*closing/],
   ])("%s", (_what, field, reason) => {
-    const parse = () => parseAgentSignature({ signatureInput: covering(components), signature: field });
+    const parse = () => getAgentSignature({ signatureInput: covering(components), signature: field });
     expect(parse).toThrow(InvalidSignatureHeaderError);
     expect(parse).toThrow(reason);
   });

@@ -80,7 +80,9 @@ test("a signed heartbeat counts by a stock gRPC client over HTTP/2", async () =>
 
 test("nothing unsigned counts, over either version of HTTP", async () => {
   const before = (await readTags(database, machine.machineId)).heartbeat;
-  expect(await callByGrpc(new grpc.Metadata())).toBe("16 the call has neither a client certificate nor a signature");
+  expect(await callByGrpc(new grpc.Metadata())).toBe(
+    '16 the call has neither a client certificate nor a signature with tag="bmaas-agent"',
+  );
   const body = JSON.stringify({ machineId: machine.machineId });
   const session = connectHttp2(server.agentUrl);
   expect((await callHttp2(session, {}, body)).status).toBe(401);

@@ -3,9 +3,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import {
   type AgentSignature,
   agentSignatureBase,
+  findAgentSignature,
   InvalidSignatureHeaderError,
   maxClockSkewSeconds,
-  parseAgentSignature,
+  type SignatureFields,
 } from "../../contract/agent-signature.ts";
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
 import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
@@ -27,11 +28,7 @@ export interface SignedRequest {
   readonly scheme: "http" | "https";
   readonly authority: string;
   readonly path: string;
-  readonly headers: {
-    readonly signatureInput: string | undefined;
-    readonly signature: string | undefined;
-    readonly contentDigest: string | undefined;
-  };
+  readonly headers: SignatureFields & { readonly contentDigest: string | undefined };
   readonly remoteAddress: string | undefined;
   /** The body exactly as sent. */
   readonly body: Uint8Array;
@@ -60,8 +57,11 @@ export interface SignedCall {
   isUrgent(): boolean;
 }
 
-/** Returns the identity that a request's signature proves; throws IdentityRefusedError, and as the database does. */
-export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity>;
+/**
+ * Returns the identity that the agent's signature of a request proves, undefined when the request has none, whoever else signed it.
+ * Throws IdentityRefusedError, and as the database does.
+ */
+export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity | undefined>;
 
 /**
  * A verifier. It checks what costs nothing first; the nonce it leaves to the statement that writes the heartbeat, the only place
@@ -72,6 +72,7 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
   const findProvenKey = createProof(keys, options.checks);
   return async (request, call) => {
     const signature = readSignature(request, call);
+    if (signature === undefined) return undefined;
     const { machineId } = signature;
     assertFresh(signature, options.now());
     const authority = normaliseAuthority(request.authority, request.scheme);
@@ -97,23 +98,17 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
   return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
 }
 
-function readSignature({ headers }: SignedRequest, call: SignedCall): AgentSignature {
+function readSignature({ headers }: SignedRequest, call: SignedCall): AgentSignature | undefined {
   const signature = parseSignature(headers);
+  if (signature === undefined) return undefined;
   call.assertMayTry(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
   if (signature instanceof IdentityRefusedError) throw signature;
   return signature;
 }
 
-function parseSignature({
-  signatureInput,
-  signature,
-}: SignedRequest["headers"]): AgentSignature | IdentityRefusedError {
-  if (signatureInput === undefined)
-    return new IdentityRefusedError("signature", "the request has signature but no signature-input");
-  if (signature === undefined)
-    return new IdentityRefusedError("signature", "the request has signature-input but no signature");
+function parseSignature(fields: SignatureFields): AgentSignature | IdentityRefusedError | undefined {
   try {
-    return parseAgentSignature({ signatureInput, signature });
+    return findAgentSignature(fields);
   } catch (error) {
     if (error instanceof InvalidSignatureHeaderError) return new IdentityRefusedError("signature", error.message);
     throw error;

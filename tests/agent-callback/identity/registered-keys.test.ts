@@ -33,7 +33,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
       const body = new TextEncoder().encode("{}");
       const created = Math.floor(Date.now() / 1000);
       const headers = await signRequest({ method: "POST", url, body }, { machineId: id, key, created, nonce: 1n });
-      const { publicKey } = await verifySignature(
+      const identity = await verifySignature(
         {
           method: "POST",
           scheme: "https",
@@ -49,7 +49,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
         },
         { assertMayTry, waitEnd: { atMs: performance.now() + 10_000, isCallers: false }, isUrgent: () => false },
       );
-      return publicKey;
+      return identity?.publicKey;
     },
   };
 }

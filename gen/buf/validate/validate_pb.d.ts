@@ -4,8 +4,8 @@
 
 // The part of protovalidate's rules that bmaas's own contracts use.
 //
-// Names and numbers are those of protovalidate (https://protovalidate.com), whose library reads the rules at run time from the
-// options of the fields; whatever else it knows is left out here.
+// Names and numbers are those of protovalidate (https://protovalidate.com), whose library reads the rules from field
+// options at run time. Rules that bmaas does not use are left out.
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -23,14 +23,14 @@ export declare const file_buf_validate_validate: GenFile;
  */
 export declare type Rule = Message<"buf.validate.Rule"> & {
   /**
-   * Tells the rule from others of the same message.
+   * Id of the rule, unique within its message.
    *
    * @generated from field: optional string id = 1;
    */
   id: string;
 
   /**
-   * What is said when it does not hold.
+   * Error message when the rule does not hold.
    *
    * @generated from field: optional string message = 2;
    */
@@ -104,14 +104,14 @@ export declare type FieldRules = Message<"buf.validate.FieldRules"> & {
   cel: Rule[];
 
   /**
-   * The field must be set, to something else than its default where it does not track presence.
+   * The field must be set. A field that does not track presence must differ from its default.
    *
    * @generated from field: optional bool required = 25;
    */
   required: boolean;
 
   /**
-   * When the other rules are not looked at.
+   * When the other rules are skipped.
    *
    * @generated from field: optional buf.validate.Ignore ignore = 27;
    */
@@ -341,7 +341,7 @@ export declare type StringRules = Message<"buf.validate.StringRules"> & {
   pattern: string;
 
   /**
-   * Forms that have a name.
+   * Well-known formats.
    *
    * @generated from oneof buf.validate.StringRules.well_known
    */
@@ -560,7 +560,7 @@ export declare type TimestampRules = Message<"buf.validate.TimestampRules"> & {
 export declare const TimestampRulesSchema: GenMessage<TimestampRules>;
 
 /**
- * Ignore says when the rules of a field are not looked at.
+ * Ignore says when the rules of a field are skipped.
  *
  * @generated from enum buf.validate.Ignore
  */

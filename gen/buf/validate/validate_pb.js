@@ -4,8 +4,8 @@
 
 // The part of protovalidate's rules that bmaas's own contracts use.
 //
-// Names and numbers are those of protovalidate (https://protovalidate.com), whose library reads the rules at run time from the
-// options of the fields; whatever else it knows is left out here.
+// Names and numbers are those of protovalidate (https://protovalidate.com), whose library reads the rules from field
+// options at run time. Rules that bmaas does not use are left out.
 
 import { enumDesc, extDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_descriptor, file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -107,7 +107,7 @@ export const IgnoreSchema = /*@__PURE__*/
   enumDesc(file_buf_validate_validate, 0);
 
 /**
- * Ignore says when the rules of a field are not looked at.
+ * Ignore says when the rules of a field are skipped.
  *
  * @generated from enum buf.validate.Ignore
  */

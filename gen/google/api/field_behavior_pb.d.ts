@@ -2,9 +2,9 @@
 // @generated from file google/api/field_behavior.proto (package google.api, syntax proto3)
 /* eslint-disable */
 
-// What a field is for (AIP-203): documentation that programs can read.
+// Field behaviour (AIP-203): documentation that programs can read.
 //
-// Names and numbers are those of google.api; bmaas uses these.
+// Names and numbers are those of google.api. Values that bmaas does not use are left out.
 
 import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
 import type { FieldOptions } from "@bufbuild/protobuf/wkt";
@@ -15,13 +15,13 @@ import type { FieldOptions } from "@bufbuild/protobuf/wkt";
 export declare const file_google_api_field_behavior: GenFile;
 
 /**
- * FieldBehavior is one thing to know of a field.
+ * FieldBehavior is one property of a field.
  *
  * @generated from enum google.api.FieldBehavior
  */
 export enum FieldBehavior {
   /**
-   * Says nothing.
+   * Unspecified.
    *
    * @generated from enum value: FIELD_BEHAVIOR_UNSPECIFIED = 0;
    */
@@ -49,7 +49,7 @@ export enum FieldBehavior {
   OUTPUT_ONLY = 3,
 
   /**
-   * Never in an answer.
+   * Never in a response.
    *
    * @generated from enum value: INPUT_ONLY = 4;
    */
@@ -69,7 +69,7 @@ export enum FieldBehavior {
 export declare const FieldBehaviorSchema: GenEnum<FieldBehavior>;
 
 /**
- * How the field behaves in requests and answers.
+ * How the field behaves in requests and responses.
  *
  * @generated from extension: repeated google.api.FieldBehavior field_behavior = 1052;
  */

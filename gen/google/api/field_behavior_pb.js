@@ -2,9 +2,9 @@
 // @generated from file google/api/field_behavior.proto (package google.api, syntax proto3)
 /* eslint-disable */
 
-// What a field is for (AIP-203): documentation that programs can read.
+// Field behaviour (AIP-203): documentation that programs can read.
 //
-// Names and numbers are those of google.api; bmaas uses these.
+// Names and numbers are those of google.api. Values that bmaas does not use are left out.
 
 import { enumDesc, extDesc, fileDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
@@ -22,7 +22,7 @@ export const FieldBehaviorSchema = /*@__PURE__*/
   enumDesc(file_google_api_field_behavior, 0);
 
 /**
- * FieldBehavior is one thing to know of a field.
+ * FieldBehavior is one property of a field.
  *
  * @generated from enum google.api.FieldBehavior
  */
@@ -30,7 +30,7 @@ export const FieldBehavior = /*@__PURE__*/
   tsEnum(FieldBehaviorSchema);
 
 /**
- * How the field behaves in requests and answers.
+ * How the field behaves in requests and responses.
  *
  * @generated from extension: repeated google.api.FieldBehavior field_behavior = 1052;
  */

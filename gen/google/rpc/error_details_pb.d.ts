@@ -2,9 +2,9 @@
 // @generated from file google/rpc/error_details.proto (package google.rpc, syntax proto3)
 /* eslint-disable */
 
-// The details that errors carry, in the standard messages that clients of Google's error model know (AIP-193).
+// Error details, in the standard messages of Google's error model (AIP-193).
 //
-// Names and numbers are those of google.rpc; what bmaas does not send is left out here.
+// Names and numbers are those of google.rpc. Fields and messages that bmaas does not send are left out.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -29,14 +29,14 @@ export declare type ErrorInfo = Message<"google.rpc.ErrorInfo"> & {
   reason: string;
 
   /**
-   * Whose reasons these are.
+   * Domain that defines the reason.
    *
    * @generated from field: string domain = 2;
    */
   domain: string;
 
   /**
-   * What the reason is about, for example the machine that holds a key.
+   * Data about the reason, for example the machine that holds a key.
    *
    * @generated from field: map<string, string> metadata = 3;
    */
@@ -56,7 +56,7 @@ export declare const ErrorInfoSchema: GenMessage<ErrorInfo>;
  */
 export declare type RetryInfo = Message<"google.rpc.RetryInfo"> & {
   /**
-   * How long to wait at least.
+   * Minimum time to wait.
    *
    * @generated from field: google.protobuf.Duration retry_delay = 1;
    */
@@ -103,7 +103,7 @@ export declare type PreconditionFailure_Violation = Message<"google.rpc.Precondi
   type: string;
 
   /**
-   * What it is about, for example a machine.
+   * Subject of the condition, for example a machine.
    *
    * @generated from field: string subject = 2;
    */
@@ -124,13 +124,13 @@ export declare type PreconditionFailure_Violation = Message<"google.rpc.Precondi
 export declare const PreconditionFailure_ViolationSchema: GenMessage<PreconditionFailure_Violation>;
 
 /**
- * BadRequest says which fields of the request are wrong.
+ * BadRequest says which fields of the request are invalid.
  *
  * @generated from message google.rpc.BadRequest
  */
 export declare type BadRequest = Message<"google.rpc.BadRequest"> & {
   /**
-   * All fields that are wrong.
+   * All invalid fields.
    *
    * @generated from field: repeated google.rpc.BadRequest.FieldViolation field_violations = 1;
    */
@@ -144,7 +144,7 @@ export declare type BadRequest = Message<"google.rpc.BadRequest"> & {
 export declare const BadRequestSchema: GenMessage<BadRequest>;
 
 /**
- * FieldViolation is one field that is wrong.
+ * FieldViolation is one invalid field.
  *
  * @generated from message google.rpc.BadRequest.FieldViolation
  */
@@ -164,7 +164,7 @@ export declare type BadRequest_FieldViolation = Message<"google.rpc.BadRequest.F
   description: string;
 
   /**
-   * The rule that it breaks, for programs.
+   * The rule that the field breaks, for programs.
    *
    * @generated from field: string reason = 3;
    */

@@ -2,9 +2,9 @@
 // @generated from file google/rpc/error_details.proto (package google.rpc, syntax proto3)
 /* eslint-disable */
 
-// The details that errors carry, in the standard messages that clients of Google's error model know (AIP-193).
+// Error details, in the standard messages of Google's error model (AIP-193).
 //
-// Names and numbers are those of google.rpc; what bmaas does not send is left out here.
+// Names and numbers are those of google.rpc. Fields and messages that bmaas does not send are left out.
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";

@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/agent_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Agents' keys: who may speak for a machine.
+// Agents' keys: which agent may call for a machine.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +14,7 @@ import type { Machine } from "./machine_pb.js";
 export declare const file_bmaas_admin_v1_agent_service: GenFile;
 
 /**
- * RegisterAgentRequest gives a machine its agent's key.
+ * RegisterAgentRequest registers a machine's key.
  *
  * @generated from message bmaas.admin.v1.RegisterAgentRequest
  */
@@ -34,7 +34,7 @@ export declare type RegisterAgentRequest = Message<"bmaas.admin.v1.RegisterAgent
   publicKey: Uint8Array;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -48,7 +48,7 @@ export declare type RegisterAgentRequest = Message<"bmaas.admin.v1.RegisterAgent
 export declare const RegisterAgentRequestSchema: GenMessage<RegisterAgentRequest>;
 
 /**
- * RegisterAgentResponse holds the machine with its agent.
+ * RegisterAgentResponse holds the machine with its new agent.
  *
  * @generated from message bmaas.admin.v1.RegisterAgentResponse
  */
@@ -68,7 +68,7 @@ export declare type RegisterAgentResponse = Message<"bmaas.admin.v1.RegisterAgen
 export declare const RegisterAgentResponseSchema: GenMessage<RegisterAgentResponse>;
 
 /**
- * ReplaceAgentRequest replaces a machine's agent's key.
+ * ReplaceAgentRequest replaces a machine's key.
  *
  * @generated from message bmaas.admin.v1.ReplaceAgentRequest
  */
@@ -88,14 +88,14 @@ export declare type ReplaceAgentRequest = Message<"bmaas.admin.v1.ReplaceAgentRe
   publicKey: Uint8Array;
 
   /**
-   * The key that is to be replaced, 32 bytes; any when it is empty.
+   * The key to replace, 32 bytes; whichever is registered when empty.
    *
    * @generated from field: bytes expected_public_key = 3;
    */
   expectedPublicKey: Uint8Array;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 4;
    */
@@ -129,7 +129,7 @@ export declare type ReplaceAgentResponse = Message<"bmaas.admin.v1.ReplaceAgentR
 export declare const ReplaceAgentResponseSchema: GenMessage<ReplaceAgentResponse>;
 
 /**
- * RevokeAgentRequest takes a machine's agent's key away.
+ * RevokeAgentRequest removes a machine's key.
  *
  * @generated from message bmaas.admin.v1.RevokeAgentRequest
  */
@@ -142,14 +142,14 @@ export declare type RevokeAgentRequest = Message<"bmaas.admin.v1.RevokeAgentRequ
   machineId: string;
 
   /**
-   * The key that is to be revoked, 32 bytes; any when it is empty.
+   * The key to revoke, 32 bytes; whichever is registered when empty.
    *
    * @generated from field: bytes expected_public_key = 2;
    */
   expectedPublicKey: Uint8Array;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -183,18 +183,18 @@ export declare type RevokeAgentResponse = Message<"bmaas.admin.v1.RevokeAgentRes
 export declare const RevokeAgentResponseSchema: GenMessage<RevokeAgentResponse>;
 
 /**
- * AgentService is what operators do with agents' keys. A change holds from the next heartbeat on.
+ * AgentService manages agents' keys. A change takes effect with the next heartbeat.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest), a key that is not sound among them; not_found for a machine that does not exist;
- * already_exists for a key that another machine's agent holds, with that machine (google.rpc.ErrorInfo, reason PUBLIC_KEY_IN_USE,
- * metadata machine_id); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest), also for an unsafe key; not_found when the machine
+ * does not exist; already_exists when another machine has the key, with that machine (google.rpc.ErrorInfo, reason
+ * PUBLIC_KEY_IN_USE, metadata machine_id); unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.AgentService
  */
 export declare const AgentService: GenService<{
   /**
-   * RegisterAgent gives a machine without an agent its agent's key. The key that is registered already is a success. Errors:
+   * RegisterAgent registers the key of a machine that has none. Registering the same key again succeeds. Errors:
    * failed_precondition when the machine has another key: replace it instead (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.AgentService.RegisterAgent
@@ -205,8 +205,8 @@ export declare const AgentService: GenService<{
     output: typeof RegisterAgentResponseSchema;
   },
   /**
-   * ReplaceAgent puts a new key in the place of the old one, in one step: the old one stops at once. Errors: failed_precondition
-   * when the machine has no key, or not the one that is expected (google.rpc.PreconditionFailure).
+   * ReplaceAgent replaces a machine's key in one step; the old key stops working at once. Errors: failed_precondition
+   * when the machine has no key, or not the expected one (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.AgentService.ReplaceAgent
    */
@@ -216,8 +216,8 @@ export declare const AgentService: GenService<{
     output: typeof ReplaceAgentResponseSchema;
   },
   /**
-   * RevokeAgent takes the key away: no agent speaks for the machine from then on. Errors: failed_precondition when the machine has
-   * no key, or not the one that is expected (google.rpc.PreconditionFailure).
+   * RevokeAgent removes a machine's key, so that no agent can call for the machine any more. Errors:
+   * failed_precondition when the machine has no key, or not the expected one (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.AgentService.RevokeAgent
    */

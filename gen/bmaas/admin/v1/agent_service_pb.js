@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/agent_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Agents' keys: who may speak for a machine.
+// Agents' keys: which agent may call for a machine.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_machine } from "./machine_pb.js";
@@ -59,12 +59,12 @@ export const RevokeAgentResponseSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_agent_service, 5);
 
 /**
- * AgentService is what operators do with agents' keys. A change holds from the next heartbeat on.
+ * AgentService manages agents' keys. A change takes effect with the next heartbeat.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest), a key that is not sound among them; not_found for a machine that does not exist;
- * already_exists for a key that another machine's agent holds, with that machine (google.rpc.ErrorInfo, reason PUBLIC_KEY_IN_USE,
- * metadata machine_id); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest), also for an unsafe key; not_found when the machine
+ * does not exist; already_exists when another machine has the key, with that machine (google.rpc.ErrorInfo, reason
+ * PUBLIC_KEY_IN_USE, metadata machine_id); unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.AgentService
  */

@@ -56,7 +56,7 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
 export declare const GetFleetResponseSchema: GenMessage<GetFleetResponse>;
 
 /**
- * FleetGroup is the machines of one state at one provider's location.
+ * FleetGroup is the machines in one state at one location of one provider.
  *
  * @generated from message bmaas.admin.v1.FleetGroup
  */
@@ -83,28 +83,28 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
   state: MachineState;
 
   /**
-   * How many machines.
+   * Number of machines.
    *
    * @generated from field: int64 machines = 4;
    */
   machines: bigint;
 
   /**
-   * Memory of all of them together, in bytes.
+   * Their total memory, in bytes.
    *
    * @generated from field: int64 memory_bytes = 5;
    */
   memoryBytes: bigint;
 
   /**
-   * Hardware threads of all of them together.
+   * Their total number of hardware threads.
    *
    * @generated from field: int64 cpu_threads = 6;
    */
   cpuThreads: bigint;
 
   /**
-   * Disk capacity of all of them together, in bytes.
+   * Their total disk capacity, in bytes.
    *
    * @generated from field: int64 disk_bytes = 7;
    */
@@ -118,10 +118,10 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
 export declare const FleetGroupSchema: GenMessage<FleetGroup>;
 
 /**
- * FleetService tells of all machines together.
+ * FleetService returns figures of all machines together.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; unavailable with
- * google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.FleetService
  */

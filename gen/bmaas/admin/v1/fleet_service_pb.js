@@ -37,10 +37,10 @@ export const FleetGroupSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_fleet_service, 2);
 
 /**
- * FleetService tells of all machines together.
+ * FleetService returns figures of all machines together.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; unavailable with
- * google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.FleetService
  */

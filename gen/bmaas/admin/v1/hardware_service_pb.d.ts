@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/hardware_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Hardware: what agents found, and how it changed.
+// Hardware: what agents reported and how it changed.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -28,7 +28,7 @@ export declare type ListHardwareReportsRequest = Message<"bmaas.admin.v1.ListHar
   machineId: string;
 
   /**
-   * Most reports to return; all that are kept when it is 0.
+   * Maximum number of reports to return. 0 means all that are kept.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -62,13 +62,13 @@ export declare type ListHardwareReportsResponse = Message<"bmaas.admin.v1.ListHa
 export declare const ListHardwareReportsResponseSchema: GenMessage<ListHardwareReportsResponse>;
 
 /**
- * HardwareReport is what an agent found at one time.
+ * HardwareReport is what an agent reported at one time.
  *
  * @generated from message bmaas.admin.v1.HardwareReport
  */
 export declare type HardwareReport = Message<"bmaas.admin.v1.HardwareReport"> & {
   /**
-   * When it first arrived.
+   * When the report first arrived.
    *
    * @generated from field: google.protobuf.Timestamp report_time = 1;
    */
@@ -82,8 +82,8 @@ export declare type HardwareReport = Message<"bmaas.admin.v1.HardwareReport"> & 
   report?: AgentHardwareReport | undefined;
 
   /**
-   * How it differs from the one before; empty for the oldest that is kept. After 1000 differences, a last one without a path says that
-   * there are more.
+   * Differences from the previous report; empty for the oldest report that is kept. After 1000 differences, a last one
+   * without a path says that there are more.
    *
    * @generated from field: repeated bmaas.admin.v1.HardwareDifference differences = 3;
    */
@@ -97,28 +97,29 @@ export declare type HardwareReport = Message<"bmaas.admin.v1.HardwareReport"> & 
 export declare const HardwareReportSchema: GenMessage<HardwareReport>;
 
 /**
- * HardwareDifference is one thing that changed between two reports.
+ * HardwareDifference is one field that changed between two reports.
  *
  * @generated from message bmaas.admin.v1.HardwareDifference
  */
 export declare type HardwareDifference = Message<"bmaas.admin.v1.HardwareDifference"> & {
   /**
-   * Path of the field, with disks and interfaces named by serial number or address: "report.block_device[S1].capacity_bytes". Disks are the
-   * same whose WWN is, and else whose serial number is; a disk that shares its serial number is named by its WWN.
+   * Path of the field, with disks and interfaces named by serial number or address:
+   * "report.block_device[S1].capacity_bytes". Disks are matched by WWN, or by serial number when they have none. A disk
+   * that shares its serial number with another is named by its WWN.
    *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
-   * What it was; empty when it was not there.
+   * Value in the earlier report; empty when the field was absent.
    *
    * @generated from field: string old_value = 2;
    */
   oldValue: string;
 
   /**
-   * What it is; empty when it is no longer there.
+   * Value in the later report; empty when the field is absent.
    *
    * @generated from field: string new_value = 3;
    */
@@ -132,17 +133,17 @@ export declare type HardwareDifference = Message<"bmaas.admin.v1.HardwareDiffere
 export declare const HardwareDifferenceSchema: GenMessage<HardwareDifference>;
 
 /**
- * HardwareService is what operators learn about machines' hardware.
+ * HardwareService returns machines' hardware.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine that does not exist; unavailable with google.rpc.RetryInfo when
- * the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine does not exist;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.HardwareService
  */
 export declare const HardwareService: GenService<{
   /**
-   * ListHardwareReports returns a machine's hardware reports, newest first: the last ten, of which each differs from the one before.
+   * ListHardwareReports returns a machine's last ten hardware reports, newest first. Each differs from the one before.
    *
    * @generated from rpc bmaas.admin.v1.HardwareService.ListHardwareReports
    */

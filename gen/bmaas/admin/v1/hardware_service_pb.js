@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/hardware_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Hardware: what agents found, and how it changed.
+// Hardware: what agents reported and how it changed.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
@@ -46,11 +46,11 @@ export const HardwareDifferenceSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_hardware_service, 3);
 
 /**
- * HardwareService is what operators learn about machines' hardware.
+ * HardwareService returns machines' hardware.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine that does not exist; unavailable with google.rpc.RetryInfo when
- * the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine does not exist;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.HardwareService
  */

@@ -27,14 +27,14 @@ export declare type ListEventsRequest = Message<"bmaas.admin.v1.ListEventsReques
   machineId: string;
 
   /**
-   * Most events in the page, at most 1000; 50 when it is 0.
+   * Maximum number of events in the page, up to 1000. 0 means 50.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * The next_page_token of the page before.
+   * next_page_token of the previous page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -61,7 +61,7 @@ export declare type ListEventsResponse = Message<"bmaas.admin.v1.ListEventsRespo
   events: Event[];
 
   /**
-   * Gets the next page; empty after the last one.
+   * Token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -88,8 +88,8 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
   eventTime?: Timestamp | undefined;
 
   /**
-   * Who did it: "token:" and the token's name, "oidc:" and the subject, "agent:" and its public key in hexadecimal digits, or
-   * "seed:" and a user.
+   * Who did it: "token:" and the token's name, "oidc:" and the subject, "agent:" and the agent's public key in
+   * hexadecimal, or "seed:" and a user.
    *
    * @generated from field: string actor = 2;
    */
@@ -103,7 +103,7 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
   kind: string;
 
   /**
-   * What more is to be said of it, for example the generation.
+   * Details of the event, for example the generation.
    *
    * @generated from field: map<string, string> detail = 4;
    */
@@ -119,15 +119,16 @@ export declare const EventSchema: GenMessage<Event>;
 /**
  * HistoryService is the record of what happened to machines.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo while the
+ * database is unreachable.
  *
  * @generated from service bmaas.admin.v1.HistoryService
  */
 export declare const HistoryService: GenService<{
   /**
-   * ListEvents returns a machine's events, newest first, page by page; those of a deleted machine too, for as long as they are kept.
-   * A machine of which nothing is kept has none.
+   * ListEvents returns a machine's events, newest first, page by page, also for a deleted machine as long as they are
+   * kept. It returns none for a machine without any.
    *
    * @generated from rpc bmaas.admin.v1.HistoryService.ListEvents
    */

@@ -40,8 +40,9 @@ export const EventSchema = /*@__PURE__*/
 /**
  * HistoryService is the record of what happened to machines.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo while the
+ * database is unreachable.
  *
  * @generated from service bmaas.admin.v1.HistoryService
  */

@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/installation.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// What operators see of an OS installation.
+// The OS installation, as operators see it.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -20,98 +20,99 @@ export declare const file_bmaas_admin_v1_installation: GenFile;
  */
 export declare type Installation = Message<"bmaas.admin.v1.Installation"> & {
   /**
-   * The machine's UUID.
+   * UUID of the machine.
    *
    * @generated from field: string machine_id = 1;
    */
   machineId: string;
 
   /**
-   * Version of the machine's request; it only ever grows.
+   * Number of the request among the machine's requests; it only grows.
    *
    * @generated from field: int64 generation = 2;
    */
   generation: bigint;
 
   /**
-   * Where the installation stands.
+   * State of the installation.
    *
    * @generated from field: bmaas.admin.v1.InstallationState state = 3;
    */
   state: InstallationState;
 
   /**
-   * Since when it has stood there.
+   * When the installation entered that state.
    *
    * @generated from field: google.protobuf.Timestamp state_time = 4;
    */
   stateTime?: Timestamp | undefined;
 
   /**
-   * What is to be installed, without what may hold secrets (user data, and credentials and query of the image's URL).
+   * What to install, without anything that may hold secrets (user data, and the credentials and query of the image's
+   * URL).
    *
    * @generated from field: bmaas.admin.v1.InstallationTarget target = 5;
    */
   target?: InstallationTarget | undefined;
 
   /**
-   * When it was requested.
+   * When the installation was requested.
    *
    * @generated from field: google.protobuf.Timestamp request_time = 6;
    */
   requestTime?: Timestamp | undefined;
 
   /**
-   * Who requested it.
+   * Who requested the installation.
    *
    * @generated from field: string requester = 7;
    */
   requester: string;
 
   /**
-   * When an agent was first given it; not set while none was.
+   * When an agent was first given the installation; not set before that.
    *
    * @generated from field: google.protobuf.Timestamp first_given_time = 8;
    */
   firstGivenTime?: Timestamp | undefined;
 
   /**
-   * When an agent was last given it.
+   * When an agent was last given the installation.
    *
    * @generated from field: google.protobuf.Timestamp last_given_time = 9;
    */
   lastGivenTime?: Timestamp | undefined;
 
   /**
-   * How often an agent was given it.
+   * How often an agent was given the installation.
    *
    * @generated from field: int64 times_given = 10;
    */
   timesGiven: bigint;
 
   /**
-   * What the agent last said of its progress; not set while it has said nothing.
+   * Progress that the agent last reported; not set before the first report.
    *
    * @generated from field: bmaas.admin.v1.InstallationProgress progress = 11;
    */
   progress?: InstallationProgress | undefined;
 
   /**
-   * Until when the agent may say nothing before the installation is overdue; not set before it was given.
+   * When the installation becomes overdue unless the agent reports before; not set before an agent was given it.
    *
    * @generated from field: google.protobuf.Timestamp due_time = 12;
    */
   dueTime?: Timestamp | undefined;
 
   /**
-   * When it ended: succeeded, failed, cancelled or superseded.
+   * When the installation succeeded, failed, was cancelled or was superseded.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 13;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * Why it failed, in the agent's words; set exactly when it failed.
+   * Why the installation failed, as the agent reported it; set only when it failed.
    *
    * @generated from field: string error = 14;
    */
@@ -125,27 +126,27 @@ export declare type Installation = Message<"bmaas.admin.v1.Installation"> & {
 export declare const InstallationSchema: GenMessage<Installation>;
 
 /**
- * InstallationProgress is what an agent says of an installation that is under way.
+ * InstallationProgress is what an agent reports during an installation.
  *
  * @generated from message bmaas.admin.v1.InstallationProgress
  */
 export declare type InstallationProgress = Message<"bmaas.admin.v1.InstallationProgress"> & {
   /**
-   * What it does now, for people to read; empty when it does not say.
+   * What the agent is doing, for people to read; empty when it does not say.
    *
    * @generated from field: string phase = 1;
    */
   phase: string;
 
   /**
-   * How much of the whole is done, 0 to 100; not set when it does not say.
+   * Share of the installation that is done, 0 to 100; not set when the agent does not say.
    *
    * @generated from field: optional int32 percent = 2;
    */
   percent?: number | undefined;
 
   /**
-   * When it said so.
+   * When the agent reported this.
    *
    * @generated from field: google.protobuf.Timestamp report_time = 3;
    */
@@ -159,7 +160,7 @@ export declare type InstallationProgress = Message<"bmaas.admin.v1.InstallationP
 export declare const InstallationProgressSchema: GenMessage<InstallationProgress>;
 
 /**
- * InstallationTarget is what is to be installed. Installing it wipes the root device.
+ * InstallationTarget is what to install. Installing it wipes the root device.
  *
  * @generated from message bmaas.admin.v1.InstallationTarget
  */
@@ -215,14 +216,15 @@ export declare type ImageTarget = Message<"bmaas.admin.v1.ImageTarget"> & {
   digest: string;
 
   /**
-   * Name of the disk to install onto, for example "sda": a whole disk, no partition ("sda1"), and nothing made of others ("dm-0").
+   * Name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device built from
+   * others ("dm-0").
    *
    * @generated from field: string root_device = 3;
    */
   rootDevice: string;
 
   /**
-   * Handed to the installed system as it is, for example cloud-init user data; at most 512 KiB.
+   * Data passed unchanged to the installed system, for example cloud-init user data; at most 512 KiB.
    *
    * @generated from field: optional bytes user_data = 4;
    */
@@ -242,14 +244,16 @@ export declare const ImageTargetSchema: GenMessage<ImageTarget>;
  */
 export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"> & {
   /**
-   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, carried unread; at most 512 KiB.
+   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, passed on without being read; at most 512
+   * KiB.
    *
    * @generated from field: bytes node_parameters = 1;
    */
   nodeParameters: Uint8Array;
 
   /**
-   * Name of the disk to install onto, for example "sda": a whole disk, no partition ("sda1"), and nothing made of others ("dm-0").
+   * Name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device built from
+   * others ("dm-0").
    *
    * @generated from field: string root_device = 2;
    */
@@ -297,7 +301,7 @@ export declare type OSImage = Message<"bmaas.admin.v1.OSImage"> & {
   repository: string;
 
   /**
-   * Tag of the image; may be empty, since the digest says which image it is.
+   * Tag of the image; may be empty, since the digest identifies the image.
    *
    * @generated from field: string tag = 4;
    */
@@ -318,7 +322,7 @@ export declare type OSImage = Message<"bmaas.admin.v1.OSImage"> & {
 export declare const OSImageSchema: GenMessage<OSImage>;
 
 /**
- * InstallationState is where an installation stands.
+ * InstallationState is the state of an installation.
  *
  * @generated from enum bmaas.admin.v1.InstallationState
  */
@@ -331,28 +335,28 @@ export enum InstallationState {
   UNSPECIFIED = 0,
 
   /**
-   * Requested, and no agent has been given it yet.
+   * Requested, but no agent has been given it yet.
    *
    * @generated from enum value: INSTALLATION_STATE_PENDING = 1;
    */
   PENDING = 1,
 
   /**
-   * An agent has it, and has not said anything of it yet.
+   * An agent has been given it but has not reported progress yet.
    *
    * @generated from enum value: INSTALLATION_STATE_GIVEN = 2;
    */
   GIVEN = 2,
 
   /**
-   * The agent says that it installs.
+   * The agent reports that it is installing.
    *
    * @generated from enum value: INSTALLATION_STATE_INSTALLING = 3;
    */
   INSTALLING = 3,
 
   /**
-   * An agent has it, and the time in which it should have said something has passed.
+   * An agent has been given it but has been silent past the due time.
    *
    * @generated from enum value: INSTALLATION_STATE_OVERDUE = 4;
    */
@@ -366,14 +370,14 @@ export enum InstallationState {
   SUCCEEDED = 5,
 
   /**
-   * The agent says that it failed.
+   * The agent reported that it failed.
    *
    * @generated from enum value: INSTALLATION_STATE_FAILED = 6;
    */
   FAILED = 6,
 
   /**
-   * An operator took it back before an agent was given it.
+   * An operator cancelled it before an agent was given it.
    *
    * @generated from enum value: INSTALLATION_STATE_CANCELLED = 7;
    */

@@ -14,7 +14,7 @@ import type { Installation, InstallationState, InstallationTarget } from "./inst
 export declare const file_bmaas_admin_v1_installation_service: GenFile;
 
 /**
- * RequestInstallationRequest asks for an installation.
+ * RequestInstallationRequest requests an installation.
  *
  * @generated from message bmaas.admin.v1.RequestInstallationRequest
  */
@@ -34,7 +34,7 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
   target?: InstallationTarget | undefined;
 
   /**
-   * Generation of the request; must exceed every one before. The server takes the next one when it is 0.
+   * Generation of the request, which must exceed every earlier one. 0 means the next one.
    *
    * @generated from field: int64 generation = 3;
    */
@@ -48,7 +48,7 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
   supersedeGiven: boolean;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 5;
    */
@@ -82,7 +82,7 @@ export declare type RequestInstallationResponse = Message<"bmaas.admin.v1.Reques
 export declare const RequestInstallationResponseSchema: GenMessage<RequestInstallationResponse>;
 
 /**
- * RetryInstallationRequest names a machine whose installation is to be tried once more.
+ * RetryInstallationRequest requests a machine's installation again.
  *
  * @generated from message bmaas.admin.v1.RetryInstallationRequest
  */
@@ -95,14 +95,14 @@ export declare type RetryInstallationRequest = Message<"bmaas.admin.v1.RetryInst
   machineId: string;
 
   /**
-   * The generation that failed; the machine's newest, whichever that is, when it is 0.
+   * The generation to retry. 0 means the machine's newest.
    *
    * @generated from field: int64 expected_generation = 2;
    */
   expectedGeneration: bigint;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -136,7 +136,7 @@ export declare type RetryInstallationResponse = Message<"bmaas.admin.v1.RetryIns
 export declare const RetryInstallationResponseSchema: GenMessage<RetryInstallationResponse>;
 
 /**
- * CancelInstallationRequest names an installation to take back.
+ * CancelInstallationRequest cancels an installation.
  *
  * @generated from message bmaas.admin.v1.CancelInstallationRequest
  */
@@ -149,14 +149,14 @@ export declare type CancelInstallationRequest = Message<"bmaas.admin.v1.CancelIn
   machineId: string;
 
   /**
-   * The generation that is meant; the machine's newest, whichever that is, when it is 0.
+   * The generation to cancel. 0 means the machine's newest.
    *
    * @generated from field: int64 expected_generation = 2;
    */
   expectedGeneration: bigint;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -203,7 +203,7 @@ export declare type GetInstallationRequest = Message<"bmaas.admin.v1.GetInstalla
   machineId: string;
 
   /**
-   * Its generation; the machine's newest when it is 0.
+   * Generation of the installation. 0 means the machine's newest.
    *
    * @generated from field: int64 generation = 2;
    */
@@ -243,28 +243,28 @@ export declare const GetInstallationResponseSchema: GenMessage<GetInstallationRe
  */
 export declare type ListInstallationsRequest = Message<"bmaas.admin.v1.ListInstallationsRequest"> & {
   /**
-   * Of this machine; of all machines when it is empty.
+   * UUID of the machine; empty means all machines.
    *
    * @generated from field: string machine_id = 1;
    */
   machineId: string;
 
   /**
-   * In one of these states; in any when it is empty.
+   * States to return; empty means all.
    *
    * @generated from field: repeated bmaas.admin.v1.InstallationState states = 2;
    */
   states: InstallationState[];
 
   /**
-   * Most installations in the page, at most 1000; 50 when it is 0.
+   * Maximum number of installations in the page, up to 1000. 0 means 50.
    *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
-   * The next_page_token of the page before; machine and states must be the same.
+   * next_page_token of the previous page. Machine and states must be the same.
    *
    * @generated from field: string page_token = 4;
    */
@@ -291,7 +291,7 @@ export declare type ListInstallationsResponse = Message<"bmaas.admin.v1.ListInst
   installations: Installation[];
 
   /**
-   * Gets the next page; empty after the last one.
+   * Token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -305,19 +305,19 @@ export declare type ListInstallationsResponse = Message<"bmaas.admin.v1.ListInst
 export declare const ListInstallationsResponseSchema: GenMessage<ListInstallationsResponse>;
 
 /**
- * InstallationService is what operators do with OS installations. An installation wipes the machine's root device.
+ * InstallationService manages OS installations. An installation wipes the machine's root device.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine or a generation that does not exist; unavailable with
- * google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine or the generation does
+ * not exist; unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.InstallationService
  */
 export declare const InstallationService: GenService<{
   /**
-   * RequestInstallation asks for an installation of a machine. It supersedes the one that is open, if one is. Errors:
-   * failed_precondition when the generation does not grow, or an installation is open that an agent has been given and the request
-   * does not say that it may be superseded (google.rpc.PreconditionFailure).
+   * RequestInstallation requests an installation of a machine and supersedes an open one. Errors: failed_precondition
+   * when the generation does not exceed every earlier one, or when an agent has been given the open installation and
+   * `supersede_given` is not set (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RequestInstallation
    */
@@ -327,8 +327,9 @@ export declare const InstallationService: GenService<{
     output: typeof RequestInstallationResponseSchema;
   },
   /**
-   * RetryInstallation requests what failed or is overdue once more, under the next generation. Errors: failed_precondition when the
-   * machine's newest installation neither failed nor is overdue, or is not the expected one (google.rpc.PreconditionFailure).
+   * RetryInstallation requests a failed or overdue installation again, under the next generation. Errors:
+   * failed_precondition when the machine's newest installation neither failed nor is overdue, or is not the expected
+   * one (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RetryInstallation
    */
@@ -338,8 +339,9 @@ export declare const InstallationService: GenService<{
     output: typeof RetryInstallationResponseSchema;
   },
   /**
-   * CancelInstallation takes back the machine's open installation while no agent has been given it. Cancelling a cancelled one is a
-   * success. Errors: failed_precondition once an agent has been given it, or when it has ended (google.rpc.PreconditionFailure).
+   * CancelInstallation cancels the machine's open installation before an agent has been given it. Cancelling a
+   * cancelled installation succeeds. Errors: failed_precondition when an agent has been given it or it has ended
+   * (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.CancelInstallation
    */
@@ -359,8 +361,8 @@ export declare const InstallationService: GenService<{
     output: typeof GetInstallationResponseSchema;
   },
   /**
-   * ListInstallations returns installations, by machine and then newest generation first, page by page. A page may hold fewer than
-   * asked for, or none, while more follow: the last one has no next_page_token.
+   * ListInstallations returns installations ordered by machine, newest generation first, page by page. A page may hold
+   * fewer than page_size, or none, although more follow; only the last page has no next_page_token.
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.ListInstallations
    */

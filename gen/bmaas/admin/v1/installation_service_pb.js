@@ -87,11 +87,11 @@ export const ListInstallationsResponseSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_installation_service, 9);
 
 /**
- * InstallationService is what operators do with OS installations. An installation wipes the machine's root device.
+ * InstallationService manages OS installations. An installation wipes the machine's root device.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine or a generation that does not exist; unavailable with
- * google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine or the generation does
+ * not exist; unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.InstallationService
  */

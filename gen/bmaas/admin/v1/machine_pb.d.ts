@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/machine.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// What operators see of a machine.
+// The machine, as operators see it.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +15,7 @@ import type { Installation } from "./installation_pb.js";
 export declare const file_bmaas_admin_v1_machine: GenFile;
 
 /**
- * Machine is a machine with everything that is known of it now, but for its hardware in detail and its history.
+ * Machine is a machine with its current data, except its full hardware and its history.
  *
  * @generated from message bmaas.admin.v1.Machine
  */
@@ -35,42 +35,42 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * What the machine is at now.
+   * Current state of the machine.
    *
    * @generated from field: bmaas.admin.v1.MachineState state = 3;
    */
   state: MachineState;
 
   /**
-   * Since when it has been in that state.
+   * When the machine entered that state.
    *
    * @generated from field: google.protobuf.Timestamp state_time = 4;
    */
   stateTime?: Timestamp | undefined;
 
   /**
-   * What the provider says; not set while no provider has made the machine available.
+   * The provider's data; not set while no provider has made the machine available.
    *
    * @generated from field: bmaas.admin.v1.Provided provided = 5;
    */
   provided?: Provided | undefined;
 
   /**
-   * The agent that speaks for the machine; not set while no key is registered.
+   * The machine's agent; not set while no key is registered.
    *
    * @generated from field: bmaas.admin.v1.Agent agent = 6;
    */
   agent?: Agent | undefined;
 
   /**
-   * The hardware in brief; not set before the agent's first hardware report.
+   * Summary of the hardware; not set before the agent's first hardware report.
    *
    * @generated from field: bmaas.admin.v1.HardwareSummary hardware = 7;
    */
   hardware?: HardwareSummary | undefined;
 
   /**
-   * The machine's newest installation; not set while none was ever requested.
+   * The machine's newest installation; not set when none was ever requested.
    *
    * @generated from field: bmaas.admin.v1.Installation installation = 8;
    */
@@ -84,7 +84,8 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
 export declare const MachineSchema: GenMessage<Machine>;
 
 /**
- * Provided is what a provider says of a machine. Its texts hold no control characters, and neither begin nor end with a space.
+ * Provided is a provider's data of a machine. Its strings contain no control characters and neither begin nor end with
+ * a space.
  *
  * @generated from message bmaas.admin.v1.Provided
  */
@@ -97,7 +98,7 @@ export declare type Provided = Message<"bmaas.admin.v1.Provided"> & {
   provider: string;
 
   /**
-   * The provider's own id of the machine; one machine per provider and id.
+   * The provider's id of the machine, unique per provider.
    *
    * @generated from field: string provider_id = 2;
    */
@@ -111,7 +112,7 @@ export declare type Provided = Message<"bmaas.admin.v1.Provided"> & {
   reservation: string;
 
   /**
-   * Where the machine can be reached, an IP address or a name.
+   * Address of the machine, an IP address or a name.
    *
    * @generated from field: string address = 4;
    */
@@ -125,7 +126,7 @@ export declare type Provided = Message<"bmaas.admin.v1.Provided"> & {
   location: string;
 
   /**
-   * What the provider says that the machine does.
+   * Status of the machine according to the provider.
    *
    * @generated from field: bmaas.admin.v1.ProviderStatus status = 6;
    */
@@ -139,7 +140,7 @@ export declare type Provided = Message<"bmaas.admin.v1.Provided"> & {
 export declare const ProvidedSchema: GenMessage<Provided>;
 
 /**
- * Agent is the agent that speaks for a machine.
+ * Agent is the agent of a machine.
  *
  * @generated from message bmaas.admin.v1.Agent
  */
@@ -166,21 +167,21 @@ export declare type Agent = Message<"bmaas.admin.v1.Agent"> & {
   heartbeatTime?: Timestamp | undefined;
 
   /**
-   * Until when silence is normal; not set before the first heartbeat.
+   * End of the silence allowance; not set before the first heartbeat.
    *
    * @generated from field: google.protobuf.Timestamp quiet_until_time = 4;
    */
   quietUntilTime?: Timestamp | undefined;
 
   /**
-   * The agent's version as it says itself; empty when it does not.
+   * The agent's version as it reports it; empty when it does not.
    *
    * @generated from field: string version = 5;
    */
   version: string;
 
   /**
-   * What tells one boot of the machine from another, as the agent says; empty when it does not.
+   * Identifier of the machine's current boot as the agent reports it; empty when it does not.
    *
    * @generated from field: string boot_id = 6;
    */
@@ -200,7 +201,7 @@ export declare const AgentSchema: GenMessage<Agent>;
  */
 export declare type HardwareSummary = Message<"bmaas.admin.v1.HardwareSummary"> & {
   /**
-   * When the report that it comes from first arrived.
+   * When the report behind these figures first arrived.
    *
    * @generated from field: google.protobuf.Timestamp report_time = 1;
    */
@@ -228,7 +229,7 @@ export declare type HardwareSummary = Message<"bmaas.admin.v1.HardwareSummary"> 
   serialNumber: string;
 
   /**
-   * Memory that is installed, in bytes.
+   * Installed memory, in bytes.
    *
    * @generated from field: int64 memory_bytes = 5;
    */
@@ -263,8 +264,8 @@ export declare type HardwareSummary = Message<"bmaas.admin.v1.HardwareSummary"> 
 export declare const HardwareSummarySchema: GenMessage<HardwareSummary>;
 
 /**
- * MachineState is what a machine is at. One definition decides it for lists, metrics and explanations alike; where several
- * would fit, an open installation counts first, then the outcome of the last one, then the agent.
+ * MachineState is the state of a machine. Lists, metrics and explanations share one definition. Where several states
+ * would apply, an open installation decides first, then the outcome of the last one, then the agent.
  *
  * @generated from enum bmaas.admin.v1.MachineState
  */
@@ -277,63 +278,63 @@ export enum MachineState {
   UNSPECIFIED = 0,
 
   /**
-   * Neither has a provider made it available nor is an agent registered.
+   * No provider has made the machine available, and no agent's key is registered.
    *
    * @generated from enum value: MACHINE_STATE_NOT_PROVIDED = 1;
    */
   NOT_PROVIDED = 1,
 
   /**
-   * It is provided, and no agent's key is registered.
+   * The machine is provided, and no agent's key is registered.
    *
    * @generated from enum value: MACHINE_STATE_NO_AGENT = 2;
    */
   NO_AGENT = 2,
 
   /**
-   * An agent's key is registered, and no heartbeat has proved it yet.
+   * An agent's key is registered, but no heartbeat with it has arrived yet.
    *
    * @generated from enum value: MACHINE_STATE_NEVER_HEARTBEATED = 3;
    */
   NEVER_HEARTBEATED = 3,
 
   /**
-   * The agent heartbeats; no installation was requested.
+   * The agent heartbeats, and no installation was requested.
    *
    * @generated from enum value: MACHINE_STATE_HEARTBEATING = 4;
    */
   HEARTBEATING = 4,
 
   /**
-   * The agent has been silent for longer than is normal.
+   * The agent has been silent for longer than its silence allowance.
    *
    * @generated from enum value: MACHINE_STATE_STALE = 5;
    */
   STALE = 5,
 
   /**
-   * An installation is requested, and no agent has been given it yet.
+   * An installation is requested, but no agent has been given it yet.
    *
    * @generated from enum value: MACHINE_STATE_INSTALLATION_PENDING = 6;
    */
   INSTALLATION_PENDING = 6,
 
   /**
-   * The agent has the request, and has not said anything of it yet.
+   * The agent has been given the request but has not reported progress yet.
    *
    * @generated from enum value: MACHINE_STATE_INSTALLATION_GIVEN = 7;
    */
   INSTALLATION_GIVEN = 7,
 
   /**
-   * The agent says that it installs.
+   * The agent reports that it is installing.
    *
    * @generated from enum value: MACHINE_STATE_INSTALLING = 8;
    */
   INSTALLING = 8,
 
   /**
-   * The agent has the request, and the time in which it should have said something has passed.
+   * The agent has been given the request but has been silent past the due time.
    *
    * @generated from enum value: MACHINE_STATE_INSTALLATION_OVERDUE = 9;
    */
@@ -360,7 +361,7 @@ export enum MachineState {
 export declare const MachineStateSchema: GenEnum<MachineState>;
 
 /**
- * ProviderStatus is what a provider says that a machine does.
+ * ProviderStatus is the status of a machine according to its provider.
  *
  * @generated from enum bmaas.admin.v1.ProviderStatus
  */
@@ -373,35 +374,35 @@ export enum ProviderStatus {
   UNSPECIFIED = 0,
 
   /**
-   * It is being made available.
+   * The provider is making the machine available.
    *
    * @generated from enum value: PROVIDER_STATUS_PROVISIONING = 1;
    */
   PROVISIONING = 1,
 
   /**
-   * It is powered and runs.
+   * The machine is powered on and running.
    *
    * @generated from enum value: PROVIDER_STATUS_RUNNING = 2;
    */
   RUNNING = 2,
 
   /**
-   * It is switched off.
+   * The machine is powered off.
    *
    * @generated from enum value: PROVIDER_STATUS_STOPPED = 3;
    */
   STOPPED = 3,
 
   /**
-   * The provider no longer has it.
+   * The provider no longer has the machine.
    *
    * @generated from enum value: PROVIDER_STATUS_MISSING = 4;
    */
   MISSING = 4,
 
   /**
-   * It is broken.
+   * The machine is broken.
    *
    * @generated from enum value: PROVIDER_STATUS_FAILED = 5;
    */

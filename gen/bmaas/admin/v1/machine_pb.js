@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/machine.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// What operators see of a machine.
+// The machine, as operators see it.
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_installation } from "./installation_pb.js";
@@ -51,8 +51,8 @@ export const MachineStateSchema = /*@__PURE__*/
   enumDesc(file_bmaas_admin_v1_machine, 0);
 
 /**
- * MachineState is what a machine is at. One definition decides it for lists, metrics and explanations alike; where several
- * would fit, an open installation counts first, then the outcome of the last one, then the agent.
+ * MachineState is the state of a machine. Lists, metrics and explanations share one definition. Where several states
+ * would apply, an open installation decides first, then the outcome of the last one, then the agent.
  *
  * @generated from enum bmaas.admin.v1.MachineState
  */
@@ -66,7 +66,7 @@ export const ProviderStatusSchema = /*@__PURE__*/
   enumDesc(file_bmaas_admin_v1_machine, 1);
 
 /**
- * ProviderStatus is what a provider says that a machine does.
+ * ProviderStatus is the status of a machine according to its provider.
  *
  * @generated from enum bmaas.admin.v1.ProviderStatus
  */

@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/machine_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Machines: making, finding, watching, explaining and deleting them.
+// Machines: creating, finding, watching, explaining and deleting them.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,69 +15,69 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_bmaas_admin_v1_machine_service: GenFile;
 
 /**
- * MachineFilter says which machines are meant; every field that is set narrows it.
+ * MachineFilter selects machines. A machine must match every field that is set.
  *
  * @generated from message bmaas.admin.v1.MachineFilter
  */
 export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
   /**
-   * In one of these states.
+   * Machines in one of these states.
    *
    * @generated from field: repeated bmaas.admin.v1.MachineState states = 1;
    */
   states: MachineState[];
 
   /**
-   * Of this provider.
+   * Machines of this provider.
    *
    * @generated from field: string provider = 2;
    */
   provider: string;
 
   /**
-   * At this location.
+   * Machines at this location.
    *
    * @generated from field: string location = 3;
    */
   location: string;
 
   /**
-   * The last heartbeat is at least this old; a machine that never heartbeated passes.
+   * Machines whose last heartbeat is at least this old, or that never heartbeated. At most 100 years.
    *
    * @generated from field: google.protobuf.Duration min_heartbeat_age = 4;
    */
   minHeartbeatAge?: Duration | undefined;
 
   /**
-   * The last heartbeat is at most this old. Neither age exceeds 100 years.
+   * Machines whose last heartbeat is at most this old. At most 100 years.
    *
    * @generated from field: google.protobuf.Duration max_heartbeat_age = 5;
    */
   maxHeartbeatAge?: Duration | undefined;
 
   /**
-   * At least this much memory, in bytes.
+   * Machines with at least this much memory, in bytes.
    *
    * @generated from field: int64 min_memory_bytes = 6;
    */
   minMemoryBytes: bigint;
 
   /**
-   * At least this many hardware threads.
+   * Machines with at least this many hardware threads.
    *
    * @generated from field: int32 min_cpu_threads = 7;
    */
   minCpuThreads: number;
 
   /**
-   * A disk of at least this capacity, in bytes.
+   * Machines with a disk of at least this capacity, in bytes.
    *
    * @generated from field: int64 min_disk_bytes = 8;
    */
   minDiskBytes: bigint;
 
   /**
-   * One of these, by id.
+   * Machines with one of these UUIDs.
    *
    * @generated from field: repeated string machine_ids = 9;
    */
@@ -91,27 +91,27 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
 export declare const MachineFilterSchema: GenMessage<MachineFilter>;
 
 /**
- * CreateMachineRequest asks for a machine.
+ * CreateMachineRequest creates a machine.
  *
  * @generated from message bmaas.admin.v1.CreateMachineRequest
  */
 export declare type CreateMachineRequest = Message<"bmaas.admin.v1.CreateMachineRequest"> & {
   /**
-   * UUID of the machine; the server makes one when it is empty.
+   * UUID of the machine. The server generates one when it is empty.
    *
    * @generated from field: string machine_id = 1;
    */
   machineId: string;
 
   /**
-   * What the provider says.
+   * The provider's data of the machine.
    *
    * @generated from field: bmaas.admin.v1.Provided provided = 2;
    */
   provided?: Provided | undefined;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -191,21 +191,21 @@ export declare const GetMachineResponseSchema: GenMessage<GetMachineResponse>;
  */
 export declare type ListMachinesRequest = Message<"bmaas.admin.v1.ListMachinesRequest"> & {
   /**
-   * Which machines; all when it is not set.
+   * Which machines to return; all when not set.
    *
    * @generated from field: bmaas.admin.v1.MachineFilter filter = 1;
    */
   filter?: MachineFilter | undefined;
 
   /**
-   * Most machines in the page, at most 1000; 50 when it is 0.
+   * Maximum number of machines in the page, up to 1000. 0 means 50.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * The next_page_token of the page before; the filter must be the same.
+   * next_page_token of the previous page. The filter must be the same.
    *
    * @generated from field: string page_token = 3;
    */
@@ -225,21 +225,21 @@ export declare const ListMachinesRequestSchema: GenMessage<ListMachinesRequest>;
  */
 export declare type ListMachinesResponse = Message<"bmaas.admin.v1.ListMachinesResponse"> & {
   /**
-   * The machines, by id.
+   * The machines, ordered by id.
    *
    * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
    */
   machines: Machine[];
 
   /**
-   * Gets the next page; empty after the last one.
+   * Token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Watching from this token shows every change that this page does not.
+   * Token from which a watch reports every change that is not yet in this page.
    *
    * @generated from field: string watch_token = 3;
    */
@@ -253,20 +253,20 @@ export declare type ListMachinesResponse = Message<"bmaas.admin.v1.ListMachinesR
 export declare const ListMachinesResponseSchema: GenMessage<ListMachinesResponse>;
 
 /**
- * WatchMachinesRequest says what to watch.
+ * WatchMachinesRequest selects what to watch.
  *
  * @generated from message bmaas.admin.v1.WatchMachinesRequest
  */
 export declare type WatchMachinesRequest = Message<"bmaas.admin.v1.WatchMachinesRequest"> & {
   /**
-   * Which machines; all when it is not set. It is judged by the machine as it is after the change.
+   * Which machines to watch; all when not set. The filter applies to the machine as it is after the change.
    *
    * @generated from field: bmaas.admin.v1.MachineFilter filter = 1;
    */
   filter?: MachineFilter | undefined;
 
   /**
-   * Where to go on, from an earlier message or a list; now when it is empty.
+   * Token to resume from, taken from an earlier message or a list. Empty means from now on.
    *
    * @generated from field: string resume_token = 2;
    */
@@ -280,28 +280,29 @@ export declare type WatchMachinesRequest = Message<"bmaas.admin.v1.WatchMachines
 export declare const WatchMachinesRequestSchema: GenMessage<WatchMachinesRequest>;
 
 /**
- * WatchMachinesResponse is one change, or a sign of life when it holds no event.
+ * WatchMachinesResponse is one change, or a keep-alive when `kind` is empty.
  *
  * @generated from message bmaas.admin.v1.WatchMachinesResponse
  */
 export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachinesResponse"> & {
   /**
-   * Goes on after this message.
+   * Token that resumes after this message.
    *
    * @generated from field: string resume_token = 1;
    */
   resumeToken: string;
 
   /**
-   * When the change was seen.
+   * When the server saw the change.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 2;
    */
   eventTime?: Timestamp | undefined;
 
   /**
-   * What happened, in the words of the history: "machine_created", "installation_reported" … , or "state_changed" when nothing but
-   * time, or the first heartbeat after a silence, moved the machine to another state. Empty when nothing has happened for a while.
+   * Kind of the change as the history names it, for example "machine_created" or "installation_reported".
+   * "state_changed" means that the machine changed its state because time passed or because its agent heartbeated again
+   * after a silence. Empty in a keep-alive, which is sent when nothing has happened for a while.
    *
    * @generated from field: string kind = 3;
    */
@@ -315,21 +316,21 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
   actor: string;
 
   /**
-   * The machine's UUID.
+   * UUID of the machine.
    *
    * @generated from field: string machine_id = 5;
    */
   machineId: string;
 
   /**
-   * The machine as it is now, which may be later than the change; not set when it is deleted.
+   * The machine as it is now, possibly after later changes; not set when it is deleted.
    *
    * @generated from field: bmaas.admin.v1.Machine machine = 6;
    */
   machine?: Machine | undefined;
 
   /**
-   * What more is to be said of it, as the history keeps it.
+   * Details of the change, as the history keeps them.
    *
    * @generated from field: map<string, string> detail = 7;
    */
@@ -343,7 +344,7 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
 export declare const WatchMachinesResponseSchema: GenMessage<WatchMachinesResponse>;
 
 /**
- * DeleteMachineRequest names a machine to delete.
+ * DeleteMachineRequest deletes a machine.
  *
  * @generated from message bmaas.admin.v1.DeleteMachineRequest
  */
@@ -356,14 +357,15 @@ export declare type DeleteMachineRequest = Message<"bmaas.admin.v1.DeleteMachine
   machineId: string;
 
   /**
-   * Delete it even while an installation is open; an agent that has it already goes on with it.
+   * Delete the machine even while an installation is open. An agent that has already been given it continues to
+   * install.
    *
    * @generated from field: bool force = 2;
    */
   force: boolean;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -377,7 +379,7 @@ export declare type DeleteMachineRequest = Message<"bmaas.admin.v1.DeleteMachine
 export declare const DeleteMachineRequestSchema: GenMessage<DeleteMachineRequest>;
 
 /**
- * DeleteMachineResponse says that the machine is deleted.
+ * DeleteMachineResponse confirms that the machine is deleted.
  *
  * @generated from message bmaas.admin.v1.DeleteMachineResponse
  */
@@ -391,7 +393,7 @@ export declare type DeleteMachineResponse = Message<"bmaas.admin.v1.DeleteMachin
 export declare const DeleteMachineResponseSchema: GenMessage<DeleteMachineResponse>;
 
 /**
- * SetProvidedRequest says what a provider says of a machine.
+ * SetProvidedRequest replaces or removes the provider's data of a machine.
  *
  * @generated from message bmaas.admin.v1.SetProvidedRequest
  */
@@ -404,14 +406,14 @@ export declare type SetProvidedRequest = Message<"bmaas.admin.v1.SetProvidedRequ
   machineId: string;
 
   /**
-   * Replaces what was there; takes it away when it is not set.
+   * The new data, replacing the old as a whole; the old data is removed when not set.
    *
    * @generated from field: bmaas.admin.v1.Provided provided = 2;
    */
   provided?: Provided | undefined;
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 3;
    */
@@ -465,41 +467,42 @@ export declare type ExplainMachineRequest = Message<"bmaas.admin.v1.ExplainMachi
 export declare const ExplainMachineRequestSchema: GenMessage<ExplainMachineRequest>;
 
 /**
- * ExplainMachineResponse says why a machine is where it is.
+ * ExplainMachineResponse explains a machine's state.
  *
  * @generated from message bmaas.admin.v1.ExplainMachineResponse
  */
 export declare type ExplainMachineResponse = Message<"bmaas.admin.v1.ExplainMachineResponse"> & {
   /**
-   * The machine, with its state and since when it is in it.
+   * The machine, with its state and the time at which the state began.
    *
    * @generated from field: bmaas.admin.v1.Machine machine = 1;
    */
   machine?: Machine | undefined;
 
   /**
-   * The condition that holds it there, in one sentence, for example "the agent has not been heard for 12 min".
+   * The condition that keeps the machine in its state, in one sentence, for example "the agent has not been heard for
+   * 12 min".
    *
    * @generated from field: string condition = 2;
    */
   condition: string;
 
   /**
-   * What happens next by itself, in one sentence; empty when nothing does.
+   * What happens next without an operator, in one sentence; empty when nothing does.
    *
    * @generated from field: string next = 3;
    */
   next: string;
 
   /**
-   * When that happens at the latest; not set when it has no time.
+   * Latest time at which that happens; not set when it has no deadline.
    *
    * @generated from field: google.protobuf.Timestamp next_time = 4;
    */
   nextTime?: Timestamp | undefined;
 
   /**
-   * What an operator can do about it, most fitting first.
+   * What an operator can do about it, most useful first.
    *
    * @generated from field: repeated bmaas.admin.v1.Remedy remedies = 5;
    */
@@ -513,20 +516,20 @@ export declare type ExplainMachineResponse = Message<"bmaas.admin.v1.ExplainMach
 export declare const ExplainMachineResponseSchema: GenMessage<ExplainMachineResponse>;
 
 /**
- * Remedy is something that an operator can do.
+ * Remedy is one action that an operator can take.
  *
  * @generated from message bmaas.admin.v1.Remedy
  */
 export declare type Remedy = Message<"bmaas.admin.v1.Remedy"> & {
   /**
-   * What it does, in one sentence.
+   * What the action does, in one sentence.
    *
    * @generated from field: string description = 1;
    */
   description: string;
 
   /**
-   * The command that does it, when there is one, for example "bmaas install retry 4b9f3a52-…".
+   * The command for it, for example "bmaas install retry 4b9f3a52-…"; empty when there is none.
    *
    * @generated from field: string command = 2;
    */
@@ -540,18 +543,18 @@ export declare type Remedy = Message<"bmaas.admin.v1.Remedy"> & {
 export declare const RemedySchema: GenMessage<Remedy>;
 
 /**
- * MachineService is what operators do with machines.
+ * MachineService manages machines.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine that does not exist; unavailable with google.rpc.RetryInfo when
- * the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine does not exist;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.MachineService
  */
 export declare const MachineService: GenService<{
   /**
-   * CreateMachine makes a machine, with what its provider says if that is given. Errors: already_exists when the id or the
-   * provider's id is taken, with the machine that has it (google.rpc.ErrorInfo).
+   * CreateMachine creates a machine, optionally with its provider's data. Errors: already_exists when another machine
+   * has the id or the provider's id, with that machine (google.rpc.ErrorInfo).
    *
    * @generated from rpc bmaas.admin.v1.MachineService.CreateMachine
    */
@@ -571,8 +574,8 @@ export declare const MachineService: GenService<{
     output: typeof GetMachineResponseSchema;
   },
   /**
-   * ListMachines returns the machines that pass the filter, in the order of their ids, page by page. A page may hold fewer than
-   * asked for, or none, while more follow: the last one has no next_page_token.
+   * ListMachines returns the machines that match the filter, ordered by id, page by page. A page may hold fewer than
+   * page_size, or none, although more follow; only the last page has no next_page_token.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.ListMachines
    */
@@ -582,10 +585,10 @@ export declare const MachineService: GenService<{
     output: typeof ListMachinesResponseSchema;
   },
   /**
-   * WatchMachines sends every change of the machines that pass the filter, as they happen, until the caller ends it. Each message
-   * holds a token to go on from: whoever comes back with it misses nothing, and may see some changes again. Errors: out_of_range
-   * when the changes after the token are no longer kept: list the machines again and watch from that list's token; unavailable
-   * when the server ends or the caller takes too long to read: come back with the last token.
+   * WatchMachines streams every change of the machines that match the filter until the caller ends the call. Each
+   * message carries a token to resume from: a caller that resumes misses no change but may see some again. Errors:
+   * out_of_range when the changes after the token are no longer kept: list the machines again and watch from that
+   * list's token; unavailable when the server shuts down or the caller reads too slowly: resume from the last token.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.WatchMachines
    */
@@ -595,8 +598,8 @@ export declare const MachineService: GenService<{
     output: typeof WatchMachinesResponseSchema;
   },
   /**
-   * DeleteMachine deletes a machine and everything that is known of it but its history; its generations are never given out again.
-   * Errors: failed_precondition while an installation is open and `force` is not set (google.rpc.PreconditionFailure).
+   * DeleteMachine deletes a machine and all its data except its history. Its generations are never reused. Errors:
+   * failed_precondition while an installation is open and `force` is not set (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.MachineService.DeleteMachine
    */
@@ -606,8 +609,8 @@ export declare const MachineService: GenService<{
     output: typeof DeleteMachineResponseSchema;
   },
   /**
-   * SetProvided sets what the provider says of a machine, as a whole, or takes it away. Errors: already_exists when the provider's
-   * id belongs to another machine, with that machine (google.rpc.ErrorInfo).
+   * SetProvided replaces or removes the provider's data of a machine. Errors: already_exists when another machine has
+   * the provider's id, with that machine (google.rpc.ErrorInfo).
    *
    * @generated from rpc bmaas.admin.v1.MachineService.SetProvided
    */
@@ -617,7 +620,7 @@ export declare const MachineService: GenService<{
     output: typeof SetProvidedResponseSchema;
   },
   /**
-   * ExplainMachine says why a machine is in its state, what happens next and when, and what an operator can do.
+   * ExplainMachine returns why a machine is in its state, what happens next and when, and what an operator can do.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.ExplainMachine
    */

@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/machine_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Machines: making, finding, watching, explaining and deleting them.
+// Machines: creating, finding, watching, explaining and deleting them.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_machine } from "./machine_pb.js";
@@ -130,11 +130,11 @@ export const RemedySchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_machine_service, 15);
 
 /**
- * MachineService is what operators do with machines.
+ * MachineService manages machines.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); not_found for a machine that does not exist; unavailable with google.rpc.RetryInfo when
- * the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine does not exist;
+ * unavailable with google.rpc.RetryInfo while the database is unreachable.
  *
  * @generated from service bmaas.admin.v1.MachineService
  */

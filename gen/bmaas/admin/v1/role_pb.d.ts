@@ -2,10 +2,11 @@
 // @generated from file bmaas/admin/v1/role.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Who may call what.
+// The roles of callers, and the role that each method requires.
 //
-// Every method of this package answers a caller without valid credentials with unauthenticated, and one whose address has sent wrong
-// ones too often with resource_exhausted and google.rpc.RetryInfo; it is unavailable, with the same, while credentials cannot be checked.
+// Every method of this package returns unauthenticated when credentials are missing or invalid, resource_exhausted with
+// google.rpc.RetryInfo when the caller's address has sent invalid credentials too often, and unavailable with
+// google.rpc.RetryInfo while credentials cannot be checked.
 
 import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
 import type { MethodOptions } from "@bufbuild/protobuf/wkt";
@@ -16,34 +17,34 @@ import type { MethodOptions } from "@bufbuild/protobuf/wkt";
 export declare const file_bmaas_admin_v1_role: GenFile;
 
 /**
- * Role is what a caller may do; each one may do what those before it may.
+ * Role is the set of methods that a caller may call. Each role includes the ones before it.
  *
  * @generated from enum bmaas.admin.v1.Role
  */
 export enum Role {
   /**
-   * No role: may call nothing.
+   * No role: every call is denied.
    *
    * @generated from enum value: ROLE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * May look at everything but tokens, and change nothing.
+   * Reads everything except tokens; changes nothing.
    *
    * @generated from enum value: ROLE_VIEWER = 1;
    */
   VIEWER = 1,
 
   /**
-   * May change machines, agents and installations.
+   * Also changes machines, agents and installations.
    *
    * @generated from enum value: ROLE_OPERATOR = 2;
    */
   OPERATOR = 2,
 
   /**
-   * May do everything, tokens and deletions included.
+   * Also manages tokens and deletes machines.
    *
    * @generated from enum value: ROLE_ADMIN = 3;
    */
@@ -56,7 +57,7 @@ export enum Role {
 export declare const RoleSchema: GenEnum<Role>;
 
 /**
- * The least role that may call the method; a method without one cannot be called.
+ * Lowest role that may call the method. A method without one cannot be called.
  *
  * @generated from extension: bmaas.admin.v1.Role required_role = 50001;
  */

@@ -2,10 +2,11 @@
 // @generated from file bmaas/admin/v1/role.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Who may call what.
+// The roles of callers, and the role that each method requires.
 //
-// Every method of this package answers a caller without valid credentials with unauthenticated, and one whose address has sent wrong
-// ones too often with resource_exhausted and google.rpc.RetryInfo; it is unavailable, with the same, while credentials cannot be checked.
+// Every method of this package returns unauthenticated when credentials are missing or invalid, resource_exhausted with
+// google.rpc.RetryInfo when the caller's address has sent invalid credentials too often, and unavailable with
+// google.rpc.RetryInfo while credentials cannot be checked.
 
 import { enumDesc, extDesc, fileDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
@@ -23,7 +24,7 @@ export const RoleSchema = /*@__PURE__*/
   enumDesc(file_bmaas_admin_v1_role, 0);
 
 /**
- * Role is what a caller may do; each one may do what those before it may.
+ * Role is the set of methods that a caller may call. Each role includes the ones before it.
  *
  * @generated from enum bmaas.admin.v1.Role
  */
@@ -31,7 +32,7 @@ export const Role = /*@__PURE__*/
   tsEnum(RoleSchema);
 
 /**
- * The least role that may call the method; a method without one cannot be called.
+ * Lowest role that may call the method. A method without one cannot be called.
  *
  * @generated from extension: bmaas.admin.v1.Role required_role = 50001;
  */

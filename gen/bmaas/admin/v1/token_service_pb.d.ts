@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/token_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Tokens: how operators and programs prove who they are.
+// Tokens: how operators and programs authenticate.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -21,56 +21,56 @@ export declare const file_bmaas_admin_v1_token_service: GenFile;
  */
 export declare type Token = Message<"bmaas.admin.v1.Token"> & {
   /**
-   * Tells it from others; not secret.
+   * Unique id of the token; not secret.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Who uses it; becomes the actor "token:<name>" in the history.
+   * Who uses the token; appears in the history as the actor "token:<name>".
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * What it may do.
+   * Role of the token.
    *
    * @generated from field: bmaas.admin.v1.Role role = 3;
    */
   role: Role;
 
   /**
-   * When it was made.
+   * When the token was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * Who made it.
+   * Who created the token.
    *
    * @generated from field: string creator = 5;
    */
   creator: string;
 
   /**
-   * When it ends by itself; not set when it does not.
+   * When the token expires; not set when it does not.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * When it was revoked; not set while it is not.
+   * When the token was revoked; not set while it is not.
    *
    * @generated from field: google.protobuf.Timestamp revoke_time = 7;
    */
   revokeTime?: Timestamp | undefined;
 
   /**
-   * Who revoked it; empty while it is not.
+   * Who revoked the token; empty while it is not revoked.
    *
    * @generated from field: string revoker = 8;
    */
@@ -84,34 +84,35 @@ export declare type Token = Message<"bmaas.admin.v1.Token"> & {
 export declare const TokenSchema: GenMessage<Token>;
 
 /**
- * CreateTokenRequest asks for a token.
+ * CreateTokenRequest creates a token.
  *
  * @generated from message bmaas.admin.v1.CreateTokenRequest
  */
 export declare type CreateTokenRequest = Message<"bmaas.admin.v1.CreateTokenRequest"> & {
   /**
-   * Who is to use it: 1 to 64 letters, digits, and any of ".", "_", "@" and "-". "bootstrap" is the server's own.
+   * Who will use the token: 1 to 64 letters, digits, and any of ".", "_", "@" and "-". "bootstrap" is reserved for the
+   * server.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * What it may do.
+   * Role of the token.
    *
    * @generated from field: bmaas.admin.v1.Role role = 2;
    */
   role: Role;
 
   /**
-   * When it ends by itself; never when it is not set.
+   * When the token expires; never when not set.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 3;
    */
   expireTime?: Timestamp | undefined;
 
   /**
-   * Makes the call safe to repeat: a second call with the same id makes no second token. A UUID.
+   * UUID that makes the call safe to repeat: a second call with the same id creates no second token.
    *
    * @generated from field: string request_id = 4;
    */
@@ -138,7 +139,7 @@ export declare type CreateTokenResponse = Message<"bmaas.admin.v1.CreateTokenRes
   token?: Token | undefined;
 
   /**
-   * What callers send as "authorization: Bearer <secret>". It is not kept and cannot be shown again.
+   * Secret that callers send as "authorization: Bearer <secret>". The server does not keep it and cannot show it again.
    *
    * @generated from field: string secret = 2;
    */
@@ -158,21 +159,21 @@ export declare const CreateTokenResponseSchema: GenMessage<CreateTokenResponse>;
  */
 export declare type ListTokensRequest = Message<"bmaas.admin.v1.ListTokensRequest"> & {
   /**
-   * Revoked and expired ones too.
+   * Also return revoked and expired tokens.
    *
    * @generated from field: bool show_ended = 1;
    */
   showEnded: boolean;
 
   /**
-   * Most tokens in the page, at most 1000; 50 when it is 0.
+   * Maximum number of tokens in the page, up to 1000. 0 means 50.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * The next_page_token of the page before.
+   * next_page_token of the previous page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -192,14 +193,14 @@ export declare const ListTokensRequestSchema: GenMessage<ListTokensRequest>;
  */
 export declare type ListTokensResponse = Message<"bmaas.admin.v1.ListTokensResponse"> & {
   /**
-   * The tokens.
+   * The tokens, newest first.
    *
    * @generated from field: repeated bmaas.admin.v1.Token tokens = 1;
    */
   tokens: Token[];
 
   /**
-   * Gets the next page; empty after the last one.
+   * Token of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -213,20 +214,20 @@ export declare type ListTokensResponse = Message<"bmaas.admin.v1.ListTokensRespo
 export declare const ListTokensResponseSchema: GenMessage<ListTokensResponse>;
 
 /**
- * RevokeTokenRequest names a token to end.
+ * RevokeTokenRequest revokes a token.
  *
  * @generated from message bmaas.admin.v1.RevokeTokenRequest
  */
 export declare type RevokeTokenRequest = Message<"bmaas.admin.v1.RevokeTokenRequest"> & {
   /**
-   * The token's id: 16 lower-case hexadecimal digits.
+   * Id of the token: 16 lower-case hexadecimal digits.
    *
    * @generated from field: string token_id = 1;
    */
   tokenId: string;
 
   /**
-   * Revoke it even if no other token of an administrator remains.
+   * Revoke the token even if no other administrator token remains.
    *
    * @generated from field: bool force = 2;
    */
@@ -274,7 +275,7 @@ export declare type GetCallerRequest = Message<"bmaas.admin.v1.GetCallerRequest"
 export declare const GetCallerRequestSchema: GenMessage<GetCallerRequest>;
 
 /**
- * GetCallerResponse says who is calling.
+ * GetCallerResponse names the caller.
  *
  * @generated from message bmaas.admin.v1.GetCallerResponse
  */
@@ -287,7 +288,7 @@ export declare type GetCallerResponse = Message<"bmaas.admin.v1.GetCallerRespons
   actor: string;
 
   /**
-   * What the caller may do.
+   * Role of the caller.
    *
    * @generated from field: bmaas.admin.v1.Role role = 2;
    */
@@ -301,18 +302,19 @@ export declare type GetCallerResponse = Message<"bmaas.admin.v1.GetCallerRespons
 export declare const GetCallerResponseSchema: GenMessage<GetCallerResponse>;
 
 /**
- * TokenService is what administrators do with tokens.
+ * TokenService manages tokens.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo while the
+ * database is unreachable.
  *
  * @generated from service bmaas.admin.v1.TokenService
  */
 export declare const TokenService: GenService<{
   /**
-   * CreateToken makes a token and returns its secret, this once. Errors, with google.rpc.ErrorInfo and token_id among its metadata:
-   * already_exists with TOKEN_NAME_IN_USE when a token of that name is in use, and with TOKEN_MADE_BEFORE when the call was made before
-   * under the same request id: its secret is not told again.
+   * CreateToken creates a token and returns its secret, which cannot be read again. Errors, with google.rpc.ErrorInfo
+   * and token_id in its metadata: already_exists with TOKEN_NAME_IN_USE when a token of that name is in use, and with
+   * TOKEN_MADE_BEFORE when the call repeats an earlier request id, whose secret is not returned again.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.CreateToken
    */
@@ -332,8 +334,8 @@ export declare const TokenService: GenService<{
     output: typeof ListTokensResponseSchema;
   },
   /**
-   * RevokeToken ends a token at once. Revoking a revoked one is a success. Errors: not_found; failed_precondition for the last
-   * valid token of an administrator (google.rpc.PreconditionFailure of type LAST_ADMIN_TOKEN) without `force`.
+   * RevokeToken revokes a token at once. Revoking a revoked token succeeds. Errors: not_found; failed_precondition for
+   * the last valid administrator token (google.rpc.PreconditionFailure of type LAST_ADMIN_TOKEN) without `force`.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.RevokeToken
    */
@@ -343,7 +345,7 @@ export declare const TokenService: GenService<{
     output: typeof RevokeTokenResponseSchema;
   },
   /**
-   * GetCaller says who the caller is.
+   * GetCaller returns who the caller is.
    *
    * @generated from rpc bmaas.admin.v1.TokenService.GetCaller
    */

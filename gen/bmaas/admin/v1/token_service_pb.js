@@ -2,7 +2,7 @@
 // @generated from file bmaas/admin/v1/token_service.proto (package bmaas.admin.v1, syntax proto3)
 /* eslint-disable */
 
-// Tokens: how operators and programs prove who they are.
+// Tokens: how operators and programs authenticate.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
@@ -80,10 +80,11 @@ export const GetCallerResponseSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_token_service, 8);
 
 /**
- * TokenService is what administrators do with tokens.
+ * TokenService manages tokens.
  *
- * Errors of every method: unauthenticated without a valid token; permission_denied, with the role it takes; invalid_argument with
- * the wrong fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo when the database is away.
+ * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
+ * invalid_argument, with the invalid fields (google.rpc.BadRequest); unavailable with google.rpc.RetryInfo while the
+ * database is unreachable.
  *
  * @generated from service bmaas.admin.v1.TokenService
  */

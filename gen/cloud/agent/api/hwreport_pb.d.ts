@@ -2,7 +2,7 @@
 // @generated from file cloud/agent/api/hwreport.proto (package cloud.agent.api, syntax proto3)
 /* eslint-disable */
 
-// What an agent finds out about the hardware that it runs on.
+// What an agent detects about the hardware that it runs on.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,42 +13,42 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_cloud_agent_api_hwreport: GenFile;
 
 /**
- * Node is one machine's hardware. Whatever the agent could not find out stays at its zero value; so does what SMBIOS says where that is a
- * placeholder such as "To Be Filled By O.E.M.", which a warning tells.
+ * Node is one machine's hardware. Fields that the agent could not detect stay at their zero value. So do SMBIOS fields
+ * with a placeholder such as "To Be Filled By O.E.M."; a warning names these.
  *
  * @generated from message cloud.agent.api.Node
  */
 export declare type Node = Message<"cloud.agent.api.Node"> & {
   /**
-   * Manufacturer of the system, as its SMBIOS says.
+   * Manufacturer of the system, from SMBIOS.
    *
    * @generated from field: string manufacturer = 1;
    */
   manufacturer: string;
 
   /**
-   * Product name of the system, as its SMBIOS says.
+   * Product name of the system, from SMBIOS.
    *
    * @generated from field: string product = 2;
    */
   product: string;
 
   /**
-   * Serial number of the system, as its SMBIOS says.
+   * Serial number of the system, from SMBIOS.
    *
    * @generated from field: string serial_number = 3;
    */
   serialNumber: string;
 
   /**
-   * Memory fitted into the machine, in bytes: DRAM only.
+   * Memory installed in the machine, in bytes: DRAM only.
    *
    * @generated from field: int64 memory_installed_bytes = 8;
    */
   memoryInstalledBytes: bigint;
 
   /**
-   * Share of the fitted memory that an operating system can use, 0 to 1.
+   * Share of the installed memory that an operating system can use, 0 to 1.
    *
    * @generated from field: float memory_usable_ratio = 9;
    */
@@ -62,7 +62,7 @@ export declare type Node = Message<"cloud.agent.api.Node"> & {
   cpu: CPU[];
 
   /**
-   * One entry per whole disk, also when several paths lead to it; no partitions, no virtual devices.
+   * One entry per whole disk, even when several paths lead to it. Partitions and virtual devices have none.
    *
    * @generated from field: repeated cloud.agent.api.BlockDevice block_device = 11;
    */
@@ -76,50 +76,51 @@ export declare type Node = Message<"cloud.agent.api.Node"> & {
   networkInterface: NetworkInterface[];
 
   /**
-   * Whether the machine's firmware can boot by EFI, and whether it did.
+   * Whether the machine's firmware supports EFI boot, and whether it booted by EFI.
    *
    * @generated from field: cloud.agent.api.EFISupport efi_support = 13;
    */
   efiSupport: EFISupport;
 
   /**
-   * UUID of the system in lower case, as its SMBIOS says. From version 2.6 on SMBIOS keeps the first three groups of digits in
-   * little-endian order, as Linux and dmidecode read them; tools that do not, such as some that ask a BMC, show those bytes reversed.
+   * UUID of the system in lower case, from SMBIOS. From version 2.6 on, SMBIOS stores the first three groups of digits
+   * in little-endian order, as Linux and dmidecode read them. Other tools, such as some that query a BMC, show those
+   * bytes reversed.
    *
    * @generated from field: string system_uuid = 16;
    */
   systemUuid: string;
 
   /**
-   * Version of the product, as its SMBIOS says.
+   * Version of the product, from SMBIOS.
    *
    * @generated from field: string product_version = 17;
    */
   productVersion: string;
 
   /**
-   * Serial number of the main board, as its SMBIOS says.
+   * Serial number of the main board, from SMBIOS.
    *
    * @generated from field: string board_serial_number = 18;
    */
   boardSerialNumber: string;
 
   /**
-   * Serial number of the chassis, as its SMBIOS says.
+   * Serial number of the chassis, from SMBIOS.
    *
    * @generated from field: string chassis_serial_number = 19;
    */
   chassisSerialNumber: string;
 
   /**
-   * Version of the BIOS or UEFI firmware, as its SMBIOS says.
+   * Version of the BIOS or UEFI firmware, from SMBIOS.
    *
    * @generated from field: string bios_version = 20;
    */
   biosVersion: string;
 
   /**
-   * Version of the BMC's firmware, as it says by IPMI.
+   * Version of the BMC's firmware, from IPMI.
    *
    * @generated from field: string bmc_version = 21;
    */
@@ -139,7 +140,7 @@ export declare const NodeSchema: GenMessage<Node>;
  */
 export declare type CPU = Message<"cloud.agent.api.CPU"> & {
   /**
-   * The CPU's architecture and what identifies it there.
+   * The CPU's architecture and the values that identify the CPU within it.
    *
    * @generated from oneof cloud.agent.api.CPU.architecture
    */
@@ -161,7 +162,7 @@ export declare type CPU = Message<"cloud.agent.api.CPU"> & {
   cores: number;
 
   /**
-   * Hardware threads, all cores together.
+   * Hardware threads of all cores together.
    *
    * @generated from field: int32 hardware_threads = 9;
    */
@@ -223,20 +224,20 @@ export declare type CPU_X86_64 = Message<"cloud.agent.api.CPU.X86_64"> & {
 export declare const CPU_X86_64Schema: GenMessage<CPU_X86_64>;
 
 /**
- * BlockDevice is one whole disk, or something else that can be read and written like one, as its kind says.
+ * BlockDevice is one whole disk, or another device that is read and written like one; `kind` tells them apart.
  *
  * @generated from message cloud.agent.api.BlockDevice
  */
 export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   /**
-   * Vendor of the disk; empty where only the model tells.
+   * Vendor of the disk; empty when only the model names it.
    *
    * @generated from field: string vendor = 1;
    */
   vendor: string;
 
   /**
-   * Model of the disk, whole.
+   * Full model name of the disk.
    *
    * @generated from field: string device_model = 2;
    */
@@ -257,7 +258,7 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   wwn: Uint8Array;
 
   /**
-   * Whether the disk has platters that turn.
+   * Whether the disk has rotating platters.
    *
    * @generated from field: bool rotational = 5;
    */
@@ -285,22 +286,22 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   physicalBlockSizeBytes: number;
 
   /**
-   * How the machine speaks to the disk.
+   * Protocol between the machine and the disk.
    *
    * @generated from field: cloud.agent.api.BlockDevice.Protocol protocol = 9;
    */
   protocol: BlockDevice_Protocol;
 
   /**
-   * Whether the disk itself says that it is failing.
+   * Whether the disk reports that it is failing.
    *
    * @generated from field: bool critical_warning = 10;
    */
   criticalWarning: boolean;
 
   /**
-   * Errors of the medium: what the disk could not read or write, and for SCSI the blocks that it gave up, whichever are more. Absent
-   * when the disk does not count them.
+   * Number of media errors: what the disk could not read or write or, for SCSI, the blocks in its grown defect list if
+   * those are more. Absent when the disk does not count them.
    *
    * @generated from field: optional int64 media_errors = 11;
    */
@@ -321,29 +322,29 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
   usageRatio?: number | undefined;
 
   /**
-   * What sort of thing this is.
+   * Kind of the device.
    *
    * @generated from field: cloud.agent.api.BlockDevice.Kind kind = 16;
    */
   kind: BlockDevice_Kind;
 
   /**
-   * Name that the agent's kernel gives the disk now, for example "sda"; another one after the next start, maybe.
+   * Current kernel name of the disk, for example "sda". It may change with the next boot.
    *
    * @generated from field: string kernel_name = 17;
    */
   kernelName: string;
 
   /**
-   * Names that the disk keeps over restarts, as udev gives them, for example "disk/by-id/wwn-0x5000c500a1b2c3d4" and
-   * "disk/by-path/pci-0000:00:1f.2-ata-1"; found out without udev where none runs.
+   * Names that stay the same across boots, in udev's form, for example "disk/by-id/wwn-0x5000c500a1b2c3d4" and
+   * "disk/by-path/pci-0000:00:1f.2-ata-1". The agent derives them itself where udev does not run.
    *
    * @generated from field: repeated string stable_name = 18;
    */
   stableName: string[];
 
   /**
-   * Kernel names of the paths that lead to the disk, where there are several, for example "sda" and "sdc".
+   * Kernel names of the paths to the disk when there are several, for example "sda" and "sdc".
    *
    * @generated from field: repeated string path = 19;
    */
@@ -357,7 +358,7 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
 export declare const BlockDeviceSchema: GenMessage<BlockDevice>;
 
 /**
- * Protocol is how the machine speaks to a disk.
+ * Protocol is the protocol between the machine and a disk.
  *
  * @generated from enum cloud.agent.api.BlockDevice.Protocol
  */
@@ -404,20 +405,20 @@ export enum BlockDevice_Protocol {
 export declare const BlockDevice_ProtocolSchema: GenEnum<BlockDevice_Protocol>;
 
 /**
- * Kind tells disks, whose capacity counts as the machine's, from what only looks like one.
+ * Kind distinguishes disks, whose capacity counts as the machine's, from devices that only look like disks.
  *
  * @generated from enum cloud.agent.api.BlockDevice.Kind
  */
 export enum BlockDevice_Kind {
   /**
-   * A disk that belongs to the machine. Agents that know no kinds report everything as this.
+   * A disk that belongs to the machine. Agents that do not know this field report every device as a disk.
    *
    * @generated from enum value: KIND_DISK = 0;
    */
   DISK = 0,
 
   /**
-   * Raw flash memory, mostly the chip that holds the machine's firmware.
+   * Raw flash memory, usually the chip that holds the machine's firmware.
    *
    * @generated from enum value: KIND_FLASH = 1;
    */
@@ -438,7 +439,7 @@ export enum BlockDevice_Kind {
   VIRTUAL_MEDIA = 3,
 
   /**
-   * A medium or device that is made to be taken out, such as a USB stick or an SD card.
+   * A removable medium or device, such as a USB stick or an SD card.
    *
    * @generated from enum value: KIND_REMOVABLE = 4;
    */
@@ -451,64 +452,65 @@ export enum BlockDevice_Kind {
 export declare const BlockDevice_KindSchema: GenEnum<BlockDevice_Kind>;
 
 /**
- * NetworkInterface is one physical network interface; a virtual function of one, or what stands for one, is none.
+ * NetworkInterface is one physical network interface. Virtual functions and their representors are not included.
  *
  * @generated from message cloud.agent.api.NetworkInterface
  */
 export declare type NetworkInterface = Message<"cloud.agent.api.NetworkInterface"> & {
   /**
-   * MAC address, six bytes: the permanent one where the agent can tell. Empty for an interface whose address is longer.
+   * MAC address, six bytes: the permanent one if the agent can determine it. Empty when the interface's address is
+   * longer.
    *
    * @generated from field: bytes mac = 1;
    */
   mac: Uint8Array;
 
   /**
-   * Name of the driver that the agent's kernel uses.
+   * Name of the kernel driver.
    *
    * @generated from field: string driver = 2;
    */
   driver: string;
 
   /**
-   * Speeds that the interface can run at, in bytes per second. Empty when the agent does not say: bmaas's own does not, since Linux tells
-   * them in no file.
+   * Speeds that the interface supports, in bytes per second. Empty when the agent does not report them: the agent of
+   * bmaas does not, since Linux exposes them in no file.
    *
    * @generated from field: repeated int64 supported_speed_bytes = 3;
    */
   supportedSpeedBytes: bigint[];
 
   /**
-   * Whether the link was up when the agent looked.
+   * Whether the link was up when the agent read it.
    *
    * @generated from field: bool link_up = 4;
    */
   linkUp: boolean;
 
   /**
-   * Speed that the link runs at, in bytes per second; 0 when it is not known.
+   * Current speed of the link, in bytes per second; 0 when unknown.
    *
    * @generated from field: int64 current_speed_bytes = 5;
    */
   currentSpeedBytes: bigint;
 
   /**
-   * Link-layer address that is longer than a MAC address, as InfiniBand's with 20 bytes (RFC 4391 section 9.1.1). The first four, flags and
-   * the number of a queue pair that every start chooses anew, are zero.
+   * Link-layer address that is longer than a MAC address, such as InfiniBand's of 20 bytes (RFC 4391 section 9.1.1).
+   * Its first four bytes, flags and a queue pair number that changes with every boot, are set to zero.
    *
    * @generated from field: bytes long_address = 16;
    */
   longAddress: Uint8Array;
 
   /**
-   * Name that the agent's kernel gives to the interface.
+   * Kernel name of the interface.
    *
    * @generated from field: string name = 17;
    */
   name: string;
 
   /**
-   * PCI address, for example "0000:3b:00.0"; empty for an interface that is no PCI device.
+   * PCI address, for example "0000:3b:00.0"; empty when the interface is not a PCI device.
    *
    * @generated from field: string pci_address = 18;
    */
@@ -522,13 +524,13 @@ export declare type NetworkInterface = Message<"cloud.agent.api.NetworkInterface
 export declare const NetworkInterfaceSchema: GenMessage<NetworkInterface>;
 
 /**
- * EFISupport says how far a machine's firmware speaks EFI.
+ * EFISupport says how far a machine's firmware supports EFI.
  *
  * @generated from enum cloud.agent.api.EFISupport
  */
 export enum EFISupport {
   /**
-   * Not a value that an agent sends.
+   * Never sent by an agent.
    *
    * @generated from enum value: EFI_SUPPORT_INVALID = 0;
    */
@@ -542,14 +544,14 @@ export enum EFISupport {
   EFI_SUPPORT_UNKNOWN = 1,
 
   /**
-   * The firmware has no EFI.
+   * The firmware does not support EFI.
    *
    * @generated from enum value: EFI_SUPPORT_UNSUPPORTED = 2;
    */
   EFI_SUPPORT_UNSUPPORTED = 2,
 
   /**
-   * The firmware has EFI but did not boot by it.
+   * The firmware supports EFI but did not boot by it.
    *
    * @generated from enum value: EFI_SUPPORT_SUPPORTED = 3;
    */

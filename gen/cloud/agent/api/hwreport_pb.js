@@ -2,7 +2,7 @@
 // @generated from file cloud/agent/api/hwreport.proto (package cloud.agent.api, syntax proto3)
 /* eslint-disable */
 
-// What an agent finds out about the hardware that it runs on.
+// What an agent detects about the hardware that it runs on.
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 
@@ -47,7 +47,7 @@ export const BlockDevice_ProtocolSchema = /*@__PURE__*/
   enumDesc(file_cloud_agent_api_hwreport, 2, 0);
 
 /**
- * Protocol is how the machine speaks to a disk.
+ * Protocol is the protocol between the machine and a disk.
  *
  * @generated from enum cloud.agent.api.BlockDevice.Protocol
  */
@@ -61,7 +61,7 @@ export const BlockDevice_KindSchema = /*@__PURE__*/
   enumDesc(file_cloud_agent_api_hwreport, 2, 1);
 
 /**
- * Kind tells disks, whose capacity counts as the machine's, from what only looks like one.
+ * Kind distinguishes disks, whose capacity counts as the machine's, from devices that only look like disks.
  *
  * @generated from enum cloud.agent.api.BlockDevice.Kind
  */
@@ -82,7 +82,7 @@ export const EFISupportSchema = /*@__PURE__*/
   enumDesc(file_cloud_agent_api_hwreport, 0);
 
 /**
- * EFISupport says how far a machine's firmware speaks EFI.
+ * EFISupport says how far a machine's firmware supports EFI.
  *
  * @generated from enum cloud.agent.api.EFISupport
  */

@@ -33,13 +33,13 @@ export declare type HealthCheckRequest = Message<"grpc.health.v1.HealthCheckRequ
 export declare const HealthCheckRequestSchema: GenMessage<HealthCheckRequest>;
 
 /**
- * HealthCheckResponse says how a service is.
+ * HealthCheckResponse is the status of a service.
  *
  * @generated from message grpc.health.v1.HealthCheckResponse
  */
 export declare type HealthCheckResponse = Message<"grpc.health.v1.HealthCheckResponse"> & {
   /**
-   * The service's state.
+   * The service's status.
    *
    * @generated from field: grpc.health.v1.HealthCheckResponse.ServingStatus status = 1;
    */
@@ -53,7 +53,7 @@ export declare type HealthCheckResponse = Message<"grpc.health.v1.HealthCheckRes
 export declare const HealthCheckResponseSchema: GenMessage<HealthCheckResponse>;
 
 /**
- * ServingStatus is the state of a service.
+ * ServingStatus is the status of a service.
  *
  * @generated from enum grpc.health.v1.HealthCheckResponse.ServingStatus
  */
@@ -99,7 +99,8 @@ export declare const HealthCheckResponse_ServingStatusSchema: GenEnum<HealthChec
  */
 export declare const Health: GenService<{
   /**
-   * Check answers for one service, or for the whole server when the name is empty; not_found for a service it does not know.
+   * Check returns the status of one service, or of the whole server when the name is empty. Errors: not_found for an
+   * unknown service.
    *
    * @generated from rpc grpc.health.v1.Health.Check
    */
@@ -109,7 +110,8 @@ export declare const Health: GenService<{
     output: typeof HealthCheckResponseSchema;
   },
   /**
-   * Watch answers at once, and again whenever the status changes; SERVICE_UNKNOWN for a service it does not know.
+   * Watch returns the status at once and again whenever it changes. The status of an unknown service is
+   * SERVICE_UNKNOWN.
    *
    * @generated from rpc grpc.health.v1.Health.Watch
    */

@@ -33,7 +33,7 @@ export const HealthCheckResponse_ServingStatusSchema = /*@__PURE__*/
   enumDesc(file_grpc_health_v1_health, 1, 0);
 
 /**
- * ServingStatus is the state of a service.
+ * ServingStatus is the status of a service.
  *
  * @generated from enum grpc.health.v1.HealthCheckResponse.ServingStatus
  */

@@ -19,7 +19,7 @@ export declare const file_grpc_reflection_v1_reflection: GenFile;
  */
 export declare type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflectionRequest"> & {
   /**
-   * Host that the question is about; not looked at here.
+   * Host that the question is about; ignored here.
    *
    * @generated from field: string host = 1;
    */
@@ -64,7 +64,7 @@ export declare type ServerReflectionRequest = Message<"grpc.reflection.v1.Server
     case: "allExtensionNumbersOfType";
   } | {
     /**
-     * The names of all services; the value is not looked at.
+     * The names of all services; the value is ignored.
      *
      * @generated from field: string list_services = 7;
      */
@@ -113,7 +113,7 @@ export declare const ExtensionRequestSchema: GenMessage<ExtensionRequest>;
  */
 export declare type ServerReflectionResponse = Message<"grpc.reflection.v1.ServerReflectionResponse"> & {
   /**
-   * Host of the question.
+   * Host that the question was about.
    *
    * @generated from field: string valid_host = 1;
    */
@@ -133,7 +133,7 @@ export declare type ServerReflectionResponse = Message<"grpc.reflection.v1.Serve
    */
   messageResponse: {
     /**
-     * The file that was asked for, and those it depends on.
+     * The requested file and the files it depends on.
      *
      * @generated from field: grpc.reflection.v1.FileDescriptorResponse file_descriptor_response = 4;
      */
@@ -141,7 +141,7 @@ export declare type ServerReflectionResponse = Message<"grpc.reflection.v1.Serve
     case: "fileDescriptorResponse";
   } | {
     /**
-     * The extension numbers that were asked for.
+     * The requested extension numbers.
      *
      * @generated from field: grpc.reflection.v1.ExtensionNumberResponse all_extension_numbers_response = 5;
      */
@@ -287,7 +287,7 @@ export declare type ErrorResponse = Message<"grpc.reflection.v1.ErrorResponse"> 
 export declare const ErrorResponseSchema: GenMessage<ErrorResponse>;
 
 /**
- * ServerReflection tells a client what the server serves, so that it needs no schema of its own.
+ * ServerReflection describes the server's services, so that a client needs no schema of its own.
  *
  * @generated from service grpc.reflection.v1.ServerReflection
  */

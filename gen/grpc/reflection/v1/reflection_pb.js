@@ -69,7 +69,7 @@ export const ErrorResponseSchema = /*@__PURE__*/
   messageDesc(file_grpc_reflection_v1_reflection, 7);
 
 /**
- * ServerReflection tells a client what the server serves, so that it needs no schema of its own.
+ * ServerReflection describes the server's services, so that a client needs no schema of its own.
  *
  * @generated from service grpc.reflection.v1.ServerReflection
  */

@@ -2,7 +2,8 @@
 // @generated from file grpc/reflection/v1alpha/reflection.proto (package grpc.reflection.v1alpha, syntax proto3)
 /* eslint-disable */
 
-// The standard reflection protocol of gRPC (github.com/grpc/grpc/blob/master/doc/server-reflection.md), version v1alpha.
+// The standard reflection protocol of gRPC (github.com/grpc/grpc/blob/master/doc/server-reflection.md), version
+// v1alpha.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -19,7 +20,7 @@ export declare const file_grpc_reflection_v1alpha_reflection: GenFile;
  */
 export declare type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerReflectionRequest"> & {
   /**
-   * Host that the question is about; not looked at here.
+   * Host that the question is about; ignored here.
    *
    * @generated from field: string host = 1;
    */
@@ -64,7 +65,7 @@ export declare type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.S
     case: "allExtensionNumbersOfType";
   } | {
     /**
-     * The names of all services; the value is not looked at.
+     * The names of all services; the value is ignored.
      *
      * @generated from field: string list_services = 7;
      */
@@ -113,7 +114,7 @@ export declare const ExtensionRequestSchema: GenMessage<ExtensionRequest>;
  */
 export declare type ServerReflectionResponse = Message<"grpc.reflection.v1alpha.ServerReflectionResponse"> & {
   /**
-   * Host of the question.
+   * Host that the question was about.
    *
    * @generated from field: string valid_host = 1;
    */
@@ -133,7 +134,7 @@ export declare type ServerReflectionResponse = Message<"grpc.reflection.v1alpha.
    */
   messageResponse: {
     /**
-     * The file that was asked for, and those it depends on.
+     * The requested file and the files it depends on.
      *
      * @generated from field: grpc.reflection.v1alpha.FileDescriptorResponse file_descriptor_response = 4;
      */
@@ -141,7 +142,7 @@ export declare type ServerReflectionResponse = Message<"grpc.reflection.v1alpha.
     case: "fileDescriptorResponse";
   } | {
     /**
-     * The extension numbers that were asked for.
+     * The requested extension numbers.
      *
      * @generated from field: grpc.reflection.v1alpha.ExtensionNumberResponse all_extension_numbers_response = 5;
      */
@@ -287,7 +288,7 @@ export declare type ErrorResponse = Message<"grpc.reflection.v1alpha.ErrorRespon
 export declare const ErrorResponseSchema: GenMessage<ErrorResponse>;
 
 /**
- * ServerReflection tells a client what the server serves, so that it needs no schema of its own.
+ * ServerReflection describes the server's services, so that a client needs no schema of its own.
  *
  * @generated from service grpc.reflection.v1alpha.ServerReflection
  */

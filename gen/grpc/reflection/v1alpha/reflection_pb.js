@@ -2,7 +2,8 @@
 // @generated from file grpc/reflection/v1alpha/reflection.proto (package grpc.reflection.v1alpha, syntax proto3)
 /* eslint-disable */
 
-// The standard reflection protocol of gRPC (github.com/grpc/grpc/blob/master/doc/server-reflection.md), version v1alpha.
+// The standard reflection protocol of gRPC (github.com/grpc/grpc/blob/master/doc/server-reflection.md), version
+// v1alpha.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 
@@ -69,7 +70,7 @@ export const ErrorResponseSchema = /*@__PURE__*/
   messageDesc(file_grpc_reflection_v1alpha_reflection, 7);
 
 /**
- * ServerReflection tells a client what the server serves, so that it needs no schema of its own.
+ * ServerReflection describes the server's services, so that a client needs no schema of its own.
  *
  * @generated from service grpc.reflection.v1alpha.ServerReflection
  */

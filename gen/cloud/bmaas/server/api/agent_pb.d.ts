@@ -4,8 +4,8 @@
 
 // The contract between the server and the agents that run on bare-metal machines.
 //
-// Agents in the field speak this interface as it is: numbers and types up to 15 are fixed, additions use numbers from 16 up
-// and stay optional, so that an agent that does not know them loses nothing.
+// Agents in the field rely on this interface. Field numbers and types up to 15 are fixed. Additions use numbers from 16
+// up and stay optional, so that an agent that does not know them loses nothing.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -24,7 +24,7 @@ export declare const file_cloud_bmaas_server_api_agent: GenFile;
  */
 export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.HeartbeatRequest"> & {
   /**
-   * The machine, a UUID in its canonical text form. The same UUID in upper case, without hyphens, in braces, or after
+   * UUID of the machine, in canonical text form. The same UUID in upper case, without hyphens, in braces, or after
    * "urn:uuid:" names the same machine.
    *
    * @generated from field: string machine_id = 1;
@@ -32,8 +32,8 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
   machineId: string;
 
   /**
-   * The machine's hardware. Agents send it with the second heartbeat after their start. They may send it again when it has changed, for
-   * example once a slow disk has told its health; a report that says the same as the last one changes nothing.
+   * The machine's hardware. Agents send it with the second heartbeat after their start. They may send it again when it
+   * has changed, for example once a slow disk has reported its health. A report equal to the last one changes nothing.
    *
    * @generated from field: optional cloud.bmaas.server.api.AgentHardwareReport hardware_report = 2;
    */
@@ -47,21 +47,22 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
   installationReport?: OSInstallationReport | undefined;
 
   /**
-   * How far an installation is that the agent is carrying out now. Not looked at beside an installation report.
+   * Progress of the installation that the agent is carrying out. Ignored when `installation_report` is set.
    *
    * @generated from field: optional cloud.bmaas.server.api.OSInstallationProgress installation_progress = 16;
    */
   installationProgress?: OSInstallationProgress | undefined;
 
   /**
-   * The agent's version, for people to read; at most 128 characters of it are kept.
+   * The agent's version, for people to read. The server keeps the first 128 characters.
    *
    * @generated from field: optional string agent_version = 17;
    */
   agentVersion?: string | undefined;
 
   /**
-   * Tells one boot of the machine from another, for example the kernel's boot id; at most 128 characters of it are kept.
+   * Identifier of the machine's current boot, for example the kernel's boot id. The server keeps the first 128
+   * characters.
    *
    * @generated from field: optional string boot_id = 18;
    */
@@ -81,16 +82,17 @@ export declare const HeartbeatRequestSchema: GenMessage<HeartbeatRequest>;
  */
 export declare type HeartbeatResponse = Message<"cloud.bmaas.server.api.HeartbeatResponse"> & {
   /**
-   * The installation that is pending for this machine; not set while none is.
+   * The installation that is pending for this machine; not set when there is none.
    *
    * @generated from field: cloud.bmaas.server.api.OSInstallationRequest installation_request = 1;
    */
   installationRequest?: OSInstallationRequest | undefined;
 
   /**
-   * When the server would like the next heartbeat, from now on: it spreads its agents evenly, and slows them down while it is
-   * loaded, but not while they install. An agent adds no jitter of its own, bounds what it obeys, and may call sooner when it
-   * has an outcome or progress to tell. One that does not look at it loses nothing. Not set: after the agent's own interval.
+   * Time from now until the next heartbeat that the server asks for. The server spreads agents evenly and lengthens the
+   * interval under load, except for agents that install. An agent adds no jitter of its own, limits the intervals that
+   * it honours, and may call sooner to report an outcome or progress. Agents that ignore this field lose nothing. When
+   * not set, the agent uses its own interval.
    *
    * @generated from field: google.protobuf.Duration next_heartbeat_after = 16;
    */
@@ -104,7 +106,7 @@ export declare type HeartbeatResponse = Message<"cloud.bmaas.server.api.Heartbea
 export declare const HeartbeatResponseSchema: GenMessage<HeartbeatResponse>;
 
 /**
- * AgentHardwareReport is what an agent found out about its hardware.
+ * AgentHardwareReport is the hardware that an agent detected.
  *
  * @generated from message cloud.bmaas.server.api.AgentHardwareReport
  */
@@ -117,7 +119,7 @@ export declare type AgentHardwareReport = Message<"cloud.bmaas.server.api.AgentH
   report?: Node | undefined;
 
   /**
-   * What went wrong while the agent looked, for people to read.
+   * Problems that the agent had while it detected the hardware, for people to read.
    *
    * @generated from field: repeated string warning = 2;
    */
@@ -137,14 +139,15 @@ export declare const AgentHardwareReportSchema: GenMessage<AgentHardwareReport>;
  */
 export declare type OSInstallationReport = Message<"cloud.bmaas.server.api.OSInstallationReport"> & {
   /**
-   * The generation of the request that this is the outcome of. In JSON a string of decimal digits; a number is refused above 2^53-1.
+   * Generation of the request that this is the outcome of. In JSON a string of decimal digits; a JSON number above
+   * 2^53-1 is rejected.
    *
    * @generated from field: int64 generation = 1;
    */
   generation: bigint;
 
   /**
-   * The outcome. The first agents in the field never set it: then it means success.
+   * The outcome. The first agents in the field never set it; not set means success.
    *
    * @generated from oneof cloud.bmaas.server.api.OSInstallationReport.result
    */
@@ -208,35 +211,36 @@ export declare type OSInstallationReport_Error = Message<"cloud.bmaas.server.api
 export declare const OSInstallationReport_ErrorSchema: GenMessage<OSInstallationReport_Error>;
 
 /**
- * OSInstallationProgress says that an installation is under way.
+ * OSInstallationProgress is the progress of an installation.
  *
  * @generated from message cloud.bmaas.server.api.OSInstallationProgress
  */
 export declare type OSInstallationProgress = Message<"cloud.bmaas.server.api.OSInstallationProgress"> & {
   /**
-   * The generation of the request that is being carried out.
+   * Generation of the request that the agent is carrying out.
    *
    * @generated from field: int64 generation = 1;
    */
   generation: bigint;
 
   /**
-   * What the agent does now, for people to read; at most 128 characters of it are kept.
+   * What the agent is doing, for people to read. The server keeps the first 128 characters.
    *
    * @generated from field: string phase = 2;
    */
   phase: string;
 
   /**
-   * How much of the whole is done, 0 to 100; not set when the agent cannot tell.
+   * Share of the installation that is done, 0 to 100; not set when the agent cannot tell.
    *
    * @generated from field: optional int32 percent = 3;
    */
   percent?: number | undefined;
 
   /**
-   * For how long from now on silence is normal: the agent may not be able to call before this installer's step ends. At most a day
-   * counts. A duration, since agents' clocks may be wrong. Not set: for as long as between two heartbeats.
+   * For how long from now the agent may be silent, because it may be unable to call before the installer's current step
+   * ends. The server honours at most one day. This is a duration because agents' clocks may be wrong. When not set, the
+   * usual silence allowance applies.
    *
    * @generated from field: google.protobuf.Duration quiet_for = 4;
    */
@@ -256,7 +260,7 @@ export declare const OSInstallationProgressSchema: GenMessage<OSInstallationProg
  */
 export declare type OSInstallationRequest = Message<"cloud.bmaas.server.api.OSInstallationRequest"> & {
   /**
-   * Version of the request: it only ever grows for a machine. An agent attempts a generation once.
+   * Number of the request among the machine's requests; it only grows. An agent attempts each generation once.
    *
    * @generated from field: int64 generation = 1;
    */
@@ -299,14 +303,15 @@ export declare const OSInstallationRequestSchema: GenMessage<OSInstallationReque
  */
 export declare type MetropolisInstallationRequest = Message<"cloud.bmaas.server.api.MetropolisInstallationRequest"> & {
   /**
-   * A metropolis.proto.api.NodeParameters message, carried unread.
+   * A metropolis.proto.api.NodeParameters message, passed on without being read.
    *
    * @generated from field: bytes node_parameters = 2;
    */
   nodeParameters: Uint8Array;
 
   /**
-   * Name of the block device to install onto, for example "sda": a whole disk, no partition and nothing made of others.
+   * Name of the block device to install onto, for example "sda": a whole disk, not a partition or a device built from
+   * others.
    *
    * @generated from field: string root_device = 3;
    */
@@ -388,21 +393,23 @@ export declare type ImageInstallationRequest = Message<"cloud.bmaas.server.api.I
   url: string;
 
   /**
-   * Digest of the image as fetched: "sha256:" and 64 lower-case hexadecimal digits. The agent installs nothing else.
+   * Digest of the image as fetched: "sha256:" and 64 lower-case hexadecimal digits. The agent refuses an image with
+   * another digest.
    *
    * @generated from field: string digest = 2;
    */
   digest: string;
 
   /**
-   * Name of the block device to install onto, for example "sda": a whole disk, no partition and nothing made of others.
+   * Name of the block device to install onto, for example "sda": a whole disk, not a partition or a device built from
+   * others.
    *
    * @generated from field: string root_device = 3;
    */
   rootDevice: string;
 
   /**
-   * Handed to the installed system as it is, for example cloud-init user data.
+   * Data passed unchanged to the installed system, for example cloud-init user data.
    *
    * @generated from field: optional bytes user_data = 4;
    */
@@ -416,23 +423,23 @@ export declare type ImageInstallationRequest = Message<"cloud.bmaas.server.api.I
 export declare const ImageInstallationRequestSchema: GenMessage<ImageInstallationRequest>;
 
 /**
- * AgentCallback is what agents call.
+ * AgentCallback is the service that agents call.
  *
- * A caller proves who it is by an Ed25519 key: either by TLS with a self-signed client certificate made from it, or by an HTTP
- * message signature (RFC 9421) over method, authority, path and content digest. The key must be the one registered for the
- * machine that the request names.
+ * A caller authenticates with an Ed25519 key, either by a self-signed TLS client certificate made from it or by an HTTP
+ * message signature (RFC 9421) over method, authority, path and content digest. The key must be the one registered for
+ * the machine that the request names.
  *
  * @generated from service cloud.bmaas.server.api.AgentCallback
  */
 export declare const AgentCallback: GenService<{
   /**
-   * Heartbeat says that the agent lives, hands in what it found out and did, and returns the OS installation that is pending,
-   * if one is. The answer leaves once everything the request said is committed.
+   * Heartbeat records that the agent is alive, stores the reports in the request, and returns the OS installation that
+   * is pending, if any. The server answers once everything in the request is committed.
    *
-   * Errors: invalid_argument when a field is malformed (nothing is stored); unauthenticated when the proof is missing or wrong,
-   * or the machine id or key is not known (nothing is stored); failed_precondition when the installation report names a
-   * generation that was never requested of this machine (the rest of the request counts); unavailable and resource_exhausted
-   * when the server cannot answer now: try again later, with backoff.
+   * Errors: invalid_argument when a field is malformed (nothing is stored); unauthenticated when the proof is missing
+   * or wrong, or when the machine id or key is unknown (nothing is stored); failed_precondition when the installation
+   * report names a generation that was never requested for this machine (the rest of the request is stored);
+   * unavailable and resource_exhausted when the server cannot answer now: retry later, with backoff.
    *
    * @generated from rpc cloud.bmaas.server.api.AgentCallback.Heartbeat
    */

@@ -4,8 +4,8 @@
 
 // The contract between the server and the agents that run on bare-metal machines.
 //
-// Agents in the field speak this interface as it is: numbers and types up to 15 are fixed, additions use numbers from 16 up
-// and stay optional, so that an agent that does not know them loses nothing.
+// Agents in the field rely on this interface. Field numbers and types up to 15 are fixed. Additions use numbers from 16
+// up and stay optional, so that an agent that does not know them loses nothing.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_cloud_agent_api_hwreport } from "../../../agent/api/hwreport_pb.js";
@@ -95,11 +95,11 @@ export const ImageInstallationRequestSchema = /*@__PURE__*/
   messageDesc(file_cloud_bmaas_server_api_agent, 8);
 
 /**
- * AgentCallback is what agents call.
+ * AgentCallback is the service that agents call.
  *
- * A caller proves who it is by an Ed25519 key: either by TLS with a self-signed client certificate made from it, or by an HTTP
- * message signature (RFC 9421) over method, authority, path and content digest. The key must be the one registered for the
- * machine that the request names.
+ * A caller authenticates with an Ed25519 key, either by a self-signed TLS client certificate made from it or by an HTTP
+ * message signature (RFC 9421) over method, authority, path and content digest. The key must be the one registered for
+ * the machine that the request names.
  *
  * @generated from service cloud.bmaas.server.api.AgentCallback
  */

@@ -1,4 +1,7 @@
-/** Connections to PostgreSQL for ordinary queries; heartbeats have connections of their own, so that they never wait behind these. */
+/**
+ * Connections to PostgreSQL for ordinary queries. Heartbeats have connections of their own, so they never wait for
+ * these.
+ */
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import { createPool, type PoolOptions, type PoolUsage, readPoolUsage } from "./pool.ts";
@@ -8,12 +11,13 @@ import { addStartupOptions, parsingSettings, type SessionSettings } from "./sess
 import type { TransactObserver } from "./transact-observer.ts";
 
 /**
- * Drizzle over all tables, inside a transaction or outside; what every query takes but the heartbeat's. Drizzle's own `transaction`
- * is left out: it resolves when PostgreSQL answers COMMIT with ROLLBACK, which `runTransaction` does not.
+ * Drizzle over all tables, inside a transaction or outside. Every query except the heartbeats' takes it. Drizzle's own
+ * `transaction` is left out because it resolves even when PostgreSQL answers COMMIT with ROLLBACK; `runTransaction`
+ * throws then.
  */
 export type Transaction = Omit<NodePgDatabase<typeof schema>, "transaction">;
 
-/** A pool of connections: each statement may run on another one. */
+/** Drizzle over a pool of connections: each statement may run on a different one. */
 export type Database = Transaction & {
   readonly $client: pg.Pool;
   readonly $observer?: TransactObserver | undefined;
@@ -27,28 +31,40 @@ export interface DatabaseConnection {
   close(): Promise<void>;
 }
 
-/** What every connection of this program asks PostgreSQL for; operators' queries, for example, may not run longer. */
+/**
+ * PostgreSQL settings of every connection of this program. Queries of operators may not run longer than its
+ * `statement_timeout`.
+ */
 export const sessionSettings: SessionSettings = {
   ...parsingSettings,
   statement_timeout: "10000",
-  // When PostgreSQL lets go of what a transaction holds whose end never arrives.
+  // PostgreSQL then rolls back a transaction whose end never arrives, and releases its locks.
   idle_in_transaction_session_timeout: "15000",
 };
 
-/** Longest to wait for a statement's answer, in milliseconds: past it PostgreSQL is taken for dead and the connection destroyed. */
+/**
+ * Longest wait for the answer to a statement, in milliseconds. After it, PostgreSQL is taken for dead and the
+ * connection is destroyed.
+ */
 const answerTimeoutMs = 12_000;
-/** Longest to wait for a connection, in milliseconds. */
+/** Longest wait for a connection, in milliseconds. */
 const connectTimeoutMs = 5_000;
-/** What a connection is kept for without use, in milliseconds: longer than between two looks of Prometheus, since a new one is slow at first. */
+/**
+ * How long the pool keeps an unused connection, in milliseconds: longer than the time between two scrapes of
+ * Prometheus, since a new connection is slow at first.
+ */
 const idleTimeoutMs = 60_000;
 
-/** What a database is connected to with. */
+/** Options of `connectDatabase`. */
 export interface DatabaseOptions extends Pick<PoolOptions, "onDropped"> {
   readonly maxConnections?: number;
   readonly observer?: TransactObserver;
 }
 
-/** Opens nothing yet: connections are made when a query needs one, and again when one is lost. */
+/**
+ * Creates a pool for the database at `url`, without opening a connection. A connection opens when a query needs one,
+ * and again after one is lost.
+ */
 export function connectDatabase(url: string, options: DatabaseOptions = {}): DatabaseConnection {
   const { maxConnections = 4, onDropped } = options;
   const config = {
@@ -65,7 +81,10 @@ export function connectDatabase(url: string, options: DatabaseOptions = {}): Dat
   };
 }
 
-/** What every connection of this program is opened with: bounded in time at both ends, and with settings of PostgreSQL's. */
+/**
+ * Returns the configuration with which this program opens every connection: time limits at both ends, and PostgreSQL's
+ * settings.
+ */
 export function connectionConfig(
   url: string,
   applicationName: string,

@@ -1,4 +1,4 @@
-/** What can go wrong in the database, told apart by what a caller can do about it. */
+/** Errors of the database, distinguished by what a caller can do about them. */
 import pg from "pg";
 
 /** No machine has this id. */
@@ -11,7 +11,7 @@ export class MachineNotFoundError extends Error {
   }
 }
 
-/** A machine of this id exists already. */
+/** A machine with this id exists already. */
 export class MachineExistsError extends Error {
   override readonly name = "MachineExistsError";
   readonly machineId: string;
@@ -21,12 +21,12 @@ export class MachineExistsError extends Error {
   }
 }
 
-/** A given installation generation does not exceed what the machine has seen. */
+/** The given generation does not exceed every generation that was requested of the machine or reported by it. */
 export class GenerationNotGrowingError extends Error {
   override readonly name = "GenerationNotGrowingError";
   readonly machineId: string;
   readonly generation: bigint;
-  /** The greatest generation ever requested of the machine. */
+  /** The greatest generation ever requested of the machine or reported by it. */
   readonly latest: bigint;
   constructor(machineId: string, generation: bigint, latest: bigint) {
     super(
@@ -38,7 +38,9 @@ export class GenerationNotGrowingError extends Error {
   }
 }
 
-/** The SQLSTATE behind an error, or undefined when PostgreSQL did not report it. Looks through Drizzle's wrapping. */
+/**
+ * Returns the SQLSTATE of an error, or undefined when the error is not PostgreSQL's. Looks through Drizzle's wrapping.
+ */
 export function sqlState(error: unknown): string | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof pg.DatabaseError) return current.code;
@@ -47,15 +49,15 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Whether PostgreSQL refused the statement for what it says, which rolled the transaction back: other statements can succeed.
- * Otherwise the database or the way to it is in trouble, and whether a commit took place is not known.
+ * Returns whether PostgreSQL rejected the statement itself and rolled the transaction back, so that other statements
+ * can succeed. Otherwise the database or the connection is in trouble, and it is unknown whether a commit took place.
  */
 export function isStatementError(error: unknown): boolean {
   const state = sqlState(error);
   return state !== undefined && !isOutage(state) && findCause(error, NoConnectionError) === undefined;
 }
 
-/** There is no connection to be had: PostgreSQL is away, or does not let us in. Its cause says why. */
+/** No connection can be opened: PostgreSQL is away, or does not let the program in. The cause says why. */
 export class NoConnectionError extends Error {
   override readonly name = "NoConnectionError";
   constructor(cause: unknown) {
@@ -64,24 +66,25 @@ export class NoConnectionError extends Error {
   }
 }
 
-/** Nothing can be written: PostgreSQL is a standby, or someone has told it or the role to be read-only. */
+/** Nothing can be written: PostgreSQL is a standby, or it or the role is set to read-only. */
 export class ReadOnlyDatabaseError extends Error {
   override readonly name = "ReadOnlyDatabaseError";
 }
 
-/** What another transaction did meanwhile is in the way: the same transaction can succeed right away. */
+/** Another transaction changed something meanwhile. The same transaction can succeed right away. */
 export class ContentionError extends Error {
   override readonly name = "ContentionError";
 }
 
 /**
- * PostgreSQL answered COMMIT with something else, ROLLBACK as a rule: it wrote nothing, because a statement had failed before.
+ * PostgreSQL answered COMMIT with something else, usually ROLLBACK: it wrote nothing because a statement had failed
+ * before.
  *
  * @public
  */
 export class NotCommittedError extends Error {
   override readonly name = "NotCommittedError";
-  /** `command` is what PostgreSQL answered. */
+  /** `command` is PostgreSQL's answer. */
   constructor(command: string) {
     super(
       `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as after an error that was swallowed`,
@@ -89,23 +92,28 @@ export class NotCommittedError extends Error {
   }
 }
 
-/** Throws NotCommittedError unless this is PostgreSQL's answer to COMMIT and says that the transaction is committed. */
+/** Throws NotCommittedError unless `answer` is PostgreSQL's answer to COMMIT and says that it committed. */
 export function assertCommitted(answer: Pick<pg.QueryResult, "command"> | undefined): void {
   if (answer?.command !== "COMMIT") throw new NotCommittedError(answer?.command ?? "nothing");
 }
 
-/** Whether a transaction was given up for the sake of others: the same call can succeed later. */
+/** Returns whether a transaction gave way to others, so that the same call can succeed later. */
 export function isContention(error: unknown): boolean {
   return error instanceof ContentionError || contentionStates.has(sqlState(error) ?? "");
 }
 
-/** serialization_failure, deadlock_detected, lock_not_available. */
+/** SQLSTATEs of serialization_failure, deadlock_detected and lock_not_available. */
 const contentionStates: ReadonlySet<string> = new Set(["40001", "40P01", "55P03"]);
 
-/** read_only_sql_transaction: after a failover, the connection leads to what is a standby now. */
+/**
+ * SQLSTATE of read_only_sql_transaction. After a failover, the connection may lead to a server that is now a standby.
+ */
 const readOnlyState = "25006";
 
-/** SQLSTATE classes that say nothing about the statement: connection, resources, operator's intervention, system error. */
+/**
+ * SQLSTATE classes that say nothing about the statement: connection exception, insufficient resources, operator
+ * intervention, system error.
+ */
 const outageClasses: ReadonlySet<string> = new Set(["08", "53", "57", "58"]);
 
 function isOutage(state: string): boolean {
@@ -120,8 +128,8 @@ function findCause<T extends Error>(error: unknown, type: abstract new (...given
 }
 
 /**
- * Whether an error came out of the driver for want of a database: it refused or lost the connection, did not answer in time, is
- * shutting down or starting up, has no resources left, or takes no writes.
+ * Returns whether an error means that the database is away: it refused or lost the connection, did not answer in time,
+ * is shutting down or starting up, has no resources left, or accepts no writes.
  */
 export function isDatabaseAway(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
@@ -144,11 +152,14 @@ const outageCodes: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
 ]);
 
-/** What pg says without a code. */
+/** Messages of pg's errors that have no code. */
 const outageMessages =
   /^(timeout expired|timeout exceeded when trying to connect|Query read timeout|Connection terminated|Client has encountered|Client was closed|Cannot use a pool after)/;
 
-/** What is wrong with a database that is away, as half a sentence for operators and callers: "the database is read-only". */
+/**
+ * Returns what is wrong with a database that is away, as half a sentence for operators and callers, such as "the
+ * database is read-only".
+ */
 export function describeOutage(error: unknown): string {
   if (findCause(error, ReadOnlyDatabaseError) !== undefined) return "the database is read-only";
   const state = sqlState(error);

@@ -1,4 +1,4 @@
-/** The database as heartbeats see it: connections of their own, so that no operator's query is ever in their way. */
+/** The database as heartbeats see it. Heartbeats have connections of their own, so no operator's query delays them. */
 import type pg from "pg";
 import { connectionConfig, sessionSettings } from "./client.ts";
 import { isStatementError } from "./errors.ts";
@@ -10,52 +10,54 @@ import { refuseReadOnly } from "./refuse-read-only.ts";
 import { chooseClient } from "./scram-client.ts";
 import type { SessionSettings } from "./session-settings.ts";
 
-/** Reads and writes for heartbeats. Errors are the driver's: see db/errors. */
+/** Reads and writes of heartbeats. Its methods reject with the driver's errors and those of `src/db/errors.ts`. */
 export interface HeartbeatStore {
-  /** See `writeHeartbeats`; waits for a connection when all are at work. */
+  /** Writes heartbeats as `writeHeartbeats` does. Waits for a connection while all are in use. */
   write(rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]>;
-  /** See `deliverInstallations`; waits for a connection when all are at work. */
+  /** Records deliveries as `deliverInstallations` does. Waits for a connection while all are in use. */
   deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
-  /** The 32 bytes of the key that speaks for each machine that has one. */
+  /** Returns the registered public key of each machine that has one, 32 bytes, by machine id. */
   readPublicKeys(machineIds: readonly string[]): Promise<Map<string, Uint8Array>>;
-  /** Rejects unless the database answers and takes writes. */
+  /** Rejects unless the database answers and accepts writes. */
   ping(): Promise<void>;
   getPoolUsage(): PoolUsage;
-  /** Waits for what runs, then closes the connections. */
+  /** Waits for running statements, then closes the connections. */
   close(): Promise<void>;
 }
 
 /**
- * What heartbeats' connections ask PostgreSQL for. An agent's call ends after 10 s: there is time to tell it that the
- * database is away.
+ * PostgreSQL settings of heartbeats' connections. An agent's call ends after 10 s, so these limits leave time to answer
+ * that the database is away.
  */
 const heartbeatSettings: SessionSettings = {
   ...sessionSettings,
   statement_timeout: "4000",
-  // Longest that a row which another transaction holds keeps its batch waiting; past it each row is tried alone.
+  // Longest time that a row locked by another transaction keeps its batch waiting. After it, each heartbeat is written
+  // alone.
   lock_timeout: "1000",
-  // When PostgreSQL lets go of the rows of a batch whose end never arrives: the network or this process is lost.
+  // PostgreSQL then unlocks the rows of a batch whose end never arrives, because the network or this process is lost.
   idle_in_transaction_session_timeout: "5000",
-  // Planned for the batch at hand, or for tables that were empty when they were last looked at, a batch would read
-  // whole tables.
+  // A plan for one particular batch, or for tables that were empty when they were last analyzed, would read whole
+  // tables.
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
 };
-/** Longest to wait for an answer and for a connection, in milliseconds; see there. */
+/** Longest waits for an answer and for a connection, in milliseconds, so that both fit into an agent's call of 10 s. */
 const answerTimeoutMs = 6_000;
 const connectTimeoutMs = 3_000;
 
-/** What a store is opened with. */
+/** Options of `openHeartbeatStore`. */
 export interface HeartbeatStoreOptions {
-  /** How many `write`s can run at once; deliveries and key look-ups have a connection more each. */
+  /** Maximum number of concurrent `write` calls. Deliveries and key look-ups have one more connection each. */
   readonly maxBatches: number;
   /**
-   * How long an installation may take from its delivery on, unless the agent tells of its progress. Default: 20 min.
+   * How long an installation may take from its first delivery before it is overdue, in milliseconds, unless the agent
+   * reports progress. Default: 20 min.
    */
   readonly installDeadlineMs?: number;
 }
 
-/** Opens nothing yet. */
+/** Creates a store for the database at `url`, without opening a connection. */
 export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions): HeartbeatStore {
   const { maxBatches, installDeadlineMs = 20 * 60_000 } = options;
   const config = {
@@ -89,8 +91,8 @@ async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) =
   try {
     return await use(client);
   } catch (error) {
-    // PgBouncer takes the name of a statement whose preparation failed for taken, and would cut the connection at the
-    // next try.
+    // When preparing a statement fails, PgBouncer still remembers its name, and would cut the connection at the next
+    // attempt.
     broken = !isStatementError(error) || isPooled(client);
     throw error;
   } finally {

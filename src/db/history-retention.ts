@@ -1,4 +1,7 @@
-/** Keeps the history and the answered calls from growing for ever: what has become old is deleted in the background, little by little. */
+/**
+ * Deletes old events and old answers to calls in the background, batch by batch, so that their tables do not grow for
+ * ever.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Database, Transaction } from "./client.ts";
@@ -6,28 +9,33 @@ import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
 import { transact } from "./transact.ts";
 
-/** What is kept how long. */
+/** Options of `startHistoryRetention`. */
 export interface RetentionOptions {
-  /** Days that events are kept; 0 keeps them for ever. */
+  /** How many days events are kept; 0 keeps them for ever. */
   readonly historyDays: number;
   readonly log: Logger;
 }
 
-/** What one round deleted. */
+/** Numbers of rows that one round deleted. */
 export interface RetentionResult {
   readonly events: number;
   readonly adminRequests: number;
 }
 
-/** Days that answers to calls with a request id are kept: nobody repeats a call that long. */
+/** How many days answers to calls with a request id are kept. No client repeats a call for that long. */
 const adminRequestDays = 7;
 const batchSize = 1000;
-/** Between two batches, for everybody else: at most 10,000 rows a second go. */
+/** Pause between two batches, so that other work proceeds: at most 10,000 rows are deleted per second. */
 const pauseMs = 100;
-/** Between two rounds; each server's are set off against the others' by up to a tenth. */
+/**
+ * Time between two rounds, lengthened at random by up to a tenth so that servers do not run theirs at the same time.
+ */
 const intervalMs = 60 * 60 * 1000;
 
-/** Begins with a round at once, and ends with the one under way, at its next batch, when closed. */
+/**
+ * Starts deleting: one round at once, then one every hour. `close` stops the round under way before its next batch and
+ * waits for that.
+ */
 export function startHistoryRetention(db: Database, options: RetentionOptions): { close(): Promise<void> } {
   const closing = new AbortController();
   const running = repeatRounds(db, options, closing.signal);
@@ -54,8 +62,8 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
 }
 
 /**
- * Deletes all that is old, batch by batch, until nothing is left, `signal` is aborted, or another server turns out to be at it. Throws
- * the driver's errors; what was deleted before stays deleted.
+ * Deletes everything old, batch by batch, until nothing is left, `signal` is aborted, or another server turns out to be
+ * deleting. Throws the driver's errors; what was deleted before stays deleted.
  * @public
  */
 export async function runRetention(
@@ -84,7 +92,7 @@ async function deleteBatches(
   return total;
 }
 
-/** Ends early, and without an error, when `signal` is aborted. */
+/** Waits for `durationMs`. Resolves early when `signal` is aborted. */
 async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   await delay(durationMs, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -1,4 +1,4 @@
-/** Why what an operator asks of an installation is refused. */
+/** Errors that refuse an operator's change of an installation. */
 
 /** The machine has no such installation, or none at all. */
 export class InstallationNotFoundError extends Error {
@@ -12,7 +12,7 @@ export class InstallationNotFoundError extends Error {
   }
 }
 
-/** What stands in the way, for programs: they read it in google.rpc.PreconditionFailure. */
+/** Reason why the change is refused, for programs: they read it in google.rpc.PreconditionFailure. */
 export type InstallationObstacle =
   | "INSTALLATION_GIVEN"
   | "INSTALLATION_ENDED"
@@ -20,13 +20,13 @@ export type InstallationObstacle =
   | "INSTALLATION_NOT_NEWEST"
   | "REQUEST_UNREADABLE";
 
-/** Where the installation stands does not allow the change. */
+/** The state of the installation does not allow the change. */
 export class InstallationRefusedError extends Error {
   override readonly name = "InstallationRefusedError";
   readonly obstacle: InstallationObstacle;
   readonly machineId: string;
   readonly generation: bigint;
-  /** `reason` follows "installation 1 of machine …". */
+  /** `reason` completes the sentence "installation 1 of machine …". */
   constructor(
     obstacle: InstallationObstacle,
     { machineId, generation }: { readonly machineId: string; readonly generation: bigint },

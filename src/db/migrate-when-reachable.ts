@@ -1,4 +1,4 @@
-/** Migration at start, when the database may not be up yet. */
+/** Migrates at start, when the database may not be up yet. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { describeOutage, isDatabaseAway, ReadOnlyDatabaseError } from "./errors.ts";
@@ -8,8 +8,8 @@ const reachTimeoutMs = 30_000;
 const reachPollMs = 1_000;
 
 /**
- * Applies migrations, and waits for up to 30 s for a database that is away or read-only: after a power cut everything
- * starts at once.
+ * Applies migrations. Waits up to 30 s for a database that is away or read-only, since after a power cut everything
+ * starts at once. Throws what `migrateDatabase` throws, or an error that says what is wrong after 30 s.
  */
 export async function migrateWhenReachable(url: string, log: Logger): Promise<void> {
   const deadline = Date.now() + reachTimeoutMs;

@@ -1,4 +1,7 @@
-/** Brings a database to the schema of this program, however many processes try at once, and refuses one that is ahead of it. */
+/**
+ * Migrates a database to this program's schema, however many processes try at once. Refuses a database that is ahead of
+ * this program.
+ */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { readMigrationFiles } from "drizzle-orm/migrator";
@@ -9,42 +12,48 @@ import { isDatabaseAway } from "./errors.ts";
 import { withSchemaSession } from "./schema-session.ts";
 
 /**
- * The database was migrated by a newer version of this program, or by a diverging one.
+ * A newer or a diverging version of this program migrated the database.
  * @public
  */
 export class NewerSchemaError extends OperatorError {
   override readonly name = "NewerSchemaError";
 }
 
-/** PostgreSQL refused a migration: the role lacks a privilege, a table stayed locked, or the rows do not fit the new schema. */
+/**
+ * PostgreSQL refused a migration: the role lacks a privilege, a table stayed locked, or the rows do not fit the new
+ * schema.
+ */
 class MigrationFailedError extends OperatorError {
   override readonly name = "MigrationFailedError";
 }
 
-/** One entry of the journal that drizzle-kit keeps of the migrations. */
+/** One entry of drizzle-kit's journal of migrations. */
 interface Migration {
   readonly tag: string;
-  /** Milliseconds since the epoch; how the database knows the migration. */
+  /** Milliseconds since the epoch; identifies the migration in the database. */
   readonly when: number;
 }
 
 const migrationsFolder = fileURLToPath(new URL("../../drizzle", import.meta.url));
-/** Advisory lock of whoever migrates; any number that stays the same. */
+/** Key of the advisory lock of migrations. Any number will do, as long as it never changes. */
 const lockKey = 0x6d696772;
-/** Longest to wait for another process that migrates, in milliseconds. */
+/** Longest wait for another process that migrates, in milliseconds. */
 const turnTimeoutMs = 600_000;
-/** Longest that one statement may wait for a table that others use; they wait behind it. Milliseconds. */
+/**
+ * Longest time that a statement may wait for the lock of a table, in milliseconds. Other users of the table wait behind
+ * it.
+ */
 const tableLockTimeoutMs = 30_000;
 
 /**
- * Applies the migrations that the database lacks, all or none, and returns how many those were. Throws `NewerSchemaError`,
+ * Applies the migrations that the database lacks, all or none, and returns their number. Throws `NewerSchemaError`,
  * `MigrationFailedError`, and what `withSchemaSession` throws.
  */
 export async function migrateDatabase(url: string, log: Logger): Promise<{ applied: number }> {
   const applied = await withSchemaSession(url, async (client) => {
     await takeTurn(client, log);
     const pending = await findPending(client);
-    // Without any, a role that may not create schemas will do.
+    // With nothing pending, the role need not be allowed to create schemas.
     if (pending.length > 0) await apply(client, pending);
     return pending;
   });
@@ -52,7 +61,10 @@ export async function migrateDatabase(url: string, log: Logger): Promise<{ appli
   return { applied: applied.length };
 }
 
-/** As Drizzle's migrator does, which would leave the transaction that holds the lock. */
+/**
+ * Applies migrations as Drizzle's migrator does. That one cannot be used: it would leave the transaction that holds the
+ * lock.
+ */
 async function apply(client: pg.Client, pending: readonly Migration[]): Promise<void> {
   const files = new Map(readMigrationFiles({ migrationsFolder }).map((file) => [file.folderMillis, file]));
   try {
@@ -86,7 +98,10 @@ async function takeTurn(client: pg.Client, log: Logger): Promise<void> {
   await client.query("select pg_advisory_xact_lock($1)", [lockKey]);
 }
 
-/** Our migrations that the database lacks. Throws `NewerSchemaError` when it has any that are not ours. */
+/**
+ * Returns the migrations that the database lacks. Throws `NewerSchemaError` when it has migrations that this program
+ * does not know.
+ */
 async function findPending(client: pg.Client): Promise<Migration[]> {
   const migrations = readJournal();
   const applied = await readApplied(client);
@@ -102,7 +117,7 @@ async function findPending(client: pg.Client): Promise<Migration[]> {
   const pending = migrations.filter(({ when }) => !applied.includes(when));
   const passed = pending.filter(({ when }) => when < Math.max(...applied));
   if (passed.length > 0) {
-    // After what was made to follow on them, they may do something else.
+    // After the newer migrations, which were written to follow them, they may do something else.
     throw new NewerSchemaError(
       `the database has migrations that are newer than ${passed.map(({ tag }) => tag).join(", ")}, which it lacks: ` +
         "a bmaas of another line of development migrated it; use that one, or another database",

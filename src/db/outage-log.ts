@@ -1,16 +1,17 @@
-/**
- * Says in the log once what is wrong with the database and once that it is back, however many calls fail in between.
- */
+/** Logs an outage of the database once, and once that it is over, however many calls fail in between. */
 import type { Logger } from "pino";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
 import type { HeartbeatStore } from "./heartbeat-store.ts";
 
-/** The same store; its outages are logged. */
+/** Returns a store that passes every call to `store` and logs its outages. */
 export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
   let failures = 0;
-  /** What was said of the outage: after a failover, for example, one that was away is a standby at first. */
+  /**
+   * Troubles that were logged during this outage. A database can, for example, be away first and then, after a
+   * failover, read-only.
+   */
   const said = new Set<string>();
-  /** When the last change was seen; a call that began before it says nothing of the time after it. */
+  /** When the outage last began or ended. A call that began before then says nothing about the time since. */
   let changedAtMs = 0;
 
   async function watch<T>(call: () => Promise<T>): Promise<T> {

@@ -1,13 +1,16 @@
-/** Transactions that cost one round trip, however many statements they have: none of them waits to see what another one returned. */
+/**
+ * Transactions that take one round trip, however many statements they have. No statement may depend on another one's
+ * result.
+ */
 import type { Writable } from "node:stream";
 import type pg from "pg";
 import { assertCommitted } from "./errors.ts";
 
 /**
- * Runs the statements in their order in one READ COMMITTED transaction, pipelined on `client`, and returns their rows by name after
- * the commit; one that is undefined is left out, and has no rows. When it throws, nothing was written, unless the connection was
- * lost: then the outcome is unknown. Throws the first statement's error, or NotCommittedError when there was none and PostgreSQL
- * rolled back all the same.
+ * Runs the statements in order in one READ COMMITTED transaction, pipelined on `client`, and returns their rows by name
+ * after the commit. Leaves out a statement that is undefined; it has no rows. Throws the first statement's error, or
+ * NotCommittedError when no statement failed and PostgreSQL rolled back all the same. Nothing was written then, unless
+ * the connection was lost: then the outcome is unknown.
  */
 export async function runPipelined<Name extends string>(
   client: pg.ClientBase,
@@ -21,7 +24,7 @@ export async function runPipelined<Name extends string>(
       client.query("commit"),
     ]),
   );
-  // In this order the first failure is the cause: those after it only say that the transaction is aborted.
+  // The first failure is the cause: the later ones only say that the transaction is aborted.
   const [, ...results] = outcomes.map(getValue);
   assertCommitted(results.pop());
   return Object.fromEntries(names.map((name, index) => [name, results[index]?.rows ?? []])) as Record<
@@ -30,13 +33,16 @@ export async function runPipelined<Name extends string>(
   >;
 }
 
-/** Throws what the promise was rejected with. */
+/** Returns the value of a fulfilled promise. Throws the reason of a rejected one. */
 function getValue<T>(outcome: PromiseSettledResult<T>): T {
   if (outcome.status === "rejected") throw outcome.reason;
   return outcome.value;
 }
 
-/** What the queries send leaves in one piece: each write of its own costs as much as a statement. pg has the stream, its types do not. */
+/**
+ * Sends everything that `query` writes in one piece, since each separate write costs as much as a statement. pg has the
+ * stream, but its types lack it.
+ */
 function sendTogether<T>(client: pg.ClientBase, query: () => T): T {
   const { stream } = (client as unknown as { readonly connection: { readonly stream: Writable } }).connection;
   stream.cork();

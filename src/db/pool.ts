@@ -1,36 +1,41 @@
-/**
- * Pools of connections on which the settings hold that they are made with, whatever lies between here and PostgreSQL.
- */
+/** Pools of connections whose settings hold even when a pooler between the program and PostgreSQL drops them. */
 import pg from "pg";
 import { assertCommitted, isDatabaseAway, NoConnectionError } from "./errors.ts";
 import { findDroppedSettings, type SessionSettings, setInEachTransaction } from "./session-settings.ts";
 
-/** How many connections a pool has, and what waits for one. */
+/** Numbers of a pool's connections, and of those who wait for one. */
 export interface PoolUsage {
   readonly open: number;
   readonly idle: number;
   readonly max: number;
-  /** Queries and transactions. */
+  /** Queries and transactions that wait for a connection. */
   readonly waiting: number;
 }
 
-/** What a pool's connections have to have, beside what they are opened with. */
+/** Options of `createPool`. */
 export interface PoolOptions {
   readonly settings: SessionSettings;
-  /** Is told the settings that connections did not get, and whose transactions set them for themselves; once. */
+  /**
+   * Called once, with the names of the settings that a connection did not get and that its transactions therefore set
+   * themselves.
+   */
   readonly onDropped?: (names: readonly string[]) => void;
 }
 
 /** Connections that did not get their settings. */
 const pooled = new WeakSet<pg.ClientBase>();
 
-/** Whether a pooler such as PgBouncer lies between the connection and PostgreSQL, which shows by what it drops. */
+/**
+ * Returns whether a pooler such as PgBouncer lies between the connection and PostgreSQL, judged by whether settings
+ * were dropped.
+ */
 export function isPooled(client: pg.ClientBase): boolean {
   return pooled.has(client);
 }
 
 /**
- * A pool that outlives its connections, and keeps no process alive by those that nobody uses. All settings hold in it.
+ * Creates a pool that survives lost connections and whose idle connections do not keep the process alive. `settings`
+ * hold for every statement on it.
  */
 export function createPool(config: pg.PoolConfig, { settings, onDropped }: PoolOptions): pg.Pool {
   let isTold = false;
@@ -43,7 +48,8 @@ export function createPool(config: pg.PoolConfig, { settings, onDropped }: PoolO
     if (!isTold) onDropped?.(names);
     isTold = true;
   };
-  // A connection that PostgreSQL does not close when told to would outlast a server that has stopped.
+  // Without `allowExitOnIdle`, a connection that PostgreSQL does not close on request would keep a stopped server's
+  // process alive.
   const pool = new SettledPool({ ...config, onConnect, allowExitOnIdle: true });
   // A lost connection rejects the query that runs on it; without a listener Node would end the process as well.
   pool.on("error", () => {});
@@ -51,14 +57,14 @@ export function createPool(config: pg.PoolConfig, { settings, onDropped }: PoolO
   return pool;
 }
 
-/** What the pool says of itself. */
+/** Returns the pool's own figures. */
 export function readPoolUsage(pool: pg.Pool): PoolUsage {
   return { open: pool.totalCount, idle: pool.idleCount, max: pool.options.max, waiting: pool.waitingCount };
 }
 
-/** Where a connection did not get its settings, a statement outside a transaction gets one to have them in. */
+/** A pool that runs a single statement in a transaction of its own where the connection did not get its settings. */
 class SettledPool extends pg.Pool {
-  /** Whatever keeps it from connecting says nothing of a statement. */
+  /** Wraps every error in NoConnectionError, because an error of connecting says nothing about a statement. */
   // biome-ignore lint/suspicious/noExplicitAny: pg's own signature has another form, with a callback
   override async connect(): Promise<any> {
     try {
@@ -84,7 +90,7 @@ class SettledPool extends pg.Pool {
   }
 }
 
-/** One round trip, as without the transaction. */
+/** Runs `query` in a transaction, in the same single round trip as without one. */
 async function runInTransaction<T>(client: pg.ClientBase, query: () => Promise<T>): Promise<T> {
   const [begun, answered, ended] = await Promise.allSettled([
     client.query("begin isolation level read committed"),

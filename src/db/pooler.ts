@@ -1,22 +1,22 @@
-/** Finds out whether a pooler of connections between here and PostgreSQL will do. */
+/** Checks whether a pooler between the program and PostgreSQL can be used. */
 import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
 import { sqlState } from "./errors.ts";
 
 /**
- * The pooler hands each transaction to another connection, and does not bring along what was prepared on the last one.
+ * The pooler moves transactions between connections and loses the statements that were prepared on the previous one.
  */
 class UnfitPoolerError extends OperatorError {
   override readonly name = "UnfitPoolerError";
 }
 
-/** Longest to wait for a connection of the pooler that is not in use, in milliseconds. */
+/** Longest wait for a free connection of the pooler, in milliseconds. */
 const patienceMs = 3_000;
 const invalidStatementName = "26000";
 
 /**
  * Uses a prepared statement on two connections of the pooler, one after the other, and throws UnfitPoolerError when the
- * second does not know it. A pooler that has too few connections to tell is taken for one that will do.
+ * second one does not know it. Accepts a pooler that has too few connections to tell.
  */
 export async function refusePoolerWithoutStatements(Client: typeof pg.Client, config: pg.ClientConfig): Promise<void> {
   const [preparing, occupying] = [0, 1].map(() => new Client({ ...config, query_timeout: patienceMs }));
@@ -33,7 +33,10 @@ export async function refusePoolerWithoutStatements(Client: typeof pg.Client, co
   }
 }
 
-/** Whoever has prepared has to do with another connection once its own is held by a transaction of somebody else. */
+/**
+ * Prepares a statement, then occupies its connection with another client's transaction, so that its next use runs on a
+ * different connection.
+ */
 async function prepareAndMove(preparing: pg.Client | undefined, occupying: pg.Client | undefined): Promise<void> {
   const statement = { name: "bmaas-pooler", text: "select 1" };
   for (const client of [preparing, occupying]) {

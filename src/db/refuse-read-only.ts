@@ -1,11 +1,8 @@
-/** Tells a database that takes writes from one that only answers. */
+/** Tells a database that accepts writes from one that is read-only. */
 import type pg from "pg";
 import { ReadOnlyDatabaseError } from "./errors.ts";
 
-/**
- * Asks the database, and throws ReadOnlyDatabaseError with the reason unless it takes writes. Throws the driver's
- * errors.
- */
+/** Throws ReadOnlyDatabaseError with the reason unless the database accepts writes. Throws the driver's errors. */
 export async function refuseReadOnly(database: Pick<pg.Pool | pg.Client, "query">): Promise<void> {
   const { rows } = await database.query<{ standby: boolean; read_only: boolean }>(
     "select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as read_only",

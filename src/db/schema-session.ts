@@ -1,6 +1,6 @@
 /**
- * One connection and one transaction without time limits, for what is done before anything is served. All that it sets
- * and locks ends with the transaction, also where a pooler hands the connection to others then.
+ * One connection and one transaction without time limits, for work that must be done before the server serves.
+ * Everything that it sets and locks ends with the transaction, even where a pooler then passes the connection on.
  */
 import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
@@ -11,14 +11,13 @@ import { refuseReadOnly } from "./refuse-read-only.ts";
 import { chooseClient } from "./scram-client.ts";
 import { findDroppedSettings } from "./session-settings.ts";
 
-/** The database server is older than what this program needs, or keeps texts in a way that cannot hold them all. */
+/** The database server is too old for this program, or its encoding cannot represent all texts. */
 class UnsupportedPostgresError extends OperatorError {
   override readonly name = "UnsupportedPostgresError";
 }
 
 /**
- * The database server is there and lets us not in: the user, the password, the database or the way of connecting is
- * wrong.
+ * The database server refuses the connection: the user, the password, the database or the way of connecting is wrong.
  */
 class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";
@@ -27,9 +26,9 @@ class DatabaseRefusedError extends OperatorError {
 const oldestMajorVersion = 15;
 
 /**
- * Runs `use` in the transaction and commits it. Throws `UnsupportedPostgresError`, `DatabaseRefusedError`,
- * `UnfitPoolerError`, `ReadOnlyDatabaseError` or the driver's errors; nothing was written then, unless the connection
- * was lost at the end.
+ * Runs `use` in the transaction, commits it and returns the result. Throws `UnsupportedPostgresError`,
+ * `DatabaseRefusedError`, `UnfitPoolerError`, `ReadOnlyDatabaseError` or the driver's errors. Nothing was written then,
+ * unless the connection was lost during the commit.
  */
 export async function withSchemaSession<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const config: pg.ClientConfig = { ...connectionConfig(url, "bmaas migrate"), query_timeout: 0, pipeline: false };
@@ -56,7 +55,10 @@ export async function withSchemaSession<T>(url: string, use: (client: pg.Client)
   }
 }
 
-/** What keeps us out and is no outage does not pass by itself. */
+/**
+ * Connects and begins the transaction. Throws DatabaseRefusedError for a failure that is not an outage, since waiting
+ * does not help.
+ */
 async function begin(client: pg.Client): Promise<void> {
   try {
     await client.connect();
@@ -74,7 +76,10 @@ async function begin(client: pg.Client): Promise<void> {
   }
 }
 
-/** PgBouncer has one SQLSTATE for whatever it does not want, an outage of its database among it. */
+/**
+ * Returns whether PgBouncer refused the connection for a reason that will not pass. It uses the same SQLSTATE for all
+ * its refusals, even for an outage of its database.
+ */
 function isPoolerRefusal(error: unknown): boolean {
   return sqlState(error) === "08P01" && /startup parameter|statement pooling/.test((error as Error).message);
 }

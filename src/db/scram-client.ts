@@ -1,24 +1,24 @@
 /**
- * Connections to a PostgreSQL that has to know the password as well: SCRAM (RFC 5802) proves that on both sides, and
- * tells it nobody.
+ * Connections that require PostgreSQL to know the password as well. SCRAM (RFC 5802) proves that on both sides, without
+ * sending the password.
  *
- * Without it, whoever listens at the port can ask for the password, or ask for nothing and be taken for the database.
- * It is what libpq does by `require_auth`, and asked for by the same word in the URL.
+ * Without it, another process that listens on the port can ask for the password, or ask for nothing and pass for the
+ * database. libpq's `require_auth` does the same, and the same parameter of the URL requests it here.
  */
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import pg from "pg";
 
-/** The parameter of a URL by which it is asked for, and its one value. */
+/** The parameter of a URL that requires SCRAM, and its only value. */
 const requireScram = { name: "require_auth", value: "scram-sha-256" } as const;
 
-/** What to open connections with for this URL. */
+/** Returns the class of clients with which to connect to this URL. */
 export function chooseClient(url: string): typeof pg.Client {
   const isWanted = new URL(url).searchParams.get(requireScram.name) === requireScram.value;
   return isWanted ? ScramClient : pg.Client;
 }
 
-/** The URL with what asks for SCRAM. */
+/** Returns the URL with the parameter that requires SCRAM. */
 export function withScram(url: string): string {
   const wanting = new URL(url);
   wanting.searchParams.set(requireScram.name, requireScram.value);
@@ -28,7 +28,8 @@ export function withScram(url: string): string {
 class ScramClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config);
-    // pg has it, its types do not. What is heard first here has closed the connection before pg can answer.
+    // pg has the connection, but its types lack it. These listeners run before pg's own, so they close the connection
+    // before pg can answer.
     const { connection } = this as unknown as { readonly connection: EventEmitter & { readonly stream: Socket } };
     let isProved = false;
     const refuse = () =>
@@ -37,7 +38,7 @@ class ScramClient extends pg.Client {
       );
     connection.on("authenticationCleartextPassword", refuse);
     connection.on("authenticationMD5Password", refuse);
-    // A proof that is wrong ends the connection.
+    // pg ends the connection if the proof is wrong.
     connection.on("authenticationSASLFinal", () => {
       isProved = true;
     });

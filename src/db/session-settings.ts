@@ -1,18 +1,17 @@
 /**
- * Settings of PostgreSQL that hold for whatever this program does there, whatever the role, the database or a pooler
- * says.
+ * PostgreSQL settings that hold for everything this program does, whatever the role, the database or a pooler sets.
  *
- * They are asked for when a connection opens, in its "options", which win over those of a role and of a database. A
- * pooler such as PgBouncer drops most of them, and hands each transaction to another of its own connections, where a
- * plain SET would meet strangers. So a new connection is looked at once, and what it lacks is set by each of its
- * transactions for itself.
+ * A new connection asks for them in its startup "options", which override those of the role and of the database. A
+ * pooler such as PgBouncer drops most of them, and it runs each transaction on another of its own connections, where a
+ * plain SET would affect other clients. So each new connection is checked once, and each of its transactions sets what
+ * was dropped.
  */
 import type pg from "pg";
 
-/** Settings by their names in pg_settings, with the values that it shows; times are in milliseconds. */
+/** Settings by their names in pg_settings, with values as it shows them; times are in milliseconds. */
 export type SessionSettings = Readonly<Record<string, string>>;
 
-/** What statements and answers are read by, on both sides. */
+/** Settings that decide how both sides parse statements and answers. */
 export const parsingSettings: SessionSettings = {
   DateStyle: "ISO, MDY",
   IntervalStyle: "postgres",
@@ -25,7 +24,7 @@ export const parsingSettings: SessionSettings = {
   default_transaction_isolation: "read committed",
 };
 
-/** Adds settings to the "options" that a URL may have; what the URL says of the same settings does not count. */
+/** Adds settings to the "options" of a URL. They override what the URL says about the same settings. */
 export function addStartupOptions(
   url: string,
   settings: SessionSettings,
@@ -41,19 +40,19 @@ export function addStartupOptions(
   return { connectionString: overriding.length === 0 ? url : withoutParameters(url, overriding), options };
 }
 
-/** PostgreSQL splits options at spaces, unless a backslash stands before them. */
+/** Puts a backslash before spaces, at which PostgreSQL would split the options, and before backslashes. */
 function escapeSpaces(value: string): string {
   return value.replaceAll(/[\\\s]/g, "\\$&");
 }
 
-/** Leaves the rest of the URL as it was written. */
+/** Removes parameters from the URL and keeps the rest of it. */
 function withoutParameters(url: string, names: readonly string[]): string {
   const parsed = new URL(url);
   for (const name of names) parsed.searchParams.delete(name);
   return parsed.href;
 }
 
-/** Those of the settings that the connection did not get. */
+/** Returns the settings that the connection did not get. */
 export async function findDroppedSettings(client: pg.ClientBase, settings: SessionSettings): Promise<SessionSettings> {
   const { rows } = await client.query<{ name: string; setting: string }>(
     "select name, setting from pg_settings where name = any($1)",
@@ -63,7 +62,7 @@ export async function findDroppedSettings(client: pg.ClientBase, settings: Sessi
   return Object.fromEntries(Object.entries(settings).filter(([name, value]) => inForce.get(name) !== value));
 }
 
-/** From now on, each transaction that begins on the client begins with these settings, which end with it. */
+/** Makes each transaction that begins on the client set these settings, which end with it. */
 export function setInEachTransaction(client: pg.ClientBase, settings: SessionSettings): void {
   const assignments = Object.entries(settings).map(([name, value]) => `; set local ${name} = '${value}'`);
   const query = client.query.bind(client) as (...given: unknown[]) => unknown;

@@ -1,15 +1,15 @@
-/** What others may see of transactions, without knowing what is in them. */
+/** What metrics and tracing observe of transactions. */
 
-/** Why transactions are tried again: PostgreSQL's names of the errors, and "contention" for what was found changed meanwhile. */
+/** Reasons for retrying a transaction: PostgreSQL's names of the errors, and "contention" for a ContentionError. */
 export const retryReasons = ["serialization_failure", "deadlock_detected", "contention"] as const;
 
-/** One of those. */
+/** Reason for retrying a transaction. */
 export type RetryReason = (typeof retryReasons)[number];
 
-/** Is told of the transactions of a `Database`; must not throw of its own. */
+/** Observer of the transactions of a `Database`. Its methods must not throw errors of their own. */
 export interface TransactObserver {
-  /** Runs one transaction with all its attempts, and settles as it does. */
+  /** Runs `transaction`, one transaction with all its attempts, and settles as it does. */
   run?<T>(transaction: () => Promise<T>): Promise<T>;
-  /** The transaction is about to be tried again. */
+  /** Called before a transaction is retried. */
   retried?(reason: RetryReason): void;
 }

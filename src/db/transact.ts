@@ -1,11 +1,14 @@
-/** The one way to write, but for heartbeats: a transaction that is tried again when PostgreSQL says that another try can succeed. */
+/**
+ * Runs every writing transaction except heartbeats', and retries it when PostgreSQL says that another attempt can
+ * succeed.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Database, Transaction } from "./client.ts";
 import { ContentionError, sqlState } from "./errors.ts";
 import type { RetryReason, TransactObserver } from "./transact-observer.ts";
 import { runTransaction } from "./transaction.ts";
 
-/** SQLSTATEs after which the same transaction can succeed: PostgreSQL rolled it back for the sake of another one. */
+/** SQLSTATEs after which the same transaction can succeed, since PostgreSQL rolled it back in favour of another one. */
 export const retryableSqlStates: ReadonlyMap<string, RetryReason> = new Map([
   ["40001", "serialization_failure"],
   ["40P01", "deadlock_detected"],
@@ -15,9 +18,10 @@ const maxAttempts = 5;
 const firstDelayMs = 10;
 
 /**
- * Runs `work` in a READ COMMITTED transaction, again after a deadlock, a serialization failure or a ContentionError, up to five
- * times with growing, jittered delays. `work` must have no effect outside the transaction. Throws NotCommittedError when `work`
- * swallowed the error of a statement. A connection that is lost is not retried: the commit's outcome is unknown then.
+ * Runs `work` in a READ COMMITTED transaction and returns its result after the commit. Retries after a deadlock, a
+ * serialization failure or a ContentionError: up to five attempts in all, with growing, jittered delays. `work` must
+ * have no effect outside the transaction. Throws NotCommittedError when `work` swallowed the error of a statement. Does
+ * not retry after a lost connection, since it is unknown then whether the commit took place.
  */
 export async function transact<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const { $observer: observer = {} } = db;

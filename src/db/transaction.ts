@@ -1,20 +1,20 @@
-/** Runs one transaction on one connection, and believes that it is committed only when PostgreSQL says so. */
+/** Runs one transaction on one connection, and takes it for committed only when PostgreSQL says so. */
 import { drizzle } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import type { Database, Transaction } from "./client.ts";
 import { assertCommitted, isDatabaseAway } from "./errors.ts";
 import * as schema from "./schema/index.ts";
 
-/** What a transaction sees, and whether it may write: what follows `begin` in SQL. */
+/** Isolation level of a transaction, and whether it may write: the text after `begin` in SQL. */
 export type TransactionMode =
   | "isolation level read committed"
   | "isolation level read committed read only"
   | "isolation level repeatable read read only";
 
 /**
- * Runs `work` in one transaction and returns its result after the commit. What `work` throws rolls back and is thrown on. Throws
- * NotCommittedError when `work` swallowed the error of a statement, since PostgreSQL rolls such a transaction back. After the driver's
- * errors from a lost connection, the outcome is unknown.
+ * Runs `work` in one transaction and returns its result after the commit. An error of `work` rolls back and is thrown
+ * on. Throws NotCommittedError when `work` swallowed the error of a statement, since PostgreSQL rolls such a
+ * transaction back. After the driver's errors from a lost connection, the outcome is unknown.
  */
 export async function runTransaction<T>(
   db: Pick<Database, "$client">,
@@ -41,14 +41,18 @@ export async function runTransaction<T>(
   }
 }
 
-/** Runs `work` in a transaction that reads one snapshot and writes nothing; `now()` stands still in it. Never has to be retried. */
+/**
+ * Runs `work` in a transaction that reads one snapshot and writes nothing, in which `now()` does not advance. It never
+ * needs a retry.
+ */
 export function readSnapshot<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return runTransaction(db, "isolation level repeatable read read only", work);
 }
 
 /**
- * Wraps the client of a transaction, which refuses statements from `end` on. Work that runs several statements at once fails with
- * the first; those that follow on another would run outside the transaction, or inside that of whoever has the connection next.
+ * Wraps the client of a transaction so that it refuses statements after `end`. If `work` runs several statements at
+ * once, it fails with the first one; the remaining ones would run outside the transaction, or inside that of the
+ * connection's next user.
  */
 function guardStatements(client: pg.PoolClient): { readonly client: pg.PoolClient; end(): void } {
   let hasEnded = false;

@@ -1,2 +1,2 @@
-/** What writing did to a tag, so that repeating a write can be told from changing something. */
+/** Effect of a write on a tag, which tells a repeated write from a change. */
 export type WriteOutcome = "created" | "changed" | "unchanged";

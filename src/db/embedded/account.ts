@@ -1,4 +1,4 @@
-/** The user under whom PostgreSQL runs: it refuses to run as root. */
+/** Finds the user that PostgreSQL runs as, since it refuses to run as root. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { EmbeddedPostgresError } from "./errors.ts";
@@ -11,16 +11,19 @@ export interface Account {
   readonly gid: number;
 }
 
-/** "_postgres" is macOS's. */
+/** Names of users to try; "_postgres" is macOS's. */
 const candidates = ["postgres", "_postgres", "nobody"];
 /** The greatest id that Node can start a process under; macOS's "nobody" has a greater one. */
 const maxId = 2 ** 31 - 1;
 
-/** The account that root hands PostgreSQL to; undefined when this process is an ordinary user's and may run it itself. */
+/**
+ * Returns the account that PostgreSQL runs as when this process is root's. Returns undefined for an ordinary user's
+ * process, which can run PostgreSQL itself.
+ */
 export async function findServerAccount(): Promise<Account | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of candidates) {
-    // `id` asks every source of users that the system has, files and directories alike.
+    // `id` consults every source of users that the system has, files and directory services alike.
     const ids = await Promise.all([run("id", ["-u", name]), run("id", ["-g", name])]).catch(() => undefined);
     if (ids === undefined) continue;
     const [uid = 0, gid = 0] = ids.map(({ stdout }) => Number(stdout));

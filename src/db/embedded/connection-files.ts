@@ -12,8 +12,9 @@ const serviceFile = "pg_service.conf";
 const probeTimeoutMs = 3_000;
 
 /**
- * Writes `database.url` and `pg_service.conf` (`PGSERVICEFILE=.bmaas/pg_service.conf psql service=bmaas`), which keep the password
- * out of every list of processes. Only their owner may read them; a reader sees the old ones or the new.
+ * Writes `database.url` and `pg_service.conf` (`PGSERVICEFILE=.bmaas/pg_service.conf psql service=bmaas`), which keep
+ * the password out of lists of processes. Only their owner may read them. A reader sees the old files or the new ones,
+ * never half of one.
  */
 export async function writeConnectionFiles(home: string, url: string): Promise<void> {
   const { hostname, port, pathname, username, password } = new URL(url);
@@ -26,7 +27,7 @@ export async function writeConnectionFiles(home: string, url: string): Promise<v
   };
   const lines = Object.entries(service).map(([name, value]) => `${name}=${value}\n`);
   await replaceFile(join(home, serviceFile), `[bmaas]\n${lines.join("")}`, 0o600);
-  // Not every psql knows the parameter that asks for SCRAM.
+  // Older versions of psql do not know the parameter that requires SCRAM.
   await replaceFile(join(home, urlFile), `${url.replace(/\?.*/, "")}\n`, 0o600);
 }
 
@@ -36,9 +37,9 @@ export async function removeConnectionFiles(home: string): Promise<void> {
 }
 
 /**
- * The address of the embedded PostgreSQL of `home`, if one runs there and answers. A file that a crash left behind names a port
- * that anyone may have taken since, and who is connected to may ask for the password: only a PostgreSQL on the home's own data
- * is.
+ * Returns the URL of the embedded PostgreSQL of `home` if one runs there and answers. A file that a crash left behind
+ * names a port that another process may have taken since, and that process could ask for the password. So this connects
+ * only if PostgreSQL runs on the home's own data folder at that port.
  */
 export async function findEmbeddedUrl(home: string): Promise<string | undefined> {
   const left = (await readFile(join(home, urlFile), "utf8").catch(() => "")).trim();

@@ -1,7 +1,8 @@
 /**
- * A real PostgreSQL that belongs to this program: made at the first start, started with the program and stopped with it.
+ * A real PostgreSQL that belongs to this program: created at the first start, and started and stopped with the program.
  *
- * It listens on the loopback interface only and asks everybody for a password, since other users of the machine can reach it there.
+ * It listens only on the loopback interface and asks everyone for a password, since other users of the machine can
+ * reach it there.
  */
 import type { Logger } from "pino";
 import { type AcquireOptions, acquireServer, type OwnedServer, urlOf } from "./acquire.ts";
@@ -13,30 +14,30 @@ import { prepareInstance } from "./instance.ts";
 import type { OwnerLock } from "./owner-lock.ts";
 import { Supervisor } from "./supervisor.ts";
 
-/** The embedded PostgreSQL, running and this process's. */
+/** A running embedded PostgreSQL that this process owns. */
 export interface EmbeddedPostgres {
-  /** Leads to the program's database, as its superuser; stays the same when PostgreSQL is started again. */
+  /** URL of the program's database, as its superuser. It stays the same when PostgreSQL is restarted. */
   readonly url: string;
-  /** Resolves when PostgreSQL is gone and cannot be brought back, to why. */
+  /** Resolves to the reason when PostgreSQL is gone and cannot be restarted. */
   readonly lost: Promise<Error>;
-  /** Ends PostgreSQL in good order; connections still open are cut. May be called again. */
+  /** Stops PostgreSQL with a fast shutdown, which cuts open connections. May be called again. */
   stop(): Promise<void>;
 }
 
-/** What `startEmbeddedPostgres` goes by. */
+/** Options of `startEmbeddedPostgres`. */
 export interface EmbeddedPostgresOptions {
-  /** The folder that the database belongs to; made if need be. */
+  /** The folder that the database belongs to; created if it does not exist. */
   readonly home: string;
   readonly log: Logger;
   /** What this process does, for the message that a second one on the same home shows. */
   readonly purpose?: string;
-  /** False lets a crash of the machine lose data, for the sake of speed: for tests only. */
+  /** False trades durability for speed: a crash of the machine may lose data. For tests only. */
   readonly durable?: boolean;
 }
 
 /**
- * Starts the PostgreSQL of `home` and watches over it: one that dies is started again on the same port. Throws `EmbeddedInUseError` when another process has
- * started it already, `EmbeddedPostgresError` when it cannot be had.
+ * Starts the PostgreSQL of `home` and supervises it: one that dies is restarted on the same port. Throws
+ * `EmbeddedInUseError` when another process has started it, and `EmbeddedPostgresError` when it cannot run.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { home, log, purpose = "serve", durable = true } = options;

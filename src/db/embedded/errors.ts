@@ -1,7 +1,7 @@
-/** What can go wrong with the embedded PostgreSQL, in words for whoever started the program. */
+/** Errors of the embedded PostgreSQL, worded for the operator who started the program. */
 import { OperatorError } from "../../base/operator-error.ts";
 
-/** The embedded PostgreSQL cannot be had; the message says why and what to do. */
+/** The embedded PostgreSQL cannot run; the message says why and what to do. */
 export class EmbeddedPostgresError extends OperatorError {
   override readonly name: string = "EmbeddedPostgresError";
 }

@@ -1,23 +1,25 @@
 /**
- * A guardian that stops PostgreSQL when this process is gone, however it went.
+ * A guardian process that stops PostgreSQL when this process is gone, however it ended.
  *
- * It is a shell that reads a pipe whose other end this process alone holds: the kernel closes it even after kill -9. Process ids are
- * used again, so it is told by id what to stop and told again when that has ended; until this process has seen a child end, the
- * kernel keeps the child's id from others. Windows has no such shell: PostgreSQL outlives a killed owner there, and the next start
- * stops it.
+ * It is a shell that reads a pipe whose other end only this process holds: the kernel closes it even after kill -9. The
+ * shell is told which process id to stop, and is told again when that process has ended. An id can be reused, but until
+ * this process has seen a child end, the kernel does not reuse the child's id. Windows has no such shell: there,
+ * PostgreSQL outlives a killed owner, and the next start stops it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Instance } from "./instance.ts";
 
 /** The guardian of one embedded PostgreSQL. */
 export interface Guardian {
-  /** Says which process to stop; undefined: none. */
+  /** Sets the process to stop; undefined: none. */
   watch(pid: number | undefined): void;
-  /** Lets the guardian go. */
+  /** Ends the guardian. It stops nothing. */
   release(): void;
 }
 
-/** SIGINT is PostgreSQL's fast shutdown; SIGQUIT, after twenty seconds, the one without good order. */
+/**
+ * Shell script of the guardian. SIGINT is PostgreSQL's fast shutdown; SIGQUIT, after twenty seconds, its immediate one.
+ */
 const script = `
 trap '' HUP INT TERM
 pid=$1
@@ -31,7 +33,7 @@ kill -QUIT "$pid" 2>/dev/null
 `;
 const respawnDelayMs = 500;
 
-/** Starts a guardian, and another one whenever it dies; none of them keeps this process alive. */
+/** Starts a guardian, and a new one whenever it dies. None keeps this process alive. */
 export function startGuardian(instance: Instance): Guardian {
   if (process.platform === "win32") return { watch() {}, release() {} };
   let watched: number | undefined;
@@ -55,17 +57,17 @@ export function startGuardian(instance: Instance): Guardian {
     shell = spawn("/bin/sh", ["-c", script, "bmaas-guardian", `${watched ?? ""}`], {
       cwd: instance.folder,
       env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
-      // A session of its own, so that what is sent to this process's group or terminal does not reach it.
+      // A session of its own: signals to this process's group or terminal do not reach it.
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
       ...instance.account,
     });
     shell.stdin?.on("error", () => {});
     shell.once("exit", startLater);
-    // One that could not be started has no exit; others' errors are of signals that nobody sends.
+    // A shell that could not be started emits "error" and no "exit". Later errors concern signals, which nothing sends.
     shell.once("error", startLater).on("error", () => {});
     shell.unref();
-    // The pipe is a socket, whose type does not show that it can be let go.
+    // The pipe is a socket, but its type does not declare `unref`.
     (shell.stdin as { unref?: () => void } | null)?.unref?.();
   };
 

@@ -1,4 +1,7 @@
-/** Copies PostgreSQL's programs to where the account that runs them for root can reach them; root's own folders often let nobody in. */
+/**
+ * Copies PostgreSQL's programs to where the account that runs them for root can read them. Root's own folders often
+ * admit no other user.
+ */
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
@@ -7,7 +10,10 @@ import { isSystemError } from "../../base/system-error.ts";
 import { type Binaries, relocateBinaries } from "./binaries.ts";
 import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
 
-/** The programs in `folder`, copied there unless they are; complete or absent, however many processes copy and die at once. */
+/**
+ * Copies the programs to `folder` unless they are there, and returns them. The copy is complete or absent, however many
+ * processes copy and die at once.
+ */
 export async function installBinaries(binaries: Binaries, folder: string): Promise<Binaries> {
   const installed = relocateBinaries(binaries, join(folder, "native"));
   if (existsSync(folder)) return installed;
@@ -27,7 +33,10 @@ export async function installBinaries(binaries: Binaries, folder: string): Promi
   return installed;
 }
 
-/** Lets everybody read, and flushes to disk: a crash after the rename must not leave empty programs. */
+/**
+ * Makes everything readable to all users and flushes it to disk, so that a crash after the rename leaves no empty
+ * programs.
+ */
 async function publish(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   const publishing = (await readdir(folder, { withFileTypes: true })).map(async (entry) => {

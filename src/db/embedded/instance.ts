@@ -1,4 +1,4 @@
-/** Where one embedded PostgreSQL lives, and what it takes to run it there. */
+/** Finds the folder of an embedded PostgreSQL and prepares everything needed to run it there. */
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { chmod, mkdir, realpath, rm } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { ensureCluster } from "./cluster.ts";
 import { EmbeddedPostgresError } from "./errors.ts";
 import { installBinaries } from "./install-binaries.ts";
 
-/** One embedded PostgreSQL: its data, its programs and who runs them. */
+/** One embedded PostgreSQL: its data, its programs and the account that runs them. */
 export interface Instance {
   /** The real path of the home that it belongs to. */
   readonly home: string;
@@ -17,19 +17,22 @@ export interface Instance {
   readonly folder: string;
   readonly dataFolder: string;
   readonly binaries: Binaries;
-  /** Undefined: this process's own user. */
+  /** Undefined: PostgreSQL runs as this process's own user. */
   readonly account: Account | undefined;
-  /** The superuser's. */
+  /** Password of the superuser. */
   readonly password: string;
 }
 
 /**
- * Where root keeps what another account runs: that account could not enter most homes.
+ * Folder for instances that another account runs for root, since that account could not enter most homes.
  * @public
  */
 export const systemFolder = "/var/lib/bmaas";
 
-/** Finds or makes the instance of `home`. Without `durable` its data may be lost when the machine crashes: for tests only. */
+/**
+ * Finds or creates the instance of `home`. Without `durable`, a crash of the machine may lose data: for tests only.
+ * Throws `EmbeddedPostgresError`.
+ */
 export async function prepareInstance(home: string, durable: boolean): Promise<Instance> {
   const binaries = await getBinaries();
   const account = await findServerAccount();
@@ -58,7 +61,7 @@ export async function prepareInstance(home: string, durable: boolean): Promise<I
   }
 }
 
-/** The folder of the instance that belongs to `realHome`, when PostgreSQL runs under `account`. */
+/** Returns the folder of the instance that belongs to `realHome`, when PostgreSQL runs as `account`. */
 export function locateInstance(realHome: string, account: Account | undefined): string {
   if (account === undefined) return join(realHome, "postgres");
   return join(systemFolder, createHash("sha256").update(realHome).digest("hex").slice(0, 12));
@@ -72,11 +75,11 @@ async function prepareSystemFolder(realHome: string): Promise<void> {
     );
   }
   await mkdir(systemFolder, { recursive: true });
-  // Whatever the umask: the other account must get through.
+  // `mkdir` applies the umask; `chmod` does not. The other account must be able to enter.
   await chmod(systemFolder, 0o755);
 }
 
-/** Deletes all data of the instance that belongs to `home`; its server must have been stopped. */
+/** Deletes all data of the instance that belongs to `home`. Its server must be stopped. */
 export async function removeEmbeddedPostgres(home: string): Promise<void> {
   await rm(locateInstance(await realpath(home), await findServerAccount()), { recursive: true, force: true });
 }

@@ -1,35 +1,43 @@
 /**
  * The lock that makes one process the owner of an embedded PostgreSQL.
  *
- * It is an advisory lock of a session in the database itself: it needs no file that a crash leaves behind, and it dies with its holder.
+ * It is an advisory lock of a session in the database itself: it needs no file that a crash leaves behind, and it dies
+ * with its holder.
  */
 import type pg from "pg";
 import { sqlState } from "../errors.ts";
 import { chooseClient } from "../scram-client.ts";
 
-/** The lock, held. */
+/** The lock, held by this process. */
 export interface OwnerLock {
   /** Resolves when the session, and the lock with it, is gone. */
   readonly lost: Promise<void>;
-  /** A query on the session that holds the lock. */
+  /** Runs a query on the session that holds the lock. */
   query(text: string): Promise<pg.QueryResult>;
   release(): Promise<void>;
 }
 
-/** An attempt's outcome: the lock, or who holds it; neither when nobody does and it was not wanted, or its holder just let go. */
+/**
+ * Outcome of an attempt: the lock, or its holder. Neither when the lock was free and not wanted, or its holder just
+ * released it.
+ */
 export interface LockAttempt {
   readonly lock?: OwnerLock;
-  /** Names the process that holds it. */
+  /** Name of the process that holds the lock. */
   readonly owner?: string;
 }
 
-/** Any number that stays the same; the maintenance database holds no other advisory locks. */
+/**
+ * Key of the advisory lock. Any number will do, as long as it never changes: the maintenance database holds no other
+ * advisory locks.
+ */
 const lockKey = 0x626d6161;
 const connectTimeoutMs = 5_000;
 
 /**
- * Takes the lock if it is free and `take` says so. `maintenanceUrl` leads to the database "postgres"; `purpose` says what this process does, to
- * whoever finds the lock held. Throws the driver's errors; see `isPassingError`.
+ * Takes the lock if it is free and `take` is set. `maintenanceUrl` names the database "postgres"; `purpose` says what
+ * this process does, for processes that find the lock held. Throws the driver's errors; `isPassingError` tells which of
+ * them pass.
  */
 export async function tryOwnerLock(maintenanceUrl: string, purpose: string, take: boolean): Promise<LockAttempt> {
   const Client = chooseClient(maintenanceUrl);
@@ -40,7 +48,7 @@ export async function tryOwnerLock(maintenanceUrl: string, purpose: string, take
   });
   const { promise: lost, resolve } = Promise.withResolvers<void>();
   client.once("end", resolve);
-  // What is wrong shows in the query that fails, or in the end of the session.
+  // The failing query or the end of the session shows what is wrong.
   client.on("error", () => resolve());
   try {
     await client.connect();
@@ -61,7 +69,10 @@ export async function tryOwnerLock(maintenanceUrl: string, purpose: string, take
   }
 }
 
-/** Whether the server was only starting, stopping or gone; anything else, like a refused password, will not pass. */
+/**
+ * Returns whether an error means that the server was only starting, stopping or gone. Any other error, such as a
+ * refused password, will not pass.
+ */
 export function isPassingError(error: unknown): boolean {
   const state = sqlState(error);
   return state === undefined || /^(57P0[123]|08...)$/.test(state);

@@ -1,4 +1,4 @@
-/** Reads postmaster.pid, by which PostgreSQL says who runs on a data folder and how far it is. */
+/** Reads postmaster.pid, in which PostgreSQL records which process runs on a data folder and its status. */
 import { execFile } from "node:child_process";
 import { link, readFile, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,16 +11,25 @@ const run = promisify(execFile);
 export interface RunningPostmaster {
   readonly pid: number;
   readonly port: number;
-  /** When it last said how far it is; for one that is ready, when it became so, however long its recovery took. */
+  /**
+   * When PostgreSQL last recorded its status. For one that is ready, this is when it became ready, however long its
+   * recovery took.
+   */
   readonly changedAtMs: number;
   /** Whether it accepts connections. */
   readonly ready: boolean;
 }
 
-/** How long a process that makes the file may take to write it, in milliseconds; it does so at once, unless it is killed. */
+/**
+ * How long a process may take to write the file after it created it, in milliseconds. It does so at once unless it is
+ * killed.
+ */
 const writingTimeMs = 5_000;
 
-/** What the data folder's postmaster.pid says, true or not: undefined when there is none or it is still being written. */
+/**
+ * Returns the contents of the data folder's postmaster.pid, which may be stale. Returns undefined when there is none or
+ * it is still being written.
+ */
 export async function readPostmasterFile(dataFolder: string): Promise<RunningPostmaster | undefined> {
   const file = await findFileState(dataFolder);
   if (file === undefined) return undefined;
@@ -35,7 +44,10 @@ export async function readPostmasterFile(dataFolder: string): Promise<RunningPos
   };
 }
 
-/** The PostgreSQL that runs on the data folder; undefined when none does, whatever a crashed one left behind. */
+/**
+ * Returns the PostgreSQL that runs on the data folder, or undefined when none does, even if a crashed one left its file
+ * behind.
+ */
 export async function findPostmaster(dataFolder: string): Promise<RunningPostmaster | undefined> {
   const postmaster = await readPostmasterFile(dataFolder);
   if (postmaster === undefined) return undefined;
@@ -43,8 +55,8 @@ export async function findPostmaster(dataFolder: string): Promise<RunningPostmas
 }
 
 /**
- * Removes a postmaster.pid whose process is not PostgreSQL, or that names none. After a crash of the machine or a container that
- * process id may belong to some other program of the same user, and PostgreSQL would refuse to start for its sake.
+ * Removes a postmaster.pid whose process is not PostgreSQL, or that names none. After a crash of the machine or a
+ * container, that process id may belong to another program of the same user, and PostgreSQL would then refuse to start.
  */
 export async function removeStalePostmasterFile(dataFolder: string): Promise<void> {
   const file = await findFileState(dataFolder);
@@ -53,7 +65,7 @@ export async function removeStalePostmasterFile(dataFolder: string): Promise<voi
   const aside = `${path}.${process.pid}`;
   try {
     await rename(path, aside);
-    // Another process may have started PostgreSQL in between: that file is given back.
+    // Another process may have started PostgreSQL in between. Its file is put back.
     if ((await stat(aside)).mtimeMs !== file.changedAtMs) await link(aside, path);
     await unlink(aside);
   } catch (error) {
@@ -82,7 +94,10 @@ async function isStale({ content, changedAtMs }: FileState, dataFolder: string):
   return Number.isNaN(pid) ? Date.now() - changedAtMs > writingTimeMs : !(await runsOn(pid, dataFolder));
 }
 
-/** Whether process `pid` is PostgreSQL on this data folder, going by its arguments: process ids are used again. */
+/**
+ * Returns whether process `pid` is PostgreSQL on this data folder, judged by its arguments, since process ids are
+ * reused. Windows does not show arguments, so there any process with this id counts.
+ */
 async function runsOn(pid: number, dataFolder: string): Promise<boolean> {
   try {
     if (process.platform === "linux") {

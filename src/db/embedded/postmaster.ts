@@ -18,24 +18,30 @@ const run = promisify(execFile);
 export interface Postmaster {
   readonly pid: number;
   readonly port: number;
-  /** How it ended; undefined while it runs. */
+  /** Exit status or signal with which it ended; undefined while it runs. */
   readonly ending: string | undefined;
-  /** Resolves when it has ended, to how. */
+  /** Resolves, when it has ended, to the exit status or signal. */
   readonly ended: Promise<string>;
-  /** Ends it in good order; one that takes too long is ended without. */
+  /** Stops it with a fast shutdown, then with harder ones if it takes too long. */
   stop(): Promise<void>;
 }
 
-/** Why PostgreSQL did not start, as far as another try may help. */
+/** Reason why PostgreSQL did not start that may be gone at the next attempt. */
 export type Obstacle = "locked" | "port";
 
-/** A crash of the machine can leave postmaster.pid empty or full of zeros. */
+/**
+ * Messages about a lock that is held or left behind. A crash of the machine can leave postmaster.pid empty or full of
+ * zeros.
+ */
 const lockedPattern = /lock file .* (already exists|is empty)|bogus data in lock file|pre-existing shared memory block/;
 
 /** PostgreSQL did not start. */
 export class StartError extends EmbeddedPostgresError {
   override readonly name = "StartError";
-  /** `locked`: something runs on the data folder still; `port`: the port is taken. Undefined: another try meets the same. */
+  /**
+   * `locked`: another process may still run on the data folder. `port`: the port is taken. Undefined: another attempt
+   * would fail the same way.
+   */
   readonly obstacle: Obstacle | undefined;
   constructor(ending: string, output: readonly string[]) {
     super(`PostgreSQL did not start (${ending}): ${output.join("; ") || "it wrote nothing"}`);
@@ -45,13 +51,13 @@ export class StartError extends EmbeddedPostgresError {
   }
 }
 
-/** Longest to wait for a stop in good order, and for each harder one after that. */
+/** Longest waits for a fast shutdown and for each harder one, in milliseconds. */
 const stopTimeoutsMs = { INT: 20_000, QUIT: 5_000, KILL: 5_000 };
 const outputLines = 12;
 
 /**
- * Starts PostgreSQL and waits until it accepts connections, which after a crash takes as long as the recovery. Throws `StartError`.
- * A start that fails or is aborted leaves nothing running.
+ * Starts PostgreSQL and waits until it accepts connections, which after a crash takes as long as the recovery. Throws
+ * `StartError`. A start that fails or is aborted leaves nothing running.
  */
 export async function startPostmaster(
   instance: Instance,
@@ -60,13 +66,13 @@ export async function startPostmaster(
   const child = spawn(instance.binaries.postgres, serverArguments(instance, options), {
     cwd: instance.folder,
     env: environmentOf(instance.binaries),
-    // A session of its own: Ctrl-C must not reach it before its clients have drained.
+    // A session of its own, so that Ctrl-C does not reach it before its clients have drained.
     detached: process.platform !== "win32",
     stdio: ["ignore", "ignore", "pipe"],
     windowsHide: true,
     ...instance.account,
   });
-  // Its own listener for the start stands beside this one.
+  // Prevents later errors from ending the process. `once` below handles an error of the start.
   child.on("error", () => {});
   const output = collectOutput(child, options.log);
   await once(child, "spawn").catch((error: Error) => {
@@ -87,7 +93,7 @@ export async function startPostmaster(
   }
 }
 
-/** A TCP port of the loopback interface that nobody uses now. */
+/** Returns a TCP port of the loopback interface that is free now. */
 export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -98,7 +104,9 @@ export async function findFreePort(): Promise<number> {
   return address.port;
 }
 
-/** Sends PostgreSQL a signal, unless it is gone; Windows has no signals, but PostgreSQL's own imitation. */
+/**
+ * Sends PostgreSQL a signal, unless it is gone. Windows has no signals, so pg_ctl sends PostgreSQL's emulation there.
+ */
 export async function signalPostmaster(
   binaries: Binaries,
   pid: number,
@@ -116,7 +124,7 @@ function serverArguments(instance: Instance, options: { port: number; durable: b
   const settings = {
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
-    // Statements, and details of errors, quote what is in the database: neither is for a log.
+    // Statements and details of errors quote data from the database, which must not reach a log.
     log_min_messages: "log",
     log_min_error_statement: "panic",
     log_error_verbosity: "terse",
@@ -130,11 +138,11 @@ function serverArguments(instance: Instance, options: { port: number; durable: b
   ];
 }
 
-/** The last lines that PostgreSQL wrote, kept up to date; each goes to the log at debug. */
+/** Returns an array that always holds the last lines that PostgreSQL wrote. Logs each line at debug. */
 function collectOutput(child: ChildProcess, log: Logger): string[] {
   const lines: string[] = [];
   if (child.stderr === null) return lines;
-  // What PostgreSQL says is lost when the pipe breaks, and nothing else.
+  // A broken pipe loses only PostgreSQL's output.
   child.stderr.on("error", () => {});
   const output = createInterface(child.stderr);
   output.on("error", () => {});
@@ -149,7 +157,7 @@ function collectOutput(child: ChildProcess, log: Logger): string[] {
 function watch(child: ChildProcess, port: number, binaries: Binaries): Postmaster {
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   let ending: string | undefined;
-  // "close" and not "exit": all that it wrote has been read by then. A backend may hold its end of the pipe a little longer.
+  // "close" comes after "exit", when all output has been read. A backend may hold its end of the pipe a little longer.
   child.once("exit", (code, signal) => {
     ending = signal === null ? `exit status ${code}` : `ended by ${signal}`;
     const settled = ending;

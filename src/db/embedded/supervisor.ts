@@ -1,18 +1,18 @@
-/** Brings PostgreSQL back when it dies under its owner, on the same port, so that pools of connections recover by themselves. */
+/** Restarts PostgreSQL when it dies under its owner, on the same port, so that pools of connections recover. */
 import { setTimeout as delay } from "node:timers/promises";
 import { type AcquireOptions, acquireServer, type OwnedServer, tryServerLock } from "./acquire.ts";
 import { EmbeddedInUseError, EmbeddedPostgresError } from "./errors.ts";
 
-/** Longest to keep trying to bring it back, in milliseconds. */
+/** Longest time to keep trying to restart it, in milliseconds. */
 const restoreTimeoutMs = 60_000;
-/** Between two tries, in milliseconds. */
+/** Delays between two attempts, in milliseconds. */
 const restoreDelayMs = { first: 50, longest: 5_000 };
-/** More deaths than this within a minute mean that bringing it back does not help. */
+/** More deaths than this within a minute mean that restarting does not help. */
 const maxDeathsPerMinute = 5;
 
-/** Watches over an owned server from its construction until `stop`. */
+/** Supervises an owned server from construction until `stop`. */
 export class Supervisor {
-  /** Resolves when the server cannot be brought back, to why. */
+  /** Resolves to the reason when the server cannot be restarted. */
   readonly lost: Promise<Error>;
   #server: OwnedServer;
   readonly #options: AcquireOptions;
@@ -33,12 +33,12 @@ export class Supervisor {
     });
   }
 
-  /** Ends the server, or the attempt to bring it back. */
+  /** Stops the server, or the attempt to restart it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#watching;
     await this.#server.postmaster.stop();
-    // Its session ended with the server.
+    // The lock's session ended with the server.
     await this.#server.lock.release().catch(() => {});
   }
 
@@ -66,7 +66,7 @@ export class Supervisor {
     }
   }
 
-  /** Starts the server again, or only takes the lock again when the server lives and its sessions died. */
+  /** Restarts the server, or only takes the lock again if the server lives and its sessions died. */
   async #restore(): Promise<void> {
     const { log, signal } = this.#options;
     const deadline = Date.now() + restoreTimeoutMs;

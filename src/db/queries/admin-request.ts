@@ -1,4 +1,4 @@
-/** Calls that named a request id, and what they were answered. */
+/** Calls that carry a request id, and their answers. */
 import { and, eq } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
@@ -7,12 +7,12 @@ import { adminRequest } from "../schema/index.ts";
 /** A call that was made before. */
 export type AdminRequestRow = typeof adminRequest.$inferSelect;
 
-/** Who called under which id. */
+/** The caller and the request id, which together identify a call. */
 export type AdminRequestKey = Pick<AdminRequestRow, "actor" | "requestId">;
 
 /**
- * Takes the request id for this transaction, and returns undefined; or returns the earlier call that took it. Waits for one that is
- * under way. Whoever takes it must store the answer before the transaction ends.
+ * Takes the request id for this transaction and returns undefined, or returns the earlier call that took it. Waits
+ * while another transaction holds the id. A transaction that takes the id must store the answer before it ends.
  */
 export async function takeAdminRequest(
   tx: Transaction,
@@ -29,7 +29,7 @@ export async function takeAdminRequest(
   return earlier;
 }
 
-/** Stores the answer of a call that this transaction took. */
+/** Stores the answer to a call whose request id this transaction took. */
 export async function storeAdminResponse(tx: Transaction, call: AdminRequestKey, response: Uint8Array): Promise<void> {
   await tx.update(adminRequest).set({ response }).where(isCall(call));
 }

@@ -1,4 +1,4 @@
-/** Bearer tokens; who may ask is decided elsewhere. */
+/** Queries on bearer tokens. Callers check who may run them. */
 import { and, desc, eq, getTableColumns, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { adminToken } from "../schema/index.ts";
@@ -6,7 +6,7 @@ import { adminToken } from "../schema/index.ts";
 /** A token as it is stored. */
 export type AdminTokenRow = typeof adminToken.$inferSelect;
 
-/** What a caller may do; each one may do what those before it may. */
+/** Role of a caller. Each role may do everything that the roles before it may do. */
 export type AdminRole = AdminTokenRow["role"];
 
 /** No token has this id. */
@@ -17,7 +17,7 @@ export class TokenNotFoundError extends Error {
   }
 }
 
-/** A token in use has the name already. */
+/** A token that is in use has this name already. */
 export class TokenNameInUseError extends Error {
   override readonly name = "TokenNameInUseError";
   readonly tokenId: string;
@@ -27,7 +27,7 @@ export class TokenNameInUseError extends Error {
   }
 }
 
-/** Without this token no administrator would have one. */
+/** The token is the last valid one of an administrator. */
 export class LastAdminTokenError extends Error {
   override readonly name = "LastAdminTokenError";
   readonly tokenId: string;
@@ -40,17 +40,17 @@ export class LastAdminTokenError extends Error {
 const isExpired = sql<boolean>`(${adminToken.expiresAt} is not null and ${adminToken.expiresAt} <= now())`;
 const isValid = and(isNull(adminToken.revokedAt), sql`not ${isExpired}`);
 
-/** Any number will do that no other advisory lock of this program has. */
+/** Key of the advisory lock of tokens; no other advisory lock of this program has this number. */
 const tokensLock = 4_716_022_919;
 
-/** Waits for other changes of tokens to end, and makes those that follow wait until this transaction does: there are few. */
+/** Holds all tokens until the transaction ends: changes of tokens, which are rare, run one after the other. */
 export async function holdAdminTokens(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${tokensLock}::bigint)`);
 }
 
 /**
- * Stores a new token. Takes its name from a token that has expired, which counts as revoked then. The transaction must hold the
- * tokens. Throws TokenNameInUseError.
+ * Stores a new token. If an expired token has the same name, revokes that one. The transaction must hold the tokens.
+ * Throws TokenNameInUseError.
  */
 export async function insertAdminToken(
   tx: Database | Transaction,
@@ -73,7 +73,7 @@ export async function insertAdminToken(
   throw new TokenNameInUseError(token.name, holder?.id ?? "");
 }
 
-/** Returns the token of this id, and whether it has expired by the database's clock. */
+/** Returns the token with this id, and whether it has expired by the database's clock. */
 export async function findAdminToken(
   db: Database | Transaction,
   id: string,
@@ -85,7 +85,7 @@ export async function findAdminToken(
   return row;
 }
 
-/** Whether an administrator's token is valid. */
+/** Returns whether an administrator has a valid token, other than `exceptId`. */
 export async function hasValidAdmin(db: Database | Transaction, exceptId?: string): Promise<boolean> {
   const [row] = await db
     .select({ id: adminToken.id })
@@ -95,7 +95,10 @@ export async function hasValidAdmin(db: Database | Transaction, exceptId?: strin
   return row !== undefined;
 }
 
-/** Returns up to `limit` tokens, newest first, after the one with the id `after`; those that ended only with `showEnded`. */
+/**
+ * Returns up to `limit` tokens that follow the one with the id `after`, newest first. Includes revoked and expired
+ * tokens only with `showEnded`.
+ */
 export async function listAdminTokens(
   db: Database,
   { showEnded, after, limit }: { showEnded: boolean; after: string | undefined; limit: number },
@@ -107,7 +110,7 @@ export async function listAdminTokens(
     .where(
       and(
         showEnded ? undefined : isValid,
-        // Rows stay for ever, so the id says where the page before ended, to the microsecond.
+        // Rows stay for ever, so the id identifies the end of the previous page exactly, to the microsecond.
         after === undefined
           ? undefined
           : sql`${key} < (select last.created_at, last.id from ${adminToken} last where last.id = ${after})`,
@@ -117,15 +120,15 @@ export async function listAdminTokens(
     .limit(limit);
 }
 
-/** What was revoked, and whether by this call. */
+/** The revoked token, and whether this call revoked it. */
 export interface Revocation {
   readonly token: AdminTokenRow;
   readonly isNew: boolean;
 }
 
 /**
- * Ends a token; one that is revoked stays as it is. The transaction must hold the tokens: of two administrators who revoke each
- * other's token at once, the second is refused. Throws TokenNotFoundError, and LastAdminTokenError unless `force`.
+ * Revokes a token, unless it is revoked already. The transaction must hold the tokens: if two administrators revoke
+ * each other's token at once, the second is refused. Throws TokenNotFoundError, and LastAdminTokenError unless `force`.
  */
 export async function revokeAdminToken(
   tx: Transaction,
@@ -144,7 +147,7 @@ export async function revokeAdminToken(
   return { token: token as AdminTokenRow, isNew: true };
 }
 
-/** Ends whatever token in use has this name. */
+/** Revokes the token that is in use under this name, if there is one. */
 export async function revokeAdminTokenByName(tx: Transaction, name: string, revokedBy: string): Promise<void> {
   await tx
     .update(adminToken)

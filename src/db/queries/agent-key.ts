@@ -1,4 +1,4 @@
-/** One machine's agent: its key is registered, replaced and revoked under the conditions that operators state. */
+/** Registers, replaces and revokes the key of one machine's agent, under the conditions that operators state. */
 import { eq, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { machine } from "../schema/index.ts";
@@ -6,13 +6,13 @@ import { type AgentKey, findPublicKeys, registerAgents, removeAgents } from "./a
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
-/** The key that the machine's agent has, or the lack of one, does not allow the change. */
+/** The change does not fit the key that the machine's agent has, or its lack of one. */
 export class AgentRefusedError extends Error {
   override readonly name = "AgentRefusedError";
-  /** What stands in the way, for programs: they read it in google.rpc.PreconditionFailure. */
+  /** Reason why the change is refused, for programs: they read it in google.rpc.PreconditionFailure. */
   readonly obstacle: "AGENT_REGISTERED" | "AGENT_NOT_REGISTERED" | "PUBLIC_KEY_NOT_EXPECTED";
   readonly machineId: string;
-  /** `reason` follows "machine …". */
+  /** `reason` completes the sentence "machine …". */
   constructor(obstacle: AgentRefusedError["obstacle"], machineId: string, reason: string) {
     super(`machine ${machineId} ${reason}`);
     this.obstacle = obstacle;
@@ -20,14 +20,15 @@ export class AgentRefusedError extends Error {
   }
 }
 
-/** What the key must be before the change; any when it is empty. */
+/** The key that the agent must have before the change. Empty: any key. */
 interface Expectation {
   readonly expectedPublicKey: Uint8Array;
 }
 
 /**
- * Gives a machine without an agent its agent's key; the key that it has already is left alone. Throws MachineNotFoundError,
- * AgentRefusedError when it has another one, and PublicKeyInUseError when another machine has this one.
+ * Registers the key of the agent of a machine that has none. Does nothing if the machine has this key already. Throws
+ * MachineNotFoundError, AgentRefusedError when the machine has another key, and PublicKeyInUseError when another
+ * machine has this one.
  */
 export async function registerAgent(tx: Transaction, agent: AgentKey, actor: string): Promise<void> {
   const { machineId } = agent;
@@ -39,15 +40,18 @@ export async function registerAgent(tx: Transaction, agent: AgentKey, actor: str
 }
 
 /**
- * Puts a new key in the place of the machine's. Throws MachineNotFoundError, AgentRefusedError when it has none or not the expected
- * one, and PublicKeyInUseError when another machine has the new one.
+ * Replaces the key of the machine's agent. Throws MachineNotFoundError, AgentRefusedError when the machine has no key
+ * or not the expected one, and PublicKeyInUseError when another machine has the new one.
  */
 export async function replaceAgent(tx: Transaction, agent: AgentKey & Expectation, actor: string): Promise<void> {
   await holdExpectedKey(tx, agent);
   await registerAgents(tx, [agent], actor);
 }
 
-/** Takes the machine's key away. Throws MachineNotFoundError, and AgentRefusedError when it has none or not the expected one. */
+/**
+ * Revokes the key of the machine's agent. Throws MachineNotFoundError, and AgentRefusedError when the machine has no
+ * key or not the expected one.
+ */
 export async function revokeAgent(
   tx: Transaction,
   agent: Pick<AgentKey, "machineId"> & Expectation,

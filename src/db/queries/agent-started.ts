@@ -1,8 +1,8 @@
 /**
- * The tag AgentStarted, set by operators who hold the machine.
+ * Queries on the tag AgentStarted, which operators set while they hold the machine.
  *
- * Rows are taken in machine-id order and before any of agent_heartbeat, as heartbeats take them, so that neither waits for the
- * other in a circle.
+ * They lock rows in machine-id order, and before any row of agent_heartbeat. Heartbeats use the same order, so the two
+ * cannot deadlock.
  */
 import { asc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
@@ -13,7 +13,7 @@ import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 
-/** A machine and the key its agent proves. */
+/** A machine and the public key of its agent. */
 export interface AgentKey {
   /** UUID in lower case. */
   readonly machineId: string;
@@ -24,7 +24,7 @@ export interface AgentKey {
 /** The key belongs to another machine's agent. */
 export class PublicKeyInUseError extends Error {
   override readonly name = "PublicKeyInUseError";
-  /** The machine that was to get the key. */
+  /** The machine that should get the key. */
   readonly machineId: string;
   /** The machine that has it. */
   readonly holderId: string;
@@ -36,9 +36,9 @@ export class PublicKeyInUseError extends Error {
 }
 
 /**
- * Gives every machine given its agent's key, no machine twice, and returns what that did to each: an old key stops at once, and
- * the new one's signatures may count from any nonce. Keys may move between the machines given. Throws MachineNotFoundError, and
- * PublicKeyInUseError for a key that any other machine has.
+ * Registers or replaces the keys of the agents, no machine twice, and returns each machine's outcome. An old key stops
+ * at once, and signatures by the new one may start from any nonce. Keys may move between the given machines. Throws
+ * MachineNotFoundError, and PublicKeyInUseError for a key that any other machine has.
  */
 export async function registerAgents(
   tx: Transaction,
@@ -73,7 +73,7 @@ export async function registerAgents(
   return outcomes;
 }
 
-/** Returns whoever has one of the keys, in no order. */
+/** Returns the machines that have one of the keys, in no order. */
 export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint8Array[]): Promise<AgentKey[]> {
   return tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
@@ -81,7 +81,7 @@ export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint
     .where(sql`${agentStarted.publicKey} = any(${arrayParameter(publicKeys, "bytea")})`);
 }
 
-/** The keys in hexadecimal digits, by machine; they stay while the transaction holds the machines. */
+/** Returns the keys by machine, in hexadecimal digits. They do not change while the transaction holds the machines. */
 export async function findPublicKeys(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
@@ -91,8 +91,8 @@ export async function findPublicKeys(tx: Transaction, machineIds: readonly strin
 }
 
 /**
- * Takes the keys of machines away that the transaction holds. Heartbeats in flight commit first, and none follows; what they said
- * goes with their key, since it says nothing of the next one's agent.
+ * Removes the keys of machines that the transaction holds. Heartbeats in flight commit first, and no later one is
+ * accepted. What they stored goes with the key, since it says nothing about the next key's agent.
  */
 export async function removeAgents(tx: Transaction, machineIds: readonly string[]): Promise<void> {
   await holdAgents(tx, machineIds);
@@ -101,7 +101,10 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
   await tx.delete(agentHeartbeat).where(sql`${agentHeartbeat.machineId} = any(${ids})`);
 }
 
-/** Waits for the machines' heartbeats in flight and makes those that follow wait, in machine-id order as heartbeats go. */
+/**
+ * Locks the machines' agent_started rows in machine-id order, as heartbeats do: waits for heartbeats in flight, and
+ * makes later ones wait.
+ */
 export async function holdAgents(tx: Transaction, machineIds: readonly string[]): Promise<void> {
   await tx
     .select({ id: agentStarted.machineId })
@@ -111,7 +114,9 @@ export async function holdAgents(tx: Transaction, machineIds: readonly string[])
     .for("update");
 }
 
-/** Takes all old rows away before it adds the first new one, so that keys can change places under their unique index. */
+/**
+ * Deletes all old rows before it inserts the first new one, so that keys can change places under their unique index.
+ */
 async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
   if (agents.length === 0) return;
   const machineIds = agents.map((agent) => agent.machineId);

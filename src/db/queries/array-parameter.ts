@@ -1,4 +1,7 @@
-/** Hands any number of values over as one parameter, because a statement takes 65,535 of them and grows with each. */
+/**
+ * Passes any number of values as one parameter, because a statement can have at most 65,535 parameters and grows with
+ * each.
+ */
 import { type SQL, sql } from "drizzle-orm";
 
 /** Returns the values as an array of PostgreSQL's `type`, in their order. */

@@ -1,4 +1,4 @@
-/** The whole fleet in numbers, from the view that decides states. */
+/** Counts the whole fleet, from the view that decides states. */
 import { eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
@@ -13,7 +13,7 @@ export interface FleetGroup {
   readonly location: string | null;
   readonly state: typeof machineState.$inferSelect.state;
   readonly machines: bigint;
-  /** Of all of them together, as far as their agents have reported hardware. */
+  /** Sums over all these machines, as far as their agents have reported hardware. */
   readonly memoryBytes: bigint;
   readonly cpuThreads: bigint;
   readonly diskBytes: bigint;
@@ -26,9 +26,9 @@ export interface FleetCount {
 }
 
 /**
- * Counts all machines. Indexes give every table in the order of the machines' ids, so that they are merged as they come: a third of what
- * it takes to hash them, and no memory, but not what the planner would choose by itself. One process of PostgreSQL does it, so that
- * the other cores stay free for heartbeats.
+ * Counts all machines. Indexes return every table in the order of the machines' ids, so PostgreSQL merges them as it
+ * reads. That takes a third of the time of hashing and no memory, but the planner would not choose it. One process of
+ * PostgreSQL does it, so that the other cores stay free for heartbeats.
  */
 export function countFleet(db: Database): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
@@ -37,15 +37,23 @@ export function countFleet(db: Database): Promise<FleetCount> {
   });
 }
 
-/** Settings for the rest of the transaction; the memory is what the planner expects groups to take, who are few. @public */
+/**
+ * Settings for the rest of the transaction. work_mem covers what the planner expects groups to need, which is more than
+ * the few real ones take. @public
+ */
 export const prepareCounting = sql`
 select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work_mem', '32MB', true),
        set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`;
 
-/** Where sums end, as an agent's own figures do: one agent that claims as much as there can be must not keep the others from being shown. */
+/**
+ * Upper bound of a sum, the same as of an agent's own figures: one agent that claims the maximum must not keep the
+ * others from being shown.
+ */
 const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
 
-/** Reads every table once; of all but heartbeats and open installations the index alone. @public */
+/**
+ * Selects the groups. Reads every table once, and only the index of all but heartbeats and open installations. @public
+ */
 export function selectFleetGroups(tx: Transaction) {
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
     sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);

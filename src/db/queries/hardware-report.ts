@@ -1,13 +1,16 @@
-/** The hardware that a machine's agent found, now and before. */
+/** Queries on hardware reports, current and past. */
 import { sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import { hardwareReport, hardwareReportPast } from "../schema/index.ts";
 
-/** One report. */
+/** A hardware report, and when it first arrived. */
 export type HardwareReportRow = Pick<typeof hardwareReport.$inferSelect, "reportedAt" | "report">;
 
-/** Returns the machine's `limit` newest reports, newest first, in one statement: a report that becomes a past one is in it once. */
+/**
+ * Returns the machine's `limit` newest reports, newest first. Reads them in one statement, so that a report which is
+ * just becoming a past one appears once.
+ */
 export async function listHardwareReports(
   db: Database | Transaction,
   machineId: string,

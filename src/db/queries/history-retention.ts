@@ -1,18 +1,22 @@
 /**
- * Deleting what is kept for a while only, a batch at a time: each is a short transaction, so that nobody waits long for its locks and
- * the write-ahead log fills evenly.
+ * Deletes rows that are kept for a limited time, a batch at a time. Each batch is a short transaction, so that others
+ * wait only briefly for its locks and the write-ahead log fills evenly.
  *
- * A heartbeat whose refused report is recorded already leaves that record alone (machine_history_refused_report_key). One that repeats
- * such a report while its old record is being deleted waits for that batch, and then records it anew.
+ * A heartbeat whose refused report is already recorded does not record it again (machine_history_refused_report_key).
+ * If it repeats the report while the old record is being deleted, it waits for that batch and then records the report
+ * anew.
  */
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { adminRequest, historyFloor, machineHistory } from "../schema/index.ts";
 
-/** Any number will do that no other advisory lock of this program has. */
+/** Key of the advisory lock of retention; no other advisory lock of this program has this number. */
 const retentionLock = 4_716_022_920;
 
-/** Takes the right to delete until the transaction ends; false while another server has it. Goes with its transaction, so that poolers do no harm. */
+/**
+ * Tries to take the lock of retention until the transaction ends, and returns false while another server holds it. A
+ * lock of the transaction, unlike one of the session, works through poolers.
+ */
 export async function tryRetentionLock(tx: Transaction): Promise<boolean> {
   const { rows } = await tx.execute<{ taken: boolean }>(
     sql`select pg_try_advisory_xact_lock(${retentionLock}::bigint) as taken`,
@@ -21,9 +25,9 @@ export async function tryRetentionLock(tx: Transaction): Promise<boolean> {
 }
 
 /**
- * Deletes the `limit` oldest of the events that are older than `days`, found by the index on their time, and moves the floor of the
- * history up to the last of them. Returns how many it deleted. As an array, the ids are looked up one by one; as a join, PostgreSQL
- * reads a table of some size from end to end for each batch.
+ * Deletes the `limit` oldest events that are older than `days`, by the index on their time, and raises the floor of the
+ * history to the last of them. Returns how many it deleted. The ids are passed as an array, so that PostgreSQL looks
+ * them up one by one; for a join, it would read a large table from end to end for each batch.
  */
 export async function deleteOldEvents(tx: Transaction, days: number, limit: number): Promise<number> {
   const { rows } = await tx.execute<{ deleted: number }>(sql`
@@ -44,8 +48,8 @@ export async function deleteOldEvents(tx: Transaction, days: number, limit: numb
 }
 
 /**
- * Deletes the `limit` oldest of the answered calls that are older than `days`, by the index on their time, and returns how many those
- * were. By their place in the table: nobody changes a call once it is answered.
+ * Deletes the `limit` oldest answered calls that are older than `days`, by the index on their time, and returns how
+ * many it deleted. It finds them by ctid, since an answered call never changes.
  */
 export async function deleteOldAdminRequests(tx: Transaction, days: number, limit: number): Promise<number> {
   const { rows } = await tx.execute<{ deleted: number }>(sql`

@@ -1,9 +1,10 @@
 /**
- * Pages of installations, by machine and then newest first.
+ * Lists installations in pages, by machine and then newest first.
  *
- * The work of a page is bounded by what is looked through, not by what is found: where few of many pass the filter, a page is short
- * and says where the next one goes on. What is looked through comes from the narrowest index that holds all states asked for: open
- * installations from the partial index of those, failed ones from theirs, anything else from the index in the list's own order.
+ * The work for a page is bounded by how many installations it scans, not by how many it finds. Where few pass the
+ * filter, a page is short and says where the next one continues. A page scans the narrowest index that holds all
+ * requested states: the partial index of open installations, that of failed ones, or else the index in the order of the
+ * list.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -17,30 +18,35 @@ import {
   type InstallationStateName,
 } from "./installation-overview.ts";
 
-/** What to list. */
+/** Options of `listInstallations`. */
 export interface InstallationListOptions {
-  /** Absent: of all machines. */
+  /** Absent: list the installations of all machines. */
   readonly machineId?: string | undefined;
-  /** Empty: in any state. */
+  /** Empty: list installations in any state. */
   readonly states: ReadonlySet<InstallationStateName>;
-  /** The page begins after this one, which need not exist; of the machine, where one is given. */
+  /**
+   * The page begins after this installation, which need not exist. It must be one of `machineId`, where that is given.
+   */
   readonly after?: InstallationKey | undefined;
-  /** Most installations in the page. */
+  /** Maximum number of installations in the page. */
   readonly limit: number;
 }
 
-/** A page, and where the next one goes on; absent after the last. */
+/** A page of installations, and where the next one continues; `next` is absent after the last page. */
 export interface InstallationPage {
   readonly installations: InstallationRow[];
   readonly next?: InstallationKey | undefined;
 }
 
-/** Most installations that a page looks through for some states. */
+/** Maximum number of installations that a page scans when it filters by state. */
 const maxScanned = 1000;
-/** About as much as a page reads of stored requests, which may be large; a page has one installation at least. */
+/**
+ * Approximate limit on the stored requests in a page, which may be large, in bytes. A page has at least one
+ * installation.
+ */
 const maxPageBytes = 8 * 1024 * 1024;
 
-/** Returns one page; a page may hold fewer than `limit`, or none, while more follow. */
+/** Returns one page. It may hold fewer than `limit` installations, or none, while more follow. */
 export function listInstallations(db: Database, options: InstallationListOptions): Promise<InstallationPage> {
   const { states, limit } = options;
   // One more than the page can use tells whether anything follows.
@@ -52,10 +58,10 @@ export function listInstallations(db: Database, options: InstallationListOptions
   });
 }
 
-/** What is looked through, in the order of the list. */
+/** A scanned installation, before its state is filtered. */
 interface Candidate extends InstallationKey {
   readonly state: InstallationStateName;
-  /** Size of the stored request. */
+  /** Size of the stored request, in bytes. */
   readonly bytes: number;
 }
 
@@ -108,7 +114,10 @@ async function findCandidates(
   }));
 }
 
-/** What follows `after`, in ranges of the index: one condition for both would read a machine's newer installations once more. */
+/**
+ * Returns conditions for the installations that follow `after`, one for each range of the index. A single condition
+ * would read a machine's newer installations again.
+ */
 function listRanges(machineId: string | undefined, after: InstallationKey | undefined): SQL[] {
   if (after === undefined) return [machineId === undefined ? sql`true` : sql`machine_id = ${machineId}`];
   const olderOnes = sql`machine_id = ${after.machineId} and generation < ${after.generation}`;
@@ -119,7 +128,10 @@ const openStates: ReadonlySet<InstallationStateName> = new Set(["pending", "give
 
 const hasFailed = sql`result = 'error'`;
 
-/** Conditions of disjoint indexes that together hold all installations in the states; the view still decides. */
+/**
+ * Returns conditions that match disjoint indexes which together hold all installations in `states`. The view still
+ * decides each state.
+ */
 function listSources(states: ReadonlySet<InstallationStateName>): SQL[] {
   const others = [...states].filter((state) => state !== "failed" && !openStates.has(state));
   if (states.size === 0 || others.length > 0) return [sql`true`];

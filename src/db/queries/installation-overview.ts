@@ -1,4 +1,4 @@
-/** Installations as operators see them, from the view that decides where each stands. */
+/** Reads installations as operators see them, with their states from the view that decides these. */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { InstallationNotFoundError } from "../installation-errors.ts";
@@ -6,19 +6,19 @@ import { installationState, osInstallationRequest } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { checkMachineExists } from "./machine.ts";
 
-/** One generation of one machine. */
+/** One installation of one machine, with its state. */
 export type InstallationRow = typeof osInstallationRequest.$inferSelect &
   Pick<typeof installationState.$inferSelect, "state" | "since">;
 
-/** Where an installation can stand. */
+/** Name of the state of an installation. */
 export type InstallationStateName = InstallationRow["state"];
 
-/** Names an installation. */
+/** Machine and generation, which together identify an installation. */
 export type InstallationKey = Pick<InstallationRow, "machineId" | "generation">;
 
 /**
- * Returns an installation of the machine, the newest one when no generation is given. Throws MachineNotFoundError or
- * InstallationNotFoundError. By the primary key.
+ * Returns an installation of the machine: the newest one if no generation is given. Throws MachineNotFoundError or
+ * InstallationNotFoundError. Uses the primary key.
  */
 export async function getInstallation(
   db: Database | Transaction,
@@ -36,8 +36,8 @@ export async function getInstallation(
 }
 
 /**
- * Returns those of the installations that exist, newest first within a machine, in the order of the machines' ids. Looks each up by
- * the primary key; as a plain join, many of them would make PostgreSQL read the whole table.
+ * Returns those of the installations that exist, in the order of machine ids and then newest first. Looks each one up
+ * by the primary key; for a plain join of many, PostgreSQL would read the whole table.
  */
 export async function findInstallations(
   db: Database | Transaction,

@@ -1,9 +1,9 @@
 /**
- * What changed since a position, for watchers.
+ * Reads what changed since a position, for watchers.
  *
- * Rows of the history become visible in the order of their commits, not of their ids; a reader that goes by ids misses what
- * commits late. It goes by the number of the writing transaction instead, and no further than the oldest one under way: everything
- * below that has ended, so nothing can appear behind a reader any more.
+ * Rows of the history become visible in the order of their commits, not of their ids, so a reader that goes by ids
+ * misses rows that commit late. This reader goes by the number of the writing transaction, and no further than the
+ * oldest transaction under way. Everything before that one has ended, so no row can appear behind the reader.
  */
 import { sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -18,15 +18,17 @@ import {
 } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 
-/** How far a reader of the history has come. */
+/** Position of a reader in the history. */
 export interface HistoryPosition {
-  /** Number of the transaction that wrote the last row read, or of the oldest one whose rows are still to come. */
+  /**
+   * Number of the transaction that wrote the last row read, or of the oldest transaction whose rows are still to come.
+   */
   readonly transaction: bigint;
   /** Id of the last row read of that transaction; 0 for none. */
   readonly id: bigint;
 }
 
-/** One row of the history, and where it stands. */
+/** One row of the history, and its position. */
 export interface MachineChange {
   readonly position: HistoryPosition;
   readonly machineId: string;
@@ -36,20 +38,26 @@ export interface MachineChange {
   readonly detail: Readonly<Record<string, string | null>>;
 }
 
-/** A machine that time, or a heartbeat after a silence, moved to another state; or whose installation made progress. */
+/**
+ * A change that the history does not record: time or a heartbeat after a silence moved a machine to another state, or
+ * its installation made progress.
+ */
 export interface QuietChange {
   readonly machineId: string;
   readonly kind: "state_changed" | "installation_progressed";
-  /** When it came to be so. */
+  /** Time of the change. */
   readonly at: Date;
 }
 
-/** The changes that a reader asks for can no longer be told: they were pruned, or are of another database. */
+/**
+ * The changes after a reader's position are not available: they were pruned, or the position belongs to another
+ * database.
+ */
 export class ChangesNotKeptError extends Error {
   override readonly name = "ChangesNotKeptError";
 }
 
-/** Where a reader begins who wants what commits from now on, and the database's time. */
+/** Returns the position from which a reader sees everything that commits from now on, and the database's time. */
 export async function readHistoryPosition(
   db: Database | Transaction,
 ): Promise<{ position: HistoryPosition; at: Date }> {
@@ -61,9 +69,9 @@ export async function readHistoryPosition(
 }
 
 /**
- * Takes the history of a database that was restored from a dump for old, and returns how many rows that are: their transactions'
- * numbers are another server's, and where they are greater than this one's, watchers would wait for them, or be told that the changes
- * before them were pruned.
+ * Marks the rows of a history that was restored from a dump as old, and returns how many it marked. Their transaction
+ * numbers are another server's. Where they exceed this server's, watchers would wait for them, or be told that the
+ * changes before them were pruned.
  */
 export async function adoptRestoredHistory(db: Database): Promise<number> {
   const { rowCount } = await db.execute(sql`
@@ -76,7 +84,7 @@ export async function adoptRestoredHistory(db: Database): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** Throws ChangesNotKeptError unless everything after the position is there. */
+/** Throws ChangesNotKeptError unless the history has everything after the position. */
 export async function checkHistoryPosition(db: Database, { transaction, id }: HistoryPosition): Promise<void> {
   const { rows } = await db.execute<{ pruned: boolean; future: boolean }>(sql`
     select exists (
@@ -88,7 +96,7 @@ export async function checkHistoryPosition(db: Database, { transaction, id }: Hi
     throw new ChangesNotKeptError("this token is of another database, or of a later state of this one");
 }
 
-/** Returns the first `limit` changes after the position, in their order, by the index on (transaction, id). */
+/** Returns the first `limit` changes after the position, in order, by the index on (transaction, id). */
 export async function listMachineChanges(
   db: Database,
   after: HistoryPosition,
@@ -110,8 +118,8 @@ export async function listMachineChanges(
 }
 
 /**
- * Returns the machines whose agent fell silent or came back since `after`, by the database's clock, and the database's time. Reads
- * agent_heartbeat from end to end: an index would cost every heartbeat more than this costs once in a while.
+ * Returns the machines whose agent fell silent or came back since `after`, by the database's clock, and the database's
+ * time. Reads agent_heartbeat from end to end: an index would cost every heartbeat more than an occasional scan does.
  */
 export async function listSilenceChanges(db: Database, after: Date): Promise<{ changes: QuietChange[]; at: Date }> {
   const { rows } = await db.execute<{ machine_id: string | null; since: string; at: string }>(sql`
@@ -129,7 +137,10 @@ export async function listSilenceChanges(db: Database, after: Date): Promise<{ c
   return { changes, at: rows[0] === undefined ? after : parseDatabaseTime(rows[0].at) };
 }
 
-/** Returns the open installations that made progress or became overdue since `after`, by the partial index of the open ones. */
+/**
+ * Returns the open installations that made progress or became overdue since `after`, by the partial index of the open
+ * ones.
+ */
 export async function listProgressChanges(db: Database, after: Date): Promise<QuietChange[]> {
   const { rows } = await db.execute<{ machine_id: string; overdue: boolean; at: string }>(sql`
     select request.machine_id, state.state = 'overdue' as overdue,

@@ -1,4 +1,7 @@
-/** Machines go here, with everything that is known of them but their history and how far their generations had come. */
+/**
+ * Deletes machines with everything known about them, except their history and the greatest generation that they
+ * reached.
+ */
 import { and, eq, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { deletedMachine, installationState, machine } from "../schema/index.ts";
@@ -20,11 +23,11 @@ export class InstallationOpenError extends Error {
 }
 
 /**
- * Deletes a machine. Throws MachineNotFoundError, and InstallationOpenError while an installation is open, unless `force` says to
- * delete it all the same.
+ * Deletes a machine. Throws MachineNotFoundError, and InstallationOpenError while an installation is open, unless
+ * `force` is set.
  *
- * Heartbeats in flight commit first, since each holds the agent's row until then; those that follow find no key and are
- * unauthenticated. Whatever is judged here is read after that, so that a report that came in between counts.
+ * Heartbeats in flight commit first, since each holds the agent's row until then. Later ones find no key and are
+ * unauthenticated. The checks run after that, so that a report which arrived in between counts.
  */
 export async function deleteMachine(
   tx: Transaction,
@@ -37,7 +40,7 @@ export async function deleteMachine(
   if (open !== undefined && !force) throw new InstallationOpenError(machineId, open.generation, open.state);
   const reached = await findReachedGenerations(tx, [machineId]);
   await keepFloor(tx, machineId, reached.get(machineId) ?? 0n);
-  // The tags go by their foreign keys.
+  // The foreign keys of the tags cascade.
   await tx.delete(machine).where(eq(machine.id, machineId));
   const detail = open === undefined ? {} : { openGeneration: open.generation.toString(), openState: open.state };
   await appendHistory(tx, [{ machineId, actor, kind: "machine_deleted", detail }]);
@@ -51,7 +54,7 @@ async function findOpenInstallation(tx: Transaction, machineId: string) {
   return open;
 }
 
-/** A machine may have been deleted under this id before. */
+/** Records how far the machine's generations had come. A machine with this id may have been deleted before. */
 async function keepFloor(tx: Transaction, machineId: string, generation: bigint): Promise<void> {
   await tx
     .insert(deletedMachine)

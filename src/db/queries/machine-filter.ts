@@ -1,9 +1,10 @@
 /**
- * Which machines a filter means, and how they are found without looking at all of them.
+ * Finds the machines that pass a filter without reading all of them.
  *
- * Candidates come in the order of their ids from the smallest index that holds them all: the open installations, the failed ones, a
- * provider's or a location's machines, or else the primary key of all machines. Each candidate is then judged by itself: scalar
- * subqueries leave PostgreSQL no other plan than to look its tags up by their primary keys, and it stops at the limit.
+ * Candidates come in the order of their ids, from the smallest index that holds them all: the open installations, the
+ * failed ones, a provider's or a location's machines, or else the primary key of all machines. Each candidate is then
+ * tested alone: for scalar subqueries, PostgreSQL has no other plan than to look the tags up by their primary keys, and
+ * it stops at the limit.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -19,36 +20,40 @@ import {
 import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
-/** A state of the view. */
+/** Name of the state of a machine, as the view machine_state has it. */
 export type MachineStateName = typeof machineState.$inferSelect.state;
 
-/** Every field that is given narrows it; a machine without the tag that a field is about does not pass, but for `minHeartbeatAgeSeconds`. */
+/**
+ * Conditions on machines, all of which must hold. A machine that lacks a field's tag does not pass, except for
+ * `minHeartbeatAgeSeconds`.
+ */
 export interface MachineFilter {
-  /** Any of them. */
+  /** Any of these states. */
   readonly states?: readonly MachineStateName[] | undefined;
   readonly provider?: string | undefined;
   readonly location?: string | undefined;
-  /** The last heartbeat is at least this old; one that never came is older than any. */
+  /** The last heartbeat is at least this old, or there was none. */
   readonly minHeartbeatAgeSeconds?: number | undefined;
   /** The last heartbeat is at most this old. */
   readonly maxHeartbeatAgeSeconds?: number | undefined;
   readonly minMemoryBytes?: bigint | undefined;
   readonly minCpuThreads?: number | undefined;
-  /** Of the largest disk. */
+  /** Size of the largest disk. */
   readonly minDiskBytes?: bigint | undefined;
-  /** Any of them; UUIDs in lower case. */
+  /** Any of these ids; UUIDs in lower case. */
   readonly machineIds?: readonly string[] | undefined;
 }
 
-/** Ids after `after` and up to `through`, where they are given. */
+/** Range of ids: after `after` and up to `through`, where given. */
 interface IdRange {
   readonly after: string | undefined;
   readonly through: string | undefined;
 }
 
 /**
- * Returns the id up to which a page may look at machines: the `count`-th candidate after `after`, by an index-only scan of so many
- * entries. Undefined when it may go on to the end: no more than that are left, or all of them pass, or the filter names them.
+ * Returns the id up to which a page may read: the `count`-th candidate after `after`, by an index-only scan of that
+ * many entries. Returns undefined if the page may read to the end: no more candidates are left, or all of them pass, or
+ * the filter names the machines.
  */
 export async function findScanEnd(
   db: Database | Transaction,
@@ -64,7 +69,7 @@ export async function findScanEnd(
   return rows.length === 2 ? rows[0]?.id : undefined;
 }
 
-/** Selects the first `limit` ids in the range that pass the filter, in their order, as a column named "id". */
+/** Selects the first `limit` ids in the range that pass the filter, in order, as a column named "id". */
 export function selectMatchingIds(filter: MachineFilter, range: IdRange & { readonly limit: number }): SQL {
   const tests = listTests(filter);
   if (tests.length === 0) return selectCandidates(filter, range, range.limit);
@@ -80,7 +85,7 @@ const openStates: ReadonlySet<MachineStateName> = new Set([
   "installation_overdue",
 ]);
 
-/** Selects ids that hold every machine which passes, in their order. */
+/** Selects the ids of candidates, in order. Every machine that passes the filter is among them. */
 function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number): SQL {
   const { states = [], provider, location, machineIds } = filter;
   if (machineIds !== undefined) {
@@ -99,18 +104,18 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
   return walk(sql`${machine}`, sql`id`, undefined, range, limit);
 }
 
-/** By os_installation_request_open_key. */
+/** Walks os_installation_request_open_key. */
 function walkOpen(range: IdRange, limit?: number): SQL {
   const condition = sql.raw(isOpen("os_installation_request"));
   return walk(sql`${osInstallationRequest}`, sql`machine_id`, condition, range, limit);
 }
 
-/** By os_installation_report_failed_idx. */
+/** Walks os_installation_report_failed_idx. */
 function walkFailed(range: IdRange, limit?: number): SQL {
   return walk(sql`${osInstallationReport}`, sql`machine_id`, sql`result = 'error'`, range, limit);
 }
 
-/** By provided_provider_machine_id_idx or provided_location_machine_id_idx. */
+/** Walks provided_provider_machine_id_idx or provided_location_machine_id_idx. */
 function walkProvided(condition: SQL, range: IdRange, limit?: number): SQL {
   return walk(sql`${provided}`, sql`machine_id`, condition, range, limit);
 }
@@ -126,11 +131,11 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
   return sql`select ${column} as id from ${table}${where} order by ${column}${end}`;
 }
 
-/** What a candidate's tags must say; the machine's state, which takes the most looking up, last. */
+/** Returns the tests of a candidate's tags. The test of its state is last, since it takes the most look-ups. */
 function listTests(filter: MachineFilter): SQL[] {
   const { states = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
-  // Compared as times: PostgreSQL subtracts no infinite ones.
+  // Times are compared, not ages: PostgreSQL cannot subtract infinite times.
   const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
   const before = (seconds: number) => sql`now() - make_interval(secs => ${seconds})`;
   const tests: (SQL | undefined)[] = [

@@ -1,13 +1,13 @@
-/** The record of what happened to machines; what operators do is written in the transaction that does it. */
+/** The history of machines. What an operator does is recorded in the same transaction that does it. */
 import { and, asc, desc, eq, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { machineHistory } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
-/** One thing that happened to one machine. */
+/** One event of one machine. */
 export type HistoryEntry = Pick<typeof machineHistory.$inferInsert, "machineId" | "actor" | "kind" | "detail">;
 
-/** Appends the entries in their order, dated with the transaction's start. */
+/** Appends the entries in order. Their time is the start of the transaction. */
 export async function appendHistory(tx: Transaction, entries: readonly HistoryEntry[]): Promise<void> {
   if (entries.length === 0) return;
   const machineIds = entries.map((entry) => entry.machineId);
@@ -24,7 +24,7 @@ export async function appendHistory(tx: Transaction, entries: readonly HistoryEn
     )`);
 }
 
-/** Returns all that happened to one machine, oldest first, by the index on (machine_id, id). */
+/** Returns all events of one machine, oldest first, by the index on (machine_id, id). */
 export function listHistory(
   db: Database | Transaction,
   machineId: string,
@@ -36,7 +36,10 @@ export function listHistory(
     .orderBy(asc(machineHistory.id));
 }
 
-/** Returns the newest events of a machine, those before `before` only where it is given; by the index on (machine_id, id). */
+/**
+ * Returns the `limit` newest events of a machine, newest first and only those before `before` if it is given, by the
+ * index on (machine_id, id).
+ */
 export function listNewestEvents(
   db: Database | Transaction,
   machineId: string,

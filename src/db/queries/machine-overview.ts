@@ -1,9 +1,9 @@
 /**
- * Machines with all their tags, as operators see them, from the view that decides their state.
+ * Reads machines with all their tags, as operators see them, with their states from the view that decides these.
  *
- * Which machines is settled first, in a page of ids; then each tag is looked up by its primary key, one machine at a time. The
- * lateral joins with their limits leave PostgreSQL no other plan, so that the cost depends on the page alone, not on the number of
- * machines or on how well they are analyzed.
+ * A page of ids is selected first. Then each tag is looked up by its primary key, one machine at a time. The lateral
+ * joins with their limits leave PostgreSQL no other plan, so the cost depends on the page alone, not on the number of
+ * machines or on how current the statistics are.
  */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -21,10 +21,10 @@ import {
 import { arrayParameter } from "./array-parameter.ts";
 import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
 
-/** One machine; a tag that it does not have is null. */
+/** One machine with its tags; a missing tag is null. */
 export type MachineOverview = Awaited<ReturnType<typeof selectOverviews>>[number];
 
-/** Returns one machine, by the primary keys of its tags. */
+/** Returns the machine if it exists, by the primary keys of its tags. */
 export async function findMachineOverview(
   db: Database | Transaction,
   machineId: string,
@@ -42,8 +42,8 @@ export function findMachineOverviews(
 }
 
 /**
- * Returns the first `limit` machines that pass the filter, by id: those after `after` and up to `through`, where they are given.
- * Without `through` it may look at all machines, unless the filter is empty; see `findScanEnd`.
+ * Returns the first `limit` machines in the range that pass the filter, in the order of their ids. Without `through` it
+ * may read all machines, unless the filter is empty; `findScanEnd` returns a bound.
  */
 export function listMachineOverviews(
   db: Database | Transaction,
@@ -53,7 +53,7 @@ export function listMachineOverviews(
   return selectOverviews(db, selectMatchingIds(filter, range));
 }
 
-/** `page` selects a column named "id", each id once. */
+/** Reads the machines that `page` selects: a column named "id", with each id once. */
 async function selectOverviews(db: Database | Transaction, page: SQL) {
   const id = sql`page.id`;
   const { machineId: _id, report: _bytes, ...hardware } = getTableColumns(hardwareReport);
@@ -61,7 +61,7 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
   const state = {
     state: machineState.state,
     since: machineState.since,
-    /** The time by the database's clock at which this is the state. */
+    /** When the state was read, by the database's clock. */
     readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
   };
   const one = { state: installationState.state, since: installationState.since };

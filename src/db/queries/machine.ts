@@ -1,8 +1,8 @@
 /**
- * Machines come into being and are held here.
+ * Creates machines and holds them.
  *
- * Holding a machine means its row `FOR NO KEY UPDATE`: one operator's change at a time, while heartbeats, whose foreign keys
- * take the row `FOR KEY SHARE`, go on.
+ * To hold a machine is to lock its row `FOR NO KEY UPDATE`. Operators' changes to it then run one after the other,
+ * while heartbeats proceed, since their foreign keys lock the row only `FOR KEY SHARE`.
  */
 import { asc, eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -12,8 +12,8 @@ import { arrayParameter } from "./array-parameter.ts";
 import { appendHistory } from "./machine-history.ts";
 
 /**
- * Creates the machines that do not exist yet, in id order, and returns their ids. An id that another transaction is creating is
- * waited for.
+ * Creates the machines that do not exist yet, in id order, and returns their ids. Waits for another transaction that is
+ * creating one of them.
  */
 export async function createMachines(tx: Transaction, ids: readonly string[], actor: string): Promise<Set<string>> {
   const { rows } = await tx.execute<{ id: string }>(sql`
@@ -30,8 +30,8 @@ export async function createMachines(tx: Transaction, ids: readonly string[], ac
 }
 
 /**
- * Holds the machines until the transaction ends, taking them in id order, so that no two transactions that hold several wait
- * for each other. Throws MachineNotFoundError for the first one that does not exist.
+ * Holds the machines until the transaction ends. Locks them in id order, so that two transactions that hold several
+ * cannot deadlock. Throws MachineNotFoundError for the first one that does not exist.
  */
 export async function holdMachines(tx: Transaction, ids: readonly string[]): Promise<void> {
   const rows = await tx

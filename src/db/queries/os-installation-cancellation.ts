@@ -1,4 +1,4 @@
-/** Taking a request back that no agent was given. */
+/** Cancels a request that no agent was given. */
 import { and, eq, isNull, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
@@ -9,10 +9,10 @@ import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
 /**
- * Cancels a request of the machine, its newest one when no generation is given, and returns its generation; one that is cancelled
- * already stays as it is. The update waits for a heartbeat that is about to give the request out and then finds it given, and a
- * heartbeat waits for the update and then finds it cancelled, because both check the row that they locked. Throws
- * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError once an agent was given it or when it has ended.
+ * Cancels a request of the machine, the newest one if no generation is given, and returns its generation. A cancelled
+ * request stays as it is. The update waits for a delivery of the request and then finds it given, or the delivery waits
+ * for the update and then finds it cancelled, because both check the row that they locked. Throws MachineNotFoundError,
+ * InstallationNotFoundError, and InstallationRefusedError once an agent was given the request or it has ended.
  */
 export async function cancelInstallation(
   tx: Transaction,

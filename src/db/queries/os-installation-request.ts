@@ -1,6 +1,6 @@
 /**
- * The tag OSInstallationRequest, written by operators who hold the machine: under that lock no other request can take the
- * generation, and a report cannot overtake it, since only requested generations are reported.
+ * Queries on the tag OSInstallationRequest, which operators write while they hold the machine. Under that lock no other
+ * request can take the same generation, and no report can overtake it, since only requested generations are reported.
  */
 import { and, asc, desc, max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
@@ -12,19 +12,19 @@ import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 
-/** The greatest generation there can be: int64 on the wire, bigint in the database. */
+/** The greatest possible generation: int64 on the wire, bigint in the database. */
 export const maxGeneration = 2n ** 63n - 1n;
 
-/** What to request of one machine. */
+/** An installation to request of one machine. */
 export interface InstallationRequest {
   readonly machineId: string;
-  /** Absent: the next one. */
+  /** Absent: the next generation. */
   readonly generation?: bigint | undefined;
   /** Returns the OSInstallationRequest of this generation in protobuf's binary form. */
   readonly encode: (generation: bigint) => Uint8Array;
-  /** Refuse when the open request was given to an agent, instead of superseding it. */
+  /** Refuse, instead of superseding the open request, if an agent was given that. */
   readonly keepGiven?: boolean | undefined;
-  /** The generation that is tried once more. */
+  /** The generation that this request retries. */
   readonly retryOf?: bigint | undefined;
 }
 
@@ -35,10 +35,10 @@ export type StoredInstallationRequest = Pick<
 >;
 
 /**
- * Requests an installation of every machine given, no machine twice, and returns the generations by machine; the open requests are
- * superseded. Throws MachineNotFoundError, GenerationNotGrowingError for a generation that does not exceed all that were requested
- * of or reported by its machine, or for a machine that has used up `maxGeneration`, and InstallationRefusedError where a given one is
- * to be kept.
+ * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
+ * Supersedes their open requests. Throws MachineNotFoundError; GenerationNotGrowingError for a generation that does not
+ * exceed all that were requested of or reported by its machine, or for a machine that has used up `maxGeneration`; and
+ * InstallationRefusedError for an open request that was given and must be kept.
  */
 export async function requestInstallations(
   tx: Transaction,
@@ -88,8 +88,9 @@ function refuseGiven(request: OpenRequest): void {
 }
 
 /**
- * Returns the machines' open requests and holds them, in machine-id order, as heartbeats take them: what is true of them stays true
- * until the transaction ends. Goes by the partial index of open requests; a row that changed while it was waited for is judged anew.
+ * Returns the machines' open requests and locks them, in machine-id order as heartbeats do, so that they do not change
+ * until the transaction ends. Uses the partial index of open requests. PostgreSQL rechecks a row that changed while it
+ * waited for the lock.
  */
 async function holdOpenRequests(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, OpenRequest>> {
   const { machineId, generation, firstGivenAt } = osInstallationRequest;
@@ -134,8 +135,8 @@ async function insertRequests(
 }
 
 /**
- * Returns the greatest generation requested of or reported by each machine, before it was deleted too; a machine without one is
- * absent.
+ * Returns the greatest generation requested of or reported by each machine, also before the machine was deleted. A
+ * machine without one is absent.
  */
 export async function findReachedGenerations(
   tx: Transaction,
@@ -161,7 +162,7 @@ export async function findReachedGenerations(
   return reached;
 }
 
-/** Returns the request of the greatest generation of each machine that has one, cancelled or not. */
+/** Returns the request with the greatest generation of each machine that has one, cancelled or not. */
 export function findLatestInstallationRequests(
   tx: Transaction,
   machineIds: readonly string[],
@@ -173,7 +174,7 @@ export function findLatestInstallationRequests(
     .orderBy(osInstallationRequest.machineId, desc(osInstallationRequest.generation));
 }
 
-/** Returns those of the named requests that were made, by their primary key. */
+/** Returns those of the named requests that exist, by their primary key. */
 export function findInstallationRequests(
   tx: Transaction,
   names: readonly { readonly machineId: string; readonly generation: bigint }[],

@@ -1,4 +1,4 @@
-/** Requesting once more what failed. */
+/** Retries a failed or overdue installation. */
 import { desc, eq } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
@@ -7,18 +7,19 @@ import { getInstallation, type InstallationRow } from "./installation-overview.t
 import { holdMachines } from "./machine.ts";
 import { requestInstallations } from "./os-installation-request.ts";
 
-/** What is to be tried once more. */
+/** An installation to retry. */
 export interface InstallationRetry {
   readonly machineId: string;
-  /** The generation that the caller takes for the newest. */
+  /** The generation that the caller believes to be the newest. */
   readonly expectedGeneration?: bigint | undefined;
-  /** Returns the request of `installation` under another generation, in protobuf's binary form. */
+  /** Returns the request of `installation` with another generation, in protobuf's binary form. */
   readonly encode: (installation: InstallationRow, generation: bigint) => Uint8Array;
 }
 
 /**
- * Requests the machine's newest installation under the next generation, if it failed or is overdue, and returns that. Throws
- * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError when it stands elsewhere or is not the expected one.
+ * Requests the machine's newest installation again if it failed or is overdue, and returns the new generation. Throws
+ * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError when it is in another state or is not
+ * the expected one.
  */
 export async function retryInstallation(
   tx: Transaction,
@@ -41,7 +42,7 @@ export async function retryInstallation(
   return generations.get(machineId) as bigint;
 }
 
-/** Holds the row before it reads where the installation stands, so that no heartbeat moves it in between. */
+/** Locks the row before it reads the installation's state, so that no heartbeat changes it in between. */
 async function holdNewestInstallation(tx: Transaction, machineId: string): Promise<InstallationRow> {
   const [newest] = await tx
     .select({ generation: osInstallationRequest.generation })

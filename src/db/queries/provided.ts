@@ -1,4 +1,4 @@
-/** The tag Provided, set by operators who hold the machine. */
+/** Queries on the tag Provided, which operators set while they hold the machine. */
 import { eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
@@ -14,13 +14,13 @@ export type ProvidedRow = Omit<typeof provided.$inferSelect, "providedAt">;
 /** A machine as its provider names it. */
 export type ProviderIdentity = Pick<ProvidedRow, "provider" | "providerId">;
 
-/** What to set: a field that is undefined stays as it is, null takes it away. */
+/** Fields to set. An undefined field stays as it is; null removes it. */
 export type ProvidedChange = typeof provided.$inferInsert;
 
 /** The provider's id belongs to another machine. */
 export class ProviderIdInUseError extends Error {
   override readonly name = "ProviderIdInUseError";
-  /** The machine that was to get the id. */
+  /** The machine that should get the id. */
   readonly machineId: string;
   /** The machine that has it. */
   readonly holderId: string;
@@ -32,8 +32,8 @@ export class ProviderIdInUseError extends Error {
 }
 
 /**
- * Sets the tag of every machine given, no machine twice, and returns what that did to each. Provider ids may move between the
- * machines given. Throws MachineNotFoundError, and ProviderIdInUseError for an id that any other machine has.
+ * Sets the tags of the machines, no machine twice, and returns each machine's outcome. Provider ids may move between
+ * the given machines. Throws MachineNotFoundError, and ProviderIdInUseError for an id that any other machine has.
  */
 export async function setProvided(
   tx: Transaction,
@@ -60,7 +60,7 @@ export async function setProvided(
   return outcomes;
 }
 
-/** Takes the tag away from a machine, if it has one. Throws MachineNotFoundError. */
+/** Removes the tag of a machine, if it has one. Throws MachineNotFoundError. */
 export async function removeProvided(tx: Transaction, machineId: string, actor: string): Promise<void> {
   await holdMachines(tx, [machineId]);
   const [removed] = await tx.delete(provided).where(eq(provided.machineId, machineId)).returning();
@@ -70,12 +70,12 @@ export async function removeProvided(tx: Transaction, machineId: string, actor: 
   await appendHistory(tx, [{ machineId, actor, kind: "machine_unprovided", detail: { provider, providerId } }]);
 }
 
-/** Returns the tags of those machines that have one, in no order. */
+/** Returns the tags of the machines that have one, in no order. */
 export function findProvided(tx: Transaction, machineIds: readonly string[]): Promise<ProvidedRow[]> {
   return selectProvided(tx, sql`${provided.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
 }
 
-/** Returns the tags that carry one of the providers' ids, in no order. */
+/** Returns the tags that have one of the providers' ids, in no order. */
 export function findProvidedAs(tx: Transaction, identities: readonly ProviderIdentity[]): Promise<ProvidedRow[]> {
   const providers = identities.map((identity) => identity.provider);
   const providerIds = identities.map((identity) => identity.providerId);
@@ -114,7 +114,7 @@ function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
   );
 }
 
-/** Takes all old rows away before it adds the first new one, so that ids can change places under their unique index. */
+/** Deletes all old rows before it inserts the first new one, so that ids can change places under their unique index. */
 async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
   if (rows.length === 0) return;
   const machineIds = rows.map((row) => row.machineId);

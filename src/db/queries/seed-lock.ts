@@ -1,11 +1,11 @@
-/** Lets one seed run at a time. */
+/** The lock that lets one seed run at a time. */
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 
-/** Any number will do that no other advisory lock of this program has. */
+/** Key of the advisory lock of seeds; no other advisory lock of this program has this number. */
 const seedLock = 4_716_022_918;
 
-/** Waits for other seeds of the same database to end, and makes those that follow wait until this transaction does. */
+/** Holds the lock of seeds until the transaction ends: seeds of the same database run one after the other. */
 export async function holdSeedLock(tx: Transaction): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${seedLock}::bigint)`);
 }

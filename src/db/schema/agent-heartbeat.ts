@@ -1,8 +1,8 @@
 /**
- * Tag AgentHeartbeat: the machine's agent called, last at this time.
+ * Tag AgentHeartbeat: the machine's agent has called, last at this time.
  *
- * Written by every heartbeat that proved its identity. Goes with the agent's key, whose successor has not called yet, and with the
- * machine.
+ * Written by every authenticated heartbeat. Deleted with the agent's key, since the next key's agent has not called
+ * yet, and with the machine.
  */
 import { sql } from "drizzle-orm";
 import { bigint, pgTable, text, uuid } from "drizzle-orm/pg-core";
@@ -14,14 +14,20 @@ export const agentHeartbeat = pgTable("agent_heartbeat", {
     .primaryKey()
     .references(() => machine.id, { onDelete: "cascade" }),
   heartbeatAt: timestamptz().notNull(),
-  /** Since when the agent has called without a silence that was not normal. */
+  /** Since when the agent has been calling without an abnormal silence. */
   aliveSince: timestamptz().notNull().default(sql`now()`),
-  /** Until when silence is normal; each heartbeat sets it anew, from the time between heartbeats or from what the agent announces. */
+  /**
+   * Until when silence is normal. Each heartbeat sets it, from the interval between heartbeats or from what the agent
+   * announces.
+   */
   quietUntil: timestamptz().notNull().default(sql`now()`),
-  /** As the agent says itself; null until one does. */
+  /** The agent's own statement; null until an agent makes one. */
   agentVersion: text(),
-  /** What tells one boot from another, as the agent says; null until one does. */
+  /** Id of the machine's boot, as the agent states it; null until an agent does. */
   bootId: text(),
-  /** Nonce of the last accepted HTTP signature, which the next one must exceed; null until one is, and when the key is replaced. */
+  /**
+   * Nonce of the last accepted HTTP signature, which the next one must exceed. Null before the first one, also after
+   * the key was replaced.
+   */
   signatureNonce: bigint({ mode: "bigint" }),
 });

@@ -1,9 +1,9 @@
 /**
  * Tag AgentStarted: an agent with this Ed25519 key speaks for this machine.
  *
- * Written when an operator registers or replaces a key. Goes when the key is revoked, which ends the agent's say with its next
- * heartbeat. A key belongs to one machine at most. A heartbeat holds its row until it commits: a key changes before or after a
- * heartbeat, never in the middle of one.
+ * Written when an operator registers or replaces a key. Deleted when the key is revoked, which takes effect with the
+ * agent's next heartbeat. A key belongs to one machine at most. A heartbeat locks the row until it commits, so that a
+ * key changes before or after a heartbeat, never in the middle of one.
  */
 import { sql } from "drizzle-orm";
 import { check, pgTable, unique, uuid } from "drizzle-orm/pg-core";
@@ -17,7 +17,7 @@ export const agentStarted = pgTable(
       .primaryKey()
       .references(() => machine.id, { onDelete: "cascade" }),
     startedAt: timestamptz().notNull().default(sql`now()`),
-    /** 32 bytes, RFC 8032 section 5.1.2; a canonical point that is not of small order, checked before it gets here. */
+    /** 32 bytes, RFC 8032 section 5.1.2: a canonical point that is not of small order, checked before it is stored. */
     publicKey: bytea().notNull(),
   },
   (table) => [

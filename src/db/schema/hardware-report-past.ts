@@ -1,7 +1,7 @@
 /**
- * Hardware reports that others have taken the place of: the last nine of each machine.
+ * Replaced hardware reports: the last nine of each machine.
  *
- * Written by the heartbeat that brings a report which differs from the stored one. Goes with the machine.
+ * Written by a heartbeat whose report differs from the stored one. Deleted with the machine.
  */
 import { bigint, index, pgTable, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";

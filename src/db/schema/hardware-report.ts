@@ -1,7 +1,8 @@
 /**
  * Tag HardwareReport: the machine's agent found this hardware.
  *
- * Written when a heartbeat carries a report that differs from the stored one, which becomes a past one then. Goes with the machine.
+ * Written by a heartbeat whose report differs from the stored one, which then becomes a past one. Deleted with the
+ * machine.
  */
 import { bigint, index, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
@@ -20,15 +21,15 @@ export const hardwareReport = pgTable(
     manufacturer: text(),
     product: text(),
     serialNumber: text(),
-    /** The report in figures, to filter and sum by; null in reports that were stored before these columns were. */
+    /** Figures of the report, to filter and sum by; null in reports that were stored before these columns existed. */
     memoryBytes: bigint({ mode: "bigint" }),
     /** Hardware threads of all processors. */
     cpuThreads: integer(),
-    /** Of all disks together. */
+    /** Total size of all disks. */
     diskBytes: bigint({ mode: "bigint" }),
     largestDiskBytes: bigint({ mode: "bigint" }),
   },
-  // Counting the fleet goes through all machines in the order of their ids, and reads of each the figures alone, not the report.
+  // The count of the fleet reads all machines in the order of their ids, and only these figures of each report.
   (table) => [
     index("hardware_report_figures_idx").on(table.machineId, table.memoryBytes, table.cpuThreads, table.diskBytes),
   ],

@@ -1,6 +1,6 @@
 /**
- * How far the history was pruned: one row, or none while everything is kept. Written by retention, so that a watcher who comes
- * back with an older position is told that changes are missing.
+ * Position up to which the history was pruned: one row, or none while everything is kept. Written by retention, so that
+ * a watcher which returns with an older position learns that changes are missing.
  */
 import { sql } from "drizzle-orm";
 import { bigint, boolean, check, pgTable } from "drizzle-orm/pg-core";

@@ -1,12 +1,10 @@
-/**
- * The view that decides where an installation stands: a row for every request, open or ended. Nothing else decides it.
- */
+/** The view that alone decides the state of an installation: one row for every request, open or ended. */
 import { sql } from "drizzle-orm";
 import { bigint, boolean, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 import { isOpen } from "./os-installation-request.ts";
 
-/** Where an installation can stand, open ones first. */
+/** States of an installation, open ones first. */
 const installationStates = [
   "pending",
   "given",
@@ -22,9 +20,12 @@ export const installationState = pgView("installation_state", {
   machineId: uuid("machine_id").notNull(),
   generation: bigint("generation", { mode: "bigint" }).notNull(),
   state: text("state", { enum: installationStates }).notNull(),
-  /** When it came to stand there. */
+  /** When the installation entered this state. */
   since: timestamptz("since").notNull(),
-  /** Neither finished nor cancelled nor superseded: one of the machine's at most, found by a partial index. */
+  /**
+   * Neither finished nor cancelled nor superseded. A machine has one open installation at most, found by a partial
+   * index.
+   */
   isOpen: boolean("is_open").notNull(),
 }).as(sql`
 select request.machine_id, request.generation,

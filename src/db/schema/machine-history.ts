@@ -1,14 +1,14 @@
 /**
- * What happened to machines: who did what, when. Append-only.
+ * Events of machines: who did what, and when. Append-only.
  *
- * Every change of an installation's state, and every change that an operator makes, adds a row in its own transaction. Rows
- * outlive their machine, so that its deletion is on record too.
+ * Every change of an installation's state except by time, and every change by an operator, adds a row in its own
+ * transaction. Rows outlive their machine, so that its deletion is on record too.
  */
 import { sql } from "drizzle-orm";
 import { bigint, index, jsonb, pgTable, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 import { timestamptz, xid8 } from "./columns.ts";
 
-/** What can happen to a machine. */
+/** Kinds of events. */
 const historyKinds = [
   "machine_created",
   "machine_deleted",
@@ -33,15 +33,15 @@ export const machineHistory = pgTable(
     machineId: uuid().notNull(),
     at: timestamptz().notNull().default(sql`now()`),
     /**
-     * "token:" and its name, "oidc:" and the subject, "agent:" and its public key in hexadecimal digits, or "seed:" and the user
-     * who ran it.
+     * Who did it: "token:" and the token's name, "oidc:" and the subject, "agent:" and its public key in hexadecimal
+     * digits, or "seed:" and the user who ran it.
      */
     actor: text().notNull(),
     kind: text({ enum: historyKinds }).notNull(),
     detail: jsonb().$type<Record<string, string | null>>().notNull(),
     /**
-     * The transaction that wrote the row. Ids are given out before they commit, so that a lower one can appear after a higher one;
-     * what is older than every transaction under way is complete, and watchers read that far.
+     * The transaction that wrote the row. Ids are assigned before the commit, so a lower one can appear after a higher
+     * one. Everything older than the oldest transaction under way is complete, and watchers read that far.
      */
     transaction: xid8().notNull().default(sql`pg_current_xact_id()`),
   },
@@ -49,7 +49,7 @@ export const machineHistory = pgTable(
     index("machine_history_machine_id_id_idx").on(table.machineId, table.id),
     index("machine_history_transaction_id_idx").on(table.transaction, table.id),
     index("machine_history_at_idx").on(table.at),
-    // An agent repeats a report until it is taken; one that never will be is recorded once.
+    // An agent repeats a report until it is accepted. One that never will be is recorded once.
     uniqueIndex("machine_history_refused_report_key")
       .on(table.machineId, sql`(${table.detail} ->> 'generation')`)
       .where(sql`${table.kind} = 'installation_report_refused'`),

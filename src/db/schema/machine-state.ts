@@ -1,16 +1,17 @@
 /**
- * The view that decides what a machine is at: one row for each. Lists, explanations, metrics and watchers all read it; nothing else
- * decides a machine's state.
+ * The view that alone decides the state of a machine: one row for each. Lists, explanations, metrics and watchers all
+ * read it.
  *
- * An open installation counts first, then the outcome of the last one, then the agent. Time passes into it by `now()`: silence is
- * judged by agent_heartbeat.quiet_until and os_installation_request.due_at, which heartbeats set. Every join goes by a unique index on
- * the machine's id, so that a condition on machine_id reaches one row, and no condition joins whole tables once.
+ * An open installation counts first, then the outcome of the last one, then the agent. Time enters by `now()`:
+ * agent_heartbeat.quiet_until and os_installation_request.due_at, which heartbeats and deliveries set, decide silence.
+ * Every join uses a unique index on the machine's id. So with a condition on machine_id the view reads one row of each
+ * table, and without one it joins each whole table once.
  */
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 
-/** What a machine can be at. */
+/** States of a machine. */
 const machineStates = [
   "not_provided",
   "no_agent",
@@ -28,11 +29,11 @@ const machineStates = [
 export const machineState = pgView("machine_state", {
   machineId: uuid("machine_id").notNull(),
   state: text("state", { enum: machineStates }).notNull(),
-  /** When it came to be in that state. */
+  /** When the machine entered this state. */
   since: timestamptz("since").notNull(),
-  /** Of the open installation; null when none is. */
+  /** Generation of the open installation; null if there is none. */
   openGeneration: bigint("open_generation", { mode: "bigint" }),
-  /** Where it is, as its provider says, so that whoever counts by place need not join for it again; null when not known. */
+  /** Where the machine is, as its provider says, so that a count by place needs no further join; null if unknown. */
   provider: text("provider"),
   location: text("location"),
 }).as(sql`

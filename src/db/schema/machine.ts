@@ -1,9 +1,9 @@
 /**
- * A machine: a row with a UUID, and nothing more until tags say so.
+ * A machine: a row with a UUID. Everything else about it is a tag.
  *
- * Written by operators (seed, admin API) only. The row is also the lock of the machine: whoever changes what operators decide
- * about it (its requests above all) holds the row `FOR NO KEY UPDATE`, several machines in id order: foreign keys that point to it
- * go on, so heartbeats do.
+ * Written by operators only (seed, admin API). The row is also the machine's lock: a change of what operators decide
+ * about the machine, its requests above all, locks the row `FOR NO KEY UPDATE`, several machines in id order. Foreign
+ * keys to the row do not conflict with that lock, so heartbeats proceed.
  */
 import { sql } from "drizzle-orm";
 import { pgTable, uuid } from "drizzle-orm/pg-core";
@@ -12,8 +12,8 @@ import { timestamptz } from "./columns.ts";
 export const machine = pgTable("machine", {
   id: uuid().primaryKey(),
   createdAt: timestamptz().notNull().default(sql`now()`),
-  /** When an operator last took the agent's key away. */
+  /** When an operator last revoked the agent's key. */
   agentRevokedAt: timestamptz(),
-  /** When an operator last took away what the provider says. */
+  /** When an operator last removed the tag Provided. */
   unprovidedAt: timestamptz(),
 });

@@ -1,12 +1,11 @@
 /**
- * Tag OSInstallationRequest: an operator asked for this installation on this machine.
+ * Tag OSInstallationRequest: an operator requested this installation on this machine.
  *
- * One row per generation, kept for as long as the machine: a report is only believed for a generation that was requested, and a
- * new generation must exceed all of them. The greatest generation is the machine's request; it is pending until a report of it
- * was accepted. Written by operators, holding the machine's row, and by heartbeats, as far as an agent was given it, tells of its
- * progress and reports its outcome; never deleted, so that no generation is ever given out twice.
+ * One row per generation, kept as long as the machine: the server accepts a report only of a requested generation, and
+ * a new generation must exceed all earlier ones. It is never deleted alone, so that no generation is ever used twice.
+ * Operators write it while they hold the machine's row. Heartbeats record deliveries, progress and outcomes.
  *
- * A request is open until it is finished, cancelled or superseded; a machine has one open request at most.
+ * A request is open until it is finished, cancelled or superseded. A machine has one open request at most, its newest.
  */
 import { sql } from "drizzle-orm";
 import { bigint, check, index, pgTable, primaryKey, smallint, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
@@ -15,9 +14,9 @@ import { machine } from "./machine.ts";
 import { installationResults } from "./os-installation-report.ts";
 
 /**
- * Returns the SQL condition that a request is open: neither finished nor cancelled nor superseded. A machine has one open request at
- * most, found by the partial index os_installation_request_open_key. `request` is the table's name or alias in the statement, and
- * its columns are quoted where it is.
+ * Returns the SQL condition that a request is open: neither finished nor cancelled nor superseded. A machine has one
+ * open request at most, found by the partial index os_installation_request_open_key. `request` is the table's name or
+ * alias in the statement; if it is quoted, so are its columns.
  */
 export function isOpen(request: string): string {
   const quote = request.startsWith('"') ? '"' : "";
@@ -35,27 +34,30 @@ export const osInstallationRequest = pgTable(
     generation: bigint({ mode: "bigint" }).notNull(),
     requestedAt: timestamptz().notNull().default(sql`now()`),
     requestedBy: text().notNull(),
-    /** When an operator took the request back; no agent is given it from then on. */
+    /** When an operator cancelled the request. No agent is given it from then on. */
     cancelledAt: timestamptz(),
     cancelledBy: text(),
-    /** When a newer request took this one's place. */
+    /** When a newer request replaced this one. */
     supersededAt: timestamptz(),
     /** When an agent was first and last given the request, and how often. */
     firstGivenAt: timestamptz(),
     lastGivenAt: timestamptz(),
     timesGiven: bigint({ mode: "bigint" }).notNull().default(sql`0`),
-    /** When the agent first said that it installs. */
+    /** When the agent first reported that it is installing. */
     startedAt: timestamptz(),
-    /** When the agent last told of its progress, and what it said. */
+    /** The agent's last report of progress, and when it came. */
     progressAt: timestamptz(),
     phase: text(),
     percent: smallint(),
-    /** Until when the agent may say nothing before the installation is overdue; set when it is first given the request. */
+    /**
+     * Until when the agent may be silent before the installation is overdue. The first delivery and each report of
+     * progress set it.
+     */
     dueAt: timestamptz(),
-    /** When a report of this generation was accepted, and how it ended. */
+    /** When the report of this generation was accepted, and its outcome. */
     finishedAt: timestamptz(),
     result: text({ enum: installationResults }),
-    /** What the agent said went wrong; set exactly when the result is an error. */
+    /** The agent's error message; set exactly when the result is an error. */
     error: text(),
     /** A cloud.bmaas.server.api.OSInstallationRequest in protobuf's binary form. */
     request: bytea().notNull(),
@@ -65,7 +67,7 @@ export const osInstallationRequest = pgTable(
     uniqueIndex("os_installation_request_open_key")
       .on(table.machineId)
       .where(sql.raw(isOpen('"os_installation_request"'))),
-    // Lists go by machine and then newest first, of all and of those that failed.
+    // Lists of all installations, and of failed ones, are ordered by machine and then newest first.
     index("os_installation_request_newest_idx").on(table.machineId, table.generation.desc().nullsFirst()),
     index("os_installation_request_failed_idx")
       .on(table.machineId, table.generation.desc().nullsFirst())

@@ -1,14 +1,17 @@
 /**
- * Tag Provided: a provider has made this machine available, under that provider's own id.
+ * Tag Provided: a provider has made this machine available, under the provider's own id.
  *
- * Written by operators. Goes when the machine goes back to its provider.
+ * Written by operators. Deleted when the machine returns to its provider.
  */
 import { sql } from "drizzle-orm";
 import { check, index, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
-/** What the provider says that the machine does; text in the database, so that a new value needs no migration of the type. */
+/**
+ * Statuses of a machine, as its provider states them; text in the database, so that a new value needs no migration of a
+ * type.
+ */
 export const providerStatuses = ["unknown", "provisioning", "running", "stopped", "missing", "failed"] as const;
 
 export const provided = pgTable(
@@ -21,20 +24,20 @@ export const provided = pgTable(
     providerId: text().notNull(),
     /** The provider's reservation that the machine belongs to. */
     reservation: text(),
-    /** Where the provider says that the machine can be reached; an IP address or a name. */
+    /** Where the machine can be reached, as the provider says: an IP address or a name. */
     address: text(),
     /** The provider's name of the place, for example "am6". */
     location: text(),
-    /** Since when the machine has been provided, whatever was said of it later. */
+    /** Since when the machine has been provided, unaffected by later changes of the tag. */
     providedAt: timestamptz().notNull().default(sql`now()`),
     status: text({ enum: providerStatuses }).notNull().default("unknown"),
   },
   (table) => [
     unique("provided_provider_provider_id_key").on(table.provider, table.providerId),
-    // Lists of one provider or place go through its machines alone, in the order of their ids.
+    // Lists of one provider or location read only its machines, in the order of their ids.
     index("provided_provider_machine_id_idx").on(table.provider, table.machineId),
     index("provided_location_machine_id_idx").on(table.location, table.machineId),
-    // Counting the fleet goes through all machines in the order of their ids, and reads of each only where it is.
+    // The count of the fleet reads all machines in the order of their ids, and only the place of each.
     index("provided_machine_id_place_idx").on(table.machineId, table.provider, table.location),
     check(
       "provided_status_check",

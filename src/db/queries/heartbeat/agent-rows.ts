@@ -1,12 +1,12 @@
 /**
- * SQL by which a statement's input rows prove that they speak for their machines, shared by the statements beside this file.
+ * SQL that keeps the input rows which carry their machine's registered key, shared by the statements in this folder.
  *
- * Rows are looked up machine by machine (`cross join lateral … limit 1`), by the unique index on the machine's id: PostgreSQL
- * cannot join whole tables instead, however its statistics have aged.
+ * It looks rows up machine by machine (`cross join lateral … limit 1`), by the unique index on the machine's id, so
+ * that PostgreSQL cannot join whole tables instead, however outdated its statistics are.
  */
 import { type InputColumn, toBuffer } from "./input-columns.ts";
 
-/** A machine and the key whose private half its caller proved to hold. */
+/** A machine and the public key whose private key the caller proved to hold. */
 export interface AgentRow {
   /** UUID in lower case. */
   readonly machineId: string;
@@ -14,27 +14,33 @@ export interface AgentRow {
   readonly publicKey: Uint8Array;
 }
 
-/** The columns that the fragments here read. */
+/** Columns that the fragments in this file read. */
 export const agentColumns: Readonly<Record<"machine_id" | "public_key", InputColumn<AgentRow>>> = {
   machine_id: ["uuid", (row) => row.machineId],
   public_key: ["bytea", (row) => toBuffer(row.publicKey)],
 };
 
-/** Joins `input` with `agent`: leaves the rows that hold their machine's key. */
+/** Joins `input` with `agent`: keeps the rows whose key is the machine's registered key. */
 export const joinAgent = `
     cross join lateral (
       select from agent_started agent
        where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1
     ) agent`;
 
-/** As `joinAgent`, and locks each agent_started row until the transaction ends; the input is in the order of machine ids. */
+/**
+ * Does the same as `joinAgent`, and locks each agent_started row until the transaction ends. The input must be in the
+ * order of machine ids.
+ */
 export const holdAgent = `
     cross join lateral (
       select from agent_started agent
        where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1 for no key update
     ) agent`;
 
-/** As `joinAgent`, of the rows whose heartbeat this transaction has counted; adds what agent_heartbeat said of the boot. */
+/**
+ * Does the same as `joinAgent`, but keeps only rows whose heartbeat this transaction has counted. Adds the boot id of
+ * agent_heartbeat as known_boot_id.
+ */
 export const joinCounted = `${joinAgent}
     cross join lateral (
       select boot_id as known_boot_id from agent_heartbeat heartbeat

@@ -1,4 +1,4 @@
-/** The heartbeat's first statement: it authenticates, and takes in that the agents live. */
+/** The first statement of a batch: it authenticates the agents and records that they are alive. */
 import type pg from "pg";
 import { agentColumns, holdAgent } from "./agent-rows.ts";
 import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
@@ -36,9 +36,10 @@ with input as (
 select slot, machine_id in (select machine_id from counted) as counted from identified`;
 
 /**
- * Locks the agents' agent_started rows in the order of machine ids, then writes agent_heartbeat. `rows` names no machine twice with
- * the same key. Returns `slot`, the row's place in `rows` from 1, of those that hold their machine's key, and `counted`, which is
- * false for a replayed nonce. A machine has one key, so the slot keeps whoever else claims it apart.
+ * Locks the agents' agent_started rows in the order of machine ids, then writes agent_heartbeat. `rows` must not name a
+ * machine twice with the same key. Returns, for each row whose key is the machine's registered key, `slot`, the row's
+ * place in `rows` from 1, and `counted`, which is false for a replayed nonce. Since a machine has only one key, the
+ * slot tells the agent's row from others that claim the same machine.
  */
 export function countHeartbeats(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "count-heartbeats", text, values: columns.toValues(rows) };

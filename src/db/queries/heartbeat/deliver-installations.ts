@@ -1,10 +1,11 @@
 /**
- * Deliveries of installation requests, recorded before the request leaves.
+ * Records deliveries of installation requests before the requests leave.
  *
- * A delivery has a transaction of its own, after its heartbeat's: between the two, the server makes sure that it can decode the
- * request, which PostgreSQL cannot, so that one which never leaves does not count as given. The locks are the heartbeat's, in its order:
- * first agent_started, then a statement whose snapshot sees what others did until then, which locks the requests. So an operator
- * who cancels and an agent that is given the same request meet at its row, and one of them comes first.
+ * A delivery has a transaction of its own, after its heartbeat's. Between the two, the server makes sure that it can
+ * decode the request, which PostgreSQL cannot, so that a request which never leaves does not count as given. It locks
+ * in the same order as a heartbeat: first agent_started, then, with a statement whose snapshot sees everything
+ * committed by then, the requests. So an operator who cancels a request and a delivery of that request meet at its row,
+ * and one of them comes first.
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
@@ -12,15 +13,16 @@ import { type AgentRow, agentColumns, holdAgent, joinAgent } from "./agent-rows.
 import { defineColumns } from "./input-columns.ts";
 import { isPending } from "./is-pending.ts";
 
-/** A request that is about to be handed to the agent which proved to hold the machine's key. */
+/** A request that is about to be given to an agent, which proved to hold the private key of `publicKey`. */
 export interface DeliveryRow extends AgentRow {
   readonly generation: bigint;
 }
 
 /**
- * Records the deliveries in one transaction and returns, in their order and after the commit, whether each request may be handed
- * out: it may not when it was cancelled, superseded or finished meanwhile, or the key replaced. `rows` names no machine twice with the same key.
- * The first delivery of a request sets when it is due, `installDeadlineMs` from then.
+ * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, whether each request
+ * may be given. It may not if it was cancelled, superseded or finished meanwhile, or if the key was replaced. `rows`
+ * must not name a machine twice with the same key. The first delivery of a request sets when it is due:
+ * `installDeadlineMs` after the delivery.
  */
 export async function deliverInstallations(
   client: pg.ClientBase,
@@ -80,8 +82,9 @@ with input as (
 select slot from held`;
 
 /**
- * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, of those that may be. PostgreSQL
- * looks again at a request that it had to wait for: one that was cancelled, superseded or finished by then is not given.
+ * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, for each request that
+ * may be given. PostgreSQL rechecks a request whose lock it had to wait for: one that was cancelled, superseded or
+ * finished by then is not given.
  */
 function recordDeliveries(rows: readonly DeliveryRow[], installDeadlineMs: number): pg.QueryConfig {
   return { name: "record-deliveries", text: recordText, values: [...columns.toValues(rows), installDeadlineMs] };

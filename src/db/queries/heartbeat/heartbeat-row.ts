@@ -1,7 +1,9 @@
-/** Heartbeats as the database takes them. */
+/** Heartbeats as the database stores them. */
 import type { AgentRow } from "./agent-rows.ts";
 
-/** One heartbeat whose caller proved to hold the private key of `publicKey`. Its texts are bounded and hold no NUL. */
+/**
+ * One heartbeat whose caller proved to hold the private key of `publicKey`. Its texts are bounded and contain no NUL.
+ */
 export interface HeartbeatRow extends AgentRow {
   /** The nonce of the HTTP signature; absent when the proof was a TLS client certificate. */
   readonly signatureNonce?: bigint | undefined;
@@ -11,9 +13,12 @@ export interface HeartbeatRow extends AgentRow {
   readonly bootId?: string | undefined;
   readonly hardwareReport?: HardwareReportRow | undefined;
   readonly installationReport?: InstallationReportRow | undefined;
-  /** For how long after it silence is normal, unless the agent announces more. Default: `defaultSilenceAllowanceMs`. */
+  /**
+   * How long silence after the heartbeat is normal, in milliseconds, unless the agent announces more. Default:
+   * `defaultSilenceAllowanceMs`.
+   */
   readonly silenceAllowanceMs?: number | undefined;
-  /** Never beside an installation report. */
+  /** Never present together with an installation report. */
   readonly installationProgress?: InstallationProgressRow | undefined;
 }
 
@@ -30,7 +35,7 @@ export interface HardwareReportRow {
   readonly largestDiskBytes: bigint;
 }
 
-/** An installation report as a heartbeat hands it in. */
+/** An installation report as a heartbeat carries it. */
 export interface InstallationReportRow {
   readonly generation: bigint;
   readonly result: "success" | "error";
@@ -40,20 +45,23 @@ export interface InstallationReportRow {
   readonly report: Uint8Array;
 }
 
-/** What an agent says of the installation that it carries out; counts for the machine's open request only. */
+/** Progress that an agent reports of an installation. It counts only for the machine's open request. */
 export interface InstallationProgressRow {
   readonly generation: bigint;
   readonly phase?: string | undefined;
   /** 0 to 100. */
   readonly percent?: number | undefined;
-  /** For how long from now on silence is normal. Absent: for as long as after any heartbeat. */
+  /** How long silence is normal from now on, in milliseconds. Absent: as long as after any heartbeat. */
   readonly quietForMs?: number | undefined;
 }
 
-/** How long an agent may be silent that keeps to the interval of its own, 30 s: three heartbeats may get lost. */
+/**
+ * How long silence is normal of an agent that calls at its own interval of 30 s, in milliseconds: three heartbeats may
+ * get lost.
+ */
 export const defaultSilenceAllowanceMs = 90_000;
 
-/** For how long after the heartbeat silence is normal, in milliseconds, unless the agent announces more. */
+/** Returns how long silence after the heartbeat is normal, in milliseconds, unless the agent announces more. */
 export function findAllowanceMs({ silenceAllowanceMs = defaultSilenceAllowanceMs }: HeartbeatRow): number {
   return silenceAllowanceMs;
 }

@@ -1,9 +1,10 @@
-/** Which request a machine's agent has still to carry out. */
+/** Decides which request a machine's agent still has to carry out. */
 import { isOpen } from "../../schema/os-installation-request.ts";
 
 /**
- * Returns the SQL condition that the os_installation_request row `request` is open and that no report has reached it. A server that
- * does not finish requests may have accepted such a report before another one took its place.
+ * Returns the SQL condition that the os_installation_request row `request` is open and that no report has reached it.
+ * An older version's server, which does not set finished_at, may have accepted such a report before a newer server
+ * replaced it.
  */
 export function isPending(request: string): string {
   return `${isOpen(request)}

@@ -1,4 +1,4 @@
-/** The heartbeat's last statement: it reads what the agents have still to install, and notes boots. */
+/** The last statement of a batch: it reads what the agents still have to install, and records boots. */
 import type pg from "pg";
 import { agentColumns, joinCounted } from "./agent-rows.ts";
 import type { HeartbeatRow } from "./heartbeat-row.ts";
@@ -31,8 +31,8 @@ select counted.slot, open.generation, open.request
   ) open`;
 
 /**
- * Reads the open requests that no report has reached, of the heartbeats that counted, by the partial index of open requests. Returns
- * `slot`, the row's place in `rows` from 1, of those that have such a request, and the request.
+ * Reads the open requests that no report has reached, for the heartbeats that counted, by the partial index of open
+ * requests. Returns the request and `slot`, the row's place in `rows` from 1, for each heartbeat that has one.
  */
 export function readPending(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "read-pending", text, values: columns.toValues(rows) };

@@ -1,4 +1,7 @@
-/** The heartbeat's second statement: it stores what some heartbeats bring. Most batches do without it. */
+/**
+ * The second statement of a batch: it stores the reports and the progress that heartbeats carry. Most batches carry
+ * none and skip it.
+ */
 import type pg from "pg";
 import { isOpen } from "../../schema/os-installation-request.ts";
 import { agentColumns, joinCounted } from "./agent-rows.ts";
@@ -122,18 +125,19 @@ with brought as materialized (
 )
 select slot from reported where not requested`;
 
-/** Whether a heartbeat holds anything that this statement stores. */
+/** Returns whether a heartbeat carries anything that this statement stores. */
 export function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
   return hardwareReport !== undefined || installationReport !== undefined || installationProgress !== undefined;
 }
 
 /**
- * Stores what the heartbeats bring, of those that counted, and returns `slot`, the row's place in `rows` from 1, of those whose
- * installation report was never requested.
+ * Stores the reports and the progress of the heartbeats that counted. Returns `slot`, the row's place in `rows` from 1,
+ * for each heartbeat whose installation report was never requested.
  *
- * A hardware report that differs takes the stored one's place, which is kept with the eight before it. An installation report counts
- * when it exceeds the stored one, and finishes its request, superseded or cancelled ones too. Progress counts for the open request.
- * Operators who change requests do not hold agent_started, so a request is locked first and judged as it is then.
+ * A hardware report that differs replaces the stored one, which is kept together with the eight before it. An
+ * installation report counts if its generation exceeds the stored one's; it finishes its request, even a superseded or
+ * cancelled one. Progress counts for the open request. Operators who change requests do not lock agent_started, so each
+ * request is locked first and judged as it is then.
  */
 export function storeBrought(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "store-brought", text, values: columns.toValues(rows) };

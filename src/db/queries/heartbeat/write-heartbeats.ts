@@ -1,11 +1,12 @@
 /**
- * Heartbeats, many at once, in one transaction.
+ * Writes a batch of heartbeats in one transaction.
  *
- * The first statement authenticates and counts them, holding each machine's agent_started row, in machine-id order, until the
- * commit: heartbeats of one machine happen one after the other, and a key changes before or after one, never in its middle. The
- * others run under snapshots taken once the rows are held: a heartbeat that waited for another one sees all that one did, so what it
- * brings is compared with what is true, and no request is pending whose report was acknowledged. What few heartbeats bring has a
- * statement of its own, which most batches do without.
+ * The first statement authenticates and counts them. It locks each machine's agent_started row, in machine-id order,
+ * until the commit. So heartbeats of one machine happen one after the other, and a key changes before or after one,
+ * never in the middle of it. The other statements run under snapshots taken once the rows are locked: a heartbeat that
+ * waited for another one sees everything that one did. So its reports are compared with the current rows, and a request
+ * whose report was acknowledged is not pending. Reports and progress, which few heartbeats carry, have a statement of
+ * their own that most batches skip.
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
@@ -14,7 +15,7 @@ import type { HeartbeatRow } from "./heartbeat-row.ts";
 import { readPending } from "./read-pending.ts";
 import { bringsSomething, storeBrought } from "./store-brought.ts";
 
-/** What became of one heartbeat. Nothing of it was stored unless it was counted. */
+/** Outcome of one heartbeat. Nothing of it is stored unless it counted. */
 export type HeartbeatOutcome =
   | { readonly kind: "unauthenticated" }
   | { readonly kind: "replayed" }
@@ -22,11 +23,11 @@ export type HeartbeatOutcome =
       readonly kind: "counted";
       /** The report's generation was never requested of this machine; the rest of the heartbeat counts. */
       readonly reportRefused: boolean;
-      /** Not to be handed out before `deliverInstallations` says so. */
+      /** Must not be given to the agent before `deliverInstallations` allows it. */
       readonly pending?: PendingInstallation;
     };
 
-/** The request that a machine's agent has not finished yet. */
+/** The request that a machine's agent still has to carry out. */
 export interface PendingInstallation {
   readonly generation: bigint;
   /** OSInstallationRequest, protobuf binary. */
@@ -34,9 +35,10 @@ export interface PendingInstallation {
 }
 
 /**
- * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, and returns each one's outcome in their order,
- * after the commit. `rows` names no machine twice with the same key. When it throws, none of them counts, unless the connection was lost: then the
- * outcome is unknown, and every row is safe to send again, but for its signature's nonce.
+ * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, and returns their outcomes after the
+ * commit, in the order of `rows`. `rows` must not name a machine twice with the same key. When it throws, no heartbeat
+ * counts, unless the connection was lost: then the outcome is unknown. Every row is safe to send again, except that a
+ * signature's nonce may count as replayed.
  */
 export async function writeHeartbeats(
   client: pg.ClientBase,
@@ -60,7 +62,7 @@ export async function writeHeartbeats(
   });
 }
 
-/** A refused report is answered by an error, which carries no request. */
+/** Leaves out the request after a refused report, since the answer to that is an error. */
 function toCounted(
   reportRefused: boolean,
   open: { generation: string; request: Buffer } | undefined,

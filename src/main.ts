@@ -8,7 +8,7 @@ import { CommandFailure, exitStatus } from "./cli/operator/exit-status.ts";
 import { createProgram } from "./cli/program.ts";
 
 async function main(args: readonly string[]): Promise<number> {
-  const program = await createProgram(args[0]);
+  const program = await createProgram(args);
   try {
     await program.parseAsync(args, { from: "user" });
     return 0;

@@ -33,7 +33,6 @@ const examples = [
 export function agentCommand(): Command {
   const command = new Command("agent")
     .enablePositionalOptions()
-    .description("run an agent on this machine: heartbeat, hand in the hardware, install what is requested")
     .option("--machine-id <uuid>", "the machine that this is")
     .option("--key <file>", "the agent's private key, for example by: bmaas agent keygen")
     .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")

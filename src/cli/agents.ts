@@ -6,9 +6,5 @@ import { revokeCommand } from "./agents/revoke.ts";
 
 /** The command for main, with its subcommands. */
 export function agentsCommand(): Command {
-  return new Command("agents")
-    .description("say which agents speak for machines, by their keys")
-    .addCommand(registerCommand())
-    .addCommand(replaceCommand())
-    .addCommand(revokeCommand());
+  return new Command("agents").addCommand(registerCommand()).addCommand(replaceCommand()).addCommand(revokeCommand());
 }

@@ -22,7 +22,6 @@ const examples = [
 /** The command for main; `loadProgram` gives the whole tree of commands. */
 export function completionCommand(loadProgram: () => Promise<Command>): Command {
   return new Command("completion")
-    .description("print a script that completes commands, options and values in a shell")
     .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(writers)))
     .addHelpText("after", `${formatExamples(...examples)}\n\nMake it again after an upgrade. It asks no server.`)
     .action(async (shell: string) => {

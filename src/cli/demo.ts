@@ -12,20 +12,17 @@ import { formatExamples } from "./examples.ts";
 
 /** The command for main. */
 export function demoCommand(): Command {
-  return new Command("demo")
-    .description("show one installation from request to report, on a server of its own that is gone afterwards")
-    .addHelpText("after", formatExamples("bmaas demo"))
-    .action(async () => {
-      const signal = abortOnSignal();
-      const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
-      try {
-        await runDemo(home, signal);
-      } finally {
-        const { removeEmbeddedPostgres } = await import("../db/embedded/instance.ts");
-        await removeEmbeddedPostgres(home);
-        await rm(home, { recursive: true, force: true });
-      }
-    });
+  return new Command("demo").addHelpText("after", formatExamples("bmaas demo")).action(async () => {
+    const signal = abortOnSignal();
+    const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
+    try {
+      await runDemo(home, signal);
+    } finally {
+      const { removeEmbeddedPostgres } = await import("../db/embedded/instance.ts");
+      await removeEmbeddedPostgres(home);
+      await rm(home, { recursive: true, force: true });
+    }
+  });
 }
 
 /** Aborts with the first signal, so that nothing is left behind; a second one ends the process there and then. */

@@ -20,7 +20,6 @@ interface HardwareFlags extends OperatorFlags {
 /** The command for main. */
 export function hardwareCommand(): Command {
   const command = new Command("hardware")
-    .description("show a machine's hardware, and how it changed")
     .argument("<machine-id>", "the machine", machineIdArgument)
     .option("--diff", "show only what changed from report to report, newest first")
     .action(

@@ -16,7 +16,6 @@ interface HistoryFlags extends OperatorFlags {
 /** The command for main. */
 export function historyCommand(): Command {
   const command = new Command("history")
-    .description("show what happened to a machine and who did it, newest first; to a deleted one, too")
     .argument("<machine-id>", "the machine", machineIdArgument)
     .option("--limit <number>", "show so many events at most", limitArgument, 50)
     .action(

@@ -9,7 +9,6 @@ import { retryCommand } from "./install/retry.ts";
 /** The command for main, with its subcommands. */
 export function installCommand(): Command {
   return new Command("install")
-    .description("request, follow, retry and cancel OS installations")
     .addCommand(requestCommand())
     .addCommand(retryCommand())
     .addCommand(cancelCommand())

@@ -11,7 +11,6 @@ import { watchCommand } from "./machines/watch.ts";
 /** The command for main, with its subcommands. */
 export function machinesCommand(): Command {
   return new Command("machines")
-    .description("create, find, watch, explain and delete machines")
     .addCommand(listCommand())
     .addCommand(getCommand())
     .addCommand(watchCommand())

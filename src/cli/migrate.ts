@@ -7,7 +7,6 @@ import { addSettings } from "./settings-options.ts";
 /** The command for main. */
 export function migrateCommand(): Command {
   return addSettings(new Command("migrate"), "migrate")
-    .description("apply the migrations that the database lacks; servers do the same when they start")
     .addHelpText("after", formatExamples("DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas migrate"))
     .addHelpText("after", "\nDATABASE_URL names the PostgreSQL to use; without it, the server's own under BMAAS_HOME.")
     .action(async (flags: Flags) => {

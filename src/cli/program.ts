@@ -1,43 +1,115 @@
-/** The tree of all commands. */
-import { Command } from "commander";
+/** The tree of all commands, each of which is loaded when it is needed. */
+import { Command, Help } from "commander";
 import { readVersion } from "../base/version.ts";
 
-/** Loaded when asked for, so that the agent does not carry the server. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import("./serve.ts")).serveCommand(),
-  migrate: async () => (await import("./migrate.ts")).migrateCommand(),
-  seed: async () => (await import("./seed.ts")).seedCommand(),
-  agent: async () => (await import("./agent.ts")).agentCommand(),
-  machines: async () => (await import("./machines.ts")).machinesCommand(),
-  agents: async () => (await import("./agents.ts")).agentsCommand(),
-  install: async () => (await import("./install.ts")).installCommand(),
-  history: async () => (await import("./history.ts")).historyCommand(),
-  hardware: async () => (await import("./hardware.ts")).hardwareCommand(),
-  tokens: async () => (await import("./tokens.ts")).tokensCommand(),
-  status: async () => (await import("./status.ts")).statusCommand(),
-  demo: async () => (await import("./demo.ts")).demoCommand(),
-  simulate: async () => (await import("./simulate.ts")).simulateCommand(),
-  completion: async () => (await import("./completion.ts")).completionCommand(() => createProgram()),
+/** What the program's help says of a command, and how the command is loaded. */
+interface CommandEntry {
+  readonly description: string;
+  /** What follows its name in the list of commands; absent for a command that only leads to others. */
+  readonly usage?: string;
+  /** Makes the command, without its description. */
+  readonly load: () => Promise<Command>;
+}
+
+const commands: Readonly<Record<string, CommandEntry>> = {
+  serve: {
+    description: "run the server: the agents' and the operators' listener over one PostgreSQL",
+    usage: "[options]",
+    load: async () => (await import("./serve.ts")).serveCommand(),
+  },
+  migrate: {
+    description: "apply the migrations that the database lacks; servers do the same when they start",
+    usage: "[options]",
+    load: async () => (await import("./migrate.ts")).migrateCommand(),
+  },
+  seed: {
+    description: "create and change machines, agents' keys and installations as a YAML or JSON file says",
+    usage: "[options] <file>",
+    load: async () => (await import("./seed.ts")).seedCommand(),
+  },
+  agent: {
+    description: "run an agent on this machine: heartbeat, hand in the hardware, install what is requested",
+    usage: "[options]",
+    load: async () => (await import("./agent.ts")).agentCommand(),
+  },
+  machines: {
+    description: "create, find, watch, explain and delete machines",
+    load: async () => (await import("./machines.ts")).machinesCommand(),
+  },
+  agents: {
+    description: "say which agents speak for machines, by their keys",
+    load: async () => (await import("./agents.ts")).agentsCommand(),
+  },
+  install: {
+    description: "request, follow, retry and cancel OS installations",
+    load: async () => (await import("./install.ts")).installCommand(),
+  },
+  history: {
+    description: "show what happened to a machine and who did it, newest first; to a deleted one, too",
+    usage: "[options] <machine-id>",
+    load: async () => (await import("./history.ts")).historyCommand(),
+  },
+  hardware: {
+    description: "show a machine's hardware, and how it changed",
+    usage: "[options] <machine-id>",
+    load: async () => (await import("./hardware.ts")).hardwareCommand(),
+  },
+  tokens: {
+    description: "make, list and revoke the tokens of operators and programs",
+    load: async () => (await import("./tokens.ts")).tokensCommand(),
+  },
+  status: {
+    description: "show the fleet in numbers, and what needs attention",
+    usage: "[options]",
+    load: async () => (await import("./status.ts")).statusCommand(),
+  },
+  demo: {
+    description: "show one installation from request to report, on a server of its own that is gone afterwards",
+    load: async () => (await import("./demo.ts")).demoCommand(),
+  },
+  simulate: {
+    description: "run a fleet of simulated agents against a server; installations are only pretended",
+    usage: "[options]",
+    load: async () => (await import("./simulate.ts")).simulateCommand(),
+  },
+  completion: {
+    description: "print a script that completes commands, options and values in a shell",
+    usage: "<shell>",
+    load: async () => (await import("./completion.ts")).completionCommand(() => createProgram()),
+  },
 };
 
 const exitStatusHelp = `
 bmaas COMMAND --help shows options and examples.
 Exit status: 0 done, 1 failed, 2 wrong usage, configuration or input; commands that call a server have more.`;
 
-/** Makes the program with the command of that name alone, or with all of them when there is none or no name is given. */
-export async function createProgram(name = ""): Promise<Command> {
+/**
+ * Makes the program that can parse `args`: the command that they name is loaded, and of the others there is what the program's help
+ * says of them. Without `args` all are loaded.
+ */
+export async function createProgram(args?: readonly string[]): Promise<Command> {
   const program = new Command("bmaas")
     .description("Bare-metal machine database and agent callback server")
     .version(readVersion(), "--version", "print the version")
     .addHelpText("after", exitStatusHelp)
     // Options that follow a command's name are that command's, also where the one above has one of the same name.
     .enablePositionalOptions()
+    .configureHelp({ subcommandTerm: describeTerm })
     .exitOverride();
-  const wanted = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  for (const load of wanted === undefined ? Object.values(commands) : [wanted]) {
-    program.addCommand(overrideExit(await load()));
+  // No option of the program has a value, so that the first word that names a command is the command, or the one that help is for.
+  const wanted = args?.find((word) => Object.hasOwn(commands, word));
+  for (const [name, { description, load }] of Object.entries(commands)) {
+    const command = args === undefined || name === wanted ? await load() : new Command(name);
+    program.addCommand(overrideExit(command.description(description)));
   }
   return program;
+}
+
+/** A command as the program's help lists it, whether or not it is loaded. */
+function describeTerm(command: Command): string {
+  const entry = commands[command.name()];
+  if (entry === undefined) return new Help().subcommandTerm(command);
+  return entry.usage === undefined ? command.name() : `${command.name()} ${entry.usage}`;
 }
 
 /** Commander ends the process on wrong usage unless every command in the tree is told not to. */

@@ -38,7 +38,6 @@ Exit status: 0 done; 1 the database is in trouble; 2 the file has mistakes, each
 /** The command for main. */
 export function seedCommand(): Command {
   return addSettings(new Command("seed"), "seed")
-    .description("create and change machines, agents' keys and installations as a YAML or JSON file says")
     .argument("<file>", "the file, or - for standard input")
     .option("--dry-run", "say what would happen, and write nothing")
     .option("--json", "print JSON instead of a table")

@@ -11,7 +11,6 @@ import { addSettings } from "./settings-options.ts";
 /** The command for main. */
 export function serveCommand(): Command {
   return addSettings(new Command("serve"), "serve")
-    .description("run the server: the agents' and the operators' listener over one PostgreSQL")
     .addHelpText(
       "after",
       formatExamples("bmaas serve", "DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas serve --workers 4"),

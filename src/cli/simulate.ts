@@ -7,7 +7,6 @@ import type { SimulateFlags } from "./simulate-run.ts";
 /** The command for main. */
 export function simulateCommand(): Command {
   const command = new Command("simulate")
-    .description("run a fleet of simulated agents against a server; installations are only pretended")
     .option("--machines <number>", "how many", limitArgument, 1000)
     .option("--endpoint <url>", "the agents' listener", "https://127.0.0.1:8443")
     .option("--ca <file>", "trust the CAs in this PEM file (default: tls/ca.pem under BMAAS_HOME, where there is one)")

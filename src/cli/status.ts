@@ -20,7 +20,6 @@ interface StatusFlags extends OperatorFlags {
 /** The command for main. */
 export function statusCommand(): Command {
   const command = new Command("status")
-    .description("show the fleet in numbers, and what needs attention")
     .addOption(
       new Option("--by <group>", "show it by provider, or by provider and location").choices(["provider", "location"]),
     )

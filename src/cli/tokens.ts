@@ -8,7 +8,6 @@ import { whoamiCommand } from "./tokens/whoami.ts";
 /** The command for main, with its subcommands. */
 export function tokensCommand(): Command {
   return new Command("tokens")
-    .description("make, list and revoke the tokens of operators and programs")
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(revokeCommand())

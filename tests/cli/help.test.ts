@@ -1,5 +1,5 @@
 /** What the commands say of themselves, and whether what they and the server advise can be typed. */
-import type { Command } from "commander";
+import { type Command, Help } from "commander";
 import { describe, expect, test } from "vitest";
 import { remedies } from "../../src/admin/machine/remedies.ts";
 import { createProgram } from "../../src/cli/program.ts";
@@ -96,6 +96,18 @@ describe.each(actors.map((command) => [pathOf(command), command] as const))("%s"
     expect(examples.join("\n")).toContain(path);
     for (const example of examples) await assertTypable(example);
   });
+});
+
+test("the program's help says of commands what they are, whether or not they are loaded", async () => {
+  for (const command of program.commands) {
+    expect(program.createHelp().subcommandTerm(command)).toBe(new Help().subcommandTerm(command));
+  }
+  expect(helpOf(await createProgram([]))).toBe(helpOf(program));
+  const loadsOne = await createProgram(["--", "status", "--help"]);
+  expect(helpOf(loadsOne)).toBe(helpOf(program));
+  expect(loadsOne.commands.filter(({ options }) => options.length > 0).map((command) => command.name())).toEqual([
+    "status",
+  ]);
 });
 
 test("the exit statuses are told by every command that calls a server", () => {

@@ -4,12 +4,15 @@ import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { ConfigError } from "../../config/config.ts";
 import { InvalidPublicKeyError, parsePublicKey } from "../../contract/public-key.ts";
-import { publicKeyArgument } from "../operator/arguments.ts";
+import { argumentParser } from "../operator/arguments.ts";
 
 /** As commander hands them over. */
 export interface KeyFlags {
   readonly publicKeyFile?: string;
 }
+
+/** An agent's public key. */
+export const publicKeyArgument = argumentParser(parsePublicKey);
 
 /** Adds an argument for the key, and the option that takes its place; call it after the command's other arguments. */
 export function addKey(command: Command): Command {

@@ -1,10 +1,10 @@
 /** `bmaas agents replace` */
 import { Command } from "commander";
 import { AgentService, ReplaceAgentResponseSchema } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
-import { machineIdArgument, publicKeyArgument } from "../operator/arguments.ts";
+import { machineIdArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { print, printMessage } from "../operator/output.ts";
-import { addKey, type KeyFlags, readKey } from "./public-key.ts";
+import { addKey, type KeyFlags, publicKeyArgument, readKey } from "./public-key.ts";
 
 interface ReplaceFlags extends OperatorFlags, KeyFlags {
   readonly expectedKey?: Uint8Array;

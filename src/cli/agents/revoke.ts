@@ -2,11 +2,11 @@
 import { Command } from "commander";
 import { AgentService, RevokeAgentResponseSchema } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
-import { publicKeyArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
 import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
+import { publicKeyArgument } from "./public-key.ts";
 
 interface RevokeFlags extends OperatorFlags, TargetFlags {
   readonly expectedKey?: Uint8Array;

@@ -1,7 +1,6 @@
 /** How the texts of arguments and options become values; each parser throws commander's InvalidArgumentError. */
 import { InvalidArgumentError } from "commander";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { parsePublicKey } from "../../contract/public-key.ts";
 import { parseDurationMs } from "./time.ts";
 
 /** Makes commander's parser of an argument or option from one that throws when the text is wrong. */
@@ -22,9 +21,6 @@ export const machineIdArgument = argumentParser(parseMachineId);
 export function machineIdsArgument(text: string, before: readonly string[] = []): readonly string[] {
   return [...new Set([...before, machineIdArgument(text)])];
 }
-
-/** An agent's public key. */
-export const publicKeyArgument = argumentParser(parsePublicKey);
 
 /** A duration such as `15m`, in milliseconds. */
 export const durationArgument = argumentParser(parseDurationMs);

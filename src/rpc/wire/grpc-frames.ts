@@ -82,15 +82,48 @@ export function frameTrailers(trailers: Readonly<Record<string, string | string[
 
 /** The bytes of a body in base64, whose parts may each have been encoded, and padded, by itself (PROTOCOL-WEB). */
 export function decodeBase64Body(body: Uint8Array): Uint8Array<ArrayBuffer> {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
-  const parts: Buffer[] = [];
-  let length = 0;
-  for (const [part] of text.matchAll(/[A-Za-z0-9+/]+={0,2}/g)) {
-    const isWhole = part.endsWith("=") ? part.length % 4 === 0 : part.length % 4 !== 1;
-    if (!isWhole) break;
-    parts.push(Buffer.from(part, "base64"));
-    length += part.length;
+  const bytes = new Uint8Array(Math.ceil((body.length * 3) / 4));
+  let size = 0;
+  let held = 0;
+  let count = 0;
+  for (let at = 0; at < body.length; at++) {
+    const character = readByte(body, at);
+    if (character === padding) {
+      // Of a group of four, two or three characters are digits.
+      const padded = count === 2 && readByte(body, at + 1) === padding ? 2 : count === 3 ? 1 : 0;
+      if (padded === 0) throw notBase64();
+      size = putBytes(bytes, size, held << (6 * padded), 3 - padded);
+      at += padded - 1;
+      [held, count] = [0, 0];
+      continue;
+    }
+    const digit = digits[character] as number;
+    if (digit === noDigit) throw notBase64();
+    held = (held << 6) | digit;
+    count++;
+    if (count === 4) {
+      size = putBytes(bytes, size, held, 3);
+      [held, count] = [0, 0];
+    }
   }
-  if (length !== text.length) throw protocolError("the body is not base64", Code.InvalidArgument);
-  return new Uint8Array(Buffer.concat(parts));
+  if (count === 1) throw notBase64();
+  if (count > 1) size = putBytes(bytes, size, held << (6 * (4 - count)), count - 1);
+  return bytes.subarray(0, size);
+}
+
+/** Writes the first `count` of three bytes, and returns the size that there is then. */
+function putBytes(bytes: Uint8Array, size: number, three: number, count: number): number {
+  for (let index = 0; index < count; index++) bytes[size + index] = three >> (16 - 8 * index);
+  return size + count;
+}
+
+const padding = "=".charCodeAt(0);
+const noDigit = 0xff;
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/** What each byte is as a digit of base64. */
+const digits = new Uint8Array(256).fill(noDigit);
+for (const [value, character] of [...alphabet].entries()) digits[character.charCodeAt(0)] = value;
+
+function notBase64(): ConnectError {
+  return protocolError("the body is not base64", Code.InvalidArgument);
 }

@@ -57,6 +57,18 @@ describe("base64", () => {
     expect(() => decodeBase64Body(Buffer.from(text, "latin1"))).toThrow("the body is not base64");
   });
 
+  test("is refused unless it is groups of four, any of which may end in padding, and a last one of two or three digits", () => {
+    const base64 = /^(?:[A-D+/]{4}|[A-D+/]{2}==|[A-D+/]{3}=)*(?:[A-D+/]{2,3})?$/;
+    const characters = fc.constantFrom(..."AABBCCDD++//====-\n");
+    fc.assert(
+      fc.property(fc.string({ unit: characters, maxLength: 12 }), (text) => {
+        const decode = () => decodeBase64Body(Buffer.from(text));
+        if (base64.test(text)) decode();
+        else expect(decode).toThrow("the body is not base64");
+      }),
+    );
+  });
+
   test("a megabyte of nonsense is refused at once", () => {
     expect(() => decodeBase64Body(Buffer.from("A=".repeat(500_000)))).toThrow("the body is not base64");
   });

@@ -22,6 +22,12 @@ export function countUncaughtError(origin: ErrorOrigin): void {
   uncaughtErrors?.inc({ origin });
 }
 
+/**
+ * Gauges that prom-client names like counters, which `promtool check metrics` refuses. `nodejs_active_resources` and its kin say the same
+ * by type.
+ */
+const misnamed = ["resources", "handles", "requests"].map((what) => `nodejs_active_${what}_total`);
+
 function createProcessMetrics(): Registry {
   const created = new Registry();
   uncaughtErrors = new Counter({
@@ -48,6 +54,7 @@ function createProcessMetrics(): Registry {
       },
     });
   }
+  for (const name of misnamed) created.removeSingleMetric(name);
   for (const metric of created.getMetricsAsArray())
     metric.aggregator = findAggregator(metric.name) ?? metric.aggregator;
   return created;

@@ -12,6 +12,8 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.js";
+import { clientAddressKey } from "../callers/client-address.ts";
+import { createOpenStreams, type StreamLimits } from "./open-streams.ts";
 
 /** The server's health, looked at when somebody asks and every second while somebody watches. */
 export interface HealthMonitor {
@@ -19,7 +21,7 @@ export interface HealthMonitor {
   readonly watchers: number;
   check(): Promise<ServingStatus>;
   /** Yields the status, and again whenever it changes or has not for a while; ends after NOT_SERVING when the monitor closes. */
-  watch(isKnown: boolean, signal: AbortSignal): AsyncGenerator<ServingStatus>;
+  watch(isKnown: boolean, signal: AbortSignal, address: string): AsyncGenerator<ServingStatus>;
   /** Sends all watchers away, and takes no more, while the server goes on: they come back to another process of it. */
   sendWatchersAway(): void;
   /** Tells all watchers that the server serves no more, and sends them away. */
@@ -27,14 +29,19 @@ export interface HealthMonitor {
 }
 
 /** Bounds of a monitor; those of time are in milliseconds. */
-export interface HealthLimits {
+export interface HealthLimits extends StreamLimits {
   readonly pollMs: number;
   /** A stream on which nothing goes out for longer counts as idle somewhere on the way. */
   readonly signOfLifeMs: number;
-  readonly maxWatchers: number;
 }
 
-const defaultHealthLimits: HealthLimits = { pollMs: 1_000, signOfLifeMs: 60_000, maxWatchers: 1_000 };
+const defaultHealthLimits: HealthLimits = {
+  pollMs: 1_000,
+  signOfLifeMs: 60_000,
+  maxOpen: 1_000,
+  // A balancer watches once for each of its connections.
+  maxOpenPerAddress: 50,
+};
 
 /** Makes a monitor; `findUnreadiness` resolves with why the server cannot serve now, or undefined when it can. */
 export function createHealthMonitor(
@@ -42,7 +49,7 @@ export function createHealthMonitor(
   limits: HealthLimits = defaultHealthLimits,
 ): HealthMonitor {
   const sleepers = new Set<() => void>();
-  let watchers = 0;
+  const watches = createOpenStreams("watches are open", limits);
   let isPolling = false;
   let isClosed = false;
   let isSendingAway = false;
@@ -65,7 +72,7 @@ export function createHealthMonitor(
 
   async function poll(): Promise<void> {
     isPolling = true;
-    while (watchers > 0 && !isClosed) {
+    while (watches.count > 0 && !isClosed) {
       tell(await check());
       await delay(limits.pollMs, undefined, { ref: false });
     }
@@ -92,11 +99,8 @@ export function createHealthMonitor(
     clearTimeout(timer);
   }
 
-  async function* watch(isKnown: boolean, signal: AbortSignal): AsyncGenerator<ServingStatus> {
-    if (watchers >= limits.maxWatchers) {
-      throw new ConnectError(`${limits.maxWatchers} watch already: try again later`, Code.ResourceExhausted);
-    }
-    watchers += 1;
+  async function* watch(isKnown: boolean, signal: AbortSignal, address: string): AsyncGenerator<ServingStatus> {
+    const close = watches.open(address);
     if (!isPolling) void poll();
     try {
       while (!signal.aborted) {
@@ -107,7 +111,7 @@ export function createHealthMonitor(
         if (told === status) await sleep(signal);
       }
     } finally {
-      watchers -= 1;
+      close();
     }
   }
 
@@ -119,7 +123,7 @@ export function createHealthMonitor(
 
   return {
     get watchers() {
-      return watchers;
+      return watches.count;
     },
     check,
     watch,
@@ -140,8 +144,9 @@ export function registerHealth(router: ConnectRouter, monitor: HealthMonitor): v
       if (!isKnown(service)) throw new ConnectError(`${service} is not served here`, Code.NotFound);
       return toResponse(await monitor.check());
     },
-    async *watch({ service }: HealthCheckRequest, { signal }: HandlerContext) {
-      for await (const status of monitor.watch(isKnown(service), signal)) yield toResponse(status);
+    async *watch({ service }: HealthCheckRequest, { signal, values }: HandlerContext) {
+      const address = values.get(clientAddressKey);
+      for await (const status of monitor.watch(isKnown(service), signal, address)) yield toResponse(status);
     },
   });
 }

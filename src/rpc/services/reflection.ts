@@ -1,15 +1,20 @@
 /**
  * Server reflection (grpc.reflection.v1 and v1alpha), so that buf curl and grpcurl work without a schema. Both versions are the same
- * but for the package's name.
+ * but for the package's name. It needs no token, so what a call and an address may cost is bounded.
  */
-import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { type Message, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { createAttemptLimit } from "../callers/attempt-limit.ts";
+import { clientAddressKey, toParty } from "../callers/client-address.ts";
+import { createKnownError } from "../calls/error-mapping.ts";
+import { createOpenStreams } from "./open-streams.ts";
 import { createReflectionIndex, type ReflectionIndex } from "./reflection-index.ts";
 
 /** What both versions' requests hold. */
-interface Question {
+interface Question extends Message {
   readonly host: string;
   readonly messageRequest:
     | {
@@ -33,6 +38,14 @@ type Answer =
 /** A client that asks nothing more for this long is let go; milliseconds. */
 const idleTimeoutMs = 60_000;
 
+/** What one call may cost, in bytes of answers; everything there is to learn costs a fraction of it. */
+const maxAnswerBytes = 1024 * 1024;
+/** What an answer costs without files and its question, in bytes: rather more than it takes. */
+const leastAnswerBytes = 1024;
+/** Calls of one address; who looks at a schema makes a few. */
+const callRule = { burst: 60, secondsPerAttempt: 1, maxParties: 10_000 };
+const streamLimits = { maxOpen: 200, maxOpenPerAddress: 20 };
+
 /** Registers reflection over all services that `router` has by now, and over itself. */
 export function registerReflection(router: ConnectRouter): void {
   const services = new Set(router.handlers.map((handler) => handler.service));
@@ -40,26 +53,69 @@ export function registerReflection(router: ConnectRouter): void {
     [...services, ServerReflection, ServerReflectionAlpha],
     [file_google_rpc_error_details],
   );
+  const begin = createCallLimit();
   router.service(ServerReflection, {
-    serverReflectionInfo: (requests, context) => answerAll(requests, context, index),
+    serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
   });
   router.service(ServerReflectionAlpha, {
-    serverReflectionInfo: (requests, context) => answerAll(requests, context, index),
+    serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
   });
+}
+
+/** Begins a call of an address and returns what ends it; throws ConnectError with `resource_exhausted`. */
+type BeginCall = (address: string) => () => void;
+
+function createCallLimit(): BeginCall {
+  const calls = createAttemptLimit(callRule);
+  const streams = createOpenStreams("reflection calls are open", streamLimits);
+  return (address) => {
+    const retryAfterSeconds = calls.take(toParty(address));
+    if (retryAfterSeconds === undefined) return streams.open(address);
+    const message = "too many reflection calls come from this address: try again later";
+    throw createKnownError({ code: Code.ResourceExhausted, message, retryAfterSeconds });
+  };
 }
 
 async function* answerAll<Request extends Question>(
   requests: AsyncIterable<Request>,
-  { signal }: HandlerContext,
+  { signal, values, method }: HandlerContext,
   index: ReflectionIndex,
+  begin: BeginCall,
 ) {
-  const incoming = requests[Symbol.asyncIterator]();
-  for (;;) {
-    const next = await nextInTime(incoming, signal);
-    if (next === undefined || next.done === true) return;
-    const request = next.value;
-    yield { validHost: request.host, originalRequest: request, messageResponse: answer(request, index) };
+  const end = begin(values.get(clientAddressKey));
+  try {
+    const incoming = requests[Symbol.asyncIterator]();
+    const sent = new Set<Uint8Array>();
+    let bytes = 0;
+    for (;;) {
+      const next = await nextInTime(incoming, signal);
+      if (next === undefined || next.done === true) return;
+      const request = next.value;
+      const messageResponse = leaveOutSent(answer(request, index), sent);
+      // A question goes back with its answer, and parts of it once more.
+      bytes += leastAnswerBytes + 2 * toBinary(method.input, request).length + countFileBytes(messageResponse);
+      if (bytes > maxAnswerBytes) {
+        const message = `the answers of one call may have ${maxAnswerBytes} bytes: ask on another call`;
+        throw new ConnectError(message, Code.ResourceExhausted);
+      }
+      yield { validHost: request.host, originalRequest: request, messageResponse };
+    }
+  } finally {
+    end();
   }
+}
+
+/** Of files that the call has had, only the one that is asked for comes again: the protocol has clients keep them. */
+function leaveOutSent(given: Answer, sent: Set<Uint8Array>): Answer {
+  if (given.case !== "fileDescriptorResponse") return given;
+  const fileDescriptorProto = given.value.fileDescriptorProto.filter((file, at) => at === 0 || !sent.has(file));
+  for (const file of fileDescriptorProto) sent.add(file);
+  return { case: given.case, value: { fileDescriptorProto } };
+}
+
+function countFileBytes(given: Answer): number {
+  const files = given.case === "fileDescriptorResponse" ? given.value.fileDescriptorProto : [];
+  return files.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The next request, or undefined when none comes in time or the call ends. */

@@ -83,7 +83,7 @@ test("tells who watches that the server shuts down, and does not hold it up", as
 });
 
 describe("one monitor", () => {
-  const limits = { pollMs: 1, signOfLifeMs: 60_000, maxWatchers: 3 };
+  const limits = { pollMs: 1, signOfLifeMs: 60_000, maxOpen: 3, maxOpenPerAddress: 3 };
 
   test("looks once at a time for all who watch, and not at all when nobody does", async () => {
     let looks = 0;
@@ -98,7 +98,7 @@ describe("one monitor", () => {
       return undefined;
     }, limits);
     const ending = new AbortController();
-    const watches = Array.from({ length: 3 }, () => monitor.watch(true, ending.signal));
+    const watches = Array.from({ length: 3 }, () => monitor.watch(true, ending.signal, "192.0.2.1"));
     for (const watch of watches) expect((await watch.next()).value).toBe(ServingStatus.SERVING);
     await Promise.all([monitor.check(), monitor.check()]);
     const afterThree = looks;
@@ -116,9 +116,9 @@ describe("one monitor", () => {
   test("takes no more watchers than it can hold, and as many again when they leave", async () => {
     const monitor = createHealthMonitor(async () => undefined, limits);
     const ending = new AbortController();
-    const watches = Array.from({ length: 3 }, () => monitor.watch(true, ending.signal));
+    const watches = Array.from({ length: 3 }, () => monitor.watch(true, ending.signal, "192.0.2.1"));
     for (const watch of watches) await watch.next();
-    const oneMore = () => monitor.watch(true, ending.signal).next();
+    const oneMore = () => monitor.watch(true, ending.signal, "192.0.2.1").next();
     await expect(oneMore()).rejects.toMatchObject({ code: Code.ResourceExhausted });
     await watches[0]?.return(undefined);
     expect((await oneMore()).value).toBe(ServingStatus.SERVING);
@@ -129,7 +129,7 @@ describe("one monitor", () => {
   test("repeats what it said before a stream counts as idle", async () => {
     const monitor = createHealthMonitor(async () => undefined, { ...limits, signOfLifeMs: 5 });
     const ending = new AbortController();
-    const watch = monitor.watch(true, ending.signal);
+    const watch = monitor.watch(true, ending.signal, "192.0.2.1");
     for (let time = 0; time < 3; time++) expect((await watch.next()).value).toBe(ServingStatus.SERVING);
     ending.abort();
     await watch.return(undefined);

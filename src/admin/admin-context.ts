@@ -1,10 +1,10 @@
-/** What the handlers of the admin services work with. */
+/** The dependencies of the handlers of the admin services. */
 import type { Logger } from "pino";
 import type { Database } from "../db/client.ts";
 import type { FleetSampler } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
 
-/** Made once, by the service. */
+/** Dependencies that every handler of the admin services shares. */
 export interface AdminContext {
   readonly db: Database;
   readonly feed: ChangeFeed;

@@ -1,4 +1,4 @@
-/** All services of bmaas.admin.v1, each method by the file of its name. */
+/** All services of bmaas.admin.v1. Each method is in the file of its name. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
@@ -31,7 +31,7 @@ import { createListTokens } from "./token/list-tokens.ts";
 import { createRevokeToken } from "./token/revoke-token.ts";
 import { createWatchMachines } from "./watch/watch-machines.ts";
 
-/** Registers the services. */
+/** Returns a function that registers the services of bmaas.admin.v1 on a router. */
 export function createAdminRoutes(context: AdminContext): (router: ConnectRouter) => void {
   return (router) => {
     router.service(HardwareService, { listHardwareReports: createListHardwareReports(context) });

@@ -1,4 +1,7 @@
-/** Changes that are safe to repeat: a call that names a request id is carried out once, and answered the same ever after (AIP-155). */
+/**
+ * Makes changes safe to repeat: a call with a request id is carried out once, and its repetitions get the same answer
+ * (AIP-155).
+ */
 import { createHash } from "node:crypto";
 import { type DescMessage, fromBinary, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
@@ -9,13 +12,13 @@ import { badRequest } from "../rpc/wire/error-details.ts";
 import type { AdminContext } from "./admin-context.ts";
 import { getActor } from "./authorization/caller.ts";
 
-/** A request that can name a request id. */
+/** A request that can carry a request id. */
 type Repeatable = Message & { readonly requestId: string };
 
 /**
- * Runs `work` in a transaction of its own, and returns its answer. Under a request id that the same caller used for the same
- * request before, returns that call's answer and changes nothing; a call that fails leaves its id free. Throws `invalid_argument`
- * when the id was used for another request. Answers are stored, so they must hold no secret.
+ * Runs `work` in a transaction of its own and returns its answer. If the same caller used the request id for the same
+ * request before, returns that call's answer and changes nothing. A call that fails leaves its id free. Throws
+ * `invalid_argument` when the id was used for another request. Answers are stored, so they must contain no secret.
  */
 export async function answerOnce<Response extends DescMessage>(
   { db }: Pick<AdminContext, "db">,

@@ -1,23 +1,33 @@
-/** Where a list goes on: opaque to callers, bound to what was listed, and checked when it comes back (AIP-158). */
+/**
+ * Page tokens, which say where a list continues: opaque to callers, bound to the list and its filter, and checked when
+ * they come back (AIP-158).
+ */
 import { createHash } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { badRequest } from "../rpc/wire/error-details.ts";
 
-/** What a list is of, filters included: a token of one list is none of another. Values in one spelling, sets in one order. */
+/**
+ * Identifies a list, filters included, so that a token of one list is refused for another. Equal filters must give
+ * equal scopes.
+ */
 export type ListScope = readonly (string | readonly string[])[];
 
-/** How many bytes of the scope's hash a token carries; it guards against mistakes, and opens nothing that the caller may not see. */
+/**
+ * How many bytes of the scope's hash a token carries. The hash guards against mistakes; a forged token reveals nothing
+ * that the caller may not see.
+ */
 const scopeHashBytes = 12;
 const version = "1";
 
-/** Writes the token that continues after `key`, whose parts hold no line feed. */
+/** Returns the token that continues after `key`, whose parts must not contain line feeds. */
 export function encodePageToken(scope: ListScope, key: readonly string[]): string {
   return Buffer.from([version, hashScope(scope), ...key].join("\n")).toString("base64url");
 }
 
 /**
- * Reads the key that a list of this scope continues after; undefined for an empty token, which is the first page. `parse` gets the
- * key's parts and returns undefined unless they are a key. Throws `invalid_argument` for anything else.
+ * Returns the key after which a list of this scope continues, or undefined for an empty token, which means the first
+ * page. `parse` gets the key's parts and returns undefined if they are not a key. Throws `invalid_argument` for any
+ * other token.
  */
 export function decodePageToken<Key>(
   scope: ListScope,
@@ -33,14 +43,17 @@ export function decodePageToken<Key>(
   return key;
 }
 
-/** Reads a part of a key that is a positive 64-bit number in decimal digits; undefined for anything else. */
+/**
+ * Parses a part of a key that is a positive signed 64-bit number in decimal digits. Returns undefined for anything
+ * else.
+ */
 export function parseKeyNumber(text: string | undefined): bigint | undefined {
   if (text === undefined || !/^[1-9][0-9]{0,18}$/.test(text)) return undefined;
   const number = BigInt(text);
   return number < 2n ** 63n ? number : undefined;
 }
 
-/** Reads a part of a key that is a UUID in lower case; undefined for anything else. */
+/** Returns a part of a key that is a UUID in lower case, or undefined for anything else. */
 export function parseKeyUuid(text: string | undefined): string | undefined {
   return text !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text) ? text : undefined;
 }

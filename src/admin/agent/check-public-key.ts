@@ -1,9 +1,12 @@
-/** Keys as callers hand them in: the contract sees to their length, this to the rest. */
+/** Checks public keys that callers send. The contract checks their length, this file the rest. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
-/** Throws `invalid_argument` for the field `public_key` unless a signature by the key proves something. */
+/**
+ * Throws `invalid_argument` for the field `public_key` unless the key is sound, so that a signature by it proves
+ * something.
+ */
 export function checkPublicKey(publicKey: Uint8Array): void {
   try {
     assertPublicKey(publicKey);

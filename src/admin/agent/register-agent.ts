@@ -1,4 +1,4 @@
-/** AgentService.RegisterAgent */
+/** The handler of AgentService.RegisterAgent. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -13,7 +13,7 @@ import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "../machine/read-machine.ts";
 import { checkPublicKey } from "./check-public-key.ts";
 
-/** Makes the handler. */
+/** Creates the handler of AgentService.RegisterAgent. */
 export function createRegisterAgent(context: AdminContext) {
   return async (request: RegisterAgentRequest, call: HandlerContext): Promise<RegisterAgentResponse> => {
     const machineId = parseMachineId(request.machineId);

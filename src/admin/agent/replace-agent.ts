@@ -1,4 +1,4 @@
-/** AgentService.ReplaceAgent */
+/** The handler of AgentService.ReplaceAgent. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -13,7 +13,7 @@ import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "../machine/read-machine.ts";
 import { checkPublicKey } from "./check-public-key.ts";
 
-/** Makes the handler. */
+/** Creates the handler of AgentService.ReplaceAgent. */
 export function createReplaceAgent(context: AdminContext) {
   return async (request: ReplaceAgentRequest, call: HandlerContext): Promise<ReplaceAgentResponse> => {
     const machineId = parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** AgentService.RevokeAgent */
+/** The handler of AgentService.RevokeAgent. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -12,7 +12,7 @@ import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "../machine/read-machine.ts";
 
-/** Makes the handler. */
+/** Creates the handler of AgentService.RevokeAgent. */
 export function createRevokeAgent(context: AdminContext) {
   return async (request: RevokeAgentRequest, call: HandlerContext): Promise<RevokeAgentResponse> => {
     const machineId = parseMachineId(request.machineId);

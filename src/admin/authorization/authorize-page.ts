@@ -1,11 +1,11 @@
-/** Who may see a page that is no call, such as the metrics: whoever may call something, viewers first. */
+/** Authorizes requests for pages that are not calls, such as the metrics: any role may see them, viewers included. */
 import { createHash } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
 import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } from "./check-credentials.ts";
 
-/** What is known of a request for a page. */
+/** A request for a page, as far as the decision needs it. */
 export interface PageRequest {
   readonly path: string;
   /** The "authorization" header; null when it is absent. */
@@ -14,19 +14,22 @@ export interface PageRequest {
   readonly address: string;
 }
 
-/** Decides on a request for a page; throws a ConnectError with `unauthenticated` or `permission_denied`, or TooManyAttemptsError. */
+/**
+ * Decides on a request for a page. Throws a ConnectError with `unauthenticated` or `permission_denied`, or
+ * TooManyAttemptsError.
+ */
 export type AuthorizePage = (request: PageRequest) => Promise<void>;
 
-/** A scraper without its token comes back every few seconds; one line in a minute will do. */
+/** A scraper without a valid token returns every few seconds, so refusals are logged once a minute. */
 const refusalLines = { burst: 1, secondsPerAttempt: 60, maxParties: 1 };
 
-/** How long a good token opens pages while nobody can say whether it still is one, in milliseconds. */
+/** How long a valid token still opens pages while it cannot be checked, in milliseconds. */
 const trustMs = 60 * 60 * 1000;
 const maxTrusted = 100;
 
 /**
- * Makes the decision. A token that was good within the last hour goes on to open pages while it cannot be looked up: that the
- * database is away is what pages have to tell then.
+ * Creates the authorization of pages. While tokens cannot be looked up, one that was valid within the last hour still
+ * opens pages, because pages must then show that the database is away.
  */
 export function createPageAuthorization(check: CheckCredentials, log: Logger): AuthorizePage {
   const lines = createAttemptLimit(refusalLines);
@@ -71,7 +74,7 @@ export function createPageAuthorization(check: CheckCredentials, log: Logger): A
   };
 }
 
-/** Whether the error says something of the credentials, and not only that they cannot be judged now. */
+/** Returns whether the error is a verdict on the credentials, and not a failure to check them. */
 function isVerdict(error: unknown): error is Error {
   return [RefusedCredentialsError, TooManyAttemptsError, ConnectError].some((type) => error instanceof type);
 }

@@ -1,4 +1,7 @@
-/** The one place that decides who may call what, from the role that the contract asks for, before a message is read. */
+/**
+ * Decides who may call which method, from the role that the contract requires, before a message is read. Nothing else
+ * decides it.
+ */
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { Role, required_role } from "../../../gen/bmaas/admin/v1/role_pb.js";
@@ -10,12 +13,12 @@ import { errorInfo } from "../../rpc/wire/error-details.ts";
 import { type Caller, callerKey, type Identity } from "./caller.ts";
 import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } from "./check-credentials.ts";
 
-/** Decides on a call whose headers are there; throws to refuse it. */
+/** Decides on a call once its headers have arrived. Throws to refuse it. */
 export type Authorize = (context: HandlerContext) => Promise<void>;
 
 /**
- * Services that everybody may call, by full name: health as /healthz is, and the schema, which is public anyway. Of any other
- * service, a method without a required role cannot be called by anybody.
+ * Full names of the services that everyone may call: health, like /healthz, and reflection, since the schema is public
+ * anyway. In any other service, nobody may call a method without a required role.
  * @public
  */
 export const openServices: ReadonlySet<string> = new Set([
@@ -31,8 +34,8 @@ const ranks: Readonly<Record<AdminRole, Role>> = {
 };
 
 /**
- * Makes the decision. Refuses with `unauthenticated` who does not prove to be somebody, with `permission_denied` who may not do
- * this, and with TooManyAttemptsError who guesses.
+ * Creates the authorization of calls. It refuses a caller without valid credentials with `unauthenticated`, one whose
+ * role does not suffice with `permission_denied`, and one with too many wrong guesses with TooManyAttemptsError.
  */
 export function createAuthorization(check: CheckCredentials): Authorize {
   const noteRefusal = createRefusalNotes();
@@ -57,7 +60,7 @@ function toUnauthenticated({ message, challenge }: RefusedCredentialsError): Con
   return new ConnectError(message, Code.Unauthenticated, { "www-authenticate": challenge });
 }
 
-/** The least role that may call the method; `UNSPECIFIED` for nobody. */
+/** Returns the lowest role that may call the method, or `UNSPECIFIED` if nobody may. */
 function getRequiredRole(method: DescMethod): Role {
   return hasOption(method, required_role) ? getOption(method, required_role) : Role.UNSPECIFIED;
 }
@@ -79,7 +82,7 @@ function admit({ actor, role }: Identity, method: DescMethod): Caller {
   return { actor, role };
 }
 
-/** Makes what notes refused credentials for the line of their call. */
+/** Returns a function that adds refused credentials to the log line of their call. */
 function createRefusalNotes() {
   const takeLine = createRefusalLines();
   return (context: HandlerContext, error: unknown): void => {

@@ -1,9 +1,9 @@
 /**
- * The first administrator's token, without which nobody could make another one. It is made while no administrator has a valid token,
- * and lies in a file of the server's home.
+ * The first administrator's token, without which nobody could create another one. It is created while no administrator
+ * has a valid token, and stored in a file in the server's home.
  *
- * The file is written before the row, under a lock that all servers of the database share. Whatever a crash leaves, the next start
- * mends: a file without its row is no token, and another one is made.
+ * The file is written before the row, under a lock that all servers of the database share. The next start repairs
+ * whatever a crash leaves: a file without its row is not a valid token, and a new token is created.
  */
 import { mkdir } from "node:fs/promises";
 import type { Logger } from "pino";
@@ -20,31 +20,34 @@ import {
 import { transact } from "../../db/transact.ts";
 import { createSecret, isSecretOf, readSecretId } from "./token-secret.ts";
 
-/** The token's name; nobody else can give it. */
+/** Name of the bootstrap token. Callers cannot give this name to another token. */
 export const bootstrapName = "bootstrap";
-/** Who made it, and who revokes it. */
+/** The actor that creates and revokes the token. */
 const server = "server";
 
-/** What the token of a server depends on. */
+/** Options of `ensureBootstrapToken`. */
 export interface BootstrapOptions {
   readonly db: Database;
   readonly home: string;
-  /** Whoever reads the home can read such a database too, so a lost file is replaced though others have tokens. */
+  /**
+   * Whether the home contains the database. Then a lost file is replaced even if others have tokens, since anyone who
+   * can read the home can read the database too.
+   */
   readonly isOwnDatabase: boolean;
   readonly log: Logger;
 }
 
-/** What was found, or done. */
+/** Outcome of an attempt. */
 type Outcome = "found" | "made" | "others" | "stale";
 
-/** The file can be neither read nor written, or not both. */
+/** The file cannot be read, or cannot be written. */
 class TokenFileError extends Error {
   override readonly name = "TokenFileError";
 }
 
 /**
- * Returns the file that holds a valid token of an administrator now; undefined when others have one and this server has not, and
- * when the file cannot be used: agents are served all the same.
+ * Returns the path of the file that now holds a valid token of an administrator. Returns undefined when only others
+ * have one, and when the file cannot be used, since agents are served all the same.
  */
 export async function ensureBootstrapToken(options: BootstrapOptions): Promise<string | undefined> {
   const { db, home, log } = options;
@@ -63,7 +66,10 @@ export async function ensureBootstrapToken(options: BootstrapOptions): Promise<s
   }
 }
 
-/** Safe to repeat: the last try of the transaction writes the file whose row it commits. */
+/**
+ * Finds the token or creates it. Safe to repeat: the last attempt of the transaction writes the file whose row it
+ * commits.
+ */
 async function ensure(tx: Transaction, file: string, { home, isOwnDatabase }: BootstrapOptions): Promise<Outcome> {
   await holdAdminTokens(tx);
   const found = await onFile(() => findFile(file));

@@ -1,8 +1,8 @@
 /**
- * Who calls, by the "authorization" header, and only so many wrong guesses for each address.
+ * Authenticates callers by the "authorization" header, and limits the wrong guesses of each address.
  *
- * Past the limit nothing is looked up any more. A token that was good a while ago is looked up nevertheless: otherwise one program
- * with an old token, or a stranger behind the same proxy, would lock out the operators who share its address.
+ * Beyond the limit, no token is looked up, except one that was valid recently. Otherwise one program with an old token,
+ * or a stranger behind the same proxy, would lock out the operators who share its address.
  */
 import { createHash } from "node:crypto";
 import { type AttemptRule, createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
@@ -10,13 +10,16 @@ import { toParty } from "../../rpc/callers/client-address.ts";
 import type { Identity } from "./caller.ts";
 import type { Identify } from "./identify.ts";
 
-/** Resolves with who sent the header from this IP address; otherwise throws RefusedCredentialsError or TooManyAttemptsError. */
+/**
+ * Resolves to the identity that sent the header from this IP address. Rejects with RefusedCredentialsError or
+ * TooManyAttemptsError, and with the errors of the look-up.
+ */
 export type CheckCredentials = (authorization: string | null, address: string) => Promise<Identity>;
 
-/** The caller does not prove to be anybody; the message says why, and nothing of the credentials. */
+/** The credentials prove no identity. The message says why, without quoting them. */
 export class RefusedCredentialsError extends Error {
   override readonly name = "RefusedCredentialsError";
-  /** For a WWW-Authenticate header: RFC 9110 section 11.6.1 asks for one, RFC 6750 section 3 says how it looks. */
+  /** Value of the WWW-Authenticate header, which RFC 9110 section 11.6.1 requires and RFC 6750 section 3 defines. */
   readonly challenge: string;
   constructor(message: string, challenge = 'Bearer error="invalid_token"') {
     super(message);
@@ -35,20 +38,24 @@ export class TooManyAttemptsError extends Error {
 }
 
 /**
- * A token of ours cannot be guessed, so this is against load and noise.
+ * Limit on wrong tokens from one address. The server's own tokens cannot be guessed, so it protects against load and
+ * noise.
  * @public
  */
 export const failureRule: AttemptRule = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };
-/** Good tokens that are remembered, by their hashes. */
+/** How many valid tokens are remembered, by their hashes. */
 const maxKnown = 1_000;
 
-/** Makes the check. Calls without any header fail without counting: nothing is guessed, and nothing looked up. */
+/** Creates the check. Calls without a header fail without counting, since they guess nothing and need no look-up. */
 export function createCredentialsCheck(identify: Identify, rule: AttemptRule = failureRule): CheckCredentials {
   const limit = createAttemptLimit(rule);
   const known = createRecentSet(maxKnown);
   const underWay = new Map<string, Promise<void>>();
 
-  /** Takes an attempt before the look-up, so that many at once cannot all pass; only a wrong token keeps it. */
+  /**
+   * Counts an attempt before the look-up, so that many at once cannot all pass, and takes it back unless the token is
+   * wrong.
+   */
   async function attempt(token: string, hash: string, party: string): Promise<Identity> {
     takeAttempt(party);
     let isWrong = false;
@@ -88,7 +95,8 @@ export function createCredentialsCheck(identify: Identify, rule: AttemptRule = f
       throw new RefusedCredentialsError("what was sent is no bearer token");
     }
     const hash = createHash("sha256").update(token).digest("base64");
-    // The first calls with a token often come many at once: what one of them finds out spares the others their attempts.
+    // The first calls with a token often come many at once. They wait for one of them, so that they need no attempts of
+    // their own.
     await underWay.get(hash);
     if (known.has(hash)) return await lookUp(token, hash);
     const attempted = attempt(token, hash, party);
@@ -102,12 +110,12 @@ export function createCredentialsCheck(identify: Identify, rule: AttemptRule = f
   };
 }
 
-/** RFC 6750 section 2.1, and long enough for tokens that carry a person's groups. */
+/** Syntax of RFC 6750 section 2.1, long enough for tokens that list a person's groups. */
 const bearer = /^bearer +([\w.~+/-]{1,8192}=*)$/i;
 
 function ignore(): void {}
 
-/** A set that forgets what was added the longest ago. */
+/** Creates a set that drops the value that was added the longest time ago when it exceeds `maxSize`. */
 function createRecentSet(maxSize: number) {
   const set = new Set<string>();
   return {

@@ -1,4 +1,7 @@
-/** Who holds a bearer token: one of our own, or one of the OpenID Connect issuer when there is one. */
+/**
+ * Identifies the holder of a bearer token: one of the server's own, or one of the OpenID Connect issuer if there is
+ * one.
+ */
 import type { Logger } from "pino";
 import type { OidcConfig } from "../../config/config.ts";
 import type { Database } from "../../db/client.ts";
@@ -8,14 +11,17 @@ import { createTokenIdentify } from "./identify-token.ts";
 import { createIssuerKeys } from "./issuer-keys.ts";
 import { readSecretId } from "./token-secret.ts";
 
-/** What tells whom tokens belong to. */
+/** Options of `createBearerIdentify`. */
 export interface IdentifyOptions {
   readonly db: Database;
   readonly oidc: OidcConfig | undefined;
   readonly log: Logger;
 }
 
-/** Tells the tokens apart by their form: a secret of ours is no JWT. */
+/**
+ * Creates the function that identifies holders. It tells the kinds of tokens apart by their form, since the server's
+ * own are not JWTs.
+ */
 export function createBearerIdentify({ db, oidc, log }: IdentifyOptions): Identify {
   const identifyOwn = createTokenIdentify(db);
   const identifyForeign = oidc && identifyByIssuer(oidc, log);
@@ -27,7 +33,7 @@ export function createBearerIdentify({ db, oidc, log }: IdentifyOptions): Identi
 
 function identifyByIssuer(oidc: OidcConfig, log: Logger): Identify {
   const keys = createIssuerKeys(oidc.issuer, log);
-  // A wrong address shows in the log at once then, not when the first person is refused.
+  // Loading the keys now logs a wrong address at once, not when the first person is refused.
   keys.load().then(
     () => log.info({ issuer: oidc.issuer }, "tokens of the OpenID Connect issuer are accepted"),
     () => {},

@@ -1,4 +1,4 @@
-/** Who holds a token of an OpenID Connect issuer, and which role the issuer's word for them gives here. */
+/** Identifies the holder of a token of an OpenID Connect issuer, and maps the token's claims to a role. */
 import {
   decodeJwt,
   decodeProtectedHeader,
@@ -13,7 +13,10 @@ import type { AdminRole } from "../../db/queries/admin-token.ts";
 import type { Identify } from "./identify.ts";
 import { IssuerAwayError, type IssuerKeys } from "./issuer-keys.ts";
 
-/** Of these the issuer alone can make a signature: no secret is shared, and "none" is none of them. */
+/**
+ * Accepted signature algorithms. With these only the issuer can sign: none shares a secret, and "none" is not among
+ * them.
+ */
 const algorithms = [
   "RS256",
   "RS384",
@@ -28,14 +31,20 @@ const algorithms = [
   "Ed25519",
 ] as const;
 
-/** How far the issuer's clock and ours may be apart. */
+/** How far the clocks of the issuer and of this server may differ. */
 const clockToleranceSeconds = 30;
-/** What says that the token is for getting in: ID tokens, and access tokens of RFC 9068. Logout tokens, for example, are not. */
+/**
+ * Accepted values of "typ": those of ID tokens and of access tokens (RFC 9068). Logout tokens, for example, are not
+ * accepted.
+ */
 const acceptableTypes: ReadonlySet<unknown> = new Set([undefined, "jwt", "at+jwt", "application/at+jwt"]);
-/** OpenID Connect Core 1.0 section 2: at most 255 characters of ASCII; of these the ones that can stand in a log. */
+/**
+ * Form of a subject: OpenID Connect Core 1.0 section 2 allows up to 255 ASCII characters; this accepts the printable
+ * ones.
+ */
 const subject = /^[\x20-\x7e]{1,255}$/;
 
-/** Makes the check by the issuer's keys. */
+/** Creates the function that identifies holders by the issuer's keys. */
 export function createOidcIdentify(config: OidcConfig, keys: Pick<IssuerKeys, "getKey" | "refresh">): Identify {
   const options = {
     issuer: config.issuer,
@@ -60,7 +69,10 @@ export function createOidcIdentify(config: OidcConfig, keys: Pick<IssuerKeys, "g
   };
 }
 
-/** A key that is new may bear no name, or the name of the old one: then a signature looks wrong until the keys are fetched anew. */
+/**
+ * Verifies the token. A new key may have no name, or the name of the old one, and then the signature looks wrong until
+ * the keys are fetched again. So this fetches them once after a wrong signature.
+ */
 async function verifyByPresentKeys(
   token: string,
   { getKey, refresh }: Pick<IssuerKeys, "getKey" | "refresh">,
@@ -74,7 +86,10 @@ async function verifyByPresentKeys(
   }
 }
 
-/** Several keys may have the name that the token gives, or none where it gives none: one of them must have made the signature. */
+/**
+ * Verifies the token by each key that may have signed it. Several keys may have the name that the token gives, or the
+ * token may give none.
+ */
 async function verifyByEach(token: string, getKey: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
   try {
     return (await jwtVerify(token, getKey, options)).payload;
@@ -95,7 +110,10 @@ function isWrongSignature(error: unknown): boolean {
   return error instanceof errors.JWSSignatureVerificationFailed;
 }
 
-/** What is wrong with a token at first sight, so that nobody is asked for the keys of a token that is not the issuer's. */
+/**
+ * Returns what is wrong with a token without looking at its signature, or undefined. So a token that is not the
+ * issuer's never causes a request to the issuer.
+ */
 function findObstacle(token: string, issuer: string): string | undefined {
   try {
     const { alg, typ } = decodeProtectedHeader(token);
@@ -109,7 +127,9 @@ function findObstacle(token: string, issuer: string): string | undefined {
   }
 }
 
-/** By jose's codes, whose messages name claims and never their values. */
+/**
+ * Returns the reason of a failed check, from jose's error codes. jose's messages name claims but never their values.
+ */
 function explain(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ERR_JWT_EXPIRED") return "the token has expired";
@@ -120,7 +140,7 @@ function explain(error: unknown): string {
   return `the token cannot be checked${code === "" ? "" : ` (${code})`}`;
 }
 
-/** The greatest role that a value of the claim gives; undefined for none. */
+/** Returns the highest role that a value of the claim maps to, or undefined for none. */
 function findRole(payload: JWTPayload, { roleClaim, roles }: OidcConfig): AdminRole | undefined {
   const values = new Set(listValues(findClaim(payload, roleClaim.split(".")), roleClaim));
   const given = new Set(roles.filter(({ value }) => value === "*" || values.has(value)).map(({ role }) => role));
@@ -128,8 +148,8 @@ function findRole(payload: JWTPayload, { roleClaim, roles }: OidcConfig): AdminR
 }
 
 /**
- * Follows names into objects. A name may have dots in it itself, as those that are URLs have, at every level: the longest one counts that
- * leads to something.
+ * Follows the names into nested objects. A name may itself contain dots, as one that is a URL does, at any level: the
+ * longest name that leads to a value counts.
  */
 function findClaim(value: unknown, names: readonly string[]): unknown {
   if (names.length === 0) return value;
@@ -144,8 +164,8 @@ function findClaim(value: unknown, names: readonly string[]): unknown {
 }
 
 /**
- * A string is one value, but a scope is a list of words (RFC 8693 section 4.2). Of an object the names are values, as Zitadel has its
- * roles, unless what they stand for is false or nothing.
+ * Returns the values of a claim. A string is one value, except that a scope is a list separated by spaces (RFC 8693
+ * section 4.2). The values of an object are its names, as in Zitadel's roles claim, except names whose value is falsy.
  */
 function listValues(claim: unknown, name: string): string[] {
   if (typeof claim === "string") return /(^|\.)(scope|scp)$/.test(name) ? claim.split(" ") : [claim];

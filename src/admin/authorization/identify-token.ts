@@ -1,10 +1,13 @@
-/** Who holds one of our own tokens. */
+/** Identifies the holder of one of the server's own tokens. */
 import type { Database } from "../../db/client.ts";
 import { findAdminToken } from "../../db/queries/admin-token.ts";
 import type { Identify } from "./identify.ts";
 import { isSecretOf, readSecretId } from "./token-secret.ts";
 
-/** Asks the database every time, so that a revoked token ends at once. Only who holds the secret is told what became of it. */
+/**
+ * Creates the function that identifies holders. It asks the database every time, so that a revocation takes effect at
+ * once. Only the holder of the secret learns that the token was revoked or has expired.
+ */
 export function createTokenIdentify(db: Database): Identify {
   return async (secret) => {
     const id = readSecretId(secret);

@@ -1,11 +1,13 @@
-/** Finds out who holds a bearer token, whoever issued it. */
+/** Identification of the holder of a bearer token, whoever issued it. */
 import type { Identity } from "./caller.ts";
 
-/** A token that proves nothing. */
+/** A token that proves no identity. */
 export interface RefusedToken {
-  /** For the log and for the caller, so it says nothing that the caller does not know already. */
+  /** The reason, for the log and for the caller. It reveals nothing that the caller does not know already. */
   readonly refused: string;
 }
 
-/** Asks one issuer of tokens. Throws when it cannot be asked now: that says nothing of the token. */
+/**
+ * Identifies the holder of a token. Rejects when the token cannot be checked now, which says nothing about the token.
+ */
 export type Identify = (bearerToken: string) => Promise<Identity | RefusedToken>;

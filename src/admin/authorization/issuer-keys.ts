@@ -1,34 +1,34 @@
 /**
- * The keys by which an OpenID Connect issuer signs, fetched when they are needed and kept for a while.
+ * The signing keys of an OpenID Connect issuer, fetched when needed and cached.
  *
- * An issuer that is away says nothing of a token: the caller is to try again. It is then left alone for a moment, so that no
- * flood of calls becomes one of fetches.
+ * While the issuer is away, tokens cannot be judged, and callers should try again. After a failure the issuer is not
+ * asked for a moment, so that a flood of calls does not become a flood of fetches.
  */
 import { createLocalJWKSet, createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
 import type { Logger } from "pino";
 import { isTrustworthy } from "../../config/config.ts";
 
-/** The issuer did not say what its keys are. */
+/** The issuer's keys could not be fetched. */
 export class IssuerAwayError extends Error {
   override readonly name = "IssuerAwayError";
 }
 
-/** How the issuer is asked; times in milliseconds. */
+/** Times that govern requests to the issuer, in milliseconds. */
 export interface IssuerTimes {
-  /** How long keys are used before they are fetched anew: a withdrawn one counts for no longer. */
+  /** How long keys are used before they are fetched again, and so how long a withdrawn key may still count. */
   readonly keysMaxAgeMs: number;
-  /** How soon a key that nobody knows makes the keys be fetched anew. */
+  /** Shortest time between two fetches of the keys because of an unknown key or a wrong signature. */
   readonly keysCooldownMs: number;
-  /** How long what the issuer says of itself is used. */
+  /** How long the issuer's discovery document is used. */
   readonly documentMaxAgeMs: number;
-  /** How long an issuer that failed is left alone. */
+  /** How long the issuer is not asked after a failure. */
   readonly failureCooldownMs: number;
-  /** How long an answer may take. */
+  /** Timeout of a request. */
   readonly timeoutMs: number;
 }
 
 /**
- * What is in force.
+ * Times of a server.
  * @public
  */
 export const issuerTimes: IssuerTimes = {
@@ -39,20 +39,25 @@ export const issuerTimes: IssuerTimes = {
   timeoutMs: 5_000,
 };
 
-/** Longest document that is read, in bytes. */
+/** Maximum length of a document, in bytes. */
 const maxDocumentBytes = 1024 * 1024;
 
 /** The keys of one issuer. */
 export interface IssuerKeys {
-  /** Finds the key of a token. Rejects with IssuerAwayError, and with jose's errors when the issuer has no such key, or several. */
+  /**
+   * Finds the key of a token. Rejects with IssuerAwayError, and with jose's errors when the issuer has no such key, or
+   * has several.
+   */
   readonly getKey: JWTVerifyGetKey;
-  /** Fetches the keys anew unless that was done a moment ago, and says whether it did. Rejects with IssuerAwayError. */
+  /**
+   * Fetches the keys again unless that was done a moment ago, and returns whether it did. Rejects with IssuerAwayError.
+   */
   refresh(): Promise<boolean>;
-  /** Fetches the keys now. Rejects with IssuerAwayError, which is in the log then. */
+  /** Fetches the keys now. Logs a failure and rejects with IssuerAwayError. */
   load(): Promise<void>;
 }
 
-/** Fetches nothing yet. */
+/** Creates the keys of `issuer`, without fetching them. */
 export function createIssuerKeys(issuer: string, log: Logger, times: IssuerTimes = issuerTimes): IssuerKeys {
   const fetchDocument = createDocumentFetch(log, times);
   const keySets = new Map<string, ReturnType<typeof createRemoteJWKSet>>();
@@ -67,7 +72,7 @@ export function createIssuerKeys(issuer: string, log: Logger, times: IssuerTimes
     try {
       location = { url: await locating, atMs: performance.now() };
     } catch (error) {
-      // Where the keys are hardly ever changes, and they are asked for themselves.
+      // The location of the keys hardly ever changes, so an old one will do.
       if (location === undefined) throw error;
     }
     return location.url;
@@ -94,7 +99,7 @@ export function createIssuerKeys(issuer: string, log: Logger, times: IssuerTimes
       } catch (error) {
         const nameless = keySet.jwks()?.keys.filter(({ kid }) => kid === undefined) ?? [];
         if (!(error instanceof errors.JWKSNoMatchingKey) || nameless.length === 0) throw error;
-        // A key without a name may be any token's.
+        // A key without a name may have signed any token.
         const { kid: _kid, ...unnamed } = header;
         return await createLocalJWKSet({ keys: nameless })(unnamed, token);
       }
@@ -109,10 +114,13 @@ export function createIssuerKeys(issuer: string, log: Logger, times: IssuerTimes
   };
 }
 
-/** A JSON object that the issuer serves, once `check` has found in it what is needed; `check` throws for an unfit one. */
+/** Fetches a JSON object from the issuer and returns what `check` extracts. `check` throws if the object is unfit. */
 type FetchDocument = <T>(url: string, check: (document: Readonly<Record<string, unknown>>) => T) => Promise<T>;
 
-/** OpenID Connect Discovery 1.0 section 4: the issuer in the document must be the very one that was asked. */
+/**
+ * Returns the URL of the issuer's keys. The document must name the same issuer that was asked (OpenID Connect Discovery
+ * 1.0 section 4).
+ */
 async function discoverKeys(issuer: string, fetchDocument: FetchDocument): Promise<string> {
   const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   return await fetchDocument(url, ({ issuer: named, jwks_uri: keysUrl }) => {
@@ -122,13 +130,13 @@ async function discoverKeys(issuer: string, fetchDocument: FetchDocument): Promi
   });
 }
 
-/** RFC 7517 section 5; what the keys are good for shows when one is used. */
+/** Checks that the document is a JWK Set (RFC 7517 section 5). A single key is checked when it is used. */
 function checkKeySet(document: Readonly<Record<string, unknown>>): object {
   if (Array.isArray(document.keys)) return document;
   throw new Error("it is no set of keys");
 }
 
-/** Fetches documents, and fails without asking for a while after a failure. */
+/** Creates the function that fetches documents. After a failure it fails for a while without asking. */
 function createDocumentFetch(log: Logger, times: IssuerTimes): FetchDocument {
   let failure: { readonly error: IssuerAwayError; readonly atMs: number } | undefined;
   return async (url, check) => {

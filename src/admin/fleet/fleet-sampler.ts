@@ -1,33 +1,36 @@
-/** The fleet in numbers, counted at most every 15 s, however many ask and by whichever way. */
+/** Counts the fleet at most every 15 s, however many callers and scrapers ask. */
 import type { FleetCount } from "../../db/queries/fleet.ts";
 
-/** A count and what is known of its making. */
+/** A count of the fleet, with when and how long it was counted. */
 export interface FleetSample extends FleetCount {
-  /** When the counting began, by performance.now(). */
+  /** When the count began, by performance.now(). */
   readonly beganAtMs: number;
   readonly durationMs: number;
 }
 
-/** Counts the fleet when somebody asks, and remembers it. */
+/** Counts the fleet on demand, and caches the count. */
 export interface FleetSampler {
-  /** Figures that are at most `maxAgeMs` old. All who ask meanwhile share one count; rejects with what it failed with. */
+  /**
+   * Returns a count that is at most `maxAgeMs` old. Concurrent callers share one count. Rejects with the error of the
+   * count.
+   */
   get(): Promise<FleetSample>;
-  /** The last figures that were got, however old; kept while the database is away. */
+  /** The last successful count, however old; kept while the database is away. */
   readonly last: FleetSample | undefined;
-  /** How often counting failed. */
+  /** Number of failed counts. */
   readonly failures: number;
 }
 
 /** Times of a sampler, in milliseconds. */
 export interface FleetSamplerLimits {
   readonly maxAgeMs: number;
-  /** After a count that failed, whoever asks in the meantime gets its error. */
+  /** How long callers get the error of a failed count before the next attempt. */
   readonly retryMs: number;
 }
 
 const defaultLimits: FleetSamplerLimits = { maxAgeMs: 15_000, retryMs: 5_000 };
 
-/** Makes a sampler over `count`, which it never calls twice at once. */
+/** Creates a sampler over `count`, which it never calls concurrently. */
 export function createFleetSampler(
   count: () => Promise<FleetCount>,
   limits: FleetSamplerLimits = defaultLimits,

@@ -1,4 +1,4 @@
-/** FleetService.GetFleet */
+/** The handler of FleetService.GetFleet. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -11,7 +11,7 @@ import type { FleetCount } from "../../db/queries/fleet.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { machineStates } from "../machine/to-machine.ts";
 
-/** Makes the handler. */
+/** Creates the handler of FleetService.GetFleet. */
 export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
   return async (): Promise<GetFleetResponse> => {
     const { countedAt, groups } = await fleet.get();

@@ -1,18 +1,19 @@
-/** Values of protobuf fields as text that people compare. */
+/** Formats values of protobuf fields as text that people compare. */
 import { type DescEnum, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { isReflectList, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { shortenFloat } from "../../base/short-floats.ts";
 
-/** Fields of bytes that are addresses of network interfaces. */
+/** Fields of bytes that hold addresses of network interfaces. */
 const addressFields: ReadonlySet<string> = new Set([
   "cloud.agent.api.NetworkInterface.mac",
   "cloud.agent.api.NetworkInterface.long_address",
 ]);
 
 /**
- * The value of a field that holds no message; a list's values are separated by commas. Empty for a message that is not there, and
- * for a field that is not set and says so; a zero that cannot be told from "not set" counts as a value unless `onlySet`.
+ * Returns the value of a field that holds no message, with a list's values separated by commas. Returns "" if the
+ * message is undefined or the field is not set. A zero that cannot be told from "not set" counts as a value unless
+ * `onlySet`.
  */
 export function toFieldText(message: ReflectMessage | undefined, field: DescField, onlySet: boolean): string {
   if (message === undefined) return "";
@@ -23,7 +24,7 @@ export function toFieldText(message: ReflectMessage | undefined, field: DescFiel
   return Array.from(value, (item) => toValueText(item, field)).join(", ");
 }
 
-/** What a message holds that this program has no name for, in hexadecimal digits, by the field's number. */
+/** Returns the message's unknown fields in hexadecimal digits, by field number. */
 export function toUnknownTexts(message: ReflectMessage | undefined): Map<string, string> {
   const texts = new Map<string, string>();
   for (const { no, data } of message?.getUnknown() ?? []) {
@@ -39,7 +40,7 @@ function hasNoPresence(field: DescField): boolean {
   return field.presence === FeatureSet_FieldPresence.IMPLICIT;
 }
 
-/** One value that `field` holds, of a list or a map one of them; empty for undefined. */
+/** Returns the text of one value of `field`, or of one element of its list or map. Returns "" for undefined. */
 export function toValueText(value: unknown, field: DescField): string {
   if (value === undefined) return "";
   if (value instanceof Uint8Array) {
@@ -55,7 +56,7 @@ function toEnumText(number: number, { value }: DescEnum): string {
   return value[number]?.name ?? number.toString();
 }
 
-/** As it was measured, or "unknown" for what an agent divided by 0. */
+/** Returns the number as it was measured, or "unknown" if it is not finite because an agent divided by 0. */
 function toFloatText(value: number): string {
   return Number.isFinite(value) ? shortenFloat(value).toString() : "unknown";
 }

@@ -1,6 +1,6 @@
 /**
- * How one hardware report differs from another, field by field, found by reflection: a field that the contract gains later is
- * compared as well.
+ * Finds how one hardware report differs from another, field by field. It uses reflection, so it also compares fields
+ * that the contract gains later.
  */
 import type { DescField } from "@bufbuild/protobuf";
 import {
@@ -14,7 +14,7 @@ import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../ge
 import { toFieldText, toUnknownTexts, toValueText } from "./field-text.ts";
 import { matchElements } from "./match-elements.ts";
 
-/** One value that differs; empty where there is none. */
+/** One value that differs; empty on the side that has none. */
 export interface HardwareDifference {
   /** For example "report.block_device[S1].capacity_bytes". */
   readonly path: string;
@@ -23,15 +23,18 @@ export interface HardwareDifference {
 }
 
 /**
- * Most differences that are listed of two reports; a last one without a path says that there are more.
+ * Maximum number of differences listed for two reports. One more, without a path, says that there are others.
  * @public
  */
 export const maxDifferences = 1000;
 
-/** Elements of a list that are compared, and more than any machine has; of what an agent makes up beyond, only the number counts. */
+/**
+ * How many elements of a list are compared, more than any machine has. Of further elements, which an agent must have
+ * made up, only the number is compared.
+ */
 const maxElements = 1000;
 
-/** Lists what differs, in the order of the contract's fields. */
+/** Returns the differences, in the order of the contract's fields. */
 export function findHardwareDifferences(before: AgentHardwareReport, after: AgentHardwareReport): HardwareDifference[] {
   const differences: HardwareDifference[] = [];
   compareMessages("", reflect(AgentHardwareReportSchema, before), reflect(AgentHardwareReportSchema, after), {
@@ -54,7 +57,7 @@ interface Collector {
 
 type Side = ReflectMessage | undefined;
 
-/** Compares two messages of one type, of which one may not be there. */
+/** Compares two messages of one type, one of which may be undefined. */
 function compareMessages(path: string, before: Side, after: Side, found: Collector): void {
   const message = after ?? before;
   if (message === undefined || found.length > maxDifferences) return;
@@ -65,7 +68,7 @@ function compareMessages(path: string, before: Side, after: Side, found: Collect
     found.add(join(path, number), oldUnknown.get(number) ?? "", newUnknown.get(number) ?? "");
   }
   const isOneSided = before === undefined || after === undefined;
-  // It came or went without anything in it.
+  // An empty message was added or removed.
   if (isOneSided && found.length === foundBefore) found.add(path, before ? "{}" : "", after ? "{}" : "");
 }
 
@@ -86,7 +89,7 @@ function compareField(path: string, field: DescField, before: Side, after: Side,
   }
 }
 
-/** A map's entries, by their keys as texts. */
+/** Entries of a map, by their keys as text. */
 type Entries = ReadonlyMap<string, unknown>;
 
 function compareEntries(path: string, field: DescField, before: Entries, after: Entries, found: Collector): void {

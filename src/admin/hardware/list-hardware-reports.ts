@@ -1,4 +1,4 @@
-/** HardwareService.ListHardwareReports */
+/** The handler of HardwareService.ListHardwareReports. */
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -15,15 +15,15 @@ import { checkMachineExists } from "../../db/queries/machine.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { findHardwareDifferences } from "./hardware-difference.ts";
 
-/** How many of a machine's reports are kept. */
+/** How many reports of a machine are kept: the current one and nine past ones. */
 const keptReports = 10;
 
-/** Makes the handler. */
+/** Creates the handler of HardwareService.ListHardwareReports. */
 export function createListHardwareReports({ db }: AdminContext) {
   return async (request: ListHardwareReportsRequest): Promise<ListHardwareReportsResponse> => {
     const machineId = parseMachineId(request.machineId);
     const pageSize = request.pageSize || keptReports;
-    // The one before the last tells how that one differs.
+    // One more report than the page has shows how its last one differs.
     const rows = await listHardwareReports(db, machineId, pageSize + 1);
     if (rows.length === 0) await checkMachineExists(db, machineId);
     const decoded = rows.map((row) => ({ reportedAt: row.reportedAt, report: decode(row.report) }));

@@ -1,29 +1,30 @@
 /**
- * Which element of a list in one hardware report is which in another: what stands in it tells, not its place, since the order in which a
- * kernel finds disks and interfaces varies.
+ * Matches the elements of a list in one hardware report with those in another. It goes by their contents, not by their
+ * places, since kernels find disks and interfaces in varying order.
  */
 import { type DescMessage, toBinary } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
 import { toFieldText } from "./field-text.ts";
 
-/** An element of one list, of the other, or the same of both. */
+/** An element that is in one of two lists, or in both. */
 export interface Match {
-  /** For people, and for no other match of the two lists. */
+  /** Name for people, unique among the matches of the two lists. */
   readonly name: string;
   readonly before: ReflectMessage | undefined;
   readonly after: ReflectMessage | undefined;
 }
 
-/** What identifies the elements of a type. */
+/** Fields that identify the elements of a type. */
 interface Identity {
   /**
-   * Fields that are the same in both elements, most telling first. A WWN is unique. A serial number need not be: the namespaces of an
-   * NVMe disk share the disk's, and the volumes of an array that of the controller by which they were reached.
+   * Combinations of fields that must be equal in both elements, most reliable first. A WWN is unique. A serial number
+   * may not be: the namespaces of an NVMe disk share the disk's, and the volumes of an array share that of the
+   * controller through which they were reached.
    */
   readonly keys: readonly (readonly string[])[];
-  /** Elements that both have it and differ in it are never the same. */
+  /** Field by which elements that both have it and differ in it are never the same. */
   readonly decisive: string;
-  /** Fields to name an element by, the first one that is set and that no other element has the same. */
+  /** Fields to name an element by: the first one that is set and unique among the elements. */
   readonly names: readonly string[];
 }
 
@@ -40,13 +41,13 @@ const identities: Readonly<Record<string, Identity>> = {
   },
 };
 
-/** Longest name; agents choose them. */
+/** Maximum length of a name, since agents choose the texts. */
 const maxNameLength = 64;
 
 interface Element {
   readonly message: ReflectMessage;
   readonly place: number;
-  /** What the fields that identify it say; only those that are set. */
+  /** Values of the identifying fields that are set, by field name. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -55,8 +56,9 @@ type Pair = { readonly before: Element | undefined; readonly after: Element | un
 const unknownIdentity: Identity = { keys: [], decisive: "", names: [] };
 
 /**
- * Matches the elements of two lists of one type: those that are equal first, then by what identifies their type, and those that nothing
- * identifies by their order. They come in the order of the first list, and what is in the second alone behind.
+ * Matches the elements of two lists of one type: equal elements first, then by the fields that identify their type, and
+ * elements without such fields by their order. Returns them in the order of the first list, followed by those in the
+ * second list alone.
  */
 export function matchElements(before: readonly ReflectMessage[], after: readonly ReflectMessage[]): Match[] {
   const desc = (before[0] ?? after[0])?.desc;
@@ -91,14 +93,14 @@ function pairByFields(matching: Matching, key: readonly string[], decisive: stri
   matching.pairBy(decided, undecided);
 }
 
-/** What the fields say together; undefined unless all of them are set. */
+/** Returns the values of the fields as one key, or undefined unless all of them are set. */
 function toKey({ texts }: Element, fields: readonly string[]): string | undefined {
   return fields.every((field) => texts.has(field))
     ? JSON.stringify(fields.map((field) => texts.get(field)))
     : undefined;
 }
 
-/** Two lists, and the pairs that are made of them so far. */
+/** Two lists of elements, and the pairs made of them so far. */
 class Matching {
   #before: readonly Element[];
   #after: readonly Element[];
@@ -109,7 +111,7 @@ class Matching {
     this.#after = after;
   }
 
-  /** Pairs elements of equal keys that have no counterpart yet, in their order; those without a key are left alone. */
+  /** Pairs unpaired elements that have equal keys, in order. Skips elements without a key. */
   pairBy(keyOf: (element: Element) => string | undefined, keyOfAfter = keyOf): void {
     const waiting = Map.groupBy(this.#after, (element) => keyOfAfter(element));
     const taken = new Set<Element>();
@@ -124,7 +126,7 @@ class Matching {
     this.#after = this.#after.filter((after) => !taken.has(after));
   }
 
-  /** All pairs, and what has no counterpart. */
+  /** Returns all pairs, and the elements without a counterpart. */
   pairs(): Pair[] {
     const gone = this.#before.map((before): Pair => ({ before, after: undefined }));
     const come = this.#after.map((after): Pair => ({ before: undefined, after }));
@@ -147,7 +149,7 @@ function nameAll(pairs: readonly Pair[], { names }: Identity): Match[] {
   });
 }
 
-/** What an element can be named by, best first: its place if there is nothing else. */
+/** Returns possible names of an element, best first, or its place if it has none. */
 function listNames(element: Element | undefined, fields: readonly string[]): string[] {
   const texts = fields.map((field) => element?.texts.get(field)?.slice(0, maxNameLength) ?? "");
   const names = texts.filter((text) => text !== "");

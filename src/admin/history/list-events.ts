@@ -1,4 +1,4 @@
-/** HistoryService.ListEvents */
+/** The handler of HistoryService.ListEvents. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -17,7 +17,7 @@ const defaultPageSize = 50;
 
 type EventRow = Awaited<ReturnType<typeof listNewestEvents>>[number];
 
-/** Makes the handler. */
+/** Creates the handler of HistoryService.ListEvents. */
 export function createListEvents({ db }: AdminContext) {
   return async (request: ListEventsRequest): Promise<ListEventsResponse> => {
     const machineId = parseMachineId(request.machineId);
@@ -26,7 +26,7 @@ export function createListEvents({ db }: AdminContext) {
       rest.length === 0 ? parseKeyNumber(id) : undefined,
     );
     const pageSize = request.pageSize || defaultPageSize;
-    // One more tells whether anything follows.
+    // One more than the page holds tells whether more follow.
     const rows = await listNewestEvents(db, machineId, { before, limit: pageSize + 1 });
     const page = rows.slice(0, pageSize);
     const last = rows.length > pageSize ? page.at(-1) : undefined;

@@ -1,4 +1,4 @@
-/** InstallationService.CancelInstallation */
+/** The handler of InstallationService.CancelInstallation. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -13,7 +13,7 @@ import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
-/** Makes the handler. */
+/** Creates the handler of InstallationService.CancelInstallation. */
 export function createCancelInstallation(context: AdminContext) {
   return async (request: CancelInstallationRequest, call: HandlerContext): Promise<CancelInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** Turns what operators ask for into the request that agents are given. */
+/** Encodes operators' installation targets as the requests that agents are given. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
@@ -24,8 +24,8 @@ import type { InstallationRow } from "../../db/queries/installation-overview.ts"
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
 /**
- * Checks the target and returns what encodes it under a generation. Throws `invalid_argument` with every wrong field; the field
- * that the target has in its call is `target`.
+ * Checks the target and returns a function that encodes it with a generation. Throws `invalid_argument` with every
+ * wrong field, under the path that the field has in the call: it begins with `target`.
  */
 export function createRequestEncoder(target: InstallationTarget | undefined): (generation: bigint) => Uint8Array {
   const violations: { field: string; description: string }[] = [];
@@ -45,7 +45,10 @@ export function createRequestEncoder(target: InstallationTarget | undefined): (g
     toBinary(OSInstallationRequestSchema, create(OSInstallationRequestSchema, { generation, type }));
 }
 
-/** Returns the stored request of an installation under another generation; what only newer servers know of it stays. */
+/**
+ * Returns the stored request of an installation with another generation. Fields that only newer servers know are
+ * preserved. Throws InstallationRefusedError if the request cannot be decoded.
+ */
 export function encodeAgain(installation: InstallationRow, generation: bigint): Uint8Array {
   const request = findStoredRequest(installation.request);
   if (request === undefined) {

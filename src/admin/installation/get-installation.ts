@@ -1,4 +1,4 @@
-/** InstallationService.GetInstallation */
+/** The handler of InstallationService.GetInstallation. */
 import { create } from "@bufbuild/protobuf";
 import {
   type GetInstallationRequest,
@@ -10,7 +10,7 @@ import { getInstallation } from "../../db/queries/installation-overview.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
-/** Makes the handler. */
+/** Creates the handler of InstallationService.GetInstallation. */
 export function createGetInstallation({ db }: AdminContext) {
   return async ({ machineId, generation }: GetInstallationRequest): Promise<GetInstallationResponse> => {
     const installation = await getInstallation(db, parseMachineId(machineId), readGeneration(generation));

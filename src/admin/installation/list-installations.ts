@@ -1,4 +1,4 @@
-/** InstallationService.ListInstallations */
+/** The handler of InstallationService.ListInstallations. */
 import { create } from "@bufbuild/protobuf";
 import {
   type ListInstallationsRequest,
@@ -14,7 +14,7 @@ import { decodePageToken, encodePageToken, parseKeyNumber, parseKeyUuid } from "
 import { installationStates, toInstallation } from "./to-installation.ts";
 
 const defaultPageSize = 50;
-/** Makes the handler. */
+/** Creates the handler of InstallationService.ListInstallations. */
 export function createListInstallations({ db }: AdminContext) {
   return async (request: ListInstallationsRequest): Promise<ListInstallationsResponse> => {
     const machineId = request.machineId === "" ? undefined : parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** InstallationService.RequestInstallation */
+/** The handler of InstallationService.RequestInstallation. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -14,7 +14,7 @@ import { answerOnce } from "../answer-once.ts";
 import { createRequestEncoder } from "./encode-request.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
-/** Makes the handler. */
+/** Creates the handler of InstallationService.RequestInstallation. */
 export function createRequestInstallation(context: AdminContext) {
   return async (request: RequestInstallationRequest, call: HandlerContext): Promise<RequestInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** InstallationService.RetryInstallation */
+/** The handler of InstallationService.RetryInstallation. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -14,7 +14,7 @@ import { answerOnce } from "../answer-once.ts";
 import { encodeAgain } from "./encode-request.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
-/** Makes the handler. */
+/** Creates the handler of InstallationService.RetryInstallation. */
 export function createRetryInstallation(context: AdminContext) {
   return async (request: RetryInstallationRequest, call: HandlerContext): Promise<RetryInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);

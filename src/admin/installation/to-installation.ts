@@ -1,4 +1,4 @@
-/** What the database knows of an installation, as operators see it. */
+/** Converts installations from the database to messages for operators. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -11,7 +11,7 @@ import {
 import { findStoredRequest } from "../../contract/stored-request.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 
-/** The states of the view by name. */
+/** States of the contract, by their names in the database. */
 export const installationStates = {
   pending: InstallationState.PENDING,
   given: InstallationState.GIVEN,
@@ -23,7 +23,7 @@ export const installationStates = {
   superseded: InstallationState.SUPERSEDED,
 } as const satisfies Record<InstallationRow["state"], InstallationState>;
 
-/** Converts one installation; what may hold secrets stays behind. */
+/** Converts one installation. Leaves out everything that may contain secrets. */
 export function toInstallation(row: InstallationRow): Installation {
   const { firstGivenAt, lastGivenAt, dueAt, progressAt, finishedAt, cancelledAt, supersededAt } = row;
   const endedAt = finishedAt ?? cancelledAt ?? supersededAt;
@@ -52,7 +52,10 @@ export function toInstallation(row: InstallationRow): Installation {
   });
 }
 
-/** Undefined for a request that cannot be decoded, or is of a type that only a newer server knows. */
+/**
+ * Converts the target of a stored request. Returns undefined if the request cannot be decoded or is of a type that only
+ * a newer server knows.
+ */
 function toTarget(bytes: Uint8Array): InstallationTarget | undefined {
   const type = findStoredRequest(bytes)?.type;
   switch (type?.case) {
@@ -76,14 +79,14 @@ function toTarget(bytes: Uint8Array): InstallationTarget | undefined {
   }
 }
 
-/** An image's URL may carry credentials, and a signature in its query. */
+/** Returns the URL without what may be secret: credentials, and a query that may contain a signature. */
 function withoutSecrets(text: string): string {
   if (!URL.canParse(text)) return "";
   const url = new URL(text);
   return `${url.origin}${url.pathname}`;
 }
 
-/** Reads a generation that a request names; 0 names none. */
+/** Returns the generation that a request names, or undefined for 0, which names none. */
 export function readGeneration(generation: bigint): bigint | undefined {
   return generation === 0n ? undefined : generation;
 }

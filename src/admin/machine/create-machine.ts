@@ -1,4 +1,4 @@
-/** MachineService.CreateMachine */
+/** The handler of MachineService.CreateMachine. */
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -16,7 +16,7 @@ import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.CreateMachine. */
 export function createCreateMachine(context: AdminContext) {
   return async (request: CreateMachineRequest, call: HandlerContext): Promise<CreateMachineResponse> => {
     const machineId = request.machineId === "" ? randomUUID() : parseMachineId(request.machineId);

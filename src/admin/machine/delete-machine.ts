@@ -1,4 +1,4 @@
-/** MachineService.DeleteMachine */
+/** The handler of MachineService.DeleteMachine. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -11,7 +11,7 @@ import { deleteMachine } from "../../db/queries/machine-deletion.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.DeleteMachine. */
 export function createDeleteMachine(context: AdminContext) {
   return async (request: DeleteMachineRequest, call: HandlerContext): Promise<DeleteMachineResponse> => {
     const machineId = parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** MachineService.ExplainMachine */
+/** The handler of MachineService.ExplainMachine. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -15,7 +15,7 @@ import { explain } from "./explanation.ts";
 import { type Remedy, remedies } from "./remedies.ts";
 import { toMachine } from "./to-machine.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.ExplainMachine. */
 export function createExplainMachine({ db }: AdminContext) {
   return async (request: ExplainMachineRequest): Promise<ExplainMachineResponse> => {
     const machineId = parseMachineId(request.machineId);

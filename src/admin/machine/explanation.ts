@@ -1,6 +1,6 @@
 /**
- * Why a machine is in its state, what follows, and what can be done: a table by state. It decides no state; it puts into words what
- * the view decided, with the times that the view went by.
+ * Explains why a machine is in its state, what happens next, and what an operator can do: a table by state. It decides
+ * no state. It words what the view decided, with the times that the view used.
  */
 import { formatInstant } from "../../base/time-text.ts";
 import { saysUnknownRequest } from "../../contract/unknown-request.ts";
@@ -16,14 +16,14 @@ import {
 } from "./fact-text.ts";
 import type { RemedyName } from "./remedies.ts";
 
-/** What ExplainMachine says; sentences begin in lower case and have no full stop. */
+/** Text of ExplainMachine's answer. Sentences begin in lower case and have no full stop. */
 export interface Explanation {
   readonly condition: string;
-  /** Empty when nothing happens by itself. */
+  /** Empty when nothing will happen without an operator. */
   readonly next: string;
-  /** When that happens at the latest. */
+  /** Latest time at which `next` happens. */
   readonly nextTime?: Date | undefined;
-  /** Most fitting first. */
+  /** Most suitable first. */
   readonly remedies: readonly RemedyName[];
 }
 
@@ -119,14 +119,17 @@ function becomesOverdue({ agent, installation }: Facts): Pick<Explanation, "next
   return { next, nextTime: installation?.dueAt ?? undefined };
 }
 
-/** Nobody can tell of an installation whose agent's key was revoked, until the key is back. */
+/**
+ * Returns the remedy "register" if the agent's key was revoked, since until there is one again, nobody can report on
+ * the installation.
+ */
 function registerIfGone({ agent }: Facts): readonly RemedyName[] {
   return agent === null ? ["register"] : [];
 }
 
 /**
- * Only the newest installation can be requested again as it is; one that was cancelled may have come after the one that failed. It is of
- * no use where the agent does not know what is asked for.
+ * Returns the remedies that repeat a failed installation. Only the newest installation can be retried, and a cancelled
+ * one may be newer than the failed one. Retrying is useless if the agent does not know this kind of installation.
  */
 function listRetries({ installationState, isRequestReadable, report }: Facts): readonly RemedyName[] {
   if (!isRequestReadable || installationState?.state !== "failed") return [];

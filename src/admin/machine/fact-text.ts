@@ -1,26 +1,29 @@
-/** What is known of a machine, in the words that an explanation is made of; times go by the clock of the database. */
+/** Formats facts about a machine as parts of an explanation. Times are relative to the database's clock. */
 
 import { formatDuration, formatInstant } from "../../base/time-text.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 
-/** What an explanation goes by. */
+/** Facts on which an explanation is based. */
 export type Facts = Pick<
   MachineOverview,
   "state" | "since" | "readAt" | "provided" | "agent" | "heartbeat" | "report" | "installation" | "installationState"
 > & {
-  /** Whether what is stored of the newest installation's request can be read; see `findStoredRequest`. */
+  /** Whether `findStoredRequest` can decode the request of the newest installation. */
   readonly isRequestReadable: boolean;
 };
 
-/** Longest part of an agent's text that a sentence quotes, in UTF-16 code units. */
+/** Maximum length of an agent's text that a sentence quotes, in UTF-16 code units. */
 const maxQuoted = 500;
 
-/** "12 min ago (2026-03-01 12:00:00Z)". */
+/** Returns a time as text such as "12 min ago (2026-03-01 12:00:00Z)". */
 export function ago(facts: Pick<Facts, "readAt">, time: Date): string {
   return `${lasting(facts, time)} ago (${formatInstant(time)})`;
 }
 
-/** "for 12 min (since 2026-03-01 12:00:00Z)": since a time, or since the state holds. */
+/**
+ * Returns text such as "for 12 min (since 2026-03-01 12:00:00Z)". Default for `time`: when the machine entered its
+ * state.
+ */
 export function since(facts: Pick<Facts, "readAt" | "since">, time: Date = facts.since): string {
   return `for ${lasting(facts, time)} (since ${formatInstant(time)})`;
 }
@@ -29,12 +32,12 @@ function lasting({ readAt }: Pick<Facts, "readAt">, time: Date): string {
   return formatDuration(Math.max(0, readAt.getTime() - time.getTime()));
 }
 
-/** Whether the agent has been silent for longer than is normal, or than it announced. */
+/** Returns whether the agent has been silent longer than is normal or than it announced. */
 export function isSilent({ heartbeat, readAt }: Facts): boolean {
   return heartbeat !== null && heartbeat.quietUntil < readAt;
 }
 
-/** What the agent does. */
+/** Returns a clause that says when the agent last called. */
 export function describeAgent(facts: Facts): string {
   const { agent, heartbeat } = facts;
   if (agent === null) return "no agent's key is registered";
@@ -50,14 +53,14 @@ const troubles = {
   failed: "is broken",
 } as const;
 
-/** The end of a sentence: what the provider says, when that may be the cause; else empty. */
+/** Returns the provider's status as the end of a sentence if it may be the cause of the state, or else "". */
 export function describeProvider({ provided }: Facts): string {
   if (provided === null || provided.status === "unknown" || provided.status === "running") return "";
   const { provider, providerId, status } = provided;
   return `; its provider ${provider} says that ${providerId} ${troubles[status]}`;
 }
 
-/** How the last installation that was carried out ended, and what became of a newer request. */
+/** Returns a clause that says how the last reported installation ended, and what happened to a newer request. */
 export function describeReport(facts: Facts): string {
   const { report, installation, installationState } = facts;
   if (report === null) return "an installation ended";
@@ -69,7 +72,7 @@ export function describeReport(facts: Facts): string {
   return `${ended}; installation ${installation.generation} was ${installationState.state} since`;
 }
 
-/** A text of an agent, fit to stand in a sentence. */
+/** Returns an agent's text on one line, shortened to fit a sentence. */
 export function oneLine(text: string): string {
   const line = text.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
   return line.length > maxQuoted ? `${line.slice(0, maxQuoted).toWellFormed()}…` : line;

@@ -1,4 +1,4 @@
-/** MachineService.GetMachine */
+/** The handler of MachineService.GetMachine. */
 import { create } from "@bufbuild/protobuf";
 import {
   type GetMachineRequest,
@@ -9,7 +9,7 @@ import { parseMachineId } from "../../contract/machine-id.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { readMachine } from "./read-machine.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.GetMachine. */
 export function createGetMachine({ db }: AdminContext) {
   return async ({ machineId }: GetMachineRequest): Promise<GetMachineResponse> =>
     create(GetMachineResponseSchema, { machine: await readMachine(db, parseMachineId(machineId)) });

@@ -1,4 +1,4 @@
-/** MachineService.ListMachines */
+/** The handler of MachineService.ListMachines. */
 import { create } from "@bufbuild/protobuf";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import {
@@ -16,18 +16,21 @@ import { toMachine } from "./to-machine.ts";
 import { toListScope, toMachineCondition } from "./to-machine-filter.ts";
 
 const defaultPageSize = 50;
-/** Most machines that one page looks at; then it ends, however few of them passed. */
+/** Maximum number of machines that one page scans. Then the page ends, however few of them passed. */
 const maxScanned = 1000;
-/** Machines that are read at once: their requests, which hold up to 512 KiB of user data each, go before the next ones come. */
+/**
+ * How many machines are read at once. Their requests, with up to 512 KiB of user data each, are released before the
+ * next batch is read.
+ */
 const batchSize = 64;
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.ListMachines. */
 export function createListMachines({ db }: AdminContext) {
   return async (request: ListMachinesRequest): Promise<ListMachinesResponse> => {
     const filter = toMachineCondition(request.filter);
     const scope = toListScope(filter);
     const after = decodePageToken(scope, request.pageToken, parseKey);
-    // Before the machines are read: what changes while they are is watched.
+    // The token is taken before the machines are read, so that a watch shows what changes meanwhile.
     const watchToken = await createWatchToken(db);
     const { machines, next } = await readPage(db, filter, after, request.pageSize || defaultPageSize);
     const nextPageToken = next === undefined ? "" : encodePageToken(scope, [next]);
@@ -37,7 +40,7 @@ export function createListMachines({ db }: AdminContext) {
 
 interface Page {
   readonly machines: Machine[];
-  /** The id after which the next page goes on; undefined when there is none. */
+  /** The id after which the next page continues; undefined after the last page. */
   readonly next: string | undefined;
 }
 
@@ -49,7 +52,7 @@ async function readPage(
 ): Promise<Page> {
   const through = await findScanEnd(db, filter, after, maxScanned);
   const machines: Machine[] = [];
-  // One more than the page holds tells whether anything follows.
+  // One more than the page holds tells whether more follow.
   for (let position = after; machines.length <= pageSize; position = machines.at(-1)?.id) {
     const limit = Math.min(batchSize, pageSize + 1 - machines.length);
     const batch = await listMachineOverviews(db, filter, { after: position, through, limit });

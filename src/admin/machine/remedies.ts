@@ -1,15 +1,15 @@
-/** What an operator can do about a machine's state, with the command that does it. */
+/** What an operator can do about a machine's state, and the commands for it. */
 
-/** Something to do; capitals in the command stand for what the operator fills in. */
+/** Something an operator can do. The operator replaces words in capitals in the command. */
 export interface Remedy {
   readonly description: string;
-  /** Absent when no command does it. */
+  /** Absent if no command does it. */
   readonly command?: (machineId: string) => string;
 }
 
 const whatToInstall = "--image URL --digest DIGEST --root-device DEVICE";
 
-/** By name; what wipes a disk says so. */
+/** Remedies by name. The description of one that wipes a disk says so. */
 export const remedies = {
   register: {
     description: "register the key of the machine's agent",
@@ -64,5 +64,5 @@ export const remedies = {
   },
 } as const satisfies Readonly<Record<string, Remedy>>;
 
-/** Names of remedies. */
+/** Name of a remedy. */
 export type RemedyName = keyof typeof remedies;

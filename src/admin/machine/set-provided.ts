@@ -1,4 +1,4 @@
-/** MachineService.SetProvided */
+/** The handler of MachineService.SetProvided. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -13,7 +13,7 @@ import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.SetProvided. */
 export function createSetProvided(context: AdminContext) {
   return async (request: SetProvidedRequest, call: HandlerContext): Promise<SetProvidedResponse> => {
     const machineId = parseMachineId(request.machineId);

@@ -1,4 +1,4 @@
-/** Which machines a caller means, in the database's terms. */
+/** Converts filters from messages to the database's form. */
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
@@ -6,7 +6,10 @@ import type { MachineFilter as MachineCondition, MachineStateName } from "../../
 import type { ListScope } from "../page-token.ts";
 import { machineStates } from "./to-machine.ts";
 
-/** Converts; fields that are not set are undefined, sets are in one order and ids in one spelling. */
+/**
+ * Converts a filter to a canonical form: a field that is not set is undefined, sets are sorted and ids are in lower
+ * case.
+ */
 export function toMachineCondition(filter: MachineFilter | undefined): MachineCondition {
   if (filter === undefined) return {};
   const names = Object.keys(machineStates) as MachineStateName[];
@@ -25,7 +28,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
   };
 }
 
-/** What a page token of a list of these machines is bound to. */
+/** Returns the scope that page tokens of a list with this filter are bound to. */
 export function toListScope(condition: MachineCondition): ListScope {
   const fields = Object.entries(condition).filter(([, value]) => value !== undefined);
   return ["machines", ...fields.map(([name, value]) => [name, ...[value].flat().map(String)])];

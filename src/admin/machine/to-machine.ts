@@ -1,4 +1,4 @@
-/** What the database knows of a machine, as operators see it. */
+/** Converts machines from the database to messages for operators. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -16,7 +16,7 @@ import {
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import { toInstallation } from "../installation/to-installation.ts";
 
-/** The states of the view by name. */
+/** States of the contract, by their names in the database. */
 export const machineStates = {
   not_provided: MachineState.NOT_PROVIDED,
   no_agent: MachineState.NO_AGENT,
@@ -31,7 +31,7 @@ export const machineStates = {
   installed: MachineState.INSTALLED,
 } as const satisfies Record<MachineOverview["state"], MachineState>;
 
-/** What a provider says that a machine does, by the name that is stored. */
+/** Provider statuses of the contract, by their names in the database. */
 export const providerStatuses = {
   unknown: ProviderStatus.UNSPECIFIED,
   provisioning: ProviderStatus.PROVISIONING,

@@ -1,9 +1,12 @@
-/** What a caller says that a provider says, as it is stored: all of it, so that nothing of what was there before remains. */
+/**
+ * Converts the tag Provided of a call to the stored form. It sets every field, so that nothing of an earlier tag
+ * remains.
+ */
 import type { Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { ProvidedChange, ProvidedRow } from "../../db/queries/provided.ts";
 import { providerStatuses } from "./to-machine.ts";
 
-/** Converts; a text that is empty is taken away. */
+/** Converts the tag. An empty text becomes null. */
 export function toProvidedChange(machineId: string, provided: Provided): ProvidedChange {
   const names = Object.keys(providerStatuses) as ProvidedRow["status"][];
   return {

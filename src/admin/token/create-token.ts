@@ -1,4 +1,4 @@
-/** TokenService.CreateToken */
+/** The handler of TokenService.CreateToken. */
 import { create } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
@@ -18,7 +18,10 @@ import { getActor } from "../authorization/caller.ts";
 import { createSecret } from "../authorization/token-secret.ts";
 import { roles, toToken } from "./to-token.ts";
 
-/** Makes the handler. The secret is in the first answer only: what is stored for a repeated call is without it. */
+/**
+ * Creates the handler of TokenService.CreateToken. Only the first answer has the secret; the answer stored for a
+ * repeated call does not.
+ */
 export function createCreateToken(context: Pick<AdminContext, "db" | "log">) {
   return async (request: CreateTokenRequest, call: HandlerContext): Promise<CreateTokenResponse> => {
     if (request.name === bootstrapName) throw nameReserved();
@@ -44,12 +47,12 @@ export function createCreateToken(context: Pick<AdminContext, "db" | "log">) {
   };
 }
 
-/** The millisecond in which it lies, so that no token is valid for longer than asked, and none beyond the year 9999. */
+/** Rounds down to a millisecond, so that no token is valid longer than requested or beyond the year 9999. */
 function toExpiry({ seconds, nanos }: Timestamp): Date {
   return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1_000_000));
 }
 
-/** Validation lets through what the contract knows. */
+/** Converts the role. Validation has refused values that the contract does not define. */
 function toRole(wanted: Role): AdminRole {
   const found = (Object.keys(roles) as AdminRole[]).find((role) => roles[role] === wanted);
   if (found === undefined) throw new ConnectError("role: is unknown", Code.InvalidArgument);

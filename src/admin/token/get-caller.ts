@@ -1,4 +1,4 @@
-/** TokenService.GetCaller */
+/** The handler of TokenService.GetCaller. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -9,7 +9,7 @@ import {
 import { getCaller } from "../authorization/caller.ts";
 import { roles } from "./to-token.ts";
 
-/** Answers from what the authorization found out. */
+/** Handles TokenService.GetCaller: returns the caller that the authorization found. */
 export function answerGetCaller(_request: GetCallerRequest, call: HandlerContext): GetCallerResponse {
   const { actor, role } = getCaller(call);
   return create(GetCallerResponseSchema, { actor, role: roles[role] });

@@ -1,4 +1,4 @@
-/** TokenService.ListTokens */
+/** The handler of TokenService.ListTokens. */
 import { create } from "@bufbuild/protobuf";
 import {
   type ListTokensRequest,
@@ -13,12 +13,12 @@ import { toToken } from "./to-token.ts";
 
 const defaultPageSize = 50;
 
-/** Makes the handler. */
+/** Creates the handler of TokenService.ListTokens. */
 export function createListTokens({ db }: Pick<AdminContext, "db">) {
   return async ({ showEnded, pageSize, pageToken }: ListTokensRequest): Promise<ListTokensResponse> => {
     const scope = ["tokens", String(showEnded)];
     const limit = pageSize || defaultPageSize;
-    // One more than the page holds tells whether there is a next one.
+    // One more than the page holds tells whether more follow.
     const rows = await listAdminTokens(db, {
       showEnded,
       after: decodePageToken(scope, pageToken, parseKey),
@@ -33,7 +33,7 @@ export function createListTokens({ db }: Pick<AdminContext, "db">) {
   };
 }
 
-/** A page ends with a token's id. */
+/** Parses the key of a page token: the id of the last token of the previous page. */
 function parseKey([id, ...rest]: readonly string[]): string | undefined {
   return id !== undefined && rest.length === 0 && isSecretId(id) ? id : undefined;
 }

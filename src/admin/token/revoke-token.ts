@@ -1,4 +1,4 @@
-/** TokenService.RevokeToken */
+/** The handler of TokenService.RevokeToken. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
@@ -13,7 +13,7 @@ import type { AdminContext } from "../admin-context.ts";
 import { getActor } from "../authorization/caller.ts";
 import { toToken } from "./to-token.ts";
 
-/** Makes the handler. */
+/** Creates the handler of TokenService.RevokeToken. */
 export function createRevokeToken({ db, log }: Pick<AdminContext, "db" | "log">) {
   return async ({ tokenId, force }: RevokeTokenRequest, call: HandlerContext): Promise<RevokeTokenResponse> => {
     const actor = getActor(call);

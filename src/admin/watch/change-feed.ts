@@ -1,8 +1,9 @@
 /**
- * Hands changes to every watcher of this process: one reader asks the database, however many watch; it asks nothing while nobody does.
+ * Distributes changes to every watcher of this process. One common reader queries the database, however many watch, and
+ * only while someone does.
  *
- * A watcher who comes back reads by itself until it has caught up, and joins the others then. One who reads too slowly is sent away
- * with the point it has reached, rather than hold all changes in memory.
+ * A watcher that resumes reads on its own until it has caught up, and then joins the others. A watcher that reads too
+ * slowly is disconnected with the point it has reached, so that its changes do not pile up in memory.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -11,34 +12,37 @@ import { checkHistoryPosition, type HistoryPosition, readHistoryPosition } from 
 import { type ChangeBatch, createChangeReader } from "./change-reader.ts";
 import type { ResumePoint } from "./resume-token.ts";
 
-/** The watcher must come back later, with the last point that it was given: the server ends, is full, or is too far ahead of it. */
+/**
+ * The watcher must resume later from its last point: the server is shutting down, has too many watchers, or the watcher
+ * reads too slowly.
+ */
 export class WatchEndedError extends Error {
   override readonly name = "WatchEndedError";
 }
 
-/** Changes for many watchers. */
+/** Source of changes for many watchers. */
 export interface ChangeFeed {
-  /** How many watch now. */
+  /** Number of current watchers. */
   readonly watchers: number;
   /**
-   * Yields batch after batch from `from`, or from now on, until the signal aborts; a batch without events is a sign of life. Throws
-   * ChangesNotKeptError when what follows `from` is gone, and WatchEndedError.
+   * Yields batches from `from`, or from now on, until `signal` aborts. A batch without events is a sign of life. Throws
+   * ChangesNotKeptError when the changes after `from` were pruned, and WatchEndedError.
    */
   watch(from: ResumePoint | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch>;
-  /** Sends all watchers away, and takes no more. */
+  /** Ends all watches, and accepts no more. */
   close(): void;
 }
 
-/** Bounds and times of a feed. */
+/** Limits and times of a feed. */
 export interface ChangeFeedLimits {
   readonly maxWatchers: number;
-  /** Events that wait for one watcher to read them. */
+  /** Maximum number of events that wait for one watcher. */
   readonly maxWaitingEvents: number;
-  /** Between two looks at the history, in milliseconds. */
+  /** Time between two reads of the history, in milliseconds. */
   readonly pollMs: number;
-  /** Between two looks for agents that fell silent or came back, in milliseconds. */
+  /** Time between two searches for agents that fell silent or came back, in milliseconds. */
   readonly silencePollMs: number;
-  /** Between two signs of life, in milliseconds. */
+  /** Time between two signs of life, in milliseconds. */
   readonly signOfLifeMs: number;
 }
 
@@ -50,7 +54,7 @@ const defaultFeedLimits: ChangeFeedLimits = {
   signOfLifeMs: 15_000,
 };
 
-/** Makes a feed that reads from `db`. */
+/** Creates a feed that reads from `db`. */
 export function createChangeFeed(
   { db, log }: { readonly db: Database; readonly log: Logger },
   limits: ChangeFeedLimits = defaultFeedLimits,
@@ -58,11 +62,14 @@ export function createChangeFeed(
   const closing = new AbortController();
   const mailboxes = new Set<Mailbox>();
   let watchers = 0;
-  /** How far the common reader has come; absent while it rests. */
+  /** Position of the common reader; undefined while it is stopped. */
   let reached: ResumePoint | undefined;
   let isReading = false;
 
-  /** Makes the common reader read from now on, or from where it is: a watcher whose own reads begin after that misses nothing. */
+  /**
+   * Starts the common reader from now on, or lets it continue. A watcher whose own reads begin after that misses
+   * nothing.
+   */
   async function begin(): Promise<void> {
     const now = await readNow(db);
     reached ??= now;
@@ -95,7 +102,10 @@ export function createChangeFeed(
     isReading = false;
   }
 
-  /** What the common reader read before the watcher's mailbox was there is all visible to the first of these reads. */
+  /**
+   * Yields batches until the watcher has caught up. Whatever the common reader read before the watcher's mailbox
+   * existed is visible to the first of these reads.
+   */
   async function* catchUp(from: ResumePoint): AsyncGenerator<ChangeBatch> {
     const reader = createChangeReader(db);
     for (let point = from, isLast = false; !isLast; ) {
@@ -131,7 +141,7 @@ export function createChangeFeed(
           }
           const { position } = point;
           const batch = await mailbox.take(limits.signOfLifeMs);
-          // Everything up to there was in the mailbox, which is empty.
+          // The mailbox is empty, so the watcher has everything up to `reached`.
           const next = batch?.point ?? reached ?? point;
           if (!isBefore(next.position, position)) point = next;
           const events = batch?.events.filter(
@@ -148,7 +158,7 @@ export function createChangeFeed(
   };
 }
 
-/** What waits for one watcher, who is woken when something arrives or `ends` aborts. */
+/** Batches that wait for one watcher, which is woken when one arrives or `ends` aborts. */
 class Mailbox {
   readonly #maxEvents: number;
   readonly #ends: AbortSignal;
@@ -172,7 +182,10 @@ class Mailbox {
     this.#wake();
   }
 
-  /** Resolves with the oldest batch, or with nothing after `timeoutMs` or when the watch ends. */
+  /**
+   * Resolves to the oldest batch, or to undefined after `timeoutMs` or when the watch ends. Throws WatchEndedError once
+   * too many events wait.
+   */
   async take(timeoutMs: number): Promise<ChangeBatch | undefined> {
     if (this.#batches.length === 0 && !this.#isFull && !this.#ends.aborted) {
       await new Promise<void>((resolve) => {

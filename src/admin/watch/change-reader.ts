@@ -1,4 +1,4 @@
-/** Reads what changed since a point, one batch after the other, with the machines as they are now. */
+/** Reads what changed since a point, batch after batch, with the current state of the machines. */
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { Database } from "../../db/client.ts";
 import {
@@ -13,7 +13,7 @@ import type { ResumePoint } from "./resume-token.ts";
 
 /** One change as watchers see it. */
 export interface WatchEvent {
-  /** Goes on after this event. */
+  /** Point that continues after this event. */
   readonly point: ResumePoint;
   readonly machineId: string;
   readonly kind: string;
@@ -22,28 +22,30 @@ export interface WatchEvent {
   readonly detail: Readonly<Record<string, string | null>>;
 }
 
-/** What was read at once. */
+/** Changes that were read at once. */
 export interface ChangeBatch {
   readonly events: readonly WatchEvent[];
-  /** The machines of the events as they are now; a deleted one is absent. */
+  /** Current state of the events' machines, by id; a deleted machine is absent. */
   readonly machines: ReadonlyMap<string, Machine>;
-  /** Goes on after the batch. */
+  /** Point that continues after this batch. */
   readonly point: ResumePoint;
-  /** No more was there to read. */
+  /** Whether there were no further changes to read. */
   readonly isLast: boolean;
 }
 
-/** Reads batch after batch. */
+/** Reads changes in batches. */
 export interface ChangeReader {
-  /** Reads on from `point`; looks for silences only when asked, since that reads a whole table. */
+  /**
+   * Reads the changes after `point`. Searches for silences only with `withSilences`, since that reads a whole table.
+   */
   read(point: ResumePoint, options: { withSilences: boolean }): Promise<ChangeBatch>;
 }
 
 const maxEvents = 500;
-/** A heartbeat dates what it writes with its transaction's start, and may commit this much later, in milliseconds. */
+/** A heartbeat dates its rows with the start of its transaction, and may commit this much later, in milliseconds. */
 const overlapMs = 15_000;
 
-/** Makes a reader. It remembers what it has told within the overlap, and tells it once. */
+/** Creates a reader. It remembers the changes that it returned within the overlap, and returns each once. */
 export function createChangeReader(db: Database): ChangeReader {
   const told = new Map<string, number>();
 
@@ -64,7 +66,8 @@ export function createChangeReader(db: Database): ChangeReader {
         ...quiet.map((change): WatchEvent => ({ ...change, point: { ...point, position }, actor: "", detail: {} })),
       ];
       const machines = await findMachines(db, events);
-      // Not before nothing can fail any more, or a change that was not told would be taken for told.
+      // Only after the last statement that can fail: otherwise a change that was never returned would count as
+      // returned.
       for (const change of quiet) told.set(toKey(change), change.at.getTime());
       forgetBefore(silences.at.getTime() - 2 * overlapMs);
       return {

@@ -1,9 +1,9 @@
-/** Whether a machine passes a filter, for watchers: what lists ask of the database, asked of one machine. */
+/** Tests a single machine against a filter, for watchers, with the same result as a list's query. */
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 
-/** Judges `machine` at `nowMs`. */
+/** Returns whether `machine` passes the filter at `nowMs`, in milliseconds since the epoch. */
 export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: number): boolean {
   const { provided, hardware } = machine;
   return (
@@ -18,12 +18,12 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
   );
 }
 
-/** Whether the filter names the machine, or no machine at all. */
+/** Returns whether the filter names the machine, or names no machines. */
 export function namesMachine({ machineIds }: MachineFilter, machineId: string): boolean {
   return machineIds.length === 0 || machineIds.some((id) => id.toLowerCase() === machineId);
 }
 
-/** A machine that never heartbeated is as old as can be. */
+/** Returns whether the age of the last heartbeat passes. If there was none, the age is infinite. */
 function matchesHeartbeatAge({ agent }: Machine, filter: MachineFilter, nowMs: number): boolean {
   const heartbeatTime = agent?.heartbeatTime;
   const ageMs = heartbeatTime === undefined ? Number.POSITIVE_INFINITY : nowMs - timestampMs(heartbeatTime);

@@ -1,25 +1,25 @@
-/** Where a watch goes on: opaque to callers, checked when it comes back. */
+/** Resume tokens, which say where a watch continues: opaque to callers, and checked when they come back. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Database, Transaction } from "../../db/client.ts";
 import { latestTimeMs } from "../../db/database-time.ts";
 import { type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
-/** How far a watcher has come. */
+/** Position of a watcher. */
 export interface ResumePoint {
   readonly position: HistoryPosition;
-  /** Up to when, by the database's clock, it knows which agents fell silent or came back. */
+  /** Time, by the database's clock, up to which the watcher knows which agents fell silent or came back. */
   readonly silenceAt: Date;
 }
 
 const form = /^1\.(\d{1,20})\.(\d{1,19})\.(\d{1,15})$/;
 
-/** Writes a token. */
+/** Returns the token of a point. */
 export function encodeResumeToken({ position, silenceAt }: ResumePoint): string {
   return Buffer.from(`1.${position.transaction}.${position.id}.${silenceAt.getTime()}`).toString("base64url");
 }
 
-/** Reads a token; throws `invalid_argument` for anything else. */
+/** Parses a token. Throws `invalid_argument` for anything else. */
 export function decodeResumeToken(token: string): ResumePoint {
   const [, transaction, id, silenceAt] = form.exec(Buffer.from(token, "base64url").toString("latin1")) ?? [];
   if (transaction === undefined || id === undefined || silenceAt === undefined) throw notAToken();
@@ -29,7 +29,10 @@ export function decodeResumeToken(token: string): ResumePoint {
   return { position, silenceAt: new Date(Number(silenceAt)) };
 }
 
-/** A token for what happens from now on; take it before reading what it is to continue. */
+/**
+ * Returns a token for everything that happens from now on. Take it before reading the list that the watch should
+ * continue.
+ */
 export async function createWatchToken(db: Database | Transaction): Promise<string> {
   const { position, at } = await readHistoryPosition(db);
   return encodeResumeToken({ position, silenceAt: at });

@@ -1,4 +1,4 @@
-/** MachineService.WatchMachines */
+/** The handler of MachineService.WatchMachines. */
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
@@ -15,7 +15,7 @@ import type { ChangeBatch, WatchEvent } from "./change-reader.ts";
 import { matchesFilter, namesMachine } from "./matches-filter.ts";
 import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
 
-/** Makes the handler. */
+/** Creates the handler of MachineService.WatchMachines. */
 export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
   return async function* (
     request: WatchMachinesRequest,

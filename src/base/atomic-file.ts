@@ -1,14 +1,17 @@
-/** Files that other processes read and write at the same time, and that a crash must not leave half written. */
+/** Writes files that other processes read and write concurrently, and that a crash must not leave half written. */
 import { randomUUID } from "node:crypto";
 import { link, open, readFile, rename, unlink } from "node:fs/promises";
 import { isSystemError } from "./system-error.ts";
 
-/** Puts `content` in place of whatever `file` holds; readers see the old content or the new one, never a part. */
+/** Replaces the content of `file`, or creates it. Readers see the old content or the new one, never a part. */
 export async function replaceFile(file: string, content: string, mode: number): Promise<void> {
   await withTemporaryFile(file, content, mode, (temporary) => rename(temporary, file));
 }
 
-/** Creates `file` unless it exists, and returns what it holds then: of several processes at once one wins, and all get its content. */
+/**
+ * Creates `file` unless it exists, and returns its content. Of several processes that do this at once one wins, and all
+ * get its content.
+ */
 export async function createFileOnce(file: string, content: string, mode: number): Promise<string> {
   await withTemporaryFile(file, content, mode, async (temporary) => {
     try {
@@ -20,7 +23,7 @@ export async function createFileOnce(file: string, content: string, mode: number
   return await readFile(file, "utf8");
 }
 
-/** The content of `file`, or undefined when there is no such file. */
+/** Returns the content of `file`, or undefined if there is no such file. */
 export async function findFile(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
@@ -47,7 +50,7 @@ async function withTemporaryFile(
     }
     await use(temporary);
   } finally {
-    // Gone already when it was renamed.
+    // After a rename it no longer exists.
     await unlink(temporary).catch(() => {});
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What may be said of an error, to the log and to whoever ran a command.
+ * Describes errors for the log and for the user of a command.
  *
- * PostgreSQL's own errors quote parameters in message and detail, and Drizzle's carry them, so of those only codes and names are
- * said. They are known by their fields, so that the agent need not load the database's libraries for it.
+ * PostgreSQL's errors quote parameters in their message and detail, and Drizzle's carry them, so only codes and names
+ * of these are shown. They are recognized by their fields, so that the agent need not load the database's libraries.
  */
 
 interface DatabaseError extends Error {
@@ -20,7 +20,7 @@ function isQueryError(error: Error): boolean {
   return "query" in error && "params" in error;
 }
 
-/** For the log: an object without secrets, causes included. */
+/** Returns a description for the log: an object without secrets, causes included. */
 export function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { message: String(error) };
   if (isDatabaseError(error)) {
@@ -32,7 +32,7 @@ export function describeError(error: unknown): unknown {
   return cause === undefined ? described : { ...described, cause: describeError(cause) };
 }
 
-/** For people: what went wrong, without its stack. */
+/** Returns a text for people that says what went wrong, without the stack. */
 export function explainError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (isDatabaseError(error)) return `the database refused a statement (SQLSTATE ${error.code})`;

@@ -1,16 +1,17 @@
-/** What a server leaves under its home for commands on the same machine, so that they find it without being told. */
+/** Files that a server leaves in its home, by which commands on the same machine find it. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { findFile, replaceFile } from "./atomic-file.ts";
 import { isSystemError } from "./system-error.ts";
 
-/** Holds the token of an administrator, for its owner alone. */
+/** Returns the path of the file with an administrator's token, which only its owner can read. */
 export function adminTokenFile(home: string): string {
   return join(home, "admin.token");
 }
 
 /**
- * Where the server on this home listens for operators, or did when it crashed; undefined when there is no word of one.
+ * Returns the URL at which the server of this home listens for operators, or did before it crashed. Returns undefined
+ * if there is none.
  */
 export async function findLocalAdminUrl(home: string): Promise<string | undefined> {
   const text = (await findFile(adminUrlFile(home)))?.trim() ?? "";
@@ -18,8 +19,8 @@ export async function findLocalAdminUrl(home: string): Promise<string | undefine
 }
 
 /**
- * Says where a server listens for operators. A home that does not exist is not made for it; other system errors are
- * thrown.
+ * Records the URL at which a server listens for operators. Does not create a home that does not exist. Throws other
+ * system errors.
  */
 export async function leaveLocalAdminUrl(home: string, url: string): Promise<void> {
   try {
@@ -29,7 +30,7 @@ export async function leaveLocalAdminUrl(home: string, url: string): Promise<voi
   }
 }
 
-/** Takes back what `leaveLocalAdminUrl` left, unless another server has left word since. Throws system errors. */
+/** Removes the record of `leaveLocalAdminUrl`, unless another server has replaced it. Throws system errors. */
 export async function removeLocalAdminUrl(home: string, url: string): Promise<void> {
   if ((await findLocalAdminUrl(home)) === url) await unlink(adminUrlFile(home));
 }

@@ -1,14 +1,17 @@
-/** The program's log: JSON lines for machines, readable lines on a terminal. `describeError` decides what an error may show. */
+/**
+ * The program's log: readable lines on a terminal, and JSON lines elsewhere. `describeError` decides what it shows of
+ * an error.
+ */
 import { isatty } from "node:tty";
 import { type LevelWithSilent, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 import { describeError } from "./error-text.ts";
 import { printableBlock, printableJson } from "./printable.ts";
 
-/** Standard output and standard error. */
+/** File descriptor of standard output or standard error. */
 export type LogDescriptor = 1 | 2;
 
-/** Characters that the log keeps while it cannot be written. It drops what comes after that. */
+/** How many characters the log buffers while it cannot be written. It drops later lines. */
 const maxHeldBack = 1024 * 1024;
 
 /** Creates the log of a command. A command that prints its result on standard output logs on descriptor 2. */
@@ -29,7 +32,9 @@ export function createLogger(level: LevelWithSilent, descriptor: LogDescriptor):
   );
 }
 
-/** What agents and servers say is in the log, and must do nothing to the terminal that shows it. */
+/**
+ * Escapes control characters, since the log contains texts of agents and servers, which must not control the terminal.
+ */
 function escapeForTerminal(line: string): string {
   const show = (_name: string, value: unknown) => (typeof value === "string" ? printableBlock(value) : value);
   return `${JSON.stringify(JSON.parse(line, show))}\n`;
@@ -37,7 +42,7 @@ function escapeForTerminal(line: string): string {
 
 function openDestination(descriptor: LogDescriptor) {
   const destination = pino.destination({ dest: descriptor, sync: true, maxLength: maxHeldBack });
-  // A full disk must end neither a server nor an installation that is under way.
+  // A full disk must end neither a server nor a running installation.
   destination.on("error", () => {});
   return destination;
 }

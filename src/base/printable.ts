@@ -1,9 +1,12 @@
-/** Keeps texts that came from agents, providers and servers from doing anything to a terminal but stand there. */
+/** Makes texts from agents, providers and servers safe to print on a terminal. */
 
-/** Control, formatting (direction marks among them), halves of characters, and separators of lines. */
+/**
+ * Characters that a terminal might obey: control, formatting (direction marks included), lone surrogates, and line and
+ * paragraph separators.
+ */
 const obeyed = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** The text on one line; what a terminal would obey shows as an escape such as \u{1b}. */
+/** Returns the text on one line, with what a terminal would obey shown as an escape such as \u{1b}. */
 export function printable(text: string): string {
   return text
     .trim()
@@ -11,7 +14,7 @@ export function printable(text: string): string {
     .replaceAll(obeyed, escapeCharacter);
 }
 
-/** The lines of a text, each as `printable` makes it. */
+/** Returns the lines of a text, with what a terminal would obey shown as escapes. A tab becomes two spaces. */
 export function printableLines(text: string): string[] {
   return text
     .trimEnd()
@@ -19,17 +22,19 @@ export function printableLines(text: string): string[] {
     .map((line) => line.replaceAll("\t", "  ").replaceAll(obeyed, escapeCharacter));
 }
 
-/** The text with its line feeds and tabs, and with everything else that a terminal would obey as an escape. */
+/**
+ * Returns the text with its line feeds and tabs, and with everything else that a terminal would obey shown as escapes.
+ */
 export function printableBlock(text: string): string {
   return text.replaceAll(obeyed, (character) => (/[\n\t]/.test(character) ? character : escapeCharacter(character)));
 }
 
-/** The beginning of a text, with a sign that there was more. */
+/** Returns the text, cut to `maxLength` UTF-16 code units with an ellipsis at the end if it is longer. */
 export function shorten(text: string, maxLength: number): string {
   return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
 }
 
-/** JSON that means the same, with everything that a terminal would obey escaped; line feeds between values stay. */
+/** Returns equivalent JSON, with everything that a terminal would obey escaped. Line feeds between values stay. */
 export function printableJson(json: string): string {
   return json.replaceAll(obeyed, (character) => (character === "\n" ? character : escapeUnits(character)));
 }
@@ -38,7 +43,7 @@ function escapeCharacter(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
-/** JSON escapes UTF-16 code units (RFC 8259 section 7). */
+/** Escapes each UTF-16 code unit, as JSON requires (RFC 8259 section 7). */
 function escapeUnits(character: string): string {
   return [...character.split("")].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
 }

@@ -1,50 +1,53 @@
 /**
- * How a server proves that it is the one of a home, before a command of the same machine sends it a token.
+ * Proves to a command on the same machine that a server is the one of a home, before the command sends it a token.
  *
- * A port of loopback belongs to whoever took it first: once the server has stopped, that may be anybody on the machine.
- * A key that lies in the home, where its owner alone can read it, tells them apart. The proof names the address at
- * which the server was reached, so that nobody can fetch it from the real server, which listens elsewhere, and hand it
- * on.
+ * A port on loopback belongs to whichever process took it first, so once the server has stopped, any user of the
+ * machine may listen there. A key in the home, which only its owner can read, tells the server from others. The proof
+ * includes the address at which the server was reached, so that nobody can fetch it from the real server, which listens
+ * elsewhere, and pass it on.
  */
 import { createHmac, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { createFileOnce, findFile } from "./atomic-file.ts";
 import { isSystemError } from "./system-error.ts";
 
-/** Where a server serves its proof; the nonce of whoever asks follows. */
+/** Path at which a server serves its proof; the caller's nonce follows it. */
 export const proofPath = "/server-proof/";
 
-/** The end of a connection at which the server is. */
+/** The server's end of a connection. */
 export interface ServerEnd {
-  /** An IP address; one of IPv4 may be written as one of IPv6. */
+  /** IP address. One of IPv4 may be written as an IPv4-mapped one of IPv6. */
   readonly address: string | undefined;
   readonly port: number | undefined;
 }
 
 const hex = /^[0-9a-f]{64}$/;
 
-/** A nonce for a question, 64 hexadecimal digits that nobody can guess. */
+/** Creates a nonce: 64 hexadecimal digits that nobody can guess. */
 export function createNonce(): string {
   return randomBytes(32).toString("hex");
 }
 
-/** Whether a text has the form of a nonce. */
+/** Returns whether a text has the form of a nonce. */
 export function isNonce(text: string): boolean {
   return hex.test(text);
 }
 
-/** The answer to a nonce: 64 hexadecimal digits, of which nobody learns the key. */
+/** Returns the proof for a nonce: 64 hexadecimal digits that do not reveal the key. */
 export function proveServer(key: string, nonce: string, { address = "", port = 0 }: ServerEnd): string {
   const end = `${address.replace(/^::ffff:/, "")} ${port}`;
   return createHmac("sha256", key).update(`bmaas server ${end} ${nonce}`).digest("hex");
 }
 
-/** Holds the key, for its owner alone. */
+/** Returns the path of the file with the key, which only its owner can read. */
 export function serverKeyFile(home: string): string {
   return join(home, "server.key");
 }
 
-/** The key of a home, which is made if need be; undefined when there is no home. Throws other system errors. */
+/**
+ * Returns the key of a home, and creates it if there is none. Returns undefined if the home does not exist. Throws
+ * other system errors.
+ */
 export async function keepServerKey(home: string): Promise<string | undefined> {
   try {
     return (await createFileOnce(serverKeyFile(home), `${randomBytes(32).toString("hex")}\n`, 0o600)).trim();
@@ -54,7 +57,7 @@ export async function keepServerKey(home: string): Promise<string | undefined> {
   }
 }
 
-/** The key of a home; undefined when no server has made one. Throws system errors. */
+/** Returns the key of a home, or undefined if no server has created one. Throws system errors. */
 export async function findServerKey(home: string): Promise<string | undefined> {
   const key = (await findFile(serverKeyFile(home)))?.trim() ?? "";
   return hex.test(key) ? key : undefined;

@@ -1,12 +1,12 @@
-/** Floats of 32 bits as they were measured: 0.9, where JavaScript's own numbers of 64 bits say 0.8999999761581421. */
+/** Shows 32-bit floats as they were measured: 0.9, where JavaScript's 64-bit numbers show 0.8999999761581421. */
 import { type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 
-/** The shortest decimal number that is this float of 32 bits. */
+/** Returns the number with the shortest decimal form that is this 32-bit float. */
 export function shortenFloat(value: number): number {
   if (!Number.isFinite(value)) return value;
   const float = Math.fround(value);
-  // Nine digits tell any two floats of 32 bits apart.
+  // Nine digits distinguish any two 32-bit floats.
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === float) return short;
@@ -14,7 +14,7 @@ export function shortenFloat(value: number): number {
   return Number(value.toPrecision(9));
 }
 
-/** Shortens every float of a message, and of those in it, so that its JSON shows them as they were measured. */
+/** Shortens every float of a message and of the messages in it, so that its JSON shows them as they were measured. */
 export function shortenFloats<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
   if (holdsFloats(schema)) shortenAll(reflect(schema, message));
 }
@@ -34,14 +34,14 @@ function isFloat(field: DescField): boolean {
   return field.scalar === ScalarType.FLOAT;
 }
 
-/** The messages that a field holds; those of maps are not looked into. */
+/** Returns the type of the messages in a field. Ignores messages in maps. */
 function findInner(field: DescField): DescMessage | undefined {
   return field.fieldKind === "message" || field.fieldKind === "list" ? field.message : undefined;
 }
 
 const known = new WeakMap<DescMessage, boolean>();
 
-/** Whether there may be a float in a message of this type, at any depth. Most have none, and need not be gone through. */
+/** Returns whether messages of this type may contain a float, at any depth. Most cannot, and are skipped. */
 function holdsFloats(desc: DescMessage): boolean {
   let holds = known.get(desc);
   if (holds === undefined) {

@@ -1,7 +1,10 @@
-/** Finds the name that somebody meant who misspelt it. */
+/** Finds the name that a misspelt one was meant to be. */
 import leven from "leven";
 
-/** Returns the known name that is a typing mistake or two away, for short names fewer, or differs in case and separators only. */
+/**
+ * Returns the known name that is closest: at most two typing mistakes away, fewer for a short name, ignoring case and
+ * separators. Returns undefined if none is that close.
+ */
 export function suggestName(name: string, known: readonly string[]): string | undefined {
   const plain = simplify(name);
   const near = known

@@ -1,6 +1,6 @@
-/** Errors of the operating system, told apart by the codes that Node gives them. */
+/** Distinguishes errors of the operating system by Node's codes. */
 
-/** Whether `error` is a system error with one of these codes, like "ENOENT". */
+/** Returns whether `error` is a system error with one of these codes, such as "ENOENT". */
 export function isSystemError(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }

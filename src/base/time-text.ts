@@ -1,6 +1,6 @@
-/** Times and durations as people read them. */
+/** Formats times and durations for people. */
 
-/** A duration to two figures or so: "42 s", "3 min", "5 h", "12 d". */
+/** Returns a duration with about two digits, such as "42 s", "3 min", "5 h" or "12 d". */
 export function formatDuration(durationMs: number): string {
   const seconds = Math.round(durationMs / 1000);
   if (seconds < 120) return `${seconds} s`;
@@ -9,7 +9,7 @@ export function formatDuration(durationMs: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** A time in UTC, to the second: "2026-03-01 12:00:00Z". */
+/** Returns a time in UTC to the second, such as "2026-03-01 12:00:00Z". */
 export function formatInstant(time: Date): string {
   return time.toISOString().replace("T", " ").replace(/\.\d+/, "");
 }

@@ -1,7 +1,7 @@
-/** Which bmaas this is. */
+/** The version of bmaas. */
 import { readFileSync } from "node:fs";
 
-/** The version in package.json, from the sources and from the compiled program alike. */
+/** Returns the version in package.json, both from the sources and from the compiled program. */
 export function readVersion(): string {
   const file = new URL("../../package.json", import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;

@@ -1,4 +1,6 @@
-/** Turns environment and flags into one checked value, so that nothing else reads the environment or judges a setting. */
+/**
+ * Turns environment and flags into one checked configuration. Nothing else reads the environment or judges a setting.
+ */
 import { OperatorError } from "../base/operator-error.ts";
 import { findOidcNotes, groupOidc, type OidcConfig, oidcSettings } from "./oidc.ts";
 import { type Flags, type Setting, type SettingName, type SettingValues, settings } from "./settings.ts";
@@ -11,7 +13,7 @@ export { type Flags, type Setting, type SettingsCommand, settings } from "./sett
 export type { TracingConfig } from "./tracing.ts";
 export type { ListenAddress } from "./values.ts";
 
-/** The environment of a process, or what a test puts in its place. */
+/** The environment of a process, or a test's replacement for it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A certificate chain and its key, both PEM, as absolute paths. */
@@ -20,36 +22,36 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** Settings that only count together, by what they amount to. */
+/** Values that combine settings which only count together. */
 interface SettingGroups {
-  /** Of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
+  /** Certificate of the agents' listener. Absent: the development CA issues one, unless `agentTls` is off. */
   readonly tls?: TlsFiles | undefined;
-  /** Of the operators' listener. Absent: plaintext. */
+  /** Certificate of the operators' listener. Absent: plaintext. */
   readonly adminTls?: TlsFiles | undefined;
   /** Absent: the server accepts only its own tokens. */
   readonly oidc?: OidcConfig | undefined;
 }
 
-/** Everything that can be configured; `settings` describes each of them. Holds secrets: never log it whole. */
+/** All settings; `settings` describes each of them. Contains secrets: never log it whole. */
 export interface Config extends SettingValues, SettingGroups {
   /** Absent: nothing is traced. */
   readonly tracing?: TracingConfig | undefined;
-  /** What is allowed and still worth a warning at start, one sentence each. */
+  /** Warnings about allowed but questionable settings, to log at start, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** The settings of which more can be said by trying them than by reading them. */
+/** Settings that the program can test by using them, not only by parsing them. */
 export type TriableSettings = {
   readonly [Name in "databaseUrl" | "home" | "tls" | "agentTls" | "adminTls" | "agentListen" | "adminListen"]?:
     | Config[Name]
     | undefined;
 };
 
-/** Holds every mistake of a configuration at once; its message has one line for each. */
+/** All mistakes of a configuration; its message has one line for each. */
 export class ConfigError extends OperatorError {
   override readonly name = "ConfigError";
   readonly mistakes: readonly string[];
-  /** What could be read nevertheless, so that the rest of it can be tried before anybody is told. */
+  /** The settings that parsed, so that they can be tested too and all mistakes reported together. */
   readonly sound: TriableSettings;
   constructor(mistakes: readonly string[], sound: TriableSettings = {}) {
     super(mistakes.join("\n"));
@@ -59,8 +61,8 @@ export class ConfigError extends OperatorError {
 }
 
 /**
- * Checks all settings and throws ConfigError with every mistake among them. A flag wins over its variable, and an empty variable
- * counts as unset. Opens no file; relative paths start at `directory`.
+ * Returns the checked configuration. Throws ConfigError with every mistake among the settings. A flag overrides its
+ * variable, and an empty variable counts as unset. Opens no file; relative paths start at `directory`.
  */
 export function loadConfig(
   environment: Environment = process.env,
@@ -90,7 +92,7 @@ export function loadConfig(
   return { ...values, ...groups, tracing, notes };
 }
 
-/** Parses every setting that has a value or a default; each is either among the values or among the mistaken. */
+/** Parses every setting that has a value or a default. Each of them is either in `values` or in `mistaken`. */
 function readSettings(environment: Environment, flags: Flags, directory: string) {
   const values: Record<string, unknown> = {};
   const mistaken = new Map<SettingName, string>();
@@ -109,7 +111,7 @@ function readSettings(environment: Environment, flags: Flags, directory: string)
   return { values: values as Partial<SettingValues>, mistaken };
 }
 
-/** Whether every setting that has a default has a value; only a mistake leaves one out. */
+/** Returns whether every setting with a default has a value. Only a mistake leaves one out. */
 function isComplete(values: Partial<SettingValues>): values is SettingValues {
   const rows = Object.entries<Setting>(settings) as [SettingName, Setting][];
   return rows.every(([name, setting]) => setting.default === undefined || values[name] !== undefined);
@@ -117,20 +119,20 @@ function isComplete(values: Partial<SettingValues>): values is SettingValues {
 
 type Label = (name: SettingName) => string;
 
-/** The name by which the user gave the setting, or could have. */
+/** Returns the name by which the user gave the setting, or could have given it. */
 function labelSetting(name: SettingName, flags: Flags): string {
   const { variable, flag }: Setting = settings[name];
   return (findFlag(name, flags) === undefined ? undefined : flag) ?? variable;
 }
 
-/** What was given for a setting on the command line; commander derives the name there from the flag. */
+/** Returns the value of a setting on the command line. commander derives the name there from the flag. */
 function findFlag(name: SettingName, flags: Flags): string | undefined {
   const { flag }: Setting = settings[name];
   const key = flag?.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
   return flags[key as keyof Flags];
 }
 
-/** Both files, or neither; one without the other is a mistake. */
+/** Returns both files, or undefined if neither is set. One without the other is a mistake. */
 function groupTls(
   values: Partial<SettingValues>,
   certName: "tlsCertFile" | "adminTlsCertFile",
@@ -145,10 +147,13 @@ function groupTls(
   return undefined;
 }
 
-/** Nine connections each, as many for one that is being replaced, and some for commands are within its 100. */
+/**
+ * Maximum number of workers with the server's own PostgreSQL. Nine connections each, nine for a worker that is being
+ * replaced, and some for commands fit into its 100.
+ */
 const mostWorkersOfOwnDatabase = 8;
 
-/** Settings that are right by themselves and wrong together. */
+/** Returns mistakes of settings that are valid alone but not together. */
 function findConflicts(values: Partial<SettingValues>, { tls, adminTls }: SettingGroups, label: Label): string[] {
   const { agentListen, adminListen, agentTls, adminBehindProxy, databaseUrl, workers = 1 } = values;
   const conflicts: string[] = [];

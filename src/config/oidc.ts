@@ -1,30 +1,30 @@
-/** The settings that let people in by the tokens of an OpenID Connect issuer. */
+/** Settings that admit people by tokens of an OpenID Connect issuer. */
 import { fromUrlHost } from "../base/url-host.ts";
 import { InvalidValueError, isLoopback, quote } from "./values.ts";
 
-/** A role of this server; each one may do what those before it may. */
+/** Roles of this server. Each may do everything that the roles before it may do. */
 const roleNames = ["viewer", "operator", "admin"] as const;
 
-/** Who gets a role. */
+/** Grants a role to holders of tokens with a certain claim. */
 export interface RoleRule {
   readonly role: (typeof roleNames)[number];
-  /** A value of the role claim; "*" is everybody whom the issuer vouches for. */
+  /** A value of the role claim; "*" matches every valid token of the issuer. */
   readonly value: string;
 }
 
-/** Whose tokens are accepted, and what they open. */
+/** The issuer whose tokens are accepted, and the roles that they grant. */
 export interface OidcConfig {
-  /** As tokens name it, to the letter. */
+  /** The issuer's URL, exactly as tokens state it. */
   readonly issuer: string;
-  /** A token must be for one of these. */
+  /** A token must have one of these audiences. */
   readonly audiences: readonly string[];
-  /** Name of a claim, or a path of names with dots between them. */
+  /** Name of a claim, or a path of names separated by dots. */
   readonly roleClaim: string;
-  /** At least one. */
+  /** At least one rule. */
   readonly roles: readonly RoleRule[];
 }
 
-/** The settings that belong together, as far as they could be read. */
+/** The settings of the issuer, as far as they could be parsed. */
 interface OidcSettings {
   readonly oidcIssuer?: string | undefined;
   readonly oidcAudiences?: readonly string[] | undefined;
@@ -35,7 +35,10 @@ interface OidcSettings {
 /** Names of the settings that `groupOidc` groups. */
 export const oidcSettings = ["oidcIssuer", "oidcAudiences", "oidcRoleClaim", "oidcRoles"] as const;
 
-/** Groups the settings of the issuer. Undefined without an issuer; notes what is missing beside one, and what needs one. */
+/**
+ * Groups the settings of the issuer. Returns undefined without an issuer. Adds to `mistakes` a setting that is missing
+ * beside an issuer, or that needs one.
+ */
 export function groupOidc(
   { oidcIssuer: issuer, oidcAudiences: audiences, oidcRoleClaim: roleClaim, oidcRoles: roles }: OidcSettings,
   label: (name: keyof OidcSettings) => string,
@@ -53,13 +56,16 @@ export function groupOidc(
   return { issuer, audiences, roleClaim, roles };
 }
 
-/** One sentence for each thing that is allowed and probably not meant. */
+/** Returns one sentence for each setting that is allowed but probably not intended. */
 export function findOidcNotes(oidc: OidcConfig | undefined): string[] {
   const open = oidc?.roles.filter(({ role, value }) => value === "*" && role !== "viewer") ?? [];
   return open.map(({ role }) => `everybody whom ${oidc?.issuer} vouches for has the role ${role} here`);
 }
 
-/** Accepts an issuer as OpenID Connect Discovery 1.0 section 2 defines it; plain http on this machine only. */
+/**
+ * Accepts the URL of an issuer as OpenID Connect Discovery 1.0 section 2 defines it, and plain http only on this
+ * machine.
+ */
 export function parseIssuer(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isPlain = url !== undefined && url.username === "" && url.password === "" && !/[?#]/.test(text);
@@ -71,13 +77,13 @@ export function parseIssuer(text: string): string {
   return text;
 }
 
-/** Whether what a URL answers can be believed: it is https, or leads to this machine. */
+/** Returns whether answers from a URL can be trusted: it is https, or leads to this machine. */
 export function isTrustworthy({ protocol, hostname }: URL): boolean {
   const host = fromUrlHost(hostname);
   return protocol === "https:" || (protocol === "http:" && isLoopback({ host, port: 0 }));
 }
 
-/** Reads a list of audiences, separated by commas; one that has commas in it stands in double quotes. */
+/** Parses a list of audiences, separated by commas. An audience that contains a comma must be in double quotes. */
 export function parseAudiences(text: string): readonly string[] {
   const audiences = splitList(text).map((part) => unquote(part));
   if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} has an empty audience in it`);
@@ -85,8 +91,8 @@ export function parseAudiences(text: string): readonly string[] {
 }
 
 /**
- * Reads `admin=bmaas-admins,operator="CN=sre,OU=ops",viewer=*`: a value that has commas in it stands in double quotes, and a double
- * quote in there is written twice.
+ * Parses rules such as `admin=bmaas-admins,operator="CN=sre,OU=ops",viewer=*`. A value that contains a comma must be in
+ * double quotes; a double quote in it is doubled.
  */
 export function parseRoleRules(text: string): readonly RoleRule[] {
   return splitList(text).map((part) => {
@@ -105,7 +111,7 @@ export function parseRoleRules(text: string): readonly RoleRule[] {
   });
 }
 
-/** The parts between commas, without spaces around them; a comma between double quotes is none. */
+/** Returns the parts between commas, without surrounding spaces. A comma between double quotes does not separate. */
 function splitList(text: string): string[] {
   const part = /((?:[^,="]*=\s*|\s*)"(?:[^"]|"")*"\s*|[^,]*)(,|$)/y;
   const parts: string[] = [];

@@ -1,4 +1,6 @@
-/** Declares every setting, one row each. The configuration, its flags, help and documentation derive from these rows. */
+/**
+ * Declares every setting, one row each. The configuration, its flags, help and documentation derive from these rows.
+ */
 import { resolve } from "node:path";
 import { parseAudiences, parseIssuer, parseRoleRules } from "./oidc.ts";
 import {
@@ -27,17 +29,17 @@ export interface Setting {
   readonly flag?: `--${string}`;
   /** How help shows the value. */
   readonly value: string;
-  /** As text, in the form that the variable takes; absent when there is none. */
+  /** Default in the form of the variable's text; absent if there is none. */
   readonly default?: string;
-  /** Turns the text into the value, relative to `directory` where it is a path; throws InvalidValueError. */
+  /** Parses the text. A path is relative to `directory`. Throws InvalidValueError. */
   readonly parse: (text: string, directory: string) => unknown;
-  /** The commands that read the setting, and take its flag. */
+  /** The commands that read the setting and have its flag. */
   readonly commands: readonly [SettingsCommand, ...SettingsCommand[]];
-  /** One sentence without a full stop; says what holds without a value where there is no default. */
+  /** One sentence without a full stop. If there is no default, it says what applies without a value. */
   readonly description: string;
 }
 
-/** Every setting by its name in the configuration, in the order in which people meet them. */
+/** All settings by their names in the configuration, in the order in which help and documentation list them. */
 export const settings = {
   databaseUrl: {
     variable: "DATABASE_URL",
@@ -279,7 +281,7 @@ type SettingWithDefault = {
   [Name in SettingName]: Settings[Name] extends { default: string } ? Name : never;
 }[SettingName];
 
-/** What the settings say, each parsed by its row; those without a default may be absent. */
+/** Parsed values of the settings. A setting without a default may be absent. */
 export type SettingValues = {
   readonly [Name in keyof Pick<Settings, SettingWithDefault>]: ReturnType<Settings[Name]["parse"]>;
 } & {
@@ -292,7 +294,7 @@ type CamelCase<Text extends string> = Text extends `${infer Head}-${infer Tail}`
 
 type AnyFlag = Extract<Settings[SettingName], { flag: string }>["flag"];
 
-/** What was given on the command line, under the names that commander derives from the flags. */
+/** Values from the command line, under the names that commander derives from the flags. */
 export type Flags = {
   readonly [Flag in AnyFlag as Flag extends `--${infer Name}` ? CamelCase<Name> : never]?: string | undefined;
 };

@@ -1,24 +1,27 @@
-/** The variables by which OpenTelemetry is told where traces go (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables). */
+/**
+ * Reads the OpenTelemetry variables that say where traces go
+ * (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
+ */
 import { InvalidValueError, quote } from "./values.ts";
 
-/** Where traces go, and how many of them. Holds secrets: never log it whole. */
+/** Where to send traces, and how many. Contains secrets: never log it whole. */
 export interface TracingConfig {
   /** URL that receives traces by OTLP over HTTP, in protobuf's binary form. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly serviceName: string;
   readonly resourceAttributes: Readonly<Record<string, string>>;
-  /** What decides on a trace that begins here. */
+  /** Sampler that decides on a trace that begins here. */
   readonly sampler: "always_on" | "always_off" | "traceidratio";
-  /** Part of the traces that "traceidratio" takes, from 0 to 1. */
+  /** Fraction of the traces that "traceidratio" takes, from 0 to 1. */
   readonly ratio: number;
-  /** Longest that a span waits for others to be sent with, in milliseconds. */
+  /** Longest time that a span waits to be sent together with others, in milliseconds. */
   readonly sendDelayMs: number;
-  /** Whether the caller's decision counts before the sampler's, where there is one. */
+  /** Whether a caller's decision, if there is one, overrides the sampler's. */
   readonly isParentBased: boolean;
 }
 
-/** Variables that are read here, and nowhere else in this program. */
+/** Variables that only this file reads. */
 type Variable =
   | "OTEL_BSP_SCHEDULE_DELAY"
   | "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -31,8 +34,9 @@ type Variable =
   | "OTEL_TRACES_SAMPLER_ARG";
 
 /**
- * Reads them; undefined without an endpoint, and when the SDK is disabled. A value that is not understood counts as unset, as the
- * specification wants it, since platforms set these variables for everything that runs on them; a sentence about it is added to `notes`.
+ * Reads the configuration of tracing. Returns undefined without an endpoint, and when the SDK is disabled. An invalid
+ * value counts as unset, as the specification requires, since platforms set these variables for everything that runs on
+ * them. Adds a sentence about each to `notes`.
  */
 export function readTracing(
   environment: Readonly<Record<string, string | undefined>>,
@@ -79,7 +83,10 @@ function parseOneOf<Known extends string>(text: string, known: readonly Known[])
   return found;
 }
 
-/** Traces go to a path of their own below the endpoint (opentelemetry.io/docs/specs/otel/protocol/exporter, "Endpoint URLs"). */
+/**
+ * Parses the endpoint and adds the path of traces (opentelemetry.io/docs/specs/otel/protocol/exporter, "Endpoint
+ * URLs").
+ */
 function parseEndpoint(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
@@ -89,7 +96,9 @@ function parseEndpoint(text: string): string {
   return url.href;
 }
 
-/** Reads key=value,key=value with percent-encoded values; the message repeats nothing, since headers hold secrets. */
+/**
+ * Parses key=value,key=value with percent-encoded values. Error messages quote nothing, since headers contain secrets.
+ */
 function parsePairs(text: string): Record<string, string> {
   const pairs = text.split(",").filter((pair) => pair.trim() !== "");
   return Object.fromEntries(

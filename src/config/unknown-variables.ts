@@ -1,13 +1,19 @@
-/** Finds misspelt environment variables, which would otherwise be settings that silently do nothing. */
+/** Finds misspelt environment variables, which would otherwise silently have no effect. */
 import { suggestName } from "../base/suggest-name.ts";
 
 const prefix = "BMAAS_";
 
-/** What Kubernetes sets in every pod for a Service whose name begins with "bmaas"; the port has the form of a URL there. */
+/**
+ * Variables that Kubernetes sets in every pod for a Service whose name begins with "bmaas". The value of its PORT
+ * variable has the form of a URL.
+ */
 const kubernetesService = /^BMAAS_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)$/;
 const kubernetesPort = /^BMAAS_(?:\w+_)?PORT$/;
 
-/** One mistake for each variable that begins with BMAAS_ and is not in `known`, with the known one that it resembles. */
+/**
+ * Returns one mistake for each variable that begins with BMAAS_ and is not in `known`, with the known variable that it
+ * resembles.
+ */
 export function findUnknownVariables(
   environment: Readonly<Record<string, string | undefined>>,
   known: readonly string[],

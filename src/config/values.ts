@@ -1,12 +1,12 @@
-/** How the text of a setting becomes its value; each function throws InvalidValueError with the second half of a sentence. */
+/** Parses the texts of settings. Each function throws InvalidValueError with the second half of a sentence. */
 import { BlockList, isIP, SocketAddress } from "node:net";
 
-/** Says what is wrong with a value, to stand after the setting's name; never repeats a secret. */
+/** Says what is wrong with a value. The message follows the setting's name, and never quotes a secret. */
 export class InvalidValueError extends Error {
   override readonly name = "InvalidValueError";
 }
 
-/** Where a listener binds. */
+/** Address to which a listener binds. */
 export interface ListenAddress {
   /** An IP address without brackets, or a host name in lower case. */
   readonly host: string;
@@ -14,7 +14,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** What pino can be told to log from; "silent" is nothing. */
+/** pino's log levels; "silent" logs nothing. */
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -28,7 +28,7 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-/** Reads `127.0.0.1:8443`, `[::1]:8443` or `name:8443`. */
+/** Parses `127.0.0.1:8443`, `[::1]:8443` or `name:8443`. */
 export function parseListenAddress(text: string): ListenAddress {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
@@ -45,13 +45,13 @@ function canonicalIpv6(text: string): string | undefined {
   return isIP(text) === 6 ? new SocketAddress({ address: text, family: "ipv6" }).address : undefined;
 }
 
-/** Whether only this machine can reach the address. */
+/** Returns whether only this machine can reach the address. */
 export function isLoopback({ host }: ListenAddress): boolean {
   const family = isIP(host);
   return family === 0 ? host === "localhost" : loopback.check(host, family === 6 ? "ipv6" : "ipv4");
 }
 
-/** Whether a second listener could not bind because of the first one; port 0 never collides. */
+/** Returns whether two listeners cannot bind to these addresses at the same time. Port 0 never collides. */
 export function overlaps(a: ListenAddress, b: ListenAddress): boolean {
   if (a.port === 0 || a.port !== b.port) return false;
   return a.host === b.host || covers(a.host, b.host) || covers(b.host, a.host);
@@ -61,20 +61,20 @@ function covers(wildcard: string, host: string): boolean {
   return wildcard === "::" || (wildcard === "0.0.0.0" && isIP(host) !== 6);
 }
 
-/** Reads `on` or `off`. */
+/** Parses `on` or `off`. */
 export function parseSwitch(text: string): "on" | "off" {
   if (text !== "on" && text !== "off") throw new InvalidValueError(`${quote(text)} is neither on nor off`);
   return text;
 }
 
-/** Reads one of pino's levels. */
+/** Parses one of pino's levels. */
 export function parseLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
   if (level === undefined) throw new InvalidValueError(`${quote(text)} is none of ${logLevels.join(", ")}`);
   return level;
 }
 
-/** Reads whole seconds, from one to a week of them, into milliseconds. */
+/** Parses whole seconds, from one second to one week. Returns milliseconds. */
 export function parseDeadlineMs(text: string): number {
   const seconds = Number(text);
   if (!/^\d{1,6}$/.test(text) || seconds < 1 || seconds > longestDeadlineSeconds) {
@@ -83,7 +83,7 @@ export function parseDeadlineMs(text: string): number {
   return seconds * 1000;
 }
 
-/** Reads whole seconds, from 2 to an hour of them, into milliseconds. */
+/** Parses whole seconds, from two seconds to one hour. Returns milliseconds. */
 export function parseIntervalMs(text: string): number {
   const seconds = Number(text);
   if (!/^\d{1,4}$/.test(text) || seconds < 2 || seconds > longestDelaySeconds) {
@@ -92,7 +92,7 @@ export function parseIntervalMs(text: string): number {
   return seconds * 1000;
 }
 
-/** Reads decimal seconds, at most an hour, into whole milliseconds. */
+/** Parses decimal seconds, up to one hour. Returns whole milliseconds. */
 export function parseDelayMs(text: string): number {
   const seconds = Number(text);
   if (!/^\d+(?:\.\d+)?$/.test(text) || seconds > longestDelaySeconds) {
@@ -101,7 +101,7 @@ export function parseDelayMs(text: string): number {
   return Math.round(seconds * 1000);
 }
 
-/** Reads how many processes serve, from 1 to 64. */
+/** Parses the number of processes that serve, from 1 to 64. */
 export function parseWorkers(text: string): number {
   const workers = Number(text);
   if (!/^\d{1,2}$/.test(text) || workers < 1 || workers > mostWorkers) {
@@ -110,7 +110,7 @@ export function parseWorkers(text: string): number {
   return workers;
 }
 
-/** Reads whole days, at most a hundred years. */
+/** Parses whole days, up to about a hundred years. */
 export function parseDays(text: string): number {
   const days = Number(text);
   if (!/^\d+$/.test(text) || days > mostDays) {
@@ -120,8 +120,8 @@ export function parseDays(text: string): number {
 }
 
 /**
- * Reads a list of `host[:port]`, separated by commas, into the form that RFC 9421 section 2.2.3 gives to `@authority`: lower
- * case, without the port that https implies.
+ * Parses a list of `host[:port]`, separated by commas. Returns the authorities in the form of `@authority` (RFC 9421
+ * section 2.2.3): in lower case and without the default port of https.
  */
 export function parseAuthorities(text: string): readonly string[] {
   return [...new Set(text.split(",").map((part) => parseAuthority(part.trim())))];
@@ -135,7 +135,7 @@ function parseAuthority(text: string): string {
   return url.host;
 }
 
-/** Accepts the URL of one PostgreSQL server; it carries a password, so the message does not repeat it. */
+/** Accepts the URL of one PostgreSQL server. Error messages do not quote it, since it may contain a password. */
 export function parseDatabaseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const known = url?.protocol === "postgres:" || url?.protocol === "postgresql:";
@@ -163,14 +163,14 @@ export function parseAdminUrl(text: string): string {
   return text.replace(/\/+$/, "");
 }
 
-/** Accepts what can stand in a header as a bearer token (RFC 6750 section 2.1); the message does not repeat it. */
+/** Accepts a text that can be a bearer token in a header (RFC 6750 section 2.1). Error messages do not quote it. */
 export function parseBearerToken(text: string): string {
   const token = text.trim();
   if (!/^[A-Za-z0-9._~+/-]{1,8192}=*$/.test(token)) throw new InvalidValueError("not a token");
   return token;
 }
 
-/** A value as a message shows it: on one line, and not too long. */
+/** Returns a value in quotes for a message, on one line and shortened. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -1,6 +1,6 @@
 /**
- * The one profile of HTTP message signatures (RFC 9421) by which agents prove their key, the same for the side that signs and the
- * side that verifies; runs in Node and in browsers.
+ * The profile of HTTP message signatures (RFC 9421) by which agents prove their key. The agent and the server share
+ * this code, which runs in Node and in browsers.
  */
 import {
   isInnerList,
@@ -13,13 +13,13 @@ import { decodeBase64 } from "./base64.ts";
 import { InvalidMachineIdError, parseAgentMachineId, parseMachineId } from "./machine-id.ts";
 import { createSignatureBase } from "./signature-base.ts";
 
-/** The `tag` parameter that tells an agent's signature from those that proxies may add. */
+/** The `tag` parameter, which distinguishes an agent's signature from those that proxies may add. */
 export const agentSignatureTag = "bmaas-agent";
 
-/** How far `created` may lie from the server's clock, either way. */
+/** How far `created` may differ from the server's clock in either direction. */
 export const maxClockSkewSeconds = 60;
 
-/** The greatest nonce, so that one fits PostgreSQL's bigint. */
+/** The greatest nonce; it fits PostgreSQL's bigint. */
 const maxNonce = 2n ** 63n - 1n;
 
 /** The greatest integer of a structured field (RFC 9651 section 3.3.1). */
@@ -30,18 +30,18 @@ const algorithm = "ed25519";
 const components = ["@method", "@authority", "@path", "content-digest"] as const;
 const parameterNames = ["created", "nonce", "keyid", "alg", "tag"] as const;
 
-/** Why the signature fields of a request are not an agent's signature; the text names the member or parameter at fault. */
+/** The signature fields of a request are not an agent's signature. The message names the wrong member or parameter. */
 export class InvalidSignatureHeaderError extends Error {
   override readonly name = "InvalidSignatureHeaderError";
 }
 
-/** What a signature covers besides the request itself. */
+/** Parameters of a signature, which it covers besides the request itself. */
 export interface AgentSignatureClaim {
   /** Lower-case canonical UUID. */
   readonly machineId: string;
   /** When the client signed, in seconds since the epoch. */
   readonly created: number;
-  /** Grows with every request of the machine; 0 to maxNonce. */
+  /** Increases with every request of the machine; 0 to 2^63-1. */
   readonly nonce: bigint;
   /** The covered components with the signature's parameters, as signed: "@signature-params" (RFC 9421 section 2.3). */
   readonly covered: string;
@@ -49,7 +49,7 @@ export interface AgentSignatureClaim {
 
 /** A signature as received, not yet verified. */
 export interface AgentSignature extends AgentSignatureClaim {
-  /** Its name in the dictionaries of both fields. */
+  /** Name of the signature in the dictionaries of both fields. */
   readonly label: string;
   /** The 64 bytes of the Ed25519 signature. */
   readonly signature: Uint8Array;
@@ -58,9 +58,9 @@ export interface AgentSignature extends AgentSignatureClaim {
 /** The parts of a request that an agent's signature covers. */
 export interface AgentSignedRequest {
   readonly method: string;
-  /** The scheme that the client used: it decides which port `@authority` leaves out. */
+  /** The scheme that the client used. It decides which default port `@authority` omits. */
   readonly scheme: "http" | "https";
-  /** Host and optional port that the client named. */
+  /** Host and optional port in the client's request. */
   readonly authority: string;
   /** Path without query. */
   readonly path: string;
@@ -68,7 +68,7 @@ export interface AgentSignedRequest {
   readonly contentDigest: string;
 }
 
-/** Makes the claim that a client is about to sign; throws InvalidMachineIdError or RangeError. */
+/** Creates the parameters of a signature that a client is about to make. Throws InvalidMachineIdError or RangeError. */
 export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "covered">): AgentSignatureClaim {
   const { created, nonce } = claim;
   const machineId = parseMachineId(claim.machineId);
@@ -87,14 +87,16 @@ export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "cove
   return { machineId, created, nonce, covered };
 }
 
-/** Returns the text to sign, or to verify, for a request; throws SignatureBaseError when a part of it cannot be signed. */
+/**
+ * Returns the text to sign or to verify for a request. Throws SignatureBaseError when a part of it cannot be signed.
+ */
 export function agentSignatureBase(request: AgentSignedRequest, claim: AgentSignatureClaim): string {
   const { method, scheme, authority, path, contentDigest } = request;
   const headers = new Map([["content-digest", [contentDigest]]]);
   return createSignatureBase({ method, scheme, authority, target: path, headers }, components, claim.covered);
 }
 
-/** Writes the two signature fields of a signed request. */
+/** Returns the two signature fields of a signed request. */
 export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Uint8Array) {
   return {
     "signature-input": `${label}=${claim.covered}`,
@@ -102,12 +104,15 @@ export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Ui
   };
 }
 
-/** The fields as `formatSignatureHeaders` writes them. */
+/** Forms of the two fields as `formatSignatureHeaders` writes them. */
 const ownInput =
   /^bmaas=(\("@method" "@authority" "@path" "content-digest"\);created=(0|[1-9]\d{0,14});nonce="(0|[1-9]\d{0,17})";keyid="([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})";alg="ed25519";tag="bmaas-agent")$/;
 const ownSignature = /^bmaas=:([A-Za-z0-9+/]{86}==):$/;
 
-/** What a general parser would find, in a tenth of its time; undefined for fields that are not written just so. */
+/**
+ * Parses fields that `formatSignatureHeaders` wrote, in a tenth of the time of a general parser and with the same
+ * result. Returns undefined for fields in another spelling.
+ */
 function readOwnSpelling(headers: SignatureFields): AgentSignature | undefined {
   const [, covered, created, nonce, machineId] = ownInput.exec(headers.signatureInput ?? "") ?? [];
   const [, base64] = ownSignature.exec(headers.signature ?? "") ?? [];
@@ -122,10 +127,10 @@ export interface SignatureFields {
 }
 
 /**
- * Reads the agent's signature from the signature fields, which may hold those of other parties: an agent's is the member of
- * Signature-Input that has the agents' tag, whatever its label. Undefined when no member has the tag. Throws
- * InvalidSignatureHeaderError when several have it, when the one that has it does not keep to the profile, or when Signature-Input
- * is no structured field, in which an agent's signature may be what is broken.
+ * Reads the agent's signature from the signature fields, which may hold those of other parties: an agent's is the
+ * member of Signature-Input that has the agents' tag, whatever its label. Undefined when no member has the tag. Throws
+ * InvalidSignatureHeaderError when several have it, when the one that has it does not keep to the profile, or when
+ * Signature-Input is no structured field, in which an agent's signature may be what is broken.
  */
 export function findAgentSignature(fields: SignatureFields): AgentSignature | undefined {
   return readOwnSpelling(fields) ?? readAnySpelling(fields);

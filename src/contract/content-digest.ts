@@ -1,25 +1,30 @@
-/** The Content-Digest field (RFC 9530 section 2), which ties a body to the signature over its headers; runs in Node and in browsers. */
+/**
+ * The Content-Digest field (RFC 9530 section 2), which binds a body to the signature over its headers; runs in Node and
+ * in browsers.
+ */
 import { parseDictionary, serializeDictionary } from "structured-headers";
 import { decodeBase64 } from "./base64.ts";
 
-/** The one algorithm that agents use; a field may name others beside it. */
+/** The algorithm that agents use. A field may also contain digests by others. */
 export const digestAlgorithm = "sha-256";
 
-/** Why a Content-Digest field cannot be read. */
+/** A Content-Digest field cannot be parsed. */
 export class InvalidContentDigestError extends Error {
   override readonly name = "InvalidContentDigestError";
 }
 
-/** Writes the field for a body whose SHA-256 is given, all 32 bytes of it. */
+/** Returns the field for a body with this SHA-256 of 32 bytes. Throws InvalidContentDigestError for another length. */
 export function formatContentDigest(sha256: Uint8Array): string {
   if (sha256.length !== 32) throw new InvalidContentDigestError(`a SHA-256 has 32 bytes, not ${sha256.length}`);
   return serializeDictionary(new Map([[digestAlgorithm, [new Uint8Array(sha256), new Map()]]]));
 }
 
-/** The field as `formatContentDigest` writes it. */
+/** Form of the field as `formatContentDigest` writes it. */
 const ownSpelling = /^sha-256=:([A-Za-z0-9+/]{43}=):$/;
 
-/** Reads the digests of a field by algorithm, known ones and unknown ones alike; throws InvalidContentDigestError. */
+/**
+ * Parses a field and returns its digests by algorithm, unknown algorithms included. Throws InvalidContentDigestError.
+ */
 export function parseContentDigest(header: string): Map<string, Uint8Array> {
   const digests = new Map<string, Uint8Array>();
   const [, sha256Digest] = ownSpelling.exec(header) ?? [];
@@ -42,7 +47,7 @@ function parseMembers(header: string) {
   }
 }
 
-/** Computes the SHA-256 of a body by WebCrypto, for callers that have no faster way. */
+/** Returns the SHA-256 of a body, computed by WebCrypto. Node has faster ways. */
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)));
 }

@@ -1,14 +1,18 @@
 /**
- * What firmware says where a maker has filled nothing in: machines of many kinds share each of these texts, so that none tells what a
- * machine is, or which one it is. Runs in Node and in browsers.
+ * Placeholders in firmware fields that a maker did not fill in. Machines of many kinds share each of these texts, so
+ * none says what a machine is or which one. Runs in Node and in browsers.
  *
- * The names are those that several board makers' firmware has in common among the 162,864 machines of github.com/linuxhw/DMI; the serial
- * numbers and UUIDs are those that GLPI, OCS Inventory, systemd's hwdb and FOG know machines to share.
+ * The names are those that the firmware of several board makers has in common among the 162,864 machines of
+ * github.com/linuxhw/DMI. The serial numbers and UUIDs are those that GLPI, OCS Inventory, systemd's hwdb and FOG list
+ * as shared by machines.
  */
 
-/** Texts without what is no letter or digit, in lower case: "tobefilledbyoem" is "To Be Filled By O.E.M." in every spelling. */
+/**
+ * Texts in lower case without anything but letters and digits: "tobefilledbyoem" is "To Be Filled By O.E.M." in any
+ * spelling.
+ */
 const placeholders: ReadonlySet<string> = new Set([
-  // To be filled in by whoever builds a system out of a board.
+  // Texts for the maker of a system to replace.
   ...[
     "tobefilledbyoem",
     "tobefilled",
@@ -20,7 +24,7 @@ const placeholders: ReadonlySet<string> = new Set([
     "oem",
   ],
   ...["default", "defaultstring", "defaultsku", "string", "type1tbdbyoem"],
-  // The field's own name.
+  // Names of fields.
   ...["manufacturer", "systemmanufacturer", "systemvendor", "vendor", "oemsystemmanufacturer"],
   ...["productname", "systemproductname", "systemname", "systemmodel", "boardproductname", "baseboardproductname"],
   ...["type1productconfigid", "type2boardproductname", "type2boardproductname1", "type2productname"],
@@ -29,7 +33,7 @@ const placeholders: ReadonlySet<string> = new Set([
   ...["baseboardserialnumber", "type1serialnumber", "type2boardserialnumber", "type2serialnumber"],
   ...["chassismanufacture", "chassismanufacturer", "chassisversion", "chassisserialnumber", "type3serialnumber"],
   ...["oemchassismanufacturer", "oemchassisversion", "oemchassisserialnumber", "systemserialnumberunknown"],
-  // That there is none.
+  // Texts that say that there is no value.
   ...[
     "none",
     "null",
@@ -46,10 +50,10 @@ const placeholders: ReadonlySet<string> = new Set([
   ...["invalid", "noserial", "noserialnumber", "nosn", "badindex", "outofspec", "xx", "xxx", "revxx", "reserved"],
 ]);
 
-/** Names of products that a maker gives to all of them, squeezed in the same way. */
+/** Names that a maker gives to all its products, in the same form as `placeholders`. */
 const sharedProducts: ReadonlySet<string> = new Set(["allseries"]);
 
-/** Serial numbers that follow no rule. */
+/** Shared serial numbers that follow no pattern. */
 const sharedSerialNumbers: ReadonlySet<string> = new Set([
   ...[
     "123456789000",
@@ -63,9 +67,9 @@ const sharedSerialNumbers: ReadonlySet<string> = new Set([
   ],
 ]);
 
-/** As Linux and dmidecode show them; the same bytes in another order count as well. */
+/** Shared UUIDs as Linux and dmidecode show them. The same bytes in the other order count as well. */
 const sharedUuids: ReadonlySet<string> = new Set([
-  // AMI's default, on boards of many makers.
+  // AMI's defaults, on boards of many makers.
   "03000200-0400-0500-0006-000700080009",
   "07090201-0103-0301-0807-060504030201",
   "00000000-0000-0000-0807-060504030201",
@@ -77,39 +81,47 @@ const sharedUuids: ReadonlySet<string> = new Set([
   "12345678-1234-5678-90ab-cddeefaabbcc",
   "deadbeef-dead-beef-dead-beefdeadbeef",
   "ffffff00-ffff-ffff-ffff-ffffffffffff",
-  // Dell's for a service tag of seven blanks.
+  // Dell's UUID for a service tag of seven blanks.
   "4c4c4544-0000-2010-8020-80c04f202020",
-  // SolidRun's LX2160A, by its first firmware.
+  // First firmware of SolidRun's LX2160A.
   "8a95d198-7f46-11e5-bf8b-08002704d48e",
-  // Of a kind that GLPI has met on many machines.
+  // Found by GLPI on many machines.
   "6ab5b300-538d-1014-9fb5-b0684d007b53",
 ]);
 
-/** Whether a manufacturer's, product's or version's name says nothing, for example "System Product Name" or "...". */
+/**
+ * Returns whether the name of a manufacturer, product or version says nothing, such as "System Product Name" or "...".
+ */
 export function isPlaceholderName(text: string): boolean {
   const squeezed = squeeze(text);
   return squeezed === "" || placeholders.has(squeezed) || sharedProducts.has(squeezed);
 }
 
-/** Whether a serial number tells no machine from another, for example "Default string", "0000000" or "0123456789". */
+/** Returns whether a serial number identifies no machine, such as "Default string", "0000000" or "0123456789". */
 export function isPlaceholderSerialNumber(text: string): boolean {
   const squeezed = squeeze(text);
   if (squeezed === "" || placeholders.has(squeezed) || sharedSerialNumbers.has(squeezed)) return true;
   return /^(.)\1*$/u.test(squeezed) || isCounting(squeezed);
 }
 
-/** Whether a system's UUID is shared by machines, or says that there is none (all bytes the same); false for what is no UUID. */
+/**
+ * Returns whether machines share a system's UUID, or whether it means that there is none (all bytes are equal). Returns
+ * false for a text that is not a UUID.
+ */
 export function isPlaceholderUuid(uuid: string): boolean {
   const text = uuid.toLowerCase();
   return /^(..)\1{15}$/.test(text.replaceAll("-", "")) || sharedUuids.has(text) || sharedUuids.has(swapBytes(text));
 }
 
-/** U+FFFD, which stands for bytes that are no text such as those of an erased memory, is no letter. */
+/**
+ * Returns the text in lower case without anything but letters and digits. U+FFFD is not a letter: it stands for bytes
+ * that are not text, such as those of an erased memory.
+ */
 function squeeze(text: string): string {
   return text.replaceAll(/[^\p{L}\p{N}]/gu, "").toLowerCase();
 }
 
-/** Whether it is five digits or more of which each follows the one before, as in "0123456789" or "SN-1234567890". */
+/** Returns whether a text is five or more consecutive digits, as in "0123456789" or "SN-1234567890". */
 function isCounting(squeezed: string): boolean {
   const [, text = ""] = /^(?:sys|sn|mb|asset|chassis)?(\d{5,})$/.exec(squeezed) ?? [];
   const digits = Array.from(text, Number);
@@ -117,7 +129,7 @@ function isCounting(squeezed: string): boolean {
   return digits.length > 0 && digits.slice(1).every((digit, index) => isNext(digit, digits[index] ?? 0));
 }
 
-/** SMBIOS before 2.6 did not say in which order the bytes of the first three groups stand, and tools differ. */
+/** Swaps the bytes of the first three groups. SMBIOS before 2.6 did not define their order, and tools differ. */
 function swapBytes(uuid: string): string {
   return uuid.replace(
     /^(..)(..)(..)(..)-(..)(..)-(..)(..)-/,

@@ -1,11 +1,12 @@
 /**
- * What a request for an installation may hold, the same in seed files and in operators' calls; the contract of those
- * says as much of it as it can. Each function returns the value as it is, or throws InvalidFieldError.
+ * Rules for the fields of an installation request, the same in seed files and in operators' calls. The operators'
+ * contract states as much of them as it can. Each function returns the value unchanged, or throws InvalidFieldError.
  */
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 
 /**
- * Says what is wrong with a value and what to write instead, to stand after the field's name; never repeats the value.
+ * Says what is wrong with a value and what to write instead. The message follows the field's name, and never quotes the
+ * value.
  */
 export class InvalidFieldError extends Error {
   override readonly name = "InvalidFieldError";
@@ -13,10 +14,10 @@ export class InvalidFieldError extends Error {
 
 const maxUrlLength = 2048;
 const maxRegistryNameLength = 255;
-/** Longest bytes: in base64, and with the rest of a call, they still fit the body of one. */
+/** Maximum length of opaque bytes. In base64, and with the rest of a call, they still fit into the body of a call. */
 const maxPayloadBytes = 512 * 1024;
 
-/** An http or https URL. */
+/** Accepts an http or https URL. */
 export function parseImageUrl(text: string): string {
   if (!URL.canParse(text) || /[\s\p{Cc}]/u.test(text)) {
     throw new InvalidFieldError("is not a URL; write one such as https://images.example.net/os.img");
@@ -25,7 +26,7 @@ export function parseImageUrl(text: string): string {
   if (protocol !== "https:" && protocol !== "http:") {
     throw new InvalidFieldError(`is a URL of ${protocol.slice(0, -1)}; agents fetch https and http only`);
   }
-  // Parsers differ in what they make of "https:host" and of "HTTPS://host".
+  // URL parsers disagree on "https:host" and "HTTPS://host".
   if (!/^https?:\/\/[^/]/.test(text)) {
     throw new InvalidFieldError(`does not begin with ${protocol}// and a host; write it in full`);
   }
@@ -33,7 +34,7 @@ export function parseImageUrl(text: string): string {
   return text;
 }
 
-/** A SHA-256 digest as in `sha256:…`. */
+/** Accepts a SHA-256 digest in the form `sha256:…`. */
 export function parseDigest(text: string): string {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
   if (/^(sha256:)?[0-9a-f]{64}$/i.test(text)) {
@@ -44,7 +45,7 @@ export function parseDigest(text: string): string {
   throw new InvalidFieldError("is not a digest; write sha256: and the 64 lower-case hexadecimal digits of sha256sum");
 }
 
-/** The name of a disk as its block device, without a folder. */
+/** Accepts the name of a disk's block device, without a folder. */
 export function parseDevice(text: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) {
     const name = /^\/dev\/([A-Za-z0-9][A-Za-z0-9._-]{0,63})$/.exec(text)?.[1];
@@ -57,7 +58,7 @@ export function parseDevice(text: string): string {
   return parseWholeDisk(text);
 }
 
-/** What Linux makes of other things, and names like a disk. */
+/** Names of Linux block devices that are not disks, with what each is. */
 const otherDevices: readonly (readonly [RegExp, string])[] = [
   [/^dm-\d+$/, "is made by the device mapper"],
   [/^md\d+(?:p\d+)?$/, "is a software RAID"],
@@ -67,7 +68,7 @@ const otherDevices: readonly (readonly [RegExp, string])[] = [
   [/^nvme\d+c\d+n\d+$/, "is one path of several to a disk"],
 ];
 
-/** Parts of disks: partitions, and those that an eMMC has in hardware. */
+/** Names of parts of disks: partitions, and the hardware partitions of an eMMC. The group is the disk's name. */
 const partsOfDisks: readonly RegExp[] = [
   /^((?:sd|hd|vd|xvd|dasd)[a-z]+)\d+$/,
   /^((?:nvme\d+n|mmcblk|pmem|nbd)\d+)p\d+$/,
@@ -75,8 +76,8 @@ const partsOfDisks: readonly RegExp[] = [
 ];
 
 /**
- * The name of a whole disk: no partition, and nothing that is made of others. Names that Linux does not give are let
- * pass.
+ * Accepts the name of a whole disk, not of a partition or of a device made from others. Also accepts names that Linux
+ * does not use.
  */
 export function parseWholeDisk(name: string): string {
   const [, what] = otherDevices.find(([pattern]) => pattern.test(name)) ?? [];
@@ -89,7 +90,7 @@ export function parseWholeDisk(name: string): string {
   return name;
 }
 
-/** Host, with an optional port, or repository of an OCI registry. */
+/** Accepts the host, with an optional port, or the repository of an OCI registry. */
 export function parseRegistryName(text: string): string {
   if (text.length > maxRegistryNameLength) {
     throw new InvalidFieldError(`is longer than ${maxRegistryNameLength} characters`);
@@ -98,21 +99,21 @@ export function parseRegistryName(text: string): string {
   return text;
 }
 
-/** The tag of an image in an OCI registry (OCI distribution specification 1.1, "Pulling manifests"). */
+/** Accepts the tag of an image in an OCI registry (OCI distribution specification 1.1, "Pulling manifests"). */
 export function parseImageTag(text: string): string {
   if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(text)) return text;
   throw new InvalidFieldError("is not a tag: up to 128 letters, digits, dots, dashes and underscores");
 }
 
-/** What is handed on unread. */
+/** Accepts opaque bytes up to 512 KiB. */
 export function limitPayload<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   if (bytes.length <= maxPayloadBytes) return bytes;
   throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most that are taken`);
 }
 
 /**
- * A protobuf message, of which only the framing is judged: an agent could decode nothing of a request around a broken
- * one.
+ * Accepts a protobuf message. Checks only the framing: an agent could not decode any of a request that contains a
+ * broken message.
  */
 export function parseMessageFraming<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   if (bytes.length === 0) throw new InvalidFieldError("is empty; give it the message in protobuf's binary form");

@@ -1,4 +1,4 @@
-/** Ed25519 public keys as agents and operators hand them in; runs in Node and in browsers. */
+/** Checks and parses Ed25519 public keys from agents and operators; runs in Node and in browsers. */
 
 import { Point } from "@noble/ed25519";
 import { decodeBase64 } from "./base64.ts";
@@ -7,15 +7,15 @@ import { findPublication } from "./published-keys.ts";
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
 const publicKeyBytes = 32;
 
-/** Why bytes or a text are not a public key that this server accepts. */
+/** Bytes or a text are not a public key that this server accepts. */
 export class InvalidPublicKeyError extends Error {
   override readonly name = "InvalidPublicKeyError";
 }
 
 /**
- * Throws InvalidPublicKeyError unless `key` is the canonical encoding of a point that is not of small order, and no key
- * whose private half is public. For a small-order key a constant signature verifies every message (RFC 8032 leaves the
- * check to the protocol), so that it would prove no more than a key that everybody has.
+ * Throws InvalidPublicKeyError unless `key` is the canonical encoding of a point that is not of small order, and its
+ * private key is not public. For a key of small order, one constant signature verifies every message, so it would prove
+ * no more than a key that everyone has. RFC 8032 leaves this check to the protocol.
  */
 export function assertPublicKey(key: Uint8Array): void {
   if (key.length !== publicKeyBytes) {
@@ -31,7 +31,7 @@ export function assertPublicKey(key: Uint8Array): void {
   assertSecret(key);
 }
 
-/** Throws InvalidPublicKeyError for a key whose private half is public; `key` has 32 bytes. */
+/** Throws InvalidPublicKeyError for a public key whose private key is public. `key` has 32 bytes. */
 export function assertSecret(key: Uint8Array): void {
   const publication = findPublication(key);
   if (publication === undefined) return;
@@ -40,7 +40,7 @@ export function assertSecret(key: Uint8Array): void {
   );
 }
 
-/** Reads a public key from 64 hexadecimal digits or 44 characters of base64; throws InvalidPublicKeyError. */
+/** Parses a public key from 64 hexadecimal digits or 44 characters of base64. Throws InvalidPublicKeyError. */
 export function parsePublicKey(text: string): Uint8Array {
   const key = decodePublicKey(text.trim());
   assertPublicKey(key);

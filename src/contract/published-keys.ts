@@ -1,12 +1,12 @@
 /**
- * Keys whose private halves anybody can look up or guess. A signature by one proves nothing, so none may stand for a
- * machine.
+ * Public keys whose private keys anyone can look up or guess. A signature by one proves nothing, so none may identify
+ * an agent.
  *
- * Each is here by its first six bytes, in base64; the key of the same point with the other sign has the same ones, and
- * is no better. A key that somebody made in earnest begins like that once in 10^11 times.
+ * Each is listed by its first six bytes, in base64. The key of the same point with the other sign has the same first
+ * bytes and is just as unsafe. A key that someone generated properly begins like a listed one once in 10^11 times.
  */
 
-/** What the key is known from, as half a sentence; undefined for a key that is not known. `key` has 32 bytes. */
+/** Returns where the key is known from, as half a sentence, or undefined if it is not listed. `key` has 32 bytes. */
 export function findPublication(key: Uint8Array): string | undefined {
   known ??= new Map(
     lists.flatMap(([publication, keys]) =>
@@ -21,14 +21,15 @@ export function findPublication(key: Uint8Array): string | undefined {
 
 let known: ReadonlyMap<string, string> | undefined;
 
-/** 1 to 16 times the base point, and the same with the other sign. */
+/** Multiples of the base point from 1 to 16, and those with the other sign. */
 const baseMultiples = `
   WGZmZmZm yaP4aq5G 1LT1eEho LxEyymGr 7ch21oMf 9H5J+dB6 uGJAn7XE tLk3/Klb wPEiVYRE LHvoarB0 EzcDasMt +eQtLtyB gB9A6q7h
   OSiciZj9 31wurcRM 6ydnwTer
 `;
 
 /**
- * Seeds of one byte 32 times, of 31 zeros and another byte, of rows of digits and letters, and hashes of common words.
+ * Keys from guessable seeds: one byte 32 times, 31 zeros and another byte, rows of digits and letters, and hashes of
+ * common words.
  */
 const guessedSeeds = `
   O2onvM62 iojj3XQJ gTl3Dqh9 7UkoxijR ypOsFwUY bnoc3Smw iodf/x6z 6kpsY+Kc E5j2LG0a /RckOFqg Q6cucUQB Zr5+Myx6 C1E62bSS
@@ -96,16 +97,16 @@ const guessedSeeds = `
 `;
 
 /**
- * RFC 8032 section 7, RFC 8080 section 6, RFC 8410 section 10.3, RFC 9421 appendix B.1.4; RFC 8037 has the first one,
- * too.
+ * Keys in RFC 8032 section 7, RFC 8080 section 6, RFC 8410 section 10.3 and RFC 9421 appendix B.1.4. RFC 8037 has the
+ * first one, too.
  */
 const documents = `
   11qYAYKx PUAXw+hD /FHNjmIY J4EX/BRM 7Bcrk61e 38lCXk+W Dx0SdJQ7 Gb9ECWmE JrQLj5P/ l02Woi0i zPnZ/QwE
 `;
 
 /**
- * Go, x/crypto, OpenSSH, Paramiko, cryptography of Python, rustls, jose, Wycheproof; the insecure keys of Monogon and
- * Vagrant.
+ * Keys in the tests of Go, x/crypto, OpenSSH, Paramiko, cryptography of Python, rustls, jose and Wycheproof, and the
+ * insecure keys of Monogon and Vagrant.
  */
 const softwareTests = `
   C+C1YLXi lXM7sAYq Pt3+4Uu4 jDWBK6s9 Od7j+147 YuqlyExF ZilRxve0 ze1PXGsC xPP9BTO2 M9BeYRUx r2SzuOS5 gGno9VbT GVh8TG1h
@@ -117,7 +118,7 @@ const softwareTests = `
   zL58suS8
 `;
 
-/** sign.input of ed25519.cr.yp.to, by which most implementations are tested. */
+/** Keys in sign.input of ed25519.cr.yp.to, with which most implementations are tested. */
 const ed25519Vectors = `
   5hoYW87y wNrBAsRT 4lOvB2aA +8+/pAUF mKXjo25n +B+1SoJf waScZuYX MbJSS4NI RLV+4wzb b+g2k9AR ouuMBQHj zzr4mEZ6 /SpWVyMW
   NOWoUIxH BEXkVtrM dNKRJ/GZ W5bcpJeH HKKBk4Up f65F3QoF SDWbhQ0j /bMGc0Av sdOYAYkg 0MhG+X/i K/MroUK6 lNI9l3wz nQhKqLl6

@@ -1,25 +1,29 @@
-/** The text that an HTTP message signature signs (RFC 9421 section 2.5), from a request's parts; runs in Node and in browsers. */
+/**
+ * Builds the text that an HTTP message signature signs (RFC 9421 section 2.5) from the parts of a request; runs in Node
+ * and in browsers.
+ */
 
-/** A request as a signature sees it. */
+/** Parts of a request that a signature can cover. */
 export interface SignableRequest {
   readonly method: string;
   readonly scheme: "http" | "https";
   /** Host and optional port, as in the Host field or the :authority pseudo-header. */
   readonly authority: string;
-  /** Path and query as on the request line; an empty path counts as "/". */
+  /** Path and query of the request line. An empty path counts as "/". */
   readonly target: string;
-  /** Values by lower-case name, one per field line in the order received. */
+  /** Values of the fields by lower-case name, one value per field line in the order received. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Why there is no signature base: a component that is absent, unknown, or not expressible in it. */
+/** There is no signature base: a component is absent, unknown, or cannot be expressed in it. */
 export class SignatureBaseError extends Error {
   override readonly name = "SignatureBaseError";
 }
 
 /**
- * Returns the signature base over `components`, derived components and field names alike, none of them with parameters of
- * their own; `covered` lists them with the signature's parameters, as a structured field has it. Throws SignatureBaseError; in particular no component's value can bring in a line of its own.
+ * Returns the signature base over `components`, which are names of derived components and of fields, without parameters
+ * of their own. `covered` lists them with the signature's parameters, as a structured field. Throws SignatureBaseError,
+ * in particular for a value that would add a line to the base.
  */
 export function createSignatureBase(request: SignableRequest, components: readonly string[], covered: string): string {
   if (new Set(components).size !== components.length) throw new SignatureBaseError("a component is covered twice");
@@ -29,12 +33,12 @@ export function createSignatureBase(request: SignableRequest, components: readon
 
 function getComponentValue(request: SignableRequest, name: string): string {
   const value = name.startsWith("@") ? getDerivedValue(request, name) : getFieldValue(request, name);
-  // RFC 9421 section 2.5 asks for an error on anything but ASCII without line breaks.
+  // RFC 9421 section 2.5 requires an error for anything but ASCII without line breaks.
   if (!/^[\x20-\x7e\t]*$/.test(value)) throw new SignatureBaseError(`${name} holds bytes that cannot be signed`);
   return value;
 }
 
-/** Derives a component from control data (RFC 9421 section 2.2). */
+/** Returns the value of a component that is derived from control data (RFC 9421 section 2.2). */
 function getDerivedValue(request: SignableRequest, name: string): string {
   const { method, scheme, target } = request;
   const queryAt = target.indexOf("?");
@@ -58,7 +62,10 @@ function getDerivedValue(request: SignableRequest, name: string): string {
   }
 }
 
-/** Lower-cases the host and drops the scheme's default port (RFC 9421 section 2.2.3, RFC 9110 section 4.2.3). */
+/**
+ * Converts the host to lower case and removes the scheme's default port (RFC 9421 section 2.2.3, RFC 9110 section
+ * 4.2.3).
+ */
 export function normaliseAuthority(authority: string, scheme: "http" | "https"): string {
   const lower = authority.toLowerCase();
   const defaultPort = scheme === "https" ? ":443" : ":80";
@@ -69,7 +76,7 @@ function normalisePath(target: string): string {
   return target === "" || target.startsWith("?") ? `/${target}` : target;
 }
 
-/** Combines the lines of a field (RFC 9421 section 2.1): each trimmed, unfolded, then joined. */
+/** Combines the lines of a field (RFC 9421 section 2.1): unfolds and trims each, then joins them. */
 function getFieldValue(request: SignableRequest, name: string): string {
   const lines = request.headers.get(name);
   if (lines === undefined) throw new SignatureBaseError(`the request has no field ${name}`);
@@ -83,7 +90,7 @@ function getFieldValue(request: SignableRequest, name: string): string {
     .join(", ");
 }
 
-/** Trims spaces and tabs only: String.trim would also take bytes that are part of the value. */
+/** Trims only spaces and tabs; String.trim would also remove bytes that are part of the value. */
 function trimOptionalWhitespace(text: string): string {
   let start = 0;
   let end = text.length;

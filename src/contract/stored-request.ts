@@ -1,15 +1,15 @@
-/** Whether what is stored of an installation request can be read: one answer for heartbeats, retries, explanations and seed files. */
+/** Decodes stored installation requests, by the same rule for heartbeats, retries, explanations and seed files. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 
-/** The stored bytes are no OSInstallationRequest, or do not say what to install. */
+/** The stored bytes are not an OSInstallationRequest, or do not say what to install. */
 class UnreadableRequestError extends Error {
   override readonly name = "UnreadableRequestError";
 }
 
 /**
- * Returns the OSInstallationRequest that is stored as `bytes`. A type that only a newer server knows is readable: it stays in the
- * unknown fields and reaches the agent unharmed. Throws UnreadableRequestError.
+ * Returns the OSInstallationRequest that is stored as `bytes`. A type that only a newer server knows is accepted: it
+ * stays in the unknown fields and reaches the agent unchanged. Throws UnreadableRequestError.
  */
 export function readStoredRequest(bytes: Uint8Array): OSInstallationRequest {
   let request: OSInstallationRequest;
@@ -24,7 +24,7 @@ export function readStoredRequest(bytes: Uint8Array): OSInstallationRequest {
   return request;
 }
 
-/** As `readStoredRequest`, but returns undefined for what cannot be read. */
+/** Returns the OSInstallationRequest that is stored as `bytes`, or undefined if it cannot be decoded. */
 export function findStoredRequest(bytes: Uint8Array): OSInstallationRequest | undefined {
   try {
     return readStoredRequest(bytes);

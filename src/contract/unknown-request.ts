@@ -1,12 +1,18 @@
-/** How an agent says that it does not know what it is asked to install, so that the server can tell that from a failure. */
+/**
+ * The error by which an agent reports that it does not know this kind of installation, which the server distinguishes
+ * from a failure.
+ */
 
-/** What an agent reports as the error of such a request. */
+/** Error that this agent reports for an installation of an unknown kind. */
 export const unknownRequestError = "this agent does not know what is asked for";
 
-/** The words of other agents for the same: Monogon's. */
+/** Errors of other agents that mean the same; this one is Monogon's. */
 const othersErrors: readonly string[] = ["unknown installation request type"];
 
-/** Whether an installation's error says that: to ask the same agent for the same again is of no use. */
+/**
+ * Returns whether an installation's error says that the agent does not know this kind of installation, so that
+ * repeating the request is useless.
+ */
 export function saysUnknownRequest(error: string): boolean {
   return [unknownRequestError, ...othersErrors].some((text) => error.includes(text));
 }

@@ -1,22 +1,22 @@
-/** Calls in numbers, on both listeners and whichever way they ended. */
+/** Counts calls on both listeners, however they ended. */
 import type { Code } from "@connectrpc/connect";
 import { nameCode, type OnCall } from "../rpc/calls/call-record.ts";
 import { Counter, Histogram, type Registry } from "./prom-client.ts";
 
-/** Label of what no contract names, so that strangers cannot make series. */
+/** Label for everything that no contract names, so that strangers cannot create series. */
 const unknown = "unknown";
 
-/** From a heartbeat on an idle server to the longest that an answer may take. */
+/** Buckets in seconds, from a heartbeat on an idle server to the longest allowed answer. */
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Counts calls. */
+/** Observers that count calls. */
 export interface CallMetrics {
   readonly onCall: OnCall;
-  /** A request was for nothing that is served, or in no protocol. */
+  /** Counts a request for something that is not served, or in no known protocol. */
   readonly onUnserved: (code: Code) => void;
 }
 
-/** Makes the counters. Streams last for as long as their callers like, so they have no place in the histogram. */
+/** Creates the counters. The histogram excludes streams, since callers decide how long they last. */
 export function createCallMetrics(registry: Registry): CallMetrics {
   const total = new Counter({
     name: "bmaas_calls_total",

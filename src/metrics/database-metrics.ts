@@ -1,18 +1,18 @@
-/** The database as this server meets it: whether it answers, connections in use, and transactions tried again. */
+/** Metrics of the database as this server sees it: whether it answers, connections in use, and retried transactions. */
 
 import type { PoolUsage } from "../db/pool.ts";
 import { retryReasons, type TransactObserver } from "../db/transact-observer.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
-/** What there is to show. */
+/** Source of the metrics. */
 export interface DatabaseSource {
-  /** Resolves with what is wrong, or with undefined when the database answers. */
+  /** Resolves to what is wrong, or to undefined if the database answers. */
   readonly findTrouble: () => Promise<unknown>;
-  /** The pools, by name. */
+  /** Functions that return the usage of the pools, by the pool's name. */
   readonly pools: Readonly<Record<string, () => PoolUsage>>;
 }
 
-/** Makes the gauges; whether the database answers is found out by each call of what it returns. */
+/** Creates the gauges. Returns a function that checks, at each call, whether the database answers. */
 export function createDatabaseMetrics(registry: Registry, source: DatabaseSource): () => Promise<void> {
   const up = new Gauge({
     name: "bmaas_database_up",
@@ -41,7 +41,7 @@ function showPools(registry: Registry, pools: DatabaseSource["pools"]): void {
   show("bmaas_database_waiting", "Queries and transactions that wait for a connection, by pool.", "waiting");
 }
 
-/** Counts the transactions that had to be tried again. */
+/** Creates an observer that counts retried transactions. */
 export function createTransactObserver(registry: Registry): TransactObserver {
   const retries = new Counter({
     name: "bmaas_transaction_retries_total",

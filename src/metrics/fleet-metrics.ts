@@ -1,26 +1,31 @@
-/** The fleet in numbers, as the sampler counted it last. */
+/** Metrics of the fleet, from the sampler's last count. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
-/** What counts the fleet. */
+/** Source of counts of the fleet. */
 export interface FleetSource {
-  /** Settles once `last` is as new as it can be. */
+  /** Settles once `last` is as recent as it can be. */
   get(): Promise<unknown>;
   readonly last: (FleetCount & { readonly beganAtMs: number; readonly durationMs: number }) | undefined;
   readonly failures: number;
 }
 
-/** Longest that a scrape waits for new figures, in milliseconds; past it, it shows the old ones, as it does while the database is away. */
+/**
+ * Longest time that a scrape waits for a new count, in milliseconds. After it, the page shows the old count, as it does
+ * while the database is away.
+ */
 const maxWaitMs = 3_000;
 
-/** Places, each a provider's location, that have series of their own; what is at further ones is shown together. */
+/**
+ * How many places, each a location of a provider, have their own series. The machines of all others are shown together.
+ */
 const maxPlaces = 200;
 const elsewhere = "(other)";
 
 const labelNames = ["state", "provider", "location"] as const;
 
-/** Makes the gauges; they show new figures after each call of what it returns. */
+/** Creates the gauges. Returns a function that updates them. */
 export function createFleetMetrics(registry: Registry, source: FleetSource): () => Promise<void> {
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
@@ -38,7 +43,7 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
     await Promise.race([source.get().catch(() => {}), delay(maxWaitMs, undefined, { ref: false })]);
     const { last } = source;
     if (last === undefined) {
-      // Nothing is not the same as none.
+      // Without a count the gauges are absent, since 0 would be wrong.
       age.remove();
       duration.remove();
       return;
@@ -56,7 +61,10 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
   };
 }
 
-/** Counts how often the fleet could not be counted: by itself, since each process of a server has failures of its own. */
+/**
+ * Creates the counter of failed counts. It is separate from the gauges because each process of a server has failures of
+ * its own.
+ */
 export function countFailures(registry: Registry, source: Pick<FleetSource, "failures">): void {
   new Counter({
     name: "bmaas_fleet_sample_failures_total",
@@ -69,7 +77,10 @@ export function countFailures(registry: Registry, source: Pick<FleetSource, "fai
   });
 }
 
-/** Gives the places with the fewest machines one name, so that a fleet of many places does not flood Prometheus. */
+/**
+ * Combines the places with the fewest machines under one name, so that a fleet with many places does not flood
+ * Prometheus.
+ */
 function foldPlaces(groups: readonly FleetGroup[]): FleetGroup[] {
   const machines = new Map<string, bigint>();
   const nameOf = ({ provider, location }: FleetGroup) => JSON.stringify([provider, location]);

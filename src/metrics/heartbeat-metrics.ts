@@ -1,17 +1,20 @@
-/** Heartbeats in numbers: why some are refused, and how what they bring is written in batches. */
+/** Metrics of heartbeats: refusals by reason, and the batches in which heartbeats are written. */
 
 import { type HeartbeatObserver, refusalReasons } from "../agent-callback/heartbeat-observer.ts";
 import { isStatementError } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import { Counter, Gauge, Histogram, type Registry } from "./prom-client.ts";
 
-/** How often an event has happened, counted from zero for each reason, so that the first one already shows as an increase. */
+/**
+ * Returns a function that counts events by reason. Each reason starts at zero, so that the first event already shows as
+ * an increase.
+ */
 function countByReason<Reason extends string>(counter: Counter<"reason">, reasons: readonly Reason[]) {
   for (const reason of reasons) counter.inc({ reason }, 0);
   return (reason: Reason) => counter.inc({ reason });
 }
 
-/** Counts what the handler of heartbeats tells. */
+/** Creates an observer that counts the events of the heartbeat handler. */
 export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
   const refused = countByReason(
     new Counter({
@@ -30,13 +33,13 @@ export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
   return { refused, undecodableRequest: () => undecodable.inc() };
 }
 
-/** The writers, by name, as far as they can be looked at. */
+/** Queue lengths of the writers, by the writer's name. */
 export type WriterQueues = Readonly<Record<keyof typeof writers, { readonly queueLength: number }>>;
 
-/** What each writer asks of the store. */
+/** Methods of the store that the writers call. */
 const writers = { heartbeats: "write", deliveries: "deliver" } as const satisfies Record<string, keyof HeartbeatStore>;
 
-/** Shows how much waits for the writers. */
+/** Creates the gauge of the writers' queue lengths. */
 export function showWriterQueues(registry: Registry, queues: WriterQueues): void {
   new Gauge({
     name: "bmaas_writer_queue_length",
@@ -49,7 +52,7 @@ export function showWriterQueues(registry: Registry, queues: WriterQueues): void
   });
 }
 
-/** The same store; how large its batches are and how long they take is counted. */
+/** Returns a store that passes every call to `store` and measures the size and the duration of its batches. */
 export function measureBatches(registry: Registry, store: HeartbeatStore): HeartbeatStore {
   const measure = createBatchMeasure(registry);
   return {

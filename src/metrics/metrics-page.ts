@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Metrics } from "./metrics.ts";
 
-/** What the page needs. */
+/** Options of `serveMetrics`. */
 export interface MetricsPageOptions {
   readonly metrics: Pick<Metrics, "render" | "contentType">;
   /** Rejects to refuse the request. */
@@ -11,10 +11,10 @@ export interface MetricsPageOptions {
   readonly replyWithError: (reply: FastifyReply, error: unknown) => void;
 }
 
-/** Where it is. */
+/** Path of the page. */
 export const metricsPath = "/metrics";
 
-/** Serves the page on a listener that is not open yet. */
+/** Adds the page to a listener that is not open yet. */
 export function serveMetrics(listener: FastifyInstance, options: MetricsPageOptions): void {
   const { metrics, authorize, replyWithError } = options;
   listener.get(metricsPath, async (request, reply) => {

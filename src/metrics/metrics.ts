@@ -1,4 +1,4 @@
-/** Everything that a server counts of itself, in the words of Prometheus; a server has its own, none is global. */
+/** All metrics of a server, for Prometheus. Each server has its own; none is global. */
 
 import type { HeartbeatObserver } from "../agent-callback/heartbeat-observer.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -11,40 +11,48 @@ import { combine, keepCounts, type MetricsSnapshot, readAll } from "./metrics-sn
 import { getProcessMetrics } from "./process-metrics.ts";
 import { Gauge, Registry } from "./prom-client.ts";
 
-/** What a server hands its events to, from the beginning. */
+/** Metrics of one server, and the observers that its parts report to. */
 export interface Metrics {
   readonly calls: CallMetrics;
   readonly heartbeats: HeartbeatObserver;
   readonly transactions: TransactObserver;
-  /** The same store; its batches are counted. */
+  /** Returns a store that passes every call to `store` and measures its batches. */
   measureBatches(store: HeartbeatStore): HeartbeatStore;
-  /** Adds what is looked up when somebody asks; once, when all of it is there. */
+  /** Adds the metrics that are read on demand. To be called once, when all sources exist. */
   show(sources: MetricSources): void;
-  /** The page for Prometheus, in its text format 0.0.4; with `readOthers` it is the page of all processes of the server together. */
+  /**
+   * Returns the page for Prometheus, in text format 0.0.4. With `readOthers`, it covers all processes of the server.
+   */
   render(readOthers?: ReadOthers): Promise<string>;
-  /** What this process says of itself, for the page of another one: all but the fleet, which all see alike. */
+  /**
+   * Returns the metrics of this process for the page of another one: all but the fleet's, which are the same in every
+   * process.
+   */
   snapshot(): Promise<MetricsSnapshot>;
-  /** What of that stays true when the process has ended; looks at nothing, so that it can be asked once all is closed. */
+  /**
+   * Returns the metrics of this process that stay valid after it has ended. Does not query the database, so that it can
+   * be called once everything is closed.
+   */
   readCounts(): Promise<MetricsSnapshot>;
-  /** The page's content type. */
+  /** Content type of the page. */
   readonly contentType: string;
 }
 
-/** Is told what this process says of itself, and resolves with what the other processes of the same server say. */
+/** Takes this process's metrics, and resolves to the metrics of the server's other processes. */
 export type ReadOthers = (own: MetricsSnapshot) => Promise<readonly MetricsSnapshot[]>;
 
-/** Where to look things up. */
+/** Sources of the metrics that are read on demand. */
 export interface MetricSources {
   readonly version: string;
   readonly fleet: FleetSource;
   readonly database: DatabaseSource;
   readonly writers: WriterQueues;
   readonly feed: { readonly watchers: number };
-  /** Resolves with why the server cannot serve now, or undefined when it can. */
+  /** Resolves to the reason why the server cannot serve now, or to undefined if it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
 }
 
-/** Makes the metrics of one server. */
+/** Creates the metrics of one server. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const fleetRegistry = new Registry();

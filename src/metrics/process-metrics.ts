@@ -1,30 +1,30 @@
-/** What Prometheus calls the standard metrics of a process: CPU, memory, file descriptors, garbage collection, event loop lag. */
+/** Prometheus's standard metrics of a process: CPU, memory, file descriptors, garbage collection, event loop lag. */
 import { type Aggregator, Counter, collectors, Registry } from "./prom-client.ts";
 
 let registry: Registry | undefined;
 let uncaughtErrors: Counter<"origin"> | undefined;
 
-/** How an error can go uncaught: thrown by a callback, or by a promise that nobody waits for. */
+/** How an error went uncaught: thrown by a callback, or as the rejection of a promise that nothing awaits. */
 type ErrorOrigin = "exception" | "rejection";
 
 /**
- * The metrics of this process. Their observers cannot be stopped, so there is one set of them, made when it is first asked for, however
- * many servers a process has in its life.
+ * Returns the metrics of this process. Their observers cannot be stopped, so there is one set, created at the first
+ * call, however many servers the process starts.
  */
 export function getProcessMetrics(): Registry {
   registry ??= createProcessMetrics();
   return registry;
 }
 
-/** Counts an error that nobody caught. */
+/** Counts an uncaught error. */
 export function countUncaughtError(origin: ErrorOrigin): void {
   getProcessMetrics();
   uncaughtErrors?.inc({ origin });
 }
 
 /**
- * Gauges that prom-client names like counters, which `promtool check metrics` refuses. `nodejs_active_resources` and its kin say the same
- * by type.
+ * Gauges that prom-client names like counters, which `promtool check metrics` refuses. `nodejs_active_resources` and
+ * its kin say the same by type.
  */
 const misnamed = ["resources", "handles", "requests"].map((what) => `nodejs_active_${what}_total`);
 
@@ -60,11 +60,11 @@ function createProcessMetrics(): Registry {
   return created;
 }
 
-/** What becomes of several processes' values, where that is neither their sum nor what prom-client says. */
+/** Returns how the values of several processes combine, where neither their sum nor prom-client's rule is right. */
 function findAggregator(name: string): Aggregator | undefined {
-  // A server has begun when its first process did.
+  // A server starts when its first process starts.
   if (name === "process_start_time_seconds") return "min";
-  // On average the one process that cannot keep up would hardly show.
+  // An average would hide a single process that cannot keep up.
   if (name.startsWith("nodejs_eventloop_lag_") && name !== "nodejs_eventloop_lag_min_seconds") return "max";
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** A span for each call, by the semantic conventions for RPC (opentelemetry.io/docs/specs/semconv/rpc). */
+/** Records a span for each call, by the semantic conventions for RPC (opentelemetry.io/docs/specs/semconv/rpc). */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { createContextKey } from "@connectrpc/connect";
 import {
@@ -15,12 +15,12 @@ import { type CallRecord, okCode } from "../rpc/calls/call-record.ts";
 import type { CurrentSpan } from "./current-span.ts";
 import type { Tracing } from "./tracing.ts";
 
-/** Carries the W3C trace context (w3.org/TR/trace-context) of whoever calls. */
+/** Headers with the caller's W3C trace context (w3.org/TR/trace-context). */
 type Carrier = CallRecord["headers"];
 
 const spanKey = createContextKey<Span | undefined>(undefined, { description: "span of the call" });
 
-/** Makes the parts of tracing that see calls. */
+/** Creates the parts of tracing that observe calls. */
 export function createCallSpans(
   tracer: Tracer,
   current: CurrentSpan,
@@ -86,7 +86,7 @@ async function* runEachStep<T>(messages: AsyncIterable<T>, run: <R>(step: () => 
   }
 }
 
-/** Errors that are the server's; the others are what callers did wrong, or wanted. */
+/** Codes of the server's errors. Other codes mean that the caller made a mistake or cancelled. */
 const serverErrors: ReadonlySet<string> = new Set([
   "unknown",
   "deadline_exceeded",
@@ -101,7 +101,7 @@ function describeCall(span: Span, { method, protocol, code }: CallRecord): void 
   const status = isConnect ? code : nameGrpcStatus(code);
   span.setAttribute("rpc.method", nameMethod(method));
   if (protocol !== undefined) span.setAttribute("rpc.system.name", isConnect ? "connectrpc" : "grpc");
-  // Connect has no code for success.
+  // Connect defines no code for success.
   if (!isConnect || code !== okCode) span.setAttribute("rpc.status_code", status);
   if (serverErrors.has(code)) {
     span.setAttribute("error.type", status);
@@ -109,7 +109,7 @@ function describeCall(span: Span, { method, protocol, code }: CallRecord): void 
   }
 }
 
-/** As gRPC spells it, which differs in more than the case for one. */
+/** Returns a code in gRPC's spelling, which differs only in case, except for one code. */
 function nameGrpcStatus(code: string): string {
   return code === "canceled" ? "CANCELLED" : code.toUpperCase();
 }

@@ -1,4 +1,4 @@
-/** Puts tracing together. No part of it is registered globally: a server has its own provider, and its own notion of the current span. */
+/** Sets up tracing. Registers nothing globally: each server has its own provider and its own current span. */
 import { setTimeout as delay } from "node:timers/promises";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
@@ -20,10 +20,10 @@ import { createDatabaseSpans } from "./database-spans.ts";
 import { createExporter } from "./exporter.ts";
 import type { Tracing } from "./tracing.ts";
 
-/** Longest that ending waits for the receiver, in milliseconds. */
+/** Longest time that closing waits for the receiver, in milliseconds. */
 const closeTimeoutMs = 3_000;
 
-/** Starts to trace. */
+/** Starts tracing. */
 export function createTracing(config: TracingConfig, log: Logger): Tracing {
   const version = readVersion();
   const provider = new TracerProvider({
@@ -35,7 +35,7 @@ export function createTracing(config: TracingConfig, log: Logger): Tracing {
         "service.version": config.resourceAttributes["service.version"] ?? version,
       }),
     ),
-    // A batch of heartbeats is linked to the call of each.
+    // A batch is linked to the calls of all its heartbeats.
     spanLimits: { linkCountLimit: defaultWriterLimits.maxBatchRows },
     spanProcessors: [
       new BatchSpanProcessor({ exporter: createExporter(config, log), scheduledDelayMillis: config.sendDelayMs }),

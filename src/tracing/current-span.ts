@@ -1,16 +1,16 @@
-/** Which span the code that runs now is part of, through everything that it awaits. */
+/** Tracks the span that the running code belongs to, through everything that it awaits. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Context, ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api";
 
 /** The current span of one server. */
 export interface CurrentSpan {
-  /** For spans that begin now. */
+  /** Parent context of spans that begin now. */
   readonly context: Context;
-  /** Runs `work` as a part of the span. */
+  /** Runs `work` with `span` as the current span. */
   run<T>(span: Span, work: () => T): T;
 }
 
-/** Makes one; no span is current. */
+/** Creates a tracker without a current span. */
 export function createCurrentSpan(): CurrentSpan {
   const storage = new AsyncLocalStorage<Context>();
   return {

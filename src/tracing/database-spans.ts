@@ -1,4 +1,4 @@
-/** Spans of what goes to the database (opentelemetry.io/docs/specs/semconv/database); never of what is in it. */
+/** Records spans of database operations (opentelemetry.io/docs/specs/semconv/database), without any stored data. */
 import {
   type Attributes,
   type Context,
@@ -15,7 +15,7 @@ import { sqlState } from "../db/errors.ts";
 import type { CurrentSpan } from "./current-span.ts";
 import type { Tracing } from "./tracing.ts";
 
-/** What a span of the database begins with. */
+/** Initial values of a database span. */
 interface SpanStart {
   readonly name: string;
   readonly parent: Context;
@@ -23,12 +23,12 @@ interface SpanStart {
   readonly attributes?: Attributes;
 }
 
-/** Makes the parts of tracing that see the database. */
+/** Creates the parts of tracing that observe the database. */
 export function createDatabaseSpans(
   tracer: Tracer,
   current: CurrentSpan,
 ): Pick<Tracing, "transactions" | "traceStore" | "traceWriter"> {
-  /** Whose call brought a row, as far as that call is recorded. */
+  /** Span contexts of the calls that brought rows, for calls that are recorded. */
   const origins = new WeakMap<object, SpanContext>();
 
   async function record<T>({ name, parent, links = [], attributes }: SpanStart, work: () => Promise<T>): Promise<T> {
@@ -44,7 +44,10 @@ export function createDatabaseSpans(
     }
   }
 
-  /** A batch is part of the first recorded call that is in it, and linked to the others: a span has one parent. */
+  /**
+   * Records a batch as a child of the first recorded call in it, and links it to the others, since a span has one
+   * parent.
+   */
   function recordBatch<Row extends object, T>(name: string, rows: readonly Row[], work: () => Promise<T>): Promise<T> {
     const [first, ...others] = rows.flatMap((row) => origins.get(row) ?? []);
     if (first === undefined) return work();
@@ -80,7 +83,7 @@ export function createDatabaseSpans(
   };
 }
 
-/** SQLSTATE, or the name of the error's type: its text may quote what was sent. */
+/** Returns the SQLSTATE, or the name of the error's type. The message is not used, since it may quote data. */
 function nameError(error: unknown): string {
   return sqlState(error) ?? (error instanceof Error ? error.name : "unknown");
 }

@@ -1,14 +1,14 @@
-/** Sends spans to their receiver, and says in the log once that it is away and once that it is back. */
+/** Sends spans to their receiver, and logs once when it is away and once when it is back. */
 import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { Logger } from "pino";
 import type { TracingConfig } from "../config/config.ts";
 
-/** Longest that one request may take, its repetitions included, in milliseconds. */
+/** Longest duration of one request, retries included, in milliseconds. */
 const exportTimeoutMs = 10_000;
 
-/** Makes the exporter; spans that cannot be sent are lost. */
+/** Creates the exporter. Spans that cannot be sent are lost. */
 export function createExporter({ url, headers }: TracingConfig, log: Logger): SpanExporter {
   const exporter = new OTLPTraceExporter({ url, headers: { ...headers }, timeoutMillis: exportTimeoutMs });
   let lostSpans = 0;

@@ -1,4 +1,4 @@
-/** What a server needs to know of tracing; OpenTelemetry itself is behind it. */
+/** Interface between a server and tracing, which hides OpenTelemetry. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { AgentWriter } from "../agent-callback/heartbeat-writer.ts";
@@ -7,21 +7,26 @@ import type { TransactObserver } from "../db/transact-observer.ts";
 import type { OnCall } from "../rpc/calls/call-record.ts";
 import type { Authenticate } from "../rpc/calls/raw-call.ts";
 
-/** What a server hands its calls and transactions to. Nothing of it fails a call, or holds one up. */
+/** Observes the calls and transactions of a server. It never fails or delays a call. */
 export interface Tracing {
-  /** Begins the span of an operator's call, once its headers are there. */
+  /** Begins the span of an operator's call, once its headers have arrived. */
   readonly beginCall: (call: HandlerContext) => void;
-  /** Begins the span of an agent's call, once its headers are there; what it waits for is part of it. */
+  /**
+   * Wraps `authenticate` so that it begins the span of an agent's call. The span starts when the headers have arrived,
+   * so it includes the time that the call waits.
+   */
   traceAuthenticate(method: DescMethod, authenticate: Authenticate): Authenticate;
-  /** Makes the call's span the one that transactions are part of. */
+  /** Makes the call's span the parent of its transactions. */
   readonly interceptor: Interceptor;
-  /** Ends the call's span; a call that failed before it had one gets one now. */
+  /** Ends the call's span. A call that failed before it had a span gets one now. */
   readonly onCall: OnCall;
   readonly transactions: Required<Pick<TransactObserver, "run">>;
-  /** The same store; each batch and each look-up is a span. */
+  /** Returns a store that passes every call to `store` and records a span for each batch and each look-up. */
   traceStore(store: HeartbeatStore): HeartbeatStore;
-  /** The same writer; the batches that a traced store writes for it are linked to the calls whose rows are in them. */
+  /**
+   * Returns a writer that passes every row to `writer`. A traced store links its batches to the calls of these rows.
+   */
   traceWriter<Row extends object, Outcome>(writer: AgentWriter<Row, Outcome>): AgentWriter<Row, Outcome>;
-  /** Sends what has not been sent yet, for a while. */
+  /** Sends the remaining spans, for up to 3 s. */
   close(): Promise<void>;
 }

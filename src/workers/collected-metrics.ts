@@ -1,10 +1,10 @@
-/** Collects what workers say of themselves for whichever of them is asked for the metrics of all. */
+/** Collects the metrics of all workers for the worker that serves the metrics page. */
 import type { Worker } from "node:cluster";
 import type { Logger } from "pino";
 import { combine, keepCounts, type MetricsSnapshot, readProcessMetrics } from "../metrics/metrics-snapshot.ts";
 import { type FromWorker, tellWorker } from "./messages.ts";
 
-/** Longest that a worker may take to say something of itself, in milliseconds; then it is taken at its last word. */
+/** Longest wait for a worker's metrics, in milliseconds. After it, the worker's last metrics count. */
 const timeoutMs = 2_000;
 
 interface Known {
@@ -13,8 +13,9 @@ interface Known {
 }
 
 /**
- * What workers that have ended had counted still counts: left out, sums would shrink, which Prometheus takes for a restart that counted
- * all of it again. For the same reason all that a page ever showed of a worker is known here, even should the worker be killed.
+ * Metrics of all workers, including the counts of those that have ended. Without these the sums would shrink, which
+ * Prometheus takes for a restart after which everything was counted again. For the same reason it keeps everything that
+ * a page ever showed of a worker, even if the worker is then killed.
  */
 export class CollectedMetrics {
   readonly #workers = new Map<Worker, Known>();
@@ -28,10 +29,10 @@ export class CollectedMetrics {
     this.#log = log;
   }
 
-  /** Takes in a worker that serves: what it says counts, and what it asks is answered. */
+  /** Adds a serving worker: includes its metrics, and answers its requests. */
   add(worker: Worker): void {
     const known: Known = { last: [], isLeaving: false };
-    // Whoever asks has no answer then, and says so.
+    // The asking worker then gets no answer, and reports that itself.
     const noteFailure = (error: unknown) => this.#log.error({ err: error }, "workers' metrics cannot be put together");
     this.#workers.set(worker, known);
     worker.on("message", (message: FromWorker) => {
@@ -47,7 +48,7 @@ export class CollectedMetrics {
     });
   }
 
-  /** From now on only what the worker has counted counts: it is about to end, and its state is no longer the server's. */
+  /** Keeps only the counts of a worker that is about to end, since its state is no longer the server's. */
   leave(worker: Worker): void {
     const known = this.#workers.get(worker);
     if (known !== undefined) known.isLeaving = true;

@@ -1,23 +1,26 @@
-/** Begins worker processes. */
+/** Starts worker processes. */
 import cluster, { type Worker } from "node:cluster";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatorError } from "../base/operator-error.ts";
 import { type FromWorker, tellWorker, type WorkerAddresses, type WorkerSettings } from "./messages.ts";
 
-/** A worker process from its beginning. */
+/** A worker process that is starting. */
 export interface ForkedWorker {
   readonly worker: Worker;
-  /** Resolves when it serves; rejects with why it does not, which is an OperatorError where an operator can mend it. */
+  /**
+   * Resolves when the worker serves. Rejects with the reason why it does not, an OperatorError if an operator can fix
+   * it.
+   */
   readonly serving: Promise<WorkerAddresses>;
 }
 
-/** Longest until a new worker serves, in milliseconds. */
+/** Longest time until a new worker serves, in milliseconds. After it, the worker is killed. */
 const startTimeoutMs = 60_000;
 
-/** Begins one; it has the environment of this process, and everything else by message. */
+/** Starts a worker. It inherits the environment of this process, and gets everything else by message. */
 export function forkWorker(settings: WorkerSettings): ForkedWorker {
-  // From the sources in a clone, from the compiled files in the published package.
+  // The program has the same extension as this file: the source in a clone, the compiled file in the published package.
   const program = new URL(`./worker-main${extname(import.meta.filename)}`, import.meta.url);
   cluster.setupPrimary({ exec: fileURLToPath(program), args: [] });
   const worker = cluster.fork();
@@ -37,7 +40,7 @@ export function forkWorker(settings: WorkerSettings): ForkedWorker {
   return { worker, serving };
 }
 
-/** How a process ended, in words. */
+/** Returns how a process ended, as text. */
 export function describeEnd(code: number | null, signal: string | null): string {
   return signal === null ? `status ${code}` : signal;
 }

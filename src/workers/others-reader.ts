@@ -1,21 +1,24 @@
-/** Asks the primary process for what the other workers say of themselves. */
+/** Asks the primary process for the metrics of the other workers. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ReadOthers } from "../metrics/metrics.ts";
 import type { MetricsSnapshot } from "../metrics/metrics-snapshot.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-/** Questions, and the answers to them. */
+/** Sends requests for metrics, and matches the answers. */
 export interface OthersReader {
-  /** Rejects when the primary does not answer: sums without the other workers would be wrong. */
+  /**
+   * Reads the metrics of the other workers. Rejects if the primary does not answer, since sums without the other
+   * workers would be wrong.
+   */
   readonly read: ReadOthers;
-  /** To be called with what the primary answers. */
+  /** Must be called with each answer of the primary. */
   arrived(answer: Extract<ToWorker, { type: "others" }>): void;
 }
 
-/** Longest that a page of metrics waits, in milliseconds; the primary waits for less. */
+/** Longest wait for the answer, in milliseconds; longer than the primary's own wait. */
 const timeoutMs = 5_000;
 
-/** Makes a reader whose questions go out by `send`. */
+/** Creates a reader that sends its requests with `send`. */
 export function createOthersReader(send: (message: FromWorker) => void): OthersReader {
   const waiting = new Map<number, (snapshots: readonly MetricsSnapshot[]) => void>();
   let requests = 0;

@@ -1,4 +1,7 @@
-/** A server of several processes: this one holds what exists once on a machine, and its workers serve. */
+/**
+ * A server of several processes. This one, the primary, owns everything that must exist only once on a machine, and its
+ * workers serve.
+ */
 import type { Logger } from "pino";
 import { readVersion } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
@@ -10,11 +13,13 @@ import { WorkerPool } from "./worker-pool.ts";
 
 /** A server whose processes can be replaced while it serves. */
 export interface WorkersService extends Service {
-  /** Reads the certificates anew, and has the workers replaced one after the other. Never rejects: the log says what came of it. */
+  /**
+   * Reads the certificates again and replaces the workers one after the other. Never rejects; the log says how it went.
+   */
   replaceWorkers(): Promise<void>;
 }
 
-/** Starts it; throws what `startService` throws, and what keeps a worker from serving. */
+/** Starts the server. Throws what `startService` throws, and the reason why a worker cannot serve. */
 export async function startWorkers(config: Config, log: Logger): Promise<WorkersService> {
   await using resources = new AsyncDisposableStack();
   let certificates = await checkBeforeOpening(config);
@@ -24,7 +29,7 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
   const version = readVersion();
   const getSettings = () => ({ config, certificates, databaseUrl, serverKey, version });
   const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
-  // The first one alone: what keeps one from serving is said once.
+  // The first worker starts alone, so that a reason why workers cannot serve is reported only once.
   const { agentUrl, adminUrl } = await pool.add();
   await Promise.all(Array.from({ length: config.workers - 1 }, () => pool.add()));
   resources.use(await leaveAdminUrl(config.home, adminUrl, log));

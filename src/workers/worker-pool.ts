@@ -1,4 +1,4 @@
-/** The workers of a server, as the primary process sees them: begun, replaced when they end by themselves, and told to end. */
+/** Manages the workers of a server in the primary process: starts them, replaces those that die, and ends them. */
 import type { Worker } from "node:cluster";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -7,30 +7,36 @@ import { CollectedMetrics } from "./collected-metrics.ts";
 import { describeEnd, forkWorker } from "./fork-worker.ts";
 import { type FromWorker, tellWorker, type WorkerAddresses, type WorkerSettings } from "./messages.ts";
 
-/** How workers are begun. */
+/** Options of a `WorkerPool`. */
 export interface WorkerPoolOptions {
-  /** What a worker that begins now serves with. */
+  /** Returns the settings for a worker that starts now. */
   readonly getSettings: () => WorkerSettings;
   readonly log: Logger;
 }
 
-/** Longest that a worker may take to end, besides what its callers and balancers have, in milliseconds. */
+/**
+ * Longest time that a worker may take to end, in milliseconds, in addition to the time that callers and load balancers
+ * get.
+ */
 const endTimeoutMs = 60_000;
-/** Longest that one takes to end which says that it ends by itself, in milliseconds. */
+/** Longest time that a worker may take to end after an uncaught error, in milliseconds. */
 const failingTimeoutMs = 30_000;
-/** Before a worker that ended by itself is replaced; doubles with each one until one has served for long enough to be sound. */
+/**
+ * Delay before a worker that died is replaced, in milliseconds. It doubles with each death until a worker has served
+ * for `soundAfterMs`.
+ */
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 const soundAfterMs = 60_000;
 
 const endNow = { type: "end", isReplaced: false } as const;
 
-/** Keeps a number of workers serving: replaces those that die, and all of them when asked. */
+/** Keeps a number of workers serving. Replaces those that die, and all of them on request. */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #metrics: CollectedMetrics;
   readonly #all = new Set<Worker>();
-  /** Those that serve and have not been told to end, oldest first. */
+  /** Workers that serve and have not been told to end, oldest first. */
   readonly #serving = new Set<Worker>();
   readonly #closing = new AbortController();
   #pauseMs = firstPauseMs;
@@ -42,7 +48,7 @@ export class WorkerPool {
     this.#metrics = new CollectedMetrics(options.log);
   }
 
-  /** Begins one more worker; resolves when it serves, and rejects as `ForkedWorker` says. */
+  /** Starts one more worker. Resolves when it serves, and rejects as `ForkedWorker.serving` does. */
   async add(): Promise<WorkerAddresses> {
     const { worker, serving } = forkWorker(this.#options.getSettings());
     const forget = () => this.#all.delete(worker);
@@ -52,14 +58,14 @@ export class WorkerPool {
     const addresses = await serving;
     this.#metrics.add(worker);
     this.#watch(worker);
-    // Told to end before it listened, it has not heard it.
+    // `close` may have sent "end" before the worker listened for it.
     if (this.#closing.signal.aborted) tellWorker(worker, endNow);
     else this.#serving.add(worker);
     this.#options.log.info({ worker: worker.id, pid: worker.process.pid }, "a worker serves");
     return addresses;
   }
 
-  /** One that ends by itself is replaced. */
+  /** Replaces the worker if it dies. */
   #watch(worker: Worker): void {
     const servesSinceMs = performance.now();
     const about = { worker: worker.id, pid: worker.process.pid };
@@ -91,7 +97,7 @@ export class WorkerPool {
     }
   }
 
-  /** Whether one more serves; what keeps it from serving is logged. */
+  /** Starts one more worker, and returns whether it serves. Logs the reason if it does not. */
   async #tryToAdd(failure: string): Promise<boolean> {
     if (this.#closing.signal.aborted) return false;
     try {
@@ -104,8 +110,9 @@ export class WorkerPool {
   }
 
   /**
-   * Replaces one worker after the other, each once its successor serves, and goes on to the next when it has ended. When a successor
-   * cannot serve, those that serve stay. Asked for again meanwhile, it begins again afterwards. The log says what came of it.
+   * Replaces the workers one after the other. Each is told to end once its successor serves, and the next follows when
+   * it has ended. If a successor cannot serve, the current workers stay. A call during a replacement repeats it
+   * afterwards. The log says how it went.
    */
   replaceAll(): void {
     this.#isReplacementWanted = true;
@@ -124,7 +131,7 @@ export class WorkerPool {
 
   async #replaceEach(workers: readonly Worker[]): Promise<boolean> {
     for (const worker of workers) {
-      // One that ended by itself has a successor already.
+      // A worker that died meanwhile has a successor already.
       if (!this.#serving.has(worker)) continue;
       if (!(await this.#tryToAdd("the workers are not replaced: those that serve go on as they are"))) return false;
       await this.#end(worker, true);
@@ -132,7 +139,7 @@ export class WorkerPool {
     return !this.#closing.signal.aborted;
   }
 
-  /** Ends all of them, and resolves when they have ended. */
+  /** Ends all workers, and resolves when they have ended. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all([...this.#all].map((worker) => this.#end(worker, false)));
@@ -152,7 +159,7 @@ export class WorkerPool {
   }
 }
 
-/** Kills a worker that has not ended in time. */
+/** Kills a worker that does not end in time. */
 function killLate(worker: Worker, timeoutMs: number): void {
   const timer = setTimeout(() => worker.process.kill("SIGKILL"), timeoutMs);
   worker.once("exit", () => clearTimeout(timer));

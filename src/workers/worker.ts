@@ -1,4 +1,4 @@
-/** One of several processes that serve: does as the primary process says, and ends with it. */
+/** Runs a worker: one of several processes that serve. It obeys the primary process and ends with it. */
 import cluster from "node:cluster";
 import type { Logger } from "pino";
 import { explainError } from "../base/error-text.ts";
@@ -10,10 +10,10 @@ import { endAfterUncaughtError, takeUncaughtErrors } from "../service/uncaught-e
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 import { createOthersReader, type OthersReader } from "./others-reader.ts";
 
-/** A terminal sends them to all of its processes; what they mean is for the primary to say. */
+/** Signals that a worker ignores. A terminal sends them to all processes, and the primary decides what to do. */
 const primarySignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Serves until it is told to end, and ends the process. Node ends it at once, too, when the primary is gone. */
+/** Serves until the primary says to end, and exits the process. Node also exits it at once if the primary is gone. */
 export async function runWorker(): Promise<void> {
   for (const signal of primarySignals) process.on(signal, () => {});
   const begun = Promise.withResolvers<WorkerSettings>();
@@ -58,7 +58,7 @@ export async function runWorker(): Promise<void> {
   process.exit();
 }
 
-/** Resolves with undefined once the primary knows why it cannot serve, and the process ends. */
+/** Starts to serve. If that fails, tells the primary why and exits the process. */
 async function start(settings: WorkerSettings, log: Logger, { read }: OthersReader): Promise<Serving | undefined> {
   try {
     checkVersion(settings.version);
@@ -70,21 +70,24 @@ async function start(settings: WorkerSettings, log: Logger, { read }: OthersRead
   }
 }
 
-/** New files under a server that runs are for its next start: it alone migrates the database. */
+/**
+ * Throws OperatorError if the files on disk are of another version than the primary. Only a restart of the server
+ * migrates the database.
+ */
 function checkVersion(version: string): void {
   const present = readVersion();
   if (present === version) return;
   throw new OperatorError(`the server is bmaas ${version}, and its files are those of ${present}: restart it`);
 }
 
-/** Who asked takes the worker at its last word. */
+/** Ignores a failure to send metrics; the primary then uses the last ones. */
 function ignore(): void {}
 
 async function sendSnapshot(serving: Serving | undefined, request: number): Promise<void> {
   if (serving !== undefined) await send({ type: "snapshot", request, metrics: await serving.metrics.snapshot() });
 }
 
-/** Resolves when the message is on its way, or the primary is gone. */
+/** Sends a message to the primary. Resolves when it has been sent, or when the primary is gone. */
 function send(message: FromWorker): Promise<void> {
   return new Promise((resolve) => {
     if (process.send === undefined) resolve();

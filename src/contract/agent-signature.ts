@@ -120,17 +120,17 @@ function readOwnSpelling(headers: SignatureFields): AgentSignature | undefined {
   return { label, covered, created: Number(created), nonce: BigInt(nonce), machineId, signature: decodeBase64(base64) };
 }
 
-/** The two signature fields of a request, each with its lines joined by commas; undefined when it has none. */
+/** The two signature fields of a request, each with its lines joined by commas; undefined if absent. */
 export interface SignatureFields {
   readonly signatureInput: string | undefined;
   readonly signature: string | undefined;
 }
 
 /**
- * Reads the agent's signature from the signature fields, which may hold those of other parties: an agent's is the
- * member of Signature-Input that has the agents' tag, whatever its label. Undefined when no member has the tag. Throws
- * InvalidSignatureHeaderError when several have it, when the one that has it does not keep to the profile, or when
- * Signature-Input is no structured field, in which an agent's signature may be what is broken.
+ * Parses the agent's signature from the signature fields, which may also hold signatures of other parties. The agent's
+ * is the member of Signature-Input with the agents' tag, whatever its label. Returns undefined if no member has the
+ * tag. Throws InvalidSignatureHeaderError if several members have it, if the one that has it does not follow the
+ * profile, or if Signature-Input is not a structured field, since the broken part may be an agent's signature.
  */
 export function findAgentSignature(fields: SignatureFields): AgentSignature | undefined {
   return readOwnSpelling(fields) ?? readAnySpelling(fields);

@@ -1,17 +1,17 @@
-/** Where a listener can be reached. */
+/** Addresses of open listeners. */
 
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { toUrlHost } from "../base/url-host.ts";
 import type { ListenAddress } from "../config/config.ts";
 
-/** What an open listener is bound to. */
+/** Returns the address that an open listener is bound to. */
 export function getAddress(listener: FastifyInstance): ListenAddress {
   const { address, port } = listener.server.address() as AddressInfo;
   return { host: address, port };
 }
 
-/** The address as a URL without a path. */
+/** Returns the address as a URL without a path. */
 export function toUrl(isSecure: boolean, { host, port }: ListenAddress): string {
   return `${isSecure ? "https" : "http"}://${toUrlHost(host)}:${port}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What commands on this machine find the server by, and know it by; it serves all the same where nothing can be
- * written.
+ * Leaves the files in the home by which commands on this machine find and authenticate the server. A server that cannot
+ * write them serves all the same.
  */
 import type { Logger } from "pino";
 import { leaveLocalAdminUrl, removeLocalAdminUrl } from "../base/local-server.ts";
@@ -8,7 +8,10 @@ import { keepServerKey } from "../base/server-proof.ts";
 
 const consequence = "operators' commands on this machine will not find the server by themselves";
 
-/** Says where the server is until it is disposed of, which is when the server begins to end. */
+/**
+ * Records the operators' URL in the home. Disposing of the result, which happens when the server begins to shut down,
+ * removes the record.
+ */
 export async function leaveAdminUrl(home: string, url: string, log: Logger): Promise<AsyncDisposable> {
   try {
     await leaveLocalAdminUrl(home, url);
@@ -23,7 +26,10 @@ export async function leaveAdminUrl(home: string, url: string, log: Logger): Pro
   };
 }
 
-/** The key by which the server proves to be the one of the home; undefined where none can be kept. */
+/**
+ * Returns the secret key by which the server proves that it is the one of the home, or undefined if the key cannot be
+ * stored.
+ */
 export async function openServerKey(home: string, log: Logger): Promise<string | undefined> {
   try {
     return await keepServerKey(home);

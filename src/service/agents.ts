@@ -1,4 +1,4 @@
-/** Builds the agents' side: heartbeats, by either proof of who sends them. */
+/** Builds the agents' side of the server: heartbeats, with either kind of proof. */
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -24,7 +24,7 @@ import { getAddress } from "./address.ts";
 import { findKnownError } from "./error-table.ts";
 import { paceAgents } from "./pace-agents.ts";
 
-/** What the agents' side works with. */
+/** Dependencies of the agents' side. */
 export interface AgentsContext {
   readonly store: HeartbeatStore;
   readonly writers: { readonly heartbeats: HeartbeatWriter; readonly deliveries: DeliveryWriter };
@@ -33,7 +33,7 @@ export interface AgentsContext {
   readonly log: Logger;
 }
 
-/** Builds the listener without opening its port. */
+/** Builds the agents' listener without opening its port. */
 export function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
   const { store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
@@ -79,13 +79,13 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     onUnserved: metrics.calls.onUnserved,
     log,
   });
-  // The port is known once the listener is bound, which is before anybody can call.
+  // The port is known once the listener is bound, before any agent can call.
   let known = config.agentAuthorities;
   const authorities = () => {
     known ??= listOwnAuthorities(getAddress(listener));
     return known;
   };
-  // A listener that drains has no address any more.
+  // A draining listener no longer has an address.
   listener.addHook("onListen", async () => void authorities());
   listener.addHook("onClose", async () => stopPacing());
   return listener;

@@ -1,4 +1,4 @@
-/** Whether the database answers, as probes and operators are told. */
+/** Checks whether the database answers, for probes and operators. */
 import { setTimeout as delay } from "node:timers/promises";
 import { describeOutage } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -6,7 +6,7 @@ import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 /** How long readiness waits for the database's answer, in milliseconds; probes usually give up after a second. */
 const pingTimeoutMs = 900;
 
-/** Resolves with what is wrong with the database, in time for a probe, or with undefined when it answers. */
+/** Resolves to what is wrong with the database, in time for a probe, or to undefined if it answers. */
 export async function findDatabaseTrouble(store: Pick<HeartbeatStore, "ping">): Promise<string | undefined> {
   const timeout = new AbortController();
   try {

@@ -1,4 +1,4 @@
-/** What the errors of the domain are for a caller; everything else is internal. */
+/** Maps errors of the domain to what callers get. Every other error is internal. */
 import { Code } from "@connectrpc/connect";
 import { TooManyAttemptsError } from "../admin/authorization/check-credentials.ts";
 import { IssuerAwayError } from "../admin/authorization/issuer-keys.ts";
@@ -23,7 +23,10 @@ import { ProviderIdInUseError } from "../db/queries/provided.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
 import { errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
 
-/** See `ErrorTable`. */
+/**
+ * Returns the code, message and details that a caller gets for an error of the domain, or undefined for any other
+ * error.
+ */
 export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof MachineExistsError) return takenBy("MACHINE_EXISTS", error.machineId, error);

@@ -1,4 +1,4 @@
-/** What servers on this machine stand on, once for all processes of one: the database, its schema, and what is kept in the home. */
+/** Opens what exists once for all processes of a server: the database, its schema, and the files in the home. */
 import type { Logger } from "pino";
 import { ensureBootstrapToken } from "../admin/authorization/bootstrap-token.ts";
 import type { Config } from "../config/config.ts";
@@ -9,20 +9,20 @@ import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
 import { openServerKey } from "./admin-url.ts";
 
-/** Stands until `close`. */
+/** The database and the files of a server, open until `close`. */
 export interface Foundation {
-  /** A secret. */
+  /** A secret, since it may contain a password. */
   readonly databaseUrl: string;
-  /** Holds a token of an administrator; absent when others have one and this server has not. */
+  /** Path of the file with an administrator's token. Absent if only others have one, or if the file cannot be used. */
   readonly adminTokenFile: string | undefined;
-  /** A secret: see `openServerKey`. */
+  /** A secret, by which commands on this machine authenticate the server; absent if it cannot be stored. */
   readonly serverKey: string | undefined;
-  /** Resolves when the server's own PostgreSQL is lost for good, with the reason. Absent when it has none. */
+  /** Resolves to the reason when the server's own PostgreSQL is lost for good. Absent if it uses another one. */
   readonly lost: Promise<Error> | undefined;
   close(): Promise<void>;
 }
 
-/** Lays it; throws what openDatabaseServer and the migrations throw, and undoes what was begun. */
+/** Opens the foundation. Throws what `openDatabaseServer` and the migrations throw, after undoing what it had begun. */
 export async function layFoundation(config: Config, log: Logger): Promise<Foundation> {
   await using resources = new AsyncDisposableStack();
   const { home, historyDays } = config;

@@ -1,4 +1,7 @@
-/** Builds the operators' side: the admin API with who may call it, health, reflection and the metrics page. */
+/**
+ * Builds the operators' side of the server: the admin API with its authorization, health, reflection and the metrics
+ * page.
+ */
 import type { FastifyInstance } from "fastify";
 import type { AdminContext } from "../admin/admin-context.ts";
 import { createAdminRoutes } from "../admin/admin-routes.ts";
@@ -23,14 +26,14 @@ import { replyWithError } from "../rpc/wire/protocol-error.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { findKnownError } from "./error-table.ts";
 
-/** What the operators' side works with. */
+/** Dependencies of the operators' side. */
 export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness" | "serverKey"> {
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
 }
 
-/** Builds the listener without opening its port. */
+/** Builds the operators' listener without opening its port. */
 export function createOperators(
   config: Config,
   tls: ListenerTls | undefined,

@@ -1,16 +1,16 @@
-/** Paces agents by how loaded this process is, which is looked at once a second. */
+/** Paces agents by the load of this process, which it measures once a second. */
 import { performance } from "node:perf_hooks";
 import type { Admission } from "../agent-callback/admission/admission.ts";
 import { defaultWriterLimits, type HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createPacer, type Pacer } from "../agent-callback/pacing.ts";
 
 const sampleEveryMs = 1000;
-/** Share of its time that the process may be at work, and of the writer's queue that may be taken, before it wants fewer heartbeats. */
+/** Shares of the event loop's time and of the writer's queue from which the process wants fewer heartbeats. */
 const fullUtilization = 0.9;
 const fullQueueShare = 0.1;
 const mostRefusedShare = 0.99;
 
-/** Makes the pacer of the agents whose heartbeats `writer` writes; `close` ends the looking. */
+/** Creates the pacer of the agents whose heartbeats `writer` writes. `close` ends the measuring. */
 export function paceAgents(
   intervalMs: number,
   writer: Pick<HeartbeatWriter, "queueLength">,
@@ -29,8 +29,8 @@ export function paceAgents(
 }
 
 /**
- * From 1 on the process is at work nearly all the time, or heartbeats wait for the database, or are refused. All are shares of 1 but the
- * queue's length.
+ * Returns the load of the process. From 1 on, the process is busy nearly all the time, heartbeats wait for the
+ * database, or heartbeats are refused. `utilization` and `refusedShare` are from 0 to 1.
  *
  * @public
  */
@@ -40,7 +40,7 @@ export function findLoad(seen: {
   readonly refusedShare: number;
 }): number {
   const queueShare = seen.queueLength / defaultWriterLimits.maxQueued;
-  // Of n times what can be served, all but one nth are refused.
+  // At n times the capacity, all but 1/n of the heartbeats are refused.
   const offered = seen.refusedShare === 0 ? 0 : 1 / (1 - Math.min(seen.refusedShare, mostRefusedShare));
   return Math.max(seen.utilization / fullUtilization, queueShare / fullQueueShare, offered);
 }

@@ -1,4 +1,4 @@
-/** Everything that can be found wrong before anything is opened, all of it at once. */
+/** Finds everything that is wrong with a configuration before anything is opened, all at once. */
 
 import { once } from "node:events";
 import { access, constants, stat } from "node:fs/promises";
@@ -19,16 +19,19 @@ import type { ListenerTls } from "../rpc/listener.ts";
 import { ensureDevelopmentTls } from "../tls/development-ca.ts";
 import { loadOperatorCertificate } from "../tls/operator-certificate.ts";
 
-/** What the listeners present. */
+/** Certificates of the listeners. */
 export interface Certificates {
   readonly agent: ListenerTls | undefined;
   readonly admin: ListenerTls | undefined;
-  /** Set when the agents' certificate is the development CA's. */
+  /** Set if the development CA issued the agents' certificate. */
   readonly caFile: string | undefined;
   readonly warnings: readonly string[];
 }
 
-/** Loads the configuration; when it has mistakes, what is sound in it is tried as well, so that one message names them all. */
+/**
+ * Loads the configuration. If it has mistakes, also tests the valid settings, so that one ConfigError names all
+ * mistakes.
+ */
 export async function loadCheckedConfig(flags: Flags): Promise<Config> {
   try {
     return loadConfig(undefined, flags);
@@ -38,7 +41,10 @@ export async function loadCheckedConfig(flags: Flags): Promise<Config> {
   }
 }
 
-/** Throws ConfigError with every mistake that trying the configuration shows; with none, loads the certificates, or has the development CA issue one. */
+/**
+ * Tests the configuration and returns the certificates: loads them, or has the development CA issue one. Throws
+ * ConfigError with every mistake that the test finds.
+ */
 export async function checkBeforeOpening(config: Config): Promise<Certificates> {
   const mistakes = await findMistakes(config);
   if (mistakes.length > 0) throw new ConfigError(mistakes);
@@ -72,13 +78,13 @@ async function findMistakes(config: TriableSettings): Promise<string[]> {
   return found.flatMap((mistakes) => mistakes ?? []);
 }
 
-/** The home holds the embedded PostgreSQL and the development CA; without both there is none. */
+/** Returns whether the server needs its home, which holds the embedded PostgreSQL and the development CA. */
 function needsHome(config: TriableSettings): config is TriableSettings & { readonly home: string } {
   if (config.home === undefined) return false;
   return config.databaseUrl === undefined || (config.agentTls === "on" && config.tls === undefined);
 }
 
-/** The folder need not exist; then the nearest one above it that does must take it. */
+/** Finds what is wrong with the home. If it does not exist, the nearest existing folder above it must be writable. */
 async function findHomeMistakes(home: string): Promise<string[]> {
   try {
     const found = await stat(home);
@@ -133,7 +139,10 @@ const portTroubles: Record<string, string> = {
   ENOTFOUND: "is a host name that does not resolve",
 };
 
-/** A database that is away is none of the configuration's mistakes: it can come back. */
+/**
+ * Finds what is wrong with the database. One that is away is not a mistake of the configuration, since it can come
+ * back.
+ */
 async function findDatabaseMistakes(url: string): Promise<string[]> {
   try {
     await checkSchema(url);

@@ -1,4 +1,4 @@
-/** The composition root: builds the whole server from its configuration, starts it and ends it. */
+/** The composition root: builds the whole server from its configuration, starts it and stops it. */
 import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "./admin-url.ts";
@@ -6,25 +6,34 @@ import { layFoundation } from "./foundation.ts";
 import { checkBeforeOpening } from "./preflight.ts";
 import { type CloseOptions, startServing } from "./serving.ts";
 
-/** A server that serves. */
+/** A running server. */
 export interface Service {
-  /** Where agents call, for example "https://127.0.0.1:8443". */
+  /** URL that agents call, for example "https://127.0.0.1:8443". */
   readonly agentUrl: string;
-  /** Where operators call. */
+  /** URL that operators call. */
   readonly adminUrl: string;
-  /** The development CA that agents must trust; absent when the certificate is the operator's, and without TLS. */
+  /**
+   * File of the development CA that agents must trust. Absent if the operator provides the certificate, and without
+   * TLS.
+   */
   readonly caFile: string | undefined;
-  /** Holds a token of an administrator; absent when others have one and this server has not. */
+  /** Path of the file with an administrator's token. Absent if only others have one, or if the file cannot be used. */
   readonly adminTokenFile: string | undefined;
-  /** Resolves when the server cannot go on, with the reason: its own PostgreSQL is lost for good. Absent when it has none. */
+  /**
+   * Resolves to the reason when the server cannot continue because its own PostgreSQL is lost for good. Absent if it
+   * uses another one.
+   */
   readonly lost: Promise<Error> | undefined;
-  /** Ends it: readiness off, a delay for balancers to see it, then connections drain and everything closes. */
+  /**
+   * Stops the server: turns readiness off, waits for load balancers to notice, drains connections, and closes
+   * everything.
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 
 /**
- * Starts a server. Throws ConfigError with everything that is wrong with the configuration before a port or a file is opened for good,
- * and OperatorError for what shows later; whatever was begun is undone when it throws.
+ * Starts a server. Throws ConfigError with every mistake of the configuration before it opens a port or a file for
+ * good, and OperatorError for what shows later. Undoes everything that it had begun before it throws.
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   await using resources = new AsyncDisposableStack();

@@ -1,4 +1,4 @@
-/** One process that serves agents and operators over a database that stands already. */
+/** Runs one process that serves agents and operators over a database that is already open. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
@@ -28,42 +28,43 @@ import { findDatabaseTrouble } from "./database-trouble.ts";
 import { createOperators } from "./operators.ts";
 import type { Certificates } from "./preflight.ts";
 
-/** What a process serves with. */
+/** Options of `startServing`. */
 export interface ServingContext {
   readonly config: Config;
   readonly certificates: Pick<Certificates, "agent" | "admin">;
-  /** A secret. */
+  /** A secret, since it may contain a password. */
   readonly databaseUrl: string;
-  /** A secret, by which commands on this machine know the server; absent where none can be kept. */
+  /** A secret, by which commands on this machine authenticate the server; absent if it cannot be stored. */
   readonly serverKey: string | undefined;
   readonly log: Logger;
-  /** Only where the server has other processes, on the same ports: what they say of themselves. */
+  /** Reads the metrics of the server's other processes on the same ports. Absent if there are none. */
   readonly readOthers?: ReadOthers;
 }
 
 /** How a process stops serving. */
 export interface CloseOptions {
-  /** Within seconds, without the delay for balancers: it has met an error that nobody caught. Default: false. */
+  /** Close within seconds, without the delay for load balancers, because of an uncaught error. Default: false. */
   readonly isHurried?: boolean;
 }
 
-/** A process that serves. */
+/** A serving process. */
 export interface Serving {
-  /** Where agents call, for example "https://127.0.0.1:8443". */
+  /** URL that agents call, for example "https://127.0.0.1:8443". */
   readonly agentUrl: string;
-  /** Where operators call. */
+  /** URL that operators call. */
   readonly adminUrl: string;
   readonly metrics: Metrics;
   /**
-   * Leaves callers to the other processes on the same ports; only where there are some, and before `close`. Takes for as long as a
-   * connection stays on which nobody calls, or until the signal aborts.
+   * Hands callers over to the other processes on the same ports. Use it only if there are some, and before `close`.
+   * Resolves when no connection is left, when `signal` aborts, or after the longest time that a connection without
+   * calls may stay open.
    */
   drain(signal: AbortSignal): Promise<void>;
-  /** Readiness off, a delay for balancers to see it, then connections drain and everything closes. */
+  /** Turns readiness off, waits for load balancers to notice, drains connections, and closes everything. */
   close(options?: CloseOptions): Promise<void>;
 }
 
-/** Opens both listeners; whatever was begun is undone when it throws. */
+/** Opens both listeners. Undoes everything that it had begun before it throws. */
 export async function startServing(context: ServingContext): Promise<Serving> {
   const { config, certificates, databaseUrl, serverKey, log } = context;
   await using resources = new AsyncDisposableStack();
@@ -97,14 +98,14 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
   const agents = { store, writers, metrics, tracing, log };
   const agentAddress = await listeners.open(createAgents(config, certificates.agent, agents), config.agentListen);
-  // Watchers come back to another server; no listener ends while they stay.
+  // Watchers resume on another server. No listener closes while they are connected.
   resources.defer(() => feed.close());
   let isDrained = false;
   let isHurried = false;
   resources.defer(async () => {
     isEnding = true;
     health.close();
-    // Nobody new comes to a process that has drained.
+    // A drained process gets no new connections.
     if (!isDrained && !isHurried) await delay(config.shutdownDelayMs);
   });
 
@@ -152,10 +153,13 @@ function openStore(url: string, { installDeadlineMs }: Config, log: Logger): Hea
   return logOutages(openHeartbeatStore(url, { maxBatches: defaultWriterLimits.maxBatches, installDeadlineMs }), log);
 }
 
-/** Longest that requests under way may take when listeners close in a hurry, in milliseconds. */
+/** Longest time that running requests get when listeners close in a hurry, in milliseconds. */
 const hurriedDrainMs = 3_000;
 
-/** Opens listeners that close with `resources`. */
+/**
+ * Returns functions that open listeners, which close with `resources`, and that drain them or make them close in a
+ * hurry.
+ */
 function createListeners({ readOthers }: ServingContext, resources: AsyncDisposableStack) {
   const drains: Drain[] = [];
   let drainMs: number | undefined;
@@ -168,11 +172,11 @@ function createListeners({ readOthers }: ServingContext, resources: AsyncDisposa
       await listener.listen(address);
       return getAddress(listener);
     },
-    /** From now on requests under way have seconds when the listeners close. */
+    /** Makes the listeners give running requests only seconds when they close. */
     hurry: () => {
       drainMs = hurriedDrainMs;
     },
-    /** What sends watchers away comes when the listeners have told that calls had better go elsewhere. */
+    /** Drains the listeners. Ends watches only after the listeners have told clients to send new calls elsewhere. */
     drain: async (signal: AbortSignal, sendAway: readonly (() => void)[]) => {
       const drained = Promise.all(drains.map((drain) => drain(signal)));
       for (const send of sendAway) send();

@@ -1,21 +1,21 @@
-/** The last line of defence: what becomes of a serving process when it has met an error that nobody caught. */
+/** Handles uncaught errors in a serving process: logs them and ends the process. */
 import type { Logger } from "pino";
 import { countUncaughtError } from "../metrics/process-metrics.ts";
 
-/** Lines in the log, however many such errors there are. */
+/** Maximum number of log lines about uncaught errors. */
 const maxLines = 20;
-/** Longest that a process takes to end after one, in milliseconds. */
+/** Longest time that a process takes to end after an uncaught error, in milliseconds. */
 const endTimeoutMs = 10_000;
 
 /**
- * Takes the errors that nobody catches from now on, in callbacks and in promises: they are logged with their stacks and counted, and
- * no longer end the process by themselves. Resolves with the first one, after which nothing that the process holds can be trusted.
+ * From now on, logs uncaught errors of callbacks and promises with their stacks and counts them, instead of letting
+ * them end the process. Resolves to the first one, after which the state of the process cannot be trusted.
  */
 export function takeUncaughtErrors(log: Logger): Promise<unknown> {
   return new Promise((resolve) => {
     let lines = 0;
     process.on("uncaughtException", (error: unknown, origin) => {
-      // Thrown from here, an error would end the process there and then.
+      // An error thrown in this handler would end the process immediately.
       try {
         countUncaughtError(origin === "unhandledRejection" ? "rejection" : "exception");
         if (lines++ < maxLines) {
@@ -29,13 +29,13 @@ export function takeUncaughtErrors(log: Logger): Promise<unknown> {
   });
 }
 
-/** Where an error comes from, without its message, which may quote what is in the database. */
+/** Returns the stack frames of an error, without its message, which may quote data from the database. */
 function findFrames(error: unknown): string[] {
   const lines = (error instanceof Error ? error.stack : undefined)?.split("\n") ?? [];
   return lines.slice(1 + lines.findLastIndex((line) => !/^ {4}at /.test(line))).map((line) => line.trim());
 }
 
-/** Runs `close`, which may fail or hang, and ends the process with status 1. */
+/** Runs `close`, which may fail or hang, and exits the process with status 1. */
 export async function endAfterUncaughtError(log: Logger, close: () => Promise<void>): Promise<never> {
   log.info("ending because of an error that nobody caught");
   setTimeout(() => {

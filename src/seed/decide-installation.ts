@@ -1,8 +1,8 @@
 /**
- * Whether a machine's `install` asks for a new installation, which wipes its disk, or for one that it was already asked for.
+ * Decides whether a machine's `install` asks for a new installation, which wipes its disk, or for one that was
+ * requested before.
  *
- * A file is seeded again and again, so what it says is compared with every request ever made, and only something new is
- * requested:
+ * A file is seeded again and again, so this compares it with every earlier request, and requests only something new:
  *
  * | generation in the file | requested before | then |
  * |---|---|---|
@@ -13,7 +13,8 @@
  * | none | the latest has the same content | unchanged, also when it is finished, failed or cancelled |
  * | none | the latest has other content, or there is none | requested as the next |
  *
- * To repeat an installation that failed or was cancelled, the file names a greater generation: nothing starts again by itself.
+ * An installation that failed or was cancelled is never repeated automatically. To repeat it, the file names a greater
+ * generation.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
@@ -26,26 +27,29 @@ import { findStoredRequest } from "../contract/stored-request.ts";
 import { maxGeneration, type StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
 import type { Install } from "./fleet-schema.ts";
 
-/** What was requested of the machine before. */
+/** Earlier requests of the machine. */
 export interface RequestedBefore {
   /** The request of the greatest generation. */
   readonly latest?: StoredInstallationRequest | undefined;
   /** The request of the generation that the file names. */
   readonly named?: StoredInstallationRequest | undefined;
-  /** The greatest generation requested or reported; 0 when there is none. */
+  /** The greatest generation requested or reported; 0 if there is none. */
   readonly reached: bigint;
 }
 
-/** What follows from an `install`. */
+/** Decision on an `install`. */
 export type InstallationDecision =
   | { readonly kind: "request"; readonly generation?: bigint | undefined }
   | { readonly kind: "unchanged"; readonly generation: bigint; readonly note?: InstallationNote | undefined }
   | { readonly kind: "refused"; readonly message: string };
 
-/** Why a request that stays as it is will not be carried out (again). */
+/** Why an unchanged request will not be carried out (again). */
 export type InstallationNote = "cancelled" | "superseded";
 
-/** Compares what the file asks for with what was requested before; see the table above. */
+/**
+ * Compares an `install` with the machine's earlier requests. Requests only what is new, refuses what conflicts, and
+ * leaves everything else unchanged.
+ */
 export function decideInstallation(install: Install, before: RequestedBefore): InstallationDecision {
   return install.generation === undefined
     ? decideNext(install, before)
@@ -88,18 +92,22 @@ function advise(reached: bigint): string {
   return reached === maxGeneration ? "no generation is left" : `give a generation of at least ${reached + 1n}`;
 }
 
-/** Whether a stored request asks for the same, generation aside; undefined when it cannot be read. */
+/**
+ * Returns whether a stored request asks for the same as `install`, apart from the generation, or undefined if it cannot
+ * be decoded.
+ */
 function hasContent(stored: StoredInstallationRequest, install: Install): boolean | undefined {
   const decoded = findStoredRequest(stored.request);
   if (decoded === undefined) return undefined;
   decoded.generation = stored.generation;
-  // Decoded and encoded anew: the order of fields is the encoder's choice, which another version may take differently.
+  // It is decoded and encoded again because the order of fields is the encoder's choice, which may differ between
+  // versions.
   return (
     Buffer.compare(toBinary(OSInstallationRequestSchema, decoded), encodeInstall(install, stored.generation)) === 0
   );
 }
 
-/** Returns the OSInstallationRequest that the file asks for, in protobuf's binary form. */
+/** Returns the OSInstallationRequest of an `install`, in protobuf's binary form. */
 export function encodeInstall(install: Install, generation: bigint): Uint8Array {
   return toBinary(
     OSInstallationRequestSchema,

@@ -1,7 +1,7 @@
-/** Words for what zod finds wrong with a value's type, in terms of the file and not of the program. */
+/** Words zod's issues about a value's type in terms of the file, not of the program. */
 import type { z } from "zod";
 
-/** Zod's error map; undefined leaves the message to the schema. */
+/** Returns the message for one of zod's issues, or undefined to use the schema's own message. */
 export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":

@@ -1,12 +1,15 @@
-/** What single fields of a seed file may hold, beside those of installation-rules: each function returns the checked value or throws InvalidFieldError. */
+/**
+ * Checks single fields of a seed file, in addition to `src/contract/installation-rules.ts`. Each function returns the
+ * checked value or throws InvalidFieldError.
+ */
 
 import { InvalidFieldError, limitPayload, parseMessageFraming } from "../contract/installation-rules.ts";
 import { maxGeneration } from "../db/queries/os-installation-request.ts";
 
-/** Longest text, in UTF-16 code units; two of them still fit an index entry of PostgreSQL. */
+/** Maximum length of a text, in UTF-16 code units. Two of them still fit into an index entry of PostgreSQL. */
 const maxTextLength = 255;
 
-/** A name or an id as an operator or a provider writes it. */
+/** Accepts a name or an id as an operator or a provider writes it. */
 export function parseText(text: string): string {
   if (text === "") throw new InvalidFieldError("is empty; give it a value or leave it out");
   if (text.length > maxTextLength) throw new InvalidFieldError(`is longer than ${maxTextLength} characters`);
@@ -17,7 +20,7 @@ export function parseText(text: string): string {
   return text;
 }
 
-/** A generation, from 1 to 2^63 - 1: a number without a fraction, or its decimal digits as a text. */
+/** Accepts a generation from 1 to 2^63 - 1: an integer, or its decimal digits as text. */
 export function parseGeneration(value: bigint | string): bigint {
   if (typeof value === "string" && !/^[0-9]{1,20}$/.test(value)) {
     throw new InvalidFieldError("is not a whole number; write one such as 123");
@@ -29,7 +32,7 @@ export function parseGeneration(value: bigint | string): bigint {
   return generation;
 }
 
-/** Bytes in base64 (RFC 4648 section 4), which may be wrapped into lines. */
+/** Decodes base64 (RFC 4648 section 4), which may be wrapped into lines. */
 export function parseBase64(text: string): Uint8Array {
   const plain = text.replaceAll(/[ \t\r\n]/g, "");
   const bytes = Buffer.from(plain, "base64");
@@ -39,13 +42,13 @@ export function parseBase64(text: string): Uint8Array {
   return limitPayload(bytes);
 }
 
-/** Text that is handed on as bytes, in UTF-8. */
+/** Encodes text as UTF-8. */
 export function parseUserData(text: string): Uint8Array {
   if (!text.isWellFormed()) throw new InvalidFieldError("holds half a character; use userDataBase64 for bytes");
   return limitPayload(Buffer.from(text));
 }
 
-/** A protobuf message in base64. */
+/** Decodes a protobuf message in base64. */
 export function parseEncodedMessage(text: string): Uint8Array {
   return parseMessageFraming(parseBase64(text));
 }

@@ -1,4 +1,4 @@
-/** Finds everything in a file that the database does not allow, before anything of it is written. */
+/** Finds everything in a file that conflicts with the database, before anything is written. */
 import type { Transaction } from "../db/client.ts";
 import { findAgentsByPublicKey } from "../db/queries/agent-started.ts";
 import {
@@ -13,8 +13,8 @@ import type { Fleet } from "./parse-fleet.ts";
 import type { Problem } from "./problem.ts";
 
 /**
- * One problem for every provider's id that belongs to another machine. One that the file itself gives another id is no conflict:
- * ids may change places.
+ * Returns one problem for every provider's id that belongs to another machine. It is not a conflict if the file gives
+ * that machine another id, so ids may change places.
  */
 export async function findProviderConflicts(
   tx: Transaction,
@@ -34,7 +34,7 @@ export async function findProviderConflicts(
   });
 }
 
-/** One problem for every key that another machine's agent has; as with providers' ids, keys may change places. */
+/** Returns one problem for every key that another machine's agent has. Keys may change places within the file. */
 export async function findKeyConflicts(tx: Transaction, fleet: Fleet, targets: readonly Target[]): Promise<Problem[]> {
   const moving = idsWith(targets, (target) => target.machine.agent !== undefined);
   const holders = await findAgentsByPublicKey(
@@ -49,7 +49,7 @@ export async function findKeyConflicts(tx: Transaction, fleet: Fleet, targets: r
   });
 }
 
-/** Decides about every `install` by what was requested before; the machines are held. */
+/** Decides on every `install` by the machines' earlier requests. The transaction must hold the machines. */
 export async function decideInstallations(
   tx: Transaction,
   targets: readonly Target[],
@@ -76,19 +76,19 @@ export async function decideInstallations(
   );
 }
 
-/** One problem for every `install` that was refused. */
+/** Returns one problem for every `install` that was refused. */
 export function findRefusals(fleet: Fleet, decisions: ReadonlyMap<Target, InstallationDecision>): Problem[] {
   return Array.from(decisions).flatMap(([{ index }, decision]) =>
     decision.kind === "refused" ? [fleet.problem(["machines", index, "install", "generation"], decision.message)] : [],
   );
 }
 
-/** Says whose a provider's id is. */
+/** Returns the message about a provider's id that another machine has. */
 export function explainProviderIdInUse(holderId: string): string {
   return `is the id of machine ${holderId} already; correct it, or give that machine another one in the same file`;
 }
 
-/** Says whose a key is. */
+/** Returns the message about a key that another machine's agent has. */
 export function explainKeyInUse(holderId: string): string {
   return `is the key of machine ${holderId} already; correct it, or give that machine another one in the same file`;
 }

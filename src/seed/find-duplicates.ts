@@ -1,9 +1,9 @@
-/** Finds what two machines of one file claim both, also in a file that has other mistakes. */
+/** Finds ids and keys that two machines of one file share, even in a file with other mistakes. */
 import { z } from "zod";
 import type { Path, Problem } from "./problem.ts";
 import type { SeedDocument } from "./seed-document.ts";
 
-/** One problem for every machine that repeats an id, a key or a provider's id of an earlier one. */
+/** Returns one problem for every id, key or provider's id that a machine repeats of an earlier one. */
 export function findDuplicates(document: SeedDocument): Problem[] {
   const file = z.object({ machines: z.array(z.unknown()) }).safeParse(document.value);
   if (!file.success) return [];
@@ -25,7 +25,7 @@ export function findDuplicates(document: SeedDocument): Problem[] {
 }
 
 interface Claim {
-  /** Equal for what is the same in the database, however it is written. */
+  /** Canonical text: equal for values that are the same in the database, however the file writes them. */
   readonly claim: string;
   readonly path: Path;
   readonly what: string;
@@ -49,7 +49,7 @@ function findClaims(machine: unknown): Claim[] {
   return claims;
 }
 
-/** The key's bytes in one spelling; whether they are a key is judged elsewhere. */
+/** Returns the key's bytes in one spelling, without checking that they are a valid key. */
 function normaliseKey(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const bytes = Buffer.from(text.trim(), /^[0-9a-f]{64}$/i.test(text.trim()) ? "hex" : "base64");

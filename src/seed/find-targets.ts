@@ -1,8 +1,9 @@
 /**
- * Which machine of the database each machine of a file is.
+ * Finds the machine in the database for each machine of a file.
  *
- * By its id, where the file gives one. Otherwise by its provider's id; where no machine has that, by its key, unless the key's
- * machine is known to a provider by another id: then it is plainly another machine. A machine that is found by neither is new.
+ * It goes by the id if the file gives one. Otherwise it goes by the provider's id. If no machine has that, it goes by
+ * the key, unless the file names a provider's id and the key's machine already has another: then it is a different
+ * machine. A machine that is not found is new.
  */
 import { randomUUID } from "node:crypto";
 import type { Transaction } from "../db/client.ts";
@@ -12,17 +13,17 @@ import type { FleetMachine } from "./fleet-schema.ts";
 import type { Fleet } from "./parse-fleet.ts";
 import type { Problem } from "./problem.ts";
 
-/** A machine of the file and the one that it is. */
+/** A machine of the file and its id in the database. */
 export interface Target {
-  /** In the file's list of machines. */
+  /** Index in the file's list of machines. */
   readonly index: number;
   readonly machine: FleetMachine;
   readonly machineId: string;
-  /** Neither the file nor the database had an id: `machineId` was made just now. */
+  /** Whether `machineId` was just generated because neither the file nor the database had an id. */
   readonly idMade: boolean;
 }
 
-/** Finds every machine of the file, in its order; writes and locks nothing. */
+/** Finds the machine for every machine of the file, in the file's order. Writes and locks nothing. */
 export async function findTargets(tx: Transaction, fleet: Fleet): Promise<Target[]> {
   const nameless = fleet.machines.filter((machine) => machine.id === undefined);
   const providedRows = await findProvidedAs(
@@ -58,7 +59,7 @@ export async function findTargets(tx: Transaction, fleet: Fleet): Promise<Target
   });
 }
 
-/** One problem for every machine of the file that turned out to be the same as an earlier one. */
+/** Returns one problem for every machine of the file that is the same machine in the database as an earlier one. */
 export function findSameMachines(fleet: Fleet, targets: readonly Target[]): Problem[] {
   const first = new Map<string, Target>();
   return targets.flatMap((target) => {
@@ -73,12 +74,12 @@ export function findSameMachines(fleet: Fleet, targets: readonly Target[]): Prob
   });
 }
 
-/** Equal for the same id of the same provider. */
+/** Returns a text that is equal for the same id of the same provider. */
 export function providerKey({ provider, providerId }: { provider: string; providerId: string }): string {
   return JSON.stringify([provider, providerId]);
 }
 
-/** Equal for the same key. */
+/** Returns a text that is equal for the same key. */
 export function keyText(publicKey: Uint8Array): string {
   return Buffer.from(publicKey).toString("hex");
 }

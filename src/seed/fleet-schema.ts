@@ -1,4 +1,4 @@
-/** The shape of a seed file: what each field may hold, and which of them go together. */
+/** The schema of a seed file: what each field may hold, and which fields may be combined. */
 import { z } from "zod";
 import {
   InvalidFieldError,
@@ -13,7 +13,7 @@ import { InvalidPublicKeyError, parsePublicKey } from "../contract/public-key.ts
 import { providerStatuses } from "../db/schema/provided.ts";
 import { parseBase64, parseEncodedMessage, parseGeneration, parseText, parseUserData } from "./fields.ts";
 
-/** Makes a rule about several fields speak up even when one of them is wrong by itself. */
+/** Makes zod check a rule about several fields even if one of them is invalid. */
 const always = {
   when: ({ value }: { value: unknown }) => typeof value === "object" && value !== null && !Array.isArray(value),
 };
@@ -89,16 +89,16 @@ const machine = z
       "has nothing by which a second run could find it again and would be made anew each time; give it an id (uuidgen makes one), provided or agent",
   });
 
-/** Checks a whole file; says where a field is that it does not know, and leaves it to the caller what it should be called. */
+/** Schema of a whole file. It reports where an unknown field is; the caller suggests the right name. */
 export const fleetSchema = z.strictObject({ machines: z.array(machine) });
 
-/** One machine of a file, every field in the form in which it is stored. */
+/** One machine of a file, with every field in the form in which it is stored. */
 export type FleetMachine = z.output<typeof machine>;
 
-/** What a machine of a file is to have installed. */
+/** The installation that a file requests for a machine. */
 export type Install = NonNullable<FleetMachine["install"]>;
 
-/** Names of the fields that the object at `path` may have. */
+/** Returns the names of the fields that the object at `path` may have. */
 export function fieldsAt(path: readonly PropertyKey[]): string[] {
   let schema: unknown = fleetSchema;
   for (const step of path) {
@@ -114,7 +114,7 @@ function unwrap(schema: unknown): unknown {
   return schema instanceof z.ZodOptional ? schema.unwrap() : schema;
 }
 
-/** A field whose value `parse` makes; what it throws about the value becomes the mistake. */
+/** Returns a schema whose value `parse` produces. An error of `parse` about the value becomes an issue. */
 function parsed<I, O>(schema: z.ZodType<I>, parse: (input: I) => O) {
   return schema.transform((input, context): O => {
     try {

@@ -1,4 +1,4 @@
-/** From the text of a seed file to machines, or to everything that is wrong with it at once. */
+/** Parses the text of a seed file into machines, or into a list of all its mistakes. */
 
 import { suggestName } from "../base/suggest-name.ts";
 import { explainIssue } from "./explain-issue.ts";
@@ -7,17 +7,17 @@ import { type FleetMachine, fieldsAt, fleetSchema } from "./fleet-schema.ts";
 import { type Path, type Problem, SeedFileError } from "./problem.ts";
 import { parseSeedDocument, type SeedDocument } from "./seed-document.ts";
 
-/** The machines of a file that is right in itself. */
+/** The machines of a valid file. */
 export interface Fleet {
-  /** In the file's order. */
+  /** Machines in the file's order. */
   readonly machines: readonly FleetMachine[];
-  /** A mistake at the value at `path`, for what only the database can tell. */
+  /** Returns a problem at the value at `path`, for mistakes that only the database shows. */
   problem(path: Path, message: string): Problem;
-  /** The line on which the value at `path` starts. */
+  /** Returns the line on which the value at `path` starts. */
   lineOf(path: Path): number;
 }
 
-/** Checks a YAML or JSON text; throws SeedFileError with every mistake that it has. */
+/** Parses and checks a YAML or JSON text. Throws SeedFileError with every mistake in it. */
 export function parseFleet(text: string): Fleet {
   const document = parseSeedDocument(text);
   if (document.value === null) {
@@ -48,7 +48,7 @@ function explainUnknown(name: string, known: readonly string[]): string {
   return `is not a known field; ${meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`}`;
 }
 
-/** What is wrong inside an anchored value is wrong once, however many aliases stand for it. */
+/** Removes repeated problems: a mistake in an anchored value counts once, however many aliases refer to it. */
 function removeRepeated(problems: readonly Problem[]): Problem[] {
   const seen = new Map<string, Problem>();
   for (const problem of problems) {

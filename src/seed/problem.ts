@@ -1,13 +1,13 @@
-/** What is wrong with a seed file, each mistake with the place that has to change. */
+/** Mistakes of a seed file, each with its place in the file. */
 
-/** The way to a value: names of fields and indices of lists. */
+/** Path of a value: names of fields and indices of lists. */
 export type Path = readonly PropertyKey[];
 
-/** One mistake, and where it stands in the file. */
+/** One mistake, and its place in the file. */
 export interface Problem {
-  /** From 1. */
+  /** Counted from 1. */
   readonly line: number;
-  /** From 1, in UTF-16 code units. */
+  /** Counted from 1, in UTF-16 code units. */
   readonly column: number;
   /** The field as in `machines[3].agent.publicKey`; empty for the file as a whole. */
   readonly field: string;
@@ -15,7 +15,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Holds every mistake of one file, in its order; nothing of the file was written. */
+/** All mistakes of one file, in the file's order. Nothing of the file was written. */
 export class SeedFileError extends Error {
   override readonly name = "SeedFileError";
   readonly problems: readonly Problem[];
@@ -26,12 +26,12 @@ export class SeedFileError extends Error {
   }
 }
 
-/** Returns `FILE:LINE:COLUMN: FIELD: MESSAGE`, the form that editors and terminals make a link of. */
+/** Returns `FILE:LINE:COLUMN: FIELD: MESSAGE`, which editors and terminals turn into a link. */
 export function formatProblem(file: string, { line, column, field, message }: Problem): string {
   return `${file}:${line}:${column}: ${field === "" ? "" : `${field}: `}${message}`;
 }
 
-/** Returns a path as in `machines[3].agent.publicKey`; names that are no plain words are quoted. */
+/** Returns a path such as `machines[3].agent.publicKey`. Quotes names that are not plain words. */
 export function formatPath(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === "number") return `${text}[${step}]`;

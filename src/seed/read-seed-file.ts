@@ -1,16 +1,19 @@
-/** Gets the text of a seed file, or of standard input, without taking in more than can be worked on. */
+/** Reads the text of a seed file or of standard input, up to a size limit. */
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 
-/** Largest file, in bytes: some 40,000 machines, for which the parser takes about 2 GB of memory. */
+/** Maximum size of a file, in bytes: about 40,000 machines, for which the parser takes about 2 GB of memory. */
 const maxFileBytes = 16 * 1024 * 1024;
 
-/** Why there is no text to seed from. */
+/** The text of the seed file cannot be read. */
 export class UnreadableSeedError extends Error {
   override readonly name = "UnreadableSeedError";
 }
 
-/** Reads UTF-8, with or without a byte order mark; `-` is standard input. Throws UnreadableSeedError. */
+/**
+ * Returns the text of a file in UTF-8, with or without a byte order mark; `-` is standard input. Throws
+ * UnreadableSeedError.
+ */
 export async function readSeedFile(file: string, stdin: Readable): Promise<string> {
   const bytes = await readLimited(file === "-" ? stdin : createReadStream(file));
   try {

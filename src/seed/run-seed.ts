@@ -1,4 +1,4 @@
-/** One run of the seed: from a file to a changed database. */
+/** Runs `bmaas seed`: from a file to a changed database. */
 import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { connectDatabase } from "../db/client.ts";
@@ -9,17 +9,17 @@ import { type Fleet, parseFleet } from "./parse-fleet.ts";
 import { readSeedFile } from "./read-seed-file.ts";
 import { type SeededMachine, type SeedOptions, seedFleet } from "./seed-fleet.ts";
 
-/** What a run goes by. */
+/** Options of `runSeed`. */
 export interface RunOptions extends SeedOptions {
-  /** Absent: the embedded PostgreSQL of `home`. */
+  /** Absent: use the embedded PostgreSQL of `home`. */
   readonly databaseUrl?: string | undefined;
   readonly home: string;
   readonly log: Logger;
 }
 
 /**
- * Reads and checks the whole file before it opens the database, brings that to this program's schema, and seeds it. Throws
- * UnreadableSeedError and SeedFileError for the file, and errors that hold no data of the file for the database.
+ * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. Throws
+ * UnreadableSeedError and SeedFileError for the file. Errors of the database contain no data of the file.
  */
 export async function runSeed(
   file: string,
@@ -44,12 +44,12 @@ export async function runSeed(
   }
 }
 
-/** The database did not do what it was asked for; without the statement and its parameters, which hold user data. */
+/** An error of the database, without the statement and its parameters, which contain user data. */
 class DatabaseTroubleError extends Error {
   override readonly name = "DatabaseTroubleError";
 }
 
-/** SQLSTATE query_canceled: a statement took longer than the client allows, which here means that it waited for others. */
+/** SQLSTATE of query_canceled: a statement exceeded its timeout, which here means that it waited for others. */
 const queryCanceled = "57014";
 
 function explainTrouble(error: unknown): unknown {

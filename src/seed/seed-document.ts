@@ -1,4 +1,4 @@
-/** Turns the text of a seed file into plain values, and can still tell where in the text each of them stands. */
+/** Parses the text of a seed file into plain values, and finds the place of each value in the text. */
 import {
   type Alias,
   type Document,
@@ -15,22 +15,22 @@ import {
 } from "yaml";
 import { formatPath, type Path, type Problem, SeedFileError } from "./problem.ts";
 
-/** How often aliases may stand for something, counted along all nestings: a few lines could grow into gigabytes. */
+/** Maximum number of expanded aliases, counted through all nesting, since a few lines could expand to gigabytes. */
 const maxAliasCount = 100_000;
 
-/** A file that is well-formed, whatever it says. */
+/** A well-formed file, whatever its contents. */
 export interface SeedDocument {
-  /** Objects, arrays, strings, booleans and nulls; integers are bigint, other numbers number. */
+  /** Objects, arrays, strings, booleans and nulls. Integers are bigint, other numbers are number. */
   readonly value: unknown;
-  /** A mistake at the value at `path`, or at the nearest one that exists around it. */
+  /** Returns a problem at the value at `path`, or at the nearest existing value that contains it. */
   problem(path: Path, message: string): Problem;
-  /** A mistake at the name of the field at `path`. */
+  /** Returns a problem at the name of the field at `path`. */
   problemAtName(path: Path, message: string): Problem;
-  /** The line on which the value at `path` starts. */
+  /** Returns the line on which the value at `path` starts. */
   lineOf(path: Path): number;
 }
 
-/** Reads YAML 1.2, and JSON as the part of it that it is; throws SeedFileError when the text is neither. */
+/** Parses YAML 1.2, of which JSON is a subset. Throws SeedFileError if the text is not well-formed. */
 export function parseSeedDocument(text: string): SeedDocument {
   const lines = new LineCounter();
   const document = parseDocument(text, {
@@ -94,7 +94,7 @@ function findDirectiveProblems(document: Document.Parsed): string[] {
   return explicit && version !== "1.2" ? [`YAML ${version} is not read, 1.2 is; leave the %YAML line out`] : [];
 }
 
-/** Every alias with the node that its name stands for at that place, as YAML 1.2.2 section 7.1 has it: the last one before. */
+/** Maps every alias to the node that it refers to: the last one before it with that anchor (YAML 1.2.2 section 7.1). */
 function resolveAliases(document: Document.Parsed): Map<Alias, Node | undefined> {
   const anchors = new Map<string, Node>();
   const targets = new Map<Alias, Node | undefined>();
@@ -111,7 +111,7 @@ function findAliasProblems(targets: ReadonlyMap<Alias, Node | undefined>): [Alia
     .map(([alias]) => [alias, `*${alias.source} stands for nothing; an anchor &${alias.source} has to come before it`]);
 }
 
-/** Follows the path as far as it goes; `name` is the last field's name where that exists. */
+/** Follows the path as far as it exists. `name` is the name of the last field, if there is one. */
 function findNode(
   document: Document.Parsed,
   targets: ReadonlyMap<Alias, Node | undefined>,

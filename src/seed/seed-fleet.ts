@@ -1,12 +1,13 @@
 /**
- * Brings the database to what a seed file says, in one transaction, as often as anyone likes.
+ * Applies a seed file to the database in one transaction, as often as it is run.
  *
- * What the file leaves out stays as it is: machines, tags, fields of `provided`. A field of `provided` that it sets to null is
- * taken away. `decide-installation.ts` says when an installation is requested, `find-targets.ts` which machine is meant.
+ * Machines, tags and fields of `provided` that the file leaves out stay as they are. A field of `provided` that the
+ * file sets to null is removed. `decide-installation.ts` decides when to request an installation, and `find-targets.ts`
+ * which machine is meant.
  *
- * One seed runs at a time: a machine without an id is found by what another seed may be about to write, which no row's lock
- * guards yet. Against other operators the machines are held, in id order; heartbeats go on, but for those of a machine whose key
- * changes.
+ * One seed runs at a time: a machine without an id is found by values that another seed may be about to write, which no
+ * row's lock guards yet. The machines are held against other operators, in id order. Heartbeats proceed, except those
+ * of a machine whose key changes.
  */
 import type { Database, Transaction } from "../db/client.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
@@ -29,19 +30,19 @@ import { findSameMachines, findTargets, type Target } from "./find-targets.ts";
 import type { Fleet } from "./parse-fleet.ts";
 import { SeedFileError } from "./problem.ts";
 
-/** Who seeds, and whether it is only to see what would happen. */
+/** Options of `seedFleet`. */
 export interface SeedOptions {
-  /** For the machines' history, for example "seed:alice". */
+  /** Actor for the machines' history, for example "seed:alice". */
   readonly actor: string;
-  /** Does everything, then rolls it back. */
+  /** Do everything, then roll it back. */
   readonly dryRun: boolean;
 }
 
-/** What seeding did to one machine of the file; a tag that the file does not mention is absent. */
+/** Outcome for one machine of the file. A tag that the file does not mention is absent. */
 export interface SeededMachine {
-  /** In the file's list of machines. */
+  /** Index in the file's list of machines. */
   readonly index: number;
-  /** Null in a dry run for a machine whose id would be made: another run makes another one. */
+  /** Null in a dry run if the id would be generated, since another run would generate a different one. */
   readonly machineId: string | null;
   readonly machine: Exclude<WriteOutcome, "changed">;
   readonly provided?: WriteOutcome | undefined;
@@ -49,7 +50,7 @@ export interface SeededMachine {
   readonly install?: SeededInstallation | undefined;
 }
 
-/** The request that the machine has for what the file asks. */
+/** The machine's request that matches the file. */
 export interface SeededInstallation {
   readonly outcome: "requested" | "unchanged";
   readonly generation: bigint;
@@ -57,8 +58,8 @@ export interface SeededInstallation {
 }
 
 /**
- * Seeds the machines and returns what that did, in the file's order. Throws SeedFileError, with nothing written, for everything
- * in the file that the database does not allow.
+ * Seeds the machines and returns the outcomes in the file's order. Throws SeedFileError, with nothing written, if
+ * anything in the file conflicts with the database.
  */
 export async function seedFleet(db: Database, fleet: Fleet, options: SeedOptions): Promise<SeededMachine[]> {
   try {
@@ -73,7 +74,7 @@ export async function seedFleet(db: Database, fleet: Fleet, options: SeedOptions
   }
 }
 
-/** Rolls the transaction of a dry run back and carries out what it did. */
+/** Rolls back the transaction of a dry run, and carries its outcomes. */
 class DryRun extends Error {
   readonly seeded: SeededMachine[];
   constructor(seeded: SeededMachine[]) {
@@ -143,7 +144,7 @@ async function writeTags(
   return { provided, agents, generations };
 }
 
-/** Names the place in the file for a conflict with an operator who came between looking and writing. */
+/** Converts a conflict with an operator's change after the checks into a problem at its place in the file. */
 function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
   if (!(error instanceof ProviderIdInUseError || error instanceof PublicKeyInUseError)) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);

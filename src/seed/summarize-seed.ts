@@ -1,7 +1,7 @@
-/** Counts what a seed did. */
+/** Summarizes the outcomes of a seed. */
 import type { SeededMachine } from "./seed-fleet.ts";
 
-/** How many machines of the file were new, had something changed, or were as the file says already. */
+/** Numbers of machines of the file that were created, changed, or already as the file says. */
 export interface SeedSummary {
   readonly machines: number;
   readonly created: number;
@@ -10,7 +10,7 @@ export interface SeedSummary {
   readonly installationsRequested: number;
 }
 
-/** Every machine counts as one of created, changed and unchanged. */
+/** Counts the outcomes. Every machine counts as exactly one of created, changed and unchanged. */
 export function summarizeSeed(seeded: readonly SeededMachine[]): SeedSummary {
   const created = seeded.filter(({ machine }) => machine === "created").length;
   const unchanged = seeded.filter(isUnchanged).length;

@@ -1,4 +1,6 @@
-/** The machines of a simulated fleet and their keys, made anew from one secret, so that a second run is the same fleet. */
+/**
+ * Derives the machines of a simulated fleet and their keys from one secret, so that a second run has the same fleet.
+ */
 import { createHmac, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
 
 /** One machine and the key of its agent. */
@@ -12,10 +14,10 @@ export interface SimulatedIdentity {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** PKCS#8 of an Ed25519 key is this and the seed (RFC 8410 section 7). */
+/** Prefix of a PKCS#8 Ed25519 private key; the seed follows (RFC 8410 section 7). */
 const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 
-/** Makes the identity of the machine at `index` of the fleet that `secret`, 32 random bytes, stands for. */
+/** Creates the identity of the machine at `index` of a fleet. `secret`, 32 random bytes, identifies the fleet. */
 export function createSimulatedIdentity(secret: Uint8Array, index: number): SimulatedIdentity {
   const der = Buffer.concat([pkcs8Prefix, derive(secret, `key ${index}`)]);
   const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
@@ -32,7 +34,7 @@ function derive(secret: Uint8Array, name: string): Buffer {
   return createHmac("sha256", secret).update(name).digest();
 }
 
-/** A UUID of version 8: its bits are the maker's own (RFC 9562 section 5.8). */
+/** Returns a UUID of version 8, whose bits are free to choose (RFC 9562 section 5.8). */
 function toUuid(bytes: Buffer): string {
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);

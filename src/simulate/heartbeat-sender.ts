@@ -1,8 +1,9 @@
 /**
- * Sends many agents' heartbeats at little cost: Connect's unary protocol in binary over HTTP/2, without a client library in between.
+ * Sends heartbeats of many agents at low cost: Connect's unary protocol in binary over HTTP/2, without a client
+ * library.
  *
- * Either few connections are shared by all and each heartbeat is signed, or every agent has a connection of its own with a client
- * certificate.
+ * Either all agents share a few connections and each heartbeat is signed, or every agent has its own connection with a
+ * client certificate.
  */
 
 import { createPublicKey } from "node:crypto";
@@ -21,26 +22,29 @@ import { fromUrlHost } from "../base/url-host.ts";
 import { issueCertificate, noExpiry } from "../tls/issue-certificate.ts";
 import type { SimulatedIdentity } from "./fleet-identities.ts";
 
-/** How the agents of a fleet call. */
+/** Options of `createHeartbeatSender`. */
 export interface SenderOptions {
-  /** The agents' listener; plaintext HTTP/2 with http. */
+  /** URL of the agents' listener; http means plaintext HTTP/2. */
   readonly endpoint: URL;
-  /** PEM of the CAs to trust. Default: the system's. */
+  /** PEM of the CAs to trust. Default: the CAs that Node ships. */
   readonly ca?: string | undefined;
-  /** By client certificate every agent has a connection of its own. */
+  /** Kind of proof. With client certificates, every agent has its own connection. */
   readonly proof: "signature" | "certificate";
-  /** How many connections are shared, when they are. */
+  /** Number of shared connections for signed heartbeats. */
   readonly connections: number;
   /** Deadline of a call, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** A call that was not answered with a heartbeat's answer. */
+/** A call did not get a heartbeat's answer. */
 export class HeartbeatFailedError extends Error {
   override readonly name = "HeartbeatFailedError";
-  /** In Connect's spelling, for example "resource_exhausted"; "connection_lost" and "timed_out" are the caller's own. */
+  /**
+   * Code in Connect's spelling, for example "resource_exhausted". "connection_lost", "timed_out" and "http_503", for
+   * example, are the sender's own.
+   */
   readonly code: string;
-  /** What the server asked for, in milliseconds; 0 when it did not. */
+  /** Delay that the server requested, in milliseconds; 0 if it requested none. */
   readonly retryAfterMs: number;
   constructor(code: string, message: string, retryAfterMs = 0) {
     super(message);
@@ -51,15 +55,15 @@ export class HeartbeatFailedError extends Error {
 
 /** Sends heartbeats. */
 export interface HeartbeatSender {
-  /** Connections that are open now. */
+  /** Number of open connections. */
   readonly openConnections: number;
-  /** Sends one; rejects with HeartbeatFailedError. */
+  /** Sends one heartbeat. Rejects with HeartbeatFailedError. */
   send(
     agent: number,
     identity: SimulatedIdentity,
     heartbeat: MessageInitShape<typeof HeartbeatRequestSchema>,
   ): Promise<HeartbeatResponse>;
-  /** Breaks all connections at once, as a switch that restarts does. */
+  /** Breaks all connections at once, as a restarting switch does. */
   breakConnections(): void;
   close(): void;
 }
@@ -67,7 +71,7 @@ export interface HeartbeatSender {
 const path = `/${AgentCallback.typeName}/${AgentCallback.method.heartbeat.name}`;
 const maxAnswerBytes = 2 * 1024 * 1024;
 
-/** Makes a sender; it opens connections when they are needed, and anew when they broke. */
+/** Creates a sender. It opens connections when they are needed, and again after they broke. */
 export function createHeartbeatSender(options: SenderOptions): HeartbeatSender {
   const { endpoint, proof, connections } = options;
   const sessions = new Map<number, ClientHttp2Session>();
@@ -87,7 +91,10 @@ export function createHeartbeatSender(options: SenderOptions): HeartbeatSender {
     return session;
   }
 
-  /** Microseconds since the epoch, and more than any before: one clock for all agents keeps each one's nonces growing. */
+  /**
+   * Returns the microseconds since the epoch, but always more than before. One clock for all agents keeps each agent's
+   * nonces increasing.
+   */
   function nextNonce(): bigint {
     const now = BigInt(Date.now()) * 1000n;
     lastNonce = now > lastNonce ? now : lastNonce + 1n;
@@ -209,13 +216,13 @@ function resolveDecoded(
   }
 }
 
-/** Connect says what went wrong in JSON (connectrpc.com/docs/protocol, "Unary-Response"). */
+/** Parses a unary error of Connect, which is JSON (connectrpc.com/docs/protocol, "Unary-Response"). */
 function readError(bytes: Buffer, status: number, retryAfterMs: number): HeartbeatFailedError {
   try {
     const { code, message } = JSON.parse(bytes.toString()) as { code?: unknown; message?: unknown };
     if (typeof code === "string") return new HeartbeatFailedError(code, String(message ?? ""), retryAfterMs);
   } catch {
-    // Not Connect's words: a proxy's, perhaps.
+    // The body is not Connect's; it may be a proxy's.
   }
   return new HeartbeatFailedError(`http_${status}`, `HTTP status ${status}`, retryAfterMs);
 }

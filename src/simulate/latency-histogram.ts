@@ -1,10 +1,10 @@
-/** Latencies of any number of calls in constant memory, exact to within 5 %. */
+/** Records latencies of any number of calls in constant memory, accurate to within 5 %. */
 
-/** Buckets grow by this factor. */
+/** Factor between the bounds of consecutive buckets. */
 const growth = 1.05;
 const leastMs = 0.05;
 
-/** Counts latencies; a quantile is the upper bound of the bucket that it falls into. */
+/** Histogram of latencies. A quantile is the upper bound of the bucket that it falls into. */
 export class LatencyHistogram {
   readonly #buckets: number[] = [];
   #count = 0;
@@ -25,7 +25,10 @@ export class LatencyHistogram {
     this.#maxMs = Math.max(this.#maxMs, latencyMs);
   }
 
-  /** The latency, in milliseconds, that the share `quantile` of all calls, 0 to 1, did not exceed; 0 without calls. */
+  /**
+   * Returns the latency, in milliseconds, that the share `quantile` of all calls, 0 to 1, did not exceed; 0 without
+   * calls.
+   */
   quantile(quantile: number): number {
     let remaining = Math.ceil(this.#count * quantile);
     for (const [bucket, count = 0] of this.#buckets.entries()) {

@@ -1,24 +1,27 @@
-/** Makes a simulated fleet known to a server: through the operators' API, or by a seed file. */
+/** Registers a simulated fleet with a server: through the operators' API, or by a seed file. */
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import type { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { SimulatedIdentity } from "./fleet-identities.ts";
 
-/** The provider of simulated machines, to find and delete them by. */
+/** Provider of simulated machines, by which an operator can find and delete them. */
 const simulatedProvider = "simulation";
 
-/** What a registration takes. */
+/** Options of `registerFleet`. */
 export interface RegistrationOptions {
   readonly identities: readonly SimulatedIdentity[];
   readonly machines: Client<typeof MachineService>;
   readonly agents: Client<typeof AgentService>;
-  /** Calls under way at once. */
+  /** Maximum number of concurrent calls. */
   readonly concurrency: number;
   readonly onProgress?: ((registered: number) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Creates every machine that is not there and registers its agent's key; a second run changes nothing. Throws the first error. */
+/**
+ * Creates every machine that does not exist and registers its agent's key. A second run changes nothing. Throws the
+ * first error.
+ */
 export async function registerFleet(options: RegistrationOptions): Promise<void> {
   const { identities, concurrency, onProgress, signal } = options;
   const pending = identities.values();
@@ -48,7 +51,7 @@ async function registerOne(
   await agents.registerAgent({ machineId, publicKey }, { signal });
 }
 
-/** The fleet as a seed file, in JSON. */
+/** Returns the fleet as a seed file in JSON. */
 export function formatFleetSeed(identities: readonly SimulatedIdentity[]): string {
   const machines = identities.map(({ machineId, publicKey }) => ({
     id: machineId,

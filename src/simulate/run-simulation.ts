@@ -1,4 +1,4 @@
-/** Runs a fleet of simulated agents against a server, and counts what happens. */
+/** Runs a fleet of simulated agents against a server, and counts the outcomes. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../agent/backoff.ts";
 import type { SimulatedIdentity } from "./fleet-identities.ts";
@@ -7,38 +7,38 @@ import { type AgentBehaviour, SimulatedAgent } from "./simulated-agent.ts";
 import { SimulationFigures } from "./simulation-figures.ts";
 import { TimingWheel } from "./timing-wheel.ts";
 
-/** What a run takes. */
+/** Options of `runSimulation`. */
 export interface SimulationOptions {
   readonly identities: readonly SimulatedIdentity[];
   readonly sender: HeartbeatSender;
   readonly behaviour: AgentBehaviour;
-  /** Heartbeats that wait for their answer at once; more wait for their turn. */
+  /** Maximum number of unanswered heartbeats. Further ones wait until one is answered. */
   readonly maxInFlight: number;
-  /** Between two times that all connections break at once, in milliseconds; absent for never. */
+  /** Time between two moments at which all connections break at once, in milliseconds. Absent: never. */
   readonly stormEveryMs?: number | undefined;
-  /** Requests an installation of a machine. Absent when nothing is to be installed. */
+  /** Requests an installation on a machine. Absent: install nothing. */
   readonly requestInstallation?: ((machineId: string) => Promise<void>) | undefined;
   /** How many machines get an installation, spread over the run. */
   readonly installations: number;
-  /** Of the run, in milliseconds. */
+  /** Duration of the run, in milliseconds. */
   readonly durationMs: number;
   readonly random: Random;
   /** Ends the run early. */
   readonly signal: AbortSignal;
-  /** Gets the figures as they are now, once a second. */
+  /** Called with the current figures once a second. */
   readonly onFigures?: ((figures: SimulationFigures) => void) | undefined;
 }
 
 const tickMs = 10;
 
-/** Runs until the time is over or the signal aborts, waits for the answers under way, and returns the figures. */
+/** Runs until the time is over or `signal` aborts, waits for the outstanding answers, and returns the figures. */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationFigures> {
   const { identities, sender, behaviour, maxInFlight, durationMs, random, signal } = options;
   const figures = new SimulationFigures(identities.length);
   const agents = identities.map(({ machineId }) => new SimulatedAgent(machineId, behaviour));
   const startedAtMs = performance.now();
   const wheel = new TimingWheel(tickMs, startedAtMs);
-  // A fleet that was there before its server is spread over the interval.
+  // Spreads the first heartbeats over the interval, as those of a fleet that is older than its server.
   for (const agent of agents.keys()) wheel.schedule(agent, startedAtMs + behaviour.intervalMs * random());
   const extras = startExtras(options, figures);
   const waiting: number[] = [];
@@ -101,7 +101,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
   return figures;
 }
 
-/** What goes on beside the heartbeats: live figures, broken connections, requests of installations. */
+/** Starts what runs beside the heartbeats: live figures, broken connections, requests of installations. */
 function startExtras(options: SimulationOptions, figures: SimulationFigures): { stop(): void } {
   const { stormEveryMs, sender, onFigures, requestInstallation, installations, identities, durationMs, random } =
     options;
@@ -117,7 +117,7 @@ function startExtras(options: SimulationOptions, figures: SimulationFigures): { 
   }
   if (requestInstallation !== undefined && installations > 0) {
     const chosen = choose(identities.length, installations, random);
-    // The last ones leave time to be carried out.
+    // Requests end at 60 % of the run, so that the last installations have time to finish.
     const everyMs = (durationMs * 0.6) / chosen.length;
     timers.push(
       setInterval(() => {
@@ -141,7 +141,7 @@ function startExtras(options: SimulationOptions, figures: SimulationFigures): { 
   };
 }
 
-/** `count` different numbers below `limit`. */
+/** Returns `count` different numbers below `limit`, or all of them if there are fewer. */
 function choose(limit: number, count: number, random: Random): number[] {
   const chosen = new Set<number>();
   while (chosen.size < Math.min(count, limit)) chosen.add(Math.floor(random() * limit));

@@ -1,4 +1,4 @@
-/** What one agent of a simulated fleet says next, and what it makes of the answer; it waits for nothing by itself. */
+/** One agent of a simulated fleet: what it sends next, and how it reacts to an answer. It has no timers of its own. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HeartbeatRequestSchema, HeartbeatResponse } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { backoff, jitter, type Random } from "../agent/backoff.ts";
@@ -6,15 +6,15 @@ import { readWantedPause } from "../agent/wanted-pause.ts";
 
 /** How the agents of a fleet behave. */
 export interface AgentBehaviour {
-  /** Between heartbeats, in milliseconds. */
+  /** Time between heartbeats, in milliseconds. */
   readonly intervalMs: number;
-  /** Obey the time that the server names for the next heartbeat. */
+  /** Whether agents obey the server's time for the next heartbeat. */
   readonly obeysPacing: boolean;
-  /** Share of the agents that hand in their hardware, 0 to 1. */
+  /** Share of the agents that report their hardware, 0 to 1. */
   readonly hardwareShare: number;
   /** How long an installation takes, in milliseconds. */
   readonly installMs: number;
-  /** Shares of installations that fail, and whose agent is never heard of again; the rest succeeds. */
+  /** Shares of installations that fail, and whose agent falls silent for good; the rest succeed. */
   readonly failShare: number;
   readonly vanishShare: number;
   readonly random: Random;
@@ -22,7 +22,7 @@ export interface AgentBehaviour {
 
 type HeartbeatFields = Exclude<MessageInitShape<typeof HeartbeatRequestSchema>, { $typeName: string }>;
 
-/** What became of an installation that a simulated agent was given. */
+/** Outcome of an installation that a simulated agent was given. */
 export type SimulatedOutcome = "succeeded" | "failed" | "vanished";
 
 interface Installation {
@@ -33,7 +33,7 @@ interface Installation {
 
 const maxBackoffMs = 60_000;
 
-/** One agent. */
+/** One simulated agent. */
 export class SimulatedAgent {
   readonly machineId: string;
   readonly #behaviour: AgentBehaviour;
@@ -48,11 +48,11 @@ export class SimulatedAgent {
     this.#behaviour = behaviour;
   }
 
-  /** What it says at `nowMs`. */
+  /** Returns the heartbeat that the agent sends at `nowMs`. */
   nextHeartbeat(nowMs: number): HeartbeatFields {
     const { hardwareShare, installMs } = this.#behaviour;
     const fields: HeartbeatFields = { machineId: this.machineId, agentVersion: "simulated" };
-    // The second heartbeat brings the hardware, as the field's agents do it.
+    // The second heartbeat carries the hardware report, as that of the field's agents does.
     if (this.#heartbeats === 1 && isInShare(this.machineId, hardwareShare))
       fields.hardwareReport = simulatedHardware(this.machineId);
     const installation = this.#installation;
@@ -72,7 +72,10 @@ export class SimulatedAgent {
     return fields;
   }
 
-  /** Takes an answer in; returns when the next heartbeat is due, in milliseconds from now, or undefined when it falls silent for good. */
+  /**
+   * Handles an answer. Returns when the next heartbeat is due, in milliseconds from now, or undefined if the agent
+   * falls silent for good.
+   */
   takeAnswer(
     answer: HeartbeatResponse,
     nowMs: number,
@@ -85,7 +88,7 @@ export class SimulatedAgent {
       this.#installation = undefined;
     }
     const request = answer.installationRequest;
-    // What no server may ever do: ask again for what was acknowledged as finished.
+    // No server may ever request again what it acknowledged as finished.
     const isSpurious = request !== undefined && request.generation <= this.#reported;
     if (request !== undefined && !isSpurious && this.#installation === undefined) {
       const outcome = this.#drawOutcome();
@@ -95,7 +98,10 @@ export class SimulatedAgent {
     return { pauseMs: this.#pause(answer), isSpurious, ...(finished && { finished }) };
   }
 
-  /** Takes a failure in; `retryAfterMs` is what the server asked for. Returns when to try again, in milliseconds from now. */
+  /**
+   * Handles a failure. `retryAfterMs` is the delay that the server requested. Returns when to try again, in
+   * milliseconds from now.
+   */
   takeFailure(retryAfterMs: number): number {
     this.#failures += 1;
     return backoff(this.#failures, maxBackoffMs, Math.min(retryAfterMs, maxBackoffMs), this.#behaviour.random);
@@ -116,7 +122,7 @@ export class SimulatedAgent {
   }
 }
 
-/** The same machines are in the share in every run. */
+/** Returns whether a machine is in the share. The same machines are in every run. */
 function isInShare(machineId: string, share: number): boolean {
   return Number.parseInt(machineId.slice(0, 8), 16) < share * 2 ** 32;
 }

@@ -1,8 +1,8 @@
-/** What a simulation has counted, for people who watch it and for programs that read its summary. */
+/** Figures of a simulation, for people who watch it and for programs that read its summary. */
 import { LatencyHistogram } from "./latency-histogram.ts";
 import type { SimulatedOutcome } from "./simulated-agent.ts";
 
-/** What the run is at. */
+/** Current state of the run. */
 interface Present {
   readonly elapsedMs: number;
   readonly inFlight: number;
@@ -10,16 +10,16 @@ interface Present {
   readonly connections: number;
 }
 
-/** Counts since the beginning of the run. */
+/** Counts since the start of the run. */
 export class SimulationFigures {
   readonly machines: number;
   readonly latency = new LatencyHistogram();
   readonly failures = new Map<string, number>();
   readonly outcomes: Record<SimulatedOutcome, number> = { succeeded: 0, failed: 0, vanished: 0 };
-  /** Requests for what had been reported and acknowledged: any at all is the server's fault. */
+  /** Requests for installations that had been reported and acknowledged. Any such request is a fault of the server. */
   spuriousRequests = 0;
   silentAgents = 0;
-  /** Heartbeats that the fleet wanted to send in each second of the run. */
+  /** Numbers of heartbeats that were due in each second of the run. */
   readonly #duePerSecond: number[] = [];
   storms = 0;
   installationsRequested = 0;
@@ -36,7 +36,7 @@ export class SimulationFigures {
     this.maxInFlight = Math.max(this.maxInFlight, present.inFlight);
   }
 
-  /** Takes in that an agent's heartbeat was due, so long after the beginning. */
+  /** Counts a heartbeat that was due `elapsedMs` after the start. */
   countDue(elapsedMs: number): void {
     const second = Math.floor(elapsedMs / 1000);
     this.#duePerSecond[second] = (this.#duePerSecond[second] ?? 0) + 1;
@@ -52,7 +52,7 @@ export class SimulationFigures {
     return sum;
   }
 
-  /** For programs; times in the unit that a name ends in. */
+  /** Returns the summary for programs, with times in the unit that each name states. */
   summarize() {
     const { elapsedMs, connections } = this.present;
     const { latency } = this;

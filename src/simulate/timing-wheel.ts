@@ -1,18 +1,21 @@
-/** Says which of many agents are due, at a cost per agent that does not grow with their number; one timer serves all. */
+/**
+ * Finds which of many agents are due, at a cost per agent that does not grow with their number and with one timer for
+ * all.
+ */
 
-/** Agents by the time at which they are due, as precise as a tick. */
+/** Agents by the time at which they are due, to the precision of a tick. */
 export class TimingWheel {
   readonly #tickMs: number;
   readonly #slots: Map<number, number[]> = new Map();
   #nextTick: number;
 
-  /** `nowMs` is of any clock that only grows, and the same for all calls. */
+  /** `nowMs` may be of any clock that never goes back, but of the same clock in all calls. */
   constructor(tickMs: number, nowMs: number) {
     this.#tickMs = tickMs;
     this.#nextTick = Math.floor(nowMs / tickMs);
   }
 
-  /** Makes `agent` due at `atMs`, or as soon as possible when that has passed. */
+  /** Makes `agent` due at `atMs`, or as soon as possible if that has passed. */
   schedule(agent: number, atMs: number): void {
     const tick = Math.max(this.#nextTick, Math.ceil(atMs / this.#tickMs));
     const slot = this.#slots.get(tick);
@@ -20,7 +23,7 @@ export class TimingWheel {
     else slot.push(agent);
   }
 
-  /** Takes out all agents that are due at `nowMs`, oldest first. */
+  /** Removes and returns all agents that are due at `nowMs`, longest overdue first. */
   takeDue(nowMs: number): number[] {
     const due: number[] = [];
     for (const last = Math.floor(nowMs / this.#tickMs); this.#nextTick <= last; this.#nextTick++) {

@@ -1,6 +1,6 @@
-/** The little of DER (ITU-T X.690) that writing a certificate takes; Node reads certificates and does not write them. */
+/** Encodes the part of DER (ITU-T X.690) that certificates need. Node can parse certificates but not create them. */
 
-/** An integer that is not negative, from its big-endian bytes. */
+/** Encodes a non-negative integer, given as big-endian bytes. */
 export function integer(magnitude: Uint8Array): Buffer {
   const first = magnitude.findIndex((byte) => byte !== 0);
   const digits = first === -1 ? Buffer.of(0) : magnitude.subarray(first);
@@ -23,7 +23,7 @@ export function octetString(bytes: Uint8Array): Buffer {
   return element(0x04, bytes);
 }
 
-/** `unusedBits` are the lowest ones of the last byte. */
+/** Encodes a bit string. `unusedBits` is the number of unused low bits in the last byte. */
 export function bitString(bytes: Uint8Array, unusedBits = 0): Buffer {
   return element(0x03, Buffer.of(unusedBits), bytes);
 }
@@ -32,13 +32,16 @@ export function utf8String(text: string): Buffer {
   return element(0x0c, Buffer.from(text));
 }
 
-/** From dotted decimal. */
+/** Encodes an object identifier in dotted decimal. */
 export function objectIdentifier(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
   return element(0x06, Buffer.from([first * 40 + second, ...rest].flatMap(base128)));
 }
 
-/** To the second; UTCTime before the year 2050 and GeneralizedTime from then on, as RFC 5280 section 4.1.2.5 wants it. */
+/**
+ * Encodes a time to the second: as UTCTime before the year 2050, and as GeneralizedTime from then on (RFC 5280 section
+ * 4.1.2.5).
+ */
 export function time(date: Date): Buffer {
   const digits = date.toISOString().replace(/\.\d+|[-:T]/g, "");
   return date.getUTCFullYear() < 2050
@@ -46,12 +49,12 @@ export function time(date: Date): Buffer {
     : element(0x18, Buffer.from(digits));
 }
 
-/** A context-specific tag around whole elements. */
+/** Wraps whole elements in a context-specific tag. */
 export function explicitTag(number: number, ...items: readonly Uint8Array[]): Buffer {
   return element(0xa0 | number, ...items);
 }
 
-/** A context-specific tag in place of a primitive type's own. */
+/** Encodes a primitive value with a context-specific tag instead of its type's own. */
 export function implicitTag(number: number, bytes: Uint8Array): Buffer {
   return element(0x80 | number, bytes);
 }

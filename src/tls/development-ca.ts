@@ -1,8 +1,9 @@
 /**
- * TLS for a server that nobody gave a certificate: a CA of its own, and a certificate that it issues.
+ * TLS for a server without a certificate from its operator: the server's own CA, and a certificate that it issues.
  *
- * Each key is made once and never replaced; a certificate is made from its key whenever the one on disk will not do. So several
- * processes may start on one directory at once, and one may die at any point, and every certificate still fits its key.
+ * Each key is created once and never replaced. A certificate is issued from its key whenever the one on disk is
+ * unsuitable. So several processes may start on one directory at once, and one may die at any point, and still every
+ * certificate fits its key.
  */
 import {
   createHash,
@@ -20,9 +21,9 @@ import { domainToASCII } from "node:url";
 import { createFileOnce, findFile, replaceFile } from "../base/atomic-file.ts";
 import { caExtensions, type Issuer, issueCertificate, serverExtensions } from "./issue-certificate.ts";
 
-/** The development CA's certificate, and the server's with its key; PEM, and where each lies. */
+/** The development CA's certificate, and the server's with its key: as PEM, and the paths of their files. */
 export interface DevelopmentTls {
-  /** What clients are told to trust. */
+  /** File that clients must trust. */
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
@@ -33,15 +34,18 @@ export interface DevelopmentTls {
 
 const dayMs = 86_400_000;
 const caLifetimeMs = 3650 * dayMs;
-/** What browsers accept at most (CA/Browser Forum Baseline Requirements section 6.3.2, with a day to spare). */
+/**
+ * Longest lifetime that browsers accept (CA/Browser Forum Baseline Requirements section 6.3.2, with a day to spare).
+ */
 const leafLifetimeMs = 397 * dayMs;
 const renewBeforeMs = 30 * dayMs;
-/** For clients whose clocks are behind. */
+/** How far certificates are backdated, for clients whose clocks are slow. */
 const backdateMs = dayMs;
 
 /**
- * Makes what is missing under `<home>/tls` and renews what expires within 30 days or lacks a name. The certificate is for `hosts` (IP
- * addresses, host names, or both with ports), localhost and this machine's name; a wildcard address stands for all addresses of this machine.
+ * Creates what is missing under `<home>/tls`, and renews certificates that expire within 30 days or lack a name. The
+ * server's certificate covers `hosts` (IP addresses or host names, with or without ports), localhost and this machine's
+ * name. A wildcard address stands for all addresses of this machine.
  */
 export async function ensureDevelopmentTls(
   home: string,
@@ -84,7 +88,10 @@ function generateKey(): string {
   return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
-/** The certificate in `file` if it belongs to the key, is acceptable and lasts a while; otherwise a new one in its place. */
+/**
+ * Returns the certificate in `file` if it belongs to the key, is acceptable and does not expire soon. Otherwise
+ * replaces it with a new one.
+ */
 async function ensureCertificate(
   file: string,
   key: KeyObject,
@@ -114,7 +121,10 @@ function isCurrent(certificate: X509Certificate, now: Date): boolean {
   return certificate.validFromDate <= now && certificate.validToDate.getTime() > now.getTime() + renewBeforeMs;
 }
 
-/** Follows from the key, so that two CAs in one trust store are told apart and a renewed one is the same. */
+/**
+ * Returns the CA's name. It is derived from the key, so that two CAs in one trust store have different names and a
+ * renewed CA keeps its name.
+ */
 function nameCa(key: KeyObject): string {
   const spki = createPublicKey(key).export({ type: "spki", format: "der" });
   return `bmaas development CA ${createHash("sha256").update(spki).digest("hex").slice(0, 8)}`;
@@ -168,7 +178,9 @@ function stripPort(host: string): string {
   return isIP(host) === 0 ? host.replace(/^\[([^\]]*)\](?::\d+)?$/, "$1").replace(/^([^:]*):\d+$/, "$1") : host;
 }
 
-/** The names that a certificate can carry for a host: none for what is no name, many for a wildcard address. */
+/**
+ * Returns the names that a certificate can carry for a host: none for an invalid name, several for a wildcard address.
+ */
 function expandHost(host: string): string[] {
   if (host === "0.0.0.0" || host === "::") {
     return Object.values(networkInterfaces())

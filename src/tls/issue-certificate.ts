@@ -1,9 +1,9 @@
-/** Writes X.509 certificates (RFC 5280) for keys that this program made itself. */
+/** Issues X.509 certificates (RFC 5280) for keys that this program generated. */
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import * as der from "./der.ts";
 
-/** What a certificate says. */
+/** Contents of a certificate. */
 export interface CertificateTemplate {
   /** Common name of the subject; "" leaves the subject empty. */
   readonly subject: string;
@@ -11,21 +11,21 @@ export interface CertificateTemplate {
   readonly publicKey: KeyObject;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** As the functions below make them. */
+  /** Encoded extensions, such as `caExtensions` returns. */
   readonly extensions: readonly Buffer[];
 }
 
-/** Who signs a certificate; the same key as the template's makes it self-signed. */
+/** Issuer of a certificate. If its key is the certificate's own, the certificate is self-signed. */
 export interface Issuer {
   readonly name: string;
   /** Ed25519 or ECDSA P-256. */
   readonly privateKey: KeyObject;
 }
 
-/** Latest time that a certificate can name, which RFC 5280 section 4.1.2.5 reserves for "does not expire". */
+/** Latest time that a certificate can contain, which RFC 5280 section 4.1.2.5 reserves for "does not expire". */
 export const noExpiry = new Date("9999-12-31T23:59:59Z");
 
-/** A signed certificate of version 3 with a random serial number of 126 bits. */
+/** Returns a signed certificate of version 3 with a random serial number of 126 bits. */
 export function issueCertificate(template: CertificateTemplate, issuer: Issuer): X509Certificate {
   const ed25519 = issuer.privateKey.asymmetricKeyType === "ed25519";
   const algorithm = der.sequence(der.objectIdentifier(ed25519 ? "1.3.101.112" : "1.2.840.10045.4.3.2"));
@@ -45,7 +45,7 @@ export function issueCertificate(template: CertificateTemplate, issuer: Issuer):
   return new X509Certificate(der.sequence(body, algorithm, der.bitString(signature)));
 }
 
-/** The extensions of a CA that issues end-entity certificates only (RFC 5280 section 4.2.1). */
+/** Returns the extensions of a CA that issues only end-entity certificates (RFC 5280 section 4.2.1). */
 export function caExtensions(publicKey: KeyObject): Buffer[] {
   return [
     extension("2.5.29.19", true, der.sequence(der.boolean(true), der.integer(Buffer.of(0)))), // basicConstraints
@@ -54,7 +54,7 @@ export function caExtensions(publicKey: KeyObject): Buffer[] {
   ];
 }
 
-/** The extensions of a TLS server's certificate for `names`, which are IP addresses and ASCII host names. */
+/** Returns the extensions of a TLS server's certificate for `names`, which are IP addresses and ASCII host names. */
 export function serverExtensions(publicKey: KeyObject, issuer: Issuer, names: readonly string[]): Buffer[] {
   const issuerId = keyIdentifier(createPublicKey(issuer.privateKey));
   return [
@@ -80,7 +80,7 @@ function subjectKeyIdentifier(publicKey: KeyObject): Buffer {
   return extension("2.5.29.14", false, der.octetString(keyIdentifier(publicKey)));
 }
 
-/** 160 bits of SHA-256; RFC 5280 section 4.2.1.2 leaves the method to the issuer. */
+/** Returns 160 bits of the SHA-256 of the key; RFC 5280 section 4.2.1.2 leaves the method to the issuer. */
 function keyIdentifier(publicKey: KeyObject): Buffer {
   const spki = publicKey.export({ type: "spki", format: "der" });
   return createHash("sha256").update(spki).digest().subarray(0, 20);
@@ -93,7 +93,7 @@ function generalName(name: string): Buffer {
 }
 
 function ipv6Bytes(address: string): Buffer {
-  // The form that the URL standard gives an address has groups of hexadecimal digits only.
+  // In the URL standard's form, an IPv6 address has only groups of hexadecimal digits.
   const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
   const groups = (part: string) => part.split(":").filter((group) => group !== "");
   const before = groups(head);

@@ -1,23 +1,28 @@
-/** Certificates that operators bring: everything that would fail at a client's first handshake is said at start instead. */
+/**
+ * Loads certificates that operators provide, and reports at start everything that would fail at a client's first
+ * handshake.
+ */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import { ConfigError, type TlsFiles } from "../config/config.ts";
 
-/** What a TLS server is given, PEM, and what is worth a warning about it. */
+/** A certificate chain and its key, as PEM, and warnings about them. */
 export interface OperatorCertificate {
   readonly cert: string;
   readonly key: string;
   readonly warnings: readonly string[];
 }
 
-/** Reads and checks both files; throws ConfigError with all that is wrong with them, each line beginning with the file. */
+/**
+ * Reads and checks both files. Throws ConfigError with every mistake in them; each line begins with the file's path.
+ */
 export async function loadOperatorCertificate(
   { certFile, keyFile }: TlsFiles,
   now: Date = new Date(),
 ): Promise<OperatorCertificate> {
   const mistakes: string[] = [];
-  // One after the other, so that mistakes stand in this order.
+  // The files are read one after the other, so that their mistakes come in this order.
   const cert = await readPem(certFile, mistakes);
   const key = await readPem(keyFile, mistakes);
   const chain = cert === undefined ? undefined : parseChain(certFile, cert, mistakes);
@@ -60,7 +65,7 @@ function parseChain(file: string, pem: string, mistakes: string[]): X509Certific
     const chain = blocks.map((block) => new X509Certificate(block));
     if (chain.length > 0) return chain;
   } catch {
-    // Said below: a block that is no certificate is the same mistake as none.
+    // Handled below: an invalid block is the same mistake as no certificate.
   }
   mistakes.push(`${file}: no certificate in PEM ("-----BEGIN CERTIFICATE-----")`);
   return undefined;

@@ -55,6 +55,8 @@ test.each([
   ],
   ["nvme0c1n1", "is one path of several to a disk; write the name of a disk, such as sda or nvme0n1"],
 ])("%s is none: it %s", (name, mistake) => {
-  expect(judgeByContract(name)).toEqual([expect.stringMatching(/^must be a whole disk such as sda or nvme0n1, not a partition/)]);
+  expect(judgeByContract(name)).toEqual([
+    expect.stringMatching(/^must be a whole disk such as sda or nvme0n1, not a partition/),
+  ]);
   expect(() => parseDevice(name)).toThrow(mistake);
 });

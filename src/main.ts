@@ -25,10 +25,11 @@ function report(error: unknown): number {
   return error instanceof OperatorError ? exitStatus.usage : exitStatus.failed;
 }
 
-// Whoever read the output, `head` for example, has seen enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit();
+  // Whoever read the output, `head` for example, has seen enough.
+  if (error.code === "EPIPE") process.exit();
+  process.stderr.write(`bmaas: standard output takes no more, so it is not whole: ${error.message}\n`);
+  process.exit(exitStatus.outputLost);
 });
 // Whoever read the messages is gone; what was asked for is still done.
 process.stderr.on("error", () => {});

@@ -1,6 +1,7 @@
 /** The program as operators run it: a process of its own, watched from outside. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +23,8 @@ export interface ProgramOptions {
   readonly environment?: Record<string, string>;
   readonly directory?: string;
   readonly account?: { uid: number; gid: number };
+  /** A file that is its standard output; then nothing of that is kept. */
+  readonly stdoutFile?: string;
 }
 
 /** A new folder for a test, removed after the run. */
@@ -51,16 +54,18 @@ export interface RunningProgram {
 /** Starts the program; the caller ends it. */
 export function startProgram(
   args: readonly string[],
-  { environment = {}, directory, account }: ProgramOptions = {},
+  { environment = {}, directory, account, stdoutFile }: ProgramOptions = {},
 ): RunningProgram {
   const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
+  const stdout = stdoutFile === undefined ? "pipe" : openSync(stdoutFile, "w");
   const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
     // Most of what a short command takes is compiling; what one has compiled, the next ones need not.
     env: { ...Object.fromEntries(own), NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"), ...environment },
-    stdio: "pipe",
+    stdio: ["pipe", stdout, "pipe"],
     ...(directory === undefined ? {} : { cwd: directory }),
     ...account,
   });
+  if (stdout !== "pipe") closeSync(stdout);
   const output = { stdout: "", stderr: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     output.stdout += text;

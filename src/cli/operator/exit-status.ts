@@ -1,6 +1,6 @@
 /** How commands end, so that scripts can tell one failure from another. */
 
-/** What each status says; 0 to 2 hold for every command. */
+/** What each status says; 0 to 2 and 10 hold for every command. */
 export const exitStatus = {
   failed: 1,
   usage: 2,
@@ -11,6 +11,7 @@ export const exitStatus = {
   installationFailed: 7,
   waitEnded: 8,
   installationDropped: 9,
+  outputLost: 10,
   interrupted: 130,
 } as const;
 
@@ -31,4 +32,4 @@ export class CommandFailure extends Error {
 export const exitStatusHelp = `
 Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused, since the machine's state does
 not allow it or something else holds what was asked for; 5 not allowed: no valid token, or its role does not suffice; 6 the
-server is away or does not answer.`;
+server is away or does not answer; 10 standard output could not be written, for example on a full disk.`;

@@ -29,11 +29,6 @@ export function printableBlock(text: string): string {
   return text.replaceAll(obeyed, (character) => (/[\n\t]/.test(character) ? character : escapeCharacter(character)));
 }
 
-/** Returns the text, cut to `maxLength` UTF-16 code units with an ellipsis at the end if it is longer. */
-export function shorten(text: string, maxLength: number): string {
-  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
-}
-
 /** Returns equivalent JSON, with everything that a terminal would obey escaped. Line feeds between values stay. */
 export function printableJson(json: string): string {
   return json.replaceAll(obeyed, (character) => (character === "\n" ? character : escapeUnits(character)));

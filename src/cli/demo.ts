@@ -7,8 +7,10 @@ import { Command } from "commander";
 import { pino } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
 import type { AgentKey } from "../agent/agent-key.ts";
+import { printable } from "../base/printable.ts";
 import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
+import { cutTo, padTo } from "./text-width.ts";
 
 /** The command for main. */
 export function demoCommand(): Command {
@@ -170,7 +172,7 @@ async function tellHistory(home: string, machineId: string, tell: Tell): Promise
     tell("operator", "reads the machine's history:");
     for (const { at, actor, kind, detail } of await listHistory(db, machineId)) {
       const generation = detail.generation === undefined ? "" : ` ${detail.generation}`;
-      tell("", `  ${at.toISOString()}  ${actor.slice(0, 22).padEnd(22)}  ${kind}${generation}`);
+      tell("", `  ${at.toISOString()}  ${padTo(cutTo(printable(actor), 22), 22)}  ${kind}${generation}`);
     }
   } finally {
     await close();

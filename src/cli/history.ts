@@ -2,12 +2,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { type Event, HistoryService, ListEventsResponseSchema } from "../../gen/bmaas/admin/v1/history_service_pb.js";
-import { shorten } from "../base/printable.ts";
 import { limitArgument, machineIdArgument } from "./operator/arguments.ts";
 import { listPages } from "./operator/list-pages.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, printMessage, printTable } from "./operator/output.ts";
 import { timeOf } from "./operator/timestamp-text.ts";
+import { shorten } from "./text-width.ts";
 
 interface HistoryFlags extends OperatorFlags {
   readonly limit: number;
@@ -40,14 +40,14 @@ export function historyCommand(): Command {
   });
 }
 
-/** In characters; all of it is in the JSON. */
-const maxValueLength = 80;
+/** In columns; all of it is in the JSON. */
+const maxValueWidth = 80;
 
 function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
   const names = Object.keys(detail).sort(
     (a, b) => Number(b === "generation") - Number(a === "generation") || (a < b ? -1 : 1),
   );
-  const details = names.map((name) => `${name}=${shorten(detail[name] ?? "", maxValueLength)}`);
+  const details = names.map((name) => `${name}=${shorten(detail[name] ?? "", maxValueWidth)}`);
   return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, details.join(" ")];
 }
 

@@ -1,5 +1,5 @@
 /** Lines up cells for people to read. */
-import { stripVTControlCharacters } from "node:util";
+import { padTo, widthOf } from "./text-width.ts";
 
 /** Returns one line for the header and one for each row, columns two spaces apart; the last line ends in a line feed too. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -9,15 +9,10 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [header, ...rows]
     .map((row) =>
       row
-        .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)))
+        .map((cell, column) => padTo(cell, widths[column] ?? 0))
         .join("  ")
         .trimEnd(),
     )
     .map((line) => `${line}\n`)
     .join("");
-}
-
-/** Colours take no room. */
-function widthOf(cell: string): number {
-  return stripVTControlCharacters(cell).length;
 }

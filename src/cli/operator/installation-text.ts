@@ -1,6 +1,6 @@
 /** An installation as people read it. */
 import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { shorten } from "../../base/printable.ts";
+import { shorten } from "../text-width.ts";
 import type { Cell, Field } from "./output.ts";
 import { showInstallationState } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
@@ -8,8 +8,8 @@ import { ageOf, timeOf } from "./timestamp-text.ts";
 /** The columns of `toInstallationRow`. */
 export const installationHeader = ["MACHINE", "GENERATION", "STATE", "SINCE", "REQUESTED BY", "TARGET", "PROGRESS"];
 
-/** In characters; all of it is in what get shows. */
-const maxCellLength = 60;
+/** In columns; all of it is in what get shows. */
+const maxCellWidth = 60;
 
 /** One installation as a row. */
 export function toInstallationRow(installation: Installation): Cell[] {
@@ -20,8 +20,8 @@ export function toInstallationRow(installation: Installation): Cell[] {
     showInstallationState(state),
     ageOf(stateTime),
     requester,
-    shorten(describeTarget(target), maxCellLength),
-    shorten(describeStep(installation), maxCellLength),
+    shorten(describeTarget(target), maxCellWidth),
+    shorten(describeStep(installation), maxCellWidth),
   ];
 }
 

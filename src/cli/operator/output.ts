@@ -4,6 +4,7 @@ import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bu
 import { printable, printableJson, printableLines } from "../../base/printable.ts";
 import { shortenFloats } from "../../base/short-floats.ts";
 import { formatTable } from "../table.ts";
+import { padTo, widthOf } from "../text-width.ts";
 
 /** Colours that mean something: red failed, yellow wants a look, green well, cyan under way. */
 export type Style = "red" | "yellow" | "green" | "cyan" | "bold" | "dim";
@@ -30,10 +31,10 @@ export function formatFields(fields: readonly Field[]): string {
   const present = fields
     .map(([name, value = ""]) => ({ name, ...(typeof value === "string" ? { text: value, style: undefined } : value) }))
     .filter(({ text }) => text !== "");
-  const width = present.reduce((longest, { name }) => Math.max(longest, name.length), 0) + 2;
+  const width = present.reduce((longest, { name }) => Math.max(longest, widthOf(name)), 0) + 2;
   return present
     .flatMap(({ name, text, style }) => {
-      const indent = (index: number) => (index === 0 ? paint(name.padEnd(width), "dim") : " ".repeat(width));
+      const indent = (index: number) => (index === 0 ? paint(padTo(name, width), "dim") : " ".repeat(width));
       return printableLines(text).map((line, index) => `${indent(index)}${paint(line, style)}`);
     })
     .join("\n");

@@ -1,8 +1,9 @@
 /** Shows on standard error how installations go: a bar on a terminal, lines otherwise. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { printable, shorten } from "../../base/printable.ts";
+import { printable } from "../../base/printable.ts";
 import { formatDuration } from "../../base/time-text.ts";
+import { cutTo, shorten } from "../text-width.ts";
 import { note } from "./output.ts";
 import { installationStateNames } from "./state-names.ts";
 import type { WaitListener } from "./wait-for-installations.ts";
@@ -39,7 +40,7 @@ function createBarView(terminal: NodeJS.WriteStream): ProgressView {
   const draw = () => {
     const elapsed = formatDuration(performance.now() - startedAt);
     // One column stays free, since some terminals wrap after the last one.
-    const line = `${drawBar([...installations.values()])}  ${elapsed}`.slice(0, (terminal.columns || 80) - 1);
+    const line = cutTo(`${drawBar([...installations.values()])}  ${elapsed}`, (terminal.columns || 80) - 1);
     terminal.write(`\r\x1b[K${line}`);
   };
   const timer = setInterval(draw, 1000);
@@ -97,8 +98,8 @@ function countStates(installations: readonly Installation[]): string {
   return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
 }
 
-/** In characters; all of it is in what get and explain show. */
-const maxErrorLength = 400;
+/** In columns; all of it is in what get and explain show. */
+const maxErrorWidth = 400;
 
 /** Where an installation stands, on one line: "installing: writing the image, 40 %". */
 export function describeProgress(installation: Installation, { withPercent = true } = {}): string {
@@ -117,7 +118,7 @@ export function describeProgress(installation: Installation, { withPercent = tru
     case InstallationState.SUCCEEDED:
       return `${name}${describeLength(installation)}`;
     case InstallationState.FAILED:
-      return `${name}${describeLength(installation)}: ${shorten(printable(installation.error), maxErrorLength)}`;
+      return `${name}${describeLength(installation)}: ${shorten(installation.error, maxErrorWidth)}`;
     default:
       return name;
   }

@@ -1,4 +1,7 @@
-/** The agents' listener alone, over a handler of the test's, so that its bounds can be tried without waiting for minutes. */
+/**
+ * Starts only the agents' listener, with a handler of the test, so that tests can change its limits and need not wait
+ * for minutes.
+ */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { pino } from "pino";
@@ -15,23 +18,23 @@ import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { makeFolder } from "./program.ts";
 import { unaryLane } from "./unary-lane.ts";
 
-/** Answers a heartbeat. */
+/** Handler that answers a heartbeat. */
 export type HeartbeatHandler = (
   request: HeartbeatRequest,
   context: HandlerContext,
 ) => MessageInitShape<typeof HeartbeatResponseSchema> | Promise<MessageInitShape<typeof HeartbeatResponseSchema>>;
 
-/** What a test sees of the listener. */
+/** A running listener. */
 export interface TestListener extends AsyncDisposable {
   readonly agentUrl: string;
   readonly host: string;
   /** Empty without TLS. */
   readonly ca: string;
-  /** How many connections it holds. */
+  /** Returns the number of its connections. */
   countConnections(): Promise<number>;
 }
 
-/** What a test says of its listener; the rest is as usual. */
+/** Options of a listener; everything else is as in a server. */
 export interface TestListenerOptions
   extends Partial<Pick<AgentListenerOptions, "authenticate" | "interceptors" | "onCall" | "toConnectError">> {
   readonly limits?: Partial<ListenerLimits>;
@@ -41,7 +44,7 @@ export interface TestListenerOptions
   readonly unaryLane?: "on" | "off";
 }
 
-/** Starts a listener that takes everybody's word, unless it is told how to `authenticate`. */
+/** Starts a listener. Without `authenticate`, it accepts every caller without proof. */
 export async function startAgentListener(options: TestListenerOptions = {}): Promise<TestListener> {
   const tls = options.tls === false ? undefined : await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
   const log = pino({ level: "silent" });

@@ -1,4 +1,4 @@
-/** The same heartbeat by every way in which an agent can send one. */
+/** Clients that send the same heartbeat in every way in which an agent can. */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
@@ -17,18 +17,21 @@ import { createSigningFetch } from "../../src/agent/signing-fetch.ts";
 import type { TestMachine } from "./machine.ts";
 import type { TestServer } from "./server.ts";
 
-/** What a heartbeat says. */
+/** Fields of a heartbeat. */
 export type HeartbeatInit = MessageInitShape<typeof HeartbeatRequestSchema>;
 
-/** Sends heartbeats; rejects with ConnectError, whatever the protocol. */
+/** An agent that sends heartbeats. They reject with ConnectError, whatever the protocol. */
 export interface TestAgent extends Disposable {
   heartbeat(request: HeartbeatInit): Promise<HeartbeatResponse>;
 }
 
-/** The full path of the one method. */
+/** Full path of the method Heartbeat. */
 export const heartbeatPath = "/cloud.bmaas.server.api.AgentCallback/Heartbeat";
 
-/** A stock gRPC client, as agents in the field use, with an ephemeral Ed25519 certificate or none. */
+/**
+ * Creates an agent with a stock gRPC client, as agents in the field use, and with an ephemeral Ed25519 certificate or
+ * none.
+ */
 export function grpcAgent(server: Pick<TestServer, "agentUrl" | "ca">, key?: AgentKey): TestAgent {
   const { cert, key: privateKey } = key === undefined ? {} : createClientCertificate(key);
   const client = new grpc.Client(
@@ -55,7 +58,8 @@ function callByGrpc(client: grpc.Client, request: HeartbeatRequest): Promise<Hea
       request,
       { deadline: Date.now() + 10_000 },
       (error, response) => {
-        // grpc-js leaves the escapes of reserved characters in the message, which gRPC's specification would have it decode.
+        // grpc-js does not decode escapes of reserved characters in the message, although gRPC's specification requires
+        // it.
         if (error !== null) reject(new ConnectError(decodeURIComponent(error.details), error.code as number as Code));
         else resolve(response as HeartbeatResponse);
       },
@@ -63,10 +67,10 @@ function callByGrpc(client: grpc.Client, request: HeartbeatRequest): Promise<Hea
   });
 }
 
-/** What a signing agent speaks. */
+/** Protocol of a signing agent. */
 export type SignedProtocol = "connect-json" | "connect-binary" | "grpc-web";
 
-/** An agent that signs its requests and shows no certificate. */
+/** Creates an agent that signs its requests and presents no certificate. */
 export function signingAgent(
   server: Pick<TestServer, "agentUrl" | "ca">,
   { machineId, key }: TestMachine,
@@ -81,7 +85,7 @@ export function signingAgent(
   return { heartbeat: (init) => client.heartbeat(init, { timeoutMs: 10_000 }), [Symbol.dispose]: () => {} };
 }
 
-/** The code that a call fails with; "ok" when it does not fail. */
+/** Returns the code with which a call fails, or "ok" if it succeeds. */
 export async function codeOf(call: Promise<unknown>): Promise<string> {
   try {
     await call;

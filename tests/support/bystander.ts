@@ -1,4 +1,4 @@
-/** An agent with one connection that heartbeats all the while, whatever others do to its server. */
+/** An agent with one connection that heartbeats continuously, whatever others do to its server. */
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,13 +6,16 @@ import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import type { TestMachine } from "./machine.ts";
 import { callHttp2 } from "./raw-connection.ts";
 
-/** The agent. */
+/** A running agent. */
 export interface Bystander extends AsyncDisposable {
-  /** Resolves after two heartbeats that began from now on; rejects when its connection or any heartbeat ever failed. */
+  /**
+   * Resolves after two heartbeats that began after this call. Rejects if its connection or any heartbeat has ever
+   * failed.
+   */
   expectUnharmed(): Promise<void>;
 }
 
-/** Connects, and heartbeats one time after another until it is disposed of. */
+/** Connects an agent that sends one heartbeat after another until it is disposed of. */
 export async function startBystander(
   server: { readonly agentUrl: string; readonly ca: string },
   { machineId, key }: TestMachine,
@@ -33,13 +36,13 @@ export async function startBystander(
       const { status, body } = await callHttp2(session, {}, JSON.stringify({ machineId }));
       if (status !== 200) note(`heartbeat ${beats} got ${status} ${body}`);
       beats++;
-      // It watches the server; it is not there to keep it busy.
+      // The agent observes the server and must not load it.
       await delay(5);
     }
   })();
   return {
     expectUnharmed: async () => {
-      // The one under way may have begun before.
+      // The current heartbeat may have begun before this call.
       const goal = beats + 3;
       while (beats < goal && trouble === undefined) await delay(5);
       if (trouble !== undefined) throw new Error(`the bystander was harmed: ${trouble}`);

@@ -1,21 +1,21 @@
-/** What a failed call says, to people and to programs. */
+/** Extracts what a failed call tells people and programs. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, PreconditionFailureSchema } from "../../gen/google/rpc/error_details_pb.js";
 
-/** A call's failure; its details are google.rpc's. */
+/** Error of a call, with its google.rpc details. */
 export interface CallError {
-  /** "ok" when the call did not fail. */
+  /** "ok" if the call succeeded. */
   readonly code: string;
   readonly message: string;
   /** Fields that BadRequest names. */
   readonly fields: readonly string[];
   /** Violations of PreconditionFailure, as "TYPE subject". */
   readonly preconditions: readonly string[];
-  /** Of ErrorInfo, as "REASON machine". */
+  /** Reasons of ErrorInfo, as "REASON machine". */
   readonly reasons: readonly string[];
 }
 
-/** Waits for the call and returns how it failed. */
+/** Waits for the call and returns its error. */
 export async function errorOf(call: Promise<unknown>): Promise<CallError> {
   try {
     await call;

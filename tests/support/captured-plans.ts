@@ -1,4 +1,4 @@
-/** How PostgreSQL carries out the statements that a piece of the program makes, as EXPLAIN says. */
+/** Captures how PostgreSQL executes the statements of some code, by EXPLAIN. */
 import { drizzle } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Database } from "../../src/db/client.ts";
@@ -6,10 +6,10 @@ import * as schema from "../../src/db/schema/index.ts";
 
 /** One scan of a plan. */
 export interface Scan {
-  /** In EXPLAIN's words, for example "Index Only Scan". */
+  /** EXPLAIN's name of the node, for example "Index Only Scan". */
   readonly node: string;
   readonly relation: string;
-  /** Rows that it read, those that it dropped included, over all rounds. */
+  /** Rows that it read in all loops, including those that a filter removed. */
   readonly rows: number;
 }
 
@@ -22,7 +22,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** Runs `use` over a database whose statements are remembered, and returns all their scans of tables. */
+/** Runs `use` on a database, records its statements, and returns all their scans of tables. */
 export async function captureScans(url: string, use: (db: Database) => Promise<unknown>): Promise<Scan[]> {
   const statements: { text: string; values: unknown[] }[] = [];
   class RememberingClient extends pg.Client {

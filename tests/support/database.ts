@@ -1,4 +1,4 @@
-/** A database of its own for each test file, with all tables and no rows. */
+/** Creates databases for test files, with all tables and no rows. */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
@@ -9,11 +9,11 @@ import { closeObserver } from "./observer.ts";
 export interface TestDatabase {
   readonly url: string;
   readonly db: Database;
-  /** Drops the database, whoever is connected to it. */
+  /** Drops the database, even if clients are connected to it. */
   close(): Promise<void>;
 }
 
-/** Clones the template that the run's setup migrated. */
+/** Creates a database by cloning the template that the run's setup migrated. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { url, drop } = await createDatabase("template");
   const { db, close } = connectDatabase(url);
@@ -28,7 +28,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** Makes a database without any tables; `options` are SQL's, such as "encoding 'LATIN1'". */
+/** Creates a database without tables. `options` are options of CREATE DATABASE, such as "encoding 'LATIN1'". */
 export async function createEmptyDatabase(options = ""): Promise<{ url: string; drop(): Promise<void> }> {
   return createDatabase(undefined, options);
 }

@@ -1,9 +1,12 @@
-/** A program that owns the embedded PostgreSQL of the home in its arguments, says where as JSON, and stops it when its input ends. */
+/**
+ * A program that owns the embedded PostgreSQL of the home in its arguments. It prints the URL as JSON, and stops
+ * PostgreSQL when its input ends.
+ */
 import { pino } from "pino";
 import { startEmbeddedPostgres } from "../../src/db/embedded/embedded-postgres.ts";
 
 const [home = "", purpose = "a test"] = process.argv.slice(2);
-// What a terminal's Ctrl-C sends to everything in it; this program outlives it, as a server does that drains.
+// Ctrl-C on a terminal sends SIGINT to all its processes. This program survives it, as a draining server does.
 process.on("SIGINT", () => {});
 try {
   const embedded = await startEmbeddedPostgres({ home, purpose, log: pino({ level: "silent" }) });

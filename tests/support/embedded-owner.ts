@@ -1,4 +1,4 @@
-/** Processes that own an embedded PostgreSQL, for tests that end them in every way. */
+/** Starts processes that own an embedded PostgreSQL, for tests that end them in various ways. */
 import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
@@ -11,18 +11,18 @@ import pg from "pg";
 import { inject } from "vitest";
 import { waitUntil } from "./wait.ts";
 
-/** An owner's process, once it has PostgreSQL running or was refused. */
+/** Process of an owner, once PostgreSQL runs or the process was refused. */
 export interface OwnerProcess {
   readonly pid: number;
   readonly url: string | undefined;
   readonly error: { name: string; message: string } | undefined;
-  /** Ends it in good order. */
+  /** Ends it normally. */
   stop(): Promise<void>;
   /** Ends it by SIGKILL. */
   kill(): Promise<void>;
 }
 
-/** How to run the owner's program; absent, in this repository and as this user. */
+/** How to run the owner's program. Default: from this repository and as this user. */
 export interface OwnerOptions {
   readonly node?: string;
   readonly program?: string;
@@ -30,18 +30,18 @@ export interface OwnerOptions {
   readonly umask?: string;
 }
 
-/** A new folder for a test; removed after the run with all that its PostgreSQL keeps elsewhere. */
+/** Creates a folder for a test. It is removed after the run, with everything that its PostgreSQL keeps elsewhere. */
 export async function makeTestFolder(): Promise<string> {
   return mkdtemp(join(inject("testFolder"), "embedded-"));
 }
 
-/** Starts a process that wants to own the embedded PostgreSQL of `home`. */
+/** Starts a process that tries to own the embedded PostgreSQL of `home`. */
 export async function startOwner(home: string, options: OwnerOptions = {}): Promise<OwnerProcess> {
   const program = options.program ?? fileURLToPath(new URL("embedded-owner-main.ts", import.meta.url));
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn(
     "/bin/sh",
     ["-c", `umask ${options.umask ?? "022"}; exec "$0" "$@"`, options.node ?? process.execPath, program, home, "owner"],
-    // A session of its own, as a terminal gives it.
+    // A session of its own, as on a terminal.
     { stdio: ["pipe", "pipe", "inherit"], detached: true, cwd: "/", ...options.account },
   );
   const exited = once(child, "exit");
@@ -65,7 +65,7 @@ export async function startOwner(home: string, options: OwnerOptions = {}): Prom
   };
 }
 
-/** Runs one statement on a connection of its own. */
+/** Runs one statement on its own connection and returns the rows. */
 export async function query<T extends pg.QueryResultRow>(url: string, text: string): Promise<T[]> {
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});
@@ -77,7 +77,7 @@ export async function query<T extends pg.QueryResultRow>(url: string, text: stri
   }
 }
 
-/** All processes of the machine, with their arguments. */
+/** Returns all processes of the machine, with their arguments. */
 export async function listProcesses(): Promise<{ pid: number; parent: number; args: string }[]> {
   if (process.platform !== "linux") {
     const { stdout } = await promisify(execFile)("ps", ["-axww", "-o", "pid=,ppid=,args="]);
@@ -96,7 +96,7 @@ export async function listProcesses(): Promise<{ pid: number; parent: number; ar
   return found.filter((entry) => entry !== undefined);
 }
 
-/** The process ids of an owner's PostgreSQL and of its guardian. */
+/** Waits for an owner's PostgreSQL and its guardian, and returns their process ids. */
 export async function findFamily(owner: number): Promise<{ postgres: number; guardian: number }> {
   return waitUntil("PostgreSQL and a guardian run", async () => {
     const children = (await listProcesses()).filter(({ parent }) => parent === owner);
@@ -106,7 +106,7 @@ export async function findFamily(owner: number): Promise<{ postgres: number; gua
   });
 }
 
-/** Whether a process runs; one that ended and waits for its parent does not. */
+/** Returns whether a process runs. A zombie does not. */
 export async function isRunning(pid: number): Promise<boolean> {
   return (await listProcesses()).some((entry) => entry.pid === pid && entry.args !== "");
 }

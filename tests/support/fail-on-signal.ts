@@ -1,4 +1,7 @@
-/** Makes a process fail when it is told to: loaded before the program, SIGUSR2 has it throw, and SIGWINCH reject, an error that nobody catches. */
+/**
+ * Makes a process fail on request. Preload it: then SIGUSR2 causes an uncaught exception, and SIGWINCH an unhandled
+ * rejection.
+ */
 process.on("SIGUSR2", () => {
   throw new Error("thrown for a test");
 });

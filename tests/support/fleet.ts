@@ -1,4 +1,4 @@
-/** Several machines with agents on several servers. */
+/** Machines whose agents are connected to several servers. */
 import type { AgentKey } from "../../src/agent/agent-key.ts";
 import type { Database } from "../../src/db/client.ts";
 import { grpcAgent, type HeartbeatInit, type TestAgent } from "./agents.ts";
@@ -7,13 +7,13 @@ import { machineWithAgent, type TestMachine } from "./machine.ts";
 /** A server that agents can call. */
 export type Callable = { readonly agentUrl: string; readonly ca: string };
 
-/** A machine whose agent holds a connection to each of several servers, as it would after failing over. */
+/** A machine whose agent has a connection to each of several servers, as after a failover. */
 export interface FleetMachine extends TestMachine, Disposable {
-  /** Sends a heartbeat through the server of this number and resolves with the generation that it is handed. */
+  /** Sends a heartbeat to the server with this index. Resolves to the generation that it is given, if any. */
   beat(server: number, init?: HeartbeatInit): Promise<bigint | undefined>;
 }
 
-/** Creates a machine; its agent proves its key by certificate. */
+/** Creates a machine whose agent authenticates by certificate. */
 export async function machineOn(db: Database, servers: readonly Callable[]): Promise<FleetMachine> {
   const { machineId, key } = await machineWithAgent(db);
   return { ...connectMachine(machineId, key, servers), machineId, key };
@@ -37,7 +37,7 @@ export function connectMachine(
   };
 }
 
-/** What a heartbeat says when the generation was installed. */
+/** Returns a heartbeat that reports the generation as installed. */
 export function success(generation: bigint): HeartbeatInit {
   return { installationReport: { generation, result: { case: "success", value: {} } } };
 }

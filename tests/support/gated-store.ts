@@ -1,12 +1,12 @@
-/** A store of heartbeats whose batches wait until a test lets them through. */
+/** A store of heartbeats whose batches wait until the test releases them. */
 import type { HeartbeatStore } from "../../src/db/heartbeat-store.ts";
 import type { HeartbeatRow } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 
-/** See `gateStore`. */
+/** A store whose batches wait until the test releases them, as `gateStore` returns it. */
 export type GatedStore = ReturnType<typeof gateStore>;
 
-/** The real store; it keeps what it is given, and lets a batch through when the test opens its gate. */
+/** Wraps a real store. It records every batch, and passes it on when the test opens it. */
 export function gateStore(store: Pick<HeartbeatStore, "write">) {
   const batches: { rows: readonly HeartbeatRow[]; open(): void }[] = [];
   let underWay = 0;
@@ -21,7 +21,7 @@ export function gateStore(store: Pick<HeartbeatStore, "write">) {
   return { write, batches, mostUnderWay: () => mostUnderWay, ids: () => batches.map(({ rows }) => rows.map(idOf)) };
 }
 
-/** Lets every batch through from now on. */
+/** Opens every batch from now on, until `stop`. */
 export function openAll(gated: GatedStore) {
   const timer = setInterval(() => {
     for (const batch of gated.batches) batch.open();
@@ -29,5 +29,5 @@ export function openAll(gated: GatedStore) {
   return { stop: () => clearInterval(timer) };
 }
 
-/** By which a batch's rows are told apart. */
+/** Returns the id that identifies a row in its batch. */
 export const idOf = (row: HeartbeatRow) => row.machineId;

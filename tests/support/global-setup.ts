@@ -1,6 +1,6 @@
 /**
- * One PostgreSQL for all test files of a run, with a migrated template for `createTestDatabase`: the server at TEST_DATABASE_URL,
- * whose role must be allowed to create databases, or else the embedded one.
+ * Provides one PostgreSQL for all test files of a run, with a migrated template for `createTestDatabase`. It is the
+ * server at TEST_DATABASE_URL, whose role must be allowed to create databases, or else an embedded one.
  */
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir } from "node:fs/promises";
@@ -14,20 +14,22 @@ import { removeLeftovers, runFolder } from "./leftovers.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** A folder for this run's files; removed after it, together with the embedded PostgreSQLs whose homes are in it. */
+    /**
+     * Folder for this run's files. It is removed after the run, together with the embedded PostgreSQLs of homes in it.
+     */
     testFolder: string;
-    /** The server, and what the names of this run's databases start with. */
+    /** The server, and the prefix of the names of this run's databases. */
     testDatabases: { serverUrl: string; prefix: string };
   }
 }
 
 const log = pino({ level: "silent" });
 
-/** Runs once before all test files; what it returns runs once after them. */
+/** Runs once before all test files. The returned function runs once after them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeLeftovers();
   await mkdir(runFolder);
-  // Tests run programs of other users on folders in it.
+  // Tests run programs as other users on folders in it.
   await chmod(runFolder, 0o711);
   const server = await openServer();
   const run = randomBytes(4).toString("hex");
@@ -59,11 +61,13 @@ async function makeTemplate(admin: pg.Client, serverUrl: string, prefix: string)
   const url = new URL(serverUrl);
   url.pathname = name;
   await migrateDatabase(url.href, log);
-  // A database that somebody is connected to cannot be cloned.
+  // A database with connections cannot be cloned.
   await admin.query(`alter database ${name} with allow_connections false`);
 }
 
-/** A run is alive while its session is: that holds for runs on other machines, too. */
+/**
+ * Drops the databases of runs whose session has ended. The session also shows whether runs on other machines are alive.
+ */
 async function dropDatabasesOfDeadRuns(admin: pg.Client): Promise<void> {
   const { rows } = await admin.query<{ name: string }>(
     "select application_name as name from pg_stat_activity where application_name like 'bmaas test %'",

@@ -1,4 +1,4 @@
-/** Heartbeats as the database's side takes them, with the machines that they are of. */
+/** Creates heartbeats as the database stores them, and their machines. */
 import { randomBytes, randomUUID } from "node:crypto";
 import type pg from "pg";
 import type {
@@ -10,7 +10,9 @@ import type { HeartbeatOutcome } from "../../src/db/queries/heartbeat/write-hear
 import type { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { type Observed, observe } from "./observer.ts";
 
-/** Creates machines with keys that nobody holds the private half of, and returns a heartbeat of each, in no order of theirs. */
+/**
+ * Creates machines with keys whose private keys nobody has, and returns a heartbeat of each, not sorted by machine id.
+ */
 export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count: number): Promise<HeartbeatRow[]> {
   const rows = Array.from({ length: count }, () => ({ machineId: randomUUID(), publicKey: randomBytes(32) }));
   const machineIds = rows.map((row) => row.machineId);
@@ -22,7 +24,7 @@ export async function createHeartbeatRows(client: pg.ClientBase | pg.Pool, count
   return rows;
 }
 
-/** Requests an installation of each machine, whose request is one byte. */
+/** Requests an installation on each machine. The stored request is one byte. */
 export async function requestGeneration(
   client: pg.ClientBase | pg.Pool,
   rows: readonly HeartbeatRow[],
@@ -40,23 +42,26 @@ export async function requestGeneration(
   );
 }
 
-/** A report that the generation was installed. */
+/** Returns a report of success for the generation. */
 export function successOf(generation: bigint): InstallationReportRow {
   return { generation, result: "success", report: Buffer.from([0x08, Number(generation & 0x7fn)]) };
 }
 
-/** A hardware report like no other. */
+/** Returns a unique hardware report. */
 export function newHardware(): HardwareReportRow {
   const [memoryBytes, diskBytes, largestDiskBytes] = [64n * 2n ** 30n, 3_000_000_000_000n, 2_000_000_000_000n];
   return { report: randomBytes(16), product: "X1", memoryBytes, cpuThreads: 32, diskBytes, largestDiskBytes };
 }
 
-/** The generation that a counted heartbeat is handed; undefined when none is. */
+/** Returns the generation that is pending for a counted heartbeat, or undefined. */
 export function pendingOf(outcome: HeartbeatOutcome | undefined): bigint | undefined {
   return outcome?.kind === "counted" ? outcome.pending?.generation : undefined;
 }
 
-/** Reads the machine's request of this generation as it is stored, with times that PostgreSQL has subtracted, in milliseconds. */
+/**
+ * Reads the machine's stored request of this generation. `due` is the time from the last progress or the first delivery
+ * to due_at, in milliseconds, subtracted by PostgreSQL.
+ */
 export async function readRequest(database: Observed, { machineId }: HeartbeatRow, generation = 1n) {
   const [row] = await observe(database)<StoredRequest[]>`
     select (extract(epoch from due_at - coalesce(progress_at, first_given_at)) * 1000)::int as due,
@@ -72,21 +77,21 @@ type StoredRequest = { readonly due: number | null; readonly timesGiven: number 
   "machineId" | "generation" | "dueAt" | "timesGiven" | "request" | "requestedAt" | "requestedBy" | "cancelledBy"
 >;
 
-/** Reads kinds and details of what happened to the machine, oldest first. */
+/** Reads actors, kinds and details of the machine's events, oldest first. */
 export async function readHistory(database: Observed, { machineId }: HeartbeatRow) {
   const rows = await observe(database)<{ actor: string; kind: string; detail: Record<string, string | null> }[]>`
     select actor, kind, detail from machine_history where machine_id = ${machineId} order by id`;
   return [...rows];
 }
 
-/** Reads the nonce that is stored with the machine's heartbeat; undefined without a heartbeat. */
+/** Reads the row with the nonce of the machine's last heartbeat; undefined without a heartbeat. */
 export async function readNonce(database: Observed, { machineId }: HeartbeatRow) {
   const [row] = await observe(database)<{ nonce: bigint | null }[]>`
     select signature_nonce as nonce from agent_heartbeat where machine_id = ${machineId}`;
   return row;
 }
 
-/** Takes an open request back that no agent was given, as an operator does; returns how many there were. */
+/** Cancels an open request that no agent was given, as an operator does, and returns how many it cancelled. */
 export async function cancelUngiven(client: pg.ClientBase | pg.Pool, { machineId }: HeartbeatRow): Promise<number> {
   const { rowCount } = await client.query(
     `update os_installation_request set cancelled_at = now(), cancelled_by = 'test'

@@ -1,4 +1,4 @@
-/** Installations, brought to where tests need them by what heartbeats and operators would have stored. */
+/** Moves installations to the states that tests need, by storing what heartbeats and operators would have stored. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import { OSInstallationReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -6,7 +6,7 @@ import type { Database } from "../../src/db/client.ts";
 import { osInstallationReport, osInstallationRequest } from "../../src/db/schema/index.ts";
 import { type Observed, observe } from "./observer.ts";
 
-/** Where an installation that is pending can be moved. */
+/** State that a pending installation can be moved to. */
 export type MovableState = "given" | "installing" | "overdue" | "succeeded" | "failed" | "cancelled";
 
 const minutesAgo = (minutes: number): SQL => sql`now() - make_interval(mins => ${minutes})`;
@@ -21,7 +21,7 @@ const changes = {
   cancelled: { cancelledAt: minutesAgo(5), cancelledBy: "test" },
 } as const satisfies Record<MovableState, unknown>;
 
-/** Moves an installation that is pending to another state. */
+/** Moves a pending installation to another state. */
 export async function moveInstallation(
   db: Database,
   machineId: string,
@@ -45,14 +45,14 @@ export async function moveInstallation(
     .onConflictDoUpdate({ target: osInstallationReport.machineId, set: row });
 }
 
-/** Reads a request as it is stored; throws when there is none. */
+/** Reads a stored request. Throws if there is none. */
 export async function readInstallation(database: Observed, machineId: string, generation: bigint) {
   const row = await findInstallation(database, machineId, generation);
   if (row === undefined) throw new Error(`there is no installation ${generation} of ${machineId}`);
   return row;
 }
 
-/** Reads a request as it is stored, if there is one. */
+/** Reads a stored request; undefined if there is none. */
 export async function findInstallation(database: Observed, machineId: string, generation: bigint) {
   const [row] = await observe(database)<(typeof osInstallationRequest.$inferSelect)[]>`
     select * from os_installation_request where machine_id = ${machineId} and generation = ${generation}`;

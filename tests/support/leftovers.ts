@@ -1,4 +1,7 @@
-/** Removes what test runs leave on the machine: their folders, and for root the embedded PostgreSQLs of homes in them. */
+/**
+ * Removes what test runs leave on the machine: their folders, and for root the embedded PostgreSQLs whose homes are in
+ * them.
+ */
 
 import { existsSync, realpathSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -11,10 +14,10 @@ import { findPostmaster } from "../../src/db/embedded/postmaster-file.ts";
 const parent = realpathSync(tmpdir());
 const prefix = "bmaas-test-";
 
-/** The folder of the run whose main process this is. */
+/** Folder of the run whose main process is this process. */
 export const runFolder = join(parent, `${prefix}${process.pid}`);
 
-/** Removes the leftovers of runs whose main process is gone, and `ownFolder` with all that belongs to it. */
+/** Removes the leftovers of runs whose main process is gone, and `ownFolder` with everything that belongs to it. */
 export async function removeLeftovers(ownFolder?: string): Promise<void> {
   const folders = (await readdir(parent)).filter((name) => name.startsWith(prefix)).map((name) => join(parent, name));
   const abandoned = folders.filter((folder) => folder === ownFolder || !isAlive(Number(folder.split("-").at(-1))));
@@ -26,7 +29,10 @@ export async function removeLeftovers(ownFolder?: string): Promise<void> {
   for (const folder of abandoned) await rm(folder, { recursive: true, force: true });
 }
 
-/** Removes root's instances of certain homes, and the copy of the programs when no instance and no other run may use it. */
+/**
+ * Removes root's instances of the homes for which `belongs` returns true, and the copy of PostgreSQL's programs if no
+ * instance and no other run can use it.
+ */
 async function removeSystemInstances(belongs: (home: string) => boolean, othersRun: boolean): Promise<void> {
   if (process.getuid?.() !== 0 || !existsSync(systemFolder)) return;
   for (const name of await readdir(systemFolder)) {

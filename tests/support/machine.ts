@@ -1,4 +1,4 @@
-/** Machines as tests need them, each stated by one fact, and what the database says of them. */
+/** Creates machines for tests, one fact at a time, and reads what the database stores of them. */
 import { randomUUID } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -11,20 +11,20 @@ import type * as schema from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { type Observed, observe } from "./observer.ts";
 
-/** A machine and the key of the agent that speaks for it. */
+/** A machine and the key of its agent. */
 export interface TestMachine {
   readonly machineId: string;
   readonly key: AgentKey;
 }
 
-/** Creates a machine of which nothing more is known, and returns its id. */
+/** Creates a machine without tags and returns its id. */
 export async function bareMachine(db: Database): Promise<string> {
   const machineId = randomUUID();
   await transact(db, (tx) => createMachines(tx, [machineId], "test"));
   return machineId;
 }
 
-/** Creates a machine whose agent holds a new key. */
+/** Creates a machine whose agent has a new key. */
 export async function machineWithAgent(db: Database): Promise<TestMachine> {
   const machineId = await bareMachine(db);
   return { machineId, key: await replaceAgentKey(db, machineId) };
@@ -37,14 +37,14 @@ export async function replaceAgentKey(db: Database, machineId: string): Promise<
   return key;
 }
 
-/** The image that tests ask for. */
+/** Image that tests request. */
 export const testImage = {
   url: "https://images.example/os.img",
   digest: `sha256:${"ab".repeat(32)}`,
   rootDevice: "sda",
 };
 
-/** The request for an installation of the test image, as it is stored. */
+/** Returns the stored form of a request to install the test image. */
 export function encodeTestImage(generation: bigint): Uint8Array {
   return toBinary(
     OSInstallationRequestSchema,

@@ -1,19 +1,22 @@
-/** Every field that a message can hold, however deep, so that a test of all of them meets a new one by itself. */
+/** Lists every field of a message, at any depth, so that a test of all fields includes new ones automatically. */
 import type { DescField, DescMessage, JsonValue } from "@bufbuild/protobuf";
 
-/** A field, its place in the message, and the JSON of a message in which nothing but it is set. */
+/** A field, its path in the message, and the JSON of a message with only this field set. */
 export interface FieldPlace {
   readonly field: DescField;
   /**
-   * Names as the contract has them, "installation_report.generation"; of a list its first element, "machine_ids[0]".
+   * Path of the contract's names, such as "installation_report.generation". For a list, that of its first element, such
+   * as "machine_ids[0]".
    */
   readonly path: string;
-  /** Of a map, `value` is the value of its one entry. */
+  /**
+   * Returns the JSON of a message in which the field has `value`. For a map, `value` is the value of its only entry.
+   */
   toJson(value: JsonValue): JsonValue;
 }
 
 /**
- * Lists the fields of `schema` and of the messages in it; the well-known types, whose JSON is their own, count as one
+ * Lists the fields of `schema` and of the messages in it. A well-known type, which has its own JSON form, counts as one
  * field.
  */
 export function listFields(schema: DescMessage, depth = 0): FieldPlace[] {

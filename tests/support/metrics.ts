@@ -1,7 +1,7 @@
-/** What Prometheus would read on a server's page, held to its text format. */
+/** Reads a server's metrics page as Prometheus does, and checks its text format. */
 import { expect } from "vitest";
 
-/** One line of the page that is no comment. */
+/** One sample of the page: a line that is not a comment. */
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -15,17 +15,19 @@ export interface Family {
   readonly help: string;
 }
 
-/** All of a page. */
+/** Contents of a page. */
 export interface Scrape {
   readonly families: ReadonlyMap<string, Family>;
   readonly samples: readonly Sample[];
-  /** The one sample with this name and these labels among others; undefined when there is none. */
+  /**
+   * Returns the value of the only sample that has this name and at least these labels, or undefined if there is none.
+   */
   find(name: string, labels?: Record<string, string>): number | undefined;
-  /** All samples with this name and these labels among others, together. */
+  /** Returns the sum of all samples that have this name and at least these labels. */
   sum(name: string, labels?: Record<string, string>): number;
 }
 
-/** Fetches the page; fails unless it is one. */
+/** Fetches the page. Fails unless the answer is a metrics page. */
 export async function scrape(adminUrl: string, secret?: string): Promise<Scrape> {
   const headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
   const response = await fetch(`${adminUrl}/metrics`, { headers });
@@ -35,7 +37,7 @@ export async function scrape(adminUrl: string, secret?: string): Promise<Scrape>
   return parsePage(text);
 }
 
-/** Parses the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats); throws for what is not in it. */
+/** Parses the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). Throws for anything else. */
 export function parsePage(text: string): Scrape {
   const families = new Map<string, Family>();
   const samples: Sample[] = [];

@@ -1,11 +1,11 @@
 /**
- * What a database holds, seen through a driver that the product does not use. Nothing here shares code, a pool or a parser with the
- * product, so that a fault of ours or of pg's cannot hide itself. The observer only reads, statement by statement: its driver
- * loses transactions (docs/decisions/0001).
+ * Reads a database through a driver that the product does not use. It shares no code, pool or parser with the product,
+ * so that a fault of the product or of pg cannot hide itself. The observer only reads, with single statements, because
+ * its driver loses transactions (docs/decisions/0001).
  */
 import postgres from "postgres";
 
-/** A database that can be looked at. */
+/** A database that can be observed. */
 export interface Observed {
   readonly url: string;
 }
@@ -13,8 +13,8 @@ export interface Observed {
 const observers = new Map<string, ReturnType<typeof connect>>();
 
 /**
- * Returns the observer of a database, which reads by template: the columns' names come out in camel case, bigint as `bigint`, bytea as
- * `Buffer`, and times as `Date`, exact to the millisecond.
+ * Returns the observer of a database, a tag for SQL templates. Names of columns are in camel case. A bigint is returned
+ * as `bigint`, bytea as `Buffer`, and times as `Date`, to the millisecond.
  */
 export function observe({ url }: Observed) {
   const existing = observers.get(url);
@@ -33,11 +33,11 @@ export async function closeObserver({ url }: Observed): Promise<void> {
 
 function connect(url: string) {
   const address = new URL(url);
-  // A word for the product's driver; this one would hand it to PostgreSQL.
+  // A parameter for the product's driver; this driver would pass it to PostgreSQL.
   address.searchParams.delete("require_auth");
   return postgres(address.href, {
     max: 1,
-    // A test that looks at a database which it did not make need not close the observer.
+    // A test that observes a database which it did not create need not close the observer.
     idle_timeout: 1,
     fetch_types: false,
     connection: { application_name: "observer" },

@@ -1,18 +1,18 @@
-/** A small OpenID Connect issuer over HTTP, with keys of its own that it can replace, and with bad days. */
+/** A small OpenID Connect issuer over HTTP, with keys that it can rotate and failures that it can simulate. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 
-/** What a token says beyond the usual, and how it is signed; undefined leaves a claim out. */
+/** Additional claims and header of a token, and its key. An undefined claim is left out. */
 export interface TokenInit {
   readonly claims?: Readonly<Record<string, unknown>>;
-  /** Default: the issuer's key of now. */
+  /** Default: the issuer's current key. */
   readonly key?: SigningKey;
   readonly header?: { readonly kid?: string | undefined; readonly typ?: string };
 }
 
-/** A key pair and what it is called. */
+/** A key pair with its name and algorithm. */
 export interface SigningKey {
   readonly kid: string;
   readonly alg: string;
@@ -20,32 +20,32 @@ export interface SigningKey {
   readonly publicKey: CryptoKey;
 }
 
-/** How the issuer answers: as it should, not at all, or wrongly. */
+/** How the issuer answers: correctly, not at all, or wrongly. */
 export type Mood = "well" | "away" | "broken" | "impostor" | "rambling";
 
-/** An issuer that runs until it is disposed of. */
+/** A running issuer, which stops when it is disposed of. */
 export interface OidcIssuer extends AsyncDisposable {
   readonly url: string;
-  /** Paths that were asked for, oldest first. */
+  /** Requested paths, oldest first. */
   readonly asked: string[];
   mood: Mood;
-  /** The key that it signs with now. */
+  /** Current signing key. */
   key: SigningKey;
-  /** What it publishes, each under a name or none; absent: its key of now. */
+  /** Published keys, each with a name or without one. Undefined: the current key. */
   published: readonly (readonly [key: SigningKey, kid: string | undefined])[] | undefined;
-  /** Replaces its key; the old one is not published any more. */
+  /** Replaces the current key. The old one is no longer published. */
   rotate(alg?: string): Promise<void>;
-  /** A token for the audience "bmaas" of the subject "alice", good for five minutes unless told otherwise. */
+  /** Returns a token. Defaults: audience "bmaas", subject "alice", valid for five minutes. */
   sign(init?: TokenInit): Promise<string>;
 }
 
-/** A key that no issuer publishes. */
+/** Returns a new key that no issuer publishes. */
 export async function createSigningKey(kid: string, alg = "ES256"): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
   return { kid, alg, privateKey, publicKey };
 }
 
-/** Starts one on loopback. */
+/** Starts an issuer on loopback. */
 export async function startOidcIssuer(): Promise<OidcIssuer> {
   let keysMade = 1;
   const server = createServer((request, response) => {

@@ -1,4 +1,4 @@
-/** Operators' commands as a test runs them: against its server, with a token of some role, on a terminal or not. */
+/** Runs operators' commands against a test's server, with a given token, with or without a terminal. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import type { JsonObject } from "@bufbuild/protobuf";
@@ -17,9 +17,9 @@ import { waitUntil } from "./wait.ts";
 /** Runs commands of one operator. */
 export interface OperatorCommand {
   run(...args: string[]): Promise<ProgramResult>;
-  /** Runs a command with --json, which must end with 0, and returns what it printed, parsed. */
+  /** Runs a command with --json, which must exit with 0, and returns its parsed output. */
   json(...args: string[]): Promise<JsonObject>;
-  /** Starts a command that goes on; it is killed with the test. */
+  /** Starts a command that keeps running. It is killed when the test ends. */
   start(...args: string[]): RunningProgram;
   /** Starts a command on a terminal. */
   startOnTerminal(...args: string[]): Promise<Terminal>;
@@ -27,19 +27,19 @@ export interface OperatorCommand {
 
 /** A terminal with a command on it. */
 export interface Terminal {
-  /** All that it showed so far, control sequences included. */
+  /** Returns everything shown so far, control sequences included. */
   readonly shown: () => string;
-  /** Resolves when `text` was shown. */
+  /** Resolves once `text` has been shown. */
   waitFor(text: string | RegExp): Promise<unknown>;
   type(text: string): void;
-  /** Resolves with the exit status. */
+  /** Resolves to the exit status. */
   readonly exited: Promise<number | null>;
 }
 
-/** Whether there is the program that makes terminals: script of util-linux. */
+/** Whether the program that creates terminals is installed: script of util-linux. */
 export const hasTerminals = spawnSync("script", ["--version"]).stdout?.toString().includes("util-linux") ?? false;
 
-/** Makes the commands of whoever has the token `secret`; `environment` overrides their settings. */
+/** Returns an operator's commands with the token `secret`. `environment` overrides their settings. */
 export function operatorCommand(
   adminUrl: string,
   secret: string,

@@ -1,4 +1,4 @@
-/** Operators as tests need them: a token of a role, and clients that use it. */
+/** Creates tokens of a given role for tests, and clients that use them. */
 
 import { randomUUID } from "node:crypto";
 import type { DescService } from "@bufbuild/protobuf";
@@ -12,12 +12,12 @@ import { type AdminRole, insertAdminToken } from "../../src/db/queries/admin-tok
 
 /** A token and its name. */
 export interface TestToken {
-  /** Becomes the actor "token:<name>". */
+  /** Name of the token; the actor is "token:<name>". */
   readonly name: string;
   readonly secret: string;
 }
 
-/** Makes a token that is valid until the database goes. */
+/** Creates a token that does not expire. */
 export async function tokenOf(db: Database, role: AdminRole): Promise<TestToken> {
   const name = `test-${role}-${randomUUID().slice(0, 8)}`;
   const { id, secret, hash } = createSecret();
@@ -25,7 +25,10 @@ export async function tokenOf(db: Database, role: AdminRole): Promise<TestToken>
   return { name, secret };
 }
 
-/** A client of one admin service that sends `secret`, or nothing. Over HTTP/1.1 in Connect's binary form; keeps no connection open. */
+/**
+ * Returns a client of one admin service that sends the token `secret`, or none. It uses Connect's binary form over
+ * HTTP/1.1, and keeps no connection open.
+ */
 export function adminClient<Service extends DescService>(
   service: Service,
   adminUrl: string,
@@ -44,7 +47,7 @@ export function adminClient<Service extends DescService>(
   return createClient(service, transport);
 }
 
-/** An operator who calls the server at `adminUrl` with `token`. */
+/** Returns the clients of an operator who calls the server at `adminUrl` with `token`. */
 export async function connectTo(adminUrl: string, token: string): Promise<Operator> {
   return await connectOperator(loadConfig({ BMAAS_ADMIN_URL: adminUrl, BMAAS_ADMIN_TOKEN: token }));
 }

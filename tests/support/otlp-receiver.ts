@@ -1,4 +1,6 @@
-/** A receiver of traces by OTLP over HTTP, and what it received, decoded from protobuf (opentelemetry/proto/trace/v1/trace.proto). */
+/**
+ * A receiver of traces by OTLP over HTTP, which decodes them from protobuf (opentelemetry/proto/trace/v1/trace.proto).
+ */
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,38 +10,38 @@ import { waitUntil } from "./wait.ts";
 
 type Attributes = Readonly<Record<string, string | bigint | boolean>>;
 
-/** One span. */
+/** A received span. */
 export interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
   /** Empty for the first span of a trace. */
   readonly parentSpanId: string;
   readonly name: string;
-  /** 2 for a server's, 3 for a client's. */
+  /** 2 for a server span, 3 for a client span. */
   readonly kind: number;
   readonly durationMs: number;
   readonly attributes: Attributes;
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   /** 0 unset, 2 error. */
   readonly status: number;
-  /** What the process said of itself. */
+  /** Attributes of the sending process. */
   readonly resource: Attributes;
 }
 
-/** The receiver. */
+/** A running receiver. */
 export interface OtlpReceiver extends AsyncDisposable {
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** Value for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly endpoint: string;
   readonly spans: readonly ReceivedSpan[];
-  /** Headers and paths of its requests. */
+  /** Paths and headers of the received requests. */
   readonly requests: readonly { readonly url: string | undefined; readonly headers: IncomingHttpHeaders }[];
-  /** Answers from now on with this status. */
+  /** Makes the receiver answer with this status from now on. */
   respond(status: number): void;
-  /** Resolves with the first span that passes. */
+  /** Waits for a span that passes `test` and returns the first one. */
   find(what: string, test: (span: ReceivedSpan) => boolean): Promise<ReceivedSpan>;
 }
 
-/** Starts one on loopback. */
+/** Starts a receiver on loopback. */
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const requests: { url: string | undefined; headers: IncomingHttpHeaders }[] = [];
@@ -71,7 +73,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   };
 }
 
-/** The fields of a message by their numbers, each with all its values. */
+/** Fields of an encoded message by number, each with all its values. */
 class Fields {
   readonly #values = new Map<number, (Uint8Array | bigint)[]>();
 

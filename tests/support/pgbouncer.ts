@@ -1,4 +1,4 @@
-/** PgBouncer in front of a test's database, where one is installed. */
+/** Runs PgBouncer in front of a test's database, if it is installed. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,29 +7,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitUntil } from "./wait.ts";
 
-/** When PgBouncer takes its connection away from a client. */
+/** When PgBouncer takes a server connection back from a client. */
 export type PoolMode = "session" | "transaction";
 
-/** A pooler that runs. */
+/** A running pooler. */
 export interface PgBouncer extends AsyncDisposable {
-  /** The database's URL, through the pooler. */
+  /** URL of the database through the pooler. */
   readonly url: string;
 }
 
-/** Debian keeps it where only root looks by itself. */
+/** Debian installs it in /usr/sbin, which is not on other users' PATH. */
 const environment = { PATH: `${process.env.PATH}:/usr/sbin` };
 const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(runForVersion()) ?? [];
 
-/** Whether there is one at all. */
+/** Whether PgBouncer is installed. */
 export const hasPgBouncer = major !== undefined;
-/** Whether there is one that carries prepared statements from one connection to the next: 1.21 or later. */
+/** Whether PgBouncer supports prepared statements in transaction mode: version 1.21 or later. */
 export const carriesStatements = hasPgBouncer && Number(major) * 1000 + Number(minor) >= 1021;
 
 function runForVersion(): string {
   return spawnSync("pgbouncer", ["--version"], { env: environment }).stdout?.toString() ?? "";
 }
 
-/** Starts one on a free port, in front of the database that the URL names, with more settings of its own. */
+/** Starts PgBouncer on a free port, in front of the database at `databaseUrl`, with additional settings. */
 export async function startPgBouncer(
   databaseUrl: string,
   poolMode: PoolMode,
@@ -60,7 +60,7 @@ export async function startPgBouncer(
       ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
     ].join("\n"),
   );
-  // It refuses to run as root, and gives root up when told.
+  // PgBouncer refuses to run as root, and drops root with -u.
   const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
   const child = spawn("pgbouncer", ["--quiet", ...user, file], {
     env: environment,
@@ -71,7 +71,7 @@ export async function startPgBouncer(
   if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}`);
   const url = new URL(databaseUrl);
   url.host = `127.0.0.1:${port}`;
-  // The pooler trusts its callers; only PostgreSQL itself proves by SCRAM to know the password.
+  // This pooler accepts clients without a password, so it cannot prove by SCRAM that it knows one.
   url.searchParams.delete("require_auth");
   return {
     url: url.href,

@@ -1,11 +1,14 @@
-/** Copies of a program with all that it needs, to run it from folders and as users for which this repository is out of reach. */
+/**
+ * Copies a program with everything that it needs, to run it from folders and as users that have no access to this
+ * repository.
+ */
 import { copyFile, cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What Node never reads of a package that has modules: types, maps, CommonJS twins. */
+/** Files that Node never reads in a package with ES modules: types, source maps, CommonJS versions. */
 const unused = /\.(d\.[cm]?ts|map|cjs)$/;
 
 /** A copy of the program `embedded-owner-main.ts`. */

@@ -1,4 +1,4 @@
-/** The program as operators run it: a process of its own, watched from outside. */
+/** Runs the program as operators do: in its own process, observed from outside. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
@@ -10,16 +10,16 @@ import { inject } from "vitest";
 /** The file that `npm start` runs. */
 export const mainFile = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
-/** What a run of the program left. */
+/** Result of a run of the program. */
 export interface ProgramResult {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** How a program is run. */
+/** Options of a run. */
 export interface ProgramOptions {
-  /** Settings; those of the tests' own environment do not count. */
+  /** Environment variables. Settings in the tests' own environment are not passed on. */
   readonly environment?: Record<string, string>;
   readonly directory?: string;
   readonly account?: { uid: number; gid: number };
@@ -27,12 +27,12 @@ export interface ProgramOptions {
   readonly stdoutFile?: string;
 }
 
-/** A new folder for a test, removed after the run. */
+/** Creates a folder for a test, which is removed after the run. */
 export async function makeFolder(): Promise<string> {
   return mkdtemp(join(inject("testFolder"), "program-"));
 }
 
-/** Runs the program to its end; kills it after 25 s. */
+/** Runs the program to its end. Kills it after 25 s. */
 export async function runProgram(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
   const program = startProgram(args, options);
   program.child.stdin?.end();
@@ -42,16 +42,16 @@ export async function runProgram(args: readonly string[], options: ProgramOption
   return { status, ...program.output };
 }
 
-/** A program that runs. */
+/** A running program. */
 export interface RunningProgram {
   readonly child: ChildProcess;
-  /** All that it wrote so far. */
+  /** Everything that it has written so far. */
   readonly output: { stdout: string; stderr: string };
-  /** Resolves when it has ended, with its exit status; null for one that a signal ended. */
+  /** Resolves to its exit status when it has ended, or to null if a signal ended it. */
   readonly exited: Promise<number | null>;
 }
 
-/** Starts the program; the caller ends it. */
+/** Starts the program. The caller must end it. */
 export function startProgram(
   args: readonly string[],
   { environment = {}, directory, account, stdoutFile }: ProgramOptions = {},
@@ -59,7 +59,7 @@ export function startProgram(
   const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
   const stdout = stdoutFile === undefined ? "pipe" : openSync(stdoutFile, "w");
   const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
-    // Most of what a short command takes is compiling; what one has compiled, the next ones need not.
+    // A short command spends most of its time compiling. The cache spares later commands that.
     env: { ...Object.fromEntries(own), NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"), ...environment },
     stdio: ["pipe", stdout, "pipe"],
     ...(directory === undefined ? {} : { cwd: directory }),
@@ -77,16 +77,20 @@ export function startProgram(
   return { child, output, exited };
 }
 
-/** How many connections the server side of a TCP port holds, half-open ones included; undefined where the system does not say. */
+/**
+ * Returns the number of connections on the server side of a TCP port, half-open ones included, or undefined if the
+ * system does not tell.
+ */
 export async function countConnections(url: string): Promise<number | undefined> {
   if (process.platform !== "linux") return undefined;
   const port = Number(new URL(url).port).toString(16).toUpperCase().padStart(4, "0");
   const rows = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/ +/));
-  // Local address, state and inode: a listening socket is 0A, one that only the system remembers has no inode.
+  // Columns 1, 3 and 9 are local address, state and inode. State 0A is listening; a socket that its process has closed
+  // has no inode.
   return rows.filter((row) => row[1]?.endsWith(`:${port}`) && row[3] !== "0A" && row[9] !== "0").length;
 }
 
-/** Bytes of a process that are in RAM; undefined where the system does not say. */
+/** Returns the resident memory of a process in bytes, or undefined if the system does not tell. */
 export async function findResidentBytes(pid: number): Promise<number | undefined> {
   if (process.platform !== "linux") return undefined;
   const status = await readFile(`/proc/${pid}/status`, "utf8");

@@ -1,6 +1,6 @@
 /**
- * Reads PromQL (prometheus.io/docs/prometheus/latest/querying/basics), as much of it as rules and dashboards here use, and finds out
- * which labels its result has. Throws for everything else, so that a slip of the pen does not pass.
+ * Parses the part of PromQL (prometheus.io/docs/prometheus/latest/querying/basics) that the project's rules and
+ * dashboards use, and finds the labels of the result. Throws for everything else, so that typing mistakes are found.
  */
 
 /** A selector of an expression. */
@@ -9,17 +9,17 @@ export interface Selector {
   readonly matchers: readonly { readonly label: string; readonly operator: string; readonly value: string }[];
 }
 
-/** What an expression is about. */
+/** Contents of a parsed expression. */
 export interface Query {
   readonly selectors: readonly Selector[];
-  /** Labels that it groups, matches or joins by, each with the labels that are there to choose from. */
+  /** Labels by which the expression groups, matches or joins, each with the labels that exist there. */
   readonly uses: readonly { readonly label: string; readonly of: ReadonlySet<string> }[];
-  /** Labels of its result. */
+  /** Labels of the result. */
   readonly labels: ReadonlySet<string>;
 }
 
 const aggregations = new Set(["sum", "max", "min", "avg", "count"]);
-/** Functions, and whether they take a range. */
+/** Functions, with whether each takes a range. */
 const functions = new Map([
   ["rate", true],
   ["increase", true],
@@ -32,7 +32,7 @@ const tokens =
 
 type Token = { readonly kind: "number" | "string" | "name" | "symbol" | "duration"; readonly text: string };
 
-/** Reads an expression; `labelsOf` knows the labels of a metric, or undefined for one that does not exist. */
+/** Parses an expression. `labelsOf` returns the labels of a metric, or undefined if the metric does not exist. */
 export function readQuery(text: string, labelsOf: (metric: string) => ReadonlySet<string> | undefined): Query {
   return new Reader(tokenize(text), labelsOf).readAll();
 }

@@ -1,10 +1,10 @@
-/** Connections on which a test says every byte, and whole HTTP/2 calls as they stand on the wire. */
+/** Connections on which a test controls every byte, and HTTP/2 calls without a client library. */
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { heartbeatPath } from "./agents.ts";
 
-/** A server's address, and how to get through its TLS. */
+/** URL of a server, and options for its TLS. */
 export interface RawTarget {
   readonly url: string;
   readonly ca?: string;
@@ -15,19 +15,19 @@ export interface RawTarget {
 /** One connection. */
 export interface RawConnection extends Disposable {
   readonly socket: Socket;
-  /** Everything that came so far, one character for each byte. */
+  /** Everything received so far, one character per byte. */
   readonly received: string;
-  /** Resolves when the connection is gone. */
+  /** Resolves when the connection is closed. */
   readonly closed: Promise<void>;
-  /** Resolves when the bytes are out, or when they never will be. */
+  /** Sends bytes. Resolves when they are written, or when the connection is closed. */
   send(...pieces: (string | Uint8Array)[]): Promise<void>;
-  /** Resolves with everything received once `pattern` matches it or the connection is gone. */
+  /** Resolves to everything received once `pattern` matches it or the connection is closed. */
   until(pattern: RegExp): Promise<string>;
-  /** Ends the connection at once by a reset, below its TLS. */
+  /** Resets the TCP connection immediately, without closing TLS. */
   reset(): void;
 }
 
-/** Opens a TCP connection, whatever the server speaks. */
+/** Opens a TCP connection without TLS, whatever the server expects. */
 export async function openTcp(url: string): Promise<RawConnection> {
   const socket = openSocket(url);
   return await watch(socket, "connect", socket);
@@ -80,13 +80,13 @@ async function watch(socket: Socket, ready: "connect" | "secureConnect", below: 
   };
 }
 
-/** A heartbeat's head in HTTP/1.1, with the empty line that ends it. */
+/** Returns the HTTP/1.1 head of a heartbeat, with the empty line that ends it. */
 export function heartbeatHead(host: string, fields: Record<string, string | number>): string {
   const lines = Object.entries({ Host: host, "Content-Type": "application/json", ...fields });
   return `POST ${heartbeatPath} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
 }
 
-/** What came back on an HTTP/2 stream. */
+/** Answer on an HTTP/2 stream. */
 export interface Http2Answer {
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
@@ -96,7 +96,10 @@ export interface Http2Answer {
   readonly resetCode: number | undefined;
 }
 
-/** POSTs a heartbeat on a session and resolves when its stream is closed; `write` sends the body, by default none. */
+/**
+ * POSTs a heartbeat on a session and resolves to the answer when its stream is closed. `write` is the body or sends it.
+ * Default: no body.
+ */
 export function callHttp2(
   session: ClientHttp2Session,
   headers: OutgoingHttpHeaders,
@@ -128,7 +131,7 @@ export function callHttp2(
   });
 }
 
-/** A gRPC message with its five bytes of framing; `flags` and `length` may lie. */
+/** Returns a gRPC message with its five bytes of framing. `flags` and `length` need not be correct. */
 export function frameMessage(message: Uint8Array, { flags = 0, length = message.length } = {}): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(flags);

@@ -1,4 +1,7 @@
-/** Preloaded into a program, it leaves behind which modules were loaded: their URLs, one a line, in LOADED_MODULES_FILE. */
+/**
+ * Records which modules a program loads. Preload it: at exit it writes their URLs, one per line, to
+ * LOADED_MODULES_FILE.
+ */
 import { writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 

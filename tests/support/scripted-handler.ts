@@ -1,31 +1,31 @@
-/** A handler of heartbeats that does what the request says, and answers with what it saw of its call. */
+/** A handler of heartbeats that follows a script in the request, and answers with what it saw of its call. */
 import { type Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { BadRequestSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { HeartbeatHandler } from "./agent-listener.ts";
 
 type Fields = readonly (readonly [name: string, value: string])[];
 
-/** What to do; travels as JSON in the request's machine id. */
+/** Script for the handler, sent as JSON in the request's machine id. */
 export interface Script {
   readonly header: Fields;
   readonly trailer: Fields;
-  /** Answers with this generation. */
+  /** Generation to answer with. */
   readonly generation?: string;
   readonly error?: {
-    /** Absent: throws something that is no ConnectError. */
+    /** Absent: throw an error that is not a ConnectError. */
     readonly code?: Code;
     readonly message: string;
     readonly metadata: Fields;
     readonly hasDetails: boolean;
   };
-  /** Whether the handler answers later. */
+  /** Whether the handler answers asynchronously. */
   readonly isSlow: boolean;
 }
 
-/** The header in which the handler tells what it saw, as JSON in the escapes of a URL. */
+/** Response header that describes what the handler saw, as percent-encoded JSON. */
 const sawHeader = "x-saw";
 
-/** See the module's text. */
+/** Handles a heartbeat by the script in its machine id, and describes in a response header what it saw of the call. */
 export const runScript: HeartbeatHandler = (request, context) => {
   const script = JSON.parse(request.machineId) as Script;
   context.responseHeader.set(sawHeader, encodeURIComponent(JSON.stringify(describe(context))));

@@ -1,4 +1,4 @@
-/** Seeding as tests need it: from a text to a seeded database, and what is stored then. */
+/** Seeds databases from texts, and reads what was stored. */
 import { generateKeyPairSync } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import pg from "pg";
@@ -10,12 +10,15 @@ import { SeedFileError } from "../../src/seed/problem.ts";
 import { type SeededMachine, seedFleet } from "../../src/seed/seed-fleet.ts";
 import { type Observed, observe } from "./observer.ts";
 
-/** Seeds a text as "seed:test". */
+/** Seeds a text with the actor "seed:test". */
 export function seedText(db: Database, text: string, options: { dryRun?: boolean } = {}): Promise<SeededMachine[]> {
   return seedFleet(db, parseFleet(text), { actor: "seed:test", dryRun: options.dryRun ?? false });
 }
 
-/** The mistakes of a file as `LINE:COLUMN FIELD: MESSAGE`; none when it is right. */
+/**
+ * Returns the mistakes of the SeedFileError that `work` throws, as `LINE:COLUMN FIELD: MESSAGE`, or none if it
+ * succeeds.
+ */
 export async function mistakesOf(work: () => unknown): Promise<string[]> {
   try {
     await work();
@@ -26,18 +29,20 @@ export async function mistakesOf(work: () => unknown): Promise<string[]> {
   }
 }
 
-/** A new public key in hexadecimal digits; nobody keeps its private half. */
+/** Returns a new public key in hexadecimal digits. The private key is discarded. */
 export function newPublicKey(): string {
   const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
   return Buffer.from(x ?? "", "base64url").toString("hex");
 }
 
-/** An `image` in flow style; `content` tells one from another. */
+/** Returns an `image` in YAML's flow style. `content` distinguishes images. */
 export function imageYaml(content = "a"): string {
   return `{ url: https://images.example/${content}.img, digest: "sha256:${"ab".repeat(32)}", rootDevice: sda }`;
 }
 
-/** Reads every row that seeding may write, in an order that does not depend on when it was written. */
+/**
+ * Reads every row that seeding may write. The order of all but the history does not depend on when they were written.
+ */
 export async function readFleet(database: Observed) {
   const sql = observe(database);
   const machines = await sql<(typeof schema.machine.$inferSelect)[]>`select * from machine order by id`;
@@ -56,12 +61,12 @@ export async function readFleet(database: Observed) {
   };
 }
 
-/** A stored request, decoded. */
+/** Decodes a stored request. */
 export function decodeRequest(row: { request: Uint8Array }) {
   return fromBinary(OSInstallationRequestSchema, row.request);
 }
 
-/** Runs `work` on a connection of its own. */
+/** Runs `work` on its own connection. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client(connectionConfig(url, "test"));
   await client.connect();

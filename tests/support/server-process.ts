@@ -1,4 +1,4 @@
-/** `bmaas serve` as a process of its own, to be signalled and killed, and started again on the same home. */
+/** Runs `bmaas serve` in its own process, which tests can signal, kill and start again on the same home. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile } from "node:fs/promises";
@@ -10,30 +10,30 @@ import { mainFile } from "./program.ts";
 import type { LogLine } from "./server.ts";
 import { unaryLane } from "./unary-lane.ts";
 
-/** A server that serves, in another process. */
+/** A running server in another process. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
-  /** Its BMAAS_HOME; a server that follows on it has the same certificates and the same embedded database. */
+  /** Its BMAAS_HOME. A later server on the same home has the same certificates and the same embedded database. */
   readonly home: string;
   readonly agentUrl: string;
   readonly adminUrl: string;
-  /** PEM of the CA that its certificate comes from; empty without TLS. */
+  /** PEM of the CA that issued its certificate; empty without TLS. */
   readonly ca: string;
   readonly caFile: string;
-  /** Everything that it has logged so far, parsed, oldest first. */
+  /** Everything logged so far, parsed, oldest first. */
   readonly logged: readonly LogLine[];
-  /** All that it wrote so far, as it is. */
+  /** Everything written so far, unparsed. */
   readonly output: { readonly stdout: string; readonly stderr: string };
-  /** Resolves when it has ended: the exit status, or the signal that ended it. */
+  /** Resolves to the exit status when it has ended, or to the signal that ended it. */
   readonly ended: Promise<number | string>;
   kill(signal: NodeJS.Signals): void;
-  /** Ends it by SIGTERM. */
+  /** Ends it by SIGTERM and waits. */
   stop(): Promise<number | string>;
 }
 
 /**
- * Starts a server on free ports, or those of `environment`; resolves when it serves. Without DATABASE_URL it runs its own. `program` is
- * this repository's unless it is a copy.
+ * Starts a server on free ports, or on those of `environment`, and resolves when it serves. Without DATABASE_URL it
+ * runs its own PostgreSQL. `program` may be a copy of this repository's program.
  */
 export async function startServerProcess(
   environment: Record<string, string> = {},
@@ -44,7 +44,7 @@ export async function startServerProcess(
     cwd: home,
     env: {
       PATH: process.env.PATH,
-      // Most of a start is compiling; what one process has compiled, its workers and the next ones need not.
+      // A start spends most of its time compiling. The cache spares workers and later processes that.
       NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"),
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",

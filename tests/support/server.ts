@@ -1,4 +1,4 @@
-/** A real server on free ports over a test's database. */
+/** Starts real servers on free ports over a test's database. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,19 +12,19 @@ import { unaryLane } from "./unary-lane.ts";
 /** A line of the log, parsed; levels are pino's numbers. */
 export type LogLine = Record<string, unknown>;
 
-/** What a test knows of its server. */
+/** A running server. */
 export interface TestServer extends AsyncDisposable {
   readonly agentUrl: string;
   readonly adminUrl: string;
-  /** PEM of the CA that its certificate comes from; empty without TLS. */
+  /** PEM of the CA that issued its certificate; empty without TLS. */
   readonly ca: string;
   readonly caFile: string;
-  /** Everything that it logged, parsed, oldest first. */
+  /** Everything logged so far, parsed, oldest first. */
   readonly logged: LogLine[];
   close(): Promise<void>;
 }
 
-/** What most test files need: a server over a database of its own, both gone when the file's tests are done. */
+/** Starts what most test files need: a server over a database of its own. Both are removed after the file's tests. */
 export async function startServerWithDatabase(): Promise<{ database: TestDatabase; server: TestServer }> {
   const database = await createTestDatabase();
   afterAll(() => database.close());
@@ -33,7 +33,7 @@ export async function startServerWithDatabase(): Promise<{ database: TestDatabas
   return { database, server };
 }
 
-/** Starts a server; `environment` overrides the test's settings. */
+/** Starts a server. `environment` overrides the test's settings. */
 export async function startTestServer(
   databaseUrl: string,
   environment: Record<string, string> = {},
@@ -68,7 +68,7 @@ function closeOnce(service: Service, home: string) {
   return { close, [Symbol.asyncDispose]: close };
 }
 
-/** Logs at debug into `logged`. */
+/** Creates a log at level debug that appends parsed lines to `logged`. */
 export function createCollectingLog(logged: LogLine[]): Logger {
   return pino({ level: "debug", base: null }, { write: (line: string) => logged.push(JSON.parse(line)) });
 }

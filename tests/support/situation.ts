@@ -1,4 +1,4 @@
-/** Situations that machines come into, each with the state that it is: what every view of the fleet must agree on. */
+/** Situations of machines, each with the state that every view of the fleet must show for it. */
 import { randomUUID } from "node:crypto";
 import { eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../src/db/client.ts";
@@ -15,16 +15,16 @@ import { newPublicKey } from "./seed.ts";
 export interface Situation {
   readonly name: string;
   readonly state: MachineStateName;
-  /** Since how many minutes the machine is in the state. */
+  /** How many minutes the machine has been in the state. */
   readonly sinceMinutes: number;
-  /** Makes a machine of it, and returns its id. */
+  /** Creates a machine in this situation and returns its id. */
   make(db: Database): Promise<string>;
 }
 
 const minutesAgo = (minutes: number): SQL => sql`now() - make_interval(mins => ${minutes})`;
 const newKey = () => Buffer.from(newPublicKey(), "hex");
 
-/** All states, each in the ways that lead there; times are set to the past by SQL. */
+/** Situations for every state. SQL sets their times to the past. */
 export const situations: readonly Situation[] = [
   {
     name: "of which nothing is known",
@@ -207,7 +207,7 @@ async function machineWithOldAgent(db: Database): Promise<string> {
   return machineId;
 }
 
-/** Its agent called a minute ago, and need not for another four. */
+/** Creates a machine whose agent called a minute ago and may be silent for four more minutes. */
 async function heartbeatingMachine(db: Database, existing?: string): Promise<string> {
   const machineId = existing ?? (await machineWithOldAgent(db));
   if (existing !== undefined) {
@@ -225,7 +225,7 @@ async function silentMachine(db: Database): Promise<string> {
   return machineId;
 }
 
-/** Requests an installation, 35 minutes ago, and moves it on. */
+/** Requests an installation, dated 35 minutes ago, and moves it to `state`. */
 async function installationOf(db: Database, made: Promise<string>, state?: MovableState): Promise<string> {
   const machineId = await made;
   const generation = await requestInstallation(db, machineId);

@@ -1,23 +1,23 @@
-/** A way to a server that can be closed, cut and frozen, as networks do to a database. */
+/** A TCP proxy that can refuse, cut and freeze connections, to simulate failures of the network to a database. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 /**
- * What becomes of connections: `pass` forwards; `refuse` cuts them all and accepts none; `freeze` accepts them, forwards nothing in
- * either direction and loses what was sent meanwhile.
+ * How the proxy treats connections: `pass` forwards; `refuse` cuts them all and accepts none; `freeze` accepts them,
+ * forwards nothing in either direction, and loses what was sent meanwhile.
  */
 export type ProxyMode = "pass" | "refuse" | "freeze";
 
 /** A proxy on a loopback port. */
 export interface TcpProxy extends AsyncDisposable {
-  /** The URL given, through the proxy. */
+  /** URL of the target through the proxy. */
   readonly url: string;
   setMode(mode: ProxyMode): Promise<void>;
-  /** Cuts all connections; new ones are accepted. */
+  /** Cuts all connections, but accepts new ones. */
   cut(): void;
   /**
-   * Freezes the first connection that sends `text`, just before it: the server gets what came before, and never the rest. Only one
-   * whose first words had `greeting` in them counts. Resolves when that has happened.
+   * Freezes the first connection that sends `text`, just before that: the server gets what came before, and never the
+   * rest. Only a connection whose first bytes contained `greeting` counts. Resolves when that has happened.
    */
   freezeBefore(text: string, greeting: string): Promise<void>;
 }
@@ -25,12 +25,12 @@ export interface TcpProxy extends AsyncDisposable {
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
-  /** What the client sent first. */
+  /** First bytes that the client sent. */
   greeting: Buffer | undefined;
   frozen: boolean;
 }
 
-/** Starts a proxy to the server that a URL with a host and a port names. */
+/** Starts a proxy to the server at the host and port of `targetUrl`. */
 export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const pairs = new Set<Pair>();
@@ -51,7 +51,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       trap = undefined;
       return true;
     });
-    // A lost route carries no goodbyes either.
+    // A frozen connection does not forward its end, as after a lost route.
     client.once("end", () => pair.frozen || upstream.end());
     upstream.once("end", () => pair.frozen || client.end());
     for (const socket of [client, upstream]) {
@@ -87,7 +87,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         server.close();
         cut();
       } else if (!server.listening) await listen(port);
-      // What was frozen has lost bytes; it never comes back, as after a lost route.
+      // A frozen connection has lost bytes, so it never recovers, as after a lost route.
       if (next === "freeze") for (const pair of pairs) pair.frozen = true;
     },
     freezeBefore(text, greeting) {

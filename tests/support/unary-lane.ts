@@ -1,4 +1,4 @@
-/** Which way the tests' servers serve plain unary calls: TEST_UNARY_LANE=off repeats a run without the lane. */
+/** Decides whether the tests' servers use the lane. TEST_UNARY_LANE=off runs the tests without it. */
 
-/** For a server's settings, where a test does not say itself. */
+/** Default of BMAAS_UNARY_LANE for servers in tests. */
 export const unaryLane = process.env.TEST_UNARY_LANE === "off" ? "off" : "on";

@@ -1,7 +1,7 @@
-/** Transactions of the product whose beginning and end are a test's. */
+/** Lets tests control the beginning and the end of the product's transactions. */
 import type pg from "pg";
 
-/** The client, but what it is told to begin and to commit is left to the test. */
+/** Returns a client that ignores BEGIN and COMMIT, which the test executes itself. */
 export function uncommitted(client: pg.ClientBase): pg.ClientBase {
   const query = async (statement: string | pg.QueryConfig) => {
     if (statement === "commit") return { ...(await client.query("select")), command: "COMMIT" };

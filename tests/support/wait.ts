@@ -1,8 +1,10 @@
-/** Waiting for what another process or a connection does. */
+/** Waits for events in other processes and on connections. */
 import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 
-/** Waits until `condition` returns something other than undefined or false, and returns that; fails after `timeoutMs`. */
+/**
+ * Waits until `condition` returns something other than undefined or false, and returns that. Throws after `timeoutMs`.
+ */
 export async function waitUntil<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
@@ -17,7 +19,7 @@ export async function waitUntil<T>(
   }
 }
 
-/** Waits until `count` sessions of this database wait for locks of others. */
+/** Waits until at least `count` sessions of this database are waiting for locks. */
 export async function waitForBlockedSessions(client: pg.ClientBase | pg.Pool, count: number): Promise<void> {
   await waitUntil(`${count} sessions wait for a lock`, async () => {
     const { rows } = await client.query<{ blocked: number }>(

@@ -1,23 +1,23 @@
-/** A watch as tests need it: everything it has told so far, to be waited for. */
+/** Runs a watch and records its events, which tests can wait for. */
 import { type Client, ConnectError } from "@connectrpc/connect";
 import type { MachineService, WatchMachinesResponse } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { waitUntil } from "./wait.ts";
 
 type WatchRequest = Parameters<Client<typeof MachineService>["watchMachines"]>[0];
 
-/** A watch that runs. */
+/** A running watch. */
 export interface Watcher extends AsyncDisposable {
-  /** Events so far, oldest first, signs of life left out. */
+  /** Events so far, oldest first, without signs of life. */
   readonly events: WatchMachinesResponse[];
   /** The last token; undefined before the first message. */
   readonly token: string | undefined;
-  /** Resolves with the error that ended the watch, or undefined when the test ended it. */
+  /** Resolves to the error that ended the watch, or to undefined if the test ended it. */
   readonly ended: Promise<ConnectError | undefined>;
   /** Waits for an event of this machine and kind, and returns it. */
   waitFor(machineId: string, kind: string): Promise<WatchMachinesResponse>;
 }
 
-/** Starts a watch, and resolves with its first message or its end. */
+/** Starts a watch. Resolves at its first message or at its end. */
 export async function startWatch(client: Client<typeof MachineService>, request: WatchRequest = {}): Promise<Watcher> {
   const stop = new AbortController();
   const events: WatchMachinesResponse[] = [];

@@ -1,4 +1,4 @@
-/** A call as HTTP carries it, over either version, and its answer with nothing left out. */
+/** Sends calls over either version of HTTP, and returns complete answers. */
 import { request as requestHttp1 } from "node:http";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { request as requestHttps, Agent as SecureAgent } from "node:https";
@@ -7,7 +7,7 @@ import type { TestListener } from "./agent-listener.ts";
 import { heartbeatPath } from "./agents.ts";
 import { callHttp2 } from "./raw-connection.ts";
 
-/** A request; `host` is what it says, not where it goes. */
+/** A request. */
 export interface WireCall {
   readonly httpVersion: "1.1" | "2";
   readonly path?: string;
@@ -15,7 +15,7 @@ export interface WireCall {
   readonly body: Uint8Array;
 }
 
-/** Its answer; fields with their names in lower case. */
+/** Answer to a request, with names of fields in lower case. */
 export interface WireAnswer {
   readonly status: number | undefined;
   readonly headers: NodeJS.Dict<string | string[]>;
@@ -23,10 +23,10 @@ export interface WireAnswer {
   readonly body: Buffer;
 }
 
-/** What every call of a test names as the server. */
+/** Host that every request names, whatever the listener's address. */
 const host = "agents.example";
 
-/** Connections to one listener, kept open. */
+/** Client with persistent connections to one listener. */
 export class WireClient implements Disposable {
   readonly #listener: Pick<TestListener, "agentUrl" | "ca">;
   readonly #session: ClientHttp2Session;

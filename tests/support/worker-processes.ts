@@ -1,11 +1,11 @@
-/** A server with workers, as its log and the system's list of processes show it. */
+/** Starts servers with workers, and observes them through the log and the system's list of processes. */
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { listProcesses } from "./embedded-owner.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
 import { waitUntil } from "./wait.ts";
 
-/** Starts a server with two workers over a database, unless `environment` says otherwise. */
+/** Starts a server over a database, with two workers unless `environment` overrides it. */
 export function startWithWorkers(
   { url }: { readonly url: string },
   environment: Record<string, string> = {},
@@ -13,18 +13,18 @@ export function startWithWorkers(
   return startServerProcess({ DATABASE_URL: url, BMAAS_WORKERS: "2", ...environment });
 }
 
-/** The worker processes that run, those that have only just begun included. */
+/** Returns the running worker processes, starting ones included. */
 export async function listWorkers({ pid }: Pick<ServerProcess, "pid">): Promise<number[]> {
   const children = (await listProcesses()).filter(({ parent }) => parent === pid);
   return children.filter(({ args }) => args.includes("worker-main")).map((child) => child.pid);
 }
 
-/** The workers that serve or have served, oldest first. */
+/** Returns the workers that serve or have served, oldest first. */
 export function findServed({ logged }: Pick<ServerProcess, "logged">): number[] {
   return logged.filter(({ msg }) => msg === "a worker serves").map(({ pid }) => Number(pid));
 }
 
-/** Has the workers replaced, and resolves when all of them are; on a busy machine that can take its time. */
+/** Makes the server replace its workers, and resolves when all are replaced. This can take long on a busy machine. */
 export async function replaceWorkers(server: ServerProcess): Promise<void> {
   const count = () => server.logged.filter(({ msg }) => msg === "all workers are replaced").length;
   const before = count();
@@ -40,7 +40,7 @@ export async function waitUntilGone(pids: readonly number[]): Promise<void> {
   });
 }
 
-/** HTTP/2 connections to both listeners, each of which has been answered once. */
+/** Opens `count` HTTP/2 connections to each listener, and waits for the server's settings on each. */
 export async function openSessions({ agentUrl, adminUrl, ca }: ServerProcess, count: number) {
   return await Promise.all(
     [agentUrl, adminUrl].flatMap((url) =>

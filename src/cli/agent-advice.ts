@@ -16,26 +16,29 @@ const refusals: readonly (readonly [reason: RegExp, advice: (names: AgentNames) 
     /^machine id or public key unknown/,
     ({ machineId, publicKey, signed }) =>
       `register public key ${publicKey} for machine ${machineId}, or check --key and --machine-id` +
-      `${signed ? "; see that a proxy in between changes neither path nor body" : ""}`,
+      `${signed ? "; check that no proxy changes the path or the body" : ""}`,
   ],
   [
     /^this server is not /,
     () =>
-      "name the server in --endpoint as its BMAAS_AGENT_AUTHORITY does, and have a proxy in between pass the Host field on as it is",
+      "use a name from the server's BMAAS_AGENT_AUTHORITY in --endpoint, and configure any proxy to keep the Host field",
   ],
   [
     /neither a client certificate nor a signature/,
     ({ signed }) =>
       signed
-        ? "have a proxy in between pass all header fields on as they are"
-        : "add --signed: what ends TLS in front of the server does not show it the agent's certificate",
+        ? "configure any proxy to keep all header fields"
+        : "add --signed: a proxy that terminates TLS does not pass on the agent's certificate",
   ],
   [
     /^the signature was created /,
-    () => "set this machine's clock, and have a proxy in between pass the answer's Date field on as it is",
+    () => "set this machine's clock, and configure any proxy to keep the response's Date field",
   ],
-  [/nonce is not greater/, () => "see that no other agent runs for this machine, and that its clock does not go back"],
-  [/content-digest|signature/, () => "have a proxy in between pass the body and all header fields on as they are"],
+  [
+    /nonce is not greater/,
+    () => "check that no other agent runs for this machine and that its clock does not go backwards",
+  ],
+  [/content-digest|signature/, () => "configure any proxy to keep the body and all header fields"],
 ];
 
 /** One sentence without a full stop; undefined when nothing but to try again is known to help. */
@@ -45,8 +48,8 @@ export function findAdvice(error: ConnectError, names: AgentNames): string | und
     return advise?.(names) ?? "check --key, --machine-id and --endpoint";
   }
   const code = findSystemCode(error);
-  if (isUntrusted(code)) return "name the CA of the server's certificate by --ca";
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name in --endpoint that the certificate is for";
-  if (code === "ECONNREFUSED") return "check --endpoint, and that the server runs";
+  if (isUntrusted(code)) return "name the CA of the server's certificate with --ca";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name from the server's certificate in --endpoint";
+  if (code === "ECONNREFUSED") return "check --endpoint, and check that the server runs";
   return undefined;
 }

@@ -33,15 +33,15 @@ function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
     case "hardware-refused":
       return {
         level: "error",
-        message: `heartbeats with the hardware report fail, so it is left out: ${event.error.rawMessage}`,
+        message: `heartbeats with the hardware report fail, so the agent leaves it out: ${event.error.rawMessage}`,
       };
     case "labels-refused":
       return {
         level: "warn",
-        message: `heartbeats with version and boot id fail, so they are left out: ${event.error.rawMessage}`,
+        message: `heartbeats with version and boot id fail, so the agent leaves them out: ${event.error.rawMessage}`,
       };
     case "state-failed":
-      return { level: "error", message: `the state file cannot be written: ${event.error.message}` };
+      return { level: "error", message: `cannot write the state file: ${event.error.message}` };
     default:
       return describeInstallation(event);
   }
@@ -66,20 +66,24 @@ function describeInstallation(event: InstallationEvent): LogLine {
       return { level: "info", message: "installation started", fields: { generation: `${event.request.generation}` } };
     case "request-unknown": {
       const { generation, error } = event.outcome;
-      const advice = "run an agent that knows it, and request it again";
-      return { level: "error", message: `nothing is run: ${error}`, fields: { generation: `${generation}`, advice } };
+      const advice = "run an agent that supports this installation, then request it again";
+      return {
+        level: "error",
+        message: `nothing was installed: ${error}`,
+        fields: { generation: `${generation}`, advice },
+      };
     }
     case "installation-progress": {
       const { phase, percent } = event.progress;
       return { level: "info", message: "installing", fields: { generation: `${event.generation}`, percent, phase } };
     }
     case "progress-refused": {
-      const message = `the server refuses what is said of the progress, so it is left out: ${event.error.rawMessage}`;
+      const message = `the server refuses the progress report, so the agent leaves it out: ${event.error.rawMessage}`;
       return { level: "warn", message, fields: { generation: `${event.generation}` } };
     }
     case "request-deferred": {
       const fields = { generation: `${event.generation}`, installing: `${event.installing}` };
-      return { level: "info", message: "a newer request waits until the installation under way has ended", fields };
+      return { level: "info", message: "a newer request waits until the current installation has ended", fields };
     }
     case "installation-finished": {
       const { generation, error } = event.outcome;
@@ -89,12 +93,12 @@ function describeInstallation(event: InstallationEvent): LogLine {
     }
     case "request-ignored": {
       const fields = { generation: `${event.generation}`, lastAttempted: `${event.lastAttempted}` };
-      return { level: "warn", message: "a request that was attempted before is not run again", fields };
+      return { level: "warn", message: "ignored a request that was already attempted", fields };
     }
     case "report-accepted":
       return { level: "info", message: "installation reported", fields: { generation: `${event.outcome.generation}` } };
     case "report-refused": {
-      const message = `the server refuses the report for good, so it is dropped: ${event.error.rawMessage}`;
+      const message = `the server rejected the report permanently, so the agent drops it: ${event.error.rawMessage}`;
       return { level: "error", message, fields: { generation: `${event.outcome.generation}` } };
     }
     case "after-install":

@@ -9,7 +9,7 @@ export interface IdentityOptions {
   readonly key?: string;
 }
 
-const missingKey = "--key is missing (make a key by: bmaas agent keygen --out FILE)";
+const missingKey = "--key is missing (create a key with: bmaas agent keygen --out FILE)";
 
 /** Checks the options that must be there; throws ConfigError with every mistake among them. */
 export function checkAgentOptions(flags: IdentityOptions, target: { url: string | undefined; flag: string }) {

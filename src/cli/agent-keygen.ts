@@ -6,8 +6,12 @@ import { formatExamples } from "./examples.ts";
 /** The command for agentCommand. */
 export function keygenCommand(): Command {
   return new Command("keygen")
-    .description("make an agent's key, and print its public half as a seed file wants it")
-    .option("--out <file>", "where to write the private key (PEM, for its owner alone; never overwrites)", "agent.key")
+    .description("create an agent's private key and print its public key, as seed files take it")
+    .option(
+      "--out <file>",
+      "file for the private key (PEM, readable by its owner only; never overwritten)",
+      "agent.key",
+    )
     .addHelpText("after", formatExamples("bmaas agent keygen --out agent.pem > agent.pub"))
     .action(async ({ out }: { out: string }) => {
       const { generateAgentKey } = await import("../agent/agent-key.ts");

@@ -27,15 +27,15 @@ const examples = [
 /** The command for agentCommand. */
 export function signCommand(): Command {
   return new Command("sign")
-    .description("print the headers that make an HTTP request authentic (RFC 9421), for curl")
-    .option("--machine-id <uuid>", "the machine that calls")
+    .description("print the headers that sign an HTTP request (RFC 9421), for curl")
+    .option("--machine-id <uuid>", "id of the calling machine")
     .option("--key <file>", "the agent's private key")
-    .option("--url <url>", "what is called")
+    .option("--url <url>", "URL of the request")
     .option("--method <method>", "HTTP method", "POST")
     .addOption(new Option("--data <body>", "the body (default: empty)").conflicts("dataFile"))
     .option("--data-file <file>", "read the body from a file, or from standard input: -")
     .addOption(
-      new Option("--format <format>", "headers, one a line, or a whole curl command")
+      new Option("--format <format>", "print headers, one per line, or a complete curl command")
         .choices(["headers", "curl"])
         .default("headers"),
     )

@@ -33,19 +33,25 @@ const examples = [
 export function agentCommand(): Command {
   const command = new Command("agent")
     .enablePositionalOptions()
-    .option("--machine-id <uuid>", "the machine that this is")
-    .option("--key <file>", "the agent's private key, for example by: bmaas agent keygen")
+    .option("--machine-id <uuid>", "id of this machine")
+    .option("--key <file>", "the agent's private key, created for example with: bmaas agent keygen")
     .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")
     .option("--ca <file>", "trust the CAs in this PEM file (default: the system's)")
     .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
     .option(
       "--install-command <command>",
-      "shell command that installs: gets the request as JSON on stdin, tells progress by lines (default: only pretend)",
+      "shell command that installs: reads the request as JSON on stdin, prints progress lines (default: only pretend)",
     )
-    .option("--install-timeout <seconds>", "stop the installer after so long", parseSeconds, 3600)
-    .option("--after-install-command <command>", "shell command to run once a success is reported, for example reboot")
-    .option("--state <file>", "what the agent must remember over restarts (default: the key file with .state.json)")
-    .option("--interval <seconds>", "time between heartbeats (default: what the server asks for, or 30)", parseSeconds)
+    .option("--install-timeout <seconds>", "stop the installer after this time", parseSeconds, 3600)
+    .option(
+      "--after-install-command <command>",
+      "shell command to run after a success has been reported, for example reboot",
+    )
+    .option(
+      "--state <file>",
+      "file for the state that the agent keeps across restarts (default: the key file with .state.json)",
+    )
+    .option("--interval <seconds>", "time between heartbeats (default: as the server requests, else 30)", parseSeconds)
     .action(run);
   return addSettings(command, "agent")
     .addHelpText("after", formatExamples(...examples))
@@ -57,7 +63,8 @@ export function agentCommand(): Command {
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   // The longest time that a timer of Node can wait.
-  if (!(seconds > 0 && seconds < 2 ** 31 / 1000)) throw new InvalidArgumentError("Not a number of seconds above 0.");
+  if (!(seconds > 0 && seconds < 2 ** 31 / 1000))
+    throw new InvalidArgumentError("Expected a number of seconds above 0.");
   return seconds;
 }
 

@@ -23,7 +23,10 @@ const examples = [
 export function completionCommand(loadProgram: () => Promise<Command>): Command {
   return new Command("completion")
     .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(writers)))
-    .addHelpText("after", `${formatExamples(...examples)}\n\nMake it again after an upgrade. It asks no server.`)
+    .addHelpText(
+      "after",
+      `${formatExamples(...examples)}\n\nRegenerate the script after an upgrade. It calls no server.`,
+    )
     .action(async (shell: string) => {
       process.stdout.write(writers[shell]?.(readCommandTree(await loadProgram())) ?? "");
     });

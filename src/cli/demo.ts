@@ -44,7 +44,7 @@ async function runDemo(home: string, signal: AbortSignal): Promise<void> {
   const { loadConfig } = await import("../config/config.ts");
   const { generateAgentKey } = await import("../agent/agent-key.ts");
   const tell = createTeller();
-  tell("server", "starts, with a PostgreSQL and a development CA of its own");
+  tell("server", "starts with its own PostgreSQL and development CA");
   const listen = { BMAAS_AGENT_LISTEN: "127.0.0.1:0", BMAAS_ADMIN_LISTEN: "127.0.0.1:0", BMAAS_SHUTDOWN_DELAY: "0" };
   const service = await startService(loadConfig({ BMAAS_HOME: home, ...listen }), log);
   try {
@@ -67,7 +67,7 @@ async function runDemo(home: string, signal: AbortSignal): Promise<void> {
   } finally {
     await service.close();
   }
-  tell("server", "drained and stopped. That was everything.");
+  tell("server", "drains and stops");
 }
 
 type Tell = (who: string, what: string) => void;
@@ -145,17 +145,17 @@ function describe(event: AgentEvent): string | undefined {
   switch (event.type) {
     case "heartbeat":
       if (event.outcome !== undefined) return undefined;
-      return event.hardwareReport ? "heartbeats again, and hands in its hardware" : undefined;
+      return event.hardwareReport ? "heartbeats again and reports its hardware" : undefined;
     case "hardware-collected":
-      return "finds out what hardware it runs on";
+      return "detects its hardware";
     case "installation-started":
-      return `is given generation ${event.request.generation}, and installs (this one only pretends)`;
+      return `receives generation ${event.request.generation} and installs (this one only pretends)`;
     case "installation-progress":
       return `is at ${event.progress.percent} %: ${event.progress.phase}`;
     case "installation-finished":
-      return event.outcome.error === undefined ? "is done, and reports success" : `reports: ${event.outcome.error}`;
+      return event.outcome.error === undefined ? "finishes and reports success" : `reports: ${event.outcome.error}`;
     case "report-accepted":
-      return `hears that its report of generation ${event.outcome.generation} is stored; a real one reboots now`;
+      return `learns that the report of generation ${event.outcome.generation} is stored; a real agent reboots now`;
     case "heartbeat-failed":
       return `cannot heartbeat: ${event.error.message}`;
     default:

@@ -21,7 +21,7 @@ interface HardwareFlags extends OperatorFlags {
 export function hardwareCommand(): Command {
   const command = new Command("hardware")
     .argument("<machine-id>", "the machine", machineIdArgument)
-    .option("--diff", "show only what changed from report to report, newest first")
+    .option("--diff", "show only the changes between reports, newest first")
     .action(
       operate(async (operator, { diff = false, json }: HardwareFlags, machineId: string) => {
         const response = await operator.client(HardwareService).listHardwareReports({ machineId });

@@ -17,7 +17,7 @@ interface HistoryFlags extends OperatorFlags {
 export function historyCommand(): Command {
   const command = new Command("history")
     .argument("<machine-id>", "the machine", machineIdArgument)
-    .option("--limit <number>", "show so many events at most", limitArgument, 50)
+    .option("--limit <number>", "maximum number of events to show", limitArgument, 50)
     .action(
       operate(async (operator, { limit, json }: HistoryFlags, machineId: string) => {
         const client = operator.client(HistoryService);
@@ -28,7 +28,7 @@ export function historyCommand(): Command {
         );
         if (json) return printMessage(ListEventsResponseSchema, create(ListEventsResponseSchema, { events }));
         if (events.length > 0) printTable(["TIME", "ACTOR", "EVENT", "DETAIL"], events.map(toRow));
-        else note("nothing is kept of this machine");
+        else note("there is no history of this machine");
       }),
     );
   return addOperatorOptions(command, {

@@ -13,22 +13,22 @@ interface CommandEntry {
 
 const commands: Readonly<Record<string, CommandEntry>> = {
   serve: {
-    description: "run the server: the agents' and the operators' listener over one PostgreSQL",
+    description: "run the server: the listeners for agents and operators, on one PostgreSQL",
     usage: "[options]",
     load: async () => (await import("./serve.ts")).serveCommand(),
   },
   migrate: {
-    description: "apply the migrations that the database lacks; servers do the same when they start",
+    description: "apply pending database migrations; servers also do this when they start",
     usage: "[options]",
     load: async () => (await import("./migrate.ts")).migrateCommand(),
   },
   seed: {
-    description: "create and change machines, agents' keys and installations as a YAML or JSON file says",
+    description: "create and change machines, agents' keys and installations from a YAML or JSON file",
     usage: "[options] <file>",
     load: async () => (await import("./seed.ts")).seedCommand(),
   },
   agent: {
-    description: "run an agent on this machine: heartbeat, hand in the hardware, install what is requested",
+    description: "run the agent on this machine: heartbeat, report the hardware, install what is requested",
     usage: "[options]",
     load: async () => (await import("./agent.ts")).agentCommand(),
   },
@@ -37,7 +37,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./machines.ts")).machinesCommand(),
   },
   agents: {
-    description: "say which agents speak for machines, by their keys",
+    description: "register, replace and revoke agents' keys",
     load: async () => (await import("./agents.ts")).agentsCommand(),
   },
   install: {
@@ -45,30 +45,30 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./install.ts")).installCommand(),
   },
   history: {
-    description: "show what happened to a machine and who did it, newest first; to a deleted one, too",
+    description: "show what happened to a machine and who did it, newest first; also for a deleted machine",
     usage: "[options] <machine-id>",
     load: async () => (await import("./history.ts")).historyCommand(),
   },
   hardware: {
-    description: "show a machine's hardware, and how it changed",
+    description: "show a machine's hardware and how it changed",
     usage: "[options] <machine-id>",
     load: async () => (await import("./hardware.ts")).hardwareCommand(),
   },
   tokens: {
-    description: "make, list and revoke the tokens of operators and programs",
+    description: "create, list and revoke the tokens of operators and programs",
     load: async () => (await import("./tokens.ts")).tokensCommand(),
   },
   status: {
-    description: "show the fleet in numbers, and what needs attention",
+    description: "show the fleet in numbers and what needs attention",
     usage: "[options]",
     load: async () => (await import("./status.ts")).statusCommand(),
   },
   demo: {
-    description: "show one installation from request to report, on a server of its own that is gone afterwards",
+    description: "show one installation from request to report, on a temporary server",
     load: async () => (await import("./demo.ts")).demoCommand(),
   },
   simulate: {
-    description: "run a fleet of simulated agents against a server; installations are only pretended",
+    description: "run a fleet of simulated agents against a server; they only pretend to install",
     usage: "[options]",
     load: async () => (await import("./simulate.ts")).simulateCommand(),
   },

@@ -8,7 +8,7 @@ import { formatTable } from "./table.ts";
 export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean): string {
   const header = ["MACHINE ID", "MACHINE", "PROVIDED", "AGENT", "INSTALL", "GENERATION"];
   const rows = seeded.map(({ machineId, machine, provided, agent, install }) => [
-    machineId ?? "(made when seeded)",
+    machineId ?? "(generated when seeded)",
     machine,
     provided ?? "-",
     agent ?? "-",

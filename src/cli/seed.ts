@@ -1,4 +1,4 @@
-/** `bmaas seed`: brings the database to what a file says about a fleet. */
+/** `bmaas seed`: brings the database to the state that a file describes. */
 import { userInfo } from "node:os";
 import { Command } from "commander";
 import { printable } from "../base/printable.ts";
@@ -15,31 +15,31 @@ interface SeedFlags extends Flags {
 }
 
 const help = `
-A file has a list of machines, in YAML or JSON; examples/fleet.yaml shows everything it may hold. What it leaves out
-stays as it is, so that the same file can be seeded again: the second time nothing changes. A machine without an id is found
-by its provider and providerId, else by its key. All or nothing: a file with one mistake changes nothing.
+A file lists machines, in YAML or JSON; examples/fleet.yaml shows everything it may hold. Fields and machines that it
+leaves out stay unchanged, and seeding the same file again changes nothing. A machine without an id is found
+by its provider and providerId, else by its key. A file with a mistake changes nothing.
 
-DATABASE_URL names the PostgreSQL to use; without it the one of a server on the same BMAAS_HOME, which need not be running.
+DATABASE_URL names the PostgreSQL to use; without it, bmaas seed uses the one under BMAAS_HOME, whose server need not run.
 
 With --json standard output is one object:
   dryRun       true when nothing was written
   machines     one for each machine, in the file's order:
-    index, line  where it stands in the file
-    machineId    null in a dry run where an id would be made
+    index, line  position in the file
+    machineId    null in a dry run where an id would be generated
     machine      "created" or "unchanged"
-    provided     "created", "changed" or "unchanged"; null when the file says nothing of it, as for the next two
+    provided     "created", "changed" or "unchanged"; null when the file has none, as for the next two
     agent        the same
     install      { outcome: "requested" or "unchanged", generation: digits as a string,
                    note: "cancelled", "superseded" or null }
   summary      machines, created, changed, unchanged, installationsRequested: numbers
 
-Exit status: 0 done; 1 the database is in trouble; 2 the file has mistakes, each on standard error as FILE:LINE:COLUMN: FIELD: WHAT.`;
+Exit status: 0 done; 1 the database failed; 2 the file has mistakes, each on standard error as FILE:LINE:COLUMN: FIELD: WHAT.`;
 
 /** The command for main. */
 export function seedCommand(): Command {
   return addSettings(new Command("seed"), "seed")
     .argument("<file>", "the file, or - for standard input")
-    .option("--dry-run", "say what would happen, and write nothing")
+    .option("--dry-run", "show what would happen, and write nothing")
     .option("--json", "print JSON instead of a table")
     .addHelpText("after", formatExamples("bmaas seed examples/fleet.yaml --dry-run", "bmaas seed - < fleet.yaml"))
     .addHelpText("after", help)

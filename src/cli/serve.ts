@@ -42,7 +42,7 @@ export function serveCommand(): Command {
       const failure = await Promise.race(reasons);
       log.info(
         { reason: failure instanceof Error ? failure.message : failure },
-        "shutting down; a second signal ends at once",
+        "shutting down; a second signal exits at once",
       );
       await service.close();
       if (failure instanceof Error) throw failure;
@@ -78,7 +78,7 @@ function waitForSignal(): Promise<string> {
 
 /** Windows has no signal that could ask for it. */
 const replaceHint =
-  process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces one after the other`;
+  process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces them one by one`;
 
 /** How people call this program: a clone has no command of that name. */
 const ownName = import.meta.filename.endsWith(".ts") ? "npm run bmaas --" : "bmaas";

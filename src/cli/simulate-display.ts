@@ -56,7 +56,7 @@ function describe(figures: SimulationFigures, perSecond: number): string[] {
   const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
   const failed = [...failures].map(([code, count]) => `${code} ${count}`).join(", ");
   return [
-    `${Math.round(present.elapsedMs / 1000)} s  ${Math.round(perSecond)} heartbeats/s, ${latency.count} in all,` +
+    `${Math.round(present.elapsedMs / 1000)} s  ${Math.round(perSecond)} heartbeats/s, ${latency.count} in total,` +
       ` ${present.inFlight} in flight, ${present.waiting} waiting, ${present.connections} connections`,
     `latency  p50 ${ms(latency.quantile(0.5))}  p99 ${ms(latency.quantile(0.99))}  max ${ms(latency.maxMs)}`,
     `failed  ${failed === "" ? "none" : failed}`,
@@ -70,12 +70,12 @@ export function formatSummary(summary: ReturnType<SimulationFigures["summarize"]
   const { latencyMs, installations, failuresByCode } = summary;
   const failed = Object.entries(failuresByCode).map(([code, count]) => `${code} ${count}`);
   const lines = [
-    `${summary.machines} machines, ${summary.heartbeats} heartbeats in ${summary.seconds} s, ${Math.round(summary.heartbeatsPerSecond)} a second`,
+    `${summary.machines} machines, ${summary.heartbeats} heartbeats in ${summary.seconds} s, ${Math.round(summary.heartbeatsPerSecond)} per second`,
     `busiest second: ${summary.busiestSecond} heartbeats were due`,
     `failed: ${failed.length === 0 ? "none" : failed.join(", ")}`,
     `latency: p50 ${latencyMs.p50} ms, p90 ${latencyMs.p90} ms, p99 ${latencyMs.p99} ms, at most ${latencyMs.max} ms`,
     `installations: ${installations.requested} requested, ${installations.succeeded} succeeded, ${installations.failed} failed, ${installations.vanished} vanished`,
-    `asked to install what was reported already: ${summary.spuriousRequests === 0 ? "never" : `${summary.spuriousRequests} times`}`,
+    `asked to install what was already reported: ${summary.spuriousRequests === 0 ? "never" : `${summary.spuriousRequests} times`}`,
   ];
   return lines.map((line) => `${line}\n`).join("");
 }

@@ -95,7 +95,7 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
   const summary = figures.summarize();
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatSummary(summary));
   if (figures.spuriousRequests > 0) {
-    throw new Error(`${figures.spuriousRequests} machines were asked to install what they had reported already`);
+    throw new Error(`${figures.spuriousRequests} machines were asked to install what they had already reported`);
   }
 }
 

@@ -1,4 +1,4 @@
-/** `bmaas simulate`: a fleet of agents against a server, to see what it bears. */
+/** `bmaas simulate`: a fleet of agents that loads a server. */
 import { Command, InvalidArgumentError } from "commander";
 import { durationArgument, limitArgument } from "./operator/arguments.ts";
 import { addSettings } from "./settings-options.ts";
@@ -7,39 +7,34 @@ import type { SimulateFlags } from "./simulate-run.ts";
 /** The command for main. */
 export function simulateCommand(): Command {
   const command = new Command("simulate")
-    .option("--machines <number>", "how many", limitArgument, 1000)
+    .option("--machines <number>", "number of machines", limitArgument, 1000)
     .option("--endpoint <url>", "the agents' listener", "https://127.0.0.1:8443")
-    .option("--ca <file>", "trust the CAs in this PEM file (default: tls/ca.pem under BMAAS_HOME, where there is one)")
+    .option("--ca <file>", "trust the CAs in this PEM file (default: tls/ca.pem under BMAAS_HOME, if it exists)")
     .option(
       "--proof <kind>",
-      "signature shares connections; certificate gives every agent one",
+      "signature: agents share connections; certificate: one connection per agent",
       proofArgument,
       "signature",
     )
-    .option("--connections <number>", "how many connections signed heartbeats share", limitArgument, 32)
+    .option("--connections <number>", "number of connections that signed heartbeats share", limitArgument, 32)
     .option(
       "--interval <duration>",
-      "time between the heartbeats of an agent (default: what the server asks for, or 30s)",
+      "time between an agent's heartbeats (default: as the server requests, else 30s)",
       durationArgument,
     )
     .option("--duration <duration>", "how long to run", durationArgument, 60_000)
-    .option("--hardware-share <share>", "share of the agents that hand in their hardware, 0 to 1", shareArgument, 1)
-    .option("--installations <number>", "request so many installations, spread over the run", countArgument, 0)
+    .option("--hardware-share <share>", "share of agents that report their hardware, 0 to 1", shareArgument, 1)
+    .option("--installations <number>", "number of installations to request, spread over the run", countArgument, 0)
     .option("--install-duration <duration>", "how long an installation takes", durationArgument, 5_000)
     .option("--fail-share <share>", "share of installations that fail, 0 to 1", shareArgument, 0)
-    .option(
-      "--vanish-share <share>",
-      "share of installations whose agent is never heard of again, 0 to 1",
-      shareArgument,
-      0,
-    )
-    .option("--storm-every <duration>", "break all connections at once, so often", durationArgument)
+    .option("--vanish-share <share>", "share of installations whose agent then stays silent, 0 to 1", shareArgument, 0)
+    .option("--storm-every <duration>", "break all connections at once, this often", durationArgument)
     .option(
       "--fleet <file>",
-      "secret that the fleet's keys are made of, made when absent (default: simulation.key under BMAAS_HOME)",
+      "file of the secret from which keys are derived, created if absent (default: simulation.key under BMAAS_HOME)",
     )
-    .option("--no-register", "the machines and keys are there already")
-    .option("--seed-file <file>", "only write the fleet into a seed file, for: bmaas seed FILE")
+    .option("--no-register", "do not create the machines and keys; they exist already")
+    .option("--seed-file <file>", "only write the fleet to a seed file, for: bmaas seed FILE")
     .option("--json", "print the summary as JSON")
     .action(async (flags: SimulateFlags) => (await import("./simulate-run.ts")).runSimulateCommand(flags));
   return addSettings(command, "operators").addHelpText(
@@ -48,27 +43,28 @@ export function simulateCommand(): Command {
 Example, beside "npm start":
   bmaas simulate --machines 20000 --duration 2m --installations 100 --fail-share 0.1
 
-It registers its machines under the provider "simulation", or finds those of an earlier run. To be rid of them:
+It registers its machines under the provider "simulation", or finds those of an earlier run. To delete them:
   bmaas machines delete --selector provider=simulation
 
-Exit status: 0 done, also when heartbeats failed; 1 a machine was asked to install what it had reported already, or it could not
-run; 2 wrong usage, configuration or input.`,
+Exit status: 0 done, even if heartbeats failed; 1 a machine was asked to install what it had already reported, or the run
+failed; 2 wrong usage, configuration or input.`,
   );
 }
 
 function proofArgument(text: string): "signature" | "certificate" {
   if (text !== "signature" && text !== "certificate")
-    throw new InvalidArgumentError("Neither signature nor certificate.");
+    throw new InvalidArgumentError("Expected signature or certificate.");
   return text;
 }
 
 function shareArgument(text: string): number {
   const share = Number(text);
-  if (!/^[\d.]+$/.test(text) || !(share >= 0 && share <= 1)) throw new InvalidArgumentError("Not a share from 0 to 1.");
+  if (!/^[\d.]+$/.test(text) || !(share >= 0 && share <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1.");
   return share;
 }
 
 function countArgument(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Not a whole number.");
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
   return Number(text);
 }

@@ -21,13 +21,13 @@ interface StatusFlags extends OperatorFlags {
 export function statusCommand(): Command {
   const command = new Command("status")
     .addOption(
-      new Option("--by <group>", "show it by provider, or by provider and location").choices(["provider", "location"]),
+      new Option("--by <group>", "group by provider, or by provider and location").choices(["provider", "location"]),
     )
     .action(
       operate(async (operator, { by, json }: StatusFlags) => {
         const fleet = await operator.client(FleetService).getFleet({});
         if (json) return printMessage(GetFleetResponseSchema, fleet);
-        if (fleet.groups.length === 0) return note("there are no machines yet; make one by: bmaas machines create");
+        if (fleet.groups.length === 0) return note("there are no machines yet; create one with: bmaas machines create");
         if (by === undefined) printStates(fleet);
         else printGroups(fleet, by);
         note(`counted ${ageOf(fleet.countTime)}`);
@@ -123,5 +123,5 @@ function printAttention({ groups }: GetFleetResponse): void {
   });
   if (found.length === 0) return;
   print(`\n${paint("Needs attention", "bold")}`);
-  printTable(["MACHINES", "WHY", "LOOK BY"], found);
+  printTable(["MACHINES", "WHY", "COMMAND"], found);
 }

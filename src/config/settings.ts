@@ -98,7 +98,7 @@ export const settings = {
     default: "on",
     parse: parseSwitch,
     commands: ["serve"],
-    description: "off serves agents in plaintext behind a proxy that ends TLS; only signed requests are then accepted",
+    description: "off serves agents in plaintext, behind a proxy that terminates TLS, and accepts only signed requests",
   },
   agentAuthorities: {
     variable: "BMAAS_AGENT_AUTHORITY",
@@ -115,7 +115,7 @@ export const settings = {
     default: "on",
     parse: parseSwitch,
     commands: ["serve"],
-    description: "off serves heartbeats by Connect's slower handler: the same answers, but 415 to grpc-web-text",
+    description: "off serves heartbeats through Connect's slower handler: the same answers, but 415 to grpc-web-text",
   },
   adminTlsCertFile: {
     variable: "BMAAS_ADMIN_TLS_CERT",
@@ -140,7 +140,8 @@ export const settings = {
     default: "off",
     parse: parseFlag,
     commands: ["serve"],
-    description: "on says that a proxy ends TLS in front of the operators' listener, which may then leave loopback",
+    description:
+      "on says that a proxy terminates TLS for the operators' listener, which may then listen beyond loopback",
   },
   oidcIssuer: {
     variable: "BMAAS_OIDC_ISSUER",
@@ -165,7 +166,8 @@ export const settings = {
     default: "roles",
     parse: (text: string) => text,
     commands: ["serve"],
-    description: "claim of those tokens that names the caller's roles; dots lead into it, as in realm_access.roles",
+    description:
+      "claim of those tokens that holds the caller's roles; dots reach nested claims, as in realm_access.roles",
   },
   oidcRoles: {
     variable: "BMAAS_OIDC_ROLES",
@@ -232,7 +234,7 @@ export const settings = {
     default: "365",
     parse: parseDays,
     commands: ["serve"],
-    description: "how long the history of machines is kept; 0 keeps it for ever",
+    description: "how long the history of machines is kept; 0 keeps it forever",
   },
   metricsPublic: {
     variable: "BMAAS_METRICS_PUBLIC",
@@ -241,7 +243,7 @@ export const settings = {
     default: "off",
     parse: parseFlag,
     commands: ["serve"],
-    description: "on serves /metrics without a token to everybody who reaches the operators' listener",
+    description: "on serves /metrics without a token to anyone who reaches the operators' listener",
   },
   logLevel: {
     variable: "BMAAS_LOG_LEVEL",
@@ -259,7 +261,7 @@ export const settings = {
     default: "0.25",
     parse: parseDelayMs,
     commands: ["serve"],
-    description: "time between readiness going off and the listeners closing, so that load balancers notice",
+    description: "time between failing readiness and closing the listeners, so that load balancers notice",
   },
   workers: {
     variable: "BMAAS_WORKERS",
@@ -268,7 +270,7 @@ export const settings = {
     default: "1",
     parse: parseWorkers,
     commands: ["serve"],
-    description: "processes that serve on the same ports; SIGHUP replaces them one after the other",
+    description: "number of processes that serve on the same ports; SIGHUP replaces them one by one",
   },
 } as const satisfies Readonly<Record<string, Setting>>;
 

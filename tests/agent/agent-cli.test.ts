@@ -218,7 +218,7 @@ describe("bmaas agent", () => {
       advice.push(entry.advice);
       agent.kill("SIGTERM");
     }
-    expect(advice[0]).toBe("name the CA of the server's certificate by --ca");
+    expect(advice[0]).toBe("name the CA of the server's certificate with --ca");
   });
 
   test("does not start beside another one on the same state", async () => {

@@ -66,6 +66,6 @@ test("what is no key is refused with 2 before anybody is asked", async () => {
     operator.run("agents", "register", machineId, (await generateAgentKey()).publicKeyHex, "--public-key-file", "x"),
   ]);
   expect(word).toMatchObject({ status: 2, stderr: expect.stringContaining("small order") });
-  expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("name the public key, or a file") });
-  expect(both).toMatchObject({ status: 2, stderr: expect.stringContaining("exclude one another") });
+  expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("give the public key, or its file") });
+  expect(both).toMatchObject({ status: 2, stderr: expect.stringContaining("not both") });
 });

@@ -81,7 +81,7 @@ describe("history", () => {
 
   test("says so when nothing is kept", async () => {
     const unknown = "00000000-0000-4000-8000-000000000000";
-    const expected = { status: 0, stdout: "", stderr: "nothing is kept of this machine\n" };
+    const expected = { status: 0, stdout: "", stderr: "there is no history of this machine\n" };
     expect(await viewer.run("history", unknown)).toEqual(expected);
   });
 });

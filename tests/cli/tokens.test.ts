@@ -20,7 +20,7 @@ test("a token is made, shown once, listed without its secret, and revoked", asyn
     status: 0,
     stdout: expect.stringMatching(/^bmaas_[0-9a-f]{16}_[\w-]{43}\n$/),
     stderr: expect.stringMatching(
-      /^made token [0-9a-f]{16}, valid until \d{4}-\S+ \S+Z \(in 30 d\); it cannot be shown again:\n$/,
+      /^created token [0-9a-f]{16}, valid until \d{4}-\S+ \S+Z \(in 30 d\); its secret cannot be shown again:\n$/,
     ),
   });
   const secret = made.stdout.trim();

@@ -49,7 +49,7 @@ describe.skipIf(!spawnSync("script", ["--version"]).stdout?.toString().includes(
       timeout: 180_000,
     }, async () => {
       const { terminal, shown, exited, pid, workers } = await startOnTerminal();
-      expect(shown.text).toMatch(/workers +2 processes; kill -HUP \d+ replaces one after the other\r\n/);
+      expect(shown.text).toMatch(/workers +2 processes; kill -HUP \d+ replaces them one by one\r\n/);
       expect(shown.text.match(/bmaas serves/g)).toHaveLength(1);
       expect(shown.text).not.toMatch(/^\{/m);
       process.kill(pid, "SIGHUP");

@@ -28,11 +28,10 @@ export function addKey(command: Command): Command {
 /** The key; throws ConfigError when there is none or two, or when the file holds something else. */
 export async function readKey(key: Uint8Array | undefined, { publicKeyFile }: KeyFlags): Promise<Uint8Array> {
   if (key !== undefined && publicKeyFile !== undefined) {
-    throw new ConfigError(["a public key and --public-key-file exclude one another"]);
+    throw new ConfigError(["give either a public key or --public-key-file, not both"]);
   }
   if (key !== undefined) return key;
-  if (publicKeyFile === undefined)
-    throw new ConfigError(["name the public key, or a file that holds it by --public-key-file"]);
+  if (publicKeyFile === undefined) throw new ConfigError(["give the public key, or its file with --public-key-file"]);
   try {
     return parsePublicKey(publicKeyFile === "-" ? await text(process.stdin) : await readFile(publicKeyFile, "utf8"));
   } catch (error) {

@@ -10,7 +10,7 @@ import { addKey, type KeyFlags, readKey } from "./public-key.ts";
 export function registerCommand(): Command {
   const command = addKey(
     new Command("register")
-      .description("let an agent speak for a machine that has none, by its public key")
+      .description("register the agent's public key of a machine that has none")
       .argument("<machine-id>", "the machine", machineIdArgument),
   ).action(
     operate(

@@ -14,7 +14,7 @@ interface ReplaceFlags extends OperatorFlags, KeyFlags {
 export function replaceCommand(): Command {
   const command = addKey(
     new Command("replace")
-      .description("put a new key in the place of a machine's agent's; the old one stops at once")
+      .description("replace the key of a machine's agent; the old key stops working at once")
       .argument("<machine-id>", "the machine", machineIdArgument),
   )
     .option("--expected-key <key>", "only if this is the machine's key now", publicKeyArgument)

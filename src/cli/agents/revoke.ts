@@ -15,7 +15,7 @@ interface RevokeFlags extends OperatorFlags, TargetFlags {
 /** The command for agentsCommand. */
 export function revokeCommand(): Command {
   const command = addTargetsToChange(new Command("revoke"))
-    .description("take machines' agents' keys away: no agent speaks for them from then on")
+    .description("revoke the keys of machines' agents: no agent can call for these machines any more")
     .option("--expected-key <key>", "only if this is the machine's key now", publicKeyArgument)
     .action(
       operate(async (operator, flags: RevokeFlags, machineIds: readonly string[]) => {

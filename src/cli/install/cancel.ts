@@ -18,8 +18,12 @@ interface CancelFlags extends OperatorFlags, TargetFlags {
 /** The command for installCommand. */
 export function cancelCommand(): Command {
   const command = addTargetsToChange(new Command("cancel"))
-    .description("take back an installation that no agent has been given yet")
-    .option("--generation <number>", "only if this is the open one (default: the newest)", generationArgument)
+    .description("cancel an installation that no agent has been given yet")
+    .option(
+      "--generation <number>",
+      "cancel only if this is the open generation (default: the newest)",
+      generationArgument,
+    )
     .action(
       operate(async (operator, flags: CancelFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);

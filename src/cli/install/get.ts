@@ -17,9 +17,9 @@ interface GetFlags extends OperatorFlags, WaitFlags {
 /** The command for installCommand. */
 export function getCommand(): Command {
   const command = addWaitOptions(new Command("get"))
-    .description("show all that is known of an installation, or follow it to its end")
+    .description("show an installation, or follow it to its end")
     .argument("<machine-id>", "the machine", machineIdArgument)
-    .option("--generation <number>", "which of the machine's installations (default: the newest)", generationArgument)
+    .option("--generation <number>", "generation to show (default: the newest)", generationArgument)
     .action(
       operate(async (operator, flags: GetFlags, machineId: string) => {
         const client = operator.client(InstallationService);

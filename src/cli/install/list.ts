@@ -21,10 +21,14 @@ interface ListFlags extends OperatorFlags {
 /** The command for installCommand. */
 export function listCommand(): Command {
   const command = new Command("list")
-    .description("list installations, by machine and then newest first")
-    .option("--machine <machine-id>", "of this machine (default: of all)", machineIdArgument)
-    .addOption(new Option("--state <states...>", "in one of these states").choices(installationStateNames.names))
-    .option("--limit <number>", "list so many at most (default: all)", limitArgument)
+    .description("list installations by machine, newest first")
+    .option("--machine <machine-id>", "list only installations of this machine", machineIdArgument)
+    .addOption(
+      new Option("--state <states...>", "list only installations in these states").choices(
+        installationStateNames.names,
+      ),
+    )
+    .option("--limit <number>", "maximum number to list (default: all)", limitArgument)
     .action(
       operate(async (operator, { machine: machineId = "", state = [], limit, json }: ListFlags) => {
         const states = state.flatMap((name) => installationStateNames.find(name) ?? []);

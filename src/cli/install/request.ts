@@ -23,10 +23,10 @@ const exampleDigest = "sha256:ababababababababababababababababababababababababab
 /** The command for installCommand. */
 export function requestCommand(): Command {
   const command = addWaitOptions(addInstallationTarget(addTargetsToChange(new Command("request"))))
-    .description("ask for an operating system to be installed; this wipes the machine's root device")
+    .description("request an OS installation, which wipes the machine's root device")
     .option(
       "--generation <number>",
-      "take this generation, which must grow (default: the next one)",
+      "generation, which must exceed every earlier one (default: the next one)",
       generationArgument,
     )
     .option(
@@ -37,7 +37,7 @@ export function requestCommand(): Command {
       operate(async (operator, flags: RequestFlags, machineIds: readonly string[]) => {
         const target = await readInstallationTarget(flags);
         const targets = await findTargets(operator, machineIds, flags);
-        await confirm(targets, flags, `Install on #, and wipe the disk ${flags.rootDevice} of each?`);
+        await confirm(targets, flags, `Install on # and wipe disk ${flags.rootDevice} of each?`);
         const client = operator.client(InstallationService);
         const { generation = 0n, supersede: supersedeGiven = false } = flags;
         await actAndAwait(operator, targets, flags, {

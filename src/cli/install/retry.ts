@@ -19,12 +19,12 @@ interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
 /** The command for installCommand. */
 export function retryCommand(): Command {
   const command = addWaitOptions(addTargetsToChange(new Command("retry")))
-    .description("request what failed or is overdue once more, under the next generation")
-    .option("--generation <number>", "only if this is the one that failed (default: the newest)", generationArgument)
+    .description("request a failed or overdue installation again, under the next generation")
+    .option("--generation <number>", "retry only if this is the newest generation", generationArgument)
     .action(
       operate(async (operator, flags: RetryFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
-        await confirm(targets, flags, "Install once more on #, and wipe the root disk of each?");
+        await confirm(targets, flags, "Install again on # and wipe the root disk of each?");
         const client = operator.client(InstallationService);
         await actAndAwait(operator, targets, flags, {
           act: ({ machineId, machine }) => {

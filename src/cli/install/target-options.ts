@@ -42,7 +42,7 @@ export interface InstallationTargetFlags {
 export function addInstallationTarget(command: Command): Command {
   return command
     .addOption(
-      new Option("--image <url>", "a disk image, where agents fetch it (http or https)")
+      new Option("--image <url>", "URL from which agents fetch a disk image (http or https)")
         .argParser(argumentParser(parseImageUrl))
         .conflicts(["metropolis", "nodeParameters"]),
     )
@@ -54,13 +54,13 @@ export function addInstallationTarget(command: Command): Command {
         .argParser(argumentParser(parseOsImage))
         .conflicts(["image", "userData"]),
     )
-    .option("--digest <digest>", "what the image must be: sha256:…", argumentParser(parseDigest))
+    .option("--digest <digest>", "digest of the image: sha256:…", argumentParser(parseDigest))
     .option(
       "--root-device <name>",
       "the disk to install onto, which is wiped, for example sda",
       argumentParser(parseDevice),
     )
-    .option("--user-data <file>", "handed to the installed system of an --image, for example for cloud-init")
+    .option("--user-data <file>", "data passed to the system installed from --image, for example for cloud-init")
     .option("--node-parameters <file>", "NodeParameters of a --metropolis node, in protobuf's binary form");
 }
 
@@ -92,7 +92,7 @@ export async function readInstallationTarget(flags: InstallationTargetFlags): Pr
   ].filter((name) => name !== false);
   if (missing.length > 0) throw new ConfigError(missing.map((name) => `${name} is missing`));
   if (metropolis?.digest && metropolis.digest !== digest) {
-    throw new ConfigError(["--digest: is another one than that of --metropolis"]);
+    throw new ConfigError(["--digest: differs from the digest in --metropolis"]);
   }
   if (image !== undefined) {
     const bytes = userData === undefined ? undefined : await readPayload("--user-data", userData, limitPayload);

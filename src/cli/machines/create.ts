@@ -15,8 +15,8 @@ interface CreateFlags extends OperatorFlags, ProvidedFlags {
 export function createCommand(): Command {
   const command = addProvidedOptions(
     new Command("create")
-      .description("create a machine, and print its id")
-      .option("--id <uuid>", "the machine's id (default: the server makes one)", machineIdArgument),
+      .description("create a machine and print its id")
+      .option("--id <uuid>", "the machine's id (default: the server generates one)", machineIdArgument),
   ).action(
     operate(async (operator, { id = "", json, ...flags }: CreateFlags) => {
       const provided = readProvided(flags);
@@ -24,7 +24,7 @@ export function createCommand(): Command {
       const response = await operator.client(MachineService).createMachine(request);
       if (json) return printMessage(CreateMachineResponseSchema, response);
       // Standard output is the id alone, for ID=$(bmaas machines create).
-      note("created the machine; its id is:");
+      note("created the machine with id:");
       print(printable(response.machine?.id ?? ""));
     }),
   );

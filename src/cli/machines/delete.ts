@@ -14,12 +14,12 @@ interface DeleteFlags extends OperatorFlags, TargetFlags {
 /** The command for machinesCommand. */
 export function deleteCommand(): Command {
   const command = addTargetsToChange(new Command("delete"))
-    .description("delete machines with all that is known of them but their history")
-    .option("--force", "even while an installation is open; an agent that has it already goes on with it")
+    .description("delete machines and all their data except their history")
+    .option("--force", "delete even while an installation is open; an agent that has been given it continues")
     .action(
       operate(async (operator, flags: DeleteFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
-        await confirm(targets, flags, "Delete # and all that is known of them?");
+        await confirm(targets, flags, "Delete # and all their data except their history?");
         const client = operator.client(MachineService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId }) => client.deleteMachine({ machineId, force: flags.force ?? false }),

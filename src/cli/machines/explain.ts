@@ -16,7 +16,7 @@ import { timeOf } from "../operator/timestamp-text.ts";
 /** The command for machinesCommand. */
 export function explainCommand(): Command {
   const command = addTargets(new Command("explain"))
-    .description("say why machines are where they are, what happens next and when, and what can be done")
+    .description("explain why machines are in their state, what happens next and when, and what you can do")
     .action(
       operate(async (operator, flags: OperatorFlags & TargetFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
@@ -38,7 +38,7 @@ export function explainCommand(): Command {
 }
 
 function describeExplanation({ machine, condition, next, nextTime, remedies }: ExplainMachineResponse): string {
-  const nothing = "nothing by itself";
+  const nothing = "nothing without you";
   const when = timeOf(nextTime);
   return formatFields([
     ["machine", machine?.id],

@@ -9,7 +9,7 @@ import { printMessage } from "../operator/output.ts";
 /** The command for machinesCommand. */
 export function getCommand(): Command {
   const command = new Command("get")
-    .description("show all that is known of a machine")
+    .description("show a machine")
     .argument("<machine-id>", "the machine", machineIdArgument)
     .action(
       operate(async (operator, { json }: OperatorFlags, machineId: string) => {

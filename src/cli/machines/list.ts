@@ -17,8 +17,8 @@ interface ListFlags extends OperatorFlags, TargetFlags {
 /** The command for machinesCommand. */
 export function listCommand(): Command {
   const command = addSelector(new Command("list"))
-    .description("list machines, in the order of their ids")
-    .option("--limit <number>", "list so many at most (default: all)", limitArgument)
+    .description("list machines, ordered by id")
+    .option("--limit <number>", "maximum number to list (default: all)", limitArgument)
     .action(
       operate(async (operator, { selector, limit, json }: ListFlags) => {
         const filter = selector === undefined ? {} : parseSelector(selector);
@@ -38,7 +38,7 @@ export function listCommand(): Command {
     ],
     more: [
       selectorHelp,
-      "\nWith --json: one ListMachinesResponse of bmaas.admin.v1; machines watch --from its watchToken misses nothing.",
+      "\nWith --json: one ListMachinesResponse of bmaas.admin.v1; machines watch --from its watchToken misses no change.",
     ],
   });
 }

@@ -19,12 +19,14 @@ export interface ProvidedFlags {
 export function addProvidedOptions(command: Command): Command {
   return command
     .option("--provider <name>", 'the provider, for example "equinix"')
-    .option("--provider-id <id>", "the provider's own id of the machine")
+    .option("--provider-id <id>", "the provider's id of the machine")
     .option("--reservation <id>", "the provider's reservation that the machine belongs to")
-    .option("--address <address>", "where the machine can be reached, an IP address or a name")
+    .option("--address <address>", "the machine's address, an IP address or a name")
     .option("--location <name>", 'the provider\'s name of the place, for example "am6"')
     .addOption(
-      new Option("--status <status>", "what the provider says that it does").choices(providerStatusNames.names),
+      new Option("--status <status>", "the machine's status according to the provider").choices(
+        providerStatusNames.names,
+      ),
     );
 }
 
@@ -36,7 +38,7 @@ export function readProvided(flags: ProvidedFlags): MessageInitShape<typeof Prov
   );
   if (!isGiven) return undefined;
   if (provider === undefined || providerId === undefined) {
-    throw new ConfigError(["--provider and --provider-id must both be there to say what a provider says"]);
+    throw new ConfigError(["--provider and --provider-id are both required"]);
   }
   const known = status === undefined ? undefined : providerStatusNames.find(status);
   return { provider, providerId, reservation, address, location, ...(known && { status: known }) };

@@ -16,7 +16,7 @@ interface SetProvidedFlags extends OperatorFlags, ProvidedFlags {
 export function setProvidedCommand(): Command {
   const command = addProvidedOptions(
     new Command("set-provided")
-      .description("set what the provider says of a machine, as a whole: what is left out is taken away")
+      .description("replace the provider's data of a machine; options left out remove their values")
       .argument("<machine-id>", "the machine", machineIdArgument),
   )
     .option("--none", "take all of it away: no provider makes the machine available")

@@ -23,14 +23,14 @@ interface WatchFlags extends OperatorFlags, TargetFlags {
 /** The command for machinesCommand. */
 export function watchCommand(): Command {
   const command = addSelector(new Command("watch"))
-    .description("follow what happens to machines, through restarts of the server, until Ctrl-C")
-    .option("--from <token>", "go on after this token of an earlier watch or list (default: now)")
+    .description("follow changes of machines until Ctrl-C, across restarts of the server")
+    .option("--from <token>", "resume from this token of an earlier watch or list (default: now)")
     .action(
       operate(async (operator, { selector = [], from = "", json }: WatchFlags) => {
         const filter = selector.length === 0 ? create(MachineFilterSchema) : parseSelector(selector);
         const onConnection = (trouble: Error | undefined) =>
-          note(trouble === undefined ? "bmaas: watching again" : "bmaas: the server is away; waiting for it");
-        if (process.stderr.isTTY) note("watching; Ctrl-C ends it");
+          note(trouble === undefined ? "bmaas: watching again" : "bmaas: the server is unreachable; waiting for it");
+        if (process.stderr.isTTY) note("watching; press Ctrl-C to stop");
         for await (const event of followMachines(operator, { filter, resumeToken: from, onConnection })) {
           if (event.kind === "") continue;
           if (json) printJson(messageToJson(WatchMachinesResponseSchema, event), { oneLine: true });
@@ -45,9 +45,9 @@ export function watchCommand(): Command {
     ],
     more: [
       selectorHelp,
-      "\nNothing is missed while the connection is lost; what happened about then may be told twice. A selector is judged by the machine" +
+      "\nNo change is missed while the connection is lost, but some may be shown twice. A selector applies to the machine" +
         "\nas it is after the change." +
-        "\n\nWith --json: one WatchMachinesResponse of bmaas.admin.v1 a line. Its resumeToken is what --from takes.",
+        "\n\nWith --json: one WatchMachinesResponse of bmaas.admin.v1 per line. --from takes its resumeToken.",
     ],
   });
 }

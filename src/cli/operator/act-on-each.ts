@@ -121,8 +121,8 @@ function outcomeToJson<T>({ target, value, failure }: Outcome<T>, toJson: Report
 /** For the help of commands that act on several machines: what they print for programs. */
 export function severalHelp(response: string): string {
   return (
-    `\nWith --json: one ${response} of bmaas.admin.v1 for a machine named by its id; for several ids or a selector` +
-    '\n{"results": […]}, each with machineId and what the response holds or error: { code, message, status }.' +
-    "\nThe exit status is that of the machines that failed when they agree on one, else 1."
+    `\nWith --json: one ${response} of bmaas.admin.v1 for one machine named by its id; for several ids or a selector` +
+    '\n{"results": […]}, each with machineId and the fields of the response, or error: { code, message, status }.' +
+    "\nThe exit status is that of the failed machines if all failed alike, else 1."
   );
 }

@@ -28,13 +28,13 @@ export const durationArgument = argumentParser(parseDurationMs);
 /** A generation, 1 or more. */
 export const generationArgument = argumentParser((text) => {
   const generation = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
-  if (generation < 1n || generation >= 2n ** 63n) throw new Error("a generation is a whole number from 1 on");
+  if (generation < 1n || generation >= 2n ** 63n) throw new Error("a generation is a whole number from 1 up");
   return generation;
 });
 
 /** How many at most, 1 or more. */
 export const limitArgument = argumentParser((text) => {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error("expected a whole number from 1 on");
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error("expected a whole number from 1 up");
   return Number(text);
 });
 

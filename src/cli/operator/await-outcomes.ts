@@ -32,9 +32,9 @@ const maxTimeoutMs = 24 * 86_400_000;
 /** Adds the options of a command that can wait. */
 export function addWaitOptions(command: Command): Command {
   return command
-    .option("--wait", "wait for the outcome, show the progress, and end with a status that says how it went")
+    .option("--wait", "wait for the outcome, show progress, and report the outcome in the exit status")
     .addOption(
-      new Option("--timeout <duration>", "wait no longer than this")
+      new Option("--timeout <duration>", "maximum time to wait")
         .argParser(durationArgument)
         .default(defaultTimeoutMs, "1h"),
     );
@@ -42,9 +42,9 @@ export function addWaitOptions(command: Command): Command {
 
 /** For the help of commands that can wait. */
 export const waitHelp = `
-With --wait: a bar on a terminal and lines elsewhere, both on standard error; through restarts of the server. More statuses:
-7 the installation failed; 8 the time to wait is over, or the installation is overdue; 9 it was cancelled or superseded;
-130 stopped by Ctrl-C, which ends the waiting and not the installation.`;
+--wait shows progress on standard error, a bar on a terminal and lines elsewhere, and survives restarts of the server.
+More exit statuses: 7 the installation failed; 8 the wait timed out, or the installation is overdue; 9 the installation
+was cancelled or superseded; 130 Ctrl-C stopped the wait, and the installation continues.`;
 
 /** An answer that holds an installation. */
 interface WithInstallation {
@@ -120,9 +120,9 @@ async function waitUntilSignal(
 
 function describeInterruption(installations: readonly Installation[]): string {
   const [first, ...others] = installations;
-  if (others.length > 0) return `stopped waiting; ${installations.length} installations go on (bmaas install list)`;
+  if (others.length > 0) return `stopped waiting; ${installations.length} installations continue (bmaas install list)`;
   const { machineId = "", generation = 0n } = first ?? {};
-  return `stopped waiting; generation ${generation} goes on (bmaas install get ${machineId} --generation ${generation} --wait)`;
+  return `stopped waiting; generation ${generation} continues (bmaas install get ${machineId} --generation ${generation} --wait)`;
 }
 
 function deletedMeanwhile({ generation }: Installation): CommandFailure {
@@ -143,7 +143,7 @@ function findFailure(installation: Installation, timeoutMs: number): CommandFail
     case InstallationState.OVERDUE:
       return new CommandFailure(`${what}; see bmaas machines explain ${installation.machineId}`, exitStatus.waitEnded);
     default: {
-      const message = `${what}, still after ${formatDuration(timeoutMs)}; it goes on`;
+      const message = `${what}, still after ${formatDuration(timeoutMs)}; it continues`;
       return new CommandFailure(message, exitStatus.waitEnded);
     }
   }

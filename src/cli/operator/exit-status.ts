@@ -30,6 +30,6 @@ export class CommandFailure extends Error {
 
 /** For the help of commands that call a server. */
 export const exitStatusHelp = `
-Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused, since the machine's state does
-not allow it or something else holds what was asked for; 5 not allowed: no valid token, or its role does not suffice; 6 the
-server is away or does not answer; 10 standard output could not be written, for example on a full disk.`;
+Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused: the machine's state does
+not allow it, or a name, id or key is already in use; 5 not allowed: the token is missing or invalid, or its role does not
+suffice; 6 the server is unreachable or does not answer; 10 standard output could not be written, for example on a full disk.`;

@@ -39,14 +39,14 @@ export function toCommandFailure(error: unknown, server: ServerAccess): unknown 
 
 function explainConnection(error: ConnectError, systemCode: string, { url }: ServerAccess): string {
   if (systemCode === unprovenCode) {
-    return `whoever listens at ${url} is not the server that was started here, so no token was sent: start it by bmaas serve, or name another by --admin-url and BMAAS_ADMIN_TOKEN`;
+    return `the process that listens at ${url} is not the server started here, so no token was sent: start it with bmaas serve, or name another with --admin-url and BMAAS_ADMIN_TOKEN`;
   }
   if (systemCode === "ECONNREFUSED")
-    return `no server answers at ${url}: start it by bmaas serve, or name it by --admin-url`;
-  if (systemCode === "ENOTFOUND") return `${url} has a host that nobody knows: check --admin-url`;
-  if (isUntrusted(systemCode)) return `${url} has a certificate of a CA that is not trusted: name the CA by --admin-ca`;
+    return `no server answers at ${url}: start it with bmaas serve, or name another with --admin-url`;
+  if (systemCode === "ENOTFOUND") return `the host of ${url} is unknown: check --admin-url`;
+  if (isUntrusted(systemCode)) return `the certificate of ${url} is from an untrusted CA: name the CA with --admin-ca`;
   if (systemCode === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `${url} has a certificate for other names: use one of them in --admin-url`;
+    return `the certificate of ${url} is for other names: use one of them in --admin-url`;
   }
   return `the connection to ${url} failed: ${error.rawMessage} (${systemCode})`;
 }
@@ -62,7 +62,7 @@ function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess):
     case Code.FailedPrecondition:
       return explainConditions(error);
     case Code.Unimplemented:
-      return `the server at ${url} does not know this call: it is older than this bmaas`;
+      return `the server at ${url} does not support this call: it is older than this bmaas`;
     case Code.DeadlineExceeded:
       return `the server at ${url} did not answer in time`;
     case Code.Internal:

@@ -35,8 +35,8 @@ export async function findServer(config: Config): Promise<ServerAccess> {
   const isLoopbackUrl = isLoopback({ host: fromUrlHost(hostname), port: 0 });
   if (protocol === "http:" && !isLoopbackUrl && !config.adminPlaintext) {
     throw new ConfigError([
-      `${url} is plain http beyond this machine, where anybody on the way could read the token:` +
-        " use https, or say --admin-plaintext on when the network is trusted",
+      `${url} is plain http to another machine, so anyone on the network could read the token:` +
+        "use https, or set --admin-plaintext on if the network is trusted",
     ]);
   }
   const isLocal = config.adminUrl === undefined || isLoopbackUrl;
@@ -49,7 +49,7 @@ export async function findServer(config: Config): Promise<ServerAccess> {
 /** Anybody on this machine can listen where the server did before it stopped. */
 async function readKey(home: string, url: string): Promise<string> {
   const name = relative(process.cwd(), serverKeyFile(home));
-  let reason = `there is no ${name}: no server of this version has started there`;
+  let reason = `${name} does not exist: no server of this version has started there`;
   try {
     const key = await findServerKey(home);
     if (key !== undefined) return key;
@@ -57,8 +57,8 @@ async function readKey(home: string, url: string): Promise<string> {
     reason = (error as Error).message;
   }
   throw new ConfigError([
-    `nothing would tell whether the server listens at ${url} or somebody else does, so no token is sent (${reason}):` +
-      " start the server by bmaas serve, or name it by --admin-url and BMAAS_ADMIN_TOKEN",
+    `the command cannot verify that the server listens at ${url}, so it sends no token (${reason}):` +
+      "start the server with bmaas serve, or name it with --admin-url and BMAAS_ADMIN_TOKEN",
   ]);
 }
 
@@ -80,13 +80,13 @@ async function findToken(config: Config, url: string, isLocal: boolean) {
   const name = relative(process.cwd(), file);
   if (!isLocal) {
     throw new ConfigError([
-      `BMAAS_ADMIN_TOKEN is missing: ${url} wants a token, and the one in ${name} is the local server's`,
+      `BMAAS_ADMIN_TOKEN is missing: ${url} requires a token, and the one in ${name} is for the local server`,
     ]);
   }
   const text = await findFile(file);
   if (text === undefined) {
     throw new ConfigError([
-      `there is no token: set BMAAS_ADMIN_TOKEN, or let --home name the folder of a server that has started once (no ${name})`,
+      `there is no token (no ${name}): set BMAAS_ADMIN_TOKEN, or set --home to the folder of a server that has started once`,
     ]);
   }
   try {

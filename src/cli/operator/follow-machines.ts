@@ -72,7 +72,7 @@ async function* watchOnce(
 ): AsyncGenerator<WatchMachinesResponse> {
   const silent = new AbortController();
   const timer = setTimeout(
-    () => silent.abort(new ConnectError("nothing came for a while", Code.DeadlineExceeded)),
+    () => silent.abort(new ConnectError("the server sent nothing for a while", Code.DeadlineExceeded)),
     maxSilenceMs,
   );
   try {

@@ -34,7 +34,7 @@ export function listInstallationFields(installation: Installation): Field[] {
     ["since", timeOf(stateTime)],
     ["requested", `${timeOf(installation.requestTime)} by ${installation.requester}`],
     ["first given", timeOf(installation.firstGivenTime)],
-    ["last given", timesGiven > 1n ? `${timeOf(installation.lastGivenTime)}, ${timesGiven} times in all` : undefined],
+    ["last given", timesGiven > 1n ? `${timeOf(installation.lastGivenTime)}, ${timesGiven} times in total` : undefined],
     ["progress", progress && `${describeStep(installation)}, ${timeOf(progress.reportTime)}`],
     ["due", installation.endTime === undefined ? timeOf(installation.dueTime) : undefined],
     ["ended", timeOf(installation.endTime)],
@@ -60,6 +60,6 @@ function describeTarget(target: InstallationTarget | undefined): string {
       return `metropolis ${osImage?.host}/${osImage?.repository}${tag} on ${rootDevice}`;
     }
     default:
-      return "of a kind that this bmaas does not know";
+      return "of a kind that this version of bmaas does not know";
   }
 }

@@ -109,7 +109,7 @@ export function describeProgress(installation: Installation, { withPercent = tru
     case InstallationState.PENDING:
       return `${name}: waiting for a heartbeat`;
     case InstallationState.GIVEN:
-      return `${name}: no word from the agent yet`;
+      return `${name}: no progress report yet`;
     case InstallationState.INSTALLING:
     case InstallationState.OVERDUE: {
       const parts = [printable(phase), withPercent && percent !== undefined ? `${percent} %` : ""].filter(Boolean);

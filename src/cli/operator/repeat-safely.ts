@@ -24,7 +24,7 @@ export const repeatSafely: Interceptor = (next) => async (request) => {
       return await next(request);
     } catch (error) {
       if (!isPassing(error)) throw error;
-      if (process.stderr.isTTY && waitMs === waitsMs[0]) note("the server does not answer; trying again");
+      if (process.stderr.isTTY && waitMs === waitsMs[0]) note("the server does not answer; retrying");
       await delay(Math.max(waitMs, findServerDelayMs(ConnectError.from(error))), undefined, { signal: request.signal });
     }
   }

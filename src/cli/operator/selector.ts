@@ -37,15 +37,15 @@ export const selectorWords: readonly string[] = selectorKeys.flatMap((key) =>
 
 /** For the help of commands that take a selector. */
 export const selectorHelp = `
-A selector is a list of KEY=VALUE with commas between; a machine must fulfil all of them. Keys:
+A selector is a comma-separated list of KEY=VALUE terms; a machine must match all of them. Keys:
   state                   ${machineStateNames.names.slice(0, 6).join(", ")},
-                          ${machineStateNames.names.slice(6).join(", ")}; several times: any of them
-  provider, location      as the provider says; a comma in a value is written \\,
+                          ${machineStateNames.names.slice(6).join(", ")}; repeat to match any
+  provider, location      from the provider's data; write a comma in a value as \\,
   min-memory, min-disk    for example 16GiB, 1TB (of the largest disk)
   min-threads             hardware threads of all processors
-  heartbeat-older-than    for example 90s, 15m, 2h, 30d; a machine without a heartbeat is older than anything
-  heartbeat-younger-than  the other way round
-  id                      a machine; several times: any of them`;
+  heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
+  heartbeat-younger-than  the same forms; machines with a more recent heartbeat
+  id                      a machine id; repeat to match any`;
 
 /** Reads selectors, which count together; throws ConfigError with every mistake among them. */
 export function parseSelector(selectors: readonly string[]): MachineFilter {
@@ -70,9 +70,9 @@ function readTerm(term: string, seen: Set<string>): FilterPart {
   const key = at < 0 ? term : term.slice(0, at);
   const value = term.slice(at + 1);
   const read = Object.hasOwn(keys, key) ? keys[key] : undefined;
-  if (read === undefined) throw new InvalidValueError(`${quote(key)} is no key${hint(key, selectorKeys)}`);
+  if (read === undefined) throw new InvalidValueError(`${quote(key)} is not a key${hint(key, selectorKeys)}`);
   if (at < 0 || value === "") throw new InvalidValueError(`${key} needs a value: ${key}=…`);
-  if (seen.has(key) && !repeatable.includes(key)) throw new InvalidValueError(`${key} is there twice`);
+  if (seen.has(key) && !repeatable.includes(key)) throw new InvalidValueError(`${key} is given twice`);
   seen.add(key);
   try {
     return read(value);
@@ -90,7 +90,7 @@ function splitTerms(selector: string): string[] {
 function parseState(text: string): number {
   const state = machineStateNames.find(text);
   if (state === undefined)
-    throw new InvalidValueError(`${quote(text)} is no state${hint(text, machineStateNames.names)}`);
+    throw new InvalidValueError(`${quote(text)} is not a state${hint(text, machineStateNames.names)}`);
   return state;
 }
 

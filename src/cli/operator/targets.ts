@@ -24,17 +24,17 @@ export interface TargetFlags {
 
 /** Adds the option by which machines are selected. */
 export function addSelector(command: Command): Command {
-  return command.option("--selector <key=value,…>", "the machines that fulfil all of it", collect);
+  return command.option("--selector <key=value,…>", "select the machines that match all terms", collect);
 }
 
 /** Adds what a command takes that looks at several machines. */
 export function addTargets(command: Command): Command {
-  return addSelector(command.argument("[machine-ids...]", "the machines, by id", machineIdsArgument));
+  return addSelector(command.argument("[machine-ids...]", "ids of the machines", machineIdsArgument));
 }
 
 /** Adds what a command takes that changes several machines. */
 export function addTargetsToChange(command: Command): Command {
-  return addTargets(command).option("--yes", "do not ask before acting on more than one machine");
+  return addTargets(command).option("--yes", "act on more than one machine without asking");
 }
 
 /** The machines that ids or selectors name. Throws ConfigError unless there is one or the other, and CommandFailure when none matches. */
@@ -44,10 +44,10 @@ export async function findTargets(
   { selector }: TargetFlags,
 ): Promise<readonly Target[]> {
   if (selector === undefined) {
-    if (machineIds.length === 0) throw new ConfigError(["name machines by their ids, or select them by --selector"]);
+    if (machineIds.length === 0) throw new ConfigError(["name machines by id, or select them with --selector"]);
     return machineIds.map((machineId) => ({ machineId }));
   }
-  if (machineIds.length > 0) throw new ConfigError(["machines' ids and --selector exclude one another"]);
+  if (machineIds.length > 0) throw new ConfigError(["give either machine ids or --selector, not both"]);
   const { machines } = await listMachines(operator, parseSelector(selector));
   if (machines.length === 0) throw new CommandFailure("no machine matches the selector", exitStatus.notFound);
   return machines.map((machine) => ({ machineId: machine.id, machine }));
@@ -61,7 +61,7 @@ export async function confirm(targets: readonly Target[], { yes = false }: Targe
   if (targets.length < 2 || yes) return;
   const question = what.replace("#", `${targets.length} machines`);
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new ConfigError([`${question} Nobody can be asked here: add --yes to go ahead`]);
+    throw new ConfigError([`${question} There is no terminal to ask on: add --yes to proceed`]);
   }
   for (const { machineId } of targets.slice(0, maxShown)) process.stderr.write(`  ${machineId}\n`);
   if (targets.length > maxShown) process.stderr.write(`  and ${targets.length - maxShown} more\n`);

@@ -96,7 +96,7 @@ async function follow(
     const filter = create(MachineFilterSchema, { machineIds: [...machineIds] });
     const onConnection = (trouble: ConnectError | undefined) => {
       isWatching = false;
-      listener.note(trouble === undefined ? "the server answers again" : "the server is away; waiting for it");
+      listener.note(trouble === undefined ? "the server answers again" : "the server is unreachable; waiting for it");
     };
     for await (const message of followMachines(operator, { filter, resumeToken: "", signal: ends, onConnection })) {
       try {

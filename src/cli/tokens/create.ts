@@ -18,9 +18,9 @@ interface CreateFlags extends OperatorFlags {
 /** The command for tokensCommand. */
 export function createCommand(): Command {
   const command = new Command("create")
-    .description("make a token, and print it this once")
-    .argument("<name>", "who is to use it; what they do is recorded as token:<name>")
-    .addOption(new Option("--role <role>", "what it may do").choices(roleNames.names).makeOptionMandatory())
+    .description("create a token and print its secret, which is shown only once")
+    .argument("<name>", "who will use it; the history records their changes as token:<name>")
+    .addOption(new Option("--role <role>", "role of the token").choices(roleNames.names).makeOptionMandatory())
     .option(
       "--expires <duration>",
       "how long it is valid, for example 90d (default: until it is revoked)",
@@ -37,7 +37,7 @@ export function createCommand(): Command {
         if (json) return printMessage(CreateTokenResponseSchema, response);
         // Standard output is the secret alone, for TOKEN=$(bmaas tokens create …).
         const until = timeOf(response.token?.expireTime) ?? "it is revoked";
-        note(`made token ${response.token?.id}, valid until ${until}; it cannot be shown again:`);
+        note(`created token ${response.token?.id}, valid until ${until}; its secret cannot be shown again:`);
         print(printable(response.secret));
       }),
     );
@@ -47,8 +47,8 @@ export function createCommand(): Command {
       "BMAAS_ADMIN_TOKEN=$(bmaas tokens create dashboard --role viewer) bmaas status",
     ],
     more: [
-      "\nA viewer looks at everything but tokens; an operator changes machines, agents and installations; an admin does everything," +
-        "\ntokens and deletions included.\n\nWith --json: one CreateTokenResponse of bmaas.admin.v1.",
+      "\nA viewer reads everything except tokens; an operator also changes machines, agents and installations; an admin also" +
+        "\nmanages tokens and deletes machines.\n\nWith --json: one CreateTokenResponse of bmaas.admin.v1.",
     ],
   });
 }

@@ -17,7 +17,7 @@ interface ListFlags extends OperatorFlags {
 export function listCommand(): Command {
   const command = new Command("list")
     .description("list tokens, newest first, without their secrets")
-    .option("--all", "revoked and expired ones too")
+    .option("--all", "also list revoked and expired tokens")
     .action(
       operate(async (operator, { all: showEnded = false, json }: ListFlags) => {
         const client = operator.client(TokenService);

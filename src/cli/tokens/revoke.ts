@@ -12,9 +12,9 @@ interface RevokeFlags extends OperatorFlags {
 /** The command for tokensCommand. */
 export function revokeCommand(): Command {
   const command = new Command("revoke")
-    .description("end a token at once")
-    .argument("<token-id>", "the token, as bmaas tokens list names it")
-    .option("--force", "even if no other token of an administrator remains")
+    .description("revoke a token at once")
+    .argument("<token-id>", "id of the token, from bmaas tokens list")
+    .option("--force", "revoke even if no other administrator token remains")
     .action(
       operate(async (operator, { force = false, json }: RevokeFlags, tokenId: string) => {
         const response = await operator.client(TokenService).revokeToken({ tokenId, force });

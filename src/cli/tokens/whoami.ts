@@ -7,7 +7,7 @@ import { roleNames } from "../operator/state-names.ts";
 
 /** The command for tokensCommand. */
 export function whoamiCommand(): Command {
-  const command = new Command("whoami").description("say who the server takes you for, and what you may do").action(
+  const command = new Command("whoami").description("show who you are to the server, and your role").action(
     operate(async (operator, { json }: OperatorFlags) => {
       const response = await operator.client(TokenService).getCaller({});
       if (json) return printMessage(GetCallerResponseSchema, response);

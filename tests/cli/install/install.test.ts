@@ -142,7 +142,7 @@ describe("--wait", () => {
     ]);
     expect(success).toMatchObject({ status: 0, stdout: expect.stringMatching(/\nstands +succeeded\n/) });
     expect(dropped).toMatchObject({ status: 9, stderr: expect.stringMatching(/bmaas: generation 1 superseded\n$/) });
-    expect(late).toMatchObject({ status: 8, stderr: expect.stringMatching(/still after \d+ s; it goes on\n$/) });
+    expect(late).toMatchObject({ status: 8, stderr: expect.stringMatching(/still after \d+ s; it continues\n$/) });
   });
 });
 

@@ -48,7 +48,7 @@ describe.skipIf(!hasTerminals)("on a terminal (skipped without script of util-li
     await terminal.waitFor("pending: waiting for a heartbeat");
     terminal.type("\u0003");
     expect(await terminal.exited).toBe(130);
-    expect(terminal.shown()).toContain("bmaas: stopped waiting; generation 1 goes on (bmaas install get");
+    expect(terminal.shown()).toContain("bmaas: stopped waiting; generation 1 continues (bmaas install get");
     expect(await readInstallation(database, machineId, 1n)).toMatchObject({
       cancelledAt: null,
       supersededAt: null,

@@ -34,7 +34,7 @@ describe("create", () => {
     expect({ status, stdout, stderr }).toEqual({
       status: 0,
       stdout: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f-]{27}\n$/),
-      stderr: "created the machine; its id is:\n",
+      stderr: "created the machine with id:\n",
     });
     const [row] = await database.db.select().from(provided).where(eq(provided.machineId, stdout.trim()));
     expect(row).toMatchObject({ provider: "equinix", providerId, location: "am6", status: "running" });
@@ -154,7 +154,7 @@ test("what goes wrong is one line, and a status of its own", async () => {
   expect(wrong).toEqual({
     status: 2,
     stdout: "",
-    stderr: 'bmaas: --selector: "stat" is no key, did you mean state?\n',
+    stderr: 'bmaas: --selector: "stat" is not a key, did you mean state?\n',
   });
   expect(await database.db.select().from(machine).where(eq(machine.id, machineId))).toHaveLength(1);
 });

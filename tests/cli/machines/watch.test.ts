@@ -30,7 +30,7 @@ test("tells every change as a line of JSON, those while the server was away incl
   const seen = () => readEvents(watch.output.stdout).map(({ machineId }) => machineId);
   await waitUntil("the watch tells the first machine", () => seen().includes(created[0] as string));
   await first.close();
-  await waitUntil("the watch notices", () => watch.output.stderr.includes("the server is away"));
+  await waitUntil("the watch notices", () => watch.output.stderr.includes("the server is unreachable"));
   created.push(await bareMachine(db), await bareMachine(db));
   const second = await startTestServer(database.url, { BMAAS_ADMIN_LISTEN: new URL(first.adminUrl).host });
   onTestFinished(() => second.close());
@@ -40,7 +40,7 @@ test("tells every change as a line of JSON, those while the server was away incl
   expect([...new Set(seen())]).toEqual(created);
   expect(seen()).not.toContain(before);
   expect(events[0]).toMatchObject({ kind: "machine_created", machine: { state: "MACHINE_STATE_NOT_PROVIDED" } });
-  expect(watch.output.stderr).toMatch(/^bmaas: the server is away; waiting for it\nbmaas: watching again\n$/);
+  expect(watch.output.stderr).toMatch(/^bmaas: the server is unreachable; waiting for it\nbmaas: watching again\n$/);
 });
 
 test("tells people in one line what happened, to which machine, and by whom", async () => {

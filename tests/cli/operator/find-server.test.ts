@@ -41,7 +41,7 @@ describe("without a setting", () => {
 
   test("its token is named when there is none, or none that could be one", async () => {
     const home = await makeHome({ withToken: false });
-    await expect(find({ BMAAS_HOME: home })).rejects.toThrow(/^there is no token: set BMAAS_ADMIN_TOKEN/);
+    await expect(find({ BMAAS_HOME: home })).rejects.toThrow(/^there is no token \(.*\): set BMAAS_ADMIN_TOKEN/);
     await writeFile(join(home, "admin.token"), "two\nlines\n");
     await expect(find({ BMAAS_HOME: home })).rejects.toThrow(/admin\.token: not a token$/);
   });
@@ -62,7 +62,7 @@ describe("a token", () => {
     const environment = { BMAAS_ADMIN_URL: url, BMAAS_ADMIN_TOKEN: token };
     const failure = await find(environment).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
-    expect((failure as Error).message).toMatch(/plain http beyond this machine/);
+    expect((failure as Error).message).toMatch(/plain http to another machine/);
     expect((failure as Error).message).not.toContain(token);
     expect(await find({ ...environment, BMAAS_ADMIN_PLAINTEXT: "on" })).toMatchObject({ url, token });
   });
@@ -96,7 +96,7 @@ describe("a server that the command has to take at its word", () => {
     const home = await makeHome({ withKey: false });
     const failure = await find({ BMAAS_HOME: home }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
-    expect((failure as Error).message).toMatch(/no token is sent \(there is no .*server\.key.*--admin-url/);
+    expect((failure as Error).message).toMatch(/it sends no token \(.*server\.key does not exist.*--admin-url/);
     expect((failure as Error).message).not.toContain(token);
   });
 
@@ -135,7 +135,7 @@ describe("a server with TLS of a private CA", () => {
       status: 6,
       stdout: "",
       stderr: expect.stringMatching(
-        /^bmaas: https:\S+ has a certificate of a CA that is not trusted: name the CA by --admin-ca\n$/,
+        /^bmaas: the certificate of https:\S+ is from an untrusted CA: name the CA with --admin-ca\n$/,
       ),
     });
   });

@@ -38,14 +38,14 @@ test("names every mistake at once, with what was meant", () => {
   ];
   expect(() => parseSelector(selectors)).toThrow(
     new ConfigError([
-      '--selector: "stat" is no key, did you mean state?',
-      '--selector: state: "instaled" is no state, did you mean installed?',
+      '--selector: "stat" is not a key, did you mean state?',
+      '--selector: state: "instaled" is not a state, did you mean installed?',
       '--selector: min-memory: "lots" is not an amount of bytes such as 16GiB or 1TB',
       '--selector: heartbeat-older-than: "2" is not a duration such as 90s, 15m, 2h or 30d',
       "--selector: id: a machine id is a UUID such as 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
       "--selector: provider needs a value: provider=…",
       "--selector: location needs a value: location=…",
-      "--selector: provider is there twice",
+      "--selector: provider is given twice",
     ]),
   );
 });

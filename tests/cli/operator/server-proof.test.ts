@@ -52,7 +52,7 @@ const flatterer = (socket: Socket) => {
   socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
 };
 
-const refusal = /^bmaas: whoever listens at http:\/\/127\.0\.0\.1:\d+ is not the server .*no token was sent/;
+const refusal = /^bmaas: the process that listens at http:\/\/127\.0\.0\.1:\d+ is not the server .*no token was sent/;
 
 test("a command finds its server, which proves itself, by the home alone", async () => {
   const { status, stdout, stderr } = await whoami();

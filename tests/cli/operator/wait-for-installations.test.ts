@@ -92,7 +92,7 @@ test("goes on where it was when the server starts again, and misses no outcome i
     await wait.waitFor(GIVEN);
   }
   await first.close();
-  await waitUntil("the wait notices", () => wait.notes.includes("the server is away; waiting for it"));
+  await waitUntil("the wait notices", () => wait.notes.includes("the server is unreachable; waiting for it"));
   await moveInstallation(own.db, machineId, generation, "failed");
   const second = await startTestServer(own.url, { BMAAS_ADMIN_LISTEN: new URL(first.adminUrl).host });
   onTestFinished(() => second.close());

@@ -1,8 +1,7 @@
 /**
- * `npx node bench/connections.ts`: what a connection of an agent over TLS costs the server, in memory while it is idle and in CPU time
- * when it is opened, beside a plain Connect server in the same run. `--connections`, `--reconnections`
- * and `--heartbeats` say how many.
- * See docs/performance.md.
+ * `npx node bench/connections.ts` measures what an agent's TLS connection costs the server: memory while it is idle,
+ * and CPU time when it is opened. It measures a plain Connect server in the same run. `--connections`,
+ * `--reconnections` and `--heartbeats` set the numbers. docs/performance.md explains the results.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -26,7 +25,7 @@ const effort = {
   reconnections: Number(values.reconnections),
   heartbeats: Number(values.heartbeats),
 };
-/** Of memory, for each core of the machines that people rent. */
+/** Typical memory per core of rented machines, in bytes. */
 const bytesPerCore = 4 * 2 ** 30;
 
 const folder = await mkdtemp(join(tmpdir(), "bmaas-connections-"));
@@ -43,7 +42,7 @@ try {
 }
 process.stdout.write(formatReport());
 
-/** The database stays, and with it the machines. */
+/** Registers the machines. The database, and the machines in it, stay for the servers that follow. */
 async function registerAgents(): Promise<void> {
   await using server = await startBmaas(home);
   const machines = firstConnections + effort.connections;
@@ -97,7 +96,10 @@ function formatMicroseconds(value: number): string {
   return `${Math.round(value)} µs`;
 }
 
-/** From this interval on a core opens connections for more agents than its memory keeps connected. */
+/**
+ * Returns the heartbeat interval, in seconds, from which a core can open connections for more agents than its memory
+ * can keep connected.
+ */
 function findBreakEvenSeconds({ openMicroseconds, heartbeatMicroseconds, used }: Measured): number {
   const kept = bytesPerCore / 1024 / used.allocatedKilobytes;
   return (kept * (openMicroseconds - heartbeatMicroseconds)) / 1e6;

@@ -1,7 +1,7 @@
 /**
- * `npx node bench/load.ts`: the benchmark's load alone, against a server that runs already, to look into that one. `--database-url` fills
- * the server's empty database with the fleet first. `--kind` is one
- * of callers.ts. Prints a line for each of `--rounds`.
+ * `npx node bench/load.ts` runs only the benchmark's load, against a running server, to examine that server.
+ * `--database-url` first fills the server's empty database with the fleet. `--kind` is one of the kinds in callers.ts.
+ * It prints a line for each of `--rounds`.
  */
 import { parseArgs } from "node:util";
 import { registerCallers, seedFleet, withClient } from "./end-to-end/seed-fleet.ts";
@@ -50,7 +50,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
   process.stdout.write(`${JSON.stringify(figures)}\n`);
 }
 
-/** Leaves a fleet alone that is there already. */
+/** Fills an empty database with the fleet, or keeps a fleet of the same size. Then registers the callers. */
 async function fill(databaseUrl: string): Promise<void> {
   const { rows } = await withClient(databaseUrl, (client) =>
     client.query<{ count: string }>("select count(*) from machine"),

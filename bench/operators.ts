@@ -1,6 +1,6 @@
 /**
- * How long operators wait: times lists, explanations and watches of the server that `bmaas` commands on this machine find, with as
- * many machines as its database has, and prints a table. See docs/performance.md.
+ * Measures how long operators wait. It times lists, explanations and watches of the server that `bmaas` commands on
+ * this machine find, with the machines in its database, and prints a table. docs/performance.md explains the results.
  */
 import { randomUUID } from "node:crypto";
 import { FleetService } from "../gen/bmaas/admin/v1/fleet_service_pb.js";
@@ -72,7 +72,7 @@ function addRow(what: string, took: number[]): void {
   rows.push([what, at(0.5), at(0.99), String(took.length)]);
 }
 
-/** Of all pages, so that no part of the index is the one at hand. */
+/** Returns ids from all pages, so that the calls do not stay in one part of the index. */
 async function readMachineIds(): Promise<string[]> {
   const found: string[] = [];
   for (let pageToken = ""; ; ) {
@@ -83,7 +83,7 @@ async function readMachineIds(): Promise<string[]> {
   }
 }
 
-/** From the request of a change until the last watcher has it. */
+/** Times changes from the request until the last watcher has the event. */
 async function timeWatch(): Promise<void> {
   const ended = new AbortController();
   const arrivals = new Map<string, { left: number; allArrived: () => void }>();
@@ -115,7 +115,7 @@ async function timeWatch(): Promise<void> {
     return tookMs;
   }
 
-  // Whoever begins late has the first change sent as well: all are there afterwards.
+  // A watcher that starts late also gets the first change, so all watchers have started after it.
   await change();
   const took: number[] = [];
   while (took.length < changes) took.push(await change());

@@ -1,20 +1,20 @@
-/** What `npm run bench` is told. */
+/** Options of `npm run bench`. */
 import { parseArgs } from "node:util";
 import type { Effort } from "./measure/rounds.ts";
 
-/** The parts of a run, in their order. */
+/** Parts of a run, in order. */
 export const parts = ["wire", "certificates", "signed", "workers", "memory"] as const;
 
-/** The name of one. */
+/** Name of a part. */
 export type PartName = (typeof parts)[number];
 
-/** All options, checked. */
+/** Checked options. */
 export interface Options {
   readonly effort: Effort;
   readonly only: ReadonlySet<PartName>;
-  /** Sizes of fleets, from the smallest up. */
+  /** Sizes of fleets, in ascending order. */
   readonly machines: readonly number[];
-  /** Machines of a fleet that connect, at most. */
+  /** Maximum number of machines of a fleet that connect. */
   readonly callers: number;
   readonly inFlight: number;
   readonly write: boolean;
@@ -31,7 +31,7 @@ const help = `npm run bench -- [options]
   --write          put the tables into docs/performance.md, and draw the chart there; only with all parts
 `;
 
-/** Reads the arguments; prints the help or what is wrong and ends the process where there is nothing to run. */
+/** Parses the arguments. If there is nothing to run, prints the help or what is wrong and exits the process. */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parse(args);
   if (values.help) {

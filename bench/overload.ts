@@ -1,6 +1,7 @@
 /**
- * `npx node bench/overload.ts`: what a server still serves when five times as much comes as it can serve, in signed heartbeats of callers
- * who obey nobody. It starts a server with a PostgreSQL of its own, finds its capacity, and prints a table. See docs/performance.md.
+ * `npx node bench/overload.ts` measures what a server still serves at up to five times its capacity, with signed
+ * heartbeats of callers that ignore its pacing. It starts a server with its own PostgreSQL, finds its capacity, and
+ * prints a table. docs/performance.md explains the results.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +16,7 @@ import { readAgentUrl, serveEnvironment } from "./measure/serve-command.ts";
 import { startServer } from "./measure/server-process.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-/** Each with a connection of its own. */
+/** Number of machines, each with its own connection. */
 const machines = 10_000;
 const seconds = 8;
 
@@ -50,10 +51,10 @@ try {
   await rm(home, { recursive: true, force: true });
 }
 
-/** With as many calls under way as keep the server busy, and no more. */
+/** Measures the capacity, with only as many concurrent calls as keep the server busy. */
 async function measureFull(port: number, sign: (count: number) => Promise<Buffer[]>): Promise<Load> {
   using few = await Http1Load.open(port, 128);
-  // The first heartbeats have their keys read, and are what the compiler learns from.
+  // The first heartbeats load their keys and warm up the compiler.
   await few.sendAll(await sign(2 * machines));
   return await few.sendAll(await sign(4 * machines));
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: servers side by side under the same load, in one run, as tables. `--write` puts them and a chart into
- * docs/performance.md, which says what each row is; `--help` lists the other options.
+ * `npm run bench` compares servers under the same load in one run, and prints tables. `--write` puts them and a chart
+ * into docs/performance.md, which explains each row. `--help` lists the other options.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";

@@ -1,15 +1,15 @@
-/** The programs of others that a run needs. */
+/** Finds the external programs that a run needs. */
 import { spawnSync } from "node:child_process";
 import { findPgbench } from "./end-to-end/pgbench.ts";
 import type { PartName } from "./options.ts";
 
-/** Where they are. */
+/** Paths of the programs. */
 export interface Tools {
-  /** Empty when no part needs it. */
+  /** Empty if no part needs it. */
   readonly pgbench: string;
 }
 
-/** Finds what the parts need; says what to install and ends the process when something is missing. */
+/** Finds the programs that the parts need. If one is missing, prints what to install and exits the process. */
 export async function requireTools(only: ReadonlySet<PartName>): Promise<Tools> {
   const pgbench = only.has("certificates") ? await findPgbench() : "";
   const isMissing = (tool: string) => only.has("wire") && spawnSync(tool, ["--version"]).error !== undefined;

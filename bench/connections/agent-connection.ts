@@ -1,20 +1,20 @@
-/** The connection of one agent: TLS with a certificate of its own, and heartbeats in Connect's binary protocol. */
+/** The connection of one agent: TLS with its own certificate, and heartbeats in Connect's binary protocol. */
 import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type TLSSocket } from "node:tls";
 import { heartbeatPath } from "../load/heartbeat-call.ts";
 
-/** The protocols that agents speak over TLS. */
+/** HTTP versions that agents use over TLS. */
 export type Protocol = "h2" | "http/1.1";
 
 /** One open connection. */
 export interface AgentConnection {
-  /** Resolves when the answer is there, and rejects when it is none to a heartbeat. */
+  /** Sends a heartbeat. Resolves when it is answered, and rejects if the answer is not a heartbeat's. */
   heartbeat(body: Uint8Array): Promise<void>;
   close(): void;
 }
 
-/** Opens it, with a whole handshake. */
+/** Opens a connection with a full handshake. */
 export async function openConnection(
   port: number,
   certificate: { cert: string; key: string },

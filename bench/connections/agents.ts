@@ -1,4 +1,6 @@
-/** All agents of the measurement, in a process of their own, which does what its parent tells it, and says when it is done. */
+/**
+ * The process of all agents of the measurement. It carries out the orders of its parent, and reports when each is done.
+ */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { issueClientCertificate } from "../load/client-certificate.ts";
@@ -6,8 +8,9 @@ import { createBenchIdentity } from "../load/fleet.ts";
 import { type AgentConnection, openConnection, type Protocol } from "./agent-connection.ts";
 
 /**
- * What the agents are told: so many more to open a connection each and call on it once; those who are connected to stay from now on; all
- * of them to call again, with their hardware or without; the others to hang up.
+ * Order to the agents. "open": `count` more agents open a connection each and send one heartbeat. "stay": the connected
+ * agents stay connected from now on. "heartbeat" and "report": all connected agents send a heartbeat, without or with
+ * their hardware. "hang-up": the agents that do not stay disconnect.
  */
 export type Order =
   | { readonly what: "open"; readonly port: number; readonly protocol: Protocol; readonly count: number }
@@ -23,7 +26,7 @@ interface Connected {
   readonly connection: AgentConnection;
 }
 
-/** Whoever has been connected once keeps its certificate. */
+/** All agents that have been connected; each keeps its certificate. */
 const agents: Agent[] = [];
 const staying: Connected[] = [];
 const others: Connected[] = [];
@@ -81,7 +84,7 @@ function encode(request: MessageInitShape<typeof HeartbeatRequestSchema>): Uint8
   return toBinary(HeartbeatRequestSchema, create(HeartbeatRequestSchema, request));
 }
 
-/** About 1.2 kB, as a server with a dozen disks sends it. */
+/** Returns a hardware report of about 1.2 kB, like that of a server with a dozen disks. */
 function describeHardware(machineId: string) {
   const blockDevice = Array.from({ length: 16 }, (_, disk) => ({
     deviceModel: "Simulated disk of some size",

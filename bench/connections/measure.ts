@@ -1,45 +1,47 @@
-/** What connections cost a server: what they hold while nothing comes over them, and the CPU time of opening and using them. */
+/**
+ * Measures what connections cost a server: the memory of idle connections, and the CPU time of opening and using them.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Protocol } from "./agent-connection.ts";
 import type { Held } from "./memory-probe.ts";
 import type { MeasuredServer, startAgents } from "./processes.ts";
 
-/** Memory is in KB for each connection; CPU time in microseconds of the server. */
+/** Results: memory in KB per connection, and the server's CPU time in microseconds. */
 export interface Measured {
-  /** After the first heartbeat of all agents. */
+  /** Memory after the first heartbeat of all agents. */
   readonly first: Memory;
-  /** After all have come back again and again, each time over a new connection and with one heartbeat. */
+  /** Memory after all agents have reconnected several times, with one heartbeat on each connection. */
   readonly reconnected: Memory;
-  /** After all have gone on over these connections: they have handed in their hardware, and called many times since. */
+  /** Memory after all agents have then reported their hardware and sent many heartbeats on the same connections. */
   readonly used: Memory;
-  /** A connection, its handshake and one heartbeat. */
+  /** CPU time of opening a connection, with its handshake and one heartbeat. */
   readonly openMicroseconds: number;
-  /** A heartbeat over a connection that is there. */
+  /** CPU time of a heartbeat on an open connection. */
   readonly heartbeatMicroseconds: number;
 }
 
-/** What a connection takes of a process's memory; see `Held`. */
+/** Memory per connection, in the two ways in which `Held` counts it. */
 export interface Memory {
   readonly processKilobytes: number;
   readonly allocatedKilobytes: number;
 }
 
-/** How many agents, and what they do. */
+/** Number of agents, and what they do. */
 export interface Effort {
   readonly connections: number;
   readonly reconnections: number;
-  /** Over one connection, each in a second of its own: as many different dates come with the answers. */
+  /** Heartbeats on one connection, one per second, so that their answers carry different dates. */
   readonly heartbeats: number;
 }
 
 /**
- * Connections that are there before it counts, and stay: code is compiled, what is made once is made, and nothing that they leave behind
- * makes room for the others.
+ * Number of connections that are opened before the measurement and stay. By then code is compiled and one-time
+ * allocations are made, and no freed memory of these connections is left for the measured ones.
  */
 export const firstConnections = 300;
 const firstHeartbeats = 50;
 
-/** Measures connections of one protocol to a server that has had no others yet. */
+/** Measures connections of one protocol to a server that has had no connections yet. */
 export async function measureConnections(
   server: MeasuredServer,
   agents: ReturnType<typeof startAgents>,

@@ -1,12 +1,18 @@
-/** Preloaded into a server under test: tells its parent, when asked, what the process holds once its garbage is gone. */
+/**
+ * Reports memory and CPU time of a server to its parent on request, after a garbage collection. Preload it into the
+ * server.
+ */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What a process holds, and what it has spent. */
+/** Memory and CPU time of a process. */
 export interface Held {
-  /** All that is resident, in KB. */
+  /** Resident memory, in KB. */
   readonly processKilobytes: number;
-  /** What is allocated by malloc and resident, and JavaScript's objects, in KB: not the pages that V8 keeps for new objects. */
+  /**
+   * Resident memory allocated by malloc plus JavaScript's objects, in KB, without the pages that V8 reserves for new
+   * objects.
+   */
   readonly allocatedKilobytes: number;
   /** CPU time of all its threads, in microseconds. */
   readonly cpuMicroseconds: number;
@@ -17,7 +23,7 @@ const collections = 4;
 process.on("message", async (message: unknown) => {
   if (message !== "measure") return;
   const { user, system } = process.cpuUsage();
-  // What one collection finds unreachable can be what keeps more from being collected.
+  // Objects that one collection frees may have kept others alive, so several collections run.
   for (let count = 0; count < collections; count++) {
     globalThis.gc?.();
     await delay(250);
@@ -37,5 +43,5 @@ function readKilobytes(file: string, pattern: RegExp): number {
   return Number(kilobytes);
 }
 
-// A server that has ended shall not stay for the sake of this.
+// The channel must not keep a stopped server alive.
 process.channel?.unref();

@@ -1,4 +1,4 @@
-/** The processes of the measurement: servers that can be asked what they hold, and the agents. */
+/** Starts the processes of the measurement: servers that report their memory, and the agents. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -10,17 +10,17 @@ import { type ServerCommand, type ServerProcess, startServer } from "../measure/
 import type { Order } from "./agents.ts";
 import type { Held } from "./memory-probe.ts";
 
-/** A server that serves. */
+/** A running server. */
 export interface MeasuredServer extends AsyncDisposable {
   readonly port: number;
-  /** What it holds, after its garbage is collected. */
+  /** Returns its memory after a garbage collection, and its CPU time. */
   measure(): Promise<Held>;
 }
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const connectServer = fileURLToPath(new URL("../end-to-end/connect-server.ts", import.meta.url));
 
-/** `bmaas serve` as it is, with a PostgreSQL of its own, in `home`. */
+/** Starts `bmaas serve` unchanged, with its own PostgreSQL, in `home`. */
 export async function startBmaas(home: string): Promise<MeasuredServer & { readonly databaseUrl: string }> {
   const environment = { ...serveEnvironment, BMAAS_HOME: home };
   const server = await startMeasured({ program: main, args: ["serve"], environment, readLine: readAgentUrl });
@@ -28,7 +28,7 @@ export async function startBmaas(home: string): Promise<MeasuredServer & { reado
   return { ...control(server, Number(new URL(server.said).port)), databaseUrl };
 }
 
-/** Plain Connect; its certificate lies in `folder`. */
+/** Starts a plain Connect server with its certificate in `folder`. */
 export async function startPlainConnect(folder: string): Promise<MeasuredServer> {
   const server = await startMeasured({ program: connectServer, args: [folder] });
   return control(server, Number(server.said));
@@ -39,7 +39,7 @@ function startMeasured(command: ServerCommand): Promise<ServerProcess> {
   return startServer({ ...command, nodeArgs: ["--expose-gc", "--import", probe] });
 }
 
-/** Connections that broke, and the timers of answers, are gone by then. */
+/** Time after which closed connections and timers of answers are gone, in milliseconds. */
 const settleMs = 2_000;
 
 function control(server: ServerProcess, port: number): MeasuredServer {
@@ -53,7 +53,7 @@ function control(server: ServerProcess, port: number): MeasuredServer {
   };
 }
 
-/** Starts the agents; `tell` resolves when they have done what they were told. */
+/** Starts the agents. `tell` resolves when they have carried out the order. */
 export function startAgents(): Disposable & { tell(order: Order): Promise<void> } {
   const child = fork(new URL("agents.ts", import.meta.url), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   let isOver = false;

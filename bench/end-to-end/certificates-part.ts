@@ -1,4 +1,7 @@
-/** The whole path by gRPC over TLS: agents with a connection and a client certificate each, in fleets of several sizes. */
+/**
+ * Measures the whole path by gRPC over TLS: every agent has a connection and a client certificate, in fleets of several
+ * sizes.
+ */
 import { type Measured, measureInRounds, type Subject } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
 import { cpuCell, noteFailures, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
@@ -25,7 +28,7 @@ const names = {
 } as const;
 type Kind = keyof typeof names;
 
-/** What was seen of a subject at a fleet's size. */
+/** Result of a subject with a fleet of one size. */
 export interface WholeRow {
   readonly kind: Kind;
   readonly machines: number;
@@ -39,7 +42,7 @@ interface Placed {
   readonly subject: Subject | CalledSubject;
 }
 
-/** Measures all subjects of all fleets side by side; the servers of others at the smallest one only. */
+/** Measures all subjects with all fleets side by side, but other servers only with the smallest fleet. */
 export async function measureWithCertificates(
   context: WholeContext,
   fleets: readonly FleetDatabases[],
@@ -93,7 +96,7 @@ async function startSubjects(
   return [...placed, { kind: "pgbench", machines, subject: createPgbench(context, fleet, nameOf("pgbench"), pgbench) }];
 }
 
-/** The table, the charts and the targets. */
+/** Returns the table, the charts and the targets. */
 export function showWhole(rows: readonly WholeRow[]): Part {
   const find = (kind: Kind, machines = rows[0]?.machines) =>
     rows.find((row) => row.kind === kind && row.machines === machines);

@@ -1,6 +1,6 @@
 /**
- * Heartbeats behind Connect's own plugin for Fastify, as its documentation has it, over TLS: `connect-server.ts FOLDER`. It asks for a
- * client certificate, looks at none and writes nothing. Prints its port on a line when it serves.
+ * `connect-server.ts FOLDER` serves heartbeats with Connect's plugin for Fastify, as its documentation shows, over TLS.
+ * It asks for a client certificate, but ignores it and writes nothing. It prints its port on a line when it serves.
  */
 import type { AddressInfo } from "node:net";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
@@ -9,7 +9,7 @@ import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 
 const host = "127.0.0.1";
-/** As bmaas has it. */
+/** The same as in bmaas. */
 const idleTimeoutMs = 120_000;
 const { cert, key } = await ensureDevelopmentTls(process.argv[2] ?? "", [host]);
 const app = fastify({
@@ -17,7 +17,7 @@ const app = fastify({
   https: { cert, key, allowHTTP1: true, requestCert: true, rejectUnauthorized: false },
   http2SessionTimeout: idleTimeoutMs,
 });
-// Node takes this option of HTTP/1.1 here; Fastify's types know those of HTTP/2 only.
+// Node accepts this HTTP/1.1 option here, but Fastify's types know only those of HTTP/2.
 Object.assign(app.server, { keepAliveTimeout: idleTimeoutMs });
 await app.register(fastifyConnectPlugin, {
   routes: (router) => router.service(AgentCallback, { heartbeat: () => ({ nextHeartbeatAfter: { seconds: 30n } }) }),

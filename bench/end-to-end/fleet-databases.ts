@@ -1,4 +1,7 @@
-/** The PostgreSQL of a run, as `bmaas serve` brings it, durable and with its settings; and in it a database for each fleet. */
+/**
+ * Runs the PostgreSQL of a benchmark, the same that `bmaas serve` runs, durable and with its settings, and creates a
+ * database for each fleet in it.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +13,10 @@ import { migrateDatabase } from "../../src/db/migrate.ts";
 import { readParent } from "../measure/cpu-time.ts";
 import { registerCallers, seedFleet, withClient } from "./seed-fleet.ts";
 
-/** A fleet's two databases: alike, but that the machines of the second are all known by numbers, and nobody of it can call. */
+/**
+ * The two databases of a fleet. They differ in that all keys in the second one are derived from the machines' numbers,
+ * so that no agent can call.
+ */
 export interface FleetDatabases {
   readonly machines: number;
   readonly callers: number;
@@ -18,20 +24,20 @@ export interface FleetDatabases {
   readonly pgbenchUrl: string;
 }
 
-/** A PostgreSQL that runs until it is disposed of, and leaves nothing. */
+/** A running PostgreSQL. Disposing of it stops it and removes its files. */
 export interface BenchPostgres extends AsyncDisposable {
   readonly version: string;
-  /** Its main process, on this machine. */
+  /** Process id of its main process on this machine. */
   readonly pid: number | undefined;
-  /** Makes the databases of a fleet of `machines`, of which `callers` call. */
+  /** Creates the databases of a fleet of `machines`, of which `callers` can call. */
   createFleet(machines: number, callers: number): Promise<FleetDatabases>;
-  /** Writes what is changed in memory to disk, so that no subject does it for another. */
+  /** Runs a checkpoint, so that no subject writes another one's changes to disk. */
   checkpoint(): Promise<void>;
 }
 
 const log = pino({ level: "silent" });
 
-/** Starts it on a folder of its own. */
+/** Starts PostgreSQL in a new folder. */
 export async function startBenchPostgres(): Promise<BenchPostgres> {
   const home = await mkdtemp(join(tmpdir(), "bmaas-bench-"));
   const { url, stop } = await startEmbeddedPostgres({ home, log, purpose: "the benchmark" });
@@ -60,7 +66,7 @@ export async function startBenchPostgres(): Promise<BenchPostgres> {
   };
 }
 
-/** A connection's process is a child of PostgreSQL's main one. */
+/** Returns the version and the main process, which is the parent of the connection's process. */
 async function identify(client: pg.Client): Promise<{ version: string; pid: number | undefined }> {
   const { rows } = await client.query<{ version: string; pid: number }>(
     "select current_setting('server_version') as version, pg_backend_pid() as pid",

@@ -1,6 +1,6 @@
 /**
- * A peer of the whole path on grpc-js, in a process of its own: `grpc-server.ts STORE DATABASE_URL FOLDER`. It insists on a client
- * certificate, and takes its key for the caller's. Prints its port on a line when it serves.
+ * `grpc-server.ts STORE DATABASE_URL FOLDER` serves heartbeats with grpc-js, for comparison on the whole path. It
+ * requires a client certificate and takes its key for the caller's. It prints its port on a line when it serves.
  */
 import { X509Certificate } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -50,7 +50,10 @@ const method = {
   responseDeserialize: (bytes: Buffer) => fromBinary(HeartbeatResponseSchema, bytes),
 };
 
-/** grpc-js reads the certificate anew for each call; an address is a connection here, since none is opened after another one ends. */
+/**
+ * Public keys by address, since grpc-js parses the certificate again for each call. An address identifies a connection
+ * here, because none is opened after another one has closed.
+ */
 const keysByAddress = new Map<string, Uint8Array>();
 
 function getPublicKey(call: ServerUnaryCall<HeartbeatRequest, HeartbeatResponse>): Uint8Array {

@@ -1,23 +1,23 @@
-/** How long heartbeats take when half as many come as can be served. */
+/** Measures how long heartbeats take at half of a server's capacity. */
 import type { Effort, Observation } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
 import { formatTenths } from "../report/format-report.ts";
 import type { CalledSubject, TimedObservation } from "./subjects.ts";
 
-/** Of each round; milliseconds from when a call was due. */
+/** Latencies of each round, in milliseconds from when a call was due. */
 export interface Latency {
   readonly p50Ms: readonly number[];
   readonly p99Ms: readonly number[];
   readonly observations: readonly Observation[];
 }
 
-/** Who is called, and how often a second. */
+/** A subject, and how many calls per second it gets. */
 export interface Offered {
   readonly subject: CalledSubject;
   readonly perSecond: number;
 }
 
-/** Measures all of them, in rounds. */
+/** Measures all subjects in rounds. */
 export async function measureLatency(offered: readonly Offered[], { rounds, seconds }: Effort): Promise<Latency[]> {
   process.stderr.write("  how long they take\n");
   const seen: TimedObservation[][] = offered.map(() => []);
@@ -33,12 +33,12 @@ export async function measureLatency(offered: readonly Offered[], { rounds, seco
   }));
 }
 
-/** The medians of the rounds; empty where there is none. */
+/** Returns the medians of the rounds as cells; empty without a latency. */
 export function latencyCells(latency: Latency | undefined): [p50: string, p99: string] {
   return [formatTenths(medianOf(latency?.p50Ms), "ms"), formatTenths(medianOf(latency?.p99Ms), "ms")];
 }
 
-/** NaN of none. */
+/** Returns the median, or NaN for no values. */
 export function medianOf(values: readonly number[] | undefined): number {
   return values === undefined ? Number.NaN : median(values);
 }

@@ -1,4 +1,4 @@
-/** What a server holds for each agent that is connected by TLS, has called and waits for its next time. */
+/** Measures a server's memory per agent that is connected by TLS, has sent a heartbeat and waits for its next one. */
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { listCallers } from "../load/fleet.ts";
@@ -13,16 +13,16 @@ import { type CalledServer, startOurs, type WholeContext } from "./subjects.ts";
 
 const program = fileURLToPath(new URL("connect-server.ts", import.meta.url));
 
-/** Connections that come first, with which all that a server needs once is there. */
+/** Number of connections that are opened first, so that one-time allocations of the server are made. */
 const firstCallers = 200;
-/** Connections whose memory is measured. */
+/** Number of connections whose memory is measured. */
 const idleCallers = 2_000;
-/** How many machines the fleet must have, all of which can call. */
+/** How many machines the fleet must have; all must be able to call. */
 export const memoryMachines = firstCallers + idleCallers;
-/** What a server has to come to rest. */
+/** Time for a server to become idle, in milliseconds. */
 const restMs = 3_000;
 
-/** Measures each server anew in every round. */
+/** Measures a newly started process of each server in every round. */
 export async function measureMemory(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
   process.stderr.write("memory …\n");
   const starts: [string, (resources: AsyncDisposableStack) => Promise<CalledServer>][] = [
@@ -59,7 +59,7 @@ async function startConnectFastify({ folder }: WholeContext, resources: AsyncDis
   return { pid, url: `https://127.0.0.1:${said}` };
 }
 
-/** Returns the kilobytes for each connection; NaN where memory cannot be read. */
+/** Returns the kilobytes per connection, or NaN if memory cannot be read. */
 async function measureOne(
   start: (resources: AsyncDisposableStack) => Promise<CalledServer>,
   { machines, callers }: FleetDatabases,

@@ -1,11 +1,14 @@
-/** The product's own checks, writer and statements, behind another server: what the rest of the product's path is worth. */
+/**
+ * The product's own checks, writer and statements behind another server, to show what the rest of the product's path
+ * contributes.
+ */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { createHeartbeatWriter, defaultWriterLimits } from "../../src/agent-callback/heartbeat-writer.ts";
 import { validateHeartbeat } from "../../src/agent-callback/validate-heartbeat.ts";
 import { openHeartbeatStore } from "../../src/db/heartbeat-store.ts";
 import type { TakeHeartbeat } from "./take-heartbeat.ts";
 
-/** With as many connections as the product. */
+/** Creates the handler, with as many connections as the product. */
 export function createOurStore(databaseUrl: string): TakeHeartbeat {
   const writer = createHeartbeatWriter(openHeartbeatStore(databaseUrl, defaultWriterLimits));
   const { signal } = new AbortController();

@@ -1,4 +1,6 @@
-/** What PostgreSQL makes of one heartbeat at a time: one statement each, by pgbench, which knows no agents and no protocol. */
+/**
+ * Measures with pgbench how fast PostgreSQL counts single heartbeats, one statement each, without agents or a protocol.
+ */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
@@ -7,10 +9,12 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** As many as make the most of two cores. */
+/** Number of clients with which two cores reach the highest rate. */
 const clients = 32;
 
-/** Authenticates a heartbeat by its key and counts it; autocommitted, and no row is given back. */
+/**
+ * Script that authenticates a heartbeat by its key and counts it, in an autocommitted statement that returns no row.
+ */
 const script = (machines: number) => `\\set number random(1, ${machines})
 insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until)
 select machine_id, now(), now(), now() + interval '90 seconds' from agent_started
@@ -19,7 +23,10 @@ on conflict (machine_id) do update
   set heartbeat_at = excluded.heartbeat_at, quiet_until = excluded.quiet_until;
 `;
 
-/** The program: of the path, or where Debian keeps it apart; undefined when it is not installed. */
+/**
+ * Returns the path of pgbench: the newest of Debian's versions, or the one on PATH. Returns undefined if it is not
+ * installed.
+ */
 export async function findPgbench(): Promise<string | undefined> {
   const onPath = (process.env.PATH ?? "").split(":").map((folder) => join(folder, "pgbench"));
   const root = "/usr/lib/postgresql";
@@ -28,7 +35,7 @@ export async function findPgbench(): Promise<string | undefined> {
   return [...inPackages, ...onPath].find((file) => existsSync(file));
 }
 
-/** Runs it over random machines of a fleet, and returns the heartbeats a second. */
+/** Runs pgbench over random machines of a fleet, and returns the heartbeats per second. */
 export async function runPgbench(
   program: string,
   { url, machines, folder, seconds }: { url: string; machines: number; folder: string; seconds: number },

@@ -1,10 +1,10 @@
-/** Fills a database with a fleet that calls: machines, their keys and their last heartbeats. */
+/** Fills a database with a fleet: machines, their keys and their last heartbeats. */
 import pg from "pg";
 import { createBenchIdentity, listCallers } from "../load/fleet.ts";
 
 /**
- * The keys of machines that no load speaks for are no points of the curve, which nobody looks at here; pgbench can name them by a
- * number, as it can the machines.
+ * Statements that create the fleet. The keys of machines that do not call are not points of the curve, which nothing
+ * checks here. They are derived from the machine's number, as the machine ids are, so that pgbench can compute both.
  */
 const tables = [
   `insert into machine (id) select md5(number::text)::uuid from generate_series(1, $1::integer) as number`,
@@ -23,7 +23,7 @@ export async function seedFleet(databaseUrl: string, machines: number): Promise<
   });
 }
 
-/** Gives the machines that call the keys that they call with. */
+/** Registers the keys of the machines that call. */
 export async function registerCallers(databaseUrl: string, machines: number, callers: number): Promise<void> {
   const identities = listCallers(machines, callers).map(createBenchIdentity);
   await withClient(databaseUrl, async (client) => {
@@ -37,7 +37,7 @@ export async function registerCallers(databaseUrl: string, machines: number, cal
   });
 }
 
-/** Runs `use` on a connection of its own, without a limit of time. */
+/** Runs `use` on its own connection, without a time limit. */
 export async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

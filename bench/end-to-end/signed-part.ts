@@ -1,4 +1,7 @@
-/** The whole path without TLS, as behind a proxy that ends it: each heartbeat is signed, in Connect's JSON and in gRPC. */
+/**
+ * Measures the whole path without TLS, as behind a proxy that ends TLS: each heartbeat is signed, in Connect's JSON and
+ * in gRPC.
+ */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -21,7 +24,7 @@ const names = {
   verify: "node:crypto verifies, one core",
 } as const;
 
-/** Measures both protocols on one server, and what of it is verifying. */
+/** Measures both protocols on one server, and the cost of verifying signatures alone. */
 export async function measureSigned(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
   await using resources = new AsyncDisposableStack();
   process.stderr.write("signed heartbeats …\n");

@@ -1,4 +1,4 @@
-/** What serves heartbeats on the whole path, each started in processes of its own and ready to be measured. */
+/** Starts the servers that are compared on the whole path, each in its own process and ready to be measured. */
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,40 +12,40 @@ import { startServer } from "../measure/server-process.ts";
 import type { BenchPostgres, FleetDatabases } from "./fleet-databases.ts";
 import { runPgbench } from "./pgbench.ts";
 
-/** What the whole path's parts of a run share. */
+/** Context that the whole path's parts of a run share. */
 export interface WholeContext {
   readonly effort: Effort;
   readonly postgres: BenchPostgres;
-  /** For files, which go with the run. */
+  /** Folder for files, which is removed after the run. */
   readonly folder: string;
-  /** Calls under way while the most is measured. */
+  /** Number of concurrent calls while the highest rate is measured. */
   readonly inFlight: number;
 }
 
-/** What was seen of a server, and how long its answers took from when the calls were due, in milliseconds. */
+/** Observation of a server, with the latencies of its answers from when the calls were due, in milliseconds. */
 export interface TimedObservation extends Observation {
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** A subject that a load of ours calls. */
+/** A subject that one of the benchmark's loads calls. */
 export interface CalledSubject extends Subject {
-  /** Calls at a rate. */
+  /** Calls the subject at a fixed rate. */
   runAt(perSecond: number, seconds: number): Promise<TimedObservation>;
 }
 
-/** A server as its load needs it. */
+/** A server that a load can call. */
 export interface CalledServer {
   readonly pid: number;
   readonly url: string;
 }
 
-/** The program `bmaas`. */
+/** Path of the program `bmaas`. */
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
 const wireServer = fileURLToPath(new URL("../wire/server.ts", import.meta.url));
 
-/** The product as anybody runs it, with `args` behind `serve`. */
+/** Starts the product as operators run it, with `args` after `serve`. */
 export async function startOurs(
   { folder }: WholeContext,
   { url }: FleetDatabases,
@@ -67,7 +67,7 @@ export async function startOurs(
   return { pid: server.pid, url: server.said };
 }
 
-/** A server on grpc-js with one of grpc-server.ts's stores. */
+/** Starts a grpc-js server with one of grpc-server.ts's stores. */
 export async function startGrpcJs(
   { folder }: WholeContext,
   { url }: FleetDatabases,
@@ -78,13 +78,16 @@ export async function startGrpcJs(
   return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 
-/** What Node itself charges for these connections and calls: it answers them, knows nobody and writes nothing. */
+/**
+ * Starts a server that shows the cost of these connections and calls in Node alone: it answers them, authenticates
+ * nobody and writes nothing.
+ */
 export async function startRawHttp2({ folder }: WholeContext, resources: AsyncDisposableStack): Promise<CalledServer> {
   const server = resources.use(await startServer({ program: wireServer, args: ["http2", folder] }));
   return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 
-/** Opens the connections of a fleet's callers to a server, each with its certificate. */
+/** Opens the connections of a fleet's callers to a server, each with its own certificate. */
 export async function openWithCertificates(
   context: WholeContext,
   { machines, callers }: FleetDatabases,
@@ -97,7 +100,7 @@ export async function openWithCertificates(
   return createCalledSubject(context, name, server, load);
 }
 
-/** A load and what it calls. */
+/** Combines a load and the server that it calls into a subject. */
 export function createCalledSubject(
   { postgres, inFlight }: WholeContext,
   name: string,
@@ -121,7 +124,7 @@ export function createCalledSubject(
   };
 }
 
-/** pgbench on the fleet's other database. */
+/** Creates a subject that runs pgbench on the fleet's second database. */
 export function createPgbench(
   { postgres, folder }: WholeContext,
   { machines, pgbenchUrl }: FleetDatabases,

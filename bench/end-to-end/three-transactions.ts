@@ -1,11 +1,11 @@
 /**
- * How a heartbeat is served as anybody would write it first, and as the first server of the field's agents did: one transaction finds
- * out who calls, one counts the heartbeat, one reads what is pending; each statement is a round trip.
+ * Serves a heartbeat in the obvious way, as the first server of the field's agents did: one transaction authenticates
+ * the caller, one counts the heartbeat, one reads what is pending. Each statement is a round trip.
  */
 import pg from "pg";
 import type { TakeHeartbeat } from "./take-heartbeat.ts";
 
-/** More of them were no faster. */
+/** Number of connections; more were no faster. */
 const connections = 16;
 
 const authenticate = {
@@ -27,7 +27,7 @@ const readPending = {
           order by request.generation desc limit 1`,
 };
 
-/** Over a pool of its own. */
+/** Creates the handler with its own pool. */
 export function createThreeTransactions(databaseUrl: string): TakeHeartbeat {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: connections, idleTimeoutMillis: 0 });
   return async ({ machineId }, publicKey) => {

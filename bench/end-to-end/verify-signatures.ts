@@ -1,6 +1,6 @@
 /**
- * What signatures cost at the least: `verify-signatures.ts SECONDS` verifies with node:crypto, on one core and doing nothing else, what
- * the product does of a signed heartbeat, and prints how many a second.
+ * `verify-signatures.ts SECONDS` shows the minimum cost of signatures. It does only the verification of a signed
+ * heartbeat, with node:crypto on one core, and prints how many it verifies per second.
  */
 import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { createBenchIdentity } from "../load/fleet.ts";
@@ -12,7 +12,7 @@ interface Signed {
 }
 
 const machines = 1_000;
-/** About as long as what an agent signs. */
+/** Length of a message, about that of what an agent signs. */
 const messageBytes = 330;
 const warmUpSeconds = 0.3;
 
@@ -25,7 +25,7 @@ const all = Array.from({ length: machines }, (_, index): Signed => {
 verifyFor(warmUpSeconds);
 process.stdout.write(`${verifyFor(Number(process.argv[2]))}\n`);
 
-/** Returns how many a second. */
+/** Verifies signatures for `seconds`, and returns how many per second. */
 function verifyFor(seconds: number): number {
   const beganAtMs = performance.now();
   let count = 0;

@@ -1,4 +1,4 @@
-/** What heartbeats cost when two processes share them, against one. */
+/** Compares the cost of heartbeats with two worker processes and with one. */
 import { measureInRounds } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
 import { rateCells } from "../report/columns.ts";
@@ -10,7 +10,7 @@ import { openWithCertificates, startOurs, type WholeContext } from "./subjects.t
 
 const counts = [1, 2];
 
-/** Measures both at the same rate, half of what one process takes. */
+/** Measures both at the same rate: half of the capacity of one process. */
 export async function measureWorkers(context: WholeContext, fleet: FleetDatabases): Promise<Part> {
   await using resources = new AsyncDisposableStack();
   process.stderr.write("workers …\n");
@@ -49,7 +49,7 @@ export async function measureWorkers(context: WholeContext, fleet: FleetDatabase
   };
 }
 
-/** Of each round, in microseconds for each heartbeat. */
+/** Returns the CPU time per heartbeat of each round, in microseconds. */
 function listCpu(latency: Latency | undefined, users: readonly ("server" | "postgres")[]): number[] {
   return (latency?.observations ?? []).map(({ cpuMicroseconds }) =>
     users.reduce((sum, user) => sum + (cpuMicroseconds?.[user] ?? Number.NaN), 0),

@@ -1,12 +1,15 @@
-/** Somebody who makes one call at a time, and tells who listens when it is answered. */
+/** A caller that makes one call at a time. */
 export interface Caller {
-  /** Is told of each answer, and whether it was a heartbeat's. */
+  /** Called for each answer, with whether it was a heartbeat's. */
   onAnswer: (isGood: boolean) => void;
-  /** Makes a call, unless there is nothing more to say, which it returns. The call before has been answered. */
+  /**
+   * Makes a call and returns true, or returns false if nothing is left to send. The previous call must have been
+   * answered.
+   */
   call(): boolean;
-  /** False once the connection is gone. */
+  /** False once the connection is closed. */
   readonly isOpen: boolean;
-  /** When it last called, by performance.now(). */
+  /** Time of the last call, by performance.now(). */
   readonly calledAtMs: number;
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** The callers of a load, by how they prove who they are. */
+/** Creates the callers of a load, by their kind of proof. */
 import type { SimulatedIdentity } from "../../src/simulate/fleet-identities.ts";
 import type { Caller } from "./caller.ts";
 import { issueClientCertificate } from "./client-certificate.ts";
@@ -10,37 +10,43 @@ import { CallFrames, encodeGrpcHeaders } from "./http2-frames.ts";
 import { type Address, tcpTo, tlsTo } from "./open-socket.ts";
 import { type SignedGrpcCall, signGrpcCalls, signJsonRequests } from "./sign-heartbeats.ts";
 
-/** `certificates`: gRPC over TLS, a connection and a certificate for each machine. Others: in plaintext, each heartbeat signed. */
+/**
+ * Kinds of callers. `certificates`: gRPC over TLS, with a connection and a certificate for each machine. The others:
+ * plaintext, with a signature for each heartbeat.
+ */
 export const callerKinds = ["certificates", "signed-grpc", "signed-json"] as const;
 
-/** Who calls, and how. */
+/** Options of `createCallers`. */
 export interface CallersOptions {
   readonly kind: (typeof callerKinds)[number];
-  /** The server. */
+  /** URL of the server. */
   readonly url: string;
-  /** Of the machines, see fleet.ts. */
+  /** Numbers of the machines that call, as in fleet.ts. */
   readonly numbers: readonly number[];
-  /** How many connections the machines share that sign; as many calls can be under way. */
+  /** How many connections the signing machines share, which is also the maximum number of concurrent calls. */
   readonly connections?: number;
 }
 
 /** Callers of one server. */
 export interface Callers {
-  /** Those who can call now. */
+  /** Callers that can call now. */
   readonly open: readonly Caller[];
   /**
-   * Makes them ready: every connection is there and fresh, and `count` heartbeats are signed, which callers then use up; those with
-   * certificates need none.
+   * Prepares the callers: opens and refreshes every connection, and signs `count` heartbeats, which the callers then
+   * use up. Callers with certificates need no signatures.
    */
   prepare(count: number): Promise<void>;
 }
 
-/** At once: enough to keep the server busy. */
+/** How many callers are prepared concurrently: enough to keep the server busy. */
 const concurrency = 16;
-/** Servers close connections that nobody uses; those that rested for longer make a heartbeat before they are measured, in milliseconds. */
+/**
+ * Servers close unused connections. A connection that was unused for longer than this sends a heartbeat before it is
+ * measured, in milliseconds.
+ */
 const freshForMs = 60_000;
 
-/** Makes the callers, none of which is connected before they are prepared. */
+/** Creates the callers. They connect when they are prepared. */
 export function createCallers(options: CallersOptions): Callers {
   const { hostname, port } = new URL(options.url);
   const address = { host: hostname, port: Number(port) };
@@ -63,7 +69,10 @@ export function createCallers(options: CallersOptions): Callers {
   );
 }
 
-/** Each has made a heartbeat: what a connection costs once is behind it. */
+/**
+ * Creates callers with certificates. Once prepared, each has sent a heartbeat, so the one-time costs of its connection
+ * are past.
+ */
 function createWithCertificates(address: Address, identities: readonly SimulatedIdentity[]): Callers {
   const blocks = encodeGrpcHeaders("https", `${address.host}:${address.port}`, heartbeatPath);
   const callers: Caller[] = [];
@@ -84,7 +93,7 @@ function createWithCertificates(address: Address, identities: readonly Simulated
   return { open: callers, prepare: () => inParallel(identities, ensureFresh) };
 }
 
-/** New connections each time. */
+/** Creates signing callers. Each preparation opens new connections. */
 function createSigned(
   connections: number,
   open: () => Promise<Caller>,
@@ -116,7 +125,7 @@ async function inParallel<T>(items: readonly T[], work: (item: T, index: number)
   await Promise.all(Array.from({ length: concurrency }, workOneByOne));
 }
 
-/** What was made before, and is used up in its order. */
+/** Creates a stock of prepared items, which are taken in order. */
 function createStock<T>() {
   let stock: readonly T[] = [];
   let next = 0;

@@ -1,4 +1,7 @@
-/** Client certificates of the fleet, from a CA of the benchmark's own: bmaas asks for none, but grpc-js insists on one that it knows. */
+/**
+ * Issues client certificates of the fleet from the benchmark's own CA. bmaas accepts any certificate, but grpc-js
+ * requires one of a known CA.
+ */
 import { createHash, createPublicKey } from "node:crypto";
 import { createSimulatedIdentity, type SimulatedIdentity } from "../../src/simulate/fleet-identities.ts";
 import { caExtensions, issueCertificate, noExpiry } from "../../src/tls/issue-certificate.ts";
@@ -7,14 +10,17 @@ const name = "bmaas benchmark CA";
 const notBefore = new Date("2020-01-01T00:00:00Z");
 const { privateKey } = createSimulatedIdentity(createHash("sha256").update(name).digest(), 0);
 
-/** The CA's certificate, PEM; another one each time, with the same name and key, so that any will do. */
+/**
+ * Returns a certificate of the CA as PEM. Each call issues a different one with the same name and key, so any of them
+ * will do.
+ */
 export function issueClientCa(): string {
   const publicKey = createPublicKey(privateKey);
   const contents = { subject: name, publicKey, notBefore, notAfter: noExpiry, extensions: caExtensions(publicKey) };
   return issueCertificate(contents, { name, privateKey }).toString();
 }
 
-/** What a machine's agent opens TLS with, PEM. */
+/** Issues the client certificate of a machine's agent, and returns it with its key as PEM. */
 export function issueClientCertificate(identity: SimulatedIdentity): { cert: string; key: string } {
   const publicKey = createPublicKey(identity.privateKey);
   const contents = { subject: "agent", publicKey, notBefore, notAfter: noExpiry, extensions: [] };

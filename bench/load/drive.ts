@@ -1,37 +1,37 @@
-/** Makes callers call: with so many calls under way, or at such a rate, for a while; and counts and times what comes of it. */
+/** Drives callers for some time, with a number of concurrent calls or at a rate, and counts and times their answers. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Caller } from "./caller.ts";
 import { Turn } from "./turn.ts";
 
-/** How callers call. */
+/** How long and how callers call. */
 export type LoadPlan = {
   readonly seconds: number;
 } & (
   | {
-      /** Calls under way at any time: one begins when another is answered. */
+      /** Number of concurrent calls: a new one begins when another is answered. */
       readonly inFlight: number;
     }
   | {
-      /** Calls that are due a second, whether or not others are answered. */
+      /** Calls per second, whether or not earlier ones are answered. */
       readonly perSecond: number;
     }
 );
 
-/** What came of it. */
+/** Result of a plan. */
 export interface LoadResult {
-  /** Answered well, and in time where calls are under way until the end. */
+  /** Successful calls. With `inFlight`, only those answered before the end count. */
   readonly calls: number;
   readonly failures: number;
   readonly seconds: number;
-  /** From when a call was due to its answer, in milliseconds; one that failed has taken for ever. */
+  /** Latency from when a call was due to its answer, in milliseconds. A failed call counts as infinite. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Longest that the last answers are waited for, in milliseconds; what is missing then has failed. */
+/** Longest wait for the last answers, in milliseconds. Calls that are unanswered then have failed. */
 const lastAnswersMs = 15_000;
 
-/** Runs a plan to its end, the last answers included. */
+/** Runs a plan to its end, including the last answers. */
 export async function drive(callers: readonly Caller[], plan: LoadPlan): Promise<LoadResult> {
   const run = new Run(callers);
   const seconds = "inFlight" in plan ? await run.keepUnderWay(plan) : await run.beginWhenDue(plan);
@@ -51,7 +51,7 @@ class Run {
   readonly #turn: Turn<Caller>;
   readonly #due = new Map<Caller, number>();
   readonly #tookMs: number[] = [];
-  /** Begins what can begin now that there was an answer. */
+  /** Called after each answer to begin further calls. */
   #goOn: (nowMs: number) => void = () => {};
 
   constructor(callers: readonly Caller[]) {
@@ -63,7 +63,7 @@ class Run {
     return this.#tookMs.length - this.failures;
   }
 
-  /** Returns the seconds that it took. */
+  /** Keeps `inFlight` calls under way, and returns the seconds that it took. */
   async keepUnderWay({ inFlight, seconds }: { inFlight: number; seconds: number }): Promise<number> {
     const beganAtMs = performance.now();
     this.#goOn = (nowMs) => void this.#begin(nowMs);
@@ -73,7 +73,10 @@ class Run {
     return (performance.now() - beganAtMs) / 1000;
   }
 
-  /** Calls are due one by one, evenly; one for which nobody is free waits for the first who is, and that counts as its time. */
+  /**
+   * Begins calls at even intervals, and returns the seconds that it took. A call that finds no free caller waits for
+   * the first one, and the wait counts as latency.
+   */
   async beginWhenDue({ perSecond, seconds }: { perSecond: number; seconds: number }): Promise<number> {
     const beganAtMs = performance.now();
     const count = Math.round(perSecond * seconds);
@@ -100,12 +103,12 @@ class Run {
     this.#tookMs.sort((a, b) => a - b);
   }
 
-  /** Once finished. */
+  /** Returns a quantile of the latencies, in milliseconds. Call it after `finish`. */
   quantile(share: number): number {
     return this.#tookMs[Math.ceil(this.#tookMs.length * share) - 1] ?? Number.NaN;
   }
 
-  /** False when nobody is free, or nothing is left to say. */
+  /** Begins a call and returns true, or returns false if no caller is free or nothing is left to send. */
   #begin(dueAtMs: number): boolean {
     let caller = this.#turn.take();
     while (caller?.isOpen === false) caller = this.#turn.take();

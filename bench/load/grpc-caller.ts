@@ -1,6 +1,6 @@
 /**
- * One HTTP/2 connection that makes one gRPC call after the other at the least cost: it sends bytes that were made before, and of an
- * answer it looks at the heads of the frames only.
+ * One HTTP/2 connection that makes one gRPC call after the other at the lowest cost: it sends prepared bytes, and reads
+ * only the frame headers of an answer.
  */
 import type { Socket } from "node:net";
 import type { Caller } from "./caller.ts";
@@ -18,10 +18,10 @@ import type { OpenSocket } from "./open-socket.ts";
 
 const nothing = Buffer.alloc(0);
 
-/** Gives the frames of a connection's next call; undefined when there is nothing more to say. */
+/** Returns the frames of a connection's next call, or undefined if nothing is left to send. */
 export type NextFrames = (isFirst: boolean) => CallFrames | undefined;
 
-/** See the module's text. */
+/** Caller that makes gRPC calls from prepared frames on one HTTP/2 connection. */
 export class GrpcCaller implements Caller {
   onAnswer: Caller["onAnswer"] = () => {};
   isOpen = true;
@@ -30,10 +30,10 @@ export class GrpcCaller implements Caller {
   readonly #nextFrames: NextFrames;
   #stream = -1;
   #hasMessage = false;
-  /** The beginning of a frame whose end has not been read yet. */
+  /** Beginning of a frame that is not complete yet. */
   #rest: Buffer = nothing;
 
-  /** Resolves when HTTP/2 can be spoken. */
+  /** Opens a connection, and resolves when calls can be made. */
   static async open(openSocket: OpenSocket, nextFrames: NextFrames): Promise<GrpcCaller> {
     const caller = new GrpcCaller(nextFrames);
     caller.#socket = await openSocket(
@@ -54,7 +54,7 @@ export class GrpcCaller implements Caller {
     this.calledAtMs = performance.now();
     this.#stream += 2;
     this.#hasMessage = false;
-    // What was sent before has been answered, so its bytes can be changed.
+    // The previous call has been answered, so its bytes can be changed.
     frames.setStream(this.#stream);
     this.#socket?.write(frames.bytes);
     return true;
@@ -78,7 +78,7 @@ export class GrpcCaller implements Caller {
       this.#takeFrame(bytes, at, end);
       at = end;
     }
-    // What was read is overwritten by the next read.
+    // The next read overwrites these bytes.
     this.#rest = at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
   }
 
@@ -87,7 +87,7 @@ export class GrpcCaller implements Caller {
     const flags = bytes[at + 4] ?? 0;
     if (type === frameType.data || type === frameType.headers) {
       if (bytes.readUInt32BE(at + 5) !== this.#stream) return;
-      // An answer is a message and then the trailers; a refusal has trailers only.
+      // An answer consists of a message and trailers; a refusal has only trailers.
       if (type === frameType.data) this.#hasMessage ||= end - at > frameHeadBytes;
       if ((flags & endStreamFlag) !== 0) this.onAnswer(this.#hasMessage && type === frameType.headers);
     } else if (type === frameType.reset) {

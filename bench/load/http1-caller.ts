@@ -1,24 +1,27 @@
-/** One HTTP/1.1 connection that sends one request after the other, made before, and reads of an answer its status and its length. */
+/**
+ * One HTTP/1.1 connection that sends one prepared request after the other, and reads only status and length of an
+ * answer.
+ */
 import type { Socket } from "node:net";
 import type { Caller } from "./caller.ts";
 import type { OpenSocket } from "./open-socket.ts";
 
 const endOfHead = "\r\n\r\n";
 
-/** Gives a connection's next request, whole; undefined when there is none. */
+/** Returns a connection's next complete request, or undefined if there is none. */
 export type NextRequest = () => Buffer | undefined;
 
-/** See the module's text. */
+/** Caller that sends prepared requests on one HTTP/1.1 connection. */
 export class Http1Caller implements Caller {
   onAnswer: Caller["onAnswer"] = () => {};
   isOpen = true;
   calledAtMs = 0;
   #socket: Socket | undefined;
   readonly #nextRequest: NextRequest;
-  /** What has been read of an answer whose end has not. */
+  /** Beginning of an answer that is not complete yet. */
   #read = "";
 
-  /** Resolves when it is connected. */
+  /** Opens a connection, and resolves when it is connected. */
   static async open(openSocket: OpenSocket, nextRequest: NextRequest): Promise<Http1Caller> {
     const caller = new Http1Caller(nextRequest);
     caller.#socket = await openSocket(

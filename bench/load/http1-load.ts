@@ -1,25 +1,27 @@
-/** Sends prepared HTTP/1.1 requests over kept connections, one at a time on each, and times their answers. */
+/** Sends prepared HTTP/1.1 requests over persistent connections, one at a time on each, and times their answers. */
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What came of one request. */
+/** Answer to one request. */
 export interface Answered {
   readonly status: number;
-  /** From when it was meant to be sent, in milliseconds. */
+  /** Time from when the request was due, in milliseconds. */
   readonly tookMs: number;
-  /** Seconds, by Retry-After; NaN without. */
+  /** Seconds in Retry-After; NaN without it. */
   readonly retryAfter: number;
 }
 
-/** What came of all of them. */
+/** Result of all requests. */
 export interface Load {
   readonly answered: readonly Answered[];
-  /** Requests whose connection still waited for an answer when they were meant to be sent. */
+  /**
+   * Number of requests that were not sent because their connection was still waiting for an answer when they were due.
+   */
   readonly unsent: number;
   readonly seconds: number;
 }
 
-/** Connections to one server, which begin with one request each in turn. */
+/** Connections to one server, which get requests in turn. */
 export class Http1Load implements Disposable {
   readonly #connections: Connection[] = [];
 
@@ -29,7 +31,7 @@ export class Http1Load implements Disposable {
     return load;
   }
 
-  /** As fast as they are answered. */
+  /** Sends all requests as fast as they are answered. */
   async sendAll(requests: readonly Buffer[]): Promise<Load> {
     const answered: Answered[] = [];
     const beganAtMs = performance.now();
@@ -44,8 +46,8 @@ export class Http1Load implements Disposable {
   }
 
   /**
-   * So many a second, whether or not they are answered, on the connections in their turn. One whose connection waits for an answer is
-   * left out: an agent whose last call is not answered yet does not call.
+   * Sends requests at a rate, whether or not earlier ones are answered, on the connections in turn. Leaves out a
+   * request whose connection is waiting for an answer, as an agent with an unanswered call does not call either.
    */
   async sendAt(requests: readonly Buffer[], perSecond: number): Promise<Load> {
     const answered: Answered[] = [];

@@ -1,16 +1,16 @@
-/** The few bytes of HTTP/2 (RFC 9113) and HPACK (RFC 7541) that a client needs which makes the same call again and again. */
+/** Encodes the little of HTTP/2 (RFC 9113) and HPACK (RFC 7541) that a client needs to repeat the same call. */
 
-/** Frame types by their numbers. */
+/** Numbers of frame types. */
 export const frameType = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7 } as const;
 export const endStreamFlag = 0x1;
 export const ackFlag = 0x1;
 const endHeadersFlag = 0x4;
-/** Length, type, flags and stream, before each frame's payload. */
+/** Length of the header before each frame's payload: length, type, flags and stream. */
 export const frameHeadBytes = 9;
 
 /**
- * What a client says first. Its window for the whole connection is as large as can be, and no answer fills that of its stream, so
- * that nothing need be said of windows again.
+ * First bytes of a client. They set the connection's window to the maximum, and no answer fills the window of its
+ * stream, so the client never needs to send a WINDOW_UPDATE again.
  */
 export const connectionPreface: Buffer = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -18,15 +18,15 @@ export const connectionPreface: Buffer = Buffer.concat([
   frame(8, 0, 0, uint32(2 ** 31 - 1 - 65_535)),
 ]);
 
-/** The answer to the server's settings. */
+/** Acknowledgement of the server's SETTINGS. */
 export const settingsAck: Buffer = frame(frameType.settings, ackFlag, 0, Buffer.alloc(0));
 
-/** The answer to a PING, of which it repeats the payload. */
+/** Returns the acknowledgement of a PING, which repeats its payload. */
 export function pingAck(payload: Uint8Array): Buffer {
   return frame(frameType.ping, ackFlag, 0, payload);
 }
 
-/** A whole gRPC call: HEADERS and DATA, to be sent with its stream's number set, and again if need be. */
+/** Frames of a whole gRPC call, HEADERS and DATA. Set the stream before each time they are sent. */
 export class CallFrames {
   readonly bytes: Buffer;
   readonly #dataAt: number;
@@ -43,16 +43,19 @@ export class CallFrames {
   }
 }
 
-/** The header block of a gRPC call, as libraries write it: the first call teaches the server the fields, others name their places. */
+/**
+ * Header blocks of a gRPC call, as libraries encode them: the first call adds the fields to the server's dynamic table,
+ * later ones refer to them by index.
+ */
 export interface HeaderBlocks {
   readonly first: Buffer;
   readonly later: Buffer;
 }
 
-/** Makes the blocks of a call to `path`. */
+/** Returns the header blocks of a call to `path`. */
 export function encodeGrpcHeaders(scheme: "http" | "https", authority: string, path: string): HeaderBlocks {
-  // Of the static table: ":method: POST" is 3, ":scheme: http" 6 and "https" 7; as names ":authority" is 1, ":path" 4,
-  // "content-type" 31 and "user-agent" 58.
+  // Indexes of the static table: ":method: POST" is 3, ":scheme: http" 6 and "https" 7. As names, ":authority" is 1,
+  // ":path" 4, "content-type" 31 and "user-agent" 58.
   const pseudo = Buffer.of(0x80 | 3, 0x80 | (scheme === "https" ? 7 : 6));
   const fields = [
     indexedField(4, path),
@@ -62,24 +65,24 @@ export function encodeGrpcHeaders(scheme: "http" | "https", authority: string, p
     indexedField("grpc-timeout", "10S"),
     indexedField(58, "bmaas-bench"),
   ];
-  // The latest entry of the dynamic table is 62.
+  // The latest entry of the dynamic table has index 62.
   const places = fields.map((_, index) => 0x80 | (62 + fields.length - 1 - index));
   return { first: Buffer.concat([pseudo, ...fields]), later: Buffer.concat([pseudo, Buffer.from(places)]) };
 }
 
-/** A field that enters the dynamic table; its name is one of the static table's, by number, or new. */
+/** Encodes a field that is added to the dynamic table. Its name is an index of the static table, or new. */
 function indexedField(name: number | string, value: string): Buffer {
   return typeof name === "number"
     ? Buffer.concat([Buffer.of(0x40 | name), text(value)])
     : Buffer.concat([Buffer.of(0x40), text(name), text(value)]);
 }
 
-/** A field that is another one in each call, and enters no table. */
+/** Encodes a field that differs in each call and is not added to a table. */
 export function literalField(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.of(0), text(name), text(value)]);
 }
 
-/** Without Huffman's code; its length is an integer with a prefix of seven bits (RFC 7541 section 5.1). */
+/** Encodes a string without Huffman coding. Its length is an integer with a 7-bit prefix (RFC 7541 section 5.1). */
 function text(value: string): Buffer {
   const length = value.length < 0x7f ? [value.length] : [0x7f];
   let rest = value.length - 0x7f;

@@ -1,4 +1,7 @@
-/** A load in a process of its own, which costs the servers no more than it must; told by messages what to do, see load-process.ts. */
+/**
+ * The process of a load, separate so that it disturbs the servers as little as possible. It carries out the orders of
+ * load-process.ts.
+ */
 
 import { type Callers, createCallers } from "./callers.ts";
 import { drive } from "./drive.ts";

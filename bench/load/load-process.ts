@@ -1,41 +1,41 @@
-/** The load of one server as seen from the benchmark's process. */
+/** Controls the process of a load from the benchmark's process. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { CallersOptions } from "./callers.ts";
 import type { LoadPlan, LoadResult } from "./drive.ts";
 
-/** What the process of a load is told, one at a time; to prepare it is told how many heartbeats to sign. */
+/** Order to the process of a load, one at a time. `prepare` is the number of heartbeats to sign. */
 export type LoadOrder =
   | { readonly callers: CallersOptions }
   | { readonly prepare: number }
   | { readonly drive: LoadPlan };
 
-/** What it says when that is done. */
+/** Reply of the process when an order is done. */
 export interface LoadReply {
   readonly result?: MeasuredLoad;
   readonly error?: string;
 }
 
-/** What came of a load, and what making it cost. */
+/** Result of a load, with the CPU time of making it. */
 export interface MeasuredLoad extends LoadResult {
   readonly cpuSeconds: number;
 }
 
-/** A load of one server. */
+/** A load on one server. */
 export interface LoadProcess extends Disposable {
-  /** Does what a plan needs before the clock starts. */
+  /** Prepares a plan before the clock starts. */
   prepare(plan: LoadPlan): Promise<void>;
-  /** Carries out a plan that was prepared. Throws when not a single call was answered as it should be. */
+  /** Carries out a prepared plan. Throws if not a single call succeeded. */
   drive(plan: LoadPlan): Promise<MeasuredLoad>;
 }
 
 const program = fileURLToPath(new URL("load-main.ts", import.meta.url));
-/** Signatures for each second of a plan whose rate is not known before; a heartbeat's costs a good 0.1 ms. */
+/** Signatures per second of a plan whose rate is unknown. Signing a heartbeat takes a little more than 0.1 ms. */
 const firstGuess = 6_000;
 const reserve = 1.5;
 
-/** Starts a load; agents with certificates connect at once. */
+/** Starts the process of a load. Agents with certificates connect at once. */
 export async function startLoad(options: CallersOptions): Promise<LoadProcess> {
   const child = fork(program, { stdio: ["ignore", "inherit", "inherit", "ipc"], execArgv: [] });
   const ended = once(child, "exit").then(([status]): never => {

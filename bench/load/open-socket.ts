@@ -1,24 +1,29 @@
-/** Connections that are read without streams: all into one buffer, whose bytes are looked at before the next read. */
+/**
+ * Opens connections that are read without streams: all of them read into one buffer, which is processed before the next
+ * read.
+ */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
 /**
- * Opens a connection. `onRead` is given what was read, which is overwritten once it returns; `onClose` is told that the connection is
- * gone.
+ * Opens a connection. `onRead` gets the bytes of a read, which are overwritten after it returns. `onClose` is called
+ * when the connection is closed.
  */
 export type OpenSocket = (onRead: (bytes: Buffer) => void, onClose: () => void) => Promise<Socket>;
 
-/** Where a server listens. */
+/** Address of a server. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
 const readBuffer = Buffer.allocUnsafe(64 * 1024);
-/** For a connection with its handshake, in milliseconds: many are opened at once. */
+/**
+ * Longest time to open a connection with its handshake, in milliseconds. It is long because many are opened at once.
+ */
 const openTimeoutMs = 60_000;
 
-/** TLS with a client certificate, for HTTP/2. Whom it talks to is not judged. */
+/** Opens TLS connections for HTTP/2 with a client certificate, without verifying the server. */
 export function tlsTo({ host, port }: Address, certificate: { cert: string; key: string }): OpenSocket {
   return (onRead, onClose) => {
     const socket = connectTls({
@@ -30,7 +35,7 @@ export function tlsTo({ host, port }: Address, certificate: { cert: string; key:
   };
 }
 
-/** Plain TCP. */
+/** Opens TCP connections. */
 export function tcpTo({ host, port }: Address): OpenSocket {
   return (onRead, onClose) => whenOpen(connectTcp({ host, port, ...readInto(onRead) }), "connect", onClose);
 }
@@ -38,7 +43,7 @@ export function tcpTo({ host, port }: Address): OpenSocket {
 function readInto(onRead: (bytes: Buffer) => void) {
   const callback = (length: number) => {
     onRead(readBuffer.subarray(0, length));
-    // Go on reading.
+    // Continue reading.
     return true;
   };
   return { onread: { buffer: readBuffer, callback } };

@@ -1,4 +1,4 @@
-/** Heartbeats signed before anybody looks at a clock (RFC 9421), as what a connection sends of them. */
+/** Signs heartbeats (RFC 9421) before the clock starts, in the form in which a connection sends them. */
 import { signRequest } from "../../src/agent/request-signing.ts";
 import type { SimulatedIdentity } from "../../src/simulate/fleet-identities.ts";
 import { heartbeatPath, toGrpcBody, toJsonBody } from "./heartbeat-call.ts";
@@ -6,14 +6,17 @@ import { CallFrames, encodeGrpcHeaders, literalField } from "./http2-frames.ts";
 
 let lastNonce = 0n;
 
-/** Microseconds since the epoch, and more than any before: those of a machine grow, whichever process signs for it next. */
+/**
+ * Returns the microseconds since the epoch, but always more than before, so that a machine's nonces increase even if
+ * another process signs for it next.
+ */
 function nextNonce(): bigint {
   const now = BigInt(Date.now()) * 1_000n;
   lastNonce = now > lastNonce ? now : lastNonce + 1n;
   return lastNonce;
 }
 
-/** Signs heartbeats of the machines in their turn, `count` in all, each over its own body; they can be sent for a minute. */
+/** Signs `count` heartbeats of the machines in turn, each over its own body. They are valid for a minute. */
 async function* signInTurn(
   identities: readonly SimulatedIdentity[],
   count: number,
@@ -28,7 +31,7 @@ async function* signInTurn(
   }
 }
 
-/** Connect's JSON over HTTP/1.1: whole requests. */
+/** Returns complete requests in Connect's JSON over HTTP/1.1. */
 export async function signJsonRequests(
   identities: readonly SimulatedIdentity[],
   count: number,
@@ -44,12 +47,12 @@ export async function signJsonRequests(
   return requests;
 }
 
-/** A gRPC call that any connection can make: its frames, when the connection has made a call before and when it has not. */
+/** A gRPC call that any connection can make. */
 export interface SignedGrpcCall {
   toFrames(isFirst: boolean): CallFrames;
 }
 
-/** gRPC over plaintext HTTP/2. */
+/** Returns signed calls for gRPC over plaintext HTTP/2. */
 export async function signGrpcCalls(
   identities: readonly SimulatedIdentity[],
   count: number,

@@ -1,10 +1,10 @@
-/** Those who are free, in the order in which they became so: all get their turn equally often. */
+/** Queue of free items, in the order in which they became free, so that all are used equally often. */
 export class Turn<T> {
   readonly #places: (T | undefined)[];
   #first = 0;
   #length: number;
 
-  /** All of them are free; nobody else may be added. */
+  /** All items are free at first; no other items may be added. */
   constructor(all: readonly T[]) {
     this.#places = [...all];
     this.#length = all.length;

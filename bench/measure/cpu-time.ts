@@ -1,25 +1,25 @@
-/** What processes have cost, from Linux's /proc. */
+/** Reads CPU time and memory of processes from Linux's /proc. */
 import { readdir, readFile } from "node:fs/promises";
 
-/** USER_HZ, which is 100 wherever Linux runs Node. */
+/** USER_HZ, which is 100 on every Linux that runs Node. */
 const ticksPerSecond = 100;
 
 interface ProcessTimes {
   readonly parent: number;
-  /** Its own and those of children that have ended, user and system. */
+  /** User and system time of the process and of its ended children. */
   readonly ticks: number;
 }
 
 /**
- * CPU time so far, in seconds, of a process and all that it has started, ended ones included; undefined where there is no /proc, or no
- * such process.
+ * Returns the CPU time so far, in seconds, of a process and all its descendants, ended ones included. Returns undefined
+ * if there is no /proc or no such process.
  */
 export async function readCpuSeconds(pid: number): Promise<number | undefined> {
   const processes = await readProcesses();
   if (!processes.has(pid)) return undefined;
   let ticks = 0;
   const family = new Set([pid]);
-  // A set's iteration meets what is added on the way.
+  // Iterating a set includes members that are added meanwhile.
   for (const member of family) {
     ticks += processes.get(member)?.ticks ?? 0;
     for (const [each, { parent }] of processes) if (parent === member) family.add(each);
@@ -27,12 +27,12 @@ export async function readCpuSeconds(pid: number): Promise<number | undefined> {
   return ticks / ticksPerSecond;
 }
 
-/** The process that started another one. */
+/** Returns the parent of a process. */
 export async function readParent(pid: number): Promise<number | undefined> {
   return (await readProcess(pid.toString()))?.parent;
 }
 
-/** Memory that a process holds, in bytes; undefined where there is no /proc. */
+/** Returns the resident memory of a process in bytes, or undefined if there is no /proc. */
 export async function readResidentBytes(pid: number): Promise<number | undefined> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(status) ?? [];
@@ -49,7 +49,8 @@ async function readProcesses(): Promise<Map<number, ProcessTimes>> {
 
 async function readProcess(name: string): Promise<ProcessTimes | undefined> {
   const stat = await readFile(`/proc/${name}/stat`, "utf8").catch(() => undefined);
-  // The name of the process, in parentheses, may hold anything. Behind it: state, parent, … and from the 12th field on four times.
+  // The name of the process, in parentheses, may contain anything. After it come state, parent, …, and from the 12th
+  // field on four times.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (fields === undefined) return undefined;
   return { parent: Number(fields[1]), ticks: fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) };

@@ -1,16 +1,16 @@
-/** What work costs whoever takes part in it. */
+/** Measures the speed of work and its CPU time by participant. */
 import { readCpuSeconds } from "./cpu-time.ts";
 import type { CpuUser, Observation } from "./rounds.ts";
 
-/** Work that was done. */
+/** Completed work. */
 interface Done {
   readonly calls: number;
   readonly seconds: number;
-  /** CPU time that making the calls took. */
+  /** CPU time of making the calls. */
   readonly loadSeconds?: number;
 }
 
-/** Runs `work` and says how fast it was and what it cost; `users` are the main processes of those who take part. */
+/** Runs `work` and returns its rate and its CPU time. `users` are the main processes of the participants. */
 export async function observe(
   users: Readonly<Partial<Record<CpuUser, number | undefined>>>,
   work: () => Promise<Done>,

@@ -1,45 +1,48 @@
-/** Measures subjects side by side: in rounds, each of them once in every round, so that a slow minute of the machine hits all of them. */
+/**
+ * Measures subjects side by side in rounds. Every round runs each subject once, so that a slow minute of the machine
+ * affects all.
+ */
 
-/** What is measured. */
+/** Something to measure. */
 export interface Subject {
   readonly name: string;
-  /** Works for so many seconds. Throws when any of it goes wrong. */
+  /** Runs the subject for some seconds. Throws if anything goes wrong. */
   run(seconds: number): Promise<Observation>;
 }
 
-/** What was seen of a subject in one round. */
+/** Result of a subject in one round. */
 export interface Observation {
-  /** Calls, or whatever it does. */
+  /** Calls, or other operations, per second. */
   readonly perSecond: number;
-  /** CPU time for each, in microseconds, of whoever it is; left out where it cannot be read. */
+  /** CPU time per call by participant, in microseconds; absent if it cannot be read. */
   readonly cpuMicroseconds?: Readonly<Partial<Record<CpuUser, number>>>;
-  /** Share of calls that were not answered as they should be, which count in nothing else. */
+  /** Share of calls that failed, which count in no other figure. */
   readonly failedShare?: number;
 }
 
-/** Whose CPU time is told apart. */
+/** Participants whose CPU time is measured separately. */
 export type CpuUser = "server" | "postgres" | "load";
 
-/** What was seen of a subject in all rounds. */
+/** Results of a subject in all rounds. */
 export interface Measured {
   readonly name: string;
   readonly rates: readonly number[];
   readonly observations: readonly Observation[];
 }
 
-/** How long and how often. */
+/** Number and duration of rounds. */
 export interface Effort {
   readonly rounds: number;
-  /** Of one subject in one round. */
+  /** Seconds per subject and round. */
   readonly seconds: number;
 }
 
-/** What a round that does not count takes at least: compilers learn by time, however short the rounds are. */
+/** Shortest duration of the warm-up round, since compilers need time however short the rounds are. */
 const warmUpSeconds = 5;
 
 /**
- * Runs all rounds, and one before them that does not count: it is what compilers and caches learn from. Each round begins with another
- * subject, so that none always follows the same one.
+ * Runs a warm-up round for compilers and caches, which does not count, and then all rounds. Each round begins with a
+ * different subject, so that none always follows the same one.
  */
 export async function measureInRounds(subjects: readonly Subject[], { rounds, seconds }: Effort): Promise<Measured[]> {
   const seen = subjects.map((subject) => ({ subject, observations: [] as Observation[] }));

@@ -1,31 +1,34 @@
-/** A server as a process of its own, with what it costs. */
+/** Starts servers in their own processes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
 
-/** A server that serves. */
+/** A running server. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
-  /** What `readLine` made of the line by which it said so. */
+  /** Result of `readLine` for the line that said that the server serves. */
   readonly said: string;
-  /** Sends it a message, and resolves with the next one that it sends. */
+  /** Sends the server a message, and resolves to the next message from it. */
   ask(question: string): Promise<unknown>;
 }
 
-/** What is started. */
+/** Command that starts a server. */
 export interface ServerCommand {
-  /** TypeScript or JavaScript, as an absolute path. */
+  /** Absolute path of a TypeScript or JavaScript file. */
   readonly program: string;
   readonly args: readonly string[];
-  /** Of Node itself. */
+  /** Arguments of Node itself. */
   readonly nodeArgs?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Finds in a line of its output that it serves, and where; undefined for other lines. Default: the first line is that. */
+  /**
+   * Returns where the server serves if a line of its output says so, or undefined. Default: returns every line, so the
+   * first one counts.
+   */
   readonly readLine?: (line: string) => string | undefined;
 }
 
-/** Longest that a server may take to end in good order, in milliseconds. */
+/** Longest time for a normal shutdown of a server, in milliseconds. After it, the server is killed. */
 const stopTimeoutMs = 30_000;
 
 const running = new Set<ChildProcess>();
@@ -33,18 +36,18 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts a server and waits until it serves; throws when it ends instead. It does not outlive this process. */
+/** Starts a server and waits until it serves. Throws if it ends instead. The server does not outlive this process. */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
   const { program, args, nodeArgs = [], environment, readLine = (line: string) => line } = command;
   const child = spawn(process.execPath, [...nodeArgs, program, ...args], {
     stdio: ["ignore", "pipe", "inherit", "ipc"],
-    // Nothing of the caller's settings.
+    // The caller's own settings are not passed on.
     env: { PATH: process.env.PATH, ...environment },
   });
   if (child.stdout === null) throw new Error("the output of a server is to be read");
   running.add(child);
   child.once("exit", () => running.delete(child));
-  // Its output is read to the end: a server whose log nobody reads would stand still.
+  // The output is read to the end, since a server whose log is not read would block.
   const { promise: serving, resolve } = Promise.withResolvers<string>();
   createInterface(child.stdout).on("line", (line) => {
     const said = readLine(line);

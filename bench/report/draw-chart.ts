@@ -1,11 +1,13 @@
-/** The charts of a run as one SVG, in colours that can be read on light and on dark. */
+/** Draws the charts of a run as one SVG, in colours that are readable on light and dark backgrounds. */
 import { formatCount } from "./format-report.ts";
 import type { Bar, BarChart } from "./part.ts";
 
 const layout = { width: 820, labelWidth: 270, valueWidth: 90, barHeight: 22, gap: 8, titleHeight: 34, top: 10 };
 const colours = { ours: "#2f7ed8", others: "#8a94a3", spread: "#d8862f" };
 
-/** One chart below the other; a line across the end of a bar goes from the least to the most of all rounds. */
+/**
+ * Draws one chart below the other. A line at the end of each bar spans the lowest to the highest value of all rounds.
+ */
 export function drawCharts(charts: readonly BarChart[]): string {
   const parts: string[] = [];
   let y = layout.top;

@@ -1,8 +1,8 @@
-/** The parts of a run as Markdown. */
+/** Formats the parts of a run as Markdown. */
 import { formatMarkdownTable } from "./markdown-table.ts";
 import { isReached, type Part, type Table, type Target } from "./part.ts";
 
-/** All parts: first what was to be reached, then every table, then the notes. */
+/** Returns the report of all parts: first the targets, then every table, then the notes. */
 export function formatReport(parts: readonly Part[]): string {
   const targets = parts.flatMap((part) => part.targets);
   const tables = [...(targets.length === 0 ? [] : [toTable(targets)]), ...parts.flatMap((part) => part.tables)];
@@ -10,12 +10,12 @@ export function formatReport(parts: readonly Part[]): string {
   return [...tables.map(formatTable), ...notes].join("\n");
 }
 
-/** A number as people read it. */
+/** Returns a rounded number with thousands separators. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** With one digit behind the point; empty for what was not measured. */
+/** Returns a value with one decimal and its unit; empty if it was not measured. */
 export function formatTenths(value: number | undefined, unit: string): string {
   return value === undefined || Number.isNaN(value) ? "" : `${value.toFixed(1)} ${unit}`;
 }
@@ -35,7 +35,7 @@ function toTable(targets: readonly Target[]): Table {
   };
 }
 
-/** Ratios have two digits behind the point, what has a unit one. */
+/** Formats a ratio with two decimals, and a value with a unit with one. */
 function format(value: number, unit: string): string {
   return unit === "" ? value.toFixed(2) : formatTenths(value, unit);
 }

@@ -1,6 +1,6 @@
-/** A table in Markdown as Biome formats it, so that the documents' check holds. */
+/** Formats Markdown tables as Biome does, so that the check of the documents passes. */
 
-/** Lines that end in a line feed; rows have as many cells as the header. */
+/** Returns the lines of a table, each with a line feed. Rows must have as many cells as the header. */
 export function formatMarkdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((name, column) =>
     Math.max(...[header, ...rows].map((row) => (row[column] ?? name).length)),

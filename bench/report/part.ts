@@ -1,49 +1,49 @@
-/** What one part of a run has to show. */
+/** Results of one part of a run. */
 
-/** A part's tables, its charts and what was to be reached. */
+/** Tables, charts and targets of a part. */
 export interface Part {
   readonly tables: readonly Table[];
   readonly charts: readonly BarChart[];
   readonly targets: readonly Target[];
-  /** What was left out or went otherwise than it should, and why; whole sentences. */
+  /** Sentences about what was left out or went wrong, and why. */
   readonly notes: readonly string[];
 }
 
-/** Cells as text. */
+/** A table with cells as text. */
 export interface Table {
   readonly title: string;
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
 
-/** One bar for each row. */
+/** A chart with one bar for each row. */
 export interface BarChart {
-  /** With what the bars count. */
+  /** Title, including what the bars count. */
   readonly title: string;
   readonly bars: readonly Bar[];
 }
 
-/** A value with its spread. */
+/** A bar: a value and its spread. */
 export interface Bar {
   readonly label: string;
   readonly value: number;
   readonly least: number;
   readonly most: number;
-  /** Drawn in the colour that stands out. */
+  /** Whether the bar is drawn in the highlight colour. */
   readonly isOurs: boolean;
 }
 
-/** A figure that is to be reached. */
+/** A figure with the bound that it should meet. */
 export interface Target {
   readonly what: string;
-  /** "at least" or "at most", and the bound. */
+  /** Lower or upper bound. */
   readonly bound: { readonly atLeast: number } | { readonly atMost: number };
   readonly unit?: string;
-  /** NaN when it could not be measured. */
+  /** NaN if it could not be measured. */
   readonly value: number;
 }
 
-/** Whether it is. */
+/** Returns whether the value meets the bound. */
 export function isReached({ bound, value }: Target): boolean {
   return "atLeast" in bound ? value >= bound.atLeast : value <= bound.atMost;
 }

@@ -1,4 +1,4 @@
-/** Puts a run into docs/performance.md, and its chart beside it. */
+/** Writes the report of a run into docs/performance.md, and its chart next to it. */
 import { readFile, writeFile } from "node:fs/promises";
 import { drawCharts } from "./draw-chart.ts";
 import type { Part } from "./part.ts";
@@ -7,7 +7,7 @@ const page = new URL("../../docs/performance.md", import.meta.url);
 const chart = new URL("../../docs/performance.svg", import.meta.url);
 const [begin, end] = ["<!-- npm run bench -->\n", "<!-- end of npm run bench -->\n"];
 
-/** Replaces what stands between the two lines; throws when they are not there. */
+/** Replaces the text between the two marker lines. Throws if they are missing. */
 export async function writeReport(report: string, parts: readonly Part[]): Promise<void> {
   const text = await readFile(page, "utf8");
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];

@@ -1,4 +1,4 @@
-/** Whether a server does the work at all, before it is timed. */
+/** Checks that a server does the work before it is timed. */
 import { toJson } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -6,12 +6,12 @@ import { AgentCallback, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/ser
 import { heartbeatPath } from "../load/heartbeat-call.ts";
 import { heartbeat, request } from "./work.ts";
 
-/** Throws unless the server at the URL answers a call of the protocol as `heartbeat` says. */
+/** Throws unless the server at the URL answers a heartbeat as `heartbeat` in work.ts does. */
 export type AssertAnswer = (url: string) => Promise<void>;
 
 const expected = heartbeat(request).nextHeartbeatAfter.seconds;
 
-/** By gRPC; whose certificate it is does not matter. */
+/** Checks the answer by gRPC, without verifying the server's certificate. */
 export async function assertGrpcAnswer(url: string): Promise<void> {
   const nodeOptions = { rejectUnauthorized: false };
   const transport = createGrpcTransport({ baseUrl: url, nodeOptions, pingIdleConnection: false });
@@ -19,7 +19,7 @@ export async function assertGrpcAnswer(url: string): Promise<void> {
   assertEqual(nextHeartbeatAfter?.seconds, expected);
 }
 
-/** By Connect's JSON. */
+/** Checks the answer by Connect's JSON. */
 export async function assertJsonAnswer(url: string): Promise<void> {
   const answer = await fetch(new URL(heartbeatPath, url), {
     method: "POST",

@@ -1,16 +1,16 @@
-/** What is held against what on the wire, and what is to be reached. */
+/** Comparisons on the wire, with their targets. */
 import { type AssertAnswer, assertGrpcAnswer, assertJsonAnswer } from "./assert-answer.ts";
 import { type CreateLoad, createGrpcLoad, createJsonLoad } from "./load.ts";
 
-/** Servers under the same load. */
+/** A comparison of servers under the same load. */
 export interface Comparison {
   readonly title: string;
   readonly tls: boolean;
   readonly createLoad: CreateLoad;
   readonly assertAnswer: AssertAnswer;
-  /** By name, ours first, with what they are. */
+  /** Descriptions of the servers by name, ours first. */
   readonly servers: Readonly<Record<string, string>>;
-  /** Least ratio of the lane's rate to a server's. */
+  /** Lowest acceptable ratios of the lane's rate to each server's. */
   readonly targets: Readonly<Record<string, number>>;
 }
 
@@ -21,7 +21,7 @@ const grpcServers = {
   http2: "raw node:http2",
 };
 
-/** All of them. */
+/** All comparisons. */
 export const comparisons: readonly Comparison[] = [
   {
     title: "gRPC, HTTP/2 without TLS",

@@ -1,4 +1,4 @@
-/** Load of identical calls by h2load and wrk, on connections that stay open. */
+/** Generates load of identical calls with h2load and wrk, on persistent connections. */
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,15 +9,18 @@ import { frameMessage } from "../../src/rpc/wire/grpc-frames.ts";
 import { heartbeatPath } from "../load/heartbeat-call.ts";
 import { request } from "./work.ts";
 
-/** A program that makes the load did not end. */
+/** A load generator did not end. */
 export class EndlessLoadError extends Error {
   override readonly name = "EndlessLoadError";
 }
 
-/** How long a program may take past the load. */
+/** How long a program may run after the load. */
 const endsInSeconds = 15;
 
-/** Runs a program to its end. h2load has none when one of its connections is open only after the load is over: a busy machine does that. */
+/**
+ * Runs a program to its end. h2load never ends if one of its connections opens only after the load is over, which
+ * happens on a busy machine. Throws EndlessLoadError then.
+ */
 async function run(program: string, args: readonly string[], seconds: number): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, args, { timeout: (seconds + endsInSeconds) * 1000 });
@@ -29,18 +32,18 @@ async function run(program: string, args: readonly string[], seconds: number): P
 }
 
 /**
- * Sends calls to a server for so many seconds, and returns how many a second were answered well. Throws when any was not, and
- * EndlessLoadError.
+ * Sends calls to a server for some seconds, and returns the successful calls per second. Throws if any call failed, and
+ * throws EndlessLoadError.
  */
 export type SendLoad = (url: string, seconds: number) => Promise<number>;
 
-/** Makes a load; its files lie in `folder`. */
+/** Creates a load, with its files in `folder`. */
 export type CreateLoad = (folder: string) => Promise<SendLoad>;
 
 const connections = 32;
 const streams = 16;
 
-/** gRPC on HTTP/2, by h2load: 32 connections of 16 streams. */
+/** Creates a load of gRPC over HTTP/2 with h2load: 32 connections of 16 streams. */
 export async function createGrpcLoad(folder: string): Promise<SendLoad> {
   const body = join(folder, "request.bin");
   await writeFile(body, frameMessage(toBinary(HeartbeatRequestSchema, request)));
@@ -61,7 +64,7 @@ export async function createGrpcLoad(folder: string): Promise<SendLoad> {
   };
 }
 
-/** Connect's JSON on HTTP/1.1, by wrk: 32 connections. */
+/** Creates a load of Connect's JSON over HTTP/1.1 with wrk: 32 connections. */
 export async function createJsonLoad(folder: string): Promise<SendLoad> {
   const script = join(folder, "request.lua");
   const body = JSON.stringify(toJson(HeartbeatRequestSchema, request));

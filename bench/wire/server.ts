@@ -1,6 +1,6 @@
 /**
- * One server of the wire's comparison, in a process of its own: `server.ts NAME [FOLDER]`. With a folder it speaks TLS, with a
- * certificate that lies there. Prints its port on a line when it serves.
+ * `server.ts NAME [FOLDER]` runs one server of the comparisons on the wire. With a folder it uses TLS, with the
+ * certificate there. It prints its port on a line when it serves.
  */
 import { once } from "node:events";
 import {
@@ -25,7 +25,7 @@ import { heartbeat, heartbeatOnBytes } from "./work.ts";
 
 const host = "127.0.0.1";
 
-/** Opens each server on a free port; undefined is plaintext. */
+/** Functions that open each server on a free port; without `tls` in plaintext. */
 const servers: Record<string, (tls: ListenerTls | undefined) => Promise<number>> = {
   lane: (tls) => serveAgents("on", tls),
   connect: (tls) => serveAgents("off", tls),
@@ -39,7 +39,10 @@ const serve = servers[name];
 if (serve === undefined) throw new Error(`which server? One of ${Object.keys(servers).join(", ")}`);
 process.stdout.write(`${await serve(folder === undefined ? undefined : await ensureDevelopmentTls(folder, [host]))}\n`);
 
-/** The agents' listener as it is, but that it takes everybody's word; its calls are counted as the product's are. */
+/**
+ * Serves by the product's agents' listener, but accepts every caller without proof. Calls are counted as in the
+ * product.
+ */
 async function serveAgents(unaryLane: "on" | "off", tls: ListenerTls | undefined): Promise<number> {
   const log = pino({ level: "silent" });
   const metrics = createMetrics();
@@ -89,7 +92,7 @@ async function serveGrpcJs(tls: ListenerTls | undefined): Promise<number> {
   });
 }
 
-/** gRPC's words and nothing of its rules: what Node itself charges for a call. */
+/** Serves gRPC's bytes without its rules, to show the cost of a call in Node alone. */
 async function serveHttp2(tls: ListenerTls | undefined): Promise<number> {
   const server = tls === undefined ? createHttp2Server() : createSecureServer(tls);
   const headers = { ":status": 200, "content-type": "application/grpc+proto" };
@@ -108,7 +111,7 @@ async function serveHttp2(tls: ListenerTls | undefined): Promise<number> {
   return portOf(server);
 }
 
-/** A JSON route as anybody would write it. */
+/** Serves a simple JSON route. */
 async function serveFastify(): Promise<number> {
   const app = fastify();
   app.post(heartbeatPath, async (request) => {

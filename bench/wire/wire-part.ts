@@ -1,4 +1,6 @@
-/** The wire's part of a run: servers that decode a call and answer it, and write nothing, under the same load. */
+/**
+ * Measures the wire's part of a run: servers that decode a call and answer it, and write nothing, under the same load.
+ */
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,7 +14,7 @@ import { EndlessLoadError, type SendLoad } from "./load.ts";
 
 const program = fileURLToPath(new URL("server.ts", import.meta.url));
 
-/** Measures all comparisons, one after the other. Throws when a server does not do the work. */
+/** Measures all comparisons, one after the other. Throws if a server does not do the work. */
 export async function measureWire(effort: Effort, parentFolder: string): Promise<Part> {
   const folder = await mkdtemp(join(parentFolder, "wire-"));
   const parts: Part[] = [];
@@ -55,7 +57,7 @@ async function startSubject(
 
 const maxAttempts = 3;
 
-/** Measures again when the load did not end. */
+/** Repeats a measurement whose load did not end. */
 async function untilItEnds(measure: () => Promise<Observation>): Promise<Observation> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -66,7 +68,7 @@ async function untilItEnds(measure: () => Promise<Observation>): Promise<Observa
   }
 }
 
-/** A comparison's table, chart and targets. */
+/** Returns the table, the chart and the targets of a comparison. */
 export function showComparison({ title, servers, targets }: Comparison, measured: readonly Measured[]): Part {
   const [lane] = measured;
   const nameOf = (server: string) => servers[server] ?? server;

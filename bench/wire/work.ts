@@ -1,4 +1,7 @@
-/** The work that every server of the wire's comparison does for a call: decode a heartbeat, answer with when to come again. */
+/**
+ * The work that every server in the comparisons on the wire does for a call: decode a heartbeat, and answer with the
+ * time of the next one.
+ */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type HeartbeatRequest,
@@ -6,7 +9,7 @@ import {
   HeartbeatResponseSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 
-/** What callers send. */
+/** Heartbeat that callers send. */
 export const request = create(HeartbeatRequestSchema, {
   machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
   agentVersion: "1.0.0",
@@ -14,7 +17,7 @@ export const request = create(HeartbeatRequestSchema, {
 
 const intervalSeconds = 30n;
 
-/** Answers a heartbeat; refuses one without a machine, so that nobody can leave its decoding out. */
+/** Answers a heartbeat. Refuses one without a machine id, so that no server can skip the decoding. */
 export function heartbeat({ machineId }: Pick<HeartbeatRequest, "machineId">) {
   if (machineId.length !== 36) throw new Error("no machine id");
   return { nextHeartbeatAfter: { seconds: intervalSeconds } } satisfies MessageInitShape<
@@ -22,7 +25,7 @@ export function heartbeat({ machineId }: Pick<HeartbeatRequest, "machineId">) {
   >;
 }
 
-/** The same on protobuf's bytes. */
+/** Answers a heartbeat in protobuf's binary form. */
 export function heartbeatOnBytes(bytes: Uint8Array): Uint8Array {
   const answer = heartbeat(fromBinary(HeartbeatRequestSchema, bytes));
   return toBinary(HeartbeatResponseSchema, create(HeartbeatResponseSchema, answer));

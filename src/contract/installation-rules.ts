@@ -2,8 +2,6 @@
  * Rules for the fields of an installation request, the same in seed files and in operators' calls. The operators'
  * contract states as much of them as it can. Each function returns the value unchanged, or throws InvalidFieldError.
  */
-import { BinaryReader } from "@bufbuild/protobuf/wire";
-
 /**
  * Says what is wrong with a value and what to write instead. The message follows the field's name, and never quotes the
  * value.
@@ -109,22 +107,4 @@ export function parseImageTag(text: string): string {
 export function limitPayload<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   if (bytes.length <= maxPayloadBytes) return bytes;
   throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most that are taken`);
-}
-
-/**
- * Accepts a protobuf message. Checks only the framing: an agent could not decode any of a request that contains a
- * broken message.
- */
-export function parseMessageFraming<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
-  if (bytes.length === 0) throw new InvalidFieldError("is empty; give it the message in protobuf's binary form");
-  const reader = new BinaryReader(limitPayload(bytes));
-  try {
-    while (reader.pos < reader.len) {
-      const [number, wireType] = reader.tag();
-      reader.skip(wireType, number);
-    }
-  } catch {
-    throw new InvalidFieldError("is not a protobuf message; encode the message in binary");
-  }
-  return bytes;
 }

@@ -3,7 +3,8 @@
  * checked value or throws InvalidFieldError.
  */
 
-import { InvalidFieldError, limitPayload, parseMessageFraming } from "../contract/installation-rules.ts";
+import { InvalidFieldError, limitPayload } from "../contract/installation-rules.ts";
+import { parseNodeParameters } from "../contract/node-parameters.ts";
 import { maxGeneration } from "../db/queries/os-installation-request.ts";
 
 /** Maximum length of a text, in UTF-16 code units. Two of them still fit into an index entry of PostgreSQL. */
@@ -48,7 +49,7 @@ export function parseUserData(text: string): Uint8Array {
   return limitPayload(Buffer.from(text));
 }
 
-/** Decodes a protobuf message in base64. */
-export function parseEncodedMessage(text: string): Uint8Array {
-  return parseMessageFraming(parseBase64(text));
+/** Decodes a NodeParameters message in base64. */
+export function parseEncodedNodeParameters(text: string): Uint8Array {
+  return parseNodeParameters(parseBase64(text));
 }

@@ -11,7 +11,7 @@ import {
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 import { InvalidPublicKeyError, parsePublicKey } from "../contract/public-key.ts";
 import { providerStatuses } from "../db/schema/provided.ts";
-import { parseBase64, parseEncodedMessage, parseGeneration, parseText, parseUserData } from "./fields.ts";
+import { parseBase64, parseEncodedNodeParameters, parseGeneration, parseText, parseUserData } from "./fields.ts";
 
 /** Makes zod check a rule about several fields even if one of them is invalid. */
 const always = {
@@ -46,7 +46,7 @@ const image = z
   });
 
 const metropolis = z.strictObject({
-  nodeParameters: parsed(z.string(), parseEncodedMessage),
+  nodeParameters: parsed(z.string(), parseEncodedNodeParameters),
   rootDevice: parsed(z.string(), parseDevice),
   osImage: z.strictObject({
     scheme: z.enum(["https", "http"]),

@@ -15,9 +15,9 @@ import {
   parseDigest,
   parseImageTag,
   parseImageUrl,
-  parseMessageFraming,
   parseRegistryName,
 } from "../../contract/installation-rules.ts";
+import { parseNodeParameters } from "../../contract/node-parameters.ts";
 import { findStoredRequest } from "../../contract/stored-request.ts";
 import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
@@ -78,7 +78,7 @@ function toType(
   if (target?.type.case === "metropolis") {
     const { nodeParameters, rootDevice, osImage } = target.type.value;
     const { scheme = "", host = "", repository = "", tag = "", digest = "" } = osImage ?? {};
-    check("metropolis.node_parameters", () => parseMessageFraming(nodeParameters));
+    check("metropolis.node_parameters", () => parseNodeParameters(nodeParameters));
     check("metropolis.root_device", () => parseDevice(rootDevice));
     check("metropolis.os_image.host", () => parseRegistryName(host));
     check("metropolis.os_image.repository", () => parseRegistryName(repository));

@@ -11,9 +11,9 @@ import {
   parseDigest,
   parseImageTag,
   parseImageUrl,
-  parseMessageFraming,
   parseRegistryName,
 } from "../../contract/installation-rules.ts";
+import { parseNodeParameters } from "../../contract/node-parameters.ts";
 import { argumentParser } from "../operator/arguments.ts";
 
 type TargetInit = MessageInitShape<typeof InstallationTargetSchema>;
@@ -98,7 +98,7 @@ export async function readInstallationTarget(flags: InstallationTargetFlags): Pr
     const bytes = userData === undefined ? undefined : await readPayload("--user-data", userData, limitPayload);
     return { type: { case: "image", value: { url: image, digest, rootDevice, ...(bytes && { userData: bytes }) } } };
   }
-  const parameters = await readPayload("--node-parameters", nodeParameters ?? "", parseMessageFraming);
+  const parameters = await readPayload("--node-parameters", nodeParameters ?? "", parseNodeParameters);
   const value = { rootDevice, nodeParameters: parameters, osImage: { ...metropolis, digest } };
   return { type: { case: "metropolis", value } };
 }

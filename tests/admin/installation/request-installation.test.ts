@@ -30,7 +30,7 @@ const osImage = {
   tag: "v1",
   digest: `sha256:${"cd".repeat(32)}`,
 };
-const metropolis = { nodeParameters: Buffer.from([0x0a, 0x01, 0x61]), rootDevice: "nvme0n1", osImage };
+const metropolis = { nodeParameters: Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61]), rootDevice: "nvme0n1", osImage };
 
 const stored = async (machineId: string) =>
   toJson(OSInstallationRequestSchema, decodeRequest(await readInstallation(database, machineId, 1n)));
@@ -142,6 +142,7 @@ describe("what is wrong with a request", () => {
     [["target.image.user_data"], imageWith({ userData: Buffer.alloc(512 * 1024 + 1) })],
     [["target.metropolis.node_parameters"], metropolisWith({ nodeParameters: Buffer.of() })],
     [["target.metropolis.node_parameters"], metropolisWith({ nodeParameters: Buffer.from([0x0a, 0x05, 0x61]) })],
+    [["target.metropolis.node_parameters"], metropolisWith({ nodeParameters: Buffer.from("0a02ffff", "hex") })],
     [["target.metropolis.os_image"], metropolisWith({ osImage: undefined })],
     [
       ["host", "repository", "tag", "digest"].map((name) => `target.metropolis.os_image.${name}`),

@@ -244,8 +244,8 @@ export declare const ImageTargetSchema: GenMessage<ImageTarget>;
  */
 export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"> & {
   /**
-   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, passed on without being read; at most 512
-   * KiB.
+   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, at most 512 KiB. It is refused when
+   * Monogon agents could not decode it, and otherwise carried unread.
    *
    * @generated from field: bytes node_parameters = 1;
    */

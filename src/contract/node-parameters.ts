@@ -1,0 +1,147 @@
+/**
+ * Whether Monogon agents can decode the NodeParameters of a request. One that they cannot makes them fail on every
+ * answer that holds it, so it must not be stored.
+ *
+ * The check refuses nothing that an agent takes. It judges the encoding (protobuf.dev/programming-guides/encoding) at
+ * every level, and goes into a length-delimited field only where every version of
+ * metropolis/proto/api/configuration.proto says that it is a message or text: elsewhere it may be bytes. A known field
+ * of another wire type is an unknown field to agents.
+ */
+import { InvalidFieldError, limitPayload } from "./installation-rules.ts";
+
+/** The fields of a message, by number, that are messages or text, with their names. */
+interface Shape {
+  readonly [fieldNumber: number]: readonly [name: string, type: Shape | "text"];
+}
+
+const nodeLabels: Shape = { 1: ["pairs", { 1: ["key", "text"], 2: ["value", "text"] }] };
+
+const clusterConfiguration: Shape = {
+  3: ["kubernetes", { 3: ["node_labels_to_synchronize", { 1: ["regexp", "text"] }] }],
+  4: ["cluster_domain", "text"],
+};
+
+const clusterDirectory: Shape = {
+  1: ["nodes", { 2: ["addresses", { 1: ["host", "text"] }], 3: ["id", "text"] }],
+};
+
+const networkInterface: Shape = {
+  1: ["name", "text"],
+  3: ["device", { 1: ["hardware_address", "text"], 2: ["driver", "text"] }],
+  4: [
+    "bond",
+    {
+      1: ["member_interface", "text"],
+      3: ["carrier_monitor", {}],
+      5: ["lacp", { 5: ["actor_system_mac", "text"] }],
+      6: ["active_backup", {}],
+    },
+  ],
+  5: ["vlan", { 1: ["parent", "text"] }],
+  10: ["ipv4_autoconfig", {}],
+  11: ["ipv6_autoconfig", {}],
+  12: ["address", "text"],
+  14: ["route", { 1: ["destination", "text"], 2: ["gateway_ip", "text"], 3: ["source_ip", "text"] }],
+};
+
+const nodeParameters: Shape = {
+  1: ["cluster_bootstrap", { 3: ["initial_cluster_configuration", clusterConfiguration], 4: ["labels", nodeLabels] }],
+  2: ["cluster_register", { 1: ["cluster_directory", clusterDirectory], 4: ["labels", nodeLabels] }],
+  4: ["network_config", { 1: ["interface", networkInterface], 3: ["nameserver", { 1: ["ip", "text"] }] }],
+};
+
+/**
+ * Returns a metropolis.proto.api.NodeParameters message in protobuf's binary form as it is, or throws
+ * InvalidFieldError.
+ */
+export function parseNodeParameters<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+  if (bytes.length === 0) throw new InvalidFieldError("is empty; give it the message in protobuf's binary form");
+  checkMessage(limitPayload(bytes), nodeParameters, "");
+  return bytes;
+}
+
+/** Field numbers take 29 bits, and wire types three below them. */
+const maxTag = 2 ** 32 - 1;
+/** As deep as Go's decoder goes. */
+const maxGroupDepth = 10_000;
+
+/** `path` names the message in errors, and ends with a dot unless it is empty. */
+function checkMessage(bytes: Uint8Array, shape: Shape, path: string): void {
+  const reader = new FieldReader(bytes, path);
+  /** Field numbers of the groups that are not at their end. */
+  const groups: number[] = [];
+  while (!reader.isAtEnd) {
+    const tag = reader.readVarint();
+    const [number, wireType] = [Math.floor(tag / 8), tag % 8];
+    if (number === 0 || tag > maxTag) reader.refuse(`has a field of number ${number}, which there is not`);
+    if (wireType === 0) reader.readVarint();
+    else if (wireType === 1) reader.readBytes(8);
+    else if (wireType === 2)
+      checkValue(reader.readBytes(reader.readVarint()), groups.length > 0 ? {} : shape, number, path);
+    else if (wireType === 3 && groups.length < maxGroupDepth) groups.push(number);
+    else if (wireType === 4 && groups.at(-1) === number) groups.pop();
+    else if (wireType === 5) reader.readBytes(4);
+    else reader.refuse(`has a field ${number} of wire type ${wireType}, which cannot stand there`);
+  }
+  if (groups.length > 0) reader.refuse(`has a group ${groups.at(-1)} without an end`);
+}
+
+function checkValue(value: Uint8Array, shape: Shape, number: number, path: string): void {
+  const [name, type] = shape[number] ?? [];
+  if (type === "text") checkText(value, `${path}${name}`);
+  else if (type !== undefined) checkMessage(value, type, `${path}${name}.`);
+}
+
+function checkText(value: Uint8Array, path: string): void {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(value);
+  } catch {
+    refuse(path, "is no text in UTF-8");
+  }
+}
+
+/** Reads what fields are made of from one message, and refuses it where it is not sound. */
+class FieldReader {
+  readonly #bytes: Uint8Array;
+  readonly #path: string;
+  #position = 0;
+
+  constructor(bytes: Uint8Array, path: string) {
+    this.#bytes = bytes;
+    this.#path = path;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#position === this.#bytes.length;
+  }
+
+  /** Exact up to 2^53, which is more than tags and lengths come to. */
+  readVarint(): number {
+    let value = 0;
+    for (let index = 0; index < 10; index++) {
+      const [byte = 0] = this.readBytes(1);
+      value += (byte & 0x7f) * 2 ** (7 * index);
+      // Of the tenth byte, a number of 64 bits has one bit.
+      if (byte < 0x80 && (index < 9 || byte < 2)) return value;
+    }
+    return this.refuse("has a number of more than 64 bits");
+  }
+
+  readBytes(length: number): Uint8Array {
+    const end = this.#position + length;
+    if (end > this.#bytes.length) this.refuse("ends in the middle of a field");
+    const read = this.#bytes.subarray(this.#position, end);
+    this.#position = end;
+    return read;
+  }
+
+  refuse(reason: string): never {
+    return refuse(this.#path.slice(0, -1) || "it", reason);
+  }
+}
+
+function refuse(what: string, reason: string): never {
+  throw new InvalidFieldError(
+    `is not a protobuf message of type metropolis.proto.api.NodeParameters: ${what} ${reason}; encode that message in binary`,
+  );
+}

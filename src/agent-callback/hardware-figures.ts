@@ -1,6 +1,7 @@
 /** A hardware report in figures that can be filtered and summed; whatever an agent claims, they fit their columns. */
 import { BlockDevice_Kind as Kind } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { isPlaceholderSerialNumber } from "../contract/firmware-placeholders.ts";
 import type { HardwareReportRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toStorableText } from "./storable-text.ts";
 
@@ -26,10 +27,12 @@ export function toHardwareFigures({ report: node }: AgentHardwareReport): Omit<H
     diskBytes = diskBytes + size > maxInt64 ? maxInt64 : diskBytes + size;
     if (size > largestDiskBytes) largestDiskBytes = size;
   }
+  const serialNumber = toName(node?.serialNumber);
   return {
     manufacturer: toName(node?.manufacturer),
     product: toName(node?.product),
-    serialNumber: toName(node?.serialNumber),
+    serialNumber,
+    ownSerialNumber: serialNumber && !isPlaceholderSerialNumber(serialNumber) ? serialNumber : undefined,
     memoryBytes: notNegative(node?.memoryInstalledBytes ?? 0n),
     cpuThreads,
     diskBytes,

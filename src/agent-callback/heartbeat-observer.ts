@@ -25,7 +25,10 @@ export const refusalReasons = [
   "internal",
 ] as const;
 
-/** Why a heartbeat was refused; "report_not_requested" refuses only the installation report in it. */
+/**
+ * Why a heartbeat was refused; "report_not_requested" refuses only the installation report in it, whose generation was
+ * never requested, or never given to the agent.
+ */
 export type RefusalReason = (typeof refusalReasons)[number];
 
 /** Is told what happens to heartbeats; must not throw. */

@@ -10,6 +10,7 @@ import {
   type OSInstallationRequest,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { readStoredRequest } from "../contract/stored-request.ts";
+import type { DuplicateSign } from "../db/queries/heartbeat/duplicate-signs.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
@@ -72,12 +73,8 @@ function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOp
       log.debug({ machineId: row.machineId, publicKey, pending: outcome.pending?.generation.toString() }, "heartbeat");
     }
     logStrayProgress(log, row, outcome.pending);
-    if (outcome.reportRefused) {
-      throw new ConnectError(
-        `installation_report.generation: ${row.installationReport?.generation} was never requested of this machine`,
-        Code.FailedPrecondition,
-      );
-    }
+    if (outcome.duplicate !== undefined) logDuplicate(log, row, outcome.duplicate);
+    if (outcome.reportRefused) throw explainRefusedReport(row, outcome.reportRequested);
     const installationRequest = outcome.pending && (await give(outcome.pending, row, context));
     const { pauseMs } = installationRequest === undefined ? pace : pacer.pace(row.machineId, Date.now(), true);
     return create(HeartbeatResponseSchema, {
@@ -98,12 +95,25 @@ function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: Handle
   return finishInTime(values.get(waitEndKey), (patience) => writer.write(row, patienceOf(values, patience)));
 }
 
+function logDuplicate(log: Logger, { machineId, publicKey }: HeartbeatRow, duplicate: DuplicateSign): void {
+  log.warn(
+    { machineId, publicKey: Buffer.from(publicKey).toString("hex"), ...duplicate },
+    "two machines call with one id and key: no installation is handed out until the key is replaced, or only one of them is heard for a while",
+  );
+}
+
+function explainRefusedReport({ installationReport }: HeartbeatRow, isRequested = false): ConnectError {
+  const generation = `installation_report.generation: ${installationReport?.generation}`;
+  const reason = isRequested ? "was never given to this machine's agent" : "was never requested of this machine";
+  return new ConnectError(`${generation} ${reason}`, Code.FailedPrecondition);
+}
+
 function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstallation | undefined): void {
   const generation = row.installationProgress?.generation;
   if (generation === undefined || generation === pending?.generation) return;
   log.debug(
     { machineId: row.machineId, generation: generation.toString(), pending: pending?.generation.toString() },
-    "progress of an installation that is not open is ignored",
+    "progress of an installation that is not pending",
   );
 }
 

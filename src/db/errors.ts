@@ -30,7 +30,7 @@ export class GenerationNotGrowingError extends Error {
   readonly latest: bigint;
   constructor(machineId: string, generation: bigint, latest: bigint) {
     super(
-      `generation ${generation} of machine ${machineId} does not exceed ${latest}, the greatest one requested before`,
+      `generation ${generation} of machine ${machineId} does not exceed ${latest}, the greatest one requested or reported before`,
     );
     this.machineId = machineId;
     this.generation = generation;

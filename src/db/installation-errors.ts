@@ -18,7 +18,8 @@ export type InstallationObstacle =
   | "INSTALLATION_ENDED"
   | "INSTALLATION_NOT_RETRYABLE"
   | "INSTALLATION_NOT_NEWEST"
-  | "REQUEST_UNREADABLE";
+  | "REQUEST_UNREADABLE"
+  | "GENERATION_REPORTED";
 
 /** The state of the installation does not allow the change. */
 export class InstallationRefusedError extends Error {

@@ -36,6 +36,10 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
     cpuThreads: groupGauge("bmaas_fleet_cpu_threads", "Hardware threads of the machines' processors together."),
     diskBytes: groupGauge("bmaas_fleet_disk_bytes", "Capacity of the machines' disks together."),
   } as const;
+  const duplicates = gauge(
+    "bmaas_fleet_duplicate_agents",
+    "Machines whose id and key two machines call with; nothing is installed on them.",
+  );
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
 
@@ -44,10 +48,12 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
     const { last } = source;
     if (last === undefined) {
       // Without a count the gauges are absent, since 0 would be wrong.
+      duplicates.remove();
       age.remove();
       duration.remove();
       return;
     }
+    duplicates.set(Number(last.duplicateAgents));
     age.set((performance.now() - last.beganAtMs) / 1000);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();

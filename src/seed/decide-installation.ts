@@ -24,7 +24,8 @@ import {
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { findStoredRequest } from "../contract/stored-request.ts";
-import { maxGeneration, type StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
+import { maxGeneration } from "../db/queries/installation-generation.ts";
+import type { StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
 import type { Install } from "./fleet-schema.ts";
 
 /** Earlier requests of the machine. */
@@ -59,18 +60,18 @@ export function decideInstallation(install: Install, before: RequestedBefore): I
 function decideNamed(install: Install, generation: bigint, before: RequestedBefore): InstallationDecision {
   const { named, reached } = before;
   if (named !== undefined) {
-    if (hasContent(named, install)) return unchanged(named, reached);
+    if (hasContent(named, install)) return unchanged(named, before);
     return refuse(`was requested with other content already; ${advise(reached)} to install something else`);
   }
   if (generation <= reached)
-    return refuse(`does not exceed ${reached}, which was requested before; ${advise(reached)}`);
+    return refuse(`does not exceed ${reached}, which was requested or reported before; ${advise(reached)}`);
   return { kind: "request", generation };
 }
 
 function decideNext(install: Install, { latest, reached }: RequestedBefore): InstallationDecision {
   if (latest !== undefined) {
     const same = hasContent(latest, install);
-    if (same) return unchanged(latest, reached);
+    if (same) return unchanged(latest, { latest });
     if (same === undefined) {
       return refuse(`cannot be compared with request ${latest.generation}, which is unreadable; ${advise(reached)}`);
     }
@@ -79,8 +80,12 @@ function decideNext(install: Install, { latest, reached }: RequestedBefore): Ins
   return { kind: "request" };
 }
 
-function unchanged(stored: StoredInstallationRequest, reached: bigint): InstallationDecision {
-  const note = stored.cancelledAt !== null ? "cancelled" : stored.generation < reached ? "superseded" : undefined;
+function unchanged(
+  stored: StoredInstallationRequest,
+  { latest }: Pick<RequestedBefore, "latest">,
+): InstallationDecision {
+  const isLatest = latest === undefined || stored.generation >= latest.generation;
+  const note = stored.cancelledAt !== null ? "cancelled" : isLatest ? undefined : "superseded";
   return { kind: "unchanged", generation: stored.generation, note };
 }
 

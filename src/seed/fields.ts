@@ -5,7 +5,7 @@
 
 import { InvalidFieldError, limitPayload } from "../contract/installation-rules.ts";
 import { parseNodeParameters } from "../contract/node-parameters.ts";
-import { maxGeneration } from "../db/queries/os-installation-request.ts";
+import { maxGeneration } from "../db/queries/installation-generation.ts";
 
 /** Maximum length of a text, in UTF-16 code units. Two of them still fit into an index entry of PostgreSQL. */
 const maxTextLength = 255;

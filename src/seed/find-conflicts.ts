@@ -1,11 +1,8 @@
 /** Finds everything in a file that conflicts with the database, before anything is written. */
 import type { Transaction } from "../db/client.ts";
 import { findAgentsByPublicKey } from "../db/queries/agent-started.ts";
-import {
-  findInstallationRequests,
-  findLatestInstallationRequests,
-  findReachedGenerations,
-} from "../db/queries/os-installation-request.ts";
+import { findReachedGenerations } from "../db/queries/installation-generation.ts";
+import { findInstallationRequests, findLatestInstallationRequests } from "../db/queries/os-installation-request.ts";
 import { findProvidedAs } from "../db/queries/provided.ts";
 import { decideInstallation, type InstallationDecision } from "./decide-installation.ts";
 import { keyText, providerKey, type Target } from "./find-targets.ts";

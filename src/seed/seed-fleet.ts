@@ -10,6 +10,7 @@
  * of a machine whose key changes.
  */
 import type { Database, Transaction } from "../db/client.ts";
+import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
 import { requestInstallations } from "../db/queries/os-installation-request.ts";
@@ -146,10 +147,17 @@ async function writeTags(
 
 /** Converts a conflict with an operator's change after the checks into a problem at its place in the file. */
 function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
-  if (!(error instanceof ProviderIdInUseError || error instanceof PublicKeyInUseError)) return error;
+  const isConflict =
+    error instanceof ProviderIdInUseError ||
+    error instanceof PublicKeyInUseError ||
+    error instanceof InstallationRefusedError;
+  if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
   if (target === undefined) return error;
   const path = ["machines", target.index];
+  if (error instanceof InstallationRefusedError) {
+    return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
+  }
   return new SeedFileError([
     error instanceof ProviderIdInUseError
       ? fleet.problem([...path, "provided", "providerId"], explainProviderIdInUse(error.holderId))

@@ -118,6 +118,7 @@ test("report against delivery: a request that is finished counts no more deliver
       for (let round = 0; round < 8; round++) {
         const generation = await requestInstallation(database.db, machine.machineId);
         const beats = [0, 1, 0, 1].map((server) => machine.beat(server));
+        await Promise.race(beats);
         await machine.beat(round % 2, success(generation));
         const handed = (await Promise.all(beats)).filter((given) => given !== undefined);
         const stored = await findRequest(machine, generation);

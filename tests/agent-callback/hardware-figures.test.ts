@@ -31,11 +31,17 @@ test("processors and disks are summed up, the largest disk is named", () => {
     manufacturer: "ACME",
     product: "X1",
     serialNumber: "S1",
+    ownSerialNumber: "S1",
     memoryBytes: 64n,
     cpuThreads: 48,
     diskBytes: 12n,
     largestDiskBytes: 5n,
   });
+});
+
+test("a serial number that many machines share is not the machine's own", () => {
+  const figures = figuresOf({ serialNumber: "To be filled by O.E.M." });
+  expect(figures).toMatchObject({ serialNumber: "To be filled by O.E.M.", ownSerialNumber: undefined });
 });
 
 test("what is no disk of the machine adds nothing, and is not the largest", () => {

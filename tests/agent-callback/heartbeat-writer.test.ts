@@ -12,7 +12,7 @@ import { type HeartbeatStore, openHeartbeatStore } from "../../src/db/heartbeat-
 import type { HeartbeatRow } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { gateStore, idOf, openAll } from "../support/gated-store.ts";
-import { createHeartbeatRows, requestGeneration, successOf } from "../support/heartbeat-rows.ts";
+import { createHeartbeatRows, giveGeneration, successOf } from "../support/heartbeat-rows.ts";
 import { waitForBlockedSessions } from "../support/wait.ts";
 
 let database: TestDatabase;
@@ -175,7 +175,7 @@ describe("a heartbeat that PostgreSQL refuses", () => {
   test("is rejected alone; the rest of its batch counts", async () => {
     const rows = await many(9);
     const gated = gatedStore();
-    await requestGeneration(admin, rows, 1n);
+    await giveGeneration(admin, rows, 1n);
     const writer = createHeartbeatWriter(gated, { ...defaultWriterLimits, maxBatches: 1 });
     const poison = { ...successOf(1n), result: "error" as const, error: "a text with \0 in it" };
     const before = writer.write((await many(1))[0] as HeartbeatRow, listening);
@@ -333,7 +333,7 @@ describe("installation reports", () => {
       HeartbeatRow,
       HeartbeatRow,
     ];
-    await requestGeneration(admin, [reporter], 1n);
+    await giveGeneration(admin, [reporter], 1n);
     const gated = gatedStore();
     const writer = createHeartbeatWriter(gated, { ...limits, maxBatchRows: 1, maxQueued: 10 });
     const report = { ...reporter, signatureNonce: 2n, installationReport: successOf(1n) };
@@ -348,7 +348,7 @@ describe("installation reports", () => {
 
   test("are taken when no other heartbeat is any more, up to a bound of their own", async () => {
     const rows = await many(8);
-    await requestGeneration(admin, rows.slice(4), 1n);
+    await giveGeneration(admin, rows.slice(4), 1n);
     const gated = gatedStore();
     const writer = createHeartbeatWriter(gated, limits);
     const answers = rows.slice(0, 4).map((row) => writer.write(row, listening));

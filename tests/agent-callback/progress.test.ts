@@ -22,6 +22,11 @@ const beat = (init: HeartbeatInit = {}) => agent.heartbeat({ machineId: machine.
 const tell = (progress: HeartbeatInit["installationProgress"]) => beat({ installationProgress: progress });
 const tags = () => readTags(database, machine.machineId);
 const request = () => requestInstallation(database.db, machine.machineId);
+const give = async () => {
+  const generation = await request();
+  await beat();
+  return generation;
+};
 const findRequest = (generation: bigint) => findInstallation(database, machine.machineId, generation);
 const states = async () => {
   const { db } = database;
@@ -82,7 +87,7 @@ test("a delivery is due after BMAAS_INSTALL_DEADLINE, progress after the silence
 });
 
 test("progress beside a report is not looked at", async () => {
-  const generation = await request();
+  const generation = await give();
   await beat({
     installationReport: { generation, result: { case: "success", value: {} } },
     installationProgress: { generation, percent: 5, quietFor: { seconds: 600n, nanos: 0 } },
@@ -117,14 +122,14 @@ describe("invalid_argument names the field, and nothing is stored", () => {
   });
 
   test("but not beside a report, where progress is not looked at", async () => {
-    const generation = await request();
+    const generation = await give();
     const installationReport = { generation, result: { case: "success" as const, value: {} } };
     expect(await codeOf(beat({ installationReport, installationProgress: { generation, percent: 101 } }))).toBe("ok");
   });
 });
 
 test("texts are bounded, and hold nothing that PostgreSQL does not", async () => {
-  const generation = await request();
+  const generation = await give();
   await beat({
     agentVersion: `1.0\0${"x".repeat(1000)}`,
     bootId: "b".repeat(1000),

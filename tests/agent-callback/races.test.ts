@@ -21,6 +21,12 @@ afterAll(async () => {
 const machines = (count: number) => Promise.all(Array.from({ length: count }, () => machineOn(database.db, servers)));
 const request = ({ machineId }: FleetMachine, generation?: bigint) =>
   requestInstallation(database.db, machineId, generation);
+/** Requests an installation, and has the machine's agent fetch it. */
+async function give(machine: FleetMachine): Promise<bigint> {
+  const generation = await request(machine);
+  expect(await machine.beat(0)).toBe(generation);
+  return generation;
+}
 const historyOf = async ({ machineId }: FleetMachine, kind: string) =>
   (await readTags(database, machineId)).history
     .filter((event) => event.kind === kind)
@@ -74,8 +80,8 @@ test("of two reports at once, on two servers, the greater generation stands, and
   await Promise.all(
     fleet.map(async (machine) => {
       for (let round = 0; round < 10; round++) {
-        const smaller = await request(machine);
-        const greater = await request(machine);
+        const smaller = await give(machine);
+        const greater = await give(machine);
         const inTurn = round % 2 === 0 ? [smaller, greater] : [greater, smaller];
         await Promise.all(inTurn.map((generation, server) => machine.beat(server, success(generation))));
         expect((await readTags(database, machine.machineId)).report?.generation).toBe(greater);
@@ -93,7 +99,7 @@ test("the same report on both servers at once counts once", async () => {
   await Promise.all(
     fleet.map(async (machine) => {
       for (let round = 0; round < 5; round++) {
-        const report = success(await request(machine));
+        const report = success(await give(machine));
         await Promise.all([0, 1, 0, 1].map((server) => machine.beat(server, report)));
       }
       expect(await historyOf(machine, "installation_reported")).toEqual([1n, 2n, 3n, 4n, 5n]);
@@ -116,7 +122,7 @@ test("a request that races with the report of the one before is handed out by bo
   const fleet = await machines(4);
   await Promise.all(
     fleet.map(async (machine) => {
-      let generation = await request(machine);
+      let generation = await give(machine);
       for (let round = 0; round < 10; round++) {
         const [next] = await Promise.all([request(machine), machine.beat(round % 2, success(generation))]);
         expect(next).toBe(generation + 1n);

@@ -31,12 +31,23 @@ const succeed = (generation: bigint) =>
 const fail = (generation: bigint, error: string) =>
   beat({ installationReport: { generation, result: { case: "error", value: { error } } } });
 const pending = async () => (await beat()).installationRequest?.generation;
+/** Requests an installation, and has the agent fetch it. */
+const give = async (generation?: bigint) => {
+  const requested = await request(generation);
+  expect(await pending()).toBe(requested);
+  return requested;
+};
 const findRequest = (generation: bigint) => findInstallation(database, machine.machineId, generation);
+const cancelAll = () =>
+  database.db
+    .update(osInstallationRequest)
+    .set({ cancelledAt: new Date() })
+    .where(eq(osInstallationRequest.machineId, machine.machineId));
 const historyOf = async (kind: string) => (await tags()).history.filter((event) => event.kind === kind);
 
 describe("installation reports", () => {
   test("a repeated report is a success and changes nothing", async () => {
-    await request(5n);
+    await give(5n);
     await succeed(5n);
     const first = (await tags()).report;
     await succeed(5n);
@@ -47,7 +58,7 @@ describe("installation reports", () => {
   });
 
   test("a late report of a superseded generation counts, and leaves the newer request pending", async () => {
-    await request(5n);
+    await give(5n);
     await request(6n);
     await fail(5n, "too small a disk");
     expect((await tags()).report).toMatchObject({ generation: 5n, result: "error", error: "too small a disk" });
@@ -56,20 +67,17 @@ describe("installation reports", () => {
   });
 
   test("a report that was overtaken is a success and takes nothing back", async () => {
-    await request(5n);
-    await request(6n);
+    await give(5n);
+    await give(6n);
     await succeed(6n);
     await fail(5n, "late");
     expect((await tags()).report).toMatchObject({ generation: 6n, result: "success" });
     expect(await pending()).toBeUndefined();
   });
 
-  test("a cancelled request is not handed out, and its late report is a success", async () => {
-    const generation = await request();
-    await database.db
-      .update(osInstallationRequest)
-      .set({ cancelledAt: new Date() })
-      .where(eq(osInstallationRequest.machineId, machine.machineId));
+  test("a late report of a given request that was cancelled since counts", async () => {
+    const generation = await give();
+    await cancelAll();
     expect(await pending()).toBeUndefined();
     await succeed(generation);
     expect((await tags()).report).toMatchObject({ generation, result: "success" });
@@ -87,7 +95,7 @@ describe("installation reports", () => {
   });
 
   test("a report without a result, as the first agents send it, means success", async () => {
-    await request(5n);
+    await give(5n);
     await beat({ installationReport: { generation: 5n } });
     expect((await tags()).report).toMatchObject({ generation: 5n, result: "success", error: null });
   });
@@ -125,7 +133,7 @@ describe("installation reports", () => {
   });
 
   test("an error text that PostgreSQL cannot hold is stored readable, and whole in the report's bytes", async () => {
-    await request(5n);
+    await give(5n);
     const error = `disk\0 ${"x".repeat(10_000)}`;
     await fail(5n, error);
     const { report } = await tags();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { countFleet } from "../../src/db/queries/fleet.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 import { makeFolder, runProgram } from "../support/program.ts";
 import { startServerWithDatabase } from "../support/server.ts";
@@ -54,6 +55,8 @@ test("registers its machines, heartbeats, installs, and finds the same machines 
   expect((await machines.listMachines({ filter: { provider: "simulation" }, pageSize: 100 })).machines).toHaveLength(
     30,
   );
+  // The same agents once more are no other machines with the same keys.
+  expect((await countFleet(database.db)).duplicateAgents).toBe(0n);
 });
 
 test("gives every agent a connection and a certificate of its own when told to", async () => {

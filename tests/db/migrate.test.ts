@@ -22,6 +22,20 @@ beforeEach(async () => {
 
 afterEach(async () => drop());
 
+/** Migrates the empty database as a bmaas did that did not know the migration `tag` yet. */
+async function migrateUpTo(tag: string): Promise<void> {
+  const end = journal.entries.findIndex((entry) => entry.tag === tag);
+  expect(end).toBeGreaterThan(0);
+  await query(
+    url,
+    "create schema drizzle; create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)",
+  );
+  for (const { tag: applied, when } of journal.entries.slice(0, end)) {
+    await query(url, readFileSync(new URL(`../../drizzle/${applied}.sql`, import.meta.url), "utf8"));
+    await query(url, `insert into drizzle.__drizzle_migrations (hash, created_at) values ('${applied}', ${when})`);
+  }
+}
+
 /** What the catalogue says of tables, constraints, indexes and sequences. */
 async function describeSchema(database: string): Promise<unknown[]> {
   const columns = query(
@@ -138,6 +152,65 @@ describe("a migration that fails", () => {
     expect(await query(url, "select tablename from pg_tables where schemaname = 'public'")).toHaveLength(1);
     await query(url, "drop table machine_history");
     expect(await migrateDatabase(url, log)).toEqual({ applied: migrations });
+  });
+});
+
+describe("reports that were refused before 0007_requests_withheld", () => {
+  const [one, two, gone] = [1, 2, 3].map((digit) => `${digit}b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11`) as [
+    string,
+    string,
+    string,
+  ];
+  const refuse = (machineId: string, generation: bigint) =>
+    query(
+      url,
+      `insert into machine_history (machine_id, actor, kind, detail)
+       values ('${machineId}', 'agent:00', 'installation_report_refused', '{"generation":"${generation}"}')`,
+    );
+  const request = (machineId: string, generation: bigint, givenAt = "null") =>
+    query(
+      url,
+      `insert into os_installation_request (machine_id, generation, requested_by, request, first_given_at)
+       values ('${machineId}', ${generation}, 'test', '', ${givenAt})`,
+    );
+  const read = () =>
+    query(url, "select machine_id, generation, floor from refused_report order by machine_id") as Promise<object[]>;
+
+  beforeEach(async () => {
+    await migrateUpTo("0007_requests_withheld");
+    await query(url, `insert into machine (id) values ('${one}'), ('${two}')`);
+  });
+
+  it("give machines their floor and the last generation reported, as far as it is believed", async () => {
+    await request(one, 5n, "now()");
+    for (const generation of [7n, 9n, 2n ** 63n - 1n, 8n]) await refuse(one, generation);
+    await refuse(two, -(2n ** 63n));
+    await refuse(gone, 4n);
+    await migrateDatabase(url, log);
+    expect(await read()).toEqual([
+      { machine_id: one, generation: "8", floor: "9" },
+      { machine_id: two, generation: (-(2n ** 63n)).toString(), floor: "0" },
+    ]);
+  });
+
+  it("are believed from what the machine had reached before it was deleted", async () => {
+    const reached = 2n ** 60n;
+    await query(url, `insert into deleted_machine (machine_id, generation) values ('${one}', ${reached})`);
+    await refuse(one, reached + 3n);
+    await refuse(two, reached + 3n);
+    await migrateDatabase(url, log);
+    expect(await read()).toMatchObject([{ floor: `${reached + 3n}` }, { floor: "0" }]);
+  });
+
+  it("withhold the open request that took such a generation and was given to nobody", async () => {
+    await refuse(one, 6n);
+    await request(one, 6n);
+    await refuse(two, 6n);
+    await request(two, 6n, "now()");
+    await migrateDatabase(url, log);
+    expect(await query(url, "select * from installation_withheld")).toEqual([
+      { machine_id: one, generation: "6", reason: "reported_before_given", until: null },
+    ]);
   });
 });
 

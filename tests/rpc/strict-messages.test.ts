@@ -84,6 +84,8 @@ describe.each(["on", "off"])("with the unary lane %s", (unaryLane) => {
     const { machineId } = machine;
     await requestInstallation(database.db, machineId, 9007199254740992n);
     await requestInstallation(database.db, machineId, 9007199254740993n);
+    const fetched = await callAgents(agents, machine, { body: `{"machineId":"${machineId}"}` });
+    expect(fetched.body.toString()).toContain('"9007199254740993"');
     const report = (generation: string) =>
       `{"machineId":"${machineId}","installationReport":{"generation":${generation}}}`;
     const inexact = report("9007199254740993");

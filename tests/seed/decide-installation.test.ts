@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { maxGeneration } from "../../src/db/queries/os-installation-request.ts";
+import { maxGeneration } from "../../src/db/queries/installation-generation.ts";
 import { decideInstallation, encodeInstall } from "../../src/seed/decide-installation.ts";
 import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { imageYaml } from "../support/seed.ts";

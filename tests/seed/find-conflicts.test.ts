@@ -45,7 +45,7 @@ test("a generation that does not grow is refused, and one that cannot is refused
     `machines:\n${[one, two].map((id, index) => `  - id: ${id}\n    install: { ${generations[index]}image: ${imageYaml(generations[index] === "" ? "b" : "a")} }\n`).join("")}`;
   await seedText(db, file("generation: 123, ", "generation: 9223372036854775807, "));
   expect(await mistakesOf(() => seedText(db, file("generation: 122, ", "")))).toEqual([
-    "3:28 machines[0].install.generation: does not exceed 123, which was requested before; give a generation of at least 124",
+    "3:28 machines[0].install.generation: does not exceed 123, which was requested or reported before; give a generation of at least 124",
     "5:14 machines[1].install.generation: no generation is left after 9223372036854775807; make the machine anew",
   ]);
 });

@@ -133,6 +133,7 @@ describe("a batch in flight", () => {
 
   test("that is cut is `unavailable`, and the report can be sent again", async () => {
     const generation = await requestInstallation(database.db, machine.machineId);
+    expect(await machine.beat(0)).toBe(generation);
     const trapped = proxy.freezeBefore(commit, heartbeats);
     const cut = codeOf(machine.beat(0, success(generation)));
     await trapped;
@@ -145,6 +146,7 @@ describe("a batch in flight", () => {
 
   test("whose commit the network loses lets go of its machine, and is never acknowledged", async () => {
     const generation = await requestInstallation(database.db, machine.machineId);
+    expect(await machine.beat(0)).toBe(generation);
     const trapped = proxy.freezeBefore(commit, heartbeats);
     const lost = timed(machine.beat(0, success(generation)));
     await trapped;

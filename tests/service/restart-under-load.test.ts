@@ -83,8 +83,8 @@ async function expectProgress(agents: readonly DiligentAgent[], count = 5n): Pro
 test("acknowledged reports survive kill -9 of PostgreSQL and of the server", async () => {
   const machines = await Promise.all(Array.from({ length: 3 }, () => machineWithAgent(connection.db)));
   await query(
-    `insert into os_installation_request (machine_id, generation, requested_by, request, superseded_at)
-     select machine_id, generation, 'test', '', now()
+    `insert into os_installation_request (machine_id, generation, requested_by, request, first_given_at, superseded_at)
+     select machine_id, generation, 'test', '', now(), now()
        from unnest($1::uuid[]) as machine_id, generate_series(1, 20000) as generation`,
     [machines.map(({ machineId }) => machineId)],
   );

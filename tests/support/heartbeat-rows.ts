@@ -42,6 +42,21 @@ export async function requestGeneration(
   );
 }
 
+/** Requests an installation of each machine as `requestGeneration` does, and records that its agent was given it. */
+export async function giveGeneration(
+  client: pg.ClientBase | pg.Pool,
+  rows: readonly HeartbeatRow[],
+  generation: bigint,
+): Promise<void> {
+  await requestGeneration(client, rows, generation);
+  await client.query(
+    `update os_installation_request
+        set first_given_at = now(), last_given_at = now(), times_given = 1, due_at = now() + interval '20 min'
+      where machine_id = any($1::uuid[]) and generation = $2`,
+    [rows.map((row) => row.machineId), generation],
+  );
+}
+
 /** Returns a report of success for the generation. */
 export function successOf(generation: bigint): InstallationReportRow {
   return { generation, result: "success", report: Buffer.from([0x08, Number(generation & 0x7fn)]) };

@@ -10,6 +10,8 @@ import { parseMachineId } from "../../contract/machine-id.ts";
 import { findStoredRequest } from "../../contract/stored-request.ts";
 import { MachineNotFoundError } from "../../db/errors.ts";
 import { findMachineOverview } from "../../db/queries/machine-overview.ts";
+import { findMachineTrouble } from "../../db/queries/machine-trouble.ts";
+import { readSnapshot } from "../../db/transaction.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { explain } from "./explanation.ts";
 import { type Remedy, remedies } from "./remedies.ts";
@@ -19,12 +21,15 @@ import { toMachine } from "./to-machine.ts";
 export function createExplainMachine({ db }: AdminContext) {
   return async (request: ExplainMachineRequest): Promise<ExplainMachineResponse> => {
     const machineId = parseMachineId(request.machineId);
-    const overview = await findMachineOverview(db, machineId);
+    const { overview, trouble } = await readSnapshot(db, async (tx) => ({
+      overview: await findMachineOverview(tx, machineId),
+      trouble: await findMachineTrouble(tx, machineId),
+    }));
     if (overview === undefined) throw new MachineNotFoundError(machineId);
     const machine = toMachine(overview);
     const { installation } = overview;
     const isRequestReadable = installation !== null && findStoredRequest(installation.request) !== undefined;
-    const { condition, next, nextTime, ...explanation } = explain({ ...overview, isRequestReadable });
+    const { condition, next, nextTime, ...explanation } = explain({ ...overview, ...trouble, isRequestReadable });
     return create(ExplainMachineResponseSchema, {
       machine,
       condition,

@@ -7,10 +7,14 @@ import { saysUnknownRequest } from "../../contract/unknown-request.ts";
 import {
   ago,
   describeAgent,
+  describeDelivery,
   describeProvider,
   describeReport,
+  describeTrouble,
   type Facts,
+  isNeverTakenUp,
   isSilent,
+  nameInstallation,
   oneLine,
   since,
 } from "./fact-text.ts";
@@ -29,7 +33,16 @@ export interface Explanation {
 
 /** Explains one machine. */
 export function explain(facts: Facts): Explanation {
-  return explanations[facts.state](facts);
+  const explanation = explanations[facts.state](facts);
+  const remedies = new Set([...remediesForTrouble(facts), ...explanation.remedies]);
+  return { ...explanation, condition: `${explanation.condition}${describeTrouble(facts)}`, remedies: [...remedies] };
+}
+
+function remediesForTrouble({ duplicate, refusedReport }: Facts): readonly RemedyName[] {
+  return [
+    ...(duplicate === undefined ? [] : (["sayWhich"] as const)),
+    ...(refusedReport === undefined ? [] : (["restart"] as const)),
+  ];
 }
 
 const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanation>> = {
@@ -61,12 +74,12 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   }),
   installation_pending: explainPending,
   installation_given: (facts) => ({
-    condition: `${describeDelivery(facts)}, and the agent has said nothing of it yet; ${describeAgent(facts)}`,
+    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has said nothing of it yet"}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
-    remedies: [...registerIfGone(facts), "showHistory", "supersede"],
+    remedies: [...registerIfGone(facts), ...readLogIfNeverTakenUp(facts), "showHistory", "supersede"],
   }),
   installing: (facts) => ({
-    condition: `the agent carries ${name(facts)} out${describeProgress(facts)}; ${describeAgent(facts)}`,
+    condition: `the agent carries ${nameInstallation(facts)} out${describeProgress(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
@@ -75,6 +88,7 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
     next: facts.agent === null ? "" : "nothing, unless the agent still tells of its progress or outcome",
     remedies: [
       ...registerIfGone(facts),
+      ...readLogIfNeverTakenUp(facts),
       "findOut",
       ...(facts.isRequestReadable ? (["retry"] as const) : []),
       "supersede",
@@ -95,7 +109,7 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
 
 function explainPending(facts: Facts): Explanation {
   const { agent, heartbeat } = facts;
-  const asked = `${name(facts)} was requested ${ago(facts, facts.since)}`;
+  const asked = `${nameInstallation(facts)} was requested ${ago(facts, facts.since)}`;
   if (!facts.isRequestReadable) {
     const condition = `${asked}, but what is stored of the request cannot be read, so no agent is given it`;
     return { condition, next: "", remedies: ["request", "cancel"] };
@@ -104,6 +118,7 @@ function explainPending(facts: Facts): Explanation {
     const condition = `${asked}, and no agent's key is registered, so there is nobody to give it to`;
     return { condition, next: "", remedies: ["register", "cancel"] };
   }
+  if (facts.withheld.length > 0) return explainWithheld(facts, asked);
   const condition = `${asked}, and no heartbeat has fetched it yet; ${describeAgent(facts)}${describeProvider(facts)}`;
   if (heartbeat !== null && !isSilent(facts)) {
     const next = "the agent is given it with its next heartbeat";
@@ -111,6 +126,25 @@ function explainPending(facts: Facts): Explanation {
   }
   const next = "the agent is given it with its next heartbeat, whenever that comes";
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
+}
+
+const withholdings = {
+  duplicate_agent: "since two machines call with this one's id and key",
+  reported_before_given: "since the machine's agent told of this generation before it was given it",
+} as const satisfies Record<Facts["withheld"][number]["reason"], string>;
+
+function explainWithheld({ withheld }: Facts, asked: string): Explanation {
+  const reasons = withheld.map(({ reason }) => withholdings[reason]).join(", and ");
+  const ends = withheld.map(({ until }) => until);
+  const condition = `${asked}, and it is withheld, ${reasons}`;
+  const remedies: RemedyName[] = ["cancel", "showHistory"];
+  if (!ends.every((end) => end !== null)) return { condition, next: "", remedies: ["request", ...remedies] };
+  const next = "the agent is given it with its first heartbeat after this, if no further sign of two machines comes";
+  return { condition, next, nextTime: new Date(Math.max(...ends.map(Number))), remedies };
+}
+
+function readLogIfNeverTakenUp(facts: Facts): readonly RemedyName[] {
+  return isNeverTakenUp(facts) ? ["readAgentLog"] : [];
 }
 
 function becomesOverdue({ agent, installation }: Facts): Pick<Explanation, "next" | "nextTime"> {
@@ -134,20 +168,6 @@ function registerIfGone({ agent }: Facts): readonly RemedyName[] {
 function listRetries({ installationState, isRequestReadable, report }: Facts): readonly RemedyName[] {
   if (!isRequestReadable || installationState?.state !== "failed") return [];
   return saysUnknownRequest(report?.error ?? "") ? ["changeAgent"] : ["retry"];
-}
-
-function name({ installation }: Facts): string {
-  return `installation ${installation?.generation}`;
-}
-
-function describeDelivery(facts: Facts): string {
-  const { installation } = facts;
-  if (!installation?.firstGivenAt) return `${name(facts)} was given to the agent`;
-  const { firstGivenAt, lastGivenAt, timesGiven } = installation;
-  const first = `${name(facts)} was given to the agent ${ago(facts, firstGivenAt)}`;
-  return timesGiven < 2n || lastGivenAt === null
-    ? first
-    : `${first}, the last of ${timesGiven} times ${ago(facts, lastGivenAt)}`;
 }
 
 function describeProgress(facts: Facts): string {

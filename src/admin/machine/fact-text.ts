@@ -2,15 +2,17 @@
 
 import { formatDuration, formatInstant } from "../../base/time-text.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
+import type { MachineTrouble } from "../../db/queries/machine-trouble.ts";
 
 /** Facts on which an explanation is based. */
 export type Facts = Pick<
   MachineOverview,
   "state" | "since" | "readAt" | "provided" | "agent" | "heartbeat" | "report" | "installation" | "installationState"
-> & {
-  /** Whether `findStoredRequest` can decode the request of the newest installation. */
-  readonly isRequestReadable: boolean;
-};
+> &
+  MachineTrouble & {
+    /** Whether `findStoredRequest` can decode the request of the newest installation. */
+    readonly isRequestReadable: boolean;
+  };
 
 /** Maximum length of an agent's text that a sentence quotes, in UTF-16 code units. */
 const maxQuoted = 500;
@@ -60,6 +62,39 @@ export function describeProvider({ provided }: Facts): string {
   return `; its provider ${provider} says that ${providerId} ${troubles[status]}`;
 }
 
+/** Names the machine's newest installation by its generation. */
+export function nameInstallation({ installation }: Pick<Facts, "installation">): string {
+  return `installation ${installation?.generation}`;
+}
+
+/** Returns a clause that says when and how often the agent was given the installation. */
+export function describeDelivery(facts: Facts): string {
+  const { installation } = facts;
+  if (!installation?.firstGivenAt) return `${nameInstallation(facts)} was given to the agent`;
+  const { firstGivenAt, lastGivenAt, timesGiven } = installation;
+  if (isNeverTakenUp(facts)) {
+    return `${nameInstallation(facts)} was given ${timesGiven} times, never taken up: since the first time ${ago(facts, firstGivenAt)} the agent asks again and again, without progress, report or silence`;
+  }
+  const first = `${nameInstallation(facts)} was given to the agent ${ago(facts, firstGivenAt)}`;
+  return timesGiven < 2n || lastGivenAt === null
+    ? first
+    : `${first}, the last of ${timesGiven} times ${ago(facts, lastGivenAt)}`;
+}
+
+/** How often a request may be given to an agent that carries it out: an answer can get lost. */
+const fewTimes = 2n;
+
+/**
+ * Returns whether the agent keeps calling as if it had never been given the installation. An agent that carries it out
+ * reports progress or, like Monogon agents, stays silent meanwhile.
+ */
+export function isNeverTakenUp({ installation, heartbeat }: Pick<Facts, "installation" | "heartbeat">): boolean {
+  if (!installation?.firstGivenAt || !installation.lastGivenAt || heartbeat === null) return false;
+  const { firstGivenAt, lastGivenAt, timesGiven, startedAt } = installation;
+  const wasSilent = heartbeat.aliveSince > firstGivenAt;
+  return timesGiven > fewTimes && startedAt === null && !wasSilent && lastGivenAt >= heartbeat.heartbeatAt;
+}
+
 /** Returns a clause that says how the last reported installation ended, and what happened to a newer request. */
 export function describeReport(facts: Facts): string {
   const { report, installation, installationState } = facts;
@@ -70,6 +105,27 @@ export function describeReport(facts: Facts): string {
   const ended = `installation ${generation} ${outcome} ${ago(facts, reportedAt)}${result === "success" ? "" : `: ${reason}`}`;
   if (installation === null || installationState === null || installation.generation === generation) return ended;
   return `${ended}; installation ${installation.generation} was ${installationState.state} since`;
+}
+
+const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
+
+/** Returns the end of a sentence that says what else is wrong with the agent's calls, or an empty text. */
+export function describeTrouble(facts: Facts): string {
+  const { duplicate, refusedReport } = facts;
+  const troubles: string[] = [];
+  if (duplicate !== undefined) {
+    const { sign, value, otherValue, seenAt } = duplicate;
+    troubles.push(
+      `two machines call with its id and key: ${signs[sign]} "${oneLine(value)}" came back after "${oneLine(otherValue)}", last ${ago(facts, seenAt)}`,
+    );
+  }
+  if (refusedReport !== undefined) {
+    const { generation, refusedAt } = refusedReport;
+    troubles.push(
+      `${ago(facts, refusedAt)} its agent told of installation ${generation}, which it was never given by this server's database, so that what it says of it does not count`,
+    );
+  }
+  return troubles.map((trouble) => `; ${trouble}`).join("");
 }
 
 /** Returns an agent's text on one line, shortened to fit a sentence. */

@@ -23,6 +23,18 @@ export const remedies = {
     description: "if the agent has another key by now, put that in the place of the registered one",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
+  sayWhich: {
+    description: "give the machine that is meant a key of its own, and put that in the place of the one that both have",
+    command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
+  },
+  restart: {
+    description:
+      "if the agent only repeats its report, and installs nothing, restart the machine: agents forget the report then",
+  },
+  readAgentLog: {
+    description:
+      "see in the agent's log whether it can read the request: node parameters of another version, or a kind of installation that it does not know, make it fail with every answer",
+  },
   startAgent: {
     description: "start the agent on the machine with the registered key, or see why it cannot reach this server",
     command: (id) => `bmaas agent --machine-id ${id} --key KEY_FILE --endpoint URL`,

@@ -1,8 +1,8 @@
 /** Counts the whole fleet, from the view that decides states. */
-import { eq, sql } from "drizzle-orm";
+import { eq, gt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { hardwareReport, machineState } from "../schema/index.ts";
+import { duplicateAgent, hardwareReport, machineState } from "../schema/index.ts";
 import { runTransaction } from "../transaction.ts";
 
 /** The machines of one state at one provider's location. */
@@ -23,6 +23,8 @@ export interface FleetGroup {
 export interface FleetCount {
   readonly countedAt: Date;
   readonly groups: readonly FleetGroup[];
+  /** Machines whose id and key two machines call with. */
+  readonly duplicateAgents: bigint;
 }
 
 /**
@@ -33,7 +35,11 @@ export interface FleetCount {
 export function countFleet(db: Database): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
     const { rows } = await tx.execute<{ at: string }>(prepareCounting);
-    return { countedAt: parseDatabaseTime(rows[0]?.at ?? ""), groups: await selectFleetGroups(tx) };
+    return {
+      countedAt: parseDatabaseTime(rows[0]?.at ?? ""),
+      groups: await selectFleetGroups(tx),
+      duplicateAgents: BigInt(await tx.$count(duplicateAgent, gt(duplicateAgent.until, sql`now()`))),
+    };
   });
 }
 

@@ -6,9 +6,9 @@ import { and, eq, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { deletedMachine, installationState, machine } from "../schema/index.ts";
 import { holdAgents } from "./agent-started.ts";
+import { findReachedGenerations } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
-import { findReachedGenerations } from "./os-installation-request.ts";
 
 /** The machine has an open installation. */
 export class InstallationOpenError extends Error {

@@ -1,19 +1,18 @@
 /**
  * Queries on the tag OSInstallationRequest, which operators write while they hold the machine. Under that lock no other
- * request can take the same generation, and no report can overtake it, since only requested generations are reported.
+ * request can take the same generation. An agent may report the generation while it is being requested; the request is
+ * withheld then.
  */
-import { and, asc, desc, max, sql } from "drizzle-orm";
+import { and, asc, desc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { GenerationNotGrowingError } from "../errors.ts";
 import { InstallationRefusedError } from "../installation-errors.ts";
-import { deletedMachine, osInstallationReport, osInstallationRequest } from "../schema/index.ts";
+import { osInstallationRequest } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
-
-/** The greatest possible generation: int64 on the wire, bigint in the database. */
-export const maxGeneration = 2n ** 63n - 1n;
 
 /** An installation to request of one machine. */
 export interface InstallationRequest {
@@ -38,7 +37,8 @@ export type StoredInstallationRequest = Pick<
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
  * Supersedes their open requests. Throws MachineNotFoundError; GenerationNotGrowingError for a generation that does not
  * exceed all that were requested of or reported by its machine, or for a machine that has used up `maxGeneration`; and
- * InstallationRefusedError for an open request that was given and must be kept.
+ * InstallationRefusedError for an open request that was given and must be kept, or for a generation that the agent has
+ * already reported.
  */
 export async function requestInstallations(
   tx: Transaction,
@@ -48,6 +48,7 @@ export async function requestInstallations(
   const machineIds = requests.map((request) => request.machineId);
   await holdMachines(tx, machineIds);
   const reached = await findReachedGenerations(tx, machineIds);
+  const reported = await findRefusedGenerations(tx, machineIds);
   const open = await holdOpenRequests(tx, machineIds);
   const generations = new Map<string, bigint>();
   const rows: (typeof osInstallationRequest.$inferInsert)[] = [];
@@ -57,6 +58,7 @@ export async function requestInstallations(
     const superseded = open.get(machineId);
     if (request.keepGiven && superseded !== undefined) refuseGiven(superseded);
     const generation = chooseGeneration(request, reached.get(machineId) ?? 0n);
+    if (reported.get(machineId) === generation) refuseReported({ machineId, generation });
     generations.set(machineId, generation);
     rows.push({ machineId, generation, requestedBy: actor, request: request.encode(generation) });
     const detail: HistoryEntry["detail"] = { generation: generation.toString() };
@@ -84,6 +86,14 @@ function refuseGiven(request: OpenRequest): void {
     "INSTALLATION_GIVEN",
     request,
     `was given to an agent at ${request.firstGivenAt.toISOString()}, which may be in the midst of it: wait for its outcome, or supersede it expressly`,
+  );
+}
+
+function refuseReported(request: Pick<OpenRequest, "machineId" | "generation">): never {
+  throw new InstallationRefusedError(
+    "GENERATION_REPORTED",
+    request,
+    "was reported by the machine's agent already, which was never given it: take another generation",
   );
 }
 
@@ -132,34 +142,6 @@ async function insertRequests(
       ${arrayParameter(requesters, "text")},
       ${arrayParameter(requests, "bytea")}
     )`);
-}
-
-/**
- * Returns the greatest generation requested of or reported by each machine, also before the machine was deleted. A
- * machine without one is absent.
- */
-export async function findReachedGenerations(
-  tx: Transaction,
-  machineIds: readonly string[],
-): Promise<Map<string, bigint>> {
-  const requested = await tx
-    .select({ machineId: osInstallationRequest.machineId, generation: max(osInstallationRequest.generation) })
-    .from(osInstallationRequest)
-    .where(sql`${osInstallationRequest.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
-    .groupBy(osInstallationRequest.machineId);
-  const reported = await tx
-    .select({ machineId: osInstallationReport.machineId, generation: osInstallationReport.generation })
-    .from(osInstallationReport)
-    .where(sql`${osInstallationReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
-  const deleted = await tx
-    .select({ machineId: deletedMachine.machineId, generation: deletedMachine.generation })
-    .from(deletedMachine)
-    .where(sql`${deletedMachine.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
-  const reached = new Map<string, bigint>();
-  for (const { machineId, generation } of [...requested, ...reported, ...deleted]) {
-    if (generation !== null && generation > (reached.get(machineId) ?? 0n)) reached.set(machineId, generation);
-  }
-  return reached;
 }
 
 /** Returns the request with the greatest generation of each machine that has one, cancelled or not. */

@@ -5,7 +5,7 @@
  * yet, and with the machine.
  */
 import { sql } from "drizzle-orm";
-import { bigint, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { bigint, boolean, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
@@ -25,6 +25,11 @@ export const agentHeartbeat = pgTable("agent_heartbeat", {
   agentVersion: text(),
   /** Id of the machine's boot, as the agent states it; null until an agent does. */
   bootId: text(),
+  /**
+   * Whether the agent has ever sent a field that Monogon agents do not have, which are those from number 16 up. An
+   * agent that has not may support Metropolis installations only.
+   */
+  knowsAdditions: boolean().notNull().default(false),
   /**
    * Nonce of the last accepted HTTP signature, which the next one must exceed. Null before the first one, also after
    * the key was replaced.

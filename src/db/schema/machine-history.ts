@@ -18,6 +18,7 @@ const historyKinds = [
   "agent_replaced",
   "agent_revoked",
   "agent_booted",
+  "agent_duplicated",
   "installation_requested",
   "installation_cancelled",
   "installation_given",

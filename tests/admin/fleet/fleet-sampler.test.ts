@@ -14,7 +14,11 @@ function samplerOf(limits: { maxAgeMs: number; retryMs: number }) {
     counts.push(count);
     return count.promise;
   }, limits);
-  const countOf = (second: number): FleetCount => ({ countedAt: new Date(second * 1000), groups: [] });
+  const countOf = (second: number): FleetCount => ({
+    countedAt: new Date(second * 1000),
+    groups: [],
+    duplicateAgents: 0n,
+  });
   return {
     sampler,
     counts,

@@ -161,6 +161,7 @@ test("of cancellations and retries at once everybody learns the same", async () 
   await repeat(5, [], async (machine, round) => {
     const { machineId } = machine;
     const generation = await requestInstallation(database.db, machineId);
+    expect(await machine.beat(0)).toBe(generation);
     const report = { generation, result: { case: "error", value: { error: "no disk" } } } as const;
     await machine.beat(0, { installationReport: report });
     const retries = [0, 1].map((server) => errorOf(operator(server).retryInstallation({ machineId })));

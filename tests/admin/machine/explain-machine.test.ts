@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { describe, expect, test } from "vitest";
 import { MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { type ExplainMachineResponse, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { osInstallationReport, osInstallationRequest } from "../../../src/db/schema/index.ts";
+import { agentHeartbeat, osInstallationReport, osInstallationRequest } from "../../../src/db/schema/index.ts";
 import { codeOf } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
@@ -206,6 +206,44 @@ test.each(["this agent does not know what is asked for", "unknown installation r
     expect(firstWords(explained)).toContain("install request");
   },
 );
+
+describe("a request that the agent is given again and again", () => {
+  /** Moves the deliveries on: the first one ten minutes ago, the last one with the last heartbeat. */
+  async function explainGiven(name: string, timesGiven: bigint, silent = false) {
+    const machineId = await machineOf(name);
+    const minutesAgo = (minutes: number) => sql`now() - make_interval(secs => ${minutes * 60})`;
+    await db
+      .update(osInstallationRequest)
+      .set({ firstGivenAt: minutesAgo(10), lastGivenAt: minutesAgo(0.9), timesGiven })
+      .where(eq(osInstallationRequest.machineId, machineId));
+    const heard = { heartbeatAt: minutesAgo(1), quietUntil: minutesAgo(-1) };
+    await db
+      .update(agentHeartbeat)
+      .set({ ...heard, aliveSince: minutesAgo(silent ? 5 : 40) })
+      .where(eq(agentHeartbeat.machineId, machineId));
+    return await explain(machineId);
+  }
+  const neverTakenUp =
+    /^installation 1 was given 12 times, never taken up: since the first time 10 min ago .* without progress, report or silence/;
+
+  test.each(["whose agent has the request", "whose agent did not say anything of the request in time"])(
+    "was never taken up, and the agent's log may say why: %s",
+    async (name) => {
+      const { condition, remedies } = await explainGiven(name, 12n);
+      expect(condition).toMatch(neverTakenUp);
+      expect(remedies[0]?.description).toMatch(/^see in the agent's log whether it can read the request/);
+    },
+  );
+
+  test("may only not have been heard when it was given a second time", async () => {
+    expect((await explainGiven("whose agent has the request", 2n)).condition).not.toContain("never taken up");
+  });
+
+  test("was taken up by an agent that was silent meanwhile, or told of its progress", async () => {
+    expect((await explainGiven("whose agent has the request", 12n, true)).condition).not.toContain("never taken up");
+    expect((await explainGiven("whose agent installs", 12n)).condition).not.toContain("never taken up");
+  });
+});
 
 test("names a provider that says why nothing comes from the machine", async () => {
   const machineId = await machineOf("whose agent is silent");

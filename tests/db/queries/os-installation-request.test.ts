@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findReachedGenerations, maxGeneration } from "../../../src/db/queries/installation-generation.ts";
 import {
   findInstallationRequests,
   findLatestInstallationRequests,
-  findReachedGenerations,
-  maxGeneration,
   requestInstallations,
 } from "../../../src/db/queries/os-installation-request.ts";
 import { osInstallationReport } from "../../../src/db/schema/index.ts";

@@ -34,7 +34,8 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
   target?: InstallationTarget | undefined;
 
   /**
-   * Generation of the request, which must exceed every earlier one. 0 means the next one.
+   * Generation of the request, which must exceed every one that was requested before or that an agent has reported. 0
+   * means the next one.
    *
    * @generated from field: int64 generation = 3;
    */
@@ -316,8 +317,8 @@ export declare const ListInstallationsResponseSchema: GenMessage<ListInstallatio
 export declare const InstallationService: GenService<{
   /**
    * RequestInstallation requests an installation of a machine and supersedes an open one. Errors: failed_precondition
-   * when the generation does not exceed every earlier one, or when an agent has been given the open installation and
-   * `supersede_given` is not set (google.rpc.PreconditionFailure).
+   * when the generation does not exceed every earlier one, when the machine's agent has already reported it, or when an
+   * agent has been given the open installation and `supersede_given` is not set (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RequestInstallation
    */

@@ -39,10 +39,10 @@ export const holdAgent = `
 
 /**
  * Does the same as `joinAgent`, but keeps only rows whose heartbeat this transaction has counted. Adds the boot id of
- * agent_heartbeat as known_boot_id.
+ * agent_heartbeat as known_boot_id, and until when silence is normal as quiet_until.
  */
 export const joinCounted = `${joinAgent}
     cross join lateral (
-      select boot_id as known_boot_id from agent_heartbeat heartbeat
+      select boot_id as known_boot_id, quiet_until from agent_heartbeat heartbeat
        where heartbeat.machine_id = input.machine_id and heartbeat.xmin = (select pg_current_xact_id_if_assigned()::xid) limit 1
     ) heartbeat`;

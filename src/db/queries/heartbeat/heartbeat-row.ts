@@ -29,6 +29,8 @@ export interface HardwareReportRow {
   readonly manufacturer?: string | undefined;
   readonly product?: string | undefined;
   readonly serialNumber?: string | undefined;
+  /** The serial number, unless it is one that many machines share because their maker filled nothing in. */
+  readonly ownSerialNumber?: string | undefined;
   readonly memoryBytes: bigint;
   readonly cpuThreads: number;
   readonly diskBytes: bigint;

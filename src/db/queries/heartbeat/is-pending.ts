@@ -1,13 +1,15 @@
-/** Decides which request a machine's agent still has to carry out. */
+/** Decides which request a machine's agent must be given. */
 import { isOpen } from "../../schema/os-installation-request.ts";
 
 /**
- * Returns the SQL condition that the os_installation_request row `request` is open and that no report has reached it.
- * An older version's server, which does not set finished_at, may have accepted such a report before a newer server
- * replaced it.
+ * Returns the SQL condition that the os_installation_request row `request` is open, that no report has reached it, and
+ * that nothing withholds it. An older version's server, which does not set finished_at, may have accepted such a report
+ * before a newer server replaced it.
  */
 export function isPending(request: string): string {
   return `${isOpen(request)}
        and not exists (select from os_installation_report report
-                        where report.machine_id = ${request}.machine_id and report.generation >= ${request}.generation)`;
+                        where report.machine_id = ${request}.machine_id and report.generation >= ${request}.generation)
+       and not exists (select from installation_withheld withheld
+                        where withheld.machine_id = ${request}.machine_id and withheld.generation = ${request}.generation)`;
 }

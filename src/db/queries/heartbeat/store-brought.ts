@@ -5,6 +5,7 @@
 import type pg from "pg";
 import { isOpen } from "../../schema/os-installation-request.ts";
 import { agentColumns, joinCounted } from "./agent-rows.ts";
+import { joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
 import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
 import { defineColumns, toBuffer } from "./input-columns.ts";
 
@@ -14,6 +15,7 @@ const columns = defineColumns<HeartbeatRow>({
   manufacturer: ["text", (row) => row.hardwareReport?.manufacturer],
   product: ["text", (row) => row.hardwareReport?.product],
   serial_number: ["text", (row) => row.hardwareReport?.serialNumber],
+  own_serial_number: ["text", (row) => row.hardwareReport?.ownSerialNumber],
   memory_bytes: ["bigint", (row) => row.hardwareReport?.memoryBytes],
   cpu_threads: ["integer", (row) => row.hardwareReport?.cpuThreads],
   disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
@@ -28,6 +30,12 @@ const columns = defineColumns<HeartbeatRow>({
   quiet_ms: ["integer", (row) => row.installationProgress?.quietForMs ?? findAllowanceMs(row)],
 });
 
+/**
+ * How far past every generation that was requested a report is believed to tell of lost requests: numbers made of a
+ * date and a time to the second are within it, and an agent cannot use up a machine's numbers.
+ */
+const maxJump = 2n ** 45n;
+
 const text = `
 with brought as materialized (
   select input.*
@@ -35,6 +43,7 @@ with brought as materialized (
     ${joinCounted}
 ), hardware_news as materialized (
   select brought.*, stored.reported_at as stored_at, stored.report as stored_hardware,
+         stored.serial_number as stored_serial_number,
          stored.report is distinct from brought.hardware as differs
     from brought left join lateral (
       select * from hardware_report stored where stored.machine_id = brought.machine_id limit 1
@@ -63,17 +72,48 @@ with brought as materialized (
         product = excluded.product, serial_number = excluded.serial_number, memory_bytes = excluded.memory_bytes,
         cpu_threads = excluded.cpu_threads, disk_bytes = excluded.disk_bytes,
         largest_disk_bytes = excluded.largest_disk_bytes
-), reported as materialized (
-  select brought.*, request.generation is not null as requested
+), changed as materialized (
+  select changed.machine_id, public_key, slot, own_serial_number as value, stored_serial_number as previous,
+         past_values, duplicate_until
+    from hardware_news changed ${joinPast("serial_numbers")}
+   where own_serial_number <> stored_serial_number
+), ${noteReturns({ sign: "serial_number", column: "serial_numbers", patience: "interval '1 day'" })},
+told as materialized (
+  select brought.*, coalesce(reported_generation, progress_generation) as told_generation,
+         request.generation is not null as requested,
+         case when request.was_given then 'counts' when not request.is_open then 'late' else 'refused' end as verdict
     from brought left join lateral (
-      select generation from os_installation_request request
-       where request.machine_id = brought.machine_id and request.generation = brought.reported_generation limit 1
+      select generation, first_given_at is not null or finished_at is not null as was_given,
+             ${isOpen("request")} as is_open
+        from os_installation_request request
+       where request.machine_id = brought.machine_id
+         and request.generation = coalesce(reported_generation, progress_generation) limit 1
     ) request on true
-   where brought.reported_generation is not null
+   where coalesce(reported_generation, progress_generation) is not null
+), reported as materialized (
+  select * from told where reported_generation is not null
+), refusal_stored as (
+  insert into refused_report (machine_id, generation, floor, refused_at)
+  select machine_id, told_generation,
+         case when told_generation <= 0 then 0
+              when told_generation - reached <= ${maxJump} then told_generation
+              else 0 end, now()
+    from told cross join lateral (
+      select greatest(
+        (select generation from os_installation_request request
+          where request.machine_id = told.machine_id order by generation desc limit 1),
+        (select generation from os_installation_report report where report.machine_id = told.machine_id limit 1),
+        (select generation from deleted_machine deleted where deleted.machine_id = told.machine_id limit 1),
+        0) as reached
+    ) known
+   where verdict = 'refused' order by machine_id
+  on conflict (machine_id) do update
+    set generation = excluded.generation, floor = greatest(refused_report.floor, excluded.floor),
+        refused_at = excluded.refused_at
 ), accepted as (
   insert into os_installation_report (machine_id, generation, reported_at, result, error, report)
   select machine_id, reported_generation, now(), result, error, report
-    from reported where requested order by machine_id
+    from reported where verdict = 'counts' order by machine_id
   on conflict (machine_id) do update
     set generation = excluded.generation, reported_at = excluded.reported_at, result = excluded.result,
         error = excluded.error, report = excluded.report
@@ -98,32 +138,35 @@ with brought as materialized (
    where request.machine_id = held.machine_id and request.generation = held.generation and held.finished_at is null
 ), progressed as (
   update os_installation_request request
-     set first_given_at = coalesce(request.first_given_at, now()), started_at = coalesce(request.started_at, now()),
-         progress_at = now(), phase = brought.phase, percent = brought.percent,
+     set started_at = coalesce(request.started_at, now()), progress_at = now(),
+         phase = brought.phase, percent = brought.percent,
          due_at = now() + brought.quiet_ms * interval '1 millisecond'
     from held join brought on brought.machine_id = held.machine_id and brought.progress_generation = held.generation
-   where request.machine_id = held.machine_id and request.generation = held.generation and held.is_open
-  returning request.machine_id, request.generation, brought.public_key, held.first_given_at, held.started_at
+   where request.machine_id = held.machine_id and request.generation = held.generation
+     and held.is_open and held.first_given_at is not null
+  returning request.machine_id, request.generation, brought.public_key, held.started_at
 ), history_written as (
   insert into machine_history (machine_id, actor, kind, detail)
   select machine_id, 'agent:' || encode(public_key, 'hex'), kind, detail
-    from (
-      select machine_id, public_key, 1 as position, 'installation_given' as kind,
-             jsonb_build_object('generation', generation::text) as detail
-        from progressed where first_given_at is null
+    from (${selectBegan("serial_number", 1)}
        union all
       select machine_id, public_key, 2, 'installation_started', jsonb_build_object('generation', generation::text)
         from progressed where started_at is null
        union all
       select machine_id, public_key, 3,
-             case when requested then 'installation_reported' else 'installation_report_refused' end,
+             case verdict when 'counts' then 'installation_reported' else 'installation_report_refused' end,
              jsonb_build_object('generation', reported_generation::text, 'result', result, 'error', error)
-        from reported where not requested or machine_id in (select machine_id from accepted)
+               || case when requested and verdict <> 'counts' then jsonb_build_object('reason', 'never_given')
+                       else '{}' end
+        from reported where verdict <> 'counts' or machine_id in (select machine_id from accepted)
     ) happened
    order by machine_id, position
   on conflict do nothing
 )
-select slot from reported where not requested`;
+select brought.slot, reported.verdict is not distinct from 'refused' as refused, reported.requested,
+       began.value, began.previous
+  from brought left join reported on reported.slot = brought.slot left join began on began.slot = brought.slot
+ where reported.verdict = 'refused' or began.slot is not null`;
 
 /** Returns whether a heartbeat carries anything that this statement stores. */
 export function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
@@ -132,11 +175,14 @@ export function bringsSomething({ hardwareReport, installationReport, installati
 
 /**
  * Stores the reports and the progress of the heartbeats that counted. Returns `slot`, the row's place in `rows` from 1,
- * for each heartbeat whose installation report was never requested.
+ * for each heartbeat whose installation report is `refused`, with whether its generation was `requested`, and for each
+ * whose serial number reveals two machines, with that number as `value` and the one before as `previous`.
  *
  * A hardware report that differs replaces the stored one, which is kept together with the eight before it. An
- * installation report counts if its generation exceeds the stored one's; it finishes its request, even a superseded or
- * cancelled one. Progress counts for the open request. Operators who change requests do not lock agent_started, so each
+ * installation report counts if its generation was given to the machine's agent and exceeds the stored one's; it
+ * finishes its request, even a superseded or cancelled one. A report of a request that was never given changes nothing,
+ * and is refused while the request is open. Progress counts for the open request if that was given; otherwise its
+ * generation is kept like that of a refused report. Operators who change requests do not lock agent_started, so each
  * request is locked first and judged as it is then.
  */
 export function storeBrought(rows: readonly HeartbeatRow[]): pg.QueryConfig {

@@ -11,6 +11,7 @@
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
 import { countHeartbeats } from "./count-heartbeats.ts";
+import type { DuplicateSign } from "./duplicate-signs.ts";
 import type { HeartbeatRow } from "./heartbeat-row.ts";
 import { readPending } from "./read-pending.ts";
 import { bringsSomething, storeBrought } from "./store-brought.ts";
@@ -21,8 +22,12 @@ export type HeartbeatOutcome =
   | { readonly kind: "replayed" }
   | {
       readonly kind: "counted";
-      /** The report's generation was never requested of this machine; the rest of the heartbeat counts. */
+      /** The report's generation was never given to this machine's agent; the rest of the heartbeat counts. */
       readonly reportRefused: boolean;
+      /** Set if the report was refused although its generation was requested. */
+      readonly reportRequested?: true;
+      /** Set if this heartbeat revealed two machines, and nothing did before. */
+      readonly duplicate?: DuplicateSign;
       /** Must not be given to the agent before `deliverInstallations` allows it. */
       readonly pending?: PendingInstallation;
     };
@@ -50,23 +55,37 @@ export async function writeHeartbeats(
     store: bringing.length === 0 ? undefined : storeBrought(bringing),
     read: readPending(rows),
   });
-  // Slots count from 1.
-  const counted = new Map(count.map(({ slot, counted: isCounted }) => [rows[Number(slot) - 1], isCounted]));
-  const refused = new Set(store.map(({ slot }) => bringing[Number(slot) - 1]));
-  const pending = new Map(
-    read.map(({ slot, generation, request }) => [rows[Number(slot) - 1], { generation, request }]),
-  );
+  const counted = bySlot(rows, count);
+  const stored = bySlot(bringing, store);
+  const pending = bySlot(rows, read);
   return rows.map((row) => {
-    if (!counted.has(row)) return { kind: "unauthenticated" };
-    return counted.get(row) ? toCounted(refused.has(row), pending.get(row)) : { kind: "replayed" };
+    const isCounted = counted.get(row)?.counted;
+    if (isCounted === undefined) return { kind: "unauthenticated" };
+    return isCounted ? toCounted(stored.get(row), pending.get(row)) : { kind: "replayed" };
   });
 }
 
+/** Returns what a statement returned for each of its input rows. Slots count from 1. */
+function bySlot<Row>(rows: readonly Row[], returned: readonly pg.QueryResultRow[]): Map<Row, pg.QueryResultRow> {
+  return new Map(returned.map((result) => [rows[Number(result.slot) - 1] as Row, result]));
+}
+
 /** Leaves out the request after a refused report, since the answer to that is an error. */
-function toCounted(
-  reportRefused: boolean,
-  open: { generation: string; request: Buffer } | undefined,
-): HeartbeatOutcome {
-  if (reportRefused || open === undefined) return { kind: "counted", reportRefused };
-  return { kind: "counted", reportRefused, pending: { ...open, generation: BigInt(open.generation) } };
+function toCounted(stored: pg.QueryResultRow | undefined, read: pg.QueryResultRow | undefined): HeartbeatOutcome {
+  const reportRefused = stored?.refused === true;
+  const duplicate = toDuplicate("boot_id", read) ?? toDuplicate("serial_number", stored);
+  return {
+    kind: "counted",
+    reportRefused,
+    ...(reportRefused && stored.requested === true && { reportRequested: true }),
+    ...(duplicate && { duplicate }),
+    ...(!reportRefused &&
+      typeof read?.generation === "string" && {
+        pending: { generation: BigInt(read.generation), request: read.request as Buffer },
+      }),
+  };
+}
+
+function toDuplicate(sign: DuplicateSign["sign"], row: pg.QueryResultRow | undefined): DuplicateSign | undefined {
+  return typeof row?.value === "string" ? { sign, value: row.value, otherValue: String(row.previous) } : undefined;
 }

@@ -62,14 +62,11 @@ describe("progress", () => {
     expect(await kinds()).toEqual(["installation_given", "installation_started"]);
   });
 
-  test("of a request whose delivery is not on record says that the agent has it", async () => {
-    await tell({ generation: 1n });
-    const { firstGivenAt, startedAt, timesGiven } = await stored();
-    expect([firstGivenAt, timesGiven]).toEqual([startedAt, 0]);
-    expect(await kinds()).toEqual(["installation_given", "installation_started"]);
-    await give();
-    expect(await stored()).toMatchObject({ firstGivenAt, timesGiven: 1 });
-    expect(await kinds()).toHaveLength(2);
+  test("of a request that was not given is ignored, and nobody is given that request any more", async () => {
+    expect(await tell({ generation: 1n, percent: 5 })).toEqual([{ kind: "counted", reportRefused: false }]);
+    expect(await stored()).toMatchObject({ firstGivenAt: null, timesGiven: 0, startedAt: null, percent: null });
+    expect(await report(successOf(1n))).toMatchObject([{ reportRefused: true }]);
+    expect(await kinds()).toEqual(["installation_report_refused"]);
   });
 
   test.each([
@@ -116,6 +113,7 @@ describe("a report", () => {
   });
 
   test("that comes again, with another outcome too, leaves the first one", async () => {
+    await give();
     await report(failure);
     const first = await stored();
     await report(failure);
@@ -132,13 +130,16 @@ describe("a report", () => {
   });
 
   test("of a superseded request that comes too late finishes nothing", async () => {
+    await give();
     await requestGeneration(operator, [row], 2n);
+    await give(2n);
     await report(successOf(2n));
     await report(failure);
     expect(await stored(1n)).toMatchObject({ finishedAt: null, result: null });
   });
 
-  test("of a cancelled request finishes it", async () => {
+  test("of a given request that was cancelled finishes it", async () => {
+    await give();
     await operator.query("update os_installation_request set cancelled_at = now() where machine_id = $1", [
       row.machineId,
     ]);

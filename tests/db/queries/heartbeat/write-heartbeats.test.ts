@@ -8,6 +8,7 @@ import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-hear
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import {
   createHeartbeatRows,
+  giveGeneration,
   newHardware,
   pendingOf,
   readNonce,
@@ -61,7 +62,7 @@ describe("many heartbeats at once", () => {
   test("each gets its own outcome, in their order", async () => {
     const rows = await createHeartbeatRows(admin, 60);
     const writer = await connect();
-    await requestGeneration(admin, rows, 7n);
+    await giveGeneration(admin, rows, 7n);
     await writeHeartbeats(
       writer,
       rows.map((row) => ({ ...row, signatureNonce: 100n })),
@@ -135,7 +136,7 @@ describe("many heartbeats at once", () => {
 
   test("batches that overlap, in any order, on several connections, never deadlock", async () => {
     const rows = await createHeartbeatRows(admin, 60);
-    await requestGeneration(admin, rows, 1n);
+    await giveGeneration(admin, rows, 1n);
     const before = await countDeadlocks();
     const writers = await Promise.all(Array.from({ length: 6 }, connect));
     await Promise.all(
@@ -171,7 +172,7 @@ function shuffle<T>(values: readonly T[]): T[] {
 describe("one machine's heartbeats on two connections", () => {
   test("those that wait while a report commits are not handed the finished request", async () => {
     const row = await createRow();
-    await requestGeneration(admin, [row], 3n);
+    await giveGeneration(admin, [row], 3n);
     const reporter = await connect();
     await reporter.query("begin");
     // The report's own transaction, its commit put off: its statements nest in the one begun above.
@@ -188,7 +189,7 @@ describe("one machine's heartbeats on two connections", () => {
 
   test("those that wait while a report is rolled back are handed the request still", async () => {
     const row = await createRow();
-    await requestGeneration(admin, [row], 3n);
+    await giveGeneration(admin, [row], 3n);
     const reporter = await connect();
     await reporter.query("begin");
     await writeHeartbeats(uncommitted(reporter), [{ ...row, installationReport: successOf(3n) }]);

@@ -62,7 +62,8 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
 
   /**
    * Identifier of the machine's current boot, for example the kernel's boot id. The server keeps the first 128
-   * characters.
+   * characters. An identifier that returns after another one means that two machines use one key: the server then gives
+   * an installation to neither.
    *
    * @generated from field: optional string boot_id = 18;
    */
@@ -438,8 +439,9 @@ export declare const AgentCallback: GenService<{
    *
    * Errors: invalid_argument when a field is malformed (nothing is stored); unauthenticated when the proof is missing
    * or wrong, or when the machine id or key is unknown (nothing is stored); failed_precondition when the installation
-   * report names a generation that was never requested for this machine (the rest of the request is stored);
-   * unavailable and resource_exhausted when the server cannot answer now: retry later, with backoff.
+   * report names a generation that was never requested for this machine, or whose open request was never given to its
+   * agent (the rest of the request is stored); unavailable and resource_exhausted when the server cannot answer now:
+   * retry later, with backoff.
    *
    * @generated from rpc cloud.bmaas.server.api.AgentCallback.Heartbeat
    */

@@ -1,0 +1,53 @@
+/** How far the numbers of a machine's installations have come: a new one exceeds them all. */
+import { max, sql } from "drizzle-orm";
+import type { Transaction } from "../client.ts";
+import { deletedMachine, osInstallationReport, osInstallationRequest, refusedReport } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
+
+/** The greatest possible generation: int64 on the wire, bigint in the database. */
+export const maxGeneration = 2n ** 63n - 1n;
+
+/**
+ * Returns the greatest generation requested of or reported by each machine, before it was deleted too, and whether or
+ * not the report counted; a machine without one is absent. Of reports that were refused, those that no lost request
+ * explains are left out.
+ */
+export async function findReachedGenerations(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, bigint>> {
+  const requested = await tx
+    .select({ machineId: osInstallationRequest.machineId, generation: max(osInstallationRequest.generation) })
+    .from(osInstallationRequest)
+    .where(sql`${osInstallationRequest.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
+    .groupBy(osInstallationRequest.machineId);
+  const reported = await tx
+    .select({ machineId: osInstallationReport.machineId, generation: osInstallationReport.generation })
+    .from(osInstallationReport)
+    .where(sql`${osInstallationReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const deleted = await tx
+    .select({ machineId: deletedMachine.machineId, generation: deletedMachine.generation })
+    .from(deletedMachine)
+    .where(sql`${deletedMachine.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const refused = await tx
+    .select({ machineId: refusedReport.machineId, generation: refusedReport.floor })
+    .from(refusedReport)
+    .where(sql`${refusedReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  const reached = new Map<string, bigint>();
+  for (const { machineId, generation } of [...requested, ...reported, ...deleted, ...refused]) {
+    if (generation !== null && generation > (reached.get(machineId) ?? 0n)) reached.set(machineId, generation);
+  }
+  return reached;
+}
+
+/** Returns the last generation that each machine's agent has reported without having been given it. */
+export async function findRefusedGenerations(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, bigint>> {
+  const rows = await tx
+    .select({ machineId: refusedReport.machineId, generation: refusedReport.generation })
+    .from(refusedReport)
+    .where(sql`${refusedReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
+  return new Map(rows.map((row) => [row.machineId, row.generation]));
+}

@@ -1,0 +1,32 @@
+/**
+ * The view that decides which open requests are handed to no agent, and why: a row for each reason. The statement that
+ * records a delivery looks here, and so do explanations; nothing else withholds a request.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
+import { isOpen } from "./os-installation-request.ts";
+
+/**
+ * Why a request is withheld: two machines call with the machine's id and key, or its agent reported the request's
+ * generation before it was given it.
+ */
+export const withholdingReasons = ["duplicate_agent", "reported_before_given"] as const;
+
+export const installationWithheld = pgView("installation_withheld", {
+  machineId: uuid("machine_id").notNull(),
+  generation: bigint("generation", { mode: "bigint" }).notNull(),
+  reason: text("reason", { enum: withholdingReasons }).notNull(),
+  /** When the reason ends by itself; null when it does not. */
+  until: timestamptz("until"),
+}).as(sql`
+select request.machine_id, request.generation, 'duplicate_agent' as reason, duplicate.until
+  from os_installation_request request
+  join duplicate_agent duplicate on duplicate.machine_id = request.machine_id and duplicate.until > now()
+ where ${sql.raw(isOpen("request"))}
+union all
+select request.machine_id, request.generation, 'reported_before_given', null
+  from os_installation_request request
+  join refused_report refused
+    on refused.machine_id = request.machine_id and request.generation in (refused.generation, refused.floor)
+ where ${sql.raw(isOpen("request"))} and request.first_given_at is null`);

@@ -37,6 +37,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
     signatureNonce: identity.signed?.nonce,
     agentVersion: toWord(request.agentVersion),
     bootId: toWord(request.bootId),
+    knowsAdditions: hasAdditions(request),
     hardwareReport: hardwareReport && {
       report: toBinary(AgentHardwareReportSchema, hardwareReport),
       ...toHardwareFigures(hardwareReport),
@@ -44,6 +45,12 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
     installationReport: installationReport && toInstallationReportRow(installationReport),
     installationProgress: progress && toProgressRow(progress),
   };
+}
+
+/** Monogon agents know fields up to number 15 only. */
+function hasAdditions({ agentVersion, bootId, installationProgress, $unknown = [] }: HeartbeatRequest): boolean {
+  const known = [agentVersion, bootId, installationProgress];
+  return known.some((value) => value !== undefined) || $unknown.some(({ no }) => no >= 16);
 }
 
 function readMachineId(machineId: string): string {

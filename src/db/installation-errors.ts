@@ -19,7 +19,8 @@ export type InstallationObstacle =
   | "INSTALLATION_NOT_RETRYABLE"
   | "INSTALLATION_NOT_NEWEST"
   | "REQUEST_UNREADABLE"
-  | "GENERATION_REPORTED";
+  | "GENERATION_REPORTED"
+  | "AGENT_TOO_OLD";
 
 /** The state of the installation does not allow the change. */
 export class InstallationRefusedError extends Error {

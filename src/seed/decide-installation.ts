@@ -112,6 +112,11 @@ function hasContent(stored: StoredInstallationRequest, install: Install): boolea
   );
 }
 
+/** Returns whether an `install` needs an agent that supports more than Metropolis, and does not force it. */
+export function needsNewAgent({ metropolis, force = false }: Install): boolean {
+  return metropolis === undefined && !force;
+}
+
 /** Returns the OSInstallationRequest of an `install`, in protobuf's binary form. */
 export function encodeInstall(install: Install, generation: bigint): Uint8Array {
   return toBinary(

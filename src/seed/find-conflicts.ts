@@ -1,10 +1,10 @@
 /** Finds everything in a file that conflicts with the database, before anything is written. */
 import type { Transaction } from "../db/client.ts";
-import { findAgentsByPublicKey } from "../db/queries/agent-started.ts";
+import { findAgentsByPublicKey, findPublicKeys, findUnawareAgents } from "../db/queries/agent-started.ts";
 import { findReachedGenerations } from "../db/queries/installation-generation.ts";
 import { findInstallationRequests, findLatestInstallationRequests } from "../db/queries/os-installation-request.ts";
 import { findProvidedAs } from "../db/queries/provided.ts";
-import { decideInstallation, type InstallationDecision } from "./decide-installation.ts";
+import { decideInstallation, type InstallationDecision, needsNewAgent } from "./decide-installation.ts";
 import { keyText, providerKey, type Target } from "./find-targets.ts";
 import type { Fleet } from "./parse-fleet.ts";
 import type { Problem } from "./problem.ts";
@@ -79,6 +79,32 @@ export function findRefusals(fleet: Fleet, decisions: ReadonlyMap<Target, Instal
     decision.kind === "refused" ? [fleet.problem(["machines", index, "install", "generation"], decision.message)] : [],
   );
 }
+
+/**
+ * Returns one problem for each image that is to be requested of an agent which has called and never shown that it
+ * supports images. An agent whose key the file replaces has not called yet.
+ */
+export async function findUnawareTargets(
+  tx: Transaction,
+  fleet: Fleet,
+  decisions: ReadonlyMap<Target, InstallationDecision>,
+): Promise<Problem[]> {
+  const demanding = [...decisions].flatMap(([target, { kind }]) => {
+    const { install } = target.machine;
+    return kind === "request" && install !== undefined && needsNewAgent(install) ? [target] : [];
+  });
+  const machineIds = demanding.map((target) => target.machineId);
+  const unaware = await findUnawareAgents(tx, machineIds);
+  const keys = await findPublicKeys(tx, machineIds);
+  return demanding.flatMap(({ index, machineId, machine: { agent } }) => {
+    const isReplaced = agent !== undefined && keyText(agent.publicKey) !== keys.get(machineId);
+    if (!unaware.has(machineId) || isReplaced) return [];
+    return [fleet.problem(["machines", index, "install", "image"], unawareAgent)];
+  });
+}
+
+const unawareAgent =
+  "needs an agent that knows images, and the machine's agent has never shown that it does: Monogon agents report an error and reboot; start the agent of bmaas on the machine first, or write force: true beside image";
 
 /** Returns the message about a provider's id that another machine has. */
 export function explainProviderIdInUse(holderId: string): string {

@@ -63,6 +63,8 @@ const install = z
       z.union([z.bigint(), z.string()], { error: "is not a whole number; write one such as 123" }),
       parseGeneration,
     ).optional(),
+    /** Ask for an image even of an agent that has never shown that it knows images. */
+    force: z.boolean().optional(),
     image: image.optional(),
     metropolis: metropolis.optional(),
   })

@@ -18,7 +18,12 @@ import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
 import { transact } from "../db/transact.ts";
 import type { WriteOutcome } from "../db/write-outcome.ts";
-import { encodeInstall, type InstallationDecision, type InstallationNote } from "./decide-installation.ts";
+import {
+  encodeInstall,
+  type InstallationDecision,
+  type InstallationNote,
+  needsNewAgent,
+} from "./decide-installation.ts";
 import {
   decideInstallations,
   explainKeyInUse,
@@ -26,6 +31,7 @@ import {
   findKeyConflicts,
   findProviderConflicts,
   findRefusals,
+  findUnawareTargets,
 } from "./find-conflicts.ts";
 import { findSameMachines, findTargets, type Target } from "./find-targets.ts";
 import type { Fleet } from "./parse-fleet.ts";
@@ -96,6 +102,7 @@ async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): 
     ...(await findProviderConflicts(tx, fleet, targets)),
     ...(await findKeyConflicts(tx, fleet, targets)),
     ...findRefusals(fleet, decisions),
+    ...(await findUnawareTargets(tx, fleet, decisions)),
   ];
   if (problems.length > 0) throw new SeedFileError(problems);
   const written = await writeTags(tx, targets, decisions, options.actor).catch((error: unknown) => {
@@ -138,7 +145,8 @@ async function writeTags(
       const decision = decisions.get(target);
       if (install === undefined || decision?.kind !== "request") return [];
       const { generation } = decision;
-      return [{ machineId, generation, encode: (next: bigint) => encodeInstall(install, next) }];
+      const needsAdditions = needsNewAgent(install);
+      return [{ machineId, generation, needsAdditions, encode: (next: bigint) => encodeInstall(install, next) }];
     }),
     actor,
   );

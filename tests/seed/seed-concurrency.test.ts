@@ -51,7 +51,11 @@ test("seeds that change keys, heartbeats and other operators' requests get along
     db,
     text((key) => key, "a"),
   );
-  const rows = machines.map(({ machineId, key }) => ({ machineId, publicKey: Buffer.from(key, "hex") }));
+  const rows = machines.map(({ machineId, key }) => ({
+    machineId,
+    publicKey: Buffer.from(key, "hex"),
+    knowsAdditions: true,
+  }));
   let seeded = false;
   const heartbeats = withClient(url, async (client) => {
     while (!seeded) await writeHeartbeats(client, rows);

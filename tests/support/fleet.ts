@@ -19,7 +19,7 @@ export async function machineOn(db: Database, servers: readonly Callable[]): Pro
   return { ...connectMachine(machineId, key, servers), machineId, key };
 }
 
-/** Connects another agent of a machine, with another key. */
+/** Connects another agent of a machine, with another key; it knows the fields that Monogon agents do not have. */
 export function connectMachine(
   machineId: string,
   key: AgentKey,
@@ -28,7 +28,7 @@ export function connectMachine(
   const agents = servers.map((server) => grpcAgent(server, key));
   return {
     beat: async (server, init = {}) => {
-      const answer = await (agents[server] as TestAgent).heartbeat({ machineId, ...init });
+      const answer = await (agents[server] as TestAgent).heartbeat({ machineId, agentVersion: "test", ...init });
       return answer.installationRequest?.generation;
     },
     [Symbol.dispose]: () => {

@@ -11,18 +11,20 @@ import { getInstallation } from "../../db/queries/installation-overview.ts";
 import { requestInstallations } from "../../db/queries/os-installation-request.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
-import { createRequestEncoder } from "./encode-request.ts";
+import { toRequestContent } from "./request-content.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
 /** Creates the handler of InstallationService.RequestInstallation. */
 export function createRequestInstallation(context: AdminContext) {
   return async (request: RequestInstallationRequest, call: HandlerContext): Promise<RequestInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);
+    const { encode, needsAdditions } = toRequestContent(request.target);
     const asked = {
       machineId,
       generation: readGeneration(request.generation),
-      encode: createRequestEncoder(request.target),
+      encode,
       keepGiven: !request.supersedeGiven,
+      needsAdditions: needsAdditions && !request.force,
     };
     return await answerOnce(context, call, request, RequestInstallationResponseSchema, async (tx, actor) => {
       const generations = await requestInstallations(tx, [asked], actor);

@@ -7,11 +7,11 @@ import {
   RetryInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { getInstallation } from "../../db/queries/installation-overview.ts";
+import { getInstallation, type InstallationRow } from "../../db/queries/installation-overview.ts";
 import { retryInstallation } from "../../db/queries/os-installation-retry.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
-import { encodeAgain } from "./encode-request.ts";
+import { repeatContent } from "./request-content.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
 /** Creates the handler of InstallationService.RetryInstallation. */
@@ -19,8 +19,12 @@ export function createRetryInstallation(context: AdminContext) {
   return async (request: RetryInstallationRequest, call: HandlerContext): Promise<RetryInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);
     const expectedGeneration = readGeneration(request.expectedGeneration);
+    const repeat = (installation: InstallationRow) => {
+      const { encode, needsAdditions } = repeatContent(installation);
+      return { encode, needsAdditions: needsAdditions && !request.force };
+    };
     return await answerOnce(context, call, request, RetryInstallationResponseSchema, async (tx, actor) => {
-      const generation = await retryInstallation(tx, { machineId, expectedGeneration, encode: encodeAgain }, actor);
+      const generation = await retryInstallation(tx, { machineId, expectedGeneration, repeat }, actor);
       const installation = await getInstallation(tx, machineId, generation);
       return create(RetryInstallationResponseSchema, { installation: toInstallation(installation) });
     });

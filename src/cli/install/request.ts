@@ -16,6 +16,7 @@ import { addInstallationTarget, type InstallationTargetFlags, readInstallationTa
 interface RequestFlags extends OperatorFlags, TargetFlags, WaitFlags, InstallationTargetFlags {
   readonly generation?: bigint;
   readonly supersede?: boolean;
+  readonly force?: boolean;
 }
 
 const exampleDigest = "sha256:abababababababababababababababababababababababababababababababab";
@@ -33,15 +34,19 @@ export function requestCommand(): Command {
       "--supersede",
       "replace the open installation even if an agent has already received it and may be installing",
     )
+    .option(
+      "--force",
+      "request an image even if the agent has never shown that it supports images; it may report an error and reboot",
+    )
     .action(
       operate(async (operator, flags: RequestFlags, machineIds: readonly string[]) => {
         const target = await readInstallationTarget(flags);
         const targets = await findTargets(operator, machineIds, flags);
         await confirm(targets, flags, `Install on # and wipe disk ${flags.rootDevice} of each?`);
         const client = operator.client(InstallationService);
-        const { generation = 0n, supersede: supersedeGiven = false } = flags;
+        const { generation = 0n, supersede: supersedeGiven = false, force = false } = flags;
         await actAndAwait(operator, targets, flags, {
-          act: ({ machineId }) => client.requestInstallation({ machineId, target, generation, supersedeGiven }),
+          act: ({ machineId }) => client.requestInstallation({ machineId, target, generation, supersedeGiven, force }),
           toJson: (response) => messageToJson(RequestInstallationResponseSchema, response),
         });
       }),

@@ -14,6 +14,7 @@ import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../o
 
 interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
   readonly generation?: bigint;
+  readonly force?: boolean;
 }
 
 /** The command for installCommand. */
@@ -21,6 +22,10 @@ export function retryCommand(): Command {
   const command = addWaitOptions(addTargetsToChange(new Command("retry")))
     .description("request a failed or overdue installation again, under the next generation")
     .option("--generation <number>", "retry only if this is the newest generation", generationArgument)
+    .option(
+      "--force",
+      "request an image even if the agent has never shown that it supports images; it may report an error and reboot",
+    )
     .action(
       operate(async (operator, flags: RetryFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
@@ -30,7 +35,7 @@ export function retryCommand(): Command {
           act: ({ machineId, machine }) => {
             // Of a machine that was selected, the installation that it was selected with.
             const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
-            return client.retryInstallation({ machineId, expectedGeneration });
+            return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false });
           },
           toJson: (response) => messageToJson(RetryInstallationResponseSchema, response),
         });

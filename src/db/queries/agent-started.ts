@@ -4,7 +4,7 @@
  * They lock rows in machine-id order, and before any row of agent_heartbeat. Heartbeats use the same order, so the two
  * cannot deadlock.
  */
-import { asc, sql } from "drizzle-orm";
+import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentPast, agentStarted, duplicateAgent } from "../schema/index.ts";
@@ -101,6 +101,27 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
   for (const said of [agentHeartbeat, agentPast, duplicateAgent]) {
     await tx.delete(said).where(sql`${said.machineId} = any(${ids})`);
   }
+}
+
+/**
+ * Returns those of the machines whose agent has called and never shown that it supports more kinds of installations
+ * than Monogon agents do. An agent that has never called is not among them.
+ */
+export async function findUnawareAgents(tx: Transaction, machineIds: readonly string[]): Promise<Set<string>> {
+  const { machineId, knowsAdditions, agentVersion, bootId } = agentHeartbeat;
+  const rows = await tx
+    .select({ machineId })
+    .from(agentHeartbeat)
+    .where(
+      and(
+        sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`,
+        eq(knowsAdditions, false),
+        // Older versions' servers store these and do not set knows_additions.
+        isNull(agentVersion),
+        isNull(bootId),
+      ),
+    );
+  return new Set(rows.map((row) => row.machineId));
 }
 
 /**

@@ -9,6 +9,7 @@ import { GenerationNotGrowingError } from "../errors.ts";
 import { InstallationRefusedError } from "../installation-errors.ts";
 import { osInstallationRequest } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
+import { findUnawareAgents } from "./agent-started.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
@@ -25,6 +26,8 @@ export interface InstallationRequest {
   readonly keepGiven?: boolean | undefined;
   /** The generation that this request retries. */
   readonly retryOf?: bigint | undefined;
+  /** Refuse if the machine's agent has called and never shown that it supports more than Metropolis. */
+  readonly needsAdditions?: boolean | undefined;
 }
 
 /** A request as it is stored. */
@@ -37,8 +40,8 @@ export type StoredInstallationRequest = Pick<
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
  * Supersedes their open requests. Throws MachineNotFoundError; GenerationNotGrowingError for a generation that does not
  * exceed all that were requested of or reported by its machine, or for a machine that has used up `maxGeneration`; and
- * InstallationRefusedError for an open request that was given and must be kept, or for a generation that the agent has
- * already reported.
+ * InstallationRefusedError for an open request that was given and must be kept, for a generation that the agent has
+ * already reported, or for an agent that may not support the request.
  */
 export async function requestInstallations(
   tx: Transaction,
@@ -50,6 +53,8 @@ export async function requestInstallations(
   const reached = await findReachedGenerations(tx, machineIds);
   const reported = await findRefusedGenerations(tx, machineIds);
   const open = await holdOpenRequests(tx, machineIds);
+  const demanding = requests.filter((request) => request.needsAdditions).map((request) => request.machineId);
+  const unaware = await findUnawareAgents(tx, demanding);
   const generations = new Map<string, bigint>();
   const rows: (typeof osInstallationRequest.$inferInsert)[] = [];
   const history: HistoryEntry[] = [];
@@ -59,6 +64,7 @@ export async function requestInstallations(
     if (request.keepGiven && superseded !== undefined) refuseGiven(superseded);
     const generation = chooseGeneration(request, reached.get(machineId) ?? 0n);
     if (reported.get(machineId) === generation) refuseReported({ machineId, generation });
+    if (request.needsAdditions && unaware.has(machineId)) refuseUnaware({ machineId, generation });
     generations.set(machineId, generation);
     rows.push({ machineId, generation, requestedBy: actor, request: request.encode(generation) });
     const detail: HistoryEntry["detail"] = { generation: generation.toString() };
@@ -94,6 +100,14 @@ function refuseReported(request: Pick<OpenRequest, "machineId" | "generation">):
     "GENERATION_REPORTED",
     request,
     "was reported by the machine's agent already, which was never given it: take another generation",
+  );
+}
+
+function refuseUnaware(request: Pick<OpenRequest, "machineId" | "generation">): never {
+  throw new InstallationRefusedError(
+    "AGENT_TOO_OLD",
+    request,
+    "needs an agent that knows images, and the machine's agent has never shown that it does: Monogon agents report an error and reboot. Start the agent of bmaas on the machine, request a Metropolis node, or force it",
   );
 }
 

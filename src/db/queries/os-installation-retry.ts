@@ -5,25 +5,25 @@ import { InstallationNotFoundError, InstallationRefusedError } from "../installa
 import { osInstallationRequest } from "../schema/index.ts";
 import { getInstallation, type InstallationRow } from "./installation-overview.ts";
 import { holdMachines } from "./machine.ts";
-import { requestInstallations } from "./os-installation-request.ts";
+import { type InstallationRequest, requestInstallations } from "./os-installation-request.ts";
 
 /** An installation to retry. */
 export interface InstallationRetry {
   readonly machineId: string;
   /** The generation that the caller believes to be the newest. */
   readonly expectedGeneration?: bigint | undefined;
-  /** Returns the request of `installation` with another generation, in protobuf's binary form. */
-  readonly encode: (installation: InstallationRow, generation: bigint) => Uint8Array;
+  /** Returns the request that repeats `installation`. */
+  readonly repeat: (installation: InstallationRow) => Pick<InstallationRequest, "encode" | "needsAdditions">;
 }
 
 /**
  * Requests the machine's newest installation again if it failed or is overdue, and returns the new generation. Throws
  * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError when it is in another state or is not
- * the expected one.
+ * the expected one, or as `requestInstallations` does.
  */
 export async function retryInstallation(
   tx: Transaction,
-  { machineId, expectedGeneration, encode }: InstallationRetry,
+  { machineId, expectedGeneration, repeat }: InstallationRetry,
   actor: string,
 ): Promise<bigint> {
   await holdMachines(tx, [machineId]);
@@ -37,8 +37,7 @@ export async function retryInstallation(
     const reason = `is ${state}: only a failed or an overdue one can be retried`;
     throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
   }
-  const request = { machineId, retryOf, encode: (generation: bigint) => encode(installation, generation) };
-  const generations = await requestInstallations(tx, [request], actor);
+  const generations = await requestInstallations(tx, [{ machineId, retryOf, ...repeat(installation) }], actor);
   return generations.get(machineId) as bigint;
 }
 

@@ -54,6 +54,14 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
    * @generated from field: string request_id = 5;
    */
   requestId: string;
+
+  /**
+   * Request an image even if the machine's agent has called and never sent a field that Monogon agents do not have. A
+   * Monogon agent reports an error and reboots.
+   *
+   * @generated from field: bool force = 6;
+   */
+  force: boolean;
 };
 
 /**
@@ -108,6 +116,14 @@ export declare type RetryInstallationRequest = Message<"bmaas.admin.v1.RetryInst
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Request an image even if the machine's agent has called and never sent a field that Monogon agents do not have. A
+   * Monogon agent reports an error and reboots.
+   *
+   * @generated from field: bool force = 4;
+   */
+  force: boolean;
 };
 
 /**
@@ -317,8 +333,10 @@ export declare const ListInstallationsResponseSchema: GenMessage<ListInstallatio
 export declare const InstallationService: GenService<{
   /**
    * RequestInstallation requests an installation of a machine and supersedes an open one. Errors: failed_precondition
-   * when the generation does not exceed every earlier one, when the machine's agent has already reported it, or when an
-   * agent has been given the open installation and `supersede_given` is not set (google.rpc.PreconditionFailure).
+   * when the generation does not exceed every earlier one, when the machine's agent has already reported it, when an
+   * agent has been given the open installation and `supersede_given` is not set, or when the request is for an image,
+   * the machine's agent has never shown that it supports images, and `force` is not set
+   * (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RequestInstallation
    */
@@ -330,7 +348,7 @@ export declare const InstallationService: GenService<{
   /**
    * RetryInstallation requests a failed or overdue installation again, under the next generation. Errors:
    * failed_precondition when the machine's newest installation neither failed nor is overdue, or is not the expected
-   * one (google.rpc.PreconditionFailure).
+   * one, or when its agent may not support images, as in RequestInstallation (google.rpc.PreconditionFailure).
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RetryInstallation
    */

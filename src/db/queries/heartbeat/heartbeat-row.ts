@@ -11,6 +11,8 @@ export interface HeartbeatRow extends AgentRow {
   readonly agentVersion?: string | undefined;
   /** Absent: what an earlier heartbeat said stays. */
   readonly bootId?: string | undefined;
+  /** Whether it holds a field that Monogon agents do not have, from number 16 up. Absent: no. */
+  readonly knowsAdditions?: boolean | undefined;
   readonly hardwareReport?: HardwareReportRow | undefined;
   readonly installationReport?: InstallationReportRow | undefined;
   /**

@@ -21,13 +21,17 @@ import { parseNodeParameters } from "../../contract/node-parameters.ts";
 import { findStoredRequest } from "../../contract/stored-request.ts";
 import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
+import type { InstallationRequest } from "../../db/queries/os-installation-request.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
+/** A request for an installation, before it has a generation. */
+export type RequestContent = Required<Pick<InstallationRequest, "encode" | "needsAdditions">>;
+
 /**
- * Checks the target and returns a function that encodes it with a generation. Throws `invalid_argument` with every
- * wrong field, under the path that the field has in the call: it begins with `target`.
+ * Checks the target and returns the request for it. Throws `invalid_argument` with every wrong field, under the path
+ * that the field has in the call: it begins with `target`.
  */
-export function createRequestEncoder(target: InstallationTarget | undefined): (generation: bigint) => Uint8Array {
+export function toRequestContent(target: InstallationTarget | undefined): RequestContent {
   const violations: { field: string; description: string }[] = [];
   const type = toType(target, (field, parse) => {
     try {
@@ -41,15 +45,14 @@ export function createRequestEncoder(target: InstallationTarget | undefined): (g
     const text = violations.map(({ field, description }) => `${field} ${description}`).join("; ");
     throw new ConnectError(text, Code.InvalidArgument, undefined, [badRequest(violations)]);
   }
-  return (generation) =>
-    toBinary(OSInstallationRequestSchema, create(OSInstallationRequestSchema, { generation, type }));
+  return contentOf(create(OSInstallationRequestSchema, { type }));
 }
 
 /**
- * Returns the stored request of an installation with another generation. Fields that only newer servers know are
- * preserved. Throws InstallationRefusedError if the request cannot be decoded.
+ * Returns the stored request of an installation. Fields that only newer servers know are preserved. Throws
+ * InstallationRefusedError if the request cannot be decoded.
  */
-export function encodeAgain(installation: InstallationRow, generation: bigint): Uint8Array {
+export function repeatContent(installation: InstallationRow): RequestContent {
   const request = findStoredRequest(installation.request);
   if (request === undefined) {
     throw new InstallationRefusedError(
@@ -58,8 +61,14 @@ export function encodeAgain(installation: InstallationRow, generation: bigint): 
       "has a stored request that cannot be decoded, so that it cannot be retried: request an installation anew",
     );
   }
-  request.generation = generation;
-  return toBinary(OSInstallationRequestSchema, request);
+  return contentOf(request);
+}
+
+function contentOf(request: OSInstallationRequest): RequestContent {
+  return {
+    encode: (generation) => toBinary(OSInstallationRequestSchema, { ...request, generation }),
+    needsAdditions: request.type.case !== "metropolis",
+  };
 }
 
 function toType(

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-// Starts `bmaas`: from the sources in a clone, from the compiled files in the published package.
+// Starts `bmaas`: in a clone by a bundle of the sources, in the published package by the bundle that comes with it.
 import { existsSync } from "node:fs";
+import module from "node:module";
+import { fileURLToPath } from "node:url";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
@@ -10,4 +12,10 @@ if (major < 24) {
   process.exit(2);
 }
 const source = new URL("../src/main.ts", import.meta.url);
-await import(existsSync(source) ? source.href : new URL("../dist/main.js", import.meta.url).href);
+if (existsSync(source)) {
+  module.enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/bmaas/compiled", import.meta.url)));
+  const { findBundle } = await import("../tools/clone-bundle.ts");
+  await import((await findBundle()) ?? source.href);
+} else {
+  await import("../dist/program/main.mjs");
+}

@@ -75,7 +75,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
   beforeAll(async () => {
     database = await createTestDatabase();
     clone = await makeFolder();
-    for (const name of ["package.json", "node_modules", "src", "gen", "drizzle", "proto", "buf.yaml"]) {
+    for (const name of ["package.json", "node_modules", "bin", "src", "gen", "drizzle", "proto", "buf.yaml"]) {
       await symlink(resolve(name), join(clone, name));
     }
     await mkdir(join(clone, ".bmaas"));

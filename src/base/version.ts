@@ -1,8 +1,8 @@
 /** The version of bmaas. */
 import { readFileSync } from "node:fs";
+import { ownFolder } from "./own-files.ts";
 
-/** Returns the version in package.json, both from the sources and from the compiled program. */
+/** Returns the version in package.json. */
 export function readVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  return (JSON.parse(readFileSync(new URL("package.json", ownFolder), "utf8")) as { version: string }).version;
 }

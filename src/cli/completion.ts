@@ -1,7 +1,8 @@
 /** `bmaas completion`: a script that lets a shell complete this program's commands, options and values; it never runs the program. */
+import { existsSync, readFileSync } from "node:fs";
 import { Argument, Command } from "commander";
 import { writeBashScript } from "./completion/bash-script.ts";
-import { type CommandNode, readCommandTree } from "./completion/command-tree.ts";
+import type { CommandNode } from "./completion/command-tree.ts";
 import { writeFishScript } from "./completion/fish-script.ts";
 import { writeZshScript } from "./completion/zsh-script.ts";
 import { formatExamples } from "./examples.ts";
@@ -28,6 +29,17 @@ export function completionCommand(loadProgram: () => Promise<Command>): Command 
       `${formatExamples(...examples)}\n\nRegenerate the script after an upgrade. It calls no server.`,
     )
     .action(async (shell: string) => {
-      process.stdout.write(writers[shell]?.(readCommandTree(await loadProgram())) ?? "");
+      process.stdout.write(writers[shell]?.(findBundledTree() ?? (await readTree(loadProgram))) ?? "");
     });
+}
+
+/** A bundle brings the tree along, since reading it from the commands loads all of them; undefined outside of a bundle. */
+function findBundledTree(): CommandNode[] | undefined {
+  const file = new URL("command-tree.json", import.meta.url);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as CommandNode[]) : undefined;
+}
+
+async function readTree(loadProgram: () => Promise<Command>): Promise<CommandNode[]> {
+  const { readCommandTree } = await import("./completion/command-tree.ts");
+  return readCommandTree(await loadProgram());
 }

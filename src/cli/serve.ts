@@ -1,7 +1,9 @@
 /** `bmaas serve`: runs the server until it is told to stop. */
+import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { Command } from "commander";
 import type { Logger } from "pino";
+import { ownFolder } from "../base/own-files.ts";
 import type { Config, Flags } from "../config/config.ts";
 import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
@@ -81,7 +83,7 @@ const replaceHint =
   process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces them one by one`;
 
 /** How people call this program: a clone has no command of that name. */
-const ownName = import.meta.filename.endsWith(".ts") ? "npm run bmaas --" : "bmaas";
+const ownName = existsSync(new URL("src", ownFolder)) ? "npm run bmaas --" : "bmaas";
 
 function summarize(service: Service, config: Config): string {
   const home = relative(process.cwd(), config.home) || ".";

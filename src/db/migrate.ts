@@ -8,6 +8,7 @@ import { readMigrationFiles } from "drizzle-orm/migrator";
 import type pg from "pg";
 import type { Logger } from "pino";
 import { OperatorError } from "../base/operator-error.ts";
+import { ownFolder } from "../base/own-files.ts";
 import { isDatabaseAway } from "./errors.ts";
 import { withSchemaSession } from "./schema-session.ts";
 
@@ -34,7 +35,7 @@ interface Migration {
   readonly when: number;
 }
 
-const migrationsFolder = fileURLToPath(new URL("../../drizzle", import.meta.url));
+const migrationsFolder = fileURLToPath(new URL("drizzle", ownFolder));
 /** Key of the advisory lock of migrations. Any number will do, as long as it never changes. */
 const lockKey = 0x6d696772;
 /** Longest wait for another process that migrates, in milliseconds. */

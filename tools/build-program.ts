@@ -1,0 +1,63 @@
+/** The program as a bundle: Node needs longer to load its hundreds of modules than most commands run. `npm run build` makes the published one. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import packageJson from "../package.json" with { type: "json" };
+import type { CommandNode } from "../src/cli/completion/command-tree.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** Packages that go into the bundle: what short commands load. All others stay packages, and short commands do without them. */
+const bundled = /^(?:commander|leven|@bufbuild\/.*|@connectrpc\/.*)$/;
+
+/** The programs, and what the tree of commands is read by. */
+const entryPoints = {
+  main: "src/main.ts",
+  "worker-main": "src/workers/worker-main.ts",
+  program: "src/cli/program.ts",
+  "command-tree": "src/cli/completion/command-tree.ts",
+};
+
+/** What decides about the bundle without being in it. */
+const settings = ["package.json", "tsconfig.json", "tools/build-program.ts", "tools/clone-bundle.ts"];
+
+/**
+ * Writes the bundle into `folder`: main.mjs, worker-main.mjs, what they load, and the tree of commands for completion. Returns what
+ * another bundle would come of when it changed: files and folders, as paths from the root of the clone.
+ */
+export async function buildProgram(folder: string): Promise<string[]> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    external: Object.keys(packageJson.dependencies).filter((name) => !bundled.test(name)),
+    metafile: true,
+    logLevel: "silent",
+  });
+  writeFileSync(join(folder, "command-tree.json"), JSON.stringify(await readTree(folder)));
+  const files = Object.keys(metafile.inputs);
+  // A package's own folder changes when packages of its own come into it.
+  const packages = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
+  return [...settings, ...files, ...new Set(packages.flatMap((path) => [path, `${path}/package.json`]))];
+}
+
+/** From the bundle itself, so that it is the tree of these very sources. */
+async function readTree(folder: string): Promise<readonly CommandNode[]> {
+  const load = (name: keyof typeof entryPoints) => import(pathToFileURL(join(folder, `${name}.mjs`)).href);
+  const { createProgram } = (await load("program")) as typeof import("../src/cli/program.ts");
+  const { readCommandTree } = (await load("command-tree")) as typeof import("../src/cli/completion/command-tree.ts");
+  return readCommandTree(await createProgram());
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const folder = join(root, "dist", "program");
+  rmSync(folder, { recursive: true, force: true });
+  await buildProgram(folder);
+}

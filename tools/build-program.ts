@@ -8,8 +8,11 @@ import type { CommandNode } from "../src/cli/completion/command-tree.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Packages that go into the bundle: what short commands load. All others stay packages, and short commands do without them. */
-const bundled = /^(?:commander|leven|@bufbuild\/.*|@connectrpc\/.*)$/;
+/**
+ * Packages that go into the bundle: what short commands load, and drizzle-orm, of which Node parses a large package.json for each of its
+ * modules. All others stay packages.
+ */
+const bundled = /^(?:commander|drizzle-orm|leven|string-width|@bufbuild\/.*|@connectrpc\/.*)$/;
 
 /** The programs, and what the tree of commands is read by. */
 const entryPoints = {

@@ -34,6 +34,7 @@ test.each([["--version"], ["--help"], ["help"], ["stauts"]])("bmaas %s loads no 
   expect(sourcesOf(loaded).sort()).toEqual([
     "src/base/error-text.ts",
     "src/base/operator-error.ts",
+    "src/base/own-files.ts",
     "src/base/printable.ts",
     "src/base/version.ts",
     "src/cli/operator/exit-status.ts",

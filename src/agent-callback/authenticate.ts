@@ -1,9 +1,9 @@
 /** Decides by which of the two proofs a call of an agent shows its key, and checks that proof. */
-import type { TLSSocket } from "node:tls";
 import type { ContextValues } from "@connectrpc/connect";
 import { agentSignatureTag } from "../contract/agent-signature.ts";
 import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
-import { mayCarryReport } from "./admission/carries-report.ts";
+import type { CallConnection, RawCall } from "../rpc/calls/raw-call.ts";
+import type { IsUrgent } from "./admission/urgent-calls.ts";
 import { findWaitEnd, waitEndKey } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
@@ -14,24 +14,14 @@ import {
   type LogRefusal,
 } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
-import type { SignedRequest, VerifySignature } from "./identity/signature-identity.ts";
+import { readSignatureHeaders, type VerifySignature } from "./identity/signature-identity.ts";
 import type { Claim, StrangerLimit } from "./stranger-limit.ts";
-
-/** A call's connection. */
-interface Connection {
-  readonly id: object;
-  readonly tls: TLSSocket | undefined;
-}
-
-/** A call as its caller sent it. */
-interface Call extends Omit<SignedRequest, "headers"> {
-  readonly headers: NodeJS.Dict<string | string[]>;
-}
 
 /** What the check works with. */
 export interface AuthenticateOptions {
   readonly verifySignature: VerifySignature;
   readonly strangers: Pick<StrangerLimit, "assertMayTry">;
+  readonly isUrgent: IsUrgent;
   readonly observer: HeartbeatObserver;
   readonly logRefusal: LogRefusal;
 }
@@ -41,11 +31,12 @@ export interface AuthenticateOptions {
  * An agent's signature counts before a certificate: the certificate may be that of a proxy. Without one the certificate counts,
  * whoever else signed the call. Throws IdentityRefusedError and logs it, or AddressLimitError; either is counted.
  */
-export function createAuthenticate({ verifySignature, strangers, observer, logRefusal }: AuthenticateOptions) {
-  return (connection: Connection, values: ContextValues) => {
+export function createAuthenticate(options: AuthenticateOptions) {
+  const { verifySignature, strangers, isUrgent, observer, logRefusal } = options;
+  return (connection: CallConnection, values: ContextValues) => {
     const certificate = attempt(() => connection.tls && findCertificateIdentity(connection.id, connection.tls));
     values.set(waitEndKey, findWaitEnd(values.get(callerTimeoutKey), performance.now()));
-    return async (call: Call): Promise<void> => {
+    return async (call: RawCall): Promise<void> => {
       try {
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
@@ -61,7 +52,7 @@ export function createAuthenticate({ verifySignature, strangers, observer, logRe
                     claim({ machineId });
                   },
                   waitEnd: values.get(waitEndKey),
-                  isUrgent: () => mayCarryReport(call),
+                  isUrgent: () => isUrgent(call, connection),
                 },
               );
         values.set(agentIdentityKey, signed ?? identifyByCertificate(certificate, claim));
@@ -99,17 +90,4 @@ function identifyByCertificate(
     );
   }
   return identity;
-}
-
-function readSignatureHeaders(headers: Call["headers"]): SignedRequest["headers"] {
-  return {
-    signatureInput: joinLines(headers["signature-input"]),
-    signature: joinLines(headers.signature),
-    contentDigest: joinLines(headers["content-digest"]),
-  };
-}
-
-/** Field lines of one name are one list (RFC 9110 section 5.3); Node joins those of HTTP/1.1 by itself. */
-function joinLines(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(", ") : value;
 }

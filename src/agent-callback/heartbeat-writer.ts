@@ -5,7 +5,7 @@
  * There is no timer: an idle writer writes a heartbeat at once. While one batch is under way there may be others, which begin when the
  * turn of the event loop ends, or as soon as they are a good part of what a batch may be. A heartbeat's promise settles after its own commit and never
  * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
- * that waits for a lock never holds up more than its own batch. A heartbeat with an installation report goes before all others.
+ * that waits for a lock never holds up more than its own batch. What is urgent goes before all others.
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -28,7 +28,7 @@ export interface HeartbeatWriterLimits {
   readonly maxBatchRows: number;
   /** Transactions under way at once. */
   readonly maxBatches: number;
-  /** Heartbeats that wait for a transaction, and as many with an installation report. */
+  /** Heartbeats that wait for a transaction, and as many that are urgent. */
   readonly maxQueued: number;
 }
 
@@ -54,10 +54,10 @@ export interface AgentWriter<Row, Outcome> {
   /** How long one that came now would wait, in milliseconds, as far as can be told from full batches. */
   readonly expectedWaitMs: number;
   /**
-   * Resolves with the heartbeat's outcome after its commit. Rejects with WriterOverloadedError when too many wait, with the
+   * Resolves with the heartbeat's outcome after its commit; an urgent one goes before those that are not. Rejects with WriterOverloadedError when too many wait, with the
    * reason for which nobody waits any more when that is so before its batch begins, and with the database's error otherwise.
    */
-  write(row: Row, patience: Patience): Promise<Outcome>;
+  write(row: Row, patience: Patience, isUrgent?: boolean): Promise<Outcome>;
 }
 
 /** Writes heartbeats. */
@@ -71,26 +71,17 @@ export function createHeartbeatWriter(
   store: Pick<HeartbeatStore, "write">,
   limits: HeartbeatWriterLimits = defaultWriterLimits,
 ): HeartbeatWriter {
-  return createAgentWriter(
-    (rows) => store.write(rows),
-    limits,
-    ({ installationReport }) => installationReport !== undefined,
-  );
+  return createAgentWriter((rows) => store.write(rows), limits);
 }
 
 /** A writer of one transaction at a time over `store`. */
 export function createDeliveryWriter(store: Pick<HeartbeatStore, "deliver">): DeliveryWriter {
-  return createAgentWriter(
-    (rows) => store.deliver(rows),
-    { ...defaultWriterLimits, maxBatches: 1 },
-    () => false,
-  );
+  return createAgentWriter((rows) => store.deliver(rows), { ...defaultWriterLimits, maxBatches: 1 });
 }
 
 function createAgentWriter<Row extends AgentRow, Outcome>(
   writeRows: WriteRows<Row, Outcome>,
   limits: HeartbeatWriterLimits,
-  isUrgentRow: (row: Row) => boolean,
 ): AgentWriter<Row, Outcome> {
   const queue = new WriterQueue<Row, Outcome>();
   const drainRate = createDrainRate();
@@ -137,8 +128,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
     get expectedWaitMs() {
       return drainRate.expectMs(queue.length);
     },
-    write(row, patience) {
-      const isUrgent = isUrgentRow(row);
+    write(row, patience, isUrgent = false) {
       if (queue.count(isUrgent) >= limits.maxQueued) {
         return Promise.reject(
           new WriterOverloadedError(`${limits.maxQueued} heartbeats wait for the database already`),

@@ -12,13 +12,14 @@ import {
 import { readStoredRequest } from "../contract/stored-request.ts";
 import type { DuplicateSign } from "../db/queries/heartbeat/duplicate-signs.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
-import type { HeartbeatOutcome, PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
+import type { PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
 import { finishInTime, waitEndKey } from "./call-deadline.ts";
 import { patienceOf } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {
+  type AgentIdentity,
   agentIdentityKey,
   assertSpeaksFor,
   IdentityRefusedError,
@@ -26,6 +27,7 @@ import {
   unknownIdentityMessage,
 } from "./identity/agent-identity.ts";
 import { findSilenceAllowanceMs, type Pacer } from "./pacing.ts";
+import type { StrangerLimit } from "./stranger-limit.ts";
 import { validateHeartbeat } from "./validate-heartbeat.ts";
 
 /** What the call needs. */
@@ -33,6 +35,7 @@ export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
   readonly deliveries: DeliveryWriter;
   readonly pacer: Pick<Pacer, "pace">;
+  readonly strangers: Pick<StrangerLimit, "isKnown">;
   readonly observer: HeartbeatObserver;
   readonly logRefusal: LogRefusal;
   readonly log: Logger;
@@ -54,16 +57,20 @@ export function createHeartbeat(options: HeartbeatOptions) {
   };
 }
 
-function createHandler({ writer, deliveries, pacer, observer, log }: HeartbeatOptions) {
+function createHandler({ writer, deliveries, pacer, strangers, observer, log }: HeartbeatOptions) {
   const give = createGive(deliveries, createRequestDecoder(observer, log));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
-    const identity = context.values.get(agentIdentityKey);
+    const { values } = context;
+    const identity = values.get(agentIdentityKey);
     if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
     const sound = validateHeartbeat(request, identity);
     assertSpeaksFor(identity, sound);
     const pace = pacer.pace(sound.machineId, Date.now(), sound.installationProgress !== undefined);
     const row = { ...sound, silenceAllowanceMs: findSilenceAllowanceMs(pace) };
-    const outcome = await writeInTime(writer, row, context);
+    const isUrgent = row.installationReport !== undefined && isTrusted(identity, strangers);
+    const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
+      writer.write(row, patienceOf(values, patience), isUrgent),
+    );
     if (outcome.kind !== "counted") {
       const [reason, message] = refusals[outcome.kind];
       throw new IdentityRefusedError(reason, message, row);
@@ -89,10 +96,10 @@ const refusals = {
   replayed: ["replayed", "the signature's nonce is not greater than the last one accepted: sign every request anew"],
 } as const;
 
-/** Writes the row, but answers `unavailable` while the caller still listens when the database does not. */
-function writeInTime(writer: HeartbeatWriter, row: HeartbeatRow, context: HandlerContext): Promise<HeartbeatOutcome> {
-  const { values } = context;
-  return finishInTime(values.get(waitEndKey), (patience) => writer.write(row, patienceOf(values, patience)));
+/** Whether an agent calls, before the database says so: a signature has been held against the machine's key, a certificate has not. */
+function isTrusted(identity: AgentIdentity, strangers: Pick<StrangerLimit, "isKnown">): boolean {
+  const { publicKey, remoteAddress } = identity;
+  return identity.signed !== undefined || strangers.isKnown({ publicKey, remoteAddress });
 }
 
 function logDuplicate(log: Logger, { machineId, publicKey }: HeartbeatRow, duplicate: DuplicateSign): void {

@@ -38,6 +38,11 @@ export class AddressLimitError extends Error {
 export interface StrangerLimit {
   /** Notes what a call claims. Throws AddressLimitError for who is not to be looked at now. */
   assertMayTry(claim: Claim, values: ContextValues): void;
+  /**
+   * Whether the claim is that of an agent whose heartbeats have counted since the server began. A signature that is not verified yet
+   * only names its machine: it is not believed while its address has used up what may name machines falsely.
+   */
+  isKnown(claim: Claim): boolean;
   /** A call is over. */
   noteCall(record: Pick<CallRecord, "code" | "values">): void;
 }
@@ -76,6 +81,7 @@ export function createStrangerLimit(
   const allLines = createAttemptLimit(allLinesRule);
   const agents = new LRUCache<string, true>({ max: maxAgents });
 
+  const isBelieved = (claim: Claim) => claim.publicKey !== undefined || impostors.look(partyOf(claim)) === undefined;
   const isAgent = (claim: Claim) => agents.get(nameOf(claim)) === true;
 
   function isWelcome(claim: Claim, party: string): boolean {
@@ -111,6 +117,7 @@ export function createStrangerLimit(
       }
       throw new AddressLimitError(Math.round(defaultRetryAfterSeconds * (1 + random())));
     },
+    isKnown: (claim) => isAgent(claim) && isBelieved(claim),
     noteCall({ code, values }) {
       const claim = values.get(claimKey);
       if (claim === undefined || serversCodes.has(code)) return;

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAdmission } from "../agent-callback/admission/admission.ts";
+import { createUrgencyTest } from "../agent-callback/admission/urgent-calls.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
 import { noteCallEnd } from "../agent-callback/call-end.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
@@ -39,18 +40,28 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
   const checks = createSignatureChecks();
+  const strangers = createStrangerLimit(log);
+  const isUrgent = createUrgencyTest(strangers);
   const admission = createAdmission({
     writer,
     checks,
+    isUrgent,
     slowdown: () => pacer.slowdown,
     random: Math.random,
     observer: metrics.heartbeats,
     beforeSlice: sendReadyAnswers,
   });
-  const strangers = createStrangerLimit(log);
   const logRefusal = createRefusalLog(log);
   const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer, admission);
-  const heartbeat = createHeartbeat({ writer, deliveries, pacer, observer: metrics.heartbeats, logRefusal, log });
+  const heartbeat = createHeartbeat({
+    writer,
+    deliveries,
+    pacer,
+    strangers,
+    observer: metrics.heartbeats,
+    logRefusal,
+    log,
+  });
   const verifySignature = createSignatureVerifier({
     isOwnAuthority: (authority) => authorities().includes(authority),
     now: Date.now,
@@ -59,7 +70,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   });
   const { heartbeat: method } = AgentCallback.method;
   const authenticate = admission.guard(
-    createAuthenticate({ verifySignature, strangers, observer: metrics.heartbeats, logRefusal }),
+    createAuthenticate({ verifySignature, strangers, isUrgent, observer: metrics.heartbeats, logRefusal }),
   );
   const listener = createAgentListener({
     tls,

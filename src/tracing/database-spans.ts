@@ -74,10 +74,10 @@ export function createDatabaseSpans(
       get expectedWaitMs() {
         return writer.expectedWaitMs;
       },
-      write: (row, patience) => {
+      write: (row, patience, isUrgent) => {
         const origin = trace.getSpanContext(current.context);
         if (origin !== undefined && (origin.traceFlags & TraceFlags.SAMPLED) !== 0) origins.set(row, origin);
-        return writer.write(row, patience);
+        return writer.write(row, patience, isUrgent);
       },
     }),
   };

@@ -323,7 +323,7 @@ test("heartbeats beyond what may wait are refused, and room is made as batches e
   expect(await Promise.all([...accepted, late])).toEqual(rows.map(() => counted));
 });
 
-describe("installation reports", () => {
+describe("urgent heartbeats", () => {
   const limits = { maxBatchRows: 2, maxBatches: 1, maxQueued: 3 };
 
   test("go before all heartbeats that wait, but not before their own agent's", async () => {
@@ -338,7 +338,7 @@ describe("installation reports", () => {
     const writer = createHeartbeatWriter(gated, { ...limits, maxBatchRows: 1, maxQueued: 10 });
     const report = { ...reporter, signatureNonce: 2n, installationReport: successOf(1n) };
     const answers = [first, hardware, { ...reporter, signatureNonce: 1n }, other, report].map((row) =>
-      writer.write(row, listening),
+      writer.write(row, listening, row === report),
     );
     const opening = openAll(gated);
     expect(await Promise.all(answers)).toMatchObject(answers.map(() => counted));
@@ -353,7 +353,7 @@ describe("installation reports", () => {
     const writer = createHeartbeatWriter(gated, limits);
     const answers = rows.slice(0, 4).map((row) => writer.write(row, listening));
     const report = (row: HeartbeatRow | undefined) =>
-      writer.write({ ...(row as HeartbeatRow), installationReport: successOf(1n) }, listening);
+      writer.write({ ...(row as HeartbeatRow), installationReport: successOf(1n) }, listening, true);
     await expect(writer.write(rows[4] as HeartbeatRow, listening)).rejects.toThrow(WriterOverloadedError);
     const reports = rows.slice(4, 7).map(report);
     await expect(report(rows[7])).rejects.toThrow(WriterOverloadedError);

@@ -87,6 +87,32 @@ describe("an address whose calls fail", () => {
   });
 });
 
+describe("known is", () => {
+  const isKnown = (claim: Partial<Claim>) => limit.isKnown({ remoteAddress, ...claim });
+
+  test("whose heartbeat has counted", () => {
+    expect([isKnown(known), isKnown(signer), isKnown({})]).toEqual([false, false, false]);
+    call(known, "invalid_argument");
+    call(signer, "unauthenticated");
+    expect([isKnown(known), isKnown(signer)]).toEqual([false, false]);
+    call(known, "ok");
+    call(signer, "failed_precondition");
+    expect([isKnown(known), isKnown(signer), isKnown({})]).toEqual([true, true, false]);
+    expect(isKnown({ ...known, remoteAddress: "192.0.2.8" })).toBe(true);
+  });
+
+  test("who names a machine, until its address has named machines falsely too often", () => {
+    call(known, "ok");
+    call(signer, "ok");
+    floodWith("unauthenticated", () => signer);
+    expect([isKnown(signer), isKnown({ ...signer, remoteAddress: "192.0.2.8" }), isKnown(known)]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  });
+});
+
 test("who names a known machine falsely uses up an allowance of its own, and does not touch those with a certificate", () => {
   expect([isServed(known), isServed(signer)]).toEqual([true, true]);
   floodWith("unauthenticated", () => signer);

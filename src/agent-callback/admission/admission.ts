@@ -3,8 +3,8 @@
  *
  * The server is past its capacity when a heartbeat would stand in line too long for the processor, or wait too long for the database. Up
  * to there nobody is refused, since a fleet that comes back all at once is best served one after the other. What is refused costs the
- * reading of its bytes: no digest, no signature, no decoding. A heartbeat with an installation report is never refused with the others:
- * it stands between an agent and a second installation.
+ * reading of its bytes: no digest, no signature, no decoding. An installation report of an agent that the server knows is never refused
+ * with the others: it stands between the agent and a second installation.
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { CallRecord } from "../../rpc/calls/call-record.ts";
@@ -16,8 +16,8 @@ import type { HeartbeatWriter } from "../heartbeat-writer.ts";
 import type { SignatureChecks } from "../identity/signature-checks.ts";
 import { getOverloadedError } from "../queues/overloaded-error.ts";
 import { createCallQueue } from "./call-queue.ts";
-import { mayCarryReport } from "./carries-report.ts";
 import { createRestingConnections } from "./resting-connections.ts";
+import type { IsUrgent } from "./urgent-calls.ts";
 
 /** Past these the server is overloaded. */
 export interface AdmissionLimits {
@@ -40,6 +40,7 @@ export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWa
 export interface AdmissionOptions {
   readonly writer: Pick<HeartbeatWriter, "expectedWaitMs">;
   readonly checks: Pick<SignatureChecks, "expectedWaitMs" | "waitingCount">;
+  readonly isUrgent: IsUrgent;
   /** How many times less often than usual agents are asked to call at present; 1 or more. */
   readonly slowdown: () => number;
   /** Gives a number from 0 up to 1. */
@@ -153,7 +154,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
           admitted++;
           return finish(call);
         }
-        const isUrgent = mayCarryReport(call);
+        const isUrgent = options.isUrgent(call, connection);
         admit(isUrgent, connection);
         return standInLine(isUrgent, values).then(() => finish(call));
       };

@@ -34,6 +34,20 @@ export interface SignedRequest {
   readonly body: Uint8Array;
 }
 
+/** The fields of a request that a signature needs; lines of one name are one list (RFC 9110 section 5.3). */
+export function readSignatureHeaders(headers: NodeJS.Dict<string | string[]>): SignedRequest["headers"] {
+  const read = (name: string) => {
+    const value = headers[name];
+    // Node joins those of HTTP/1.1 by itself.
+    return Array.isArray(value) ? value.join(", ") : value;
+  };
+  return {
+    signatureInput: read("signature-input"),
+    signature: read("signature"),
+    contentDigest: read("content-digest"),
+  };
+}
+
 /** What verification needs of the server. */
 export interface SignatureVerifierOptions {
   /** Whether agents may address this server by this name, in lower case; the scheme's default port may be there or not. */

@@ -9,6 +9,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { AgentCallback, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import { createAdmission, defaultAdmissionLimits } from "../../../src/agent-callback/admission/admission.ts";
+import { createUrgencyTest } from "../../../src/agent-callback/admission/urgent-calls.ts";
 import { createErrorMapper } from "../../../src/rpc/calls/error-mapping.ts";
 import type { Authenticate } from "../../../src/rpc/calls/raw-call.ts";
 import { findKnownError } from "../../../src/service/error-table.ts";
@@ -16,13 +17,13 @@ import { startAgentListener } from "../../support/agent-listener.ts";
 import { heartbeatPath } from "../../support/agents.ts";
 
 /** What the admission goes by; each test begins with an idle server. */
-const seen = { expectedWaitMs: 0, slowdown: 1, random: 0 };
+const seen = { expectedWaitMs: 0, slowdown: 1, random: 0, isKnown: true };
 const checks = { expectedWaitMs: 0, waitingCount: 0 };
 const databaseIsBehind = { expectedWaitMs: 1_001 };
 const refusals: string[] = [];
 
 beforeEach(() => {
-  Object.assign(seen, { expectedWaitMs: 0, slowdown: 1, random: 0 });
+  Object.assign(seen, { expectedWaitMs: 0, slowdown: 1, random: 0, isKnown: true });
   checks.expectedWaitMs = 0;
   refusals.length = 0;
 });
@@ -31,6 +32,7 @@ function admissionWith(limits: Partial<typeof defaultAdmissionLimits> = {}) {
   return createAdmission({
     writer: seen,
     checks,
+    isUrgent: createUrgencyTest({ isKnown: () => seen.isKnown }),
     slowdown: () => seen.slowdown,
     random: () => seen.random,
     observer: { refused: (reason) => refusals.push(reason), undecodableRequest: () => {} },
@@ -64,7 +66,7 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     return { admission, listener, client, looked: () => looked, release: released.resolve };
   }
 
-  test("a heartbeat is refused at once while the database is behind, and a report is not", async () => {
+  test("a heartbeat is refused at once while the database is behind, and a report of a known agent alone is not", async () => {
     const server = await start();
     await using _listener = server.listener;
     Object.assign(seen, databaseIsBehind, { slowdown: 2, random: 0.5 });
@@ -78,6 +80,11 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     expect(refusal.metadata.get("retry-after")).toBe("15");
     expect([server.looked(), refusals]).toEqual([0, ["overloaded"]]);
     await server.client.heartbeat({ installationReport: { generation: 1n } });
+    expect(server.looked()).toBe(1);
+    seen.isKnown = false;
+    await expect(server.client.heartbeat({ installationReport: { generation: 1n } })).rejects.toMatchObject({
+      code: Code.ResourceExhausted,
+    });
     expect(server.looked()).toBe(1);
     expect(server.admission.callCount).toBe(0);
   });

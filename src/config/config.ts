@@ -2,6 +2,7 @@
  * Turns environment and flags into one checked configuration. Nothing else reads the environment or judges a setting.
  */
 import { OperatorError } from "../base/operator-error.ts";
+import { settleTlsMode } from "./database-url.ts";
 import { findOidcNotes, groupOidc, type OidcConfig, oidcSettings } from "./oidc.ts";
 import { type Flags, type Setting, type SettingName, type SettingValues, settings } from "./settings.ts";
 import { readTracing, type TracingConfig } from "./tracing.ts";
@@ -69,8 +70,10 @@ export function loadConfig(
   flags: Flags = {},
   directory: string = process.cwd(),
 ): Config {
-  const { values, mistaken } = readSettings(environment, flags, directory);
+  const { values: given, mistaken } = readSettings(environment, flags, directory);
   const mistakes = [...mistaken.values()];
+  const notes: string[] = [];
+  const values = { ...given, ...settleDatabaseUrl(given.databaseUrl, environment, notes, mistakes) };
   const label = (name: SettingName) => labelSetting(name, flags);
   const isMistaken = (names: readonly SettingName[]) => names.some((name) => mistaken.has(name));
   const groups: SettingGroups = {
@@ -82,7 +85,7 @@ export function loadConfig(
   const variables = Object.values<Setting>(settings).map((setting) => setting.variable);
   mistakes.push(...findUnknownVariables(environment, variables));
   if (mistakes.length > 0 || !isComplete(values)) throw new ConfigError(mistakes, { ...values, ...groups });
-  const notes = findOidcNotes(groups.oidc);
+  notes.push(...findOidcNotes(groups.oidc));
   const tracing = readTracing(environment, notes);
   if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
@@ -109,6 +112,25 @@ function readSettings(environment: Environment, flags: Flags, directory: string)
     }
   }
   return { values: values as Partial<SettingValues>, mistaken };
+}
+
+/** Settles the TLS mode of the URL. Adds what the user should know about it to `notes`, or a mistake to `mistakes`. */
+function settleDatabaseUrl(
+  given: string | undefined,
+  { PGSSLMODE }: Environment,
+  notes: string[],
+  mistakes: string[],
+): Pick<SettingValues, "databaseUrl"> {
+  if (given === undefined) return {};
+  try {
+    const { url, note } = settleTlsMode(given, PGSSLMODE);
+    if (note !== undefined) notes.push(note);
+    return { databaseUrl: url };
+  } catch (error) {
+    if (!(error instanceof InvalidValueError)) throw error;
+    mistakes.push(`DATABASE_URL: ${error.message}`);
+    return {};
+  }
 }
 
 /** Returns whether every setting with a default has a value. Only a mistake leaves one out. */

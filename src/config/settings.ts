@@ -1,13 +1,14 @@
 /**
  * Declares every setting, one row each. The configuration, its flags, help and documentation derive from these rows.
  */
+
 import { resolve } from "node:path";
+import { parseDatabaseUrl } from "./database-url.ts";
 import { parseAudiences, parseIssuer, parseRoleRules } from "./oidc.ts";
 import {
   parseAdminUrl,
   parseAuthorities,
   parseBearerToken,
-  parseDatabaseUrl,
   parseDays,
   parseDeadlineMs,
   parseDelayMs,

@@ -135,25 +135,6 @@ function parseAuthority(text: string): string {
   return url.host;
 }
 
-/** Accepts the URL of one PostgreSQL server. Error messages do not quote it, since it may contain a password. */
-export function parseDatabaseUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const known = url?.protocol === "postgres:" || url?.protocol === "postgresql:";
-  if (url === undefined || !known || url.hash !== "" || /[\s,]/.test(url.hostname)) {
-    throw new InvalidValueError(
-      "not the URL of one PostgreSQL server, for example postgres://user:password@host:5432/database" +
-        " (in a password, percent-encode the characters : / ? # [ ] @ %)",
-    );
-  }
-  const proof = url.searchParams.get("require_auth") ?? "scram-sha-256";
-  if (proof !== "scram-sha-256") {
-    throw new InvalidValueError(
-      `require_auth=${quote(proof)} is none that bmaas knows: scram-sha-256, or leave it out`,
-    );
-  }
-  return text;
-}
-
 /** Accepts an http or https URL without credentials. */
 export function parseAdminUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

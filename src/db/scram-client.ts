@@ -18,10 +18,14 @@ export function chooseClient(url: string): typeof pg.Client {
   return isWanted ? ScramClient : pg.Client;
 }
 
-/** Returns the URL with the parameter that requires SCRAM. */
+/**
+ * Returns the URL of an embedded PostgreSQL with the parameter that requires SCRAM. It serves no TLS, whatever PGSSLMODE
+ * says of other servers.
+ */
 export function withScram(url: string): string {
   const wanting = new URL(url);
   wanting.searchParams.set(requireScram.name, requireScram.value);
+  wanting.searchParams.set("sslmode", "disable");
   return wanting.href;
 }
 

@@ -92,7 +92,7 @@ export async function findPublicKeys(tx: Transaction, machineIds: readonly strin
 
 /**
  * Removes the keys of machines that the transaction holds. Heartbeats in flight commit first, and no later one is
- * accepted. What they stored goes with the key, since it says nothing about the next key's agent.
+ * accepted. Deletes what they stored as well, since it says nothing about the next key's agent.
  */
 export async function removeAgents(tx: Transaction, machineIds: readonly string[]): Promise<void> {
   await holdAgents(tx, machineIds);
@@ -104,8 +104,8 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
 }
 
 /**
- * Returns those of the machines whose agent has called and never shown that it supports more kinds of installations
- * than Monogon agents do. An agent that has never called is not among them.
+ * Returns the machines whose agent has called but never shown that it supports more kinds of installations than Monogon
+ * agents do. Leaves out machines whose agent has never called.
  */
 export async function findUnawareAgents(tx: Transaction, machineIds: readonly string[]): Promise<Set<string>> {
   const { machineId, knowsAdditions, agentVersion, bootId } = agentHeartbeat;
@@ -116,7 +116,7 @@ export async function findUnawareAgents(tx: Transaction, machineIds: readonly st
       and(
         sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`,
         eq(knowsAdditions, false),
-        // Older versions' servers store these and do not set knows_additions.
+        // Servers of older versions store these, but do not set knows_additions.
         isNull(agentVersion),
         isNull(bootId),
       ),

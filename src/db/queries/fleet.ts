@@ -23,7 +23,7 @@ export interface FleetGroup {
 export interface FleetCount {
   readonly countedAt: Date;
   readonly groups: readonly FleetGroup[];
-  /** Machines whose id and key two machines call with. */
+  /** Machines whose id and key are used by two machines. */
   readonly duplicateAgents: bigint;
 }
 

@@ -1,4 +1,4 @@
-/** How far the numbers of a machine's installations have come: a new one exceeds them all. */
+/** The generations that a machine's installations have reached. A new generation must exceed them all. */
 import { max, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { deletedMachine, osInstallationReport, osInstallationRequest, refusedReport } from "../schema/index.ts";
@@ -8,9 +8,9 @@ import { arrayParameter } from "./array-parameter.ts";
 export const maxGeneration = 2n ** 63n - 1n;
 
 /**
- * Returns the greatest generation requested of or reported by each machine, before it was deleted too, and whether or
- * not the report counted; a machine without one is absent. Of reports that were refused, those that no lost request
- * explains are left out.
+ * Returns the greatest generation that was requested of or reported by each machine, including before the machine was
+ * deleted. A refused report counts if lost requests can explain its generation. Machines without a generation are
+ * absent.
  */
 export async function findReachedGenerations(
   tx: Transaction,
@@ -40,7 +40,7 @@ export async function findReachedGenerations(
   return reached;
 }
 
-/** Returns the last generation that each machine's agent has reported without having been given it. */
+/** Returns the last generation that each machine's agent reported without having been given it. */
 export async function findRefusedGenerations(
   tx: Transaction,
   machineIds: readonly string[],

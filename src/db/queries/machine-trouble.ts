@@ -1,19 +1,21 @@
-/** What stands between a machine and its installation, beyond its state; each by the machine's primary key. */
+/**
+ * Reads what keeps a machine from its installation apart from its state. Every query uses the machine's primary key.
+ */
 import { and, asc, eq, gt, gte, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
 
-/** What is wrong with one machine now. */
+/** Problems that one machine has now. */
 export interface MachineTrouble {
-  /** Set while two machines call with its id and key. */
+  /** Set while two machines use its id and key. */
   readonly duplicate?: typeof duplicateAgent.$inferSelect | undefined;
-  /** Set when its agent's last heartbeat carried a report that was refused. */
+  /** Set if its agent's last heartbeat reported an installation, or its progress, that the agent was never given. */
   readonly refusedReport?: typeof refusedReport.$inferSelect | undefined;
-  /** Why its open request is handed to no agent; empty when it may be, or when it has none. */
+  /** Reasons why its open request is withheld. Empty if the request may be given to the agent, or if there is none. */
   readonly withheld: readonly Pick<typeof installationWithheld.$inferSelect, "reason" | "until">[];
 }
 
-/** Returns what is wrong with the machine. */
+/** Returns the problems that the machine has now. */
 export async function findMachineTrouble(db: Database | Transaction, machineId: string): Promise<MachineTrouble> {
   const [duplicate] = await db
     .select()

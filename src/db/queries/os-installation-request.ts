@@ -1,7 +1,7 @@
 /**
  * Queries on the tag OSInstallationRequest, which operators write while they hold the machine. Under that lock no other
- * request can take the same generation. An agent may report the generation while it is being requested; the request is
- * withheld then.
+ * request can take the same generation. If an agent reports the generation while it is being requested, the request is
+ * withheld.
  */
 import { and, asc, desc, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
@@ -22,11 +22,11 @@ export interface InstallationRequest {
   readonly generation?: bigint | undefined;
   /** Returns the OSInstallationRequest of this generation in protobuf's binary form. */
   readonly encode: (generation: bigint) => Uint8Array;
-  /** Refuse, instead of superseding the open request, if an agent was given that. */
+  /** Whether to refuse, rather than supersede the open request, if an agent was given that. */
   readonly keepGiven?: boolean | undefined;
   /** The generation that this request retries. */
   readonly retryOf?: bigint | undefined;
-  /** Refuse if the machine's agent has called and never shown that it supports more than Metropolis. */
+  /** Whether to refuse if the machine's agent has called but never shown that it supports more than Metropolis. */
   readonly needsAdditions?: boolean | undefined;
 }
 

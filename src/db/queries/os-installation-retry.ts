@@ -18,8 +18,8 @@ export interface InstallationRetry {
 
 /**
  * Requests the machine's newest installation again if it failed or is overdue, and returns the new generation. Throws
- * MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError when it is in another state or is not
- * the expected one, or as `requestInstallations` does.
+ * MachineNotFoundError, InstallationNotFoundError, InstallationRefusedError if the installation is in another state or
+ * is not the expected one, and every error of `requestInstallations`.
  */
 export async function retryInstallation(
   tx: Transaction,

@@ -26,8 +26,8 @@ export const agentHeartbeat = pgTable("agent_heartbeat", {
   /** Id of the machine's boot, as the agent states it; null until an agent does. */
   bootId: text(),
   /**
-   * Whether the agent has ever sent a field that Monogon agents do not have, which are those from number 16 up. An
-   * agent that has not may support Metropolis installations only.
+   * Whether the agent has ever sent a field that Monogon agents do not have: one with number 16 or above. An agent that
+   * has not may support Metropolis installations only.
    */
   knowsAdditions: boolean().notNull().default(false),
   /**

@@ -1,8 +1,8 @@
 /**
- * What a machine's agent said of itself before: by a value that comes back, two machines with one key give themselves
- * away.
+ * Earlier boot ids and serial numbers that a machine's agent stated. One that comes back reveals two machines with one
+ * key.
  *
- * Written by the heartbeat that says something else than the one before. Goes with the agent's key.
+ * Written by a heartbeat whose value differs from the one before. Deleted with the agent's key.
  */
 import { sql } from "drizzle-orm";
 import { pgTable, text, uuid } from "drizzle-orm/pg-core";
@@ -12,8 +12,11 @@ export const agentPast = pgTable("agent_past", {
   machineId: uuid()
     .primaryKey()
     .references(() => machine.id, { onDelete: "cascade" }),
-  /** The boot ids before agent_heartbeat.boot_id, each once, the one that was left last at the end; 16 at most. */
+  /** The boot ids before agent_heartbeat.boot_id, each once, the most recently replaced one last. At most 16. */
   bootIds: text().array().notNull().default(sql`'{}'::text[]`),
-  /** The serial numbers before hardware_report.serial_number, in the same way. */
+  /**
+   * The serial numbers before hardware_report.serial_number, each once, the most recently replaced one last. At most
+   * 16.
+   */
   serialNumbers: text().array().notNull().default(sql`'{}'::text[]`),
 });

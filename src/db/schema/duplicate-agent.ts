@@ -1,16 +1,15 @@
 /**
- * Tag DuplicateAgent: two machines call with this machine's id and key, as those do whose disks were cloned.
+ * Tag DuplicateAgent: two machines use this machine's id and key, as happens when a disk is cloned.
  *
- * Written by the heartbeat whose boot id, or whose hardware report's serial number, is one that another had taken the
- * place of. Goes with the agent's key: whoever replaces it says which of the machines is meant. Without that it holds
- * until `until`.
+ * Written by a heartbeat whose boot id or serial number had been replaced by another one before. Deleted with the
+ * agent's key: registering another key decides which of the machines is meant. Otherwise it holds until `until`.
  */
 import { sql } from "drizzle-orm";
 import { check, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
-/** What came back. */
+/** Kinds of values that can come back. */
 export const duplicateSigns = ["boot_id", "serial_number"] as const;
 
 export const duplicateAgent = pgTable(
@@ -19,15 +18,15 @@ export const duplicateAgent = pgTable(
     machineId: uuid()
       .primaryKey()
       .references(() => machine.id, { onDelete: "cascade" }),
-    /** The last sign: what came back, its value, and the value in whose place it came. */
+    /** The last sign: the kind of value that came back, the value, and the value that it replaced. */
     sign: text({ enum: duplicateSigns }).notNull(),
     value: text().notNull(),
     otherValue: text().notNull(),
-    /** The first sign since which none has been missing for as long as it may. */
+    /** Time of the first sign since `until` last passed without another one. */
     since: timestamptz().notNull(),
-    /** The last sign. */
+    /** Time of the last sign. */
     seenAt: timestamptz().notNull(),
-    /** When the machine is taken for one again unless another sign comes before. */
+    /** Time from which the machine counts as one again unless another sign comes before. */
     until: timestamptz().notNull(),
   },
   (table) => [check("duplicate_agent_sign_check", sql`${table.sign} in ('boot_id', 'serial_number')`)],

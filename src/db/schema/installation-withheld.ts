@@ -1,6 +1,6 @@
 /**
- * The view that decides which open requests are handed to no agent, and why: a row for each reason. The statement that
- * records a delivery looks here, and so do explanations; nothing else withholds a request.
+ * The view that decides which open requests are given to no agent, and why: one row for each reason. Both the statement
+ * that records a delivery and explanations read it. Nothing else withholds a request.
  */
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
@@ -8,8 +8,8 @@ import { timestamptz } from "./columns.ts";
 import { isOpen } from "./os-installation-request.ts";
 
 /**
- * Why a request is withheld: two machines call with the machine's id and key, or its agent reported the request's
- * generation before it was given it.
+ * Reasons why a request is withheld: two machines use the machine's id and key, or its agent reported the request's
+ * generation before it was given that.
  */
 export const withholdingReasons = ["duplicate_agent", "reported_before_given"] as const;
 
@@ -17,7 +17,7 @@ export const installationWithheld = pgView("installation_withheld", {
   machineId: uuid("machine_id").notNull(),
   generation: bigint("generation", { mode: "bigint" }).notNull(),
   reason: text("reason", { enum: withholdingReasons }).notNull(),
-  /** When the reason ends by itself; null when it does not. */
+  /** Time at which the reason expires; null if it does not expire. */
   until: timestamptz("until"),
 }).as(sql`
 select request.machine_id, request.generation, 'duplicate_agent' as reason, duplicate.until

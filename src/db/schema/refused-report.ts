@@ -1,9 +1,10 @@
 /**
- * Tag RefusedReport: the machine's agent has reported an installation that it was never given here, or its progress.
+ * Tag RefusedReport: the machine's agent has reported an installation, or its progress, that this database never gave
+ * it.
  *
- * The agent may be right: rows can be lost with a restored database. What it has carried out it does not carry out
- * again, and it may repeat the report, so no request is ever made or given under such a generation. Written by
- * heartbeats. Goes with the machine, and what it says of generations then stays in deleted_machine.
+ * The report may be true: a restored database can lack rows. The agent does not repeat an installation that it has
+ * carried out, and may send the report again, so no request is made or given under such a generation. Written by
+ * heartbeats. Deleted with the machine; deleted_machine then keeps the generation.
  */
 import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
@@ -13,13 +14,10 @@ export const refusedReport = pgTable("refused_report", {
   machineId: uuid()
     .primaryKey()
     .references(() => machine.id, { onDelete: "cascade" }),
-  /** The generation that was told of last. */
+  /** The generation reported last. */
   generation: bigint({ mode: "bigint" }).notNull(),
-  /**
-   * The greatest generation told of that the machine's requests may have come to; 0 when there is none. New ones
-   * exceed it.
-   */
+  /** The greatest reported generation that lost requests can explain; 0 if there is none. New generations exceed it. */
   floor: bigint({ mode: "bigint" }).notNull(),
-  /** When the last such report or progress came. */
+  /** Time of the last such report or progress. */
   refusedAt: timestamptz().notNull(),
 });

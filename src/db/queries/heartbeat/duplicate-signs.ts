@@ -1,32 +1,36 @@
 /**
- * SQL that notices two machines with one key: a value that tells machines or boots apart comes back after another one
- * had taken its place. One that changes and stays changed is another boot, or a new board. What came before is kept in
- * agent_past, which is written only when a value changes.
+ * SQL that detects two machines with one key: a boot id or serial number comes back after another one had replaced it.
+ * A value that changes and stays changed belongs to another boot or a new board. Earlier values are kept in agent_past,
+ * which is written only when a value changes.
  */
 import type { duplicateSigns } from "../../schema/duplicate-agent.ts";
 
-/** That two machines with one key were noticed, by the value that came back. */
+/** A detected case of two machines with one key: the value that came back. */
 export interface DuplicateSign {
   readonly sign: (typeof duplicateSigns)[number];
   readonly value: string;
-  /** In whose place it came. */
+  /** The value that it replaced. */
   readonly otherValue: string;
 }
 
-/** How a value is followed. */
+/** A kind of value that is checked, and how. */
 interface Followed {
   readonly sign: DuplicateSign["sign"];
-  /** The column of agent_past that keeps the values before. */
+  /** The column of agent_past that keeps the earlier values. */
   readonly column: "boot_ids" | "serial_numbers";
-  /** How long after the last sign the machine is taken for two, an interval in SQL over the columns of `changed`. */
+  /** How long after the last sign the machine still counts as two: an interval in SQL over the columns of `changed`. */
   readonly patience: string;
 }
 
-/** How many values before are kept of each kind: with more machines of one key than that, some come back unnoticed. */
+/**
+ * Maximum number of earlier values kept of each kind. If more machines than that share a key, some returns go
+ * undetected.
+ */
 const maxPast = 16;
 
 /**
- * Joins rows `changed` with what is known of their machine, as `past_values` and `duplicate_until`; either may be null.
+ * Joins the rows `changed` with their machine's earlier values as `past_values`, and with the end of a known case as
+ * `duplicate_until`. Either may be null.
  */
 export const joinPast = (column: Followed["column"]) => `
     left join lateral (
@@ -38,9 +42,9 @@ export const joinPast = (column: Followed["column"]) => `
     ) duplicate on true`;
 
 /**
- * Common table expressions over `changed`, which has machine_id, public_key, slot, value, previous, past_values and
- * duplicate_until, each machine once: the rows whose value came back are `returned`, and those of them before which the
- * machine was not taken for two are `began`.
+ * Returns common table expressions over `changed`, which has machine_id, public_key, slot, value, previous, past_values
+ * and duplicate_until, and each machine at most once. `returned` holds the rows whose value came back; `began` holds
+ * those of them whose machine did not count as two before. Stores the earlier values and the signs.
  */
 export function noteReturns({ sign, column, patience }: Followed): string {
   return `past_stored as (
@@ -63,7 +67,9 @@ export function noteReturns({ sign, column, patience }: Followed): string {
 )`;
 }
 
-/** The rows of the history that `began` adds, for a union: machine_id, public_key, position, kind, detail. */
+/**
+ * Returns a select, for a union, of the history entries for `began`: machine_id, public_key, position, kind, detail.
+ */
 export const selectBegan = (sign: DuplicateSign["sign"], position: number) => `
       select machine_id, public_key, ${position} as position, 'agent_duplicated' as kind,
              jsonb_build_object('sign', '${sign}', 'value', value, 'otherValue', previous) as detail

@@ -11,7 +11,9 @@ export interface HeartbeatRow extends AgentRow {
   readonly agentVersion?: string | undefined;
   /** Absent: what an earlier heartbeat said stays. */
   readonly bootId?: string | undefined;
-  /** Whether it holds a field that Monogon agents do not have, from number 16 up. Absent: no. */
+  /**
+   * Whether the heartbeat holds a field that Monogon agents do not have: one with number 16 or above. Default: false.
+   */
   readonly knowsAdditions?: boolean | undefined;
   readonly hardwareReport?: HardwareReportRow | undefined;
   readonly installationReport?: InstallationReportRow | undefined;
@@ -31,7 +33,7 @@ export interface HardwareReportRow {
   readonly manufacturer?: string | undefined;
   readonly product?: string | undefined;
   readonly serialNumber?: string | undefined;
-  /** The serial number, unless it is one that many machines share because their maker filled nothing in. */
+  /** The serial number, unless it is a placeholder that many machines share because their maker did not set one. */
   readonly ownSerialNumber?: string | undefined;
   readonly memoryBytes: bigint;
   readonly cpuThreads: number;

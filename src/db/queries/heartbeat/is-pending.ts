@@ -2,9 +2,9 @@
 import { isOpen } from "../../schema/os-installation-request.ts";
 
 /**
- * Returns the SQL condition that the os_installation_request row `request` is open, that no report has reached it, and
- * that nothing withholds it. An older version's server, which does not set finished_at, may have accepted such a report
- * before a newer server replaced it.
+ * Returns the SQL condition that the os_installation_request row `request` is open, that no report of this or a later
+ * generation was accepted, and that nothing withholds it. The condition on reports is needed because a server of an
+ * older version does not set finished_at: it may have accepted a report before a newer server replaced it.
  */
 export function isPending(request: string): string {
   return `${isOpen(request)}

@@ -1,4 +1,4 @@
-/** The last statement of a batch: it records boots, and reads what the agents still have to install. */
+/** The last statement of a batch: it records boots, and reads the requests that agents still have to carry out. */
 import type pg from "pg";
 import { agentColumns, joinCounted } from "./agent-rows.ts";
 import { joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
@@ -42,10 +42,10 @@ select counted.slot, open.generation, open.request, began.value, began.previous
  where open.generation is not null or began.slot is not null`;
 
 /**
- * Records new boots, and reads the open requests that no report has reached and that nothing withholds, for the
- * heartbeats that counted, by the partial index of open requests. Returns `slot`, the row's place in `rows` from 1, for
- * each heartbeat that has such a request, with `generation` and `request`, and for each whose boot id reveals two
- * machines, with that id as `value` and the one before as `previous`.
+ * Records new boots, and reads the pending requests of the machines whose heartbeats counted, by the partial index of
+ * open requests. Returns `slot`, the row's place in `rows` from 1, for each heartbeat whose machine has such a request,
+ * with `generation` and `request`, and for each whose boot id reveals two machines, with that id as `value` and the one
+ * before as `previous`.
  */
 export function readPending(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "read-pending", text, values: columns.toValues(rows) };

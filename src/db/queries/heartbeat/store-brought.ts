@@ -31,8 +31,9 @@ const columns = defineColumns<HeartbeatRow>({
 });
 
 /**
- * How far past every generation that was requested a report is believed to tell of lost requests: numbers made of a
- * date and a time to the second are within it, and an agent cannot use up a machine's numbers.
+ * Maximum distance by which a refused report's generation may exceed all known ones and still be attributed to lost
+ * requests. Numbers made of a date and a time to the second are within it, and an agent cannot use up its machine's
+ * generations.
  */
 const maxJump = 2n ** 45n;
 
@@ -180,10 +181,11 @@ export function bringsSomething({ hardwareReport, installationReport, installati
  *
  * A hardware report that differs replaces the stored one, which is kept together with the eight before it. An
  * installation report counts if its generation was given to the machine's agent and exceeds the stored one's; it
- * finishes its request, even a superseded or cancelled one. A report of a request that was never given changes nothing,
- * and is refused while the request is open. Progress counts for the open request if that was given; otherwise its
- * generation is kept like that of a refused report. Operators who change requests do not lock agent_started, so each
- * request is locked first and judged as it is then.
+ * finishes its request, even a superseded or cancelled one. A report of a request that was never given is recorded in
+ * the history only; if that request is open or does not exist, the report is refused and its generation stored.
+ * Progress counts only for an open request that was given; progress of a request that was never given, and is open or
+ * does not exist, has its generation stored too. Operators who change requests do not lock agent_started, so the
+ * statement locks each request before it examines it.
  */
 export function storeBrought(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "store-brought", text, values: columns.toValues(rows) };

@@ -22,11 +22,14 @@ export type HeartbeatOutcome =
   | { readonly kind: "replayed" }
   | {
       readonly kind: "counted";
-      /** The report's generation was never given to this machine's agent; the rest of the heartbeat counts. */
+      /**
+       * Whether the installation report was refused because its generation was never given to this machine's agent. The
+       * rest of the heartbeat counts.
+       */
       readonly reportRefused: boolean;
       /** Set if the report was refused although its generation was requested. */
       readonly reportRequested?: true;
-      /** Set if this heartbeat revealed two machines, and nothing did before. */
+      /** Set if this heartbeat revealed two machines with one key while they still counted as one. */
       readonly duplicate?: DuplicateSign;
       /** Must not be given to the agent before `deliverInstallations` allows it. */
       readonly pending?: PendingInstallation;

@@ -28,8 +28,8 @@ import { badRequest } from "../../rpc/wire/error-details.ts";
 export type RequestContent = Required<Pick<InstallationRequest, "encode" | "needsAdditions">>;
 
 /**
- * Checks the target and returns the request for it. Throws `invalid_argument` with every wrong field, under the path
- * that the field has in the call: it begins with `target`.
+ * Checks the target and returns the request for it. Throws `invalid_argument` that names every wrong field by its path
+ * in the call, which begins with `target`.
  */
 export function toRequestContent(target: InstallationTarget | undefined): RequestContent {
   const violations: { field: string; description: string }[] = [];

@@ -62,7 +62,7 @@ export function describeProvider({ provided }: Facts): string {
   return `; its provider ${provider} says that ${providerId} ${troubles[status]}`;
 }
 
-/** Names the machine's newest installation by its generation. */
+/** Returns the machine's newest installation by its generation, such as "installation 3". */
 export function nameInstallation({ installation }: Pick<Facts, "installation">): string {
   return `installation ${installation?.generation}`;
 }
@@ -81,12 +81,12 @@ export function describeDelivery(facts: Facts): string {
     : `${first}, the last of ${timesGiven} times ${ago(facts, lastGivenAt)}`;
 }
 
-/** How often a request may be given to an agent that carries it out: an answer can get lost. */
+/** Maximum number of times that a request is given to an agent which carries it out: an answer can get lost. */
 const fewTimes = 2n;
 
 /**
  * Returns whether the agent keeps calling as if it had never been given the installation. An agent that carries it out
- * reports progress or, like Monogon agents, stays silent meanwhile.
+ * reports progress or, as Monogon agents do, stays silent meanwhile.
  */
 export function isNeverTakenUp({ installation, heartbeat }: Pick<Facts, "installation" | "heartbeat">): boolean {
   if (!installation?.firstGivenAt || !installation.lastGivenAt || heartbeat === null) return false;
@@ -109,7 +109,7 @@ export function describeReport(facts: Facts): string {
 
 const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
-/** Returns the end of a sentence that says what else is wrong with the agent's calls, or an empty text. */
+/** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
   const { duplicate, refusedReport } = facts;
   const troubles: string[] = [];

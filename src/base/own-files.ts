@@ -1,7 +1,10 @@
-/** Where this program's own files are. */
+/** Finds this program's own files. */
 import { existsSync } from "node:fs";
 
-/** The folder of this clone or package, with a slash at its end. The sources, the compiled files and a bundle lie at depths of their own in it. */
+/**
+ * The folder of this clone or package, with a slash at its end. Sources, compiled files and a bundle lie at different
+ * depths in it.
+ */
 export const ownFolder: URL = findPackage(new URL(".", import.meta.url));
 
 function findPackage(folder: URL): URL {

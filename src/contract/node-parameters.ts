@@ -1,15 +1,15 @@
 /**
- * Whether Monogon agents can decode the NodeParameters of a request. One that they cannot makes them fail on every
- * answer that holds it, so it must not be stored.
+ * Checks that Monogon agents can decode the NodeParameters of a request. An agent fails on every answer that holds
+ * parameters which it cannot decode, so they must not be stored.
  *
- * The check refuses nothing that an agent takes. It judges the encoding (protobuf.dev/programming-guides/encoding) at
- * every level, and goes into a length-delimited field only where every version of
- * metropolis/proto/api/configuration.proto says that it is a message or text: elsewhere it may be bytes. A known field
- * of another wire type is an unknown field to agents.
+ * The check accepts everything that an agent accepts. It validates the encoding
+ * (protobuf.dev/programming-guides/encoding) at every level, and examines the content of a length-delimited field only
+ * where every version of metropolis/proto/api/configuration.proto declares a message or text: elsewhere it may be
+ * bytes. Agents treat a known field of another wire type as an unknown field.
  */
 import { InvalidFieldError, limitPayload } from "./installation-rules.ts";
 
-/** The fields of a message, by number, that are messages or text, with their names. */
+/** The fields of a message that are messages or text: their names and types by number. */
 interface Shape {
   readonly [fieldNumber: number]: readonly [name: string, type: Shape | "text"];
 }
@@ -51,7 +51,7 @@ const nodeParameters: Shape = {
 };
 
 /**
- * Returns a metropolis.proto.api.NodeParameters message in protobuf's binary form as it is, or throws
+ * Returns a metropolis.proto.api.NodeParameters message in protobuf's binary form unchanged, or throws
  * InvalidFieldError.
  */
 export function parseNodeParameters<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
@@ -60,15 +60,18 @@ export function parseNodeParameters<Bytes extends Uint8Array>(bytes: Bytes): Byt
   return bytes;
 }
 
-/** Field numbers take 29 bits, and wire types three below them. */
+/** A tag is a field number of 29 bits followed by a wire type of three bits. */
 const maxTag = 2 ** 32 - 1;
-/** As deep as Go's decoder goes. */
+/** The limit of Go's decoder. */
 const maxGroupDepth = 10_000;
 
-/** `path` names the message in errors, and ends with a dot unless it is empty. */
+/**
+ * Throws InvalidFieldError unless the message can be decoded. `path` names it in errors, and ends with a dot unless it
+ * is empty.
+ */
 function checkMessage(bytes: Uint8Array, shape: Shape, path: string): void {
   const reader = new FieldReader(bytes, path);
-  /** Field numbers of the groups that are not at their end. */
+  /** Field numbers of the groups that have not ended. */
   const groups: number[] = [];
   while (!reader.isAtEnd) {
     const tag = reader.readVarint();
@@ -100,7 +103,7 @@ function checkText(value: Uint8Array, path: string): void {
   }
 }
 
-/** Reads what fields are made of from one message, and refuses it where it is not sound. */
+/** Reads the parts of one message's fields. Throws InvalidFieldError where the message is malformed. */
 class FieldReader {
   readonly #bytes: Uint8Array;
   readonly #path: string;
@@ -115,13 +118,13 @@ class FieldReader {
     return this.#position === this.#bytes.length;
   }
 
-  /** Exact up to 2^53, which is more than tags and lengths come to. */
+  /** Returns a number that is exact up to 2^53, more than tags and lengths need. */
   readVarint(): number {
     let value = 0;
     for (let index = 0; index < 10; index++) {
       const [byte = 0] = this.readBytes(1);
       value += (byte & 0x7f) * 2 ** (7 * index);
-      // Of the tenth byte, a number of 64 bits has one bit.
+      // A number of 64 bits has one bit in the tenth byte.
       if (byte < 0x80 && (index < 9 || byte < 2)) return value;
     }
     return this.refuse("has a number of more than 64 bits");

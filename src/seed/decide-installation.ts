@@ -112,7 +112,7 @@ function hasContent(stored: StoredInstallationRequest, install: Install): boolea
   );
 }
 
-/** Returns whether an `install` needs an agent that supports more than Metropolis, and does not force it. */
+/** Returns whether an `install` needs an agent that supports more than Metropolis and does not set `force`. */
 export function needsNewAgent({ metropolis, force = false }: Install): boolean {
   return metropolis === undefined && !force;
 }

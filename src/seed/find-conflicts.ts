@@ -81,8 +81,8 @@ export function findRefusals(fleet: Fleet, decisions: ReadonlyMap<Target, Instal
 }
 
 /**
- * Returns one problem for each image that is to be requested of an agent which has called and never shown that it
- * supports images. An agent whose key the file replaces has not called yet.
+ * Returns one problem for each image requested of an agent that has called but never shown that it supports images. An
+ * agent whose key the file replaces has not called yet.
  */
 export async function findUnawareTargets(
   tx: Transaction,

@@ -63,7 +63,7 @@ const install = z
       z.union([z.bigint(), z.string()], { error: "is not a whole number; write one such as 123" }),
       parseGeneration,
     ).optional(),
-    /** Ask for an image even of an agent that has never shown that it knows images. */
+    /** Whether to request an image even of an agent that has never shown that it supports images. */
     force: z.boolean().optional(),
     image: image.optional(),
     metropolis: metropolis.optional(),

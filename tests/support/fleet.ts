@@ -19,7 +19,7 @@ export async function machineOn(db: Database, servers: readonly Callable[]): Pro
   return { ...connectMachine(machineId, key, servers), machineId, key };
 }
 
-/** Connects another agent of a machine, with another key; it knows the fields that Monogon agents do not have. */
+/** Connects another agent of a machine, with another key, that knows the fields that Monogon agents do not have. */
 export function connectMachine(
   machineId: string,
   key: AgentKey,

@@ -11,6 +11,7 @@ import { createAgents } from "../../../src/service/agents.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { codeOf, grpcAgent, signingAgent, type TestAgent } from "../../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { moveInstallation } from "../../support/installation.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine } from "../../support/machine.ts";
 import { makeFolder } from "../../support/program.ts";
 
@@ -60,6 +61,13 @@ async function startAgents() {
   return { agentUrl: await listener.listen({ host: "127.0.0.1", port: 0 }), ca: tls.ca };
 }
 
+/** Requests an installation that the machine's agent then has, and returns its generation. */
+async function giveInstallation(machineId: string): Promise<bigint> {
+  const generation = await requestInstallation(database.db, machineId);
+  await moveInstallation(database.db, machineId, generation, "given");
+  return generation;
+}
+
 type Server = Awaited<ReturnType<typeof startAgents>>;
 const proofs: [string, (server: Server, machine: TestMachine) => TestAgent][] = [
   ["a certificate", (server, { key }) => grpcAgent(server, key)],
@@ -72,7 +80,7 @@ describe.each(proofs)("with %s", (_proof, createAgent) => {
     using agent = createAgent(await startAgents(), machine);
     const { machineId } = machine;
     expect(await codeOf(agent.heartbeat({ machineId }))).toBe("ok");
-    const generation = await requestInstallation(database.db, machineId);
+    const generation = await giveInstallation(machineId);
     seen.expectedWaitMs = 1_001;
     expect(await codeOf(agent.heartbeat({ machineId }))).toBe("ResourceExhausted");
     expect(await codeOf(agent.heartbeat({ machineId, installationReport: { generation } }))).toBe("ok");
@@ -83,7 +91,7 @@ describe.each(proofs)("with %s", (_proof, createAgent) => {
   test("a report to a server that has just begun is refused with the others, and counts when there is room", async () => {
     using agent = createAgent(await startAgents(), machine);
     const { machineId } = machine;
-    const generation = await requestInstallation(database.db, machineId);
+    const generation = await giveInstallation(machineId);
     const report = { machineId, installationReport: { generation } };
     seen.expectedWaitMs = 1_001;
     expect(await codeOf(agent.heartbeat(report))).toBe("ResourceExhausted");

@@ -1,4 +1,7 @@
-/** The operators' listener: the admin API, health and readiness; nothing of it is reachable through the agents' listener. */
+/**
+ * The operators' listener: the admin API, health and readiness. Nothing of it is reachable through the agents'
+ * listener.
+ */
 import {
   type Code,
   type ConnectRouter,
@@ -17,30 +20,30 @@ import { defaultLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerTls } from "./listener.ts";
 import { assertDecodableQuery } from "./wire/decodable-body.ts";
 
-/** What the listener serves. */
+/** Options of `createAdminListener`. */
 export interface AdminListenerOptions {
-  /** Absent for plaintext, on loopback or behind a proxy that ends TLS. */
+  /** Undefined for plaintext, on loopback or behind a proxy that ends TLS. */
   readonly tls: ListenerTls | undefined;
-  /** Resolves with why the server cannot serve now, or undefined when it can. */
+  /** Resolves to the reason why the server cannot serve now, or to undefined if it can. */
   readonly findUnreadiness: () => Promise<string | undefined>;
-  /** A secret: see base/server-proof. Absent where none can be kept. */
+  /** A secret, by which commands on this machine authenticate the server; undefined if it cannot be stored. */
   readonly serverKey: string | undefined;
   readonly routes: (router: ConnectRouter) => void;
-  /** Runs when a call's headers are there, before its body is read; throws a ConnectError to refuse it. */
+  /** Runs when a call's headers have arrived, before its body is read. Throws a ConnectError to refuse the call. */
   readonly gate: (context: HandlerContext) => Promise<void>;
-  /** A proxy ends TLS in front of the listener and says in X-Forwarded-For who calls. */
+  /** Whether a proxy ends TLS in front of the listener and states the caller's address in X-Forwarded-For. */
   readonly isBehindProxy: boolean;
-  /** Is told of requests that are no calls. */
+  /** Called for each request that is not a call. */
   readonly onUnserved: (code: Code) => void;
-  /** Outermost first. */
+  /** Interceptors, outermost first. */
   readonly interceptors: Interceptor[];
   readonly log: Logger;
 }
 
-/** A misspelt field must not pass for one that was left out. */
+/** A misspelt field must not count as an absent one. */
 const jsonOptions = { ignoreUnknownFields: false };
 
-/** Builds the listener without opening its port. */
+/** Builds the operators' listener without opening its port. */
 export function createAdminListener(options: AdminListenerOptions): FastifyInstance {
   const listener = createListener({
     tls: options.tls,
@@ -50,7 +53,8 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
     endlessPaths: listStreamPaths(options.routes),
     onUnserved: options.onUnserved,
   });
-  // Alive: the process runs and answers. Restarting it would not mend a database that is away, so that is readiness.
+  // Liveness means that the process answers. A database that is away affects only readiness, since a restart would not
+  // help.
   listener.get("/healthz", async () => ({ status: "ok" }));
   listener.get("/readyz", async (_request, reply) => {
     const reason = await options.findUnreadiness();
@@ -77,7 +81,10 @@ export function createAdminListener(options: AdminListenerOptions): FastifyInsta
   return listener;
 }
 
-/** Anybody may ask: an answer serves for this server's own address, and tells nothing of the key. */
+/**
+ * Serves the server's proof. Everyone may ask, since an answer is valid only for this server's own address and reveals
+ * nothing about the key.
+ */
 function serveProof(listener: FastifyInstance, key: string): void {
   listener.get<{ Params: { nonce: string } }>(`${proofPath}:nonce`, async ({ params, socket }, reply) => {
     if (!isNonce(params.nonce)) return reply.code(404).send({ status: "not found" });

@@ -1,4 +1,7 @@
-/** The agents' listener: gRPC, gRPC-Web and Connect over HTTP/1.1 and HTTP/2 on one port, with a client certificate asked for. */
+/**
+ * The agents' listener: gRPC, gRPC-Web and Connect over HTTP/1.1 and HTTP/2 on one port. It requests a client
+ * certificate.
+ */
 import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/connect";
 import type { FastifyInstance } from "fastify";
@@ -14,29 +17,29 @@ import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits
 import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
 import { unaryLane } from "./unary-lane/unary-lane.ts";
 
-/** What the listener serves, and to whom. */
+/** Options of `createAgentListener`. */
 export interface AgentListenerOptions {
-  /** Absent for plaintext, behind a proxy that ends TLS. */
+  /** Undefined for plaintext, behind a proxy that ends TLS. */
   readonly tls: ListenerTls | undefined;
-  /** The one method that agents call. */
+  /** The only method that agents call. */
   readonly method: DescMethodUnary;
   readonly routes: (router: ConnectRouter) => void;
   readonly authenticate: Authenticate;
-  /** Outermost first; what handlers and they throw is mapped already. */
+  /** Interceptors, outermost first. Errors of handlers and interceptors are mapped for them. */
   readonly interceptors: Interceptor[];
   readonly toConnectError: (error: unknown) => ConnectError;
   readonly log: Logger;
-  /** Default: those that are in force everywhere. */
+  /** Default: `defaultLimits`. */
   readonly limits?: ListenerLimits;
-  /** Off lets Connect's handler serve plain unary calls, too. Default: on. */
+  /** "off" makes Connect's handler serve plain unary calls, too. Default: on. */
   readonly unaryLane?: "on" | "off";
-  /** Is told what came of every call, whichever way it was served. */
+  /** Called with the outcome of every call, served by the lane or by Connect's handler. */
   readonly onCall?: OnCall;
-  /** Is told of requests that are no calls. */
+  /** Called for each request that is not a call. */
   readonly onUnserved?: ListenerOptions["onUnserved"];
 }
 
-/** Builds the listener without opening its port. */
+/** Builds the agents' listener without opening its port. */
 export function createAgentListener(options: AgentListenerOptions): FastifyInstance {
   const { tls, log, limits = defaultLimits, routes, authenticate, toConnectError, onCall } = options;
   const listener = createListener({
@@ -51,7 +54,7 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
     interceptors: options.interceptors,
     readMaxBytes: limits.maxBodyBytes,
     maxTimeoutMs: maxCallerTimeoutMs,
-    // A misspelt field must not pass for an absent one: an installation report without a result means success.
+    // A misspelt field must not count as an absent one: an installation report without a result means success.
     jsonOptions: { ignoreUnknownFields: false },
   };
   if (options.unaryLane !== "off") {
@@ -64,7 +67,8 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
     await scope.register(connectRoutes, {
       ...calls,
       routes: withStrictMessages(routes, { jsonOptions: calls.jsonOptions, limits }),
-      // What handlers throw is mapped before interceptors see it, and what those throw, behind them.
+      // Errors of handlers are mapped before interceptors see them, and errors of interceptors after they have passed
+      // all of these.
       interceptors: [records.interceptor, mapErrors, ...calls.interceptors, mapErrors],
       requestGate: records.requestGate,
       contextValues: getContextValues,

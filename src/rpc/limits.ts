@@ -1,42 +1,45 @@
-/** Bounds on everything that a stranger can send or hold open, the same for both listeners. */
+/** Limits on everything that a stranger can send or hold open, the same for both listeners. */
 
-/** Bounds of a listener; those of time are in milliseconds. */
+/** Limits of a listener; times are in milliseconds. */
 export interface ListenerLimits {
-  /** Body of one request, as sent, and of one message once decompressed. */
+  /** Maximum size of a request's body as sent, and of a message after decompression. */
   readonly maxBodyBytes: number;
-  /** All headers of one request; of HTTP/2 up to 64 KiB pass until the client knows of the limit. */
+  /** Maximum size of a request's headers. Over HTTP/2, up to 64 KiB pass until the client knows the limit. */
   readonly maxHeaderBytes: number;
-  /** HTTP/2 streams that one connection has open at once. */
+  /** Maximum number of concurrent HTTP/2 streams on one connection. */
   readonly maxConcurrentStreams: number;
-  /** TLS handshake, from its beginning; for its first byte a client has as long. */
+  /** Longest TLS handshake, and longest wait for a client's first byte. */
   readonly handshakeTimeoutMs: number;
-  /** A connection that waits to begin its TLS handshake. */
+  /** Longest wait of a connection to begin its TLS handshake. */
   readonly handshakeWaitMs: number;
-  /** After that a handshake goes on, and no longer counts among those under way. */
+  /** After this time, a handshake continues but no longer counts as concurrent. */
   readonly handshakePlaceMs: number;
-  /** TLS handshakes under way, in all and for one address (of IPv6 a /64), and connections that wait to begin theirs. */
+  /**
+   * Maximum numbers of concurrent TLS handshakes, in all and for one address (for IPv6 a /64), and of connections that
+   * wait for theirs.
+   */
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
   readonly maxWaitingHandshakes: number;
-  /** All headers of a request over HTTP/1.1. */
+  /** Longest time for all headers of an HTTP/1.1 request. */
   readonly headersTimeoutMs: number;
-  /** A body, once its headers are there. */
+  /** Longest time for a body after its headers. */
   readonly bodyTimeoutMs: number;
-  /** A whole request over HTTP/1.1, headers and body. */
+  /** Longest time for a whole HTTP/1.1 request, headers and body. */
   readonly requestTimeoutMs: number;
-  /** An answer, whatever the caller's own deadline is. */
+  /** Longest time for an answer, whatever the caller's own deadline. */
   readonly answerTimeoutMs: number;
-  /** What a connection has to end in good order after its last answer, before it is cut. */
+  /** How long a connection may take to end after its last answer, before it is cut. */
   readonly lingerTimeoutMs: number;
-  /** A connection without a request under way. */
+  /** Longest time of a connection without a request. */
   readonly idleTimeoutMs: number;
-  /** What tells HTTP/2 from HTTP/1.1 on a plaintext connection. */
+  /** Longest wait for the first bytes of a plaintext connection, which tell HTTP/2 from HTTP/1.1. */
   readonly sniffTimeoutMs: number;
-  /** How late a time limit on a connection may be noticed. */
+  /** How late a time limit on a connection may be enforced. */
   readonly checkIntervalMs: number;
 }
 
-/** The bounds that are in force. */
+/** Limits of both listeners. */
 export const defaultLimits: ListenerLimits = {
   maxBodyBytes: 1024 * 1024,
   maxHeaderBytes: 16 * 1024,
@@ -46,7 +49,7 @@ export const defaultLimits: ListenerLimits = {
   handshakeWaitMs: 5_000,
   // A client on another continent needs less.
   handshakePlaceMs: 1_000,
-  // A processor carries out less than 1,000 a second, and round trips take a fraction of one.
+  // A processor completes fewer than 1,000 per second, and a round trip takes a fraction of a second.
   maxHandshakes: 512,
   maxHandshakesPerAddress: 128,
   maxWaitingHandshakes: 5_000,
@@ -61,5 +64,5 @@ export const defaultLimits: ListenerLimits = {
   checkIntervalMs: 1_000,
 };
 
-/** The greatest deadline of a caller that counts, in milliseconds: one day; setTimeout overflows at 24.8. */
+/** Longest deadline of a caller that counts, in milliseconds: one day. setTimeout overflows at 24.8 days. */
 export const maxCallerTimeoutMs = 24 * 60 * 60 * 1000;

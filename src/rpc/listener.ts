@@ -1,4 +1,4 @@
-/** What both listeners are made of: a bounded HTTP/1.1 and HTTP/2 server under Fastify, with or without TLS, and how it ends. */
+/** Builds the base of both listeners: a bounded HTTP/1.1 and HTTP/2 server under Fastify, with or without TLS. */
 import type { EventEmitter } from "node:events";
 import type { ServerOptions, ServerResponse } from "node:http";
 import type { SecureServerOptions } from "node:http2";
@@ -36,17 +36,17 @@ export interface ListenerTls {
   readonly key: string;
 }
 
-/** How a listener is made. */
+/** Options of `createListener`. */
 export interface ListenerOptions {
-  /** Absent for plaintext, HTTP/2 by prior knowledge. */
+  /** Undefined for plaintext, with HTTP/2 by prior knowledge. */
   readonly tls: ListenerTls | undefined;
-  /** Ask for a client certificate in the handshake, without judging it or insisting on one. */
+  /** Whether to request a client certificate in the handshake, without verifying or requiring it. */
   readonly requestClientCertificate: boolean;
   readonly log: Logger;
   readonly limits: ListenerLimits;
-  /** Paths of calls that last for as long as their caller wants: `limits.answerTimeoutMs` does not end them. */
+  /** Paths of calls that may last as long as their caller wants: `limits.answerTimeoutMs` does not apply to them. */
   readonly endlessPaths?: ReadonlySet<string>;
-  /** Is told of requests that reach no route or no call, with what they are answered. */
+  /** Called for each request that reaches no route or does not become a call, with the code of the answer. */
   readonly onUnserved?: (code: Code) => void;
 }
 
@@ -56,11 +56,11 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   const plainCalls = createPlainCalls();
   const listener = tls === undefined ? createPlaintext(options, plainCalls) : createSecure(options, tls, plainCalls);
   decorateWithPlainCalls(listener, plainCalls);
-  // Once it listens, a server emits "error" for each connection that the system cannot give it: it goes on all the same.
+  // A listening server emits "error" for each connection that the system cannot accept, and continues to work.
   listener.addHook("onListen", async () => {
     listener.server.on("error", (error) => options.log.error({ err: error }, "a connection could not be accepted"));
   });
-  // Who serves a content type reads it; a body that nobody asked for is not parsed.
+  // The handler of a content type parses it; other bodies are not parsed.
   listener.removeAllContentTypeParsers();
   listener.addHook("onRequest", createHostCheck(options));
   listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
@@ -76,23 +76,23 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   return listener;
 }
 
-/** Of a URL, in what is said about it. */
+/** How much of a URL an error message quotes, in characters. */
 const maxShownLength = 200;
 
 /**
- * Calls are logged by those who know what they mean. Fastify itself has no log: it would make a logger for each request, and listen to
- * its response.
+ * Returns Fastify's options. Fastify itself does not log, because it would create a logger for each request and listen
+ * to its response. Calls are logged by the code that understands them.
  */
 function frameworkOptions(options: ListenerOptions) {
   const { limits } = options;
   return {
     bodyLimit: limits.maxBodyBytes,
-    // Our own reaper's business.
+    // The session reaper ends idle sessions.
     http2SessionTimeout: 0,
     clientErrorHandler: createUnreadableRequestHandler(limits),
-    // What arrives while the listener closes is served as well; its connection ends with it.
+    // Requests that arrive while the listener closes are served, and their connections end after them.
     return503OnClosing: false,
-    // Fastify types them by the kind of server, which says nothing that matters here.
+    // Fastify's types depend on the kind of server, which does not matter here.
     frameworkErrors: (error: FastifyError, _request: unknown, reply: unknown) =>
       replyWithFrameworkError(error, reply as FastifyReply, options),
   };
@@ -100,9 +100,10 @@ function frameworkOptions(options: ListenerOptions) {
 
 function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOptions }: PlainCalls): FastifyInstance {
   const { limits } = options;
-  // Node takes the options of both protocols here; its types know those of HTTP/2 only.
+  // Node accepts the options of both protocols here, but its types have only those of HTTP/2.
   const https: SecureServerOptions & ServerOptions = {
-    // Of the rest above all no CA: agents' libraries send no self-signed certificate to a server that names the CAs it accepts.
+    // Only these two, and above all no CA: agents' libraries send no self-signed certificate to a server that names the
+    // CAs it accepts.
     cert: tls.cert,
     key: tls.key,
     allowHTTP1: true,
@@ -116,14 +117,14 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
     settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
-    // A table of headers for each connection would save its few answers less than it takes.
+    // A header table for each connection would cost more than it saves in the connection's few answers.
     maxDeflateDynamicTableSize: 0,
     ...serverOptions,
   };
   const listener = fastify({ ...frameworkOptions(options), http2: true, https }) as unknown as FastifyInstance;
   const server: EventEmitter = listener.server;
   replaceNodeAnswers(server, (request, response) => server.emit("request", request, response));
-  // Before Fastify, which routes by it.
+  // Before Fastify, which routes by the target.
   server.prependListener("request", (request) => {
     if (request.httpVersionMajor === 1) toOriginForm(request);
   });
@@ -138,7 +139,10 @@ function createPlaintext(options: ListenerOptions, { serverOptions }: PlainCalls
   }) as unknown as FastifyInstance;
 }
 
-/** Refuses requests of HTTP/1.1 whose host is none, or several, in no protocol but HTTP's own (RFC 9112 section 3.2). */
+/**
+ * Refuses HTTP/1.1 requests with an invalid or repeated host, in plain HTTP and not in a call's protocol (RFC 9112
+ * section 3.2).
+ */
 function createHostCheck({ limits, onUnserved }: ListenerOptions): onRequestHookHandler {
   return (request, reply, done) => {
     const trouble = request.raw.httpVersionMajor === 1 ? findHostTrouble(request.raw) : undefined;
@@ -150,7 +154,10 @@ function createHostCheck({ limits, onUnserved }: ListenerOptions): onRequestHook
   };
 }
 
-/** Whatever a handler waits for, no request holds its connection's resources for ever. */
+/**
+ * Bounds the time of every answer, so that no request holds its connection's resources for ever, whatever its handler
+ * waits for.
+ */
 function createAnswerTimeout(
   { answerTimeoutMs, checkIntervalMs }: ListenerLimits,
   endlessPaths: ReadonlySet<string> | undefined,
@@ -162,7 +169,7 @@ function createAnswerTimeout(
     pending.delete(this);
   }
   return (request, reply, done) => {
-    // The lane bounds its exchanges itself.
+    // The lane bounds its own exchanges.
     if (findLaneExchange(request) === undefined && endlessPaths?.has(request.url) !== true) {
       pending.add(reply.raw);
       reply.raw.on("close", forget);
@@ -171,7 +178,7 @@ function createAnswerTimeout(
   };
 }
 
-/** Errors that Fastify finds before any handler: a content type that nothing here reads, a malformed URL. */
+/** Answers errors that Fastify finds before any handler, such as an unknown content type or a malformed URL. */
 function replyWithFrameworkError(
   error: FastifyError,
   reply: FastifyReply,

@@ -1,4 +1,6 @@
-/** Sees to requests that are answered before their body was read to its end, where Connect's handler and Node leave off. */
+/**
+ * Handles requests that were answered before their body was completely read, where Connect's handler and Node do not.
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
@@ -7,11 +9,11 @@ import { findLaneExchange } from "./unary-lane/plain-calls.ts";
 import { callerGone, discardBody } from "./wire/request-body.ts";
 
 /**
- * Makes sure that such a request does no harm once the whole answer is out, while the caller still has something to send:
- * - over HTTP/2 the stream is reset without an error (RFC 9113 section 8.1), or a caller that has more than a window would wait for ever;
- * - over HTTP/1.1 the rest is read and dropped, or the connection's next request would never be read; after `lingerTimeoutMs` the
- *   connection is cut.
- * Node does so by itself only for bodies of which nothing was read.
+ * Handles such requests once the whole answer is sent and the caller still has something to send:
+ * - Over HTTP/2, the stream is reset without an error (RFC 9113 section 8.1). Otherwise a caller with more than one
+ *   window of data would wait forever.
+ * - Over HTTP/1.1, the rest is read and discarded. Otherwise the connection's next request would never be read. After
+ *   `lingerTimeoutMs` the connection is cut. Node does this on its own only for bodies of which nothing was read.
  */
 export function seeToUnreadBodies(
   listener: FastifyInstance,
@@ -27,7 +29,7 @@ export function seeToUnreadBodies(
   listener.addHook("onRequest", (request, reply, done) => {
     const { stream } = reply.raw as { stream?: ServerHttp2Stream };
     if (stream === undefined) reply.raw.on("finish", dropRest);
-    // The lane sees to its exchanges itself.
+    // The lane handles its own exchanges.
     else if (findLaneExchange(request) === undefined) stream.on("wantTrailers", resetRest);
     done();
   });
@@ -38,8 +40,8 @@ export function seeToUnreadBodies(
 }
 
 /**
- * The body for Connect's handler. Read as usual, a body that is given up half-way is destroyed, and nothing can be read from its
- * connection any more. Throws `canceled` when the caller goes.
+ * Returns the body for Connect's handler. By default, Node destroys a body whose reading stops early, and nothing more
+ * can be read from its connection. Throws `canceled` if the caller disconnects.
  */
 async function* readPieces(request: IncomingMessage): AsyncIterable<Uint8Array> {
   try {
@@ -49,7 +51,9 @@ async function* readPieces(request: IncomingMessage): AsyncIterable<Uint8Array> 
   }
 }
 
-/** Node sends the trailers, of which there may be none, in the next round of its loop. */
+/**
+ * Resets the stream after Node has sent the trailers, if any, which it does in the next iteration of its event loop.
+ */
 function resetRest(this: ServerHttp2Stream): void {
   setImmediate(reset, this);
 }

@@ -1,27 +1,30 @@
-/** Counts what somebody may do only so often, in memory that strangers cannot make grow. */
+/** Limits how often each party may do something, in memory that strangers cannot make grow. */
 
-/** How often, and for how many parties that is remembered. */
+/** How many attempts a party has, and for how many parties they are counted. */
 export interface AttemptRule {
-  /** At once. */
+  /** Maximum number of attempts at once. */
   readonly burst: number;
-  /** After that one more becomes free in this time. */
+  /** Seconds until one more attempt becomes available. */
   readonly secondsPerAttempt: number;
-  /** Past this many parties the one that was quiet for longest is forgotten. */
+  /** Maximum number of remembered parties. Beyond it, the party with the oldest attempt is forgotten. */
   readonly maxParties: number;
 }
 
 /** One bucket of attempts for each party. */
 export interface AttemptLimit {
-  /** Takes one of the party's attempts and returns undefined; with none left, returns the whole seconds until there is one. */
+  /**
+   * Takes one of the party's attempts and returns undefined. If none is left, returns the whole seconds until there is
+   * one.
+   */
   take(party: string): number | undefined;
-  /** What `take` would return, without taking one. */
+  /** Returns what `take` would return, without taking an attempt. */
   look(party: string): number | undefined;
   /**
-   * Counts one that has been made already, whether any was left or not: those that are made at once, before any of them
-   * is counted, are all paid for. No more than `burst` are owed.
+   * Counts an attempt that was already made, even if none was left, so that attempts made at once before any was
+   * counted all count. A party never owes more than `burst`.
    */
   charge(party: string): void;
-  /** Gives back one that was taken. */
+  /** Gives back an attempt that was taken. */
   giveBack(party: string): void;
 }
 
@@ -30,7 +33,7 @@ interface Bucket {
   readonly atMs: number;
 }
 
-/** Makes the buckets, all full. `now` is in milliseconds and never goes back. */
+/** Creates a limit under which every party has all its attempts. `now` is in milliseconds and never goes back. */
 export function createAttemptLimit(rule: AttemptRule, now: () => number = () => performance.now()): AttemptLimit {
   const buckets = new Map<string, Bucket>();
 
@@ -41,7 +44,7 @@ export function createAttemptLimit(rule: AttemptRule, now: () => number = () => 
   }
 
   function set(party: string, left: number): void {
-    // A Map keeps the order of insertion: the first one is the one that was quiet for longest.
+    // A Map keeps the order of insertion, so the first party is the one with the oldest attempt.
     buckets.delete(party);
     if (left >= rule.burst) return;
     buckets.set(party, { left, atMs: now() });

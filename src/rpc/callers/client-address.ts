@@ -1,14 +1,14 @@
-/** Where a call comes from, also when a proxy stands between. */
+/** Finds the address of a caller, even behind a proxy. */
 import { isIP, SocketAddress } from "node:net";
 import { createContextKey } from "@connectrpc/connect";
 import type { FastifyRequest } from "fastify";
 
-/** The caller's IP address; see `findClientAddress`. */
+/** Context key of the caller's IP address; "unknown" if it is not known. */
 export const clientAddressKey = createContextKey("unknown", { description: "IP address of the caller" });
 
 /**
- * The caller's IP address. Behind a proxy it is the last entry of X-Forwarded-For, which the proxy wrote itself; those before it are
- * hearsay. Without a usable one it is the connection's.
+ * Returns the caller's IP address, or "unknown". Behind a proxy it is the last entry of X-Forwarded-For, which the
+ * proxy added itself; earlier entries cannot be trusted. Without a valid entry it is the connection's address.
  */
 export function findClientAddress(request: Pick<FastifyRequest, "raw">, isBehindProxy: boolean): string {
   const { headers, socket } = request.raw;
@@ -18,7 +18,10 @@ export function findClientAddress(request: Pick<FastifyRequest, "raw">, isBehind
   );
 }
 
-/** Takes what proxies write: with or without a port, brackets and quotes, and IPv4 in IPv6's clothes. */
+/**
+ * Parses an address as proxies write it: with or without a port, brackets and quotes. Converts an IPv4-mapped IPv6
+ * address to IPv4.
+ */
 function readAddress(text: string): string | undefined {
   const bare = text.trim().replaceAll('"', "");
   const [, bracketed, withPort] = /^\[([^\]]*)\](?::\d+)?$|^([\d.]+):\d+$/.exec(bare) ?? [];
@@ -29,8 +32,8 @@ function readAddress(text: string): string | undefined {
 }
 
 /**
- * What stands for one party when calls are counted: an IPv4 address, in IPv6's clothes or not, or the /64 of an IPv6 address, within which
- * one party can move freely.
+ * Returns the party that an address belongs to: the address itself for IPv4, even if IPv4-mapped, and its /64 for IPv6,
+ * within which one party can choose addresses freely.
  */
 export function toParty(address: string): string {
   if (!address.includes(":")) return address;
@@ -43,7 +46,7 @@ export function toParty(address: string): string {
   return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** An IPv4 address at the end stands for two groups. */
+/** Splits a part of an IPv6 address into groups. An IPv4 address at the end counts as two groups. */
 function splitGroups(text: string): string[] {
   return text === "" ? [] : text.split(":").flatMap((group) => (group.includes(".") ? [group, group] : [group]));
 }

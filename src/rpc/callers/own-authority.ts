@@ -1,4 +1,4 @@
-/** The names under which agents may address the server in a signed request. */
+/** Authorities under which agents may address the server in a signed request. */
 import { toUrlHost } from "../../base/url-host.ts";
 import type { ListenAddress } from "../../config/config.ts";
 
@@ -6,8 +6,8 @@ const wildcards: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * The authorities that go without saying: the address that the listener is bound to and, where that can be reached as such,
- * localhost under its names. A server that listens on all addresses knows only its local ones.
+ * Returns the authorities that hold without configuration: the address that the listener is bound to and, if it
+ * includes loopback, the names of localhost. For a listener on all addresses, only the local ones are known.
  */
 export function listOwnAuthorities({ host, port }: ListenAddress): string[] {
   const isLocal = wildcards.has(host) || host === "localhost" || host === "::1" || host.startsWith("127.");

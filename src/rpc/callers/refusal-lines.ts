@@ -1,22 +1,24 @@
-/** Makes the lines of refused callers loud, but not so many that strangers can fill the log. */
+/**
+ * Decides at which level refusals of callers are logged, so that they are visible but strangers cannot fill the log.
+ */
 import { type AttemptRule, createAttemptLimit } from "./attempt-limit.ts";
 import { toParty } from "./client-address.ts";
 
-/** Loud lines that one address can cause, and all addresses together; the rest is only there at debug. */
+/** Limits on lines at warn level for one party and for all together. Further lines are logged at debug. */
 const perAddress: AttemptRule = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };
 const inAll: AttemptRule = { burst: 200, secondsPerAttempt: 0.5, maxParties: 1 };
 
 /** How a refusal is logged. */
 export interface RefusalLine {
   readonly level: "warn" | "debug";
-  /** How many refusals were not loud since the last one that was; absent for none. */
+  /** How many refusals were logged only at debug since the last one at warn; absent for none. */
   readonly unlogged?: number;
 }
 
-/** Decides on each refusal, of callers at an IP address. */
+/** Decides how to log a refusal of a caller at an IP address. */
 export type TakeRefusalLine = (address: string) => RefusalLine;
 
-/** Makes the decision, with all lines left. */
+/** Creates the decision, with all lines left. */
 export function createRefusalLines(now?: () => number): TakeRefusalLine {
   const addresses = createAttemptLimit(perAddress, now);
   const all = createAttemptLimit(inAll, now);

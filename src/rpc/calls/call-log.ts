@@ -1,26 +1,26 @@
-/** One line of the log for each call, with nothing of what was asked or answered. */
+/** Logs one line for each call, without any content of its messages. */
 import { type ContextValues, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { CallRecord } from "./call-record.ts";
 import { type CallObserver, requestIdKey } from "./call-watch.ts";
 
-/** What others know of a call and its line should say. */
+/** Additional facts for the log line of a call. */
 export interface CallNotes {
-  /** How loud the line is. Default: what the log was made with. */
+  /** Level of the line. Default: the level of the call log. */
   level?: "debug" | "info" | "warn";
-  /** Who calls, once that is known. */
+  /** The caller's actor, once known. */
   actor?: string;
-  /** Where from, as an IP address. */
+  /** IP address of the caller. */
   address?: string;
-  /** Why the caller was not let in; never the credentials. */
+  /** Why the caller was refused; never the credentials. */
   reason?: string;
-  /** How many lines like this one were kept out of the log since the last one. */
+  /** How many similar lines were not logged at this level since the last one. */
   unlogged?: number;
 }
 
 const notesKey = createContextKey<CallNotes | undefined>(undefined, { description: "notes for the call's log line" });
 
-/** Adds to what the call's line will say. */
+/** Adds facts to the call's log line. */
 export function noteForLog({ values }: Pick<HandlerContext, "values">, notes: CallNotes): void {
   values.set(notesKey, { ...values.get(notesKey), ...notes });
 }

@@ -1,28 +1,31 @@
-/** What came of a call, told once for each, whichever way it was served and wherever it ended. */
+/** The record of a call's outcome, made once for each call, however it was served and wherever it ended. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, type ContextValues } from "@connectrpc/connect";
 
-/** A call that is over. */
+/** Record of a call that has ended. */
 export interface CallRecord {
   readonly method: DescMethod;
-  /** Undefined when the request's method and content type belong to none. */
+  /** Undefined if the request's method and content type belong to no protocol. */
   readonly protocol: "connect" | "grpc" | "grpc-web" | undefined;
-  /** "ok", or the error's code as Connect spells it, such as "invalid_argument"; "canceled" for a caller that left before its answer. */
+  /**
+   * "ok", or the code of the error in Connect's spelling, such as "invalid_argument"; "canceled" if the caller left
+   * before its answer.
+   */
   readonly code: string;
-  /** From the request's headers to the answer's last byte being handed to the connection. */
+  /** Time from the request's headers until the answer's last byte was handed to the connection. */
   readonly durationMs: number;
   readonly headers: IncomingHttpHeaders | Headers;
-  /** What was set for the call on its way. */
+  /** Context values of the call. */
   readonly values: ContextValues;
-  /** What ended the call when that was no ConnectError, where nobody has logged it yet. */
+  /** The error that ended the call if it was not a ConnectError and has not been logged yet. */
   readonly cause?: unknown;
 }
 
-/** Is told of calls; it must not throw, and nothing waits for it. */
+/** Receives the record of each call. It must not throw, and nothing waits for it. */
 export type OnCall = (record: CallRecord) => void;
 
-/** A call that succeeded. */
+/** Code of a call that succeeded. */
 export const okCode = "ok";
 
 const names: ReadonlyMap<number, string> = new Map(
@@ -31,7 +34,7 @@ const names: ReadonlyMap<number, string> = new Map(
     .map(([name, code]) => [code, name.replace(/(?<=.)[A-Z]/g, (letter) => `_${letter}`).toLowerCase()]),
 );
 
-/** A code's name as Connect's protocol spells it, such as "not_found"; "ok" for a call that did not fail. */
+/** Returns the name of a code in Connect's spelling, such as "not_found", or "ok" for undefined. */
 export function nameCode(code: Code | undefined): string {
   return code === undefined ? okCode : (names.get(code) ?? "unknown");
 }

@@ -1,44 +1,47 @@
 /**
- * Gives every call a request id, and says when and how each one ended: refused by the gate, undecodable, answered, or left by its
- * caller. Interceptors alone would not see the calls that end before a message is there.
+ * Gives every call a request id, and observes when and how each one ends: refused by the gate, undecodable, answered,
+ * or abandoned by its caller. Interceptors alone would miss calls that end before their message has arrived.
  */
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { type CallRecord, nameCode, type OnCall } from "./call-record.ts";
 
-/** Who wants to know of calls. Neither function may throw. */
+/** Observer of calls. Its functions must not throw. */
 export interface CallObserver {
-  /** Called when the gate has let the call through. */
+  /** Called when the gate has admitted the call. */
   onStart?(call: HandlerContext): void;
   /** Called once for each call, whether it started or not. */
   readonly onCall: OnCall;
 }
 
-/** What a listener needs to watch its calls. */
+/** Parts by which a listener watches its calls. */
 export interface CallWatch {
-  /** The first thing to run when a call's headers are there. */
+  /** To be called first when a call's headers have arrived. */
   readonly begin: (context: HandlerContext) => void;
-  /** The outermost interceptor. */
+  /** To be used as the outermost interceptor. */
   readonly interceptor: Interceptor;
 }
 
-/** The header in which callers may name their request, and in which every answer names it. */
+/** Header in which callers may send a request id, and in which every answer returns it. */
 const requestIdHeader = "x-request-id";
 
 const protocols = ["connect", "grpc", "grpc-web"] as const;
 
-/** The request id of a call, for whoever logs something of it. */
+/** Context key of a call's request id, for log lines. */
 export const requestIdKey = createContextKey<string | undefined>(undefined, { description: "request id" });
 
 const callKey = createContextKey<HandlerContext | undefined>(undefined, { description: "watched call" });
 
-/** Whether the call's own code has run to its end: what aborts it then is no failure. */
+/** Whether the handler has completed. An abort after that is not a failure. */
 const isAnsweredKey = createContextKey(false, { description: "call is answered" });
 
-/** A caller's id is taken over when it is one word that is harmless in a log and a header: UUIDs, ULIDs, AWS's "Root=1-…". */
+/**
+ * Accepted form of a caller's request id: one word that is harmless in a log and a header, such as UUIDs, ULIDs and
+ * AWS's "Root=1-…".
+ */
 const acceptableId = /^[\w.:=+/@-]{1,128}$/;
 
-/** Makes the two parts that belong together. */
+/** Creates the parts of a watch. */
 export function createCallWatch(observers: readonly CallObserver[]): CallWatch {
   return {
     begin: (context) => begin(context, observers),
@@ -69,7 +72,7 @@ function begin(context: HandlerContext, observers: readonly CallObserver[]): voi
     const record: CallRecord = { method, protocol, durationMs, headers, values, ...findOutcome(context) };
     for (const observer of observers) observer.onCall(record);
   };
-  // Connect aborts the signal when the call is over, however it ends.
+  // Connect aborts the signal when the call has ended, in whatever way.
   if (context.signal.aborted) end();
   else context.signal.addEventListener("abort", end, { once: true });
 }
@@ -79,10 +82,14 @@ function readRequestId(header: Headers): string {
   return given !== null && acceptableId.test(given) ? given : randomUUID();
 }
 
-/** The reason is the error that the caller gets or that its leaving caused; of success it is an AbortError. */
+/**
+ * Derives the outcome from the reason of the signal: the error that the caller gets, or that its leaving caused, or an
+ * AbortError after success.
+ */
 function findOutcome({ signal, values }: HandlerContext): Pick<CallRecord, "code" | "cause"> {
   const reason: unknown = signal.reason;
-  // Of a broken connection connect-node says "aborted", of a reset stream "canceled"; no method here says "aborted".
+  // connect-node reports a broken connection as "aborted" and a reset stream as "canceled". No method here fails with
+  // "aborted".
   if (reason instanceof ConnectError) {
     return { code: nameCode(reason.code === Code.Aborted ? Code.Canceled : reason.code) };
   }

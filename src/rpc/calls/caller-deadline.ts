@@ -1,27 +1,29 @@
-/** The deadline that a caller names, read once for each call. */
+/** Reads the deadline that a caller sets, once for each call. */
 import type { IncomingHttpHeaders } from "node:http";
 import { type ConnectError, createContextKey } from "@connectrpc/connect";
 import { parseTimeout as parseConnectTimeout } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as parseGrpcTimeout } from "@connectrpc/connect/protocol-grpc";
 import type { CallRecord } from "./call-record.ts";
 
-/** A caller's deadline: neither property is set when it names none. */
+/** A caller's deadline; neither property is set if there is none. */
 export interface CallerDeadline {
-  /** What the caller waits, in milliseconds from its request's headers. */
+  /** How long the caller waits, in milliseconds from its request's headers. */
   readonly timeoutMs?: number | undefined;
-  /** `invalid_argument`, for a header that holds no deadline. */
+  /** Error `invalid_argument` for a header that is not a valid deadline. */
   readonly error?: ConnectError | undefined;
 }
 
-/** What a call's caller waits, in milliseconds from its request's headers; undefined when it names no deadline. */
+/**
+ * Context key of how long the caller waits, in milliseconds from its request's headers; undefined without a deadline.
+ */
 export const callerTimeoutKey = createContextKey<number | undefined>(undefined, {
   description: "how long the caller waits",
 });
 
 /**
- * Reads the deadline in `grpc-timeout` (PROTOCOL-HTTP2, "Timeout") or, of Connect's protocol, in `connect-timeout-ms`. A deadline
- * beyond `maxMs` counts as none: gRPC allows for 11,000 years, which means forever. Its header is deleted, since Connect's handler
- * would refuse the call after it had started a timer that overflows.
+ * Reads the deadline in `grpc-timeout` (PROTOCOL-HTTP2, "Timeout") or, for Connect's protocol, in `connect-timeout-ms`.
+ * A deadline beyond `maxMs` counts as none, since gRPC allows up to 11,000 years, which means forever. Its header is
+ * deleted, because Connect's handler would start a timer that overflows and then refuse the call.
  */
 export function readCallerDeadline(
   protocol: CallRecord["protocol"],

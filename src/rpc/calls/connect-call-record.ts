@@ -1,4 +1,7 @@
-/** Finds out what came of a call on Connect's way, where errors arise before the interceptors and behind them as well. */
+/**
+ * Records the outcome of calls served by Connect's handler, where errors can arise before the interceptors and after
+ * them.
+ */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { DescMethod } from "@bufbuild/protobuf";
@@ -13,21 +16,21 @@ import {
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type CallRecord, nameCode, type OnCall, okCode } from "./call-record.ts";
 
-/** What is known so far of a call that is under way. */
+/** Record of a call that has not ended. */
 interface PendingRecord {
-  /** The error that it was refused with before Connect's handler. */
+  /** Error with which the call was refused before Connect's handler. */
   refusal?: ConnectError;
-  /** Where Connect's handler will say how a call of gRPC or gRPC-Web ended. */
+  /** Trailers in which Connect's handler states the outcome of a gRPC or gRPC-Web call. */
   trailer?: Headers;
-  /** What the service's handler, or an interceptor, threw. */
+  /** Error that the service's handler or an interceptor threw. */
   failure?: unknown;
 }
 
 const recordKey = createContextKey<PendingRecord | undefined>(undefined, { description: "record of the call" });
 
 /**
- * Begins the record of a call; it is told to `onCall` when the response closes. `values` become those of the call's context. Returns
- * what notes that the call was refused before Connect's handler.
+ * Begins the record of a call, which goes to `onCall` when the response closes. `values` must become those of the
+ * call's context. Returns a function that records a refusal before Connect's handler.
  */
 export function recordCall(
   method: DescMethod,
@@ -49,10 +52,10 @@ export function recordCall(
   };
 }
 
-/** Options of Connect's handler by which records learn what its answers say. */
+/** Creates options of Connect's handler that record the outcome of its answers. */
 export function createRecordOptions(): {
   readonly requestGate: (context: HandlerContext) => void;
-  /** To stand before all others. */
+  /** Must be the outermost interceptor. */
   readonly interceptor: Interceptor;
 } {
   return {
@@ -72,7 +75,7 @@ export function createRecordOptions(): {
   };
 }
 
-/** The protocol that a request's method and content type belong to. */
+/** Returns the protocol that a request's method and content type belong to, or undefined. */
 export function findProtocol({ method, headers }: FastifyRequest): CallRecord["protocol"] {
   const type = headers["content-type"]?.toLowerCase() ?? "";
   if (type.startsWith("application/grpc-web")) return "grpc-web";
@@ -94,7 +97,7 @@ function findFailureCode({ failure }: PendingRecord, status: number): Code {
   return codes.get(status) ?? Code.Internal;
 }
 
-/** What Connect's handler means where no handler of ours was asked. */
+/** Codes that Connect's handler means by its HTTP status when no handler of a service was called. */
 const codes: ReadonlyMap<number, Code> = new Map([
   [400, Code.InvalidArgument],
   [404, Code.Unimplemented],
@@ -105,7 +108,7 @@ const codes: ReadonlyMap<number, Code> = new Map([
   [505, Code.Unimplemented],
 ]);
 
-/** Whether the caller went away before its answer was out. */
+/** Returns whether the caller left before its answer was sent. */
 function isCutOff(
   { stream }: IncomingMessage & { readonly stream?: ServerHttp2Stream },
   { raw }: FastifyReply,

@@ -1,7 +1,7 @@
 /**
- * Serves Connect's handlers through Fastify, as @connectrpc/connect-fastify does, which answers a request that it cannot read by an
- * empty 200, and prints what fails to standard error. Here such a request is refused, what fails is logged and ends the answer, and
- * 405 names the methods that are allowed (RFC 9110 section 15.5.6).
+ * Serves Connect's handlers through Fastify, as @connectrpc/connect-fastify does. That plugin, however, answers a
+ * request that it cannot read with an empty 200, and prints failures to standard error. This one refuses such a
+ * request, logs a failure and ends the answer, and names the allowed methods in a 405 (RFC 9110 section 15.5.6).
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import {
@@ -27,18 +27,21 @@ import type { Logger } from "pino";
 import type { ListenerLimits } from "../limits.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
 
-/** What is served, and how; Connect's own options mean what they mean there. */
+/** Options of `connectRoutes`. Connect's own options keep their meaning. */
 export interface ConnectRoutesOptions extends ConnectRouterOptions {
   readonly routes: (router: ConnectRouter) => void;
-  /** Makes the values that handlers find in their context. */
+  /** Returns the context values of a request's call. */
   readonly contextValues: (request: FastifyRequest) => ContextValues;
   readonly limits: Pick<ListenerLimits, "lingerTimeoutMs">;
   readonly log: Logger;
-  /** Is told of requests that become no call: no host, a method or a content type that no protocol has. Default: nobody. */
+  /**
+   * Called for each request that does not become a call, because of an invalid host or a method or content type that no
+   * protocol has.
+   */
   readonly onUnserved?: ((code: Code) => void) | undefined;
 }
 
-/** Those that Connect has; of a name alone Fastify knows the forms with parameters, too. */
+/** Content types of Connect. For a plain name, Fastify also matches it with parameters. */
 const contentTypes: readonly (string | RegExp)[] = [
   connect.contentTypeUnaryJson,
   connect.contentTypeStreamJson,
@@ -49,11 +52,11 @@ const contentTypes: readonly (string | RegExp)[] = [
   grpc.contentTypeRegExp,
 ];
 
-/** The plugin; see the module's text. */
+/** Fastify plugin that serves Connect's handlers, and refuses requests that they cannot read. */
 export async function connectRoutes(instance: FastifyInstance, options: ConnectRoutesOptions): Promise<void> {
   const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli], ...options });
   options.routes(router);
-  // Connect reads the bodies itself.
+  // Connect reads bodies itself.
   for (const type of contentTypes) {
     instance.addContentTypeParser(type, (_request, _payload, done) => done(null, undefined));
   }
@@ -65,7 +68,7 @@ export async function connectRoutes(instance: FastifyInstance, options: ConnectR
   }
 }
 
-/** Never rejects. */
+/** Serves one request. Never rejects. */
 async function serve(
   handler: UniversalHandler,
   request: FastifyRequest,
@@ -81,10 +84,10 @@ async function serve(
   }
 }
 
-/** Answers to a method, a content type or a version of HTTP that no protocol has. */
+/** Statuses of answers to a method, a content type or a version of HTTP that no protocol has. */
 const negotiationFailures: ReadonlySet<number> = new Set([405, 415, 505]);
 
-/** Throws ConnectError with `invalid_argument` for a request without a sound host. */
+/** Converts a request for Connect. Throws ConnectError with `invalid_argument` for a request without a valid host. */
 function readRequest(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -116,7 +119,7 @@ function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: 
   replyWithError(reply, answer, limits);
 }
 
-/** Whether the caller has left, which ends an answer in any of many ways. */
+/** Returns whether the caller has left, which can make an answer fail in many ways. */
 function isGone({ raw }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { readonly destroyed: boolean; readonly closed: boolean } };
   return stream === undefined ? raw.destroyed : stream.destroyed || stream.closed;

@@ -1,30 +1,36 @@
-/** The one place where errors of the domain become errors of the protocol. */
+/** Maps errors of the domain to errors of the protocol. Nothing else does. */
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { type OutgoingDetail, retryInfo } from "../wire/error-details.ts";
 import { requestIdKey } from "./call-watch.ts";
 
-/** Seconds for which a caller that is sent away should stay away, where nothing better is known; agents add jitter of their own. */
+/** Seconds after which a refused caller should try again, if nothing better is known. Agents add their own jitter. */
 export const defaultRetryAfterSeconds = 5;
 
-/** What an error of the domain is for a caller. */
+/** What a caller gets for an error of the domain. */
 export interface KnownError {
   readonly code: Code;
-  /** Shown to the caller as it is. */
+  /** Shown to the caller unchanged. */
   readonly message: string;
-  /** For programs; see error-details. */
+  /** Details for programs, from `src/rpc/wire/error-details.ts`. */
   readonly details?: readonly OutgoingDetail[];
-  /** When the same call can be tried again; goes out as RetryInfo and as Retry-After (RFC 9110 section 10.2.3). */
+  /**
+   * Seconds after which the same call can be tried again, sent as RetryInfo and as Retry-After (RFC 9110 section
+   * 10.2.3).
+   */
   readonly retryAfterSeconds?: number;
 }
 
-/** Says what an error of the domain is for a caller; undefined for one that it does not know. */
+/** Returns what a caller gets for an error of the domain, or undefined for an unknown error. */
 export type ErrorTable = (error: unknown) => KnownError | undefined;
 
-/** What an error is for the caller of the protocol; the request id is for the log. */
+/** Converts an error to one of the protocol. The request id is for the log. */
 export type MapError = (error: unknown, requestId?: string) => ConnectError;
 
-/** Maps by `table`; what it does not know is logged with its cause and shown as `internal`, without a word of its text. */
+/**
+ * Creates a mapper by `table`. An error that the table does not know is logged with its cause and shown as `internal`,
+ * without its message.
+ */
 export function createErrorMapper(table: ErrorTable, log: Logger): MapError {
   return (error, requestId) => {
     if (error instanceof ConnectError) return error;
@@ -35,7 +41,7 @@ export function createErrorMapper(table: ErrorTable, log: Logger): MapError {
   };
 }
 
-/** The error of the protocol. */
+/** Creates the error of the protocol. */
 export function createKnownError(
   { code, message, details = [], retryAfterSeconds }: KnownError,
   cause?: unknown,
@@ -45,7 +51,10 @@ export function createKnownError(
   return new ConnectError(message, code, metadata, [...details, retryInfo(retryAfterSeconds)], cause);
 }
 
-/** Maps whatever a handler throws, also in the midst of a stream; that a caller has gone, or its deadline passed, is nobody's failure here. */
+/**
+ * Creates an interceptor that maps every error of a handler, also one in the middle of a stream. A caller that left, or
+ * whose deadline passed, is not a failure of the server.
+ */
 export function createErrorInterceptor(mapError: MapError): Interceptor {
   return (next) => async (request) => {
     const requestId = request.contextValues.get(requestIdKey);
@@ -62,7 +71,10 @@ export function createErrorInterceptor(mapError: MapError): Interceptor {
   };
 }
 
-/** Maps what the handler throws; what a reader throws into the stream, because its connection has gone, is no failure of the handler. */
+/**
+ * Maps errors of the handler. An error that a reader throws into the stream, because its connection is gone, is not a
+ * failure of the handler.
+ */
 async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) => ConnectError): AsyncGenerator<T> {
   const handler = messages[Symbol.asyncIterator]();
   const readNext = async () => {

@@ -1,6 +1,6 @@
 /**
- * Times and durations within what google.protobuf.Timestamp and Duration allow: protobuf's binary form carries any
- * numbers as such.
+ * Checks that times and durations are within the limits of google.protobuf.Timestamp and Duration, since protobuf's
+ * binary form can carry any numbers.
  */
 import { type DescField, type DescMessage, isMessage, type Message } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
@@ -8,20 +8,18 @@ import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { badRequest } from "../wire/error-details.ts";
 
-/**
- * Throws ConnectError with `invalid_argument` and BadRequest for the first time or duration in a message that is none.
- */
+/** Throws ConnectError with `invalid_argument` and BadRequest for the first invalid time or duration in a message. */
 export function assertPossibleTimes(schema: DescMessage, message: Message): void {
   if (holdsTimes(schema)) check(reflect(schema, message), "");
 }
 
 const schemasWithTimes = new WeakMap<DescMessage, boolean>();
 
-/** Nearly all messages hold none, and are not looked through. */
+/** Returns whether messages of a type can contain times or durations. Nearly all cannot, and are skipped. */
 function holdsTimes(schema: DescMessage): boolean {
   let answer = schemasWithTimes.get(schema);
   if (answer === undefined) {
-    // A message that holds itself holds no more than it would otherwise.
+    // Prevents infinite recursion for a type that contains itself.
     schemasWithTimes.set(schema, false);
     const inner = schema.fields.map((field) => field.message).filter((each) => each !== undefined);
     answer = isTime(schema) || inner.some(holdsTimes);

@@ -1,4 +1,6 @@
-/** A call before it is decoded: what authenticates it, whichever way it is served. */
+/**
+ * A call before it is decoded, with everything that authentication needs, served by the lane or by Connect's handler.
+ */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
@@ -16,17 +18,18 @@ export interface RawCall {
 }
 
 /**
- * Decides who calls and sets it in `values`; throws a ConnectError to refuse. It is called before the body is read, while the
- * connection is known to be open, and returns what is left to do once it is.
+ * Authenticates the caller and stores the result in `values`. Throws a ConnectError to refuse the call. It is called
+ * before the body is read, while the connection is known to be open, and returns a function that completes the work
+ * once the body has been read.
  */
 export type Authenticate = (
   connection: CallConnection,
   values: ContextValues,
 ) => (call: RawCall) => Promise<void> | void;
 
-/** A caller's connection, and what all of its calls have in common. */
+/** A caller's connection, with the properties that all its calls share. */
 export class CallConnection {
-  /** The same object in all requests of the connection. */
+  /** Object that identifies the connection; the same in all its requests. */
   readonly id: object;
   /** Undefined on a plaintext connection. */
   readonly tls: TLSSocket | undefined;
@@ -42,8 +45,8 @@ export class CallConnection {
   }
 
   /**
-   * The URL, as a handler sees it, of a path under the authority that a request names. Throws ConnectError with `invalid_argument`
-   * when the two are none.
+   * Returns the URL of a path under the authority of a request, as a handler sees it. Throws ConnectError with
+   * `invalid_argument` if they do not form a valid URL.
    */
   getUrl(authority: string | undefined, path: string): string {
     if (authority === undefined || authority === "") throw invalidHost();
@@ -52,15 +55,15 @@ export class CallConnection {
   }
 }
 
-/** What the URLs under an authority begin with. */
+/** Common beginning of the URLs under an authority. */
 interface Origin {
   readonly authority: string;
   readonly scheme: string;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
 }
 
-/** Nearly all connections name the same one: they share it. */
+/** The latest origin, which nearly all connections share. */
 let latestOrigin: Origin | undefined;
 
 function getOrigin(authority: string, scheme: string): Origin {
@@ -70,7 +73,7 @@ function getOrigin(authority: string, scheme: string): Origin {
   return latestOrigin;
 }
 
-/** Paths that stay as they are in a URL: those of methods. */
+/** Form of the paths of methods, which URL parsing leaves unchanged. */
 const plainPath = /^\/[\w.]+\/\w+$/;
 
 function parseUrl(authority: string, scheme: string, path: string): URL {
@@ -85,13 +88,13 @@ function invalidHost(): ConnectError {
 
 const connections = new WeakMap<object, CallConnection>();
 
-/** The connection of an HTTP/2 stream; undefined once it is gone. */
+/** Returns the connection of an HTTP/2 stream, or undefined once it is closed. */
 export function findHttp2Connection({ session }: ServerHttp2Stream): CallConnection | undefined {
   if (session === undefined || session.destroyed) return undefined;
   return connections.get(session) ?? remember(session, session.socket as TLSSocket, session.encrypted === true);
 }
 
-/** The connection of an HTTP/1.1 request; undefined once it is gone. */
+/** Returns the connection of an HTTP/1.1 request, or undefined once it is closed. */
 export function findHttp1Connection({ socket }: IncomingMessage): CallConnection | undefined {
   if (socket.destroyed) return undefined;
   return connections.get(socket) ?? remember(socket, socket as TLSSocket, "encrypted" in socket);

@@ -1,6 +1,6 @@
 /**
- * What happens to a call of an agent before Connect's handler sees it: its body is read and bounded, its caller authenticated on
- * the raw bytes. Nothing is parsed for a caller who proved nothing. The unary lane does the same by itself.
+ * The intake of agents' calls, before Connect's handler sees them: it reads and bounds the body and authenticates the
+ * caller on the raw bytes. Nothing is parsed for an unauthenticated caller. The unary lane does the same on its own.
  */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
@@ -17,12 +17,12 @@ import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2C
 
 const valuesByRequest = new WeakMap<FastifyRequest, ContextValues>();
 
-/** The values that intake set for a call, for Connect's handler. */
+/** Returns the context values that the intake set for a call, for Connect's handler. */
 export function getContextValues(request: FastifyRequest): ContextValues {
   return valuesByRequest.get(request) ?? createContextValues();
 }
 
-/** Makes the hook that runs before the handler of `method`; errors that are not ConnectErrors go through `toConnectError`. */
+/** Creates the Fastify hook that runs before the handler of `method`. Errors are converted by `toConnectError`. */
 export function createIntake(
   method: DescMethodUnary,
   authenticate: Authenticate,
@@ -39,9 +39,9 @@ export function createIntake(
       const connection = getConnection(request);
       const authority = getAuthority(request);
       connection.getUrl(authority, request.url);
-      // Connect's handler answers anything but POST by itself, without reading.
+      // Connect's handler answers every other method without reading a body.
       if (request.method !== "POST") return;
-      // Connect's handler refuses a header that holds no deadline.
+      // Connect's handler refuses an invalid deadline.
       const { timeoutMs } = readCallerDeadline(protocol, request.raw.headers, maxCallerTimeoutMs);
       values.set(callerTimeoutKey, timeoutMs);
       const finish = authenticate(connection, values);

@@ -1,6 +1,4 @@
-/**
- * Has Connect's handlers read messages as strictly as the unary lane does: what they do not say is guessed by neither.
- */
+/** Makes Connect's handlers read messages as strictly as the unary lane does. */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
@@ -18,8 +16,9 @@ type Routes = (router: ConnectRouter) => void;
 type JsonOptions = NonNullable<ConnectRouterOptions["jsonOptions"]>;
 
 /**
- * The same routes, on which JSON is taken as it was sent, and what cannot be decoded is `invalid_argument`;
- * `jsonOptions` hold for all of them. Calls by GET are decoded from their URLs: see `assertDecodableQuery`.
+ * Returns the same routes, on which JSON that protobuf-es would reinterpret, and binary messages that cannot be
+ * decoded, are refused with `invalid_argument`. `jsonOptions` apply to all routes. Calls by GET are checked by
+ * `assertDecodableQuery`.
  */
 export function withStrictMessages(
   routes: Routes,
@@ -43,8 +42,8 @@ export function withStrictMessages(
         implementation: Parameters<typeof router.rpc<M>>[1],
         options?: ConnectRouterOptions,
       ) => {
-        // Connect hands all of these to createJsonSerialization, whose type knows the decoder; that of the router does
-        // not.
+        // Connect passes all of these to createJsonSerialization, whose type has the decoder; the router's type lacks
+        // it.
         const strictOptions = {
           ...jsonOptions,
           ...options?.jsonOptions,

@@ -1,4 +1,4 @@
-/** Checks requests against the rules in the contract (protovalidate), and says what is wrong in google.rpc's words. */
+/** Validates requests by the rules in the contract (protovalidate), and reports violations as google.rpc.BadRequest. */
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
@@ -6,7 +6,10 @@ import { createValidateInterceptor } from "@connectrpc/validate";
 import { badRequest } from "../wire/error-details.ts";
 import { assertPossibleTimes } from "./possible-times.ts";
 
-/** Makes the interceptor; what breaks a rule is `invalid_argument` with a BadRequest that names every wrong field. */
+/**
+ * Creates the interceptor. A request that breaks a rule fails with `invalid_argument` and a BadRequest that names every
+ * wrong field.
+ */
 export function createValidation(): Interceptor {
   const validate = createValidateInterceptor({ validator: createStrictValidator() });
   return (next) => {

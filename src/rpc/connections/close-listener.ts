@@ -1,4 +1,4 @@
-/** Ends a listener in good order, and in bounded time. */
+/** Closes a listener gracefully and in bounded time. */
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
@@ -6,20 +6,21 @@ import { prepareToLeave } from "./drain.ts";
 import { countHttp1Connections } from "./http1-messages.ts";
 import { trackSilentConnections } from "./silent-connections.ts";
 
-/** Ends a listener; requests under way may take so many milliseconds. Default: 15 s. */
+/** Closes a listener. Running requests may take `drainTimeoutMs` milliseconds. Default: 15 s. */
 export type CloseListener = (drainTimeoutMs?: number) => Promise<void>;
 
 const defaultDrainTimeoutMs = 15_000;
-/** Longest that a caller over HTTP/1.1 whose connection is in use takes between an answer and its next request, in milliseconds. */
+/** Longest time that an active HTTP/1.1 caller takes between an answer and its next request, in milliseconds. */
 const quietMs = 500;
-/** Longest that a connection may take to send its first request then, in milliseconds. */
+/** Longest time that a new connection may take to send its first request while the listener closes, in milliseconds. */
 const firstRequestTimeoutMs = 1_000;
 const pollMs = 50;
 
 /**
- * Prepares a listener, which must not be open yet, to be ended. What ends it takes no more connections, tells those that are there to
- * go, lets requests under way end, closes connections that ask for nothing, over HTTP/1.1 once they have been quiet for a moment, and
- * in the end cuts what is left. `leave` is what `prepareToLeave` has made for the listener, where that is needed for more than this.
+ * Prepares a listener, which must not be open yet, for closing, and returns the function that closes it. That function
+ * accepts no more connections, tells the existing ones to leave, lets running requests end, closes idle connections
+ * (over HTTP/1.1 once they have been idle for a moment), and at the end cuts what is left. `leave` is the result of
+ * `prepareToLeave`, if the listener needs it elsewhere as well.
  */
 export function prepareClose(listener: FastifyInstance, leave: () => void = prepareToLeave(listener)): CloseListener {
   const { server } = listener;
@@ -38,7 +39,7 @@ export function prepareClose(listener: FastifyInstance, leave: () => void = prep
     leave();
     while (countHttp1Connections(server) > 0 && isWithin(quietMs)) await delay(pollMs);
     const closed = listener.close().then(() => true);
-    // A kept-alive connection becomes idle only when its last answer is out: ask again until none is left.
+    // A persistent connection becomes idle only after its last answer, so this repeats until none is left.
     while (!(await Promise.race([closed, delay(pollMs, false)])) && isWithin(drainTimeoutMs)) {
       server.closeIdleConnections();
       if (!isWithin(firstRequestTimeoutMs)) dropSilent();

@@ -1,4 +1,7 @@
-/** Leaves the callers of a listener, for it to end or for other processes to go on serving its port (node:cluster), without a call being lost. */
+/**
+ * Makes the callers of a listener leave without losing a call, so that it can close or other processes can serve its
+ * port (node:cluster).
+ */
 import type { Http2ServerRequest } from "node:http2";
 import { Server } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
@@ -7,12 +10,13 @@ import type { ListenerLimits } from "../limits.ts";
 import { leaveHttp1Callers } from "./http1-messages.ts";
 
 /**
- * Prepares a listener, which must not be open yet, to leave its callers; it returns what begins that, once.
+ * Prepares a listener, which must not be open yet, and returns the function that makes its callers leave. Calling it
+ * again has no effect.
  *
- * New connections are taken no more. Those that are there are told to go with the next call that comes on them: over HTTP/1.1 by
- * `connection: close` in its answer, over HTTP/2 by GOAWAY before its answer (RFC 9113 section 6.8). A connection that were closed while
- * nothing is under way on it could have a call on its way already: over HTTP/1.1 that would be lost, over HTTP/2 refused, and not every
- * client sends it again.
+ * The listener then accepts no new connections. Existing ones are told to leave at their next call: over HTTP/1.1 by
+ * `connection: close` in the answer, over HTTP/2 by GOAWAY before the answer (RFC 9113 section 6.8). An idle connection
+ * is not closed, since a call may already be on its way: over HTTP/1.1 that call would be lost, over HTTP/2 refused,
+ * and not every client repeats it.
  */
 export function prepareToLeave(listener: FastifyInstance): () => void {
   const { server } = listener;
@@ -25,19 +29,22 @@ export function prepareToLeave(listener: FastifyInstance): () => void {
     if (isLeaving) return;
     isLeaving = true;
     leaveHttp1Callers(server);
-    // The servers' own method would close idle connections, too.
+    // The server's own `close` would also close idle connections.
     Server.prototype.close.call(server);
   };
 }
 
-/** Resolves when no connection is left, the signal aborts, or as much time has passed as a connection without calls may last. */
+/**
+ * Empties a listener. Resolves when no connection is left, when `signal` aborts, or after the longest time that a
+ * connection without calls may stay open.
+ */
 export type Drain = (signal: AbortSignal) => Promise<void>;
 
 const pollMs = 50;
 
 /**
- * Makes what empties a listener that is to be closed then. A connection on which nobody calls ends by the listener's limit on idle
- * connections, as ever.
+ * Returns the function that empties a listener before it is closed. A connection without calls ends by the listener's
+ * limit on idle connections, as always.
  */
 export function prepareDrain(
   { server }: FastifyInstance,

@@ -1,11 +1,11 @@
 /**
- * Bounds the TLS handshakes that are under way: a handshake costs as much as some ten heartbeats, and needs nothing of a stranger but
- * to be asked for.
+ * Bounds concurrent TLS handshakes. A handshake costs as much as about ten heartbeats, and any stranger can request
+ * one.
  *
- * A connection begins its handshake when a place is free, in all and for its address; those that wait get their turn address by
- * address, so that one which asks for thousands delays its own. So few begin in one turn of the event loop that heartbeats on open
- * connections are served in between. A fleet that comes back all at once is thus served in good order, where begun all at once its
- * handshakes would all be late.
+ * A connection begins its handshake when a place is free, both in all and for its address. Waiting connections get
+ * their turn address by address, so that an address that requests thousands delays only its own. Only a few handshakes
+ * begin in one turn of the event loop, so that heartbeats on open connections are served in between. So a fleet that
+ * returns all at once is served in order; if all its handshakes began at once, all would be late.
  */
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
@@ -17,22 +17,23 @@ import { HandshakePlaces } from "./handshake-places.ts";
 import { nameConnection } from "./silent-connections.ts";
 import { WaitingConnections } from "./waiting-connections.ts";
 
-/** What bounds handshakes. */
+/** Limits on handshakes. */
 export type HandshakeLimits = Pick<
   ListenerLimits,
   "maxHandshakes" | "maxHandshakesPerAddress" | "maxWaitingHandshakes" | "handshakeWaitMs" | "handshakePlaceMs"
 >;
 
-/** Handshakes that begin in one turn of the event loop: some ten milliseconds' worth. */
+/** Maximum number of handshakes that begin in one turn of the event loop: about ten milliseconds of work. */
 const begunPerTurn = 16;
-/** When it is looked again whether a place is free that its connection makes nothing of, in milliseconds. */
+/** Interval at which expired places are looked for while connections wait, in milliseconds. */
 const lookAgainMs = 50;
-/** Lines in the log, whoever they are about. */
+/** Limit on log lines, for all addresses together. */
 const lineRule: AttemptRule = { burst: 3, secondsPerAttempt: 60, maxParties: 1 };
 
 /**
- * Has a TLS server begin its handshakes within `limits`. It must be called before anybody else listens for the server's connections.
- * Connections past `maxWaitingHandshakes`, the last of the address that has most of them, and those that wait for too long are cut.
+ * Makes a TLS server begin its handshakes within `limits`. Call it before anything else listens for the server's
+ * connections. Cuts connections that wait too long. Beyond `maxWaitingHandshakes`, cuts the last one of the address
+ * with the most waiting connections.
  */
 export function limitHandshakes(server: EventEmitter, limits: HandshakeLimits, log: Logger): void {
   const begin = server.listeners("connection") as ((socket: Socket) => void)[];
@@ -74,7 +75,7 @@ class HandshakeQueue {
   }
 
   add(socket: Socket): void {
-    // Its other side has gone already.
+    // The client has already disconnected.
     if (socket.remoteAddress === undefined) {
       socket.destroy();
       return;
@@ -86,7 +87,7 @@ class HandshakeQueue {
     if (party !== undefined) this.#onCut(party);
   }
 
-  /** The handshake of that name has ended well. */
+  /** Records that the handshake of the connection with this name has succeeded. */
   end(name: string): void {
     this.#places.leave(name);
     if (this.#waiting.count > 0) this.#lookAfter(0);
@@ -97,7 +98,7 @@ class HandshakeQueue {
     while (this.#begunInTurn < begunPerTurn) {
       const next = this.#waiting.take((party) => this.#places.isFreeFor(party, nowMs));
       if (next === undefined) break;
-      // Its other side has gone, which shows in "close" only later.
+      // The client has disconnected; "close" is emitted only later.
       if (next.socket.destroyed) continue;
       this.#begunInTurn++;
       this.#beginOne(next.socket, next.party, nowMs);

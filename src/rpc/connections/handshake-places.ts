@@ -1,23 +1,26 @@
 /**
- * The places of handshakes that are under way, in all and for each party. A handshake that takes long, since its client is far away or
- * says nothing, leaves its place to another one and goes on without: what it costs meanwhile is a connection.
+ * Counts concurrent handshakes, in all and for each party. A handshake that takes long, because its client is far away
+ * or silent, gives up its place and continues without one: from then on it costs only a connection.
  */
 import type { ListenerLimits } from "../limits.ts";
 
 type Limits = Pick<ListenerLimits, "maxHandshakes" | "maxHandshakesPerAddress" | "handshakePlaceMs">;
 
-/** Who has a place. */
+/** Holder of a place. */
 export interface Holder {
   readonly party: string;
-  /** Tells connections of one name apart, of which the later one may begin before the end of the earlier one is known. */
+  /**
+   * Distinguishes connections with the same name, since a later one may begin before the end of the earlier one is
+   * known.
+   */
   readonly owner: object;
   readonly sinceMs: number;
 }
 
-/** Counts the TLS handshakes under way, in all and for each party, and says whether a party may begin another one. */
+/** Places for concurrent TLS handshakes, limited in all and for each party. */
 export class HandshakePlaces {
   readonly #limits: Limits;
-  /** By connections' names, oldest first. */
+  /** Holders by the name of the connection, oldest first. */
   readonly #holders = new Map<string, Holder>();
   readonly #countByParty = new Map<string, number>();
 
@@ -25,7 +28,7 @@ export class HandshakePlaces {
     this.#limits = limits;
   }
 
-  /** Whether the party may have one more; `nowMs` never goes back. */
+  /** Returns whether the party may take another place. `nowMs` never goes back. */
   isFreeFor(party: string, nowMs: number): boolean {
     this.#expire(nowMs);
     if (this.#holders.size >= this.#limits.maxHandshakes) return false;
@@ -38,7 +41,7 @@ export class HandshakePlaces {
     this.#countByParty.set(holder.party, (this.#countByParty.get(holder.party) ?? 0) + 1);
   }
 
-  /** Frees the place, if it is the owner's, where that is known. */
+  /** Frees the place of a connection. With `owner`, only if the owner holds it. */
   leave(name: string, owner?: object): void {
     const holder = this.#holders.get(name);
     if (holder === undefined || (owner !== undefined && owner !== holder.owner)) return;

@@ -1,11 +1,13 @@
-/** Requests and responses of HTTP/1.1 whose errors end nothing but themselves, and by which a server leaves its callers. */
+/**
+ * HTTP/1.1 requests and responses whose errors never end the process, and by which a server makes its callers leave.
+ */
 import { IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 /**
- * A request that listens for its own errors for its whole life. Node emits "error" on a request whose connection is reset, also when
- * its answer is out and whoever served it has taken his listeners off, and an error that nobody listens for ends the process. Whoever
- * reads the body listens as well.
+ * A request with a permanent listener for its own errors. Node emits "error" on a request whose connection is reset,
+ * even after it was answered and its handler has removed its listeners, and an error without a listener ends the
+ * process. A reader of the body adds its own listener.
  */
 class Http1Request extends IncomingMessage {
   constructor(socket: Socket) {
@@ -14,7 +16,7 @@ class Http1Request extends IncomingMessage {
   }
 }
 
-/** A response that does the same: Node emits "error" on one that is written to when it has ended. */
+/** A response with a permanent listener for its own errors, since Node emits "error" on a write after its end. */
 class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   readonly #connection: Connection;
 
@@ -26,7 +28,10 @@ class Http1Response<Request extends IncomingMessage = IncomingMessage> extends S
     this.#connection[latestKey] = this;
   }
 
-  /** Of requests that came one behind the other, the last one's answer ends the connection (RFC 9112 section 9.6). */
+  /**
+   * Sends `connection: close` if the server's callers must leave. Of pipelined requests, only the answer to the last
+   * one closes the connection (RFC 9112 section 9.6).
+   */
   override writeHead(...head: unknown[]): this {
     const { server, [latestKey]: latest } = this.#connection;
     if (latest === this && server !== undefined && leaving.has(server)) this.shouldKeepAlive = false;
@@ -34,15 +39,15 @@ class Http1Response<Request extends IncomingMessage = IncomingMessage> extends S
   }
 }
 
-/** Options of any server of HTTP/1.1. */
+/** Options for every HTTP/1.1 server. */
 export const http1Messages = {
   IncomingMessage: Http1Request,
   ServerResponse: Http1Response,
 } satisfies ServerOptions;
 
-/** The response to the latest request of a connection. */
+/** Key of a connection's response to its latest request. */
 const latestKey = Symbol("latest response");
-/** Node says which server a connection is of. */
+/** A connection. Node sets its server. */
 type Connection = Socket & { readonly server?: object; [latestKey]?: object };
 
 const leaving = new WeakSet<object>();
@@ -56,15 +61,18 @@ function addConnection(connection: Connection): void {
   connection.once("close", () => ofServer.delete(connection));
 }
 
-/** From now on the server's answers over HTTP/1.1 say `connection: close`, and their connections end with them. */
+/**
+ * Makes the server's answers over HTTP/1.1 say `connection: close` from now on, so that their connections end with
+ * them.
+ */
 export function leaveHttp1Callers(server: object): void {
   leaving.add(server);
 }
 
-/** How many connections the server has over which requests of HTTP/1.1 came. */
+/** Returns the number of the server's connections that have sent HTTP/1.1 requests. */
 export function countHttp1Connections(server: object): number {
   return connections.get(server)?.size ?? 0;
 }
 
-/** The socket's own error, of which its server is told. */
+/** Ignores the error, since the socket reports it to the server. */
 function ignore(): void {}

@@ -1,4 +1,7 @@
-/** Stands in for the answers that Node gives by itself, before Fastify hears of a request, and without asking whether it is still there. */
+/**
+ * Replaces the answers that Node sends on its own, before Fastify gets a request and without checking that the caller
+ * is still there.
+ */
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
@@ -9,10 +12,11 @@ type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
 type Response = ServerResponse & { readonly stream?: ServerHttp2Stream };
 
 /**
- * Has a server of HTTP/2, also one that speaks HTTP/1.1 besides, answer
- * - an expectation that nobody knows by ignoring it (RFC 9110 section 10.1.1): Node's own answer would leave the stream open;
- * - `100-continue` by telling the caller to go on, and then by `serve`, if the caller is still there;
- * - CONNECT over HTTP/2 by 405 and the stream's end, over HTTP/1.1 by hanging up.
+ * Makes an HTTP/2 server, or one for both versions of HTTP, answer
+ * - an unknown expectation by ignoring it (RFC 9110 section 10.1.1), since Node's own answer would leave the stream
+ *   open;
+ * - `100-continue` by 100 and then by `serve`, if the caller is still there;
+ * - CONNECT over HTTP/2 by 405 and the end of the stream, and over HTTP/1.1 by closing the connection.
  */
 export function replaceNodeAnswers(server: EventEmitter, serve: RequestListener): void {
   server.on("checkExpectation", serve);

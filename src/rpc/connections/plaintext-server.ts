@@ -1,8 +1,9 @@
 /**
- * HTTP/1.1 and HTTP/2 without TLS on one port, told apart by the first bytes (HTTP/2 by prior knowledge, RFC 9113 section 3.3).
+ * Serves HTTP/1.1 and HTTP/2 without TLS on one port, and distinguishes them by the first bytes (HTTP/2 by prior
+ * knowledge, RFC 9113 section 3.3).
  *
- * It is Node's HTTP/1.1 server, whose time limits hold only while it listens itself, with a look at each connection before the
- * server gets it; those that open with HTTP/2's preface go to an HTTP/2 server that does not listen.
+ * It is Node's HTTP/1.1 server, whose time limits work only while it listens itself. This one inspects each connection
+ * before that server gets it. Connections that begin with HTTP/2's preface go to an HTTP/2 server that does not listen.
  */
 import { type RequestListener, Server } from "node:http";
 import {
@@ -18,7 +19,7 @@ import { replaceNodeAnswers } from "./node-answers.ts";
 import { toOriginForm } from "./request-target.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 
-/** The bounds that it keeps. */
+/** Limits of the server. */
 export type PlaintextLimits = Pick<
   ListenerLimits,
   | "sniffTimeoutMs"
@@ -32,16 +33,16 @@ export type PlaintextLimits = Pick<
   | "checkIntervalMs"
 >;
 
-/** What HTTP/2 requests and responses are made of, where they are not Node's own. */
+/** Classes of HTTP/2 requests and responses that replace Node's own. */
 type Http2Options = Pick<ServerOptions, "Http2ServerRequest" | "Http2ServerResponse">;
 
-/** What a client of HTTP/2 sends first, and what no HTTP/1.1 request can be (RFC 9113 section 3.4). */
+/** First bytes of an HTTP/2 client, which cannot be an HTTP/1.1 request (RFC 9113 section 3.4). */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 /**
- * One server for both protocols, not yet listening. `close` stops accepting and drops connections without a request; as Node's
- * own server does, it ends when the requests under way have ended. HTTP/2 requests reach the handler through Node's
- * compatibility API.
+ * Creates a server for both protocols, which does not listen yet. Its `close` stops accepting connections and drops
+ * those without a request. Like that of Node's own server, it completes when the running requests have ended. HTTP/2
+ * requests reach the handler through Node's compatibility API.
  */
 export function createPlaintextServer(
   handler: RequestListener,
@@ -75,10 +76,10 @@ class PlaintextServer extends Server {
     this.#http2 = createHttp2Server({
       ...http2Options,
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
-      // The table would keep the date of each answer, 63 of them: 13 KB of every connection, which shorten nothing.
+      // The table would store the dates of 63 answers, 13 KB per connection, without making answers shorter.
       maxDeflateDynamicTableSize: 0,
     });
-    // Node's types do not know that the two protocols' requests are compatible; its documentation promises it.
+    // Node's documentation promises that the two protocols' requests are compatible, but its types do not say so.
     this.#http2.on("request", serve as unknown as () => void);
     replaceNodeAnswers(this.#http2, serve);
     replaceNodeAnswers(this, serveHttp1);
@@ -93,7 +94,8 @@ class PlaintextServer extends Server {
     this.on("connection", (socket: Socket) => {
       this.#sniff(socket, (isHttp2) => {
         if (isHttp2) {
-          // Node's HTTP/1.1 server lets a client close its half and still answers; an HTTP/2 session would never notice.
+          // Node's HTTP/1.1 server still answers a client that closed its half of the connection; an HTTP/2 session
+          // would never notice.
           socket.allowHalfOpen = false;
           this.#http2.once("session", (session) => reaper.watch(session, socket));
           this.#http2.emit("connection", socket);
@@ -105,7 +107,7 @@ class PlaintextServer extends Server {
     });
   }
 
-  /** Drops connections that have sent nothing yet, and lets HTTP/2 connections end with the streams that they have. */
+  /** Drops connections that have sent nothing yet, and lets HTTP/2 connections end after their current streams. */
   override closeIdleConnections(): void {
     super.closeIdleConnections();
     for (const socket of this.#undecided) socket.destroy();
@@ -118,7 +120,10 @@ class PlaintextServer extends Server {
     for (const session of this.#sessions) session.destroy();
   }
 
-  /** Calls `decided` once, with all that was read put back, or destroys the socket when it fails, ends or takes too long before. */
+  /**
+   * Reads the first bytes of a connection and puts them back, then calls `decided` once. Destroys the socket if it
+   * fails, ends or takes too long before that.
+   */
   #sniff(socket: Socket, decided: (isHttp2: boolean) => void): void {
     let received: Buffer = Buffer.alloc(0);
     const drop = () => socket.destroy();

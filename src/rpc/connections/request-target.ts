@@ -1,12 +1,15 @@
-/** What a request of HTTP/1.1 says of where it goes (RFC 9112 section 3.2). */
+/** Target and host of HTTP/1.1 requests (RFC 9112 section 3.2). */
 import type { IncomingMessage } from "node:http";
 
-/** A URL with an empty host is invalid (RFC 9110 section 4.2.1): it stays as it is, and the router refuses it. */
+/**
+ * Form of a target that is a whole URL. A URL with an empty host is invalid (RFC 9110 section 4.2.1); it stays
+ * unchanged, and the router refuses it.
+ */
 const absoluteForm = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 
 /**
- * Gives a request whose target is a whole URL, as proxies send them, that URL's path for its target and its authority for its host,
- * which counts instead of the host field (section 3.2.2).
+ * Converts a request whose target is a whole URL, as proxies send it: the URL's path becomes the target, and its
+ * authority the host, which overrides the Host field (section 3.2.2).
  */
 export function toOriginForm(request: IncomingMessage): void {
   const { url = "/" } = request;
@@ -17,15 +20,18 @@ export function toOriginForm(request: IncomingMessage): void {
   request.headers.host = authority;
 }
 
-/** A name or an address, and a port (RFC 3986 section 3.2); nothing else of a URL. */
+/**
+ * Form of a host: a name or an address, and optionally a port (RFC 3986 section 3.2), without any other part of a URL.
+ */
 const hostForm = /^(?:\[[\dA-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\dA-Fa-f]{2})+)(?::\d*)?$/;
 
-/** Nearly all requests name the same one. */
+/** The latest valid host, which nearly all requests name. */
 let latestSoundHost: string | undefined;
 
 /**
- * Why a request's host is to be refused (section 3.2): it is named twice, or is none. Undefined when it is sound; also when none is
- * named, which older versions allow, or an empty one: whoever needs it misses it.
+ * Returns why a request must be refused because of its host (section 3.2): it is named twice, or is invalid. Returns
+ * undefined for a valid host, and for an empty or missing one, which older versions of HTTP allow; code that needs a
+ * host checks for one.
  */
 export function findHostTrouble({ headers: { host }, rawHeaders }: IncomingMessage): string | undefined {
   let count = 0;

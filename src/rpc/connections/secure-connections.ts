@@ -1,4 +1,4 @@
-/** What becomes of the connections of a server with TLS, from their first byte to their last. */
+/** Manages the connections of a TLS server from their first byte to their last. */
 import type { EventEmitter } from "node:events";
 import type { TLSSocket } from "node:tls";
 import type { Logger } from "pino";
@@ -7,13 +7,17 @@ import { limitHandshakes } from "./handshake-limit.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 import { beginTlsInPieces } from "./tls-in-pieces.ts";
 
-/** Bounds and tends the connections of a server of HTTP/2 and HTTP/1.1 that nobody else listens to yet. */
+/**
+ * Bounds and manages the connections of a server for HTTP/2 and HTTP/1.1. Call it before anything else listens for the
+ * server's connections.
+ */
 export function tendSecureConnections(server: EventEmitter, limits: ListenerLimits, log: Logger): void {
-  // From the last one to the first: a connection has said something before it stands in line for its handshake.
+  // Each call inserts its step before the earlier ones: a connection must send something before it waits for its
+  // handshake.
   limitHandshakes(server, limits, log);
   beginTlsInPieces(server, limits);
   const reaper = createSessionReaper(server, limits);
-  // Node's own listener, which makes the session there and then, comes after this one.
+  // Runs before Node's own listener, which creates the session at once.
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     if (socket.alpnProtocol === "h2") server.once("session", (session) => reaper.watch(session, socket));
   });
@@ -23,9 +27,10 @@ export function tendSecureConnections(server: EventEmitter, limits: ListenerLimi
 }
 
 /**
- * Has the connection read record by record. Node hands all records that came at once to its parser, also after it has stopped the
- * parser because the answer before is not out yet, and then drops the connection: a request in two records would be lost. A listener
- * for the data makes it go through the socket's own buffer instead, which stops when told to.
+ * Makes the connection read record by record. Node passes all records that arrived at once to its parser, even after it
+ * has stopped the parser because the previous answer is not sent yet, and then drops the connection, so a request in
+ * two records would be lost. A listener for "data" makes the records go through the socket's own buffer instead, which
+ * stops when told to.
  */
 function readRecordByRecord(socket: TLSSocket): void {
   socket.on("data", ignore);

@@ -1,37 +1,38 @@
-/** Ends HTTP/2 sessions over which nothing comes, and frees the sockets of those that end while their client does not play along. */
+/** Ends idle HTTP/2 sessions, and frees the sockets of ended sessions whose client does not close its side. */
 import type { EventEmitter } from "node:events";
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
 
-/** Watches sessions from their beginning. */
+/** Watches HTTP/2 sessions and ends them in time. */
 export interface SessionReaper {
   watch(session: ServerHttp2Session, socket: Socket): void;
 }
 
 type Phase = "open" | "closed" | "destroyed";
 
-/** Times are counted in checks: small integers take no memory of their own. */
+/** A watched session. Times are counted in checks, since small integers take no extra memory. */
 interface Watched {
   readonly session: ServerHttp2Session;
   phase: Phase;
-  /** When the phase began, or when it was last looked whether anything came over the session. */
+  /** When the phase began, or when traffic was last checked. */
   since: number;
-  /** What had come and gone over the socket by then. */
+  /** Bytes read and written on the socket by then. */
   bytes: number;
-  /** How often in a row nothing had. */
+  /** Number of consecutive checks without traffic. */
   quietLooks: number;
 }
 
-/** Looks for traffic in the time that a session may be idle: it ends a quarter of that too late at most. */
+/** Number of traffic checks within the idle timeout. A session therefore ends at most a quarter of the timeout late. */
 const idleLooks = 4;
 
 /**
- * Makes a reaper for the sessions of `server`. One over which nothing comes or goes for `idleTimeoutMs` is closed; it and any other that
- * takes no more streams has `answerTimeoutMs` for those it has, and one that is gone `lingerTimeoutMs` for its last bytes: Node ends a
- * session by ending its own half of the connection and waits for the client to do the same, which might hold the socket for ever.
+ * Creates a reaper for the sessions of `server`. A session without traffic for `idleTimeoutMs` is closed. A closed
+ * session, which accepts no more streams, has `answerTimeoutMs` for the remaining ones. A destroyed session has
+ * `lingerTimeoutMs` for its last bytes, because Node only ends its own half of the connection and waits for the client
+ * to end the other, which might hold the socket for ever.
  *
- * Sessions have no timers of their own, which would outlive them: Node does not clear that of a session that is destroyed.
+ * Sessions have no timers of their own, because Node does not clear the timer of a destroyed session.
  */
 export function createSessionReaper(
   server: EventEmitter,

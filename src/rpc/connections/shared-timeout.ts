@@ -1,23 +1,23 @@
-/** One timer for all things that take no longer than the same time, since a timer for each costs more than the thing itself. */
+/** One timer for many items with the same timeout, since a timer for each would cost more than the item itself. */
 
-/** Things that are under way. */
+/** Items that expire after the same time. */
 export interface SharedTimeout<T> {
-  /** Begins to count; what is under way already keeps its time. */
+  /** Starts the timeout of an item. An item that was added before keeps its time. */
   add(item: T): void;
-  /** The item is done; unknown ones are ignored. */
+  /** Removes an item. Ignores an unknown one. */
   delete(item: T): void;
 }
 
 /**
- * Calls `expire` with each item that was added `timeoutMs` ago and is still there, at most two `checkIntervalMs` late. The process
- * may end while items are there.
+ * Creates a shared timeout. It calls `expire` with each item that has not been removed `timeoutMs` after it was added,
+ * at most two `checkIntervalMs` late. Items do not keep the process alive.
  */
 export function createSharedTimeout<T>(
   timeoutMs: number,
   checkIntervalMs: number,
   expire: (item: T) => void,
 ): SharedTimeout<T> {
-  // A map keeps the order in which items were added, and all wait equally long: the first is the next to expire.
+  // A Map keeps the order of insertion and all items wait equally long, so the first one is the next to expire.
   const dueTicks = new Map<T, number>();
   const ticksToWait = Math.ceil(timeoutMs / checkIntervalMs) + 1;
   let tick = 0;

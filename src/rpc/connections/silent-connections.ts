@@ -1,18 +1,21 @@
-/** Finds connections that have asked for nothing yet, which Node does not count among the idle ones. */
+/** Finds connections that have not sent a request yet, which Node does not count as idle. */
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 
-/** A connection's other side. */
+/** Remote end of a connection. */
 export type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
 
-/** Names a connection by its other side, since its TLS socket and the TCP socket below share nothing else. */
+/**
+ * Returns the name of a connection: its remote address and port, since a TLS socket and its TCP socket share nothing
+ * else.
+ */
 export function nameConnection({ remoteAddress, remotePort }: Peer): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
 /**
- * Watches a server of HTTP/1.1 or HTTP/2, with TLS or without. Returns a function that destroys the connections on which neither a
- * whole request nor the start of HTTP/2 has arrived, those in their handshake included.
+ * Watches a server for HTTP/1.1 or HTTP/2, with or without TLS. Returns a function that destroys the connections that
+ * have sent neither a whole request nor the start of HTTP/2, including those in their handshake.
  */
 export function trackSilentConnections(server: EventEmitter): () => void {
   const silent = new Map<string, Socket>();

@@ -1,18 +1,22 @@
-/** Keeps what a TLS connection takes of memory small: what it reads into stays as large as what its client said first. */
+/** Keeps the memory of TLS connections small, by controlling the size of their first read. */
 import type { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 
-/** Less than the 1 KiB that Node begins with when it is given no more: a buffer that is ever full gets a larger one beside it. */
+/**
+ * Size of a piece. It is below the 1 KiB of Node's initial buffer, since a full buffer gets a larger one next to it.
+ */
 const pieceBytes = 1000;
 
 /**
- * Has TLS begin on a connection once its client has spoken, with what it said in pieces. When Node reads the first bytes itself, it
- * reads them into 64 KiB, which the connection then keeps to its end (NodeBIO, in Node's src/crypto/crypto_bio.cc); given pieces it
- * begins with 1 KiB, and adds 16 KiB when more than that comes at once. Should it ever do otherwise, no more than memory is lost.
+ * Starts TLS on a connection once its client has sent something, and passes that in pieces. If Node reads the first
+ * bytes itself, it reads them into 64 KiB, which the connection keeps until its end (NodeBIO, in Node's
+ * src/crypto/crypto_bio.cc). Given pieces, it begins with 1 KiB, and adds 16 KiB when more arrives at once. If a later
+ * version of Node behaves differently, only memory is lost.
  *
- * Call it before anybody else listens for connections of `server`. A client that says nothing is cut after `handshakeTimeoutMs`.
+ * Call it before anything else listens for the connections of `server`. Cuts a client that sends nothing within
+ * `handshakeTimeoutMs`.
  */
 export function beginTlsInPieces(
   server: EventEmitter,
@@ -39,10 +43,10 @@ export function beginTlsInPieces(
   });
 }
 
-/** What Node asks for, and a piece when it asks for all there is. */
+/** Reads as many bytes as Node asks for, or a piece if it asks for everything. */
 function readPiece(this: Socket, size = Math.min(this.readableLength, pieceBytes)): unknown {
   return Socket.prototype.read.call(this, size);
 }
 
-/** A connection that fails closes as well. */
+/** Ignores the error, since a failed connection also closes. */
 function ignore(): void {}

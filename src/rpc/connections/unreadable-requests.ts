@@ -1,4 +1,4 @@
-/** Answers what comes over HTTP/1.1 and is no request: malformed, with headers too large, or never whole. */
+/** Answers HTTP/1.1 input that is not a valid request: malformed, with too large headers, or incomplete. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
@@ -10,9 +10,9 @@ const statuses: ReadonlyMap<string | undefined, number> = new Map([
 ]);
 
 /**
- * Makes a handler of Fastify's for the errors of connections. It sends the answer, and then drops what the client still says, for
- * `lingerTimeoutMs` at most: a connection that is destroyed at once takes the answer with it, which TLS may not have sent yet, or which
- * the system drops with the bytes that nobody has read.
+ * Creates Fastify's handler for errors of connections. It sends the answer, and then drops what the client still sends,
+ * for at most `lingerTimeoutMs`. Destroying the connection at once would lose the answer, which TLS may not have sent
+ * yet, or which the system drops together with unread bytes.
  */
 export function createUnreadableRequestHandler({
   lingerTimeoutMs,

@@ -1,10 +1,10 @@
-/** Connections that wait to begin their TLS handshake, party by party. */
+/** Holds connections that wait to begin their TLS handshake, by party. */
 import type { Socket } from "node:net";
 
-/** What the first message of a TLS client may have, in bytes: several times what any has. */
+/** Maximum length of a TLS client's first message, in bytes; real ones are several times shorter. */
 const maxHelloBytes = 16 * 1024;
 
-/** One that waits. */
+/** A waiting connection. */
 export interface WaitingConnection {
   readonly socket: Socket;
   readonly party: string;
@@ -14,14 +14,14 @@ interface Entry extends WaitingConnection {
   release(): void;
 }
 
-/** Holds connections that wait for their TLS handshake, and lets the parties take turns. */
+/** Connections that wait for their TLS handshake, with the parties taking turns. */
 export class WaitingConnections {
   readonly #waitMs: number;
-  /** In the order in which the parties have their turns; none is empty. */
+  /** Waiting connections by party, in the order of the parties' turns; none is empty. */
   readonly #byParty = new Map<string, Set<Entry>>();
   #count = 0;
 
-  /** Cuts connections that have waited for `waitMs`. */
+  /** Connections are cut after waiting for `waitMs`. */
   constructor(waitMs: number) {
     this.#waitMs = waitMs;
   }
@@ -30,7 +30,7 @@ export class WaitingConnections {
     return this.#count;
   }
 
-  /** Keeps the connection; one that ends, fails, waits for too long, or says too much is gone by itself. */
+  /** Adds a connection. It is removed when it ends, fails, waits too long, or sends too much. */
   add(socket: Socket, party: string): void {
     const cut = () => socket.destroy();
     const cutTalkative = () => {
@@ -47,7 +47,7 @@ export class WaitingConnections {
       },
     };
     socket.on("error", cut).on("close", forget);
-    // Whoever waits for longer than a turn is looked at; a connection that begins at once has no listener more.
+    // Only connections that wait longer than a turn need this listener; most begin at once.
     setImmediate(() => {
       if (this.#byParty.get(party)?.has(entry) === true) socket.on("readable", cutTalkative);
     });
@@ -57,7 +57,10 @@ export class WaitingConnections {
     this.#count++;
   }
 
-  /** Takes out the first one of the first party that may, which has its next turn after all others. */
+  /**
+   * Removes and returns the first connection of the first party that `mayTake` allows. That party's next turn comes
+   * after all others.
+   */
   take(mayTake: (party: string) => boolean): WaitingConnection | undefined {
     for (const [party, entries] of this.#byParty) {
       const [first] = entries;
@@ -72,7 +75,7 @@ export class WaitingConnections {
     return undefined;
   }
 
-  /** Cuts the last one of the party that has most, the latest of such parties, and returns that. */
+  /** Cuts the last connection of the party with the most, or of the last such party, and returns that party. */
   cutOne(): string | undefined {
     let most: Set<Entry> | undefined;
     for (const entries of this.#byParty.values()) {

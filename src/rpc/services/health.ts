@@ -1,6 +1,6 @@
 /**
- * Health checking (grpc.health.v1): every service here can be called exactly when the server is ready, so one look is enough for all
- * of them, and one for all who watch.
+ * Health checking (grpc.health.v1). Every service is healthy exactly when the server is ready, so one check serves all
+ * services and all watchers.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
@@ -15,23 +15,29 @@ import {
 import { clientAddressKey } from "../callers/client-address.ts";
 import { createOpenStreams, type StreamLimits } from "./open-streams.ts";
 
-/** The server's health, looked at when somebody asks and every second while somebody watches. */
+/** The server's health, checked on request and every second while someone watches. */
 export interface HealthMonitor {
-  /** How many watch now. */
+  /** Number of current watchers. */
   readonly watchers: number;
   check(): Promise<ServingStatus>;
-  /** Yields the status, and again whenever it changes or has not for a while; ends after NOT_SERVING when the monitor closes. */
+  /**
+   * Yields the status, and again whenever it changes or has not changed for a while. Ends after NOT_SERVING when the
+   * monitor closes.
+   */
   watch(isKnown: boolean, signal: AbortSignal, address: string): AsyncGenerator<ServingStatus>;
-  /** Sends all watchers away, and takes no more, while the server goes on: they come back to another process of it. */
+  /**
+   * Ends all watches and accepts no more while the server continues, so that watchers resume at another of its
+   * processes.
+   */
   sendWatchersAway(): void;
-  /** Tells all watchers that the server serves no more, and sends them away. */
+  /** Tells all watchers NOT_SERVING, and ends their watches. */
   close(): void;
 }
 
-/** Bounds of a monitor; those of time are in milliseconds. */
+/** Limits of a monitor; times are in milliseconds. */
 export interface HealthLimits extends StreamLimits {
   readonly pollMs: number;
-  /** A stream on which nothing goes out for longer counts as idle somewhere on the way. */
+  /** Time after which an unchanged status is sent again, since proxies may close a stream that is silent for longer. */
   readonly signOfLifeMs: number;
 }
 
@@ -39,11 +45,14 @@ const defaultHealthLimits: HealthLimits = {
   pollMs: 1_000,
   signOfLifeMs: 60_000,
   maxOpen: 1_000,
-  // A balancer watches once for each of its connections.
+  // A load balancer opens a watch for each of its connections.
   maxOpenPerAddress: 50,
 };
 
-/** Makes a monitor; `findUnreadiness` resolves with why the server cannot serve now, or undefined when it can. */
+/**
+ * Creates a monitor. `findUnreadiness` resolves to the reason why the server cannot serve now, or to undefined if it
+ * can.
+ */
 export function createHealthMonitor(
   findUnreadiness: () => Promise<string | undefined>,
   limits: HealthLimits = defaultHealthLimits,
@@ -54,7 +63,7 @@ export function createHealthMonitor(
   let isClosed = false;
   let isSendingAway = false;
   let look: Promise<ServingStatus> | undefined;
-  /** What watchers are told; undefined before the first look and while nobody watches. */
+  /** Status that watchers get; undefined before the first check and while nobody watches. */
   let status: ServingStatus | undefined;
 
   function check(): Promise<ServingStatus> {
@@ -65,7 +74,7 @@ export function createHealthMonitor(
   }
 
   async function findStatus(): Promise<ServingStatus> {
-    // Who cannot say whether it can serve cannot.
+    // If readiness cannot be determined, the server is not serving.
     const isReady = !isClosed && (await findUnreadiness().catch(() => "unknown")) === undefined;
     return isReady && !isClosed ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
   }
@@ -86,7 +95,7 @@ export function createHealthMonitor(
     for (const wake of sleepers) wake();
   }
 
-  /** Waits for `tell`, for the end of the call, or until a sign of life is due. */
+  /** Waits for `tell`, for the end of the call, or until the status must be sent again. */
   async function sleep(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = () => resolve();
@@ -117,7 +126,7 @@ export function createHealthMonitor(
 
   function sendWatchersAway(): void {
     isSendingAway = true;
-    // Also those who know the status already.
+    // Also wakes watchers that already have the status.
     for (const wake of sleepers) wake();
   }
 
@@ -136,7 +145,7 @@ export function createHealthMonitor(
   };
 }
 
-/** Registers the service; it knows the services that `router` has whenever it is asked. */
+/** Registers the service. At each call it knows the services that `router` has by then. */
 export function registerHealth(router: ConnectRouter, monitor: HealthMonitor): void {
   const isKnown = (name: string) => name === "" || router.handlers.some(({ service }) => service.typeName === name);
   router.service(Health, {

@@ -1,22 +1,25 @@
-/** Bounds the streams that need no token: one address must not take the places of all others. */
+/** Limits streams that need no token, so that one address cannot use up the places of all others. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { toParty } from "../callers/client-address.ts";
 
-/** How many may be open at once; of IPv6 an address is a /64. */
+/** Maximum numbers of open streams. For IPv6, an address means a /64. */
 export interface StreamLimits {
   readonly maxOpen: number;
   readonly maxOpenPerAddress: number;
 }
 
-/** Streams of one kind. */
+/** Open streams of one kind. */
 export interface OpenStreams {
-  /** How many are open. */
+  /** Number of open streams. */
   readonly count: number;
-  /** Opens one, and returns what closes it again. Throws ConnectError with `resource_exhausted` when too many are open. */
+  /**
+   * Opens a stream, and returns the function that closes it. Throws ConnectError with `resource_exhausted` if too many
+   * are open.
+   */
   open(address: string): () => void;
 }
 
-/** None is open yet; `what` is what is said of those that are, such as "watches are open". */
+/** Creates a limit without open streams. `what` names the streams in errors, such as "watches are open". */
 export function createOpenStreams(what: string, { maxOpen, maxOpenPerAddress }: StreamLimits): OpenStreams {
   const byParty = new Map<string, number>();
   let count = 0;

@@ -1,4 +1,4 @@
-/** Finds the protobuf files that declare what a reflection client asks for. */
+/** Finds the protobuf files that declare the symbols that a reflection client requests. */
 import {
   type DescExtension,
   type DescFile,
@@ -13,19 +13,24 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 /** A google.protobuf.FileDescriptorProto in protobuf's binary form. */
 type FileBytes = Uint8Array;
 
-/** Answers come with every file that the one asked for depends on, itself first; undefined is for what nobody declares. */
+/**
+ * Index of protobuf files. Answers contain the requested file first, and then every file that it depends on. They are
+ * undefined for what no file declares.
+ */
 export interface ReflectionIndex {
-  /** Full names, sorted. */
+  /** Full names of the services, sorted. */
   readonly services: readonly string[];
   findFile(name: string): FileBytes[] | undefined;
-  /** By the full name of a service, method, message, field, oneof, enum, enum value or extension. */
+  /** Finds the file of the full name of a service, method, message, field, oneof, enum, enum value or extension. */
   findSymbol(name: string): FileBytes[] | undefined;
   findExtension(containingType: string, number: number): FileBytes[] | undefined;
-  /** Numbers of the extensions of a message, ascending. */
+  /** Returns the numbers of the extensions of a message, ascending. */
   findExtensionNumbers(containingType: string): number[] | undefined;
 }
 
-/** Indexes the files of `services`, those that they depend on, and `others`, such as what stands in the details of errors. */
+/**
+ * Creates an index of the files of `services`, of their dependencies, and of `others`, such as those of error details.
+ */
 export function createReflectionIndex(
   services: readonly DescService[],
   others: readonly DescFile[] = [],
@@ -57,7 +62,10 @@ export function createReflectionIndex(
   };
 }
 
-/** The file and all that it imports, directly or not; each stands before those that it imports. */
+/**
+ * Returns the file and everything that it imports, directly or indirectly. Each file comes before those that it
+ * imports.
+ */
 function listNeeded(file: DescFile): DescFile[] {
   const importedFirst = new Set<DescFile>();
   const add = (each: DescFile) => {
@@ -76,7 +84,7 @@ function addExtension(extensions: Map<string, Map<number, DescFile>>, { extendee
 
 type Type = Registry extends Iterable<infer Item> ? Item : never;
 
-/** The full names that a type declares: its own and those of its parts. */
+/** Returns the full names that a type declares: its own and those of its parts. */
 function listNames(type: Type): string[] {
   const { typeName } = type;
   switch (type.kind) {
@@ -98,7 +106,7 @@ function listMembers(message: DescMessage): string[] {
   return [...message.fields, ...message.oneofs].map(({ name }) => name);
 }
 
-/** Encodes each file once. */
+/** Creates a function that encodes files with their dependencies, each file once. */
 function createEncoder(): (file: DescFile | undefined) => FileBytes[] | undefined {
   const bytes = new Map<DescFile, FileBytes>();
   const encode = (file: DescFile) => {

@@ -1,6 +1,7 @@
 /**
- * Server reflection (grpc.reflection.v1 and v1alpha), so that buf curl and grpcurl work without a schema. Both versions are the same
- * but for the package's name. It needs no token, so what a call and an address may cost is bounded.
+ * Server reflection (grpc.reflection.v1 and v1alpha), so that buf curl and grpcurl work without a schema. The two
+ * versions differ only in the package's name. Reflection needs no token, so the cost of a call and of an address is
+ * limited.
  */
 import { type Message, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
@@ -13,7 +14,7 @@ import { createKnownError } from "../calls/error-mapping.ts";
 import { createOpenStreams } from "./open-streams.ts";
 import { createReflectionIndex, type ReflectionIndex } from "./reflection-index.ts";
 
-/** What both versions' requests hold. */
+/** Common fields of both versions' requests. */
 interface Question extends Message {
   readonly host: string;
   readonly messageRequest:
@@ -28,25 +29,25 @@ interface Question extends Message {
     | { readonly case: undefined };
 }
 
-/** What both versions' responses hold. */
+/** Common fields of both versions' responses. */
 type Answer =
   | { case: "fileDescriptorResponse"; value: { fileDescriptorProto: Uint8Array[] } }
   | { case: "allExtensionNumbersResponse"; value: { baseTypeName: string; extensionNumber: number[] } }
   | { case: "listServicesResponse"; value: { service: { name: string }[] } }
   | { case: "errorResponse"; value: { errorCode: Code; errorMessage: string } };
 
-/** A client that asks nothing more for this long is let go; milliseconds. */
+/** Time without a request after which a call is ended, in milliseconds. */
 const idleTimeoutMs = 60_000;
 
-/** What one call may cost, in bytes of answers; everything there is to learn costs a fraction of it. */
+/** Maximum size of the answers of one call, in bytes. The whole schema takes a fraction of it. */
 const maxAnswerBytes = 1024 * 1024;
-/** What an answer costs without files and its question, in bytes: rather more than it takes. */
+/** Assumed size of an answer without files and without its request, in bytes; a little more than the real size. */
 const leastAnswerBytes = 1024;
-/** Calls of one address; who looks at a schema makes a few. */
+/** Limit on calls from one party. Reading a schema takes a few. */
 const callRule = { burst: 60, secondsPerAttempt: 1, maxParties: 10_000 };
 const streamLimits = { maxOpen: 200, maxOpenPerAddress: 20 };
 
-/** Registers reflection over all services that `router` has by now, and over itself. */
+/** Registers reflection for all services that `router` has so far, and for itself. */
 export function registerReflection(router: ConnectRouter): void {
   const services = new Set(router.handlers.map((handler) => handler.service));
   const index = createReflectionIndex(
@@ -62,7 +63,9 @@ export function registerReflection(router: ConnectRouter): void {
   });
 }
 
-/** Begins a call of an address and returns what ends it; throws ConnectError with `resource_exhausted`. */
+/**
+ * Begins a call from an address and returns the function that ends it. Throws ConnectError with `resource_exhausted`.
+ */
 type BeginCall = (address: string) => () => void;
 
 function createCallLimit(): BeginCall {
@@ -92,7 +95,7 @@ async function* answerAll<Request extends Question>(
       if (next === undefined || next.done === true) return;
       const request = next.value;
       const messageResponse = leaveOutSent(answer(request, index), sent);
-      // A question goes back with its answer, and parts of it once more.
+      // An answer repeats its request, and parts of it twice.
       bytes += leastAnswerBytes + 2 * toBinary(method.input, request).length + countFileBytes(messageResponse);
       if (bytes > maxAnswerBytes) {
         const message = `the answers of one call may have ${maxAnswerBytes} bytes: ask on another call`;
@@ -105,7 +108,10 @@ async function* answerAll<Request extends Question>(
   }
 }
 
-/** Of files that the call has had, only the one that is asked for comes again: the protocol has clients keep them. */
+/**
+ * Leaves out dependencies that the call has sent before, since the protocol expects clients to keep them. The requested
+ * file itself is always sent.
+ */
 function leaveOutSent(given: Answer, sent: Set<Uint8Array>): Answer {
   if (given.case !== "fileDescriptorResponse") return given;
   const fileDescriptorProto = given.value.fileDescriptorProto.filter((file, at) => at === 0 || !sent.has(file));
@@ -118,7 +124,7 @@ function countFileBytes(given: Answer): number {
   return files.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** The next request, or undefined when none comes in time or the call ends. */
+/** Returns the next request, or undefined if none comes in time or the call ends. */
 async function nextInTime<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T> | undefined> {
   const { promise: over, resolve } = Promise.withResolvers<undefined>();
   const end = () => resolve(undefined);

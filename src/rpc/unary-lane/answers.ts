@@ -1,4 +1,4 @@
-/** A call's outcome in the words of its protocol. */
+/** Encodes the outcome of a call in its protocol. */
 import type { JsonWriteOptions } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext } from "@connectrpc/connect";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
@@ -9,17 +9,17 @@ import type { CallKind } from "./call-kind.ts";
 import type { UnaryAnswer } from "./exchange.ts";
 import { createLazyHeaders, LazyHeaders } from "./lazy-headers.ts";
 
-/** What a handler adds to an answer; begins with what its protocol says anyway. */
+/** Headers and trailers of an answer, to which a handler can add. They begin with those that the protocol sets. */
 export type Metadata = Pick<HandlerContext, "responseHeader" | "responseTrailer">;
 
-/** Fields by their names in lower case; may be shared by all calls. */
+/** Fields by their names in lower case. An object may be shared by all calls. */
 type Fields = Record<string, string | string[]>;
 
 const okTrailers = { "grpc-status": "0" };
 const okTrailerFrame = frameTrailers(okTrailers);
 const noTrailers = {};
 
-/** The metadata of a call before anybody has touched it. */
+/** Returns the initial metadata of a call. */
 export function createMetadata(kind: CallKind): Metadata {
   return {
     responseHeader: createLazyHeaders(kind.header),
@@ -27,7 +27,7 @@ export function createMetadata(kind: CallKind): Metadata {
   };
 }
 
-/** The answer that carries a message, which is serialized already. */
+/** Encodes the answer with a serialized message. */
 export function encodeMessage(kind: CallKind, message: Uint8Array, metadata: Metadata): UnaryAnswer {
   switch (kind.protocol) {
     case "grpc":
@@ -49,7 +49,7 @@ export function encodeMessage(kind: CallKind, message: Uint8Array, metadata: Met
   }
 }
 
-/** The answer that carries an error. Throws when a detail of the error is not what it says. */
+/** Encodes the answer with an error. Throws if a detail of the error does not match its declared type. */
 export function encodeError(
   kind: CallKind,
   error: ConnectError,
@@ -61,7 +61,7 @@ export function encodeError(
   const trailers = toFields(metadata.responseTrailer);
   if (kind.protocol === "grpc-web") return encodeGrpcWeb(kind, metadata, frameTrailers(trailers));
   const headers = readHeader(kind, metadata);
-  // Trailers-Only, unless the handler said something that must arrive as a header.
+  // Trailers-Only, unless the handler set something that must arrive as a header.
   return LazyHeaders.isUntouched(metadata.responseHeader)
     ? { status: 200, headers: { ...headers, ...trailers }, body: undefined }
     : { status: 200, headers, body: undefined, trailers };
@@ -83,7 +83,10 @@ function encodeConnectError(
   return encodeConnect(undefined, codeToHttpStatus(error.code), body, metadata);
 }
 
-/** Connect's trailers are headers with a prefix; without `kind` the headers are what the metadata says. */
+/**
+ * Encodes an answer of Connect, whose trailers are headers with a prefix. Without `kind`, the headers are only those of
+ * the metadata.
+ */
 function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Array, metadata: Metadata): UnaryAnswer {
   const { responseHeader: header, responseTrailer: trailer } = metadata;
   const headers = kind === undefined ? toFields(header) : { ...readHeader(kind, metadata) };
@@ -94,7 +97,10 @@ function encodeConnect(kind: CallKind | undefined, status: number, body: Uint8Ar
   return { status, headers, body };
 }
 
-/** What the protocol needs stands there also when an interceptor has put other headers in the place of these. */
+/**
+ * Returns the headers of the answer. They include those that the protocol requires, even if an interceptor has replaced
+ * all headers.
+ */
 function readHeader(kind: CallKind, { responseHeader }: Metadata): Fields {
   if (LazyHeaders.isUntouched(responseHeader)) return kind.header;
   const fields = toFields(responseHeader);
@@ -109,7 +115,7 @@ function readTrailer({ responseTrailer }: Metadata): Fields {
   return fields;
 }
 
-/** Each field once, by its name in lower case; of those that may come several times, set-cookie alone does. */
+/** Returns each field once, by its name in lower case. Only set-cookie can have several values. */
 function toFields(headers: Headers): Fields {
   const fields: Fields = Object.create(null);
   headers.forEach((value, name) => {

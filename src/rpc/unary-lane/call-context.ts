@@ -1,4 +1,4 @@
-/** What a handler and interceptors are told of a call. */
+/** Creates the contexts that handlers and interceptors get for a call. */
 import { Code, ConnectError, type ContextValues, type HandlerContext } from "@connectrpc/connect";
 import { createMetadata } from "./answers.ts";
 import type { CallSignal } from "./call-signal.ts";
@@ -9,7 +9,7 @@ import { createLazyHeaders } from "./lazy-headers.ts";
 /** The only version of Connect's protocol (connectrpc.com/docs/protocol). */
 const protocolVersion = "1";
 
-/** Where an object has the signal that its property `signal` makes when somebody looks. */
+/** Key of the CallSignal from which an object's property `signal` is created on first use. */
 export const signalKey = Symbol("signal of the call");
 
 const signalProperty: PropertyDescriptor & ThisType<{ readonly [signalKey]: CallSignal }> = {
@@ -20,17 +20,17 @@ const signalProperty: PropertyDescriptor & ThisType<{ readonly [signalKey]: Call
   configurable: true,
 };
 
-/** Gives an object its property `signal`: its own, so that a copy of the object has one as well. */
+/** Gives an object an own property `signal`, so that a copy of the object has it as well. */
 export function withSignal<T extends { readonly [signalKey]: CallSignal }>(
   target: T,
 ): T & { readonly signal: AbortSignal } {
   return Object.defineProperty(target, "signal", signalProperty) as T & { readonly signal: AbortSignal };
 }
 
-/** A context whose signal is made when somebody looks. */
+/** A context whose signal is created on first use. */
 export type CallContext = HandlerContext & { readonly [signalKey]: CallSignal };
 
-/** Makes the context of a call. */
+/** Creates the context of a call. */
 export function createCallContext(
   { spec: { method } }: LaneMethod,
   { kind, headers }: Exchange,
@@ -55,8 +55,8 @@ export function createCallContext(
 }
 
 /**
- * Throws ConnectError with `invalid_argument` when a lane asks for the version of Connect's protocol and a caller names none, or
- * another.
+ * Throws ConnectError with `invalid_argument` if the lane requires the version of Connect's protocol and the caller
+ * states none or a different one.
  */
 export function assertProtocolVersion(
   { kind, headers }: Exchange,

@@ -1,18 +1,18 @@
-/** Which requests are plain unary calls: what the lane knows of a protocol before it looks at a body. */
+/** Decides from the headers which requests are plain unary calls. */
 import type { IncomingHttpHeaders } from "node:http";
 
-/** One way of saying a unary call in HTTP. */
+/** One form of a unary call in HTTP. */
 export interface CallKind {
-  /** As HandlerContext names it. */
+  /** Name of the protocol in HandlerContext. */
   readonly protocol: "connect" | "grpc" | "grpc-web";
-  /** Whether the message is in protobuf's binary form; JSON otherwise. */
+  /** Whether the message is in protobuf's binary form, and not in JSON. */
   readonly isBinary: boolean;
-  /** Whether request or answer are in base64, for user agents that read no bytes (PROTOCOL-WEB). */
+  /** Whether the request, or the answer, is in base64, for user agents that cannot read bytes (PROTOCOL-WEB). */
   readonly isTextRequest: boolean;
   readonly isTextAnswer: boolean;
-  /** Of the answer. */
+  /** Content type of the answer. */
   readonly contentType: string;
-  /** What an answer says in its head unless its handler says more. */
+  /** Headers of the answer before its handler adds any. */
   readonly header: { readonly "content-type": string };
 }
 
@@ -40,8 +40,9 @@ const kinds: ReadonlyMap<string | undefined, CallKind> = new Map([
 ]);
 
 /**
- * The kind of a call with these headers, or undefined when it is not for the lane: a content type in any other spelling, a compressed
- * message, gRPC over HTTP/1.1, an expectation. That an answer may be compressed does not matter: it need not be.
+ * Returns the kind of a call with these headers, or undefined if it is not for the lane because of a content type in
+ * another spelling, a compressed message, gRPC over HTTP/1.1, or an expectation. A caller that accepts compressed
+ * answers is no obstacle, since answers need not be compressed.
  */
 export function findCallKind(headers: IncomingHttpHeaders, isHttp2: boolean): CallKind | undefined {
   const kind = kinds.get(headers["content-type"]);

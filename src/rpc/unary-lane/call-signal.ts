@@ -1,29 +1,35 @@
-/** A call's deadline, and the signal that tells a handler of it and of the call's end; neither is made unless somebody asks. */
+/**
+ * The deadline of a call, and the signal that tells a handler of the deadline and of the call's end. The signal and its
+ * timer are created on first use.
+ */
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** What the signal of a call that succeeded is aborted with: making one costs more than all the rest of a call's end. */
+/**
+ * Reason with which the signal of a successful call is aborted. It is shared, since creating one costs more than all
+ * other work at a call's end.
+ */
 const completed = new DOMException("This operation was aborted", "AbortError");
 
-/** The signal of one call. */
+/** Deadline and signal of one call. */
 export class CallSignal {
-  /** By Date.now(); undefined when there is no deadline. */
+  /** By Date.now(); undefined without a deadline. */
   readonly #deadlineMs: number | undefined;
   #controller: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #reason: unknown;
 
-  /** `timeoutMs` is what is left until the deadline. */
+  /** `timeoutMs` is the time left until the deadline. */
   constructor(timeoutMs: number | undefined) {
     this.#deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
   }
 
-  /** What is left until the deadline, in milliseconds; negative when it has passed. */
+  /** Returns the time left until the deadline, in milliseconds; negative if it has passed. */
   readonly timeoutMs = (): number | undefined => {
     return this.#deadlineMs === undefined ? undefined : this.#deadlineMs - Date.now();
   };
 
-  /** Aborted when the deadline passes, when the caller goes, and when the call is over. */
+  /** Aborted when the deadline passes, when the caller leaves, and when the call ends. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -33,7 +39,7 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Whether somebody may have thrown `error` because the signal says so. */
+  /** Returns whether `error` is the reason with which the signal was aborted. */
   isAbortedWith(error: unknown): boolean {
     const { signal } = this.#controller ?? {};
     return signal?.aborted === true && signal.reason === error;
@@ -47,7 +53,7 @@ export class CallSignal {
     else expire();
   }
 
-  /** The call is over: with an error, by its caller's leaving, or, without a reason, well. */
+  /** Ends the call: with an error, because the caller left, or, without a reason, successfully. */
   end(reason: unknown = completed): void {
     this.#isOver = true;
     this.#reason = reason;

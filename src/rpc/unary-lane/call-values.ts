@@ -1,7 +1,7 @@
-/** The values of a call's context, without functions of their own for each call. */
+/** Context values of a call, without creating functions for each call. */
 import type { ContextKey, ContextValues } from "@connectrpc/connect";
 
-/** See ContextValues. */
+/** Context values that share their methods among all calls. */
 export class CallValues implements ContextValues {
   [id: symbol]: unknown;
 

@@ -1,10 +1,10 @@
-/** What a call's signal is aborted with when nobody waits for its answer any more; the same as Connect says. */
+/** Reasons with which a call's signal is aborted when its caller has left, the same as Connect's. */
 import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_STREAM_CLOSED } = constants;
 
-/** PROTOCOL-HTTP2, "Errors": the code that a reset stands for. */
+/** Names of HTTP/2 error codes, and the codes that a reset with them means (PROTOCOL-HTTP2, "Errors"). */
 const codes: ReadonlyMap<number, readonly [string, Code]> = new Map([
   [constants.NGHTTP2_PROTOCOL_ERROR, ["PROTOCOL_ERROR", Code.Internal]],
   [constants.NGHTTP2_INTERNAL_ERROR, ["INTERNAL_ERROR", Code.Internal]],
@@ -20,7 +20,7 @@ const codes: ReadonlyMap<number, readonly [string, Code]> = new Map([
   [constants.NGHTTP2_HTTP_1_1_REQUIRED, ["HTTP_1_1_REQUIRED", Code.PermissionDenied]],
 ]);
 
-/** For a stream that was reset with `rstCode`. */
+/** Returns the reason for a stream that was reset with `rstCode`. */
 export function abortedByReset(rstCode: number | undefined): unknown {
   if (rstCode === undefined || rstCode === NGHTTP2_NO_ERROR || rstCode === NGHTTP2_STREAM_CLOSED)
     return abortedByCaller();
@@ -29,7 +29,7 @@ export function abortedByReset(rstCode: number | undefined): unknown {
   return new ConnectError(`http/2 stream closed with error code ${name} (0x${rstCode.toString(16)})`, code);
 }
 
-/** For a connection that is gone. */
+/** Returns the reason for a closed connection. */
 export function abortedByCaller(): DOMException {
   return new DOMException("This operation was aborted", "AbortError");
 }

@@ -1,21 +1,21 @@
-/** Bounds the time of exchanges: one timer for all, and no more than a few pointers for each. */
+/** Bounds the time of exchanges with one timer for all, and only a few pointers for each. */
 import type { ListenerLimits } from "../limits.ts";
 
-/** What is bounded; the fields of the list belong to `ExchangeTimeouts`. */
+/** An exchange with bounded time. Only `ExchangeTimeouts` changes `older`, `newer` and `beganAt`. */
 export interface TimedExchange {
   older: TimedExchange | undefined;
   newer: TimedExchange | undefined;
-  /** In checks of the timer; undefined while the exchange is not in the list. */
+  /** Number of the timer's check at which the exchange began; undefined while it is not in the list. */
   beganAt: number | undefined;
   /** Whether the body is still being read. */
   readonly isReading: boolean;
-  /** Gives up the body. */
+  /** Stops reading the body. */
   expireBody(): void;
   /** Ends the exchange. */
   destroy(): void;
 }
 
-/** Ends exchanges whose body or answer takes too long, by one timer for all of them. */
+/** Ends exchanges whose body or answer takes too long, with one timer for all of them. */
 export class ExchangeTimeouts {
   readonly #checkIntervalMs: number;
   readonly #bodyChecks: number;
@@ -28,12 +28,12 @@ export class ExchangeTimeouts {
   constructor(limits: Pick<ListenerLimits, "bodyTimeoutMs" | "answerTimeoutMs" | "checkIntervalMs">) {
     const { bodyTimeoutMs, answerTimeoutMs, checkIntervalMs } = limits;
     this.#checkIntervalMs = checkIntervalMs;
-    // The first check may come at once.
+    // The first check may follow immediately.
     this.#bodyChecks = Math.ceil(bodyTimeoutMs / checkIntervalMs) + 1;
     this.#answerChecks = Math.ceil(answerTimeoutMs / checkIntervalMs) + 1;
   }
 
-  /** Begins to count. The process may end while exchanges are under way. */
+  /** Starts the time of an exchange. Exchanges do not keep the process alive. */
   add(exchange: TimedExchange): void {
     exchange.beganAt = this.#checks;
     exchange.older = this.#newest;
@@ -43,7 +43,7 @@ export class ExchangeTimeouts {
     this.#timer ??= setInterval(() => this.#check(), this.#checkIntervalMs).unref();
   }
 
-  /** The exchange is over. */
+  /** Removes an exchange that has ended. */
   delete(exchange: TimedExchange): void {
     if (exchange.beganAt === undefined) return;
     const { older, newer } = exchange;
@@ -61,7 +61,7 @@ export class ExchangeTimeouts {
     for (let exchange = this.#oldest; exchange !== undefined; ) {
       const age = this.#checks - (exchange.beganAt ?? this.#checks);
       if (age < this.#bodyChecks && age < this.#answerChecks) return;
-      // Either may take the exchange off the list.
+      // Either call may remove the exchange from the list.
       const { newer } = exchange;
       if (age >= this.#answerChecks) exchange.destroy();
       else if (exchange.isReading) exchange.expireBody();

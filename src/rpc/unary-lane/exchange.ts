@@ -1,4 +1,4 @@
-/** A request and its answer as a call sees them, whichever version of HTTP carries them. */
+/** A request and its answer as a call sees them, over either version of HTTP. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ConnectError } from "@connectrpc/connect";
 import type { CallConnection } from "../calls/raw-call.ts";
@@ -12,20 +12,20 @@ export interface UnaryAnswer {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly body: Uint8Array | undefined;
-  /** HTTP's own trailers, which gRPC has. */
+  /** HTTP trailers, which gRPC uses. */
   readonly trailers?: OutgoingHttpHeaders | undefined;
 }
 
-/** What happens on an exchange; `onBody` or `onBodyFailure` once, `onGone` at any time before the answer. */
+/** Events of an exchange: either `onBody` or `onBodyFailure` once, and `onGone` at any time before the answer. */
 export interface ExchangeEvents {
   onBody(body: Uint8Array<ArrayBuffer>): void;
-  /** The body is too large, or too late. */
+  /** Called when the body is too large or too late. */
   onBodyFailure(error: ConnectError): void;
-  /** The caller has gone and will have no answer; `reason` is what a signal is aborted with. */
+  /** Called when the caller has left and gets no answer. `reason` is the reason for aborting the call's signal. */
   onGone(reason: unknown): void;
 }
 
-/** Bounds of an exchange. */
+/** Limits of an exchange. */
 export interface ExchangeBounds {
   readonly limits: Pick<ListenerLimits, "maxBodyBytes">;
   readonly timeouts: ExchangeTimeouts;
@@ -40,33 +40,36 @@ export abstract class Exchange implements TimedExchange {
   protected isAnswered = false;
   #events: ExchangeEvents | undefined = undefined;
   #bounds: ExchangeBounds | undefined = undefined;
-  /** While the body is read. */
+  /** Pieces of the body while it is read. */
   #pieces: BodyPieces | undefined = undefined;
 
   constructor(kind: CallKind) {
     this.kind = kind;
   }
 
-  /** Path and query, as sent. */
+  /** Path and query as sent. */
   abstract get url(): string;
   abstract get headers(): IncomingHttpHeaders;
   abstract get authority(): string | undefined;
-  /** Undefined when it is gone already. */
+  /** Undefined if it is closed already. */
   abstract get connection(): CallConnection | undefined;
 
-  /** Has `take`, `end` and `close` called. */
+  /** Makes `close` be called at the end of the exchange. */
   protected abstract listenForEnd(): void;
   protected abstract listenForBody(): void;
   protected abstract pause(): void;
-  /** Why the exchange has closed before its answer. */
+  /** Reason why the exchange closed before its answer. */
   protected abstract get goneBecause(): unknown;
 
-  /** Sends the answer, if the caller is still there; an unread body is no obstacle. Throws when it holds what HTTP cannot carry. */
+  /**
+   * Sends the answer if the caller is still there, even if the body has not been read. Throws if HTTP cannot carry the
+   * answer.
+   */
   abstract answer(answer: UnaryAnswer): void;
   /** Ends the exchange without an answer. */
   abstract destroy(): void;
 
-  /** Tells what becomes of the exchange from now on, and bounds it. */
+  /** Reports the events of the exchange from now on, and bounds its time. */
   open(events: ExchangeEvents, bounds: ExchangeBounds): void {
     this.#events = events;
     this.#bounds = bounds;
@@ -74,7 +77,7 @@ export abstract class Exchange implements TimedExchange {
     this.listenForEnd();
   }
 
-  /** Reads the body. */
+  /** Starts reading the body. */
   read({ limits }: ExchangeBounds): void {
     this.#pieces = new BodyPieces(limits.maxBodyBytes);
     this.listenForBody();
@@ -84,13 +87,13 @@ export abstract class Exchange implements TimedExchange {
     return this.#pieces !== undefined;
   }
 
-  /** Takes a piece of the body. */
+  /** Called with each piece of the body. */
   take(piece: Uint8Array): void {
     if (this.#pieces === undefined || this.#pieces.add(piece)) return;
     this.#giveUpBody(bodyTooLarge(this.#bounds?.limits.maxBodyBytes ?? 0));
   }
 
-  /** The body is whole. */
+  /** Called when the body is complete. */
   end(): void {
     const pieces = this.#pieces;
     if (pieces === undefined) return;
@@ -108,7 +111,7 @@ export abstract class Exchange implements TimedExchange {
     this.#events?.onBodyFailure(error);
   }
 
-  /** The connection is done with the exchange. */
+  /** Called when the exchange has closed. */
   close(): void {
     this.#pieces = undefined;
     this.#bounds?.timeouts.delete(this);

@@ -7,17 +7,17 @@ import type { CallKind } from "./call-kind.ts";
 import { abortedByCaller } from "./caller-gone.ts";
 import { Exchange, type UnaryAnswer } from "./exchange.ts";
 
-/** Finds the exchange in the listeners, which all exchanges share. */
+/** Key under which the listeners, which all exchanges share, find the exchange. */
 const exchangeKey = Symbol("exchange");
 type Request = IncomingMessage & { [exchangeKey]?: Http1Exchange };
 type Response = ServerResponse & { [exchangeKey]?: Http1Exchange };
 
-/** See `Exchange`. */
+/** An exchange over HTTP/1.1. */
 export class Http1Exchange extends Exchange implements ReadyAnswer {
   readonly #request: Request;
   readonly #response: Response;
   readonly #lingerTimeoutMs: number;
-  /** Of an answer whose head is written. */
+  /** Body of an answer whose head has been written. */
   #body: Uint8Array | undefined = undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, kind: CallKind, lingerTimeoutMs: number) {
@@ -84,7 +84,10 @@ export class Http1Exchange extends Exchange implements ReadyAnswer {
   }
 }
 
-/** Node writes a head and a body in one piece when the body is a string; in two, they cost the system nearly twice as much. */
+/**
+ * Longest body that is sent as a string, in bytes. Node writes head and body in one piece only for a string; two pieces
+ * cost the system nearly twice as much.
+ */
 const longestInOnePiece = 16_384;
 
 function toLatin1({ buffer, byteOffset, length }: Uint8Array): string {

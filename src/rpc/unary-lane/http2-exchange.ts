@@ -1,4 +1,7 @@
-/** An exchange over HTTP/2, on the stream itself: Node's compatibility API would make two more streams of it. */
+/**
+ * An exchange over HTTP/2. It uses the stream itself, since Node's compatibility API would create two more streams for
+ * it.
+ */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type CallConnection, findHttp2Connection } from "../calls/raw-call.ts";
@@ -7,13 +10,16 @@ import type { CallKind } from "./call-kind.ts";
 import { abortedByReset } from "./caller-gone.ts";
 import { Exchange, type UnaryAnswer } from "./exchange.ts";
 
-/** Finds the exchange in the listeners, which all exchanges share. */
+/** Key under which the listeners, which all exchanges share, find the exchange. */
 const exchangeKey = Symbol("exchange");
 type Stream = ServerHttp2Stream & { [exchangeKey]?: Http2Exchange };
 
 const withTrailers = { waitForTrailers: true };
 
-/** See `Exchange`. It has what Fastify's router and hooks ask of a request and of a response, too, and stands for both. */
+/**
+ * An exchange over HTTP/2. It also has the members of a request and of a response that Fastify's router and hooks use,
+ * and stands for both.
+ */
 export class Http2Exchange extends Exchange {
   readonly stream: ServerHttp2Stream;
   readonly headers: IncomingHttpHeaders;
@@ -77,7 +83,7 @@ export class Http2Exchange extends Exchange {
   }
 
   override end(): void {
-    // A stream that was reset ends as well, and closes at once.
+    // A stream that was reset also emits "end", but is closed by then.
     if (this.stream.closed) return;
     this.#isRead = true;
     super.end();
@@ -88,7 +94,7 @@ export class Http2Exchange extends Exchange {
     if (answer.trailers === undefined) {
       sendByHttp2(stream, answer, { isHead: false, isRead: this.#isRead });
     } else if (!stream.closed && !stream.destroyed) {
-      // Node copies the headers, and says 200 by itself.
+      // Node copies the headers, and adds status 200.
       stream.respond(answer.headers, withTrailers);
       this.#trailers = answer.trailers;
       stream.on("wantTrailers", sendTrailers);
@@ -97,13 +103,13 @@ export class Http2Exchange extends Exchange {
     this.isAnswered = true;
   }
 
-  /** Sends the answer's trailers, for which the stream asks behind its body. */
+  /** Sends the answer's trailers, which the stream requests after its body. */
   sendTrailers(): void {
     if (this.#trailers === undefined) return;
     try {
       this.stream.sendTrailers(this.#trailers);
     } catch {
-      // Node looks only now whether HTTP can carry them.
+      // Node checks only now whether HTTP can carry them.
       this.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     }
   }
@@ -130,7 +136,7 @@ export class Http2Exchange extends Exchange {
 
 type Listener = (...values: unknown[]) => void;
 
-/** The exchange on a stream, if there is one. */
+/** Returns the exchange on a stream, if there is one. */
 export function findExchange(stream: Stream): Http2Exchange | undefined {
   return stream[exchangeKey];
 }
@@ -151,5 +157,5 @@ function sendTrailers(this: Stream): void {
   this[exchangeKey]?.sendTrailers();
 }
 
-/** A stream that fails closes as well. */
+/** Ignores the error, since a failed stream also closes. */
 function ignore(): void {}

@@ -1,16 +1,16 @@
 /**
- * Runs a handler behind its interceptors, as Connect does, but makes nothing that nobody looks at; no asynchronous functions either,
- * each of which leaves a kilobyte behind.
+ * Runs a handler behind its interceptors, as Connect does, but creates nothing before it is used. It uses no async
+ * functions, since each call of one leaves a kilobyte of garbage.
  */
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { ConnectError, HandlerContext, Interceptor, UnaryRequest, UnaryResponse } from "@connectrpc/connect";
 import { type CallContext, signalKey, withSignal } from "./call-context.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 
-/** A message of a kind that only its method knows. */
+/** A message whose type only its method knows. */
 export type AnyMessage = MessageShape<DescMessage>;
 
-/** Maps what a handler throws, before interceptors see it. */
+/** Maps errors of a handler before interceptors see them. */
 export interface ErrorMap {
   mapError(error: unknown): ConnectError;
 }
@@ -19,8 +19,8 @@ type Next = Parameters<Interceptor>[0];
 type NextRequest = Parameters<Next>[0];
 
 /**
- * Returns the answer's message, or promises it; throws, or rejects with, what the handler or an interceptor throws. What interceptors
- * make of the metadata stands in the context then.
+ * Returns the answer's message or a promise of it. Throws, or rejects with, errors of the handler or of an interceptor.
+ * Afterwards `context` has the metadata as interceptors left it.
  */
 export function invokeHandler(
   spec: UnarySpec,
@@ -65,7 +65,7 @@ function intercept(
   });
 }
 
-/** Whether something is to be waited for. */
+/** Returns whether a value is a promise. */
 export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | undefined)?.then === "function";
 }
@@ -89,7 +89,7 @@ function createResponse(context: HandlerContext, method: UnarySpec["method"], me
   return { stream: false, service, method, header, trailer, message };
 }
 
-/** The context, with whatever interceptors have put into the request's place. */
+/** Returns the context, with the values of the request that interceptors may have replaced. */
 function adoptRequest(context: HandlerContext, given: NextRequest, request: UnaryRequest): HandlerContext {
   const isOurs = given === request && given.header === context.requestHeader && given.contextValues === context.values;
   if (isOurs) return context;

@@ -1,4 +1,4 @@
-/** What all calls of a lane, and all calls of a method, have in common. */
+/** State that all calls of a lane, or of a method, share. */
 import type {
   BinaryReadOptions,
   BinaryWriteOptions,
@@ -15,16 +15,16 @@ import { createStrictDecoder } from "../wire/strict-json.ts";
 import type { ExchangeTimeouts } from "./exchange-timeouts.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 
-/** What is the same for all calls; where Connect's handler has the same option, it means the same. */
+/** Options of a lane. An option that Connect's handler has as well means the same. */
 export interface LaneOptions {
-  /** Outermost first. */
+  /** Interceptors, outermost first. */
   readonly interceptors: Interceptor[];
-  /** Says who calls; absent for a lane that takes everybody's word. */
+  /** Authenticates the caller. Absent: the lane accepts every caller without proof. */
   readonly authenticate?: Authenticate | undefined;
-  /** Maps whatever is thrown, by `authenticate`, by a handler and by interceptors; an error interceptor is not needed. */
+  /** Maps errors of `authenticate`, of handlers and of interceptors, so that no error interceptor is needed. */
   readonly toConnectError: (error: unknown) => ConnectError;
   readonly limits: ListenerLimits;
-  /** Of one message; a body has room for its frame's prefix besides. Default: `limits.maxBodyBytes`. */
+  /** Maximum size of one message, not counting its frame's prefix. Default: `limits.maxBodyBytes`. */
   readonly readMaxBytes?: number | undefined;
   readonly maxTimeoutMs: number;
   readonly jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions> | undefined;
@@ -34,7 +34,7 @@ export interface LaneOptions {
   readonly onCall?: OnCall | undefined;
 }
 
-/** A lane: its options, and what bounds the time of its exchanges. */
+/** A lane: its options, and the timeouts of its exchanges. */
 export interface Lane extends LaneOptions {
   readonly readMaxBytes: number;
   readonly timeouts: ExchangeTimeouts;
@@ -46,7 +46,7 @@ export interface LaneMethod {
   readonly serialization: MethodSerializationLookup<DescMessage, DescMessage>;
 }
 
-/** Prepares a method. */
+/** Creates a method of a lane. */
 export function createLaneMethod(
   spec: UnarySpec,
   { binaryOptions, jsonOptions, readMaxBytes }: Pick<Lane, "binaryOptions" | "jsonOptions" | "readMaxBytes">,
@@ -56,5 +56,5 @@ export function createLaneMethod(
   return { spec, serialization: createMethodSerializationLookup(spec.method, binaryOptions, strictOptions, bounds) };
 }
 
-/** Connect's default: what the length of a frame can say. */
+/** Connect's default: the greatest length of a frame. */
 const maxWriteBytes = 0xffffffff;

@@ -1,11 +1,14 @@
 /**
- * Headers that are made when somebody looks: most calls' nobody ever does, and making three of them for each call costs more than
- * decoding and encoding its messages.
+ * Headers that are created on first use. Most calls' headers are never used, and creating three Headers for each call
+ * costs more than decoding and encoding its messages.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import { inspect } from "node:util";
 
-/** Behaves as the Headers that have the fields of `source`, pseudo-headers left out, and is one by `instanceof`. */
+/**
+ * Behaves like Headers with the fields of `source`, without pseudo-headers. It is an instance of Headers by
+ * `instanceof`.
+ */
 export class LazyHeaders {
   readonly #source: Readonly<IncomingHttpHeaders>;
   #headers: Headers | undefined;
@@ -14,7 +17,7 @@ export class LazyHeaders {
     this.#source = source;
   }
 
-  /** Whether these are lazy ones that nobody has looked at, which have the fields of their source therefore. */
+  /** Returns whether the headers are lazy and unused, so that they have exactly the fields of their source. */
   static isUntouched(headers: Headers | LazyHeaders): boolean {
     return #source in headers && headers.#headers === undefined;
   }
@@ -64,7 +67,10 @@ export class LazyHeaders {
     return this.#filled.values();
   }
 
-  /** Not the same function as `entries`, by which Node knows a Headers of its own and looks inside. */
+  /**
+   * Must be a different function from `entries`: Node takes an object on which the two are the same for its own Headers
+   * and reads its internals.
+   */
   [Symbol.iterator](): ReturnType<Headers["entries"]> {
     return this.#filled.entries();
   }
@@ -74,10 +80,10 @@ export class LazyHeaders {
   }
 }
 
-// A subclass would have to make what it is lazy about.
+// The constructor of a subclass would create the Headers at once.
 Object.setPrototypeOf(LazyHeaders.prototype, Headers.prototype);
 
-/** Lazy headers in the place of Headers. */
+/** Returns lazy headers with the fields of `source`. */
 export function createLazyHeaders(source: Readonly<IncomingHttpHeaders>): Headers {
   return toHeaders(new LazyHeaders(source));
 }

@@ -1,4 +1,7 @@
-/** What Node makes of the HTTP/2 requests that a lane will serve: an exchange, in the place of the two streams of its compatibility API. */
+/**
+ * Makes Node create an exchange for each HTTP/2 request that a lane serves, instead of the two streams of its
+ * compatibility API.
+ */
 import type { IncomingHttpHeaders } from "node:http";
 import {
   constants,
@@ -11,26 +14,26 @@ import type { FastifyInstance } from "fastify";
 import { findCallKind } from "./call-kind.ts";
 import { findExchange, Http2Exchange } from "./http2-exchange.ts";
 
-/** The paths of a listener that lanes serve. */
+/** Plain unary calls of a listener. */
 export interface PlainCalls {
   /** Options of the listener's HTTP/2 server. */
   readonly serverOptions: Pick<ServerOptions, "Http2ServerRequest" | "Http2ServerResponse">;
-  /** From now on plain unary calls of this path are exchanges; Fastify must route them to a lane. */
+  /** Makes plain unary calls of this path exchanges from now on. Fastify must route them to a lane. */
   addPath(path: string): void;
 }
 
 const key = Symbol("plain unary calls");
 
-/** Makes what a listener's server needs before the listener itself can be made. */
+/** Creates the options that a listener's server needs, before the listener is created. */
 export function createPlainCalls(): PlainCalls {
   const paths = new Set<unknown>();
 
-  /** Constructors, as Node calls them; one may return another object than its own. */
+  /** Constructors that Node calls. A constructor may return a different object. */
   function Request(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: object, rawHeaders: string[]) {
     const isOurs = paths.has(headers[":path"]) && headers[":method"] === "POST";
     const kind = isOurs ? findCallKind(headers, true) : undefined;
     if (kind !== undefined) return new Http2Exchange(stream, headers, kind);
-    // Whatever fails when its reader has left must not end the process.
+    // An error after its reader has stopped listening must not end the process.
     return new Http2ServerRequest(stream, headers, options, rawHeaders).on("error", ignore);
   }
   function Response(stream: ServerHttp2Stream) {
@@ -48,7 +51,10 @@ export function createPlainCalls(): PlainCalls {
 
 function ignore(): void {}
 
-/** Node looks whether HTTP can carry an answer's trailers only when the stream asks for them, and would throw at nobody then. */
+/**
+ * Catches errors of sending trailers. Node checks whether HTTP can carry them only when the stream requests them, and
+ * would then throw an uncaught exception.
+ */
 function guardTrailers(stream: ServerHttp2Stream, response: Http2ServerResponse): Http2ServerResponse {
   const senders = stream.listeners("wantTrailers");
   stream.removeAllListeners("wantTrailers").on("wantTrailers", () => {
@@ -61,17 +67,17 @@ function guardTrailers(stream: ServerHttp2Stream, response: Http2ServerResponse)
   return response;
 }
 
-/** Lets plugins of a listener find its plain calls. */
+/** Makes the plain calls available to plugins of the listener. */
 export function decorateWithPlainCalls(listener: FastifyInstance, plainCalls: PlainCalls): void {
   listener.decorate(key, plainCalls);
 }
 
-/** The plain calls of a listener; undefined for a Fastify instance that was made without. */
+/** Returns the plain calls of a listener, or undefined for a Fastify instance without them. */
 export function findPlainCalls(listener: FastifyInstance): PlainCalls | undefined {
   return listener.hasDecorator(key) ? listener.getDecorator<PlainCalls>(key) : undefined;
 }
 
-/** The exchange that stands for the request and the response of a plain call; undefined for any other request. */
+/** Returns the exchange that stands for the request of a plain call over HTTP/2, or undefined for any other request. */
 export function findLaneExchange({ raw }: { readonly raw: unknown }): Http2Exchange | undefined {
   return raw instanceof Http2Exchange ? raw : undefined;
 }

@@ -1,11 +1,11 @@
-/** The message of a call, out of its body. */
+/** Reads the message of a call from its body. */
 import type { Message } from "@bufbuild/protobuf";
 import { decodeBase64Body, readMessage } from "../wire/grpc-frames.ts";
 import { findUndecodable } from "../wire/undecodable-message.ts";
 import type { CallKind } from "./call-kind.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 
-/** Decodes the message; throws ConnectError, for one that cannot be decoded with the field at fault. */
+/** Decodes the message. Throws ConnectError, which names the wrong field if the message cannot be decoded. */
 export function readRequest(
   kind: CallKind,
   body: Uint8Array<ArrayBuffer>,

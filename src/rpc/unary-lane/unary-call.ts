@@ -1,4 +1,7 @@
-/** One call, from its headers to its answer: authenticated, read, decoded, handled, answered and told of, each once. */
+/**
+ * Serves one call from its headers to its answer: authenticates, reads, decodes, handles, answers and records it, each
+ * once.
+ */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { nameCode, okCode } from "../calls/call-record.ts";
 import { type CallerDeadline, callerTimeoutKey, readCallerDeadline } from "../calls/caller-deadline.ts";
@@ -13,12 +16,12 @@ import { type AnyMessage, type ErrorMap, invokeHandler, isPromise } from "./invo
 import type { Lane, LaneMethod } from "./lane.ts";
 import { readRequest } from "./read-request.ts";
 
-/** Serves the call that an exchange carries; nothing is left to do for the caller of this. */
+/** Serves the call of an exchange. Returns at once, and handles every error itself. */
 export function serveCall(lane: Lane, method: LaneMethod, exchange: Exchange): void {
   new UnaryCall(lane, method, exchange).begin();
 }
 
-/** What is left of authentication once the body is there. */
+/** Second part of authentication, once the body has been read. */
 type Authenticated = (call: RawCall) => Promise<void> | void;
 
 class UnaryCall implements ExchangeEvents, ErrorMap {
@@ -31,7 +34,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
   #url = "";
   #deadline: CallerDeadline = {};
   #authenticated: Authenticated | undefined;
-  /** From decoding on. */
+  /** Set when the body is decoded. */
   #signal: CallSignal | undefined;
   #context: CallContext | undefined;
   #isOver = false;
@@ -91,7 +94,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     );
   }
 
-  /** Never throws. */
+  /** Decodes and handles the request. Never throws. */
   #handle(body: Uint8Array<ArrayBuffer>): void {
     if (this.#isOver) return;
     const method = this.#method;
@@ -118,7 +121,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     );
   }
 
-  /** What is left until the caller's deadline, which began with the request's headers. */
+  /** Returns the time left until the caller's deadline, which counts from the request's headers. */
   #getLeftMs(): number | undefined {
     const { timeoutMs, error } = this.#deadline;
     if (error !== undefined) throw error;
@@ -141,7 +144,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     this.#fail(this.mapError(error));
   }
 
-  /** What a caller is told of an error; that it has gone, or its deadline passed, is nobody's failure here. */
+  /** Maps an error for the caller. A caller that left, or whose deadline passed, is not a failure of the server. */
   mapError(error: unknown): ConnectError {
     const isCallersEnd = this.#signal?.isAbortedWith(error) === true;
     return isCallersEnd ? ConnectError.from(error, Code.Canceled) : this.#lane.toConnectError(error);
@@ -157,7 +160,7 @@ class UnaryCall implements ExchangeEvents, ErrorMap {
     }
   }
 
-  /** What was said of the error, or of the answer that it is about, is nothing that HTTP can carry. */
+  /** Answers again after a first answer failed because HTTP could not carry the error or its metadata. */
   #failAgain(problem: unknown): void {
     const error = this.#lane.toConnectError(problem);
     try {

@@ -1,45 +1,47 @@
 /**
- * The unary lane: a Fastify plugin that serves plain unary calls, beside Connect's handler and on the same paths.
+ * The unary lane: a Fastify plugin that serves plain unary calls, next to Connect's handler and on the same paths.
  *
  * ## Why
  *
- * Connect's handler serves everything: streams, compression, GET. A unary call passes through asynchronous iterators for that, and is
- * turned into a web request and back; on Node this costs several times what HTTP/2 itself does. A plain unary call is one body in and
- * one body out, and that is all that the lane does.
+ * Connect's handler serves everything: streams, compression, GET. For that, a unary call passes through asynchronous
+ * iterators and is converted to a web request and back. On Node this costs several times as much as HTTP/2 itself. A
+ * plain unary call is one body in and one body out, and the lane does only that.
  *
- * ## What it takes
+ * ## What it accepts
  *
- * POST of a unary method in gRPC (HTTP/2), gRPC-Web (binary and base64) and Connect (binary and JSON), by content types in their usual
- * spelling, not compressed, without expectation; see call-kind.ts. The router decides by a constraint derived from the headers, so
- * whatever is not like that meets Connect's routes, which know nothing of the lane. Nothing is lost by turning it off but speed, and
- * base64, which Connect's handler does not have.
+ * POST requests of a unary method in gRPC (HTTP/2), gRPC-Web (binary and base64) and Connect (binary and JSON), with
+ * content types in their usual spelling, uncompressed and without an expectation; call-kind.ts decides. The router uses
+ * a constraint derived from the headers, so everything else reaches Connect's routes, which know nothing about the
+ * lane. Turning the lane off costs only speed, and base64, which Connect's handler lacks.
  *
  * ## What is the same
  *
- * Handlers, interceptors, limits and options: `routes` and the rest are given to both. A handler has the same HandlerContext, with
- * metadata, deadline and signal, and cannot tell which way it was called. tests/rpc/unary-lane/twin.test.ts holds the two to the same
- * answers; the Connect conformance suite holds both to the specifications.
+ * Handlers, interceptors, limits and options: both get the same `routes` and the rest. A handler gets the same
+ * HandlerContext, with metadata, deadline and signal, and cannot tell how it was called.
+ * tests/rpc/unary-lane/twin.test.ts checks that both give the same answers, and the Connect conformance suite checks
+ * both against the specifications.
  *
- * ## What differs, and is meant to
+ * ## What differs intentionally
  *
- * - grpc-message has the escapes of the gRPC specification and no more, so that clients show "a/b" and not "a%2Fb".
- * - An error of gRPC whose handler set no header is Trailers-Only: one block of headers.
- * - Answers are not compressed, and do not say `grpc-encoding`, whatever the caller would accept.
- * - gRPC-Web says its `content-length`, and speaks base64.
- * - A body that breaks off behind the prefix of a frame is `invalid_argument`, not a missing message.
+ * - grpc-message has only the escapes of the gRPC specification, so that clients show "a/b" and not "a%2Fb".
+ * - A gRPC error whose handler set no header is Trailers-Only: one block of headers.
+ * - Answers are not compressed and have no `grpc-encoding`, whatever the caller accepts.
+ * - gRPC-Web answers have a `content-length`, and base64 is supported.
+ * - A body that ends after the prefix of a frame is `invalid_argument`, not a missing message.
  * - A deadline counts from the request's headers, not from the end of its body.
  *
  * ## How it works
  *
- * The route's onRequest hook takes the request over before Fastify looks at the body. An Exchange is the request and its answer, over
- * either version of HTTP; UnaryCall takes it from there: authenticate's first half, the body, its second half, decode, interceptors
- * and handler, encode. On listeners of listener.ts an HTTP/2 exchange takes the place of Node's compatibility API as well
- * (plain-calls.ts); on any other Fastify instance, and for targets with a query, the lane leaves HTTP/2 to Connect.
+ * The route's onRequest hook takes over the request before Fastify reads the body. An Exchange is the request and its
+ * answer, over either version of HTTP. UnaryCall does the rest: first part of authentication, body, second part of
+ * authentication, decoding, interceptors and handler, encoding. On listeners of listener.ts, an HTTP/2 exchange also
+ * replaces Node's compatibility API (plain-calls.ts). On any other Fastify instance, and for targets with a query, the
+ * lane leaves HTTP/2 to Connect.
  *
- * What costs most is what is made for each call, so listeners of streams are shared functions, time limits share timers, and headers
- * are filled when somebody looks. Each of these showed in profiles.
+ * Objects created for each call cost most, so listeners of streams are shared functions, time limits share timers, and
+ * headers are created on first use. Each of these was visible in profiles.
  *
- * Every call is told to `onCall` once: refused, failed, canceled or answered.
+ * `onCall` gets every call once: refused, failed, canceled or answered.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
@@ -56,9 +58,9 @@ import { findPlainCalls } from "./plain-calls.ts";
 import { serveCall } from "./unary-call.ts";
 import { listUnaryMethods } from "./unary-methods.ts";
 
-/** What a lane serves, and how. */
+/** Options of `unaryLane`. */
 export interface UnaryLaneOptions extends LaneOptions {
-  /** As for Connect's router; the lane picks out the unary methods. */
+  /** The same routes as for Connect's router. The lane serves their unary methods. */
   readonly routes: (router: ConnectRouter) => void;
 }
 
@@ -104,7 +106,10 @@ function isPlain(request: RawRequest): boolean {
   return request instanceof Http2Exchange || findHttp1Kind(request) !== undefined;
 }
 
-/** What is no exchange over HTTP/2 was none of plain-calls.ts when its headers came, and is Connect's. */
+/**
+ * Returns the kind of an HTTP/1.1 call. An HTTP/2 request that is not an exchange was not a plain call when its headers
+ * came, and is left to Connect.
+ */
 function findHttp1Kind({ headers, stream }: RawRequest): CallKind | undefined {
   return stream === undefined ? findCallKind(headers, false) : undefined;
 }

@@ -1,4 +1,4 @@
-/** The unary methods among routes that are written for Connect's router. */
+/** Finds the unary methods in routes for Connect's router. */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
@@ -12,7 +12,7 @@ import { createMethodUrl } from "@connectrpc/connect/protocol";
 /** A unary method and its handler. */
 export type UnarySpec = MethodImplSpec & { kind: "unary" };
 
-/** Lists them by path; those that are routed with options of their own are left to Connect. */
+/** Returns the unary methods by path. Leaves methods with options of their own to Connect. */
 export function listUnaryMethods(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UnarySpec> {
   const methods = new Map<string, UnarySpec>();
   const add = (spec: MethodImplSpec, options: unknown) => {

@@ -1,25 +1,25 @@
-/** How a request carries messages in protobuf's binary form. */
+/** Determines how a request carries messages in protobuf's binary form. */
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip } from "node:zlib";
 import type { ListenerLimits } from "../limits.ts";
 
-/** The codings that Connect's handler takes. */
+/** Compression codings that Connect's handler accepts. */
 const decompressors = new Map([
   ["gzip", promisify(gunzip)],
   ["br", promisify(brotliDecompress)],
 ]);
 
-/** What a request's headers say of its messages. */
+/** Encoding of a request's messages, from its headers. */
 export interface BinaryEncoding {
-  /** Whether each message stands behind five bytes, a flag and its length; otherwise the body is the message. */
+  /** Whether each message follows a prefix of five bytes, a flag and its length. Otherwise the body is the message. */
   readonly isFramed: boolean;
-  /** How messages are compressed, those alone whose flag says so where there are flags; undefined when they are not. */
+  /** Compression of the messages, or undefined for none. In frames it applies only to messages whose flag says so. */
   readonly coding: string | undefined;
 }
 
 const coded: Readonly<Record<string, string>> = { "": "content-encoding", "connect+": "connect-content-encoding" };
 
-/** Reads it; undefined for JSON, and for whatever Connect refuses by its headers. */
+/** Returns the encoding, or undefined for JSON and for requests that Connect refuses because of their headers. */
 export function findBinaryEncoding(readHeader: (name: string) => string | null): BinaryEncoding | undefined {
   const [, prefix] =
     /^application\/(|connect\+)proto$/i.exec(readHeader("content-type") ?? "") ??
@@ -31,7 +31,7 @@ export function findBinaryEncoding(readHeader: (name: string) => string | null):
   return decompressors.has(coding) ? { isFramed: prefix !== "", coding } : undefined;
 }
 
-/** Decompresses a message; undefined for one that cannot be, or that is larger than allowed then. */
+/** Returns the decompressed message, or undefined if it cannot be decompressed or exceeds the limit. */
 export async function decompressMessage(
   bytes: Uint8Array,
   coding: string,

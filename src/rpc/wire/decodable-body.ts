@@ -1,6 +1,6 @@
 /**
- * Has what cannot be decoded refused as the caller's fault, before Connect's handler reads it: that one calls it
- * `internal`, which says that the server has failed, and says nothing of the field.
+ * Refuses messages that cannot be decoded as the caller's fault, before Connect's handler reads them. That handler
+ * would answer `internal`, which means a failure of the server, and would not name the field.
  */
 import type { DescMessage } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
@@ -12,13 +12,13 @@ import { findUndecodable } from "./undecodable-message.ts";
 
 type Limits = Pick<ListenerLimits, "maxBodyBytes">;
 
-/** Of a frame: a flag and a length. */
+/** Length of a frame's prefix: a flag and a length. */
 const prefixBytes = 5;
 const compressedFlag = 0b1;
 
 /**
- * Hands a request's body on once its messages, or its one message, are found to be decodable; throws ConnectError with
- * `invalid_argument` otherwise. What is in another form, broken off, or larger than allowed goes on as it is: Connect
+ * Passes on a request's body after checking that each message can be decoded. Throws ConnectError with
+ * `invalid_argument` otherwise. A body that is in another form, incomplete or too large passes unchanged, since Connect
  * refuses it.
  */
 export function checkBody(
@@ -66,7 +66,7 @@ async function* checkFrames(
     for (wanted = measureFrame(bytes, start); start + wanted <= bytes.length; wanted = measureFrame(bytes, start)) {
       const flag = bytes[start] as number;
       const message = bytes.subarray(start + prefixBytes, start + wanted);
-      // Any other flag is that of trailers, or of none.
+      // Any other flag means trailers, or is undefined.
       if (flag === 0) await checkMessage(schema, message, undefined, limits);
       else if (flag === compressedFlag && coding !== undefined) await checkMessage(schema, message, coding, limits);
       start += wanted;
@@ -78,13 +78,13 @@ async function* checkFrames(
   if (held.size > 0) yield held.take();
 }
 
-/** Of the frame that begins there, or of what is to come of it at least. */
+/** Returns the length of the frame that begins at `start`, or its minimum while the prefix is incomplete. */
 function measureFrame(bytes: Uint8Array, start: number): number {
   if (bytes.length - start < prefixBytes) return prefixBytes;
   return prefixBytes + new DataView(bytes.buffer, bytes.byteOffset + start).getUint32(1);
 }
 
-/** Pieces of a body that are joined when they are enough. */
+/** Pieces of a body, which are joined when they suffice. */
 class HeldBytes {
   #pieces: Uint8Array[] = [];
   size = 0;
@@ -113,7 +113,10 @@ async function checkMessage(
   if (error !== undefined) throw error;
 }
 
-/** The same for a call by GET, whose message stands in its URL; its headers have been looked at by then. */
+/**
+ * Throws ConnectError with `invalid_argument` if the message of a GET call, which is in its URL, cannot be decoded. Its
+ * headers have been checked before.
+ */
 export async function assertDecodableQuery(
   { method, requestMethod, url }: Pick<HandlerContext, "method" | "requestMethod" | "url">,
   limits: Limits,
@@ -127,7 +130,10 @@ export async function assertDecodableQuery(
   await checkMessage(method.input, bytes, coding === "identity" ? undefined : coding, limits);
 }
 
-/** As Connect reads it, which calls it `internal` when it is none. */
+/**
+ * Decodes base64 as Connect does, but throws `invalid_argument` for an invalid text, where Connect would throw
+ * `internal`.
+ */
 function decodeBase64(text: string): Uint8Array {
   try {
     return base64Decode(text);

@@ -1,15 +1,19 @@
-/** The one message of a unary call in the frames of gRPC and gRPC-Web: a flag, a length of four bytes, the message. */
+/**
+ * Encodes and decodes the message of a unary call in the frames of gRPC and gRPC-Web: a flag, a length of four bytes,
+ * and the message.
+ */
 import { Code, ConnectError } from "@connectrpc/connect";
 
 const prefixBytes = 5;
 const compressedFlag = 0b1;
-/** Of gRPC-Web; a request has no use for trailers, and they are passed over. */
+/** Flag of gRPC-Web's trailers. Trailers of a request are skipped. */
 const trailerFlag = 0b1000_0000;
 
 /**
- * The message in a body that holds one frame; with `hasTrailers` trailers may stand beside it. Throws ConnectError for any other: `invalid_argument` when it ends in the midst of a
- * frame, `resource_exhausted` when a length exceeds `maxBytes`, `unimplemented` for no message or a second one, and `internal` for a
- * compressed one, since no compression was named (PROTOCOL-HTTP2, "Compression").
+ * Returns the message of a body with one frame, and with trailers if `hasTrailers` is set. Throws ConnectError
+ * otherwise: `invalid_argument` if the body ends within a frame, `resource_exhausted` if a length exceeds `maxBytes`,
+ * `unimplemented` for no message or a second one, and `internal` for a compressed message, since no compression was
+ * named (PROTOCOL-HTTP2, "Compression").
  */
 export function readMessage(
   body: Uint8Array<ArrayBuffer>,
@@ -34,7 +38,7 @@ export function readMessage(
 
 function findFrameEnd(body: Uint8Array, start: number, maxBytes: number): number {
   if (body.length - start < prefixBytes) throw protocolError("incomplete envelope", Code.InvalidArgument);
-  // By hand: a DataView would cost more than all the rest.
+  // Computed by hand, since a DataView would cost more than all the rest.
   const high = (readByte(body, start + 1) << 8) | readByte(body, start + 2);
   const low = (readByte(body, start + 3) << 8) | readByte(body, start + 4);
   const length = high * 0x10000 + low;
@@ -58,7 +62,7 @@ function protocolError(what: string, code: Code): ConnectError {
   return new ConnectError(`protocol error: ${what}`, code);
 }
 
-/** A frame that holds `message`, with room for `extraBytes` behind it. */
+/** Returns a frame with `message`, with room for `extraBytes` after it. */
 export function frameMessage(message: Uint8Array, extraBytes = 0): Buffer {
   const frame = Buffer.allocUnsafe(prefixBytes + message.length + extraBytes);
   frame[0] = 0;
@@ -67,7 +71,10 @@ export function frameMessage(message: Uint8Array, extraBytes = 0): Buffer {
   return frame;
 }
 
-/** gRPC-Web's trailers as the frame that ends an answer: HTTP/1.1's fields, with names in lower case (PROTOCOL-WEB). */
+/**
+ * Returns the frame with gRPC-Web's trailers that ends an answer: HTTP/1.1 fields with names in lower case
+ * (PROTOCOL-WEB).
+ */
 export function frameTrailers(trailers: Readonly<Record<string, string | string[]>>): Buffer {
   const lines = Object.entries(trailers).flatMap(([name, value]) =>
     [value].flat().map((line) => `${name}: ${line}\r\n`),
@@ -80,7 +87,10 @@ export function frameTrailers(trailers: Readonly<Record<string, string | string[
   return frame;
 }
 
-/** The bytes of a body in base64, whose parts may each have been encoded, and padded, by itself (PROTOCOL-WEB). */
+/**
+ * Decodes a body in base64, whose parts may each be encoded and padded separately (PROTOCOL-WEB). Throws ConnectError
+ * with `invalid_argument`.
+ */
 export function decodeBase64Body(body: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Math.ceil((body.length * 3) / 4));
   let size = 0;
@@ -89,7 +99,7 @@ export function decodeBase64Body(body: Uint8Array): Uint8Array<ArrayBuffer> {
   for (let at = 0; at < body.length; at++) {
     const character = readByte(body, at);
     if (character === padding) {
-      // Of a group of four, two or three characters are digits.
+      // A padded group of four characters has two or three digits.
       const padded = count === 2 && readByte(body, at + 1) === padding ? 2 : count === 3 ? 1 : 0;
       if (padded === 0) throw notBase64();
       size = putBytes(bytes, size, held << (6 * padded), 3 - padded);
@@ -111,7 +121,7 @@ export function decodeBase64Body(body: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.subarray(0, size);
 }
 
-/** Writes the first `count` of three bytes, and returns the size that there is then. */
+/** Writes the first `count` of three bytes, and returns the new size. */
 function putBytes(bytes: Uint8Array, size: number, three: number, count: number): number {
   for (let index = 0; index < count; index++) bytes[size + index] = three >> (16 - 8 * index);
   return size + count;
@@ -120,7 +130,7 @@ function putBytes(bytes: Uint8Array, size: number, three: number, count: number)
 const padding = "=".charCodeAt(0);
 const noDigit = 0xff;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/** What each byte is as a digit of base64. */
+/** Value of each character as a digit of base64. */
 const digits = new Uint8Array(256).fill(noDigit);
 for (const [value, character] of [...alphabet].entries()) digits[character.charCodeAt(0)] = value;
 

@@ -1,10 +1,11 @@
-/** How gRPC and gRPC-Web say in trailers that a call failed (PROTOCOL-HTTP2, "Responses"). */
+/** Encodes errors in the trailers of gRPC and gRPC-Web (PROTOCOL-HTTP2, "Responses"). */
 import { ConnectError } from "@connectrpc/connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 
 /**
- * Sets `error` in `trailer`: its metadata, grpc-status, grpc-message, and grpc-status-details-bin when it has details. Connect's own
- * function escapes what a URI component must, and throws for half a surrogate pair; this one escapes what the protocol says.
+ * Sets `error` in `trailer`: its metadata, grpc-status, grpc-message, and grpc-status-details-bin if it has details.
+ * Connect's own function escapes like a URI component and throws for a lone surrogate; this one escapes what the
+ * protocol requires.
  */
 export function setErrorTrailers(trailer: Headers, error: ConnectError): void {
   setTrailerStatus(trailer, withWellFormedText(error));
@@ -19,10 +20,16 @@ function withWellFormedText(error: ConnectError): ConnectError {
   return copy;
 }
 
-/** What PROTOCOL-HTTP2 calls Percent-Byte-Unencoded; spaces at the ends are none, since HTTP takes them off a field's value. */
+/**
+ * Text of PROTOCOL-HTTP2's Percent-Byte-Unencoded characters. Spaces at the ends are excluded, since HTTP strips them
+ * from a field's value.
+ */
 const unescaped = /^(?:[!-$&-~](?:[ -$&-~]*[!-$&-~])?)?$/;
 
-/** A status message as the field's value carries it: bytes of its UTF-8 that are not printable ASCII, and "%", as %XX. @public */
+/**
+ * Returns a status message as the value of grpc-message: UTF-8 bytes that are not printable ASCII, and "%", become %XX.
+ * @public
+ */
 export function encodeGrpcMessage(message: string): string {
   if (unescaped.test(message)) return message;
   const bytes = Buffer.from(message);

@@ -1,4 +1,4 @@
-/** Errors of calls that end before Connect's handler runs, in the caller's own protocol. */
+/** Answers calls that end before Connect's handler runs with errors in the caller's own protocol. */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { FastifyReply } from "fastify";
@@ -8,9 +8,9 @@ import { setErrorTrailers } from "./grpc-status.ts";
 import { type Answer, sendAnswer } from "./send-answer.ts";
 
 /**
- * Answers a call with an error: gRPC by trailers alone, which stand in the headers then, gRPC-Web by a trailer frame, anything else as Connect does, by HTTP status and
- * JSON. `httpStatus` replaces the status that Connect has for the error's code; 415 says that the content type names no protocol, so
- * the answer is in none, and clients go by the status.
+ * Answers a call with an error: gRPC by Trailers-Only, gRPC-Web by a trailer frame, and anything else as Connect does,
+ * by HTTP status and JSON. `httpStatus` replaces Connect's status for the error's code. 415 means that the content type
+ * belongs to no protocol, so the answer is plain text and clients go by the status.
  */
 export function replyWithError(
   reply: FastifyReply,
@@ -43,7 +43,7 @@ function toAnswer(error: ConnectError, contentType: string, httpStatus?: number)
   };
 }
 
-/** Connect's own mapping, but that a call nobody knows stays what HTTP calls it. */
+/** Returns Connect's HTTP status for an error, except that an unknown path or method is 404, as in HTTP. */
 function toHttpStatus(error: ConnectError): number {
   return error.code === Code.Unimplemented ? 404 : codeToHttpStatus(error.code);
 }

@@ -1,4 +1,4 @@
-/** Request bodies, read whole and bounded before anything looks at them. */
+/** Reads request bodies completely and within limits, before anything uses them. */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -7,7 +7,7 @@ import type { ListenerLimits } from "../limits.ts";
 type BodyLimits = Pick<ListenerLimits, "maxBodyBytes" | "bodyTimeoutMs">;
 type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
 
-/** The pieces of a body. */
+/** Pieces of a body. */
 export class BodyPieces {
   readonly #maxBytes: number;
   #first: Uint8Array | undefined;
@@ -18,7 +18,7 @@ export class BodyPieces {
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes the next piece; false when the body is too large with it. */
+  /** Adds the next piece. Returns false if the body is now too large. */
   add(piece: Uint8Array): boolean {
     if (this.#first === undefined) this.#first = piece;
     else if (this.#others === undefined) this.#others = [piece];
@@ -27,10 +27,13 @@ export class BodyPieces {
     return this.#size <= this.#maxBytes;
   }
 
-  /** The body, copied: the pieces lie in buffers of the connection, which a piece of a message would keep. */
+  /**
+   * Returns a copy of the body. The pieces are parts of the connection's buffers, which a part of a message would keep
+   * alive.
+   */
   join(): Uint8Array<ArrayBuffer> {
     const first = this.#first ?? new Uint8Array();
-    // Small ones share memory, since memory of its own is what costs most about a small one.
+    // Small bodies share a buffer, since allocating its own memory is the greatest cost of a small body.
     const { buffer, byteOffset } = Buffer.allocUnsafe(this.#size);
     const body = new Uint8Array(buffer, byteOffset, this.#size);
     body.set(first);
@@ -43,29 +46,29 @@ export class BodyPieces {
   }
 }
 
-/** Throws `resource_exhausted` for a body that says beforehand that it is too large. */
+/** Throws `resource_exhausted` if content-length announces too large a body. */
 export function assertBodyFits(contentLength: string | undefined, { maxBodyBytes }: Pick<BodyLimits, "maxBodyBytes">) {
   if (contentLength !== undefined && Number(contentLength) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
 }
 
-/** `resource_exhausted`, for a body that turned out to be too large. */
+/** Returns the error `resource_exhausted` for a body that is too large. */
 export function bodyTooLarge(maxBodyBytes: number): ConnectError {
   return new ConnectError(`the body is larger than ${maxBodyBytes} bytes`, Code.ResourceExhausted);
 }
 
-/** `deadline_exceeded`, for a body that took too long. */
+/** Returns the error `deadline_exceeded` for a body that took too long. */
 export function bodyTooLate(): ConnectError {
   return new ConnectError("the body did not arrive in time", Code.DeadlineExceeded);
 }
 
-/** `canceled`, for a caller that went away before its body was whole. */
+/** Returns the error `canceled` for a caller that left before its body was complete. */
 export function callerGone(): ConnectError {
   return new ConnectError("the caller went away", Code.Canceled);
 }
 
 /**
- * Reads a body to its end. Throws ConnectError: `resource_exhausted` past the limit, without reading on; `deadline_exceeded` when it
- * does not arrive in time; `canceled` when the caller goes.
+ * Reads a body to its end. Throws ConnectError: `resource_exhausted` beyond the limit, without reading on;
+ * `deadline_exceeded` if it does not arrive in time; `canceled` if the caller leaves.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   assertBodyFits(request.headers["content-length"], limits);
@@ -73,8 +76,9 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
 }
 
 /**
- * Reads what is left of a body, and drops it; "end" or "close" comes as ever. Whoever read before need not have stopped: `resume`
- * would have no effect beside a listener for "readable", nor in the turn in which one is taken off.
+ * Reads and drops the rest of a body; "end" or "close" follows as usual. It works even if another reader has not
+ * stopped, where `resume` would have no effect next to a listener for "readable", or in the turn in which such a
+ * listener is removed.
  */
 export function discardBody(request: IncomingMessage): void {
   request.on("readable", readAndDrop);
@@ -99,7 +103,7 @@ function collectBody(request: Request, limits: BodyLimits): Promise<Uint8Array<A
       settle(() => reject(bodyTooLarge(limits.maxBodyBytes)));
     };
     const onEnd = () => {
-      // A stream that its caller resets ends, too, as if all of the body were there.
+      // A stream that its caller resets also emits "end", as if the body were complete.
       if (request.stream?.closed === true) onGone();
       else settle(() => resolve(pieces.join()));
     };

@@ -1,10 +1,12 @@
-/** Answers that go out while the caller may still be sending: they reach it, and what it goes on sending is bounded. */
+/**
+ * Sends answers while the caller may still be sending, so that they reach it and the rest of its request is bounded.
+ */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyReply } from "fastify";
 import { discardBody } from "./request-body.ts";
 
-/** A whole answer. */
+/** A complete answer. */
 export interface Answer {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
@@ -14,9 +16,10 @@ export interface Answer {
 type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
 
 /**
- * Sends an answer, whether the request's body was read to its end or not. Over HTTP/2 the stream of an unread body is reset without
- * an error (RFC 9113 section 8.1). Over HTTP/1.1 its connection closes, but only once the caller has sent all or `lingerTimeoutMs` have
- * passed: closed at once it would be reset, and the caller would lose the answer (RFC 9112 section 9.6).
+ * Sends an answer, whether or not the request's body was completely read. Over HTTP/2, the stream of an unread body is
+ * reset without an error (RFC 9113 section 8.1). Over HTTP/1.1, its connection closes, but only once the caller has
+ * sent everything or `lingerTimeoutMs` have passed: closed at once, it would be reset, and the caller would lose the
+ * answer (RFC 9112 section 9.6).
  */
 export function sendAnswer(reply: FastifyReply, answer: Answer, lingerTimeoutMs: number): void {
   const request: Request = reply.request.raw;
@@ -25,7 +28,7 @@ export function sendAnswer(reply: FastifyReply, answer: Answer, lingerTimeoutMs:
   else sendByHttp2(request.stream, answer, { isHead: request.method === "HEAD", isRead: request.complete });
 }
 
-/** See `sendAnswer`. */
+/** Sends an answer over HTTP/1.1, and closes a connection whose request's body is unread as `sendAnswer` describes. */
 export function sendByHttp1(
   request: IncomingMessage,
   response: ServerResponse,
@@ -45,7 +48,7 @@ export function sendByHttp1(
     response.end(content);
     return;
   }
-  // Its length tells the caller that the answer is whole before the response ends.
+  // Its content-length tells the caller that the answer is complete before the response ends.
   response.write(content);
   discardRest(request, lingerTimeoutMs, () => response.end());
 }
@@ -66,7 +69,8 @@ function discardRest(request: IncomingMessage, timeoutMs: number, done: () => vo
 }
 
 /**
- * See `sendAnswer`. Goes past Node's compatibility API, which ends a stream by trailers of its own: a reset could overtake them.
+ * Sends an answer over HTTP/2, and resets the stream of an unread body without an error. It bypasses Node's
+ * compatibility API, which ends a stream with its own trailers, since a reset could overtake them.
  */
 export function sendByHttp2(
   stream: ServerHttp2Stream,

@@ -1,22 +1,22 @@
 /**
- * Refuses what protobuf-es takes from JSON as another value than the one that was sent (ProtoJSON,
- * https://protobuf.dev/programming-guides/json): an integer that a double cannot hold, which is rounded; "0x10" for a
- * number; a day that the calendar does not have, which becomes the next one; a duration with something behind it; bytes
- * that are no UTF-8.
+ * Refuses JSON that protobuf-es would read as a different value than was sent (ProtoJSON,
+ * https://protobuf.dev/programming-guides/json): an integer that a double cannot represent, which is rounded; "0x10"
+ * for a number; a day that the calendar does not have, which becomes the next one; a duration with trailing text; bytes
+ * that are not UTF-8.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { badRequest } from "./error-details.ts";
 
-/** What Connect turns the bytes of a JSON message into text with. */
+/** Decoder by which Connect turns the bytes of a JSON message into text. */
 export interface JsonTextDecoder {
   decode(bytes?: Uint8Array): string;
 }
 
 /**
- * Makes a decoder for the JSON messages of one kind. It throws ConnectError with `invalid_argument`, the path of the
- * first wrong field and google.rpc.BadRequest; whatever else is wrong with a message is left to protobuf-es.
+ * Creates a decoder for the JSON messages of one type. It throws ConnectError with `invalid_argument`, the path of the
+ * first wrong field and google.rpc.BadRequest. Everything else that may be wrong with a message is left to protobuf-es.
  */
 export function createStrictDecoder(schema: DescMessage): JsonTextDecoder {
   return {
@@ -41,16 +41,14 @@ function decodeUtf8(bytes: Uint8Array | undefined): string {
   }
 }
 
-/** Stands for a number that was written with more digits than a double holds. */
+/** Replaces a number that was written with more digits than a double can represent. */
 const inexact = Symbol("inexact number");
 
-/** So many digits a double can hold, whatever they are. */
+/** Number of decimal digits that a double can always represent. */
 const safeDigits = 15;
 const manyDigits = /\d[\d.]{15}/;
 
-/**
- * A JSON value in which `inexact` takes the place of fractions that were rounded; undefined for a text that is no JSON.
- */
+/** Returns a JSON value in which `inexact` replaces rounded fractions, or undefined for invalid JSON. */
 function parseJson(text: string): unknown {
   try {
     return manyDigits.test(text) ? JSON.parse(text, markInexact as Parameters<typeof JSON.parse>[1]) : JSON.parse(text);
@@ -59,17 +57,20 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A reviver; TypeScript does not know its third argument yet (ECMAScript's "JSON.parse source text access"). */
+/**
+ * Reviver for JSON.parse that marks inexact numbers. TypeScript does not know its third argument yet (ECMAScript's
+ * "JSON.parse source text access").
+ */
 function markInexact(_key: string, value: unknown, { source = "" }: { source?: string }): unknown {
   if (typeof value !== "number" || /^-?\d+$/.test(source)) return value;
   const [significand = ""] = source.split(/e/i);
   return significand.replace(/^[-0.]+|\D/g, "").length > safeDigits ? inexact : value;
 }
 
-/** What stands in a field, in a list or in a map. */
+/** Type of a value in a field, a list or a map. */
 type Kind = DescMessage | ScalarType | undefined;
 
-/** Their JSON is that of what they hold, not that of their fields. */
+/** Types whose JSON is that of their contents, not of their fields. */
 const shapeless: ReadonlySet<string> = new Set(
   ["Any", "ListValue", "Struct", "Value"].map((name) => `google.protobuf.${name}`),
 );
@@ -91,7 +92,7 @@ function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
 
 const fieldsByKey = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
 
-/** The fields by both of their names. */
+/** Returns the fields by both of their names. */
 function findFields(schema: DescMessage): ReadonlyMap<string, DescField> {
   let fields = fieldsByKey.get(schema);
   if (fields === undefined) {
@@ -168,12 +169,15 @@ function checkTime(schema: DescMessage, text: string, path: string): void {
 const timestampForm =
   /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
 
-/** RFC 3339 section 5.6, without the second 60, which protobuf's Timestamp does not have. */
+/**
+ * Returns whether a text is a valid time of RFC 3339 section 5.6, without the second 60, which protobuf's Timestamp
+ * does not have.
+ */
 function isTimestamp(text: string): boolean {
   const [, day] = timestampForm.exec(text) ?? [];
   if (day === undefined) return false;
   const date = new Date(`${day}T00:00:00Z`);
-  // A day that a month does not have is one of the next month, or none.
+  // JavaScript reads a day that a month does not have as one of the next month, or as invalid.
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
 }
 

@@ -1,12 +1,12 @@
-/** Says which field of a binary message cannot be decoded; protobuf-es itself only says that something cannot. */
+/** Finds the field of a binary message that cannot be decoded. protobuf-es itself only reports that decoding failed. */
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { badRequest } from "./error-details.ts";
 
 /**
- * `invalid_argument`, with the path of the field at fault, for a message that cannot be decoded; undefined for one that
- * can.
+ * Returns the error `invalid_argument` with the path of the wrong field for a message that cannot be decoded, or
+ * undefined for one that can.
  */
 export function findUndecodable(schema: DescMessage, bytes: Uint8Array): ConnectError | undefined {
   const reason = findReason(schema, bytes);
@@ -27,7 +27,7 @@ function findReason(schema: DescMessage, bytes: Uint8Array): string | undefined 
   }
 }
 
-/** The names of the fields down to the innermost message that is broken itself, none of whose fields is. */
+/** Returns the names of the fields down to the innermost message that cannot be decoded although its own fields can. */
 function findPath(schema: DescMessage, bytes: Uint8Array): string[] {
   for (const { number, value } of readMessageFields(bytes)) {
     const field = schema.fields.find((candidate) => candidate.number === number);
@@ -38,7 +38,7 @@ function findPath(schema: DescMessage, bytes: Uint8Array): string[] {
   return [];
 }
 
-/** The length-delimited fields of a message, as far as it can be read. */
+/** Returns the length-delimited fields of a message, as far as it can be parsed. */
 function readMessageFields(bytes: Uint8Array): { number: number; value: Uint8Array }[] {
   const fields: { number: number; value: Uint8Array }[] = [];
   const reader = new BinaryReader(bytes);
@@ -49,7 +49,7 @@ function readMessageFields(bytes: Uint8Array): { number: number; value: Uint8Arr
       else reader.skip(wireType, number);
     }
   } catch {
-    // What was read before the break is what can be looked into.
+    // Fields before the broken one are still examined.
   }
   return fields;
 }

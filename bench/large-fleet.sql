@@ -17,6 +17,12 @@ insert into provided (machine_id, provider, provider_id, location, provided_at, 
 select id, 'provider-' || n % 4, 'server-' || n, 'location-' || n % 40, now() - interval '30 days', 'running'
   from fleet where die < 0.98;
 
+insert into machine_label (machine_id, key, value)
+select id, key, value
+  from fleet cross join lateral (values ('rack', 'rack-' || n % 500), ('team', 'team-' || n % 5), ('role', 'role-' || n % 20),
+                                        ('example.com/site', 'site-' || n % 40), ('owner', 'owner-' || n % 1000)) as label (key, value)
+ where die < 0.98;
+
 insert into agent_started (machine_id, started_at, public_key)
 select id, now() - interval '29 days', sha256(id::text::bytea) from fleet where die < 0.96;
 

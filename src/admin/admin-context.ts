@@ -1,13 +1,13 @@
 /** The dependencies of the handlers of the admin services. */
 import type { Logger } from "pino";
 import type { Database } from "../db/client.ts";
-import type { FleetSampler } from "./fleet/fleet-sampler.ts";
+import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
 
 /** Dependencies that every handler of the admin services shares. */
 export interface AdminContext {
   readonly db: Database;
   readonly feed: ChangeFeed;
-  readonly fleet: FleetSampler;
+  readonly fleet: FleetSamplers;
   readonly log: Logger;
 }

@@ -24,6 +24,7 @@ import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createExplainMachine } from "./machine/explain-machine.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
+import { createSetLabels } from "./machine/set-labels.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
 import { createCreateToken } from "./token/create-token.ts";
 import { answerGetCaller } from "./token/get-caller.ts";
@@ -61,6 +62,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       listMachines: createListMachines(context),
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
+      setLabels: createSetLabels(context),
       explainMachine: createExplainMachine(context),
       watchMachines: createWatchMachines(context),
     });

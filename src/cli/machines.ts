@@ -4,6 +4,7 @@ import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
 import { explainCommand } from "./machines/explain.ts";
 import { getCommand } from "./machines/get.ts";
+import { labelCommand } from "./machines/label.ts";
 import { listCommand } from "./machines/list.ts";
 import { setProvidedCommand } from "./machines/set-provided.ts";
 import { watchCommand } from "./machines/watch.ts";
@@ -17,5 +18,6 @@ export function machinesCommand(): Command {
     .addCommand(explainCommand())
     .addCommand(createCommand())
     .addCommand(setProvidedCommand())
+    .addCommand(labelCommand())
     .addCommand(deleteCommand());
 }

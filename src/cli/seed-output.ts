@@ -6,11 +6,12 @@ import { formatTable } from "./table.ts";
 
 /** Returns a line for each machine and one that counts them. */
 export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "AGENT", "INSTALL", "GENERATION"];
-  const rows = seeded.map(({ machineId, machine, provided, agent, install }) => [
+  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "LABELS", "AGENT", "INSTALL", "GENERATION"];
+  const rows = seeded.map(({ machineId, machine, provided, labels, agent, install }) => [
     machineId ?? "(generated when seeded)",
     machine,
     provided ?? "-",
+    labels ?? "-",
     agent ?? "-",
     install === undefined ? "-" : [install.outcome, install.note].filter(Boolean).join(", "),
     install?.generation.toString() ?? "-",
@@ -21,12 +22,13 @@ export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean
 
 /** Returns one object and a line feed; generations are strings, since numbers of JSON's readers end at 2^53. */
 export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const machines = seeded.map(({ index, machineId, machine, provided, agent, install }) => ({
+  const machines = seeded.map(({ index, machineId, machine, provided, labels, agent, install }) => ({
     index,
     line: fleet.lineOf(["machines", index]),
     machineId,
     machine,
     provided: provided ?? null,
+    labels: labels ?? null,
     agent: agent ?? null,
     install:
       install === undefined

@@ -1,5 +1,5 @@
 /** `bmaas status` */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import {
   type FleetGroup,
   FleetService,
@@ -7,6 +7,8 @@ import {
   GetFleetResponseSchema,
 } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
+import { parseLabelKey } from "../contract/labels.ts";
+import { argumentParser } from "./operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, paint, print, printMessage, printTable } from "./operator/output.ts";
 import { formatCapacity, formatMemory } from "./operator/quantity.ts";
@@ -14,18 +16,21 @@ import { machineStateNames, showMachineState } from "./operator/state-names.ts";
 import { ageOf } from "./operator/timestamp-text.ts";
 
 interface StatusFlags extends OperatorFlags {
-  readonly by?: "provider" | "location";
+  readonly by?: Grouping;
 }
+
+/** By what machines are shown apart. */
+type Grouping = "provider" | "location" | { readonly labelKey: string };
 
 /** The command for main. */
 export function statusCommand(): Command {
   const command = new Command("status")
-    .addOption(
-      new Option("--by <group>", "group by provider, or by provider and location").choices(["provider", "location"]),
-    )
+    .option("--by <group>", "group by provider, by provider and location (location), or by label.KEY", groupingArgument)
     .action(
       operate(async (operator, { by, json }: StatusFlags) => {
-        const fleet = await operator.client(FleetService).getFleet({});
+        const fleet = await operator
+          .client(FleetService)
+          .getFleet({ labelKeys: typeof by === "object" ? [by.labelKey] : [] });
         if (json) return printMessage(GetFleetResponseSchema, fleet);
         if (fleet.groups.length === 0) return note("there are no machines yet; create one with: bmaas machines create");
         if (by === undefined) printStates(fleet);
@@ -35,10 +40,19 @@ export function statusCommand(): Command {
       }),
     );
   return addOperatorOptions(command, {
-    examples: ["bmaas status", "bmaas status --by location"],
-    more: ["\nWith --json: one GetFleetResponse of bmaas.admin.v1, always by provider, location and state."],
+    examples: ["bmaas status", "bmaas status --by location", "bmaas status --by label.rack"],
+    more: [
+      "\nWith --json: one GetFleetResponse of bmaas.admin.v1, always by provider, location and state, and by the label that" +
+        "\n--by names.",
+    ],
   });
 }
+
+const groupingArgument = argumentParser((text): Grouping => {
+  if (text === "provider" || text === "location") return text;
+  if (!text.startsWith("label.")) throw new Error("expected provider, location or label.KEY");
+  return { labelKey: parseLabelKey(text.slice("label.".length)) };
+});
 
 /** Groups taken together. */
 interface Sum {
@@ -82,24 +96,28 @@ const kinds = {
   ATTENTION: [MachineState.INSTALLATION_FAILED, MachineState.INSTALLATION_OVERDUE, MachineState.STALE],
 } as const satisfies Record<string, readonly MachineState[]>;
 
-function printGroups({ groups }: GetFleetResponse, by: "provider" | "location"): void {
-  const isByLocation = by === "location";
-  const members = Map.groupBy(groups, (group) => JSON.stringify([group.provider, isByLocation ? group.location : ""]));
+function printGroups({ groups }: GetFleetResponse, by: Grouping): void {
+  const header = typeof by === "object" ? [by.labelKey.toUpperCase()] : placeHeaders[by];
+  const members = Map.groupBy(groups, (group) => JSON.stringify(placeOf(group, by)));
   const rows = [...members]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, group]): Cell[] => {
       const total = sum(group);
-      const [{ provider, location }] = group as [FleetGroup];
       return [
-        provider || "-",
-        ...(isByLocation ? [location || "-"] : []),
+        ...placeOf(group[0] as FleetGroup, by).map((name) => name || "-"),
         total.machines.toString(),
         ...Object.entries(kinds).map(([name, states]) => showCount(name, group, states)),
         ...showCapacity(total),
       ];
     });
-  const place = isByLocation ? ["PROVIDER", "LOCATION"] : ["PROVIDER"];
-  printTable([...place, "MACHINES", ...Object.keys(kinds), "MEMORY", "THREADS", "DISK"], rows);
+  printTable([...header, "MACHINES", ...Object.keys(kinds), "MEMORY", "THREADS", "DISK"], rows);
+}
+
+const placeHeaders = { provider: ["PROVIDER"], location: ["PROVIDER", "LOCATION"] } as const;
+
+function placeOf({ provider, location, labels }: FleetGroup, by: Grouping): readonly string[] {
+  if (typeof by === "object") return [labels[by.labelKey] ?? ""];
+  return by === "location" ? [provider, location] : [provider];
 }
 
 function showCount(name: string, groups: readonly FleetGroup[], states: readonly MachineState[]): Cell {

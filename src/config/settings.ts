@@ -15,6 +15,7 @@ import {
   parseIntervalMs,
   parseListenAddress,
   parseLogLevel,
+  parseMetricLabels,
   parseSwitch,
   parseWorkers,
 } from "./values.ts";
@@ -245,6 +246,14 @@ export const settings = {
     parse: parseFlag,
     commands: ["serve"],
     description: "on serves /metrics without a token to anyone who reaches the operators' listener",
+  },
+  metricLabels: {
+    variable: "BMAAS_METRIC_LABELS",
+    flag: "--metric-labels",
+    value: "KEY,…",
+    parse: parseMetricLabels,
+    commands: ["serve"],
+    description: "labels of machines that the fleet's metrics show as label_KEY; each combination is a series",
   },
   logLevel: {
     variable: "BMAAS_LOG_LEVEL",

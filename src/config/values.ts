@@ -1,5 +1,6 @@
 /** Parses the texts of settings. Each function throws InvalidValueError with the second half of a sentence. */
 import { BlockList, isIP, SocketAddress } from "node:net";
+import { nameMetricLabel, parseLabelKey } from "../contract/labels.ts";
 
 /** Says what is wrong with a value. The message follows the setting's name, and never quotes a secret. */
 export class InvalidValueError extends Error {
@@ -125,6 +126,26 @@ export function parseDays(text: string): number {
  */
 export function parseAuthorities(text: string): readonly string[] {
   return [...new Set(text.split(",").map((part) => parseAuthority(part.trim())))];
+}
+
+const mostMetricLabels = 8;
+
+/** Reads the keys of machines' labels that metrics show, separated by commas; empty for none. */
+export function parseMetricLabels(text: string): readonly string[] {
+  if (text === "") return [];
+  const keys = [...new Set(text.split(",").map((part) => parseMetricLabel(part.trim())))];
+  if (keys.length > mostMetricLabels) throw new InvalidValueError(`names more than ${mostMetricLabels} labels`);
+  const names = new Set(keys.map(nameMetricLabel));
+  if (names.size < keys.length) throw new InvalidValueError("names two labels that have one name in Prometheus");
+  return keys;
+}
+
+function parseMetricLabel(text: string): string {
+  try {
+    return parseLabelKey(text);
+  } catch (error) {
+    throw new InvalidValueError(`${quote(text)} ${(error as Error).message}`);
+  }
 }
 
 function parseAuthority(text: string): string {

@@ -1,5 +1,6 @@
 /** Metrics of the fleet, from the sampler's last count. */
 import { setTimeout as delay } from "node:timers/promises";
+import { nameMetricLabel } from "../contract/labels.ts";
 import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
@@ -18,15 +19,19 @@ export interface FleetSource {
 const maxWaitMs = 3_000;
 
 /**
- * How many places, each a location of a provider, have their own series. The machines of all others are shown together.
+ * How many places, each a location of a provider and the labels shown, have their own series. The machines of all
+ * others are shown together.
  */
 const maxPlaces = 200;
 const elsewhere = "(other)";
 
-const labelNames = ["state", "provider", "location"] as const;
-
-/** Creates the gauges. Returns a function that updates them. */
-export function createFleetMetrics(registry: Registry, source: FleetSource): () => Promise<void> {
+/** Creates the gauges, with the machines' labels of the given keys. Returns a function that updates them. */
+export function createFleetMetrics(
+  registry: Registry,
+  source: FleetSource,
+  labelKeys: readonly string[],
+): () => Promise<void> {
+  const labelNames = ["state", "provider", "location", ...labelKeys.map(nameMetricLabel)];
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const groupGauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers });
@@ -57,8 +62,9 @@ export function createFleetMetrics(registry: Registry, source: FleetSource): () 
     age.set((performance.now() - last.beganAtMs) / 1000);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();
-    for (const { state, provider, location, ...group } of foldPlaces(last.groups)) {
-      const labels = { state, provider: provider ?? "", location: location ?? "" };
+    for (const { state, provider, location, labels: own, ...group } of foldPlaces(last.groups)) {
+      const named = labelKeys.map((key) => [nameMetricLabel(key), own[key] ?? ""]);
+      const labels = { state, provider: provider ?? "", location: location ?? "", ...Object.fromEntries(named) };
       figures.machines.inc(labels, Number(group.machines));
       figures.memoryBytes.inc(labels, Number(group.memoryBytes));
       figures.cpuThreads.inc(labels, Number(group.cpuThreads));
@@ -89,11 +95,11 @@ export function countFailures(registry: Registry, source: Pick<FleetSource, "fai
  */
 function foldPlaces(groups: readonly FleetGroup[]): FleetGroup[] {
   const machines = new Map<string, bigint>();
-  const nameOf = ({ provider, location }: FleetGroup) => JSON.stringify([provider, location]);
+  const nameOf = ({ provider, location, labels }: FleetGroup) => JSON.stringify([provider, location, labels]);
   for (const group of groups) machines.set(nameOf(group), (machines.get(nameOf(group)) ?? 0n) + group.machines);
   const byNumber = [...machines].sort(([, a], [, b]) => Number(b - a));
   const shown = new Set(byNumber.slice(0, maxPlaces).map(([name]) => name));
   return groups.map((group) =>
-    shown.has(nameOf(group)) ? group : { ...group, provider: elsewhere, location: elsewhere },
+    shown.has(nameOf(group)) ? group : { ...group, provider: elsewhere, location: elsewhere, labels: {} },
   );
 }

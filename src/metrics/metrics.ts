@@ -45,6 +45,8 @@ export type ReadOthers = (own: MetricsSnapshot) => Promise<readonly MetricsSnaps
 export interface MetricSources {
   readonly version: string;
   readonly fleet: FleetSource;
+  /** Keys of the machines' labels by which the fleet is shown. */
+  readonly fleetLabels: readonly string[];
   readonly database: DatabaseSource;
   readonly writers: WriterQueues;
   readonly feed: { readonly watchers: number };
@@ -87,7 +89,7 @@ export function createMetrics(): Metrics {
       showSubscribers(registry, sources.feed);
       showWorkers(registry);
       countFailures(registry, sources.fleet);
-      refreshFleet = createFleetMetrics(fleetRegistry, sources.fleet);
+      refreshFleet = createFleetMetrics(fleetRegistry, sources.fleet, sources.fleetLabels);
       refresh = [createDatabaseMetrics(registry, sources.database), createReadiness(registry, sources.findUnreadiness)];
     },
     render: async (readOthers) => {

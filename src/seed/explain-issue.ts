@@ -9,6 +9,8 @@ export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_value":
       if (issue.input === undefined) return "is missing";
       return `is none of ${issue.values.map(String).join(", ")}`;
+    case "invalid_key":
+      return issue.issues[0]?.message;
     default:
       return undefined;
   }

@@ -8,6 +8,7 @@ import {
   parseImageUrl,
   parseRegistryName,
 } from "../contract/installation-rules.ts";
+import { maxLabels, parseLabelKey, parseLabelValue } from "../contract/labels.ts";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 import { InvalidPublicKeyError, parsePublicKey } from "../contract/public-key.ts";
 import { providerStatuses } from "../db/schema/provided.ts";
@@ -28,6 +29,13 @@ const provided = z.strictObject({
   location: text.nullable().optional(),
   status: z.enum(providerStatuses).optional(),
 });
+
+const labels = z
+  .record(parsed(z.string(), parseLabelKey), parsed(z.string(), parseLabelValue).nullable())
+  .refine((value) => Object.values(value).filter((each) => each !== null).length <= maxLabels, {
+    ...always,
+    error: `are more than the ${maxLabels} that a machine can have`,
+  });
 
 const agent = z.strictObject({ publicKey: parsed(z.string(), parsePublicKey) });
 
@@ -82,6 +90,7 @@ const machine = z
   .strictObject({
     id: parsed(z.string(), parseMachineId).optional(),
     provided: provided.optional(),
+    labels: labels.optional(),
     agent: agent.optional(),
     install: install.optional(),
   })

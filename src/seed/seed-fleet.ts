@@ -1,9 +1,9 @@
 /**
  * Applies a seed file to the database in one transaction, as often as it is run.
  *
- * Machines, tags and fields of `provided` that the file leaves out stay as they are. A field of `provided` that the
- * file sets to null is removed. `decide-installation.ts` decides when to request an installation, and `find-targets.ts`
- * which machine is meant.
+ * Machines, tags, labels and fields of `provided` that the file leaves out stay as they are. A label, or a field of
+ * `provided`, that the file sets to null is removed. `decide-installation.ts` decides when to request an installation,
+ * and `find-targets.ts` which machine is meant.
  *
  * One seed runs at a time: a machine without an id is found by values that another seed may be about to write, which no
  * row's lock guards yet. The machines are held against other operators, in id order. Heartbeats proceed, except those
@@ -13,6 +13,7 @@ import type { Database, Transaction } from "../db/client.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
+import { setLabels, TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { requestInstallations } from "../db/queries/os-installation-request.ts";
 import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
@@ -53,6 +54,7 @@ export interface SeededMachine {
   readonly machineId: string | null;
   readonly machine: Exclude<WriteOutcome, "changed">;
   readonly provided?: WriteOutcome | undefined;
+  readonly labels?: WriteOutcome | undefined;
   readonly agent?: WriteOutcome | undefined;
   readonly install?: SeededInstallation | undefined;
 }
@@ -115,6 +117,7 @@ async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): 
       machineId: options.dryRun && idMade ? null : machineId,
       machine: created.has(machineId) ? "created" : "unchanged",
       provided: written.provided.get(machineId),
+      labels: written.labels.get(machineId),
       agent: written.agents.get(machineId),
       install: describeInstallation(decisions.get(target), written.generations.get(machineId)),
     };
@@ -130,6 +133,11 @@ async function writeTags(
   const provided = await setProvided(
     tx,
     targets.flatMap(({ machineId, machine }) => (machine.provided ? [{ machineId, ...machine.provided }] : [])),
+    actor,
+  );
+  const labels = await setLabels(
+    tx,
+    targets.flatMap(({ machineId, machine }) => (machine.labels ? [{ machineId, labels: machine.labels }] : [])),
     actor,
   );
   const agents = await registerAgents(
@@ -150,7 +158,7 @@ async function writeTags(
     }),
     actor,
   );
-  return { provided, agents, generations };
+  return { provided, labels, agents, generations };
 }
 
 /** Converts a conflict with an operator's change after the checks into a problem at its place in the file. */
@@ -158,13 +166,17 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
   const isConflict =
     error instanceof ProviderIdInUseError ||
     error instanceof PublicKeyInUseError ||
-    error instanceof InstallationRefusedError;
+    error instanceof InstallationRefusedError ||
+    error instanceof TooManyLabelsError;
   if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
   if (target === undefined) return error;
   const path = ["machines", target.index];
   if (error instanceof InstallationRefusedError) {
     return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
+  }
+  if (error instanceof TooManyLabelsError) {
+    return new SeedFileError([fleet.problem([...path, "labels"], error.message)]);
   }
   return new SeedFileError([
     error instanceof ProviderIdInUseError

@@ -23,6 +23,8 @@ export function summarizeSeed(seeded: readonly SeededMachine[]): SeedSummary {
   };
 }
 
-function isUnchanged({ machine, provided, agent, install }: SeededMachine): boolean {
-  return [machine, provided, agent, install?.outcome].every((outcome) => (outcome ?? "unchanged") === "unchanged");
+function isUnchanged({ machine, provided, labels, agent, install }: SeededMachine): boolean {
+  return [machine, provided, labels, agent, install?.outcome].every(
+    (outcome) => (outcome ?? "unchanged") === "unchanged",
+  );
 }

@@ -17,8 +17,10 @@ import { InstallationNotFoundError, InstallationRefusedError } from "../db/insta
 import { LastAdminTokenError, TokenNameInUseError, TokenNotFoundError } from "../db/queries/admin-token.ts";
 import { AgentRefusedError } from "../db/queries/agent-key.ts";
 import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
+import { TooManyGroupsError } from "../db/queries/fleet.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
+import { TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
 import { errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
@@ -31,6 +33,8 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof MachineExistsError) return takenBy("MACHINE_EXISTS", error.machineId, error);
   if (error instanceof ProviderIdInUseError) return takenBy("PROVIDER_ID_IN_USE", error.holderId, error);
+  if (error instanceof TooManyGroupsError) return { code: Code.ResourceExhausted, message: error.message };
+  if (error instanceof TooManyLabelsError) return { code: Code.InvalidArgument, message: error.message };
   if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
   if (error instanceof AgentRefusedError) return refuse(error.obstacle, `machines/${error.machineId}`, error);
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);

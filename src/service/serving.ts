@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { createFleetSampler } from "../admin/fleet/fleet-sampler.ts";
+import { createFleetSamplers, createMetricsSample } from "../admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "../admin/watch/change-feed.ts";
 import {
   createDeliveryWriter,
@@ -82,10 +82,12 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   });
   resources.defer(database.close);
   const feed = createChangeFeed({ db, log });
-  const fleet = createFleetSampler(() => countFleet(db));
+  const { metricLabels = [] } = config;
+  const fleet = createFleetSamplers((labelKeys) => countFleet(db, labelKeys));
   metrics.show({
     version: readVersion(),
-    fleet,
+    fleet: createMetricsSample(fleet, metricLabels, log),
+    fleetLabels: metricLabels,
     database: createDatabaseSource(store, database),
     writers,
     feed,

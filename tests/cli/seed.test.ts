@@ -57,8 +57,8 @@ async function writeFleet(name: string, text: string): Promise<string> {
 test("prints a table of what it did, and the second time that nothing changed", async () => {
   const first = await runSeed([example]);
   expect(first).toMatchObject({ status: 0, stderr: "" });
-  expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +AGENT +INSTALL +GENERATION\n/);
-  expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}created {2}requested {2}123$/m);
+  expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +LABELS +AGENT +INSTALL +GENERATION\n/);
+  expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}- {8}created {2}requested {2}123$/m);
   expect(first.stdout).toMatch(/\n6 machines: 6 created, 0 changed, 0 unchanged; 3 installations requested\n$/);
   const { history } = await readFleet(database);
   expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set([`seed:${userInfo().username}`]));
@@ -77,7 +77,7 @@ test("reads standard input and prints JSON for programs", async () => {
   const { status, stdout, stderr } = await runSeed(["--json", "-"], { stdin });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
-  const tags = { provided: null, agent: null, install: null };
+  const tags = { provided: null, labels: null, agent: null, install: null };
   expect(JSON.parse(stdout)).toEqual({
     dryRun: false,
     machines: [
@@ -101,7 +101,7 @@ test("a dry run says so and writes nothing", async () => {
   const stdin = 'machines: [{ provided: { provider: dry, providerId: "1" } }]';
   const { status, stdout } = await runSeed(["--dry-run", "-"], { stdin });
   expect(status).toBe(0);
-  expect(stdout).toContain("(generated when seeded)  created  created   -      -        -\n");
+  expect(stdout).toContain("(generated when seeded)  created  created   -       -      -        -\n");
   expect(stdout).toMatch(/1 machine: 1 created.*\nDry run: nothing was written\.\n$/);
   expect(JSON.parse((await runSeed(["--dry-run", "--json", "-"], { stdin })).stdout)).toMatchObject({
     dryRun: true,

@@ -151,6 +151,7 @@ test("shows how many heartbeats wait while the writer is busy, and what became o
     fleet: { get: unused, last: undefined, failures: 0 },
     database: { findTrouble: async () => undefined, pools: { heartbeats: store.getPoolUsage } },
     writers: { heartbeats, deliveries: { queueLength: 0 } },
+    fleetLabels: [],
     feed: { watchers: 5 },
     findUnreadiness: async () => undefined,
   };

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { decodeRequest, imageYaml, newPublicKey, readFleet, seedText } from "../support/seed.ts";
+import { decodeRequest, imageYaml, mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -163,4 +163,36 @@ test("seeds thousands of machines, more than a statement takes parameters", asyn
   expect(new Set(seeded.map(({ machineId }) => machineId)).size).toBe(12_001);
   const again = await seedText(db, file);
   expect(again.every(({ machine, install }) => machine === "unchanged" && install?.outcome === "unchanged")).toBe(true);
+});
+
+test("labels are set and removed, others stay, and a second run changes nothing", async () => {
+  const { db } = database;
+  const id = randomUUID();
+  const seed = async (labels: string) =>
+    (await seedText(db, `machines: [{ id: ${id}, labels: ${labels} }]`))[0]?.labels;
+  const stored = async () =>
+    (await db.execute<{ key: string; value: string }>("select key, value from machine_label order by key")).rows;
+  expect(await seed('{ rack: r12, team: ops, example.com/site: "" }')).toBe("created");
+  expect(await seed("{ rack: r13, team: null, absent: null }")).toBe("changed");
+  expect(await seed("{ rack: r13, team: null }")).toBe("unchanged");
+  expect(await stored()).toEqual([
+    { key: "example.com/site", value: "" },
+    { key: "rack", value: "r13" },
+  ]);
+});
+
+test("labels that are none, and too many of them, are mistakes of the file", async () => {
+  const { db } = database;
+  const id = randomUUID();
+  const seed = (labels: Record<string, string>) =>
+    mistakesOf(() => seedText(db, JSON.stringify({ machines: [{ id, labels }] })));
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, "v"]));
+  expect(await seed({ "ra ck": "r1" })).toEqual([
+    expect.stringMatching(/labels.*is not a label's key: write at most 63/),
+  ]);
+  expect(await seed({ rack: "r 1" })).toEqual([expect.stringMatching(/labels\.rack: is not a label's value/)]);
+  expect(await seed(many(33))).toEqual([expect.stringMatching(/labels: are more than the 32/)]);
+  expect(await seed(many(32))).toEqual([]);
+  expect(await seed({ other: "1" })).toEqual([expect.stringMatching(/labels: machine .* would have 33 labels/)]);
+  expect((await db.execute("select from machine_label")).rowCount).toBe(32);
 });

@@ -1,5 +1,6 @@
 /** Counts the fleet at most every 15 s, however many callers and scrapers ask. */
-import type { FleetCount } from "../../db/queries/fleet.ts";
+import type { Logger } from "pino";
+import { type FleetCount, TooManyGroupsError } from "../../db/queries/fleet.ts";
 
 /** A count of the fleet, with when and how long it was counted. */
 export interface FleetSample extends FleetCount {
@@ -68,6 +69,70 @@ export function createFleetSampler(
     },
     get failures() {
       return failures;
+    },
+  };
+}
+
+/** Samplers of the fleet, one for each set of labels by which it is counted. */
+export interface FleetSamplers {
+  /** Returns the sampler that counts machines apart by these labels; the order of the keys does not matter. */
+  by(labelKeys: readonly string[]): FleetSampler;
+}
+
+/** Most sets of labels whose counts are remembered. */
+const maxSamplers = 16;
+
+/** Creates samplers over `count`, which run one count at a time, whoever asks for what. */
+export function createFleetSamplers(count: (labelKeys: readonly string[]) => Promise<FleetCount>): FleetSamplers {
+  /** Least recently asked for first. */
+  const samplers = new Map<string, FleetSampler>();
+  let lastTurn: Promise<unknown> = Promise.resolve();
+  const countInTurn = (labelKeys: readonly string[]) => {
+    const turn = lastTurn.then(() => count(labelKeys));
+    lastTurn = turn.catch(() => {});
+    return turn;
+  };
+  return {
+    by(labelKeys) {
+      const keys = labelKeys.toSorted();
+      const name = keys.join(",");
+      const sampler = samplers.get(name) ?? createFleetSampler(() => countInTurn(keys));
+      samplers.delete(name);
+      samplers.set(name, sampler);
+      if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value as string);
+      return sampler;
+    },
+  };
+}
+
+/**
+ * Returns figures for metrics: by the labels of the given keys, or by none while these split the fleet into too many groups,
+ * which it logs once.
+ */
+export function createMetricsSample(
+  samplers: FleetSamplers,
+  labelKeys: readonly string[],
+  log: Logger,
+): Pick<FleetSampler, "last" | "failures"> & { get(): Promise<unknown> } {
+  const byLabels = samplers.by(labelKeys);
+  let source = byLabels;
+  return {
+    async get() {
+      try {
+        await byLabels.get();
+        source = byLabels;
+      } catch (error) {
+        if (!(error instanceof TooManyGroupsError)) throw error;
+        if (source === byLabels) log.warn({ labelKeys }, `metrics show the fleet without labels: ${error.message}`);
+        source = samplers.by([]);
+        await source.get();
+      }
+    },
+    get last() {
+      return source.last;
+    },
+    get failures() {
+      return source.failures;
     },
   };
 }

@@ -4,17 +4,19 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type FleetGroup,
   FleetGroupSchema,
+  type GetFleetRequest,
   type GetFleetResponse,
   GetFleetResponseSchema,
 } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import type { FleetCount } from "../../db/queries/fleet.ts";
 import type { AdminContext } from "../admin-context.ts";
+import { readLabelKeys } from "../machine/read-labels.ts";
 import { machineStates } from "../machine/to-machine.ts";
 
 /** Creates the handler of FleetService.GetFleet. */
 export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
-  return async (): Promise<GetFleetResponse> => {
-    const { countedAt, groups } = await fleet.get();
+  return async ({ labelKeys }: GetFleetRequest): Promise<GetFleetResponse> => {
+    const { countedAt, groups } = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
     return create(GetFleetResponseSchema, {
       countTime: timestampFromDate(countedAt),
       groups: groups.map(toFleetGroup).sort(compareGroups),
@@ -32,7 +34,12 @@ function toFleetGroup({ provider, location, state, ...figures }: FleetCount["gro
 }
 
 function compareGroups(a: FleetGroup, b: FleetGroup): number {
-  return compareText(a.provider, b.provider) || compareText(a.location, b.location) || a.state - b.state;
+  return (
+    compareText(a.provider, b.provider) ||
+    compareText(a.location, b.location) ||
+    a.state - b.state ||
+    compareText(JSON.stringify(a.labels), JSON.stringify(b.labels))
+  );
 }
 
 function compareText(a: string, b: string): number {

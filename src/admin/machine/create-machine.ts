@@ -10,9 +10,11 @@ import {
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { MachineExistsError } from "../../db/errors.ts";
 import { createMachines } from "../../db/queries/machine.ts";
+import { setLabels } from "../../db/queries/machine-label.ts";
 import { setProvided } from "../../db/queries/provided.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
+import { readLabels } from "./read-labels.ts";
 import { readMachine } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
@@ -20,10 +22,12 @@ import { toProvidedChange } from "./to-provided-change.ts";
 export function createCreateMachine(context: AdminContext) {
   return async (request: CreateMachineRequest, call: HandlerContext): Promise<CreateMachineResponse> => {
     const machineId = request.machineId === "" ? randomUUID() : parseMachineId(request.machineId);
+    const labels = readLabels("labels", request.labels);
     return await answerOnce(context, call, request, CreateMachineResponseSchema, async (tx, actor) => {
       const created = await createMachines(tx, [machineId], actor);
       if (!created.has(machineId)) throw new MachineExistsError(machineId);
       if (request.provided) await setProvided(tx, [toProvidedChange(machineId, request.provided)], actor);
+      await setLabels(tx, [{ machineId, labels }], actor);
       return create(CreateMachineResponseSchema, { machine: await readMachine(tx, machineId) });
     });
   };

@@ -4,11 +4,12 @@ import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_
 import { parseMachineId } from "../../contract/machine-id.ts";
 import type { MachineFilter as MachineCondition, MachineStateName } from "../../db/queries/machine-filter.ts";
 import type { ListScope } from "../page-token.ts";
+import { readLabelConditions } from "./read-labels.ts";
 import { machineStates } from "./to-machine.ts";
 
 /**
  * Converts a filter to a canonical form: a field that is not set is undefined, sets are sorted and ids are in lower
- * case.
+ * case. Throws ConnectError with `invalid_argument` for a condition on what is no label.
  */
 export function toMachineCondition(filter: MachineFilter | undefined): MachineCondition {
   if (filter === undefined) return {};
@@ -25,13 +26,18 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     minCpuThreads: filter.minCpuThreads || undefined,
     minDiskBytes: filter.minDiskBytes || undefined,
     machineIds: machineIds.size === 0 ? undefined : [...machineIds].toSorted(),
+    labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),
   };
 }
 
 /** Returns the scope that page tokens of a list with this filter are bound to. */
 export function toListScope(condition: MachineCondition): ListScope {
   const fields = Object.entries(condition).filter(([, value]) => value !== undefined);
-  return ["machines", ...fields.map(([name, value]) => [name, ...[value].flat().map(String)])];
+  return ["machines", ...fields.map(([name, value]) => [name, ...[value].flat().map(toText)])];
+}
+
+function toText(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 function toSeconds(duration: Duration | undefined): number | undefined {

@@ -43,12 +43,13 @@ export const providerStatuses = {
 
 /** Converts one machine. */
 export function toMachine(overview: MachineOverview): Machine {
-  const { machine, state, since, provided, agent, hardware, installation, installationState } = overview;
+  const { machine, state, since, labels, provided, agent, hardware, installation, installationState } = overview;
   return create(MachineSchema, {
     id: machine.id,
     createTime: timestampFromDate(machine.createdAt),
     state: machineStates[state],
     stateTime: timestampFromDate(since),
+    labels,
     ...(provided && { provided: toProvided(provided) }),
     ...(agent && { agent: toAgent(agent, overview.heartbeat) }),
     ...(hardware && { hardware: toHardwareSummary(hardware) }),

@@ -1,7 +1,11 @@
 /** Tests a single machine against a filter, for watchers, with the same result as a list's query. */
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
-import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import {
+  type LabelCondition,
+  LabelOperator,
+  type MachineFilter,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 
 /** Returns whether `machine` passes the filter at `nowMs`, in milliseconds since the epoch. */
 export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: number): boolean {
@@ -14,8 +18,25 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (hardware?.memoryBytes ?? 0n) >= filter.minMemoryBytes &&
     (hardware?.cpuThreads ?? 0) >= filter.minCpuThreads &&
     (hardware?.largestDiskBytes ?? 0n) >= filter.minDiskBytes &&
+    filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesHeartbeatAge(machine, filter, nowMs)
   );
+}
+
+function matchesLabel({ labels }: Machine, { key, operator, value }: LabelCondition): boolean {
+  const own = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case LabelOperator.EQUALS:
+      return own === value;
+    case LabelOperator.DIFFERS:
+      return own !== value;
+    case LabelOperator.EXISTS:
+      return own !== undefined;
+    case LabelOperator.MISSING:
+      return own === undefined;
+    default:
+      return false;
+  }
 }
 
 /** Returns whether the filter names the machine, or names no machines. */

@@ -1,5 +1,6 @@
 /** How the texts of arguments and options become values; each parser throws commander's InvalidArgumentError. */
 import { InvalidArgumentError } from "commander";
+import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseDurationMs } from "./time.ts";
 
@@ -37,6 +38,24 @@ export const limitArgument = argumentParser((text) => {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error("expected a whole number from 1 up");
   return Number(text);
 });
+
+/** A label as KEY=VALUE, added to those before. */
+export function labelArgument(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, key, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) throw new InvalidArgumentError("expected KEY=VALUE.");
+  return argumentParser(() => ({ ...before, [parseLabelKey(key)]: parseLabelValue(value) }))(text);
+}
+
+/** Keys of labels, with commas between. */
+export const labelKeysArgument = argumentParser((text) =>
+  text.split(",").map((key) => {
+    try {
+      return parseLabelKey(key);
+    } catch (error) {
+      throw new Error(`${JSON.stringify(key.slice(0, 80))} ${(error as Error).message}`);
+    }
+  }),
+);
 
 /** Texts of an option that may be there several times. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -9,8 +9,9 @@ import { ageOf, timeOf } from "./timestamp-text.ts";
 /** The columns of `toMachineRow`. */
 export const machineHeader = ["ID", "STATE", "SINCE", "PROVIDER", "LOCATION", "HEARTBEAT", "MEMORY", "THREADS", "DISK"];
 
-/** One machine as a row. */
-export function toMachineRow({ id, state, stateTime, provided, agent, hardware }: Machine): Cell[] {
+/** Returns one machine as a row, with a further column for each of the labels. */
+export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []): Cell[] {
+  const { id, state, stateTime, provided, agent, hardware, labels } = machine;
   return [
     id,
     showMachineState(state),
@@ -22,16 +23,24 @@ export function toMachineRow({ id, state, stateTime, provided, agent, hardware }
     hardware?.memoryBytes ? formatMemory(hardware.memoryBytes) : "-",
     hardware?.cpuThreads ? hardware.cpuThreads.toString() : "-",
     hardware === undefined ? "-" : formatCapacity(hardware.diskBytes),
+    ...labelKeys.map((key) => labels[key] ?? "-"),
   ];
 }
 
+/** Returns labels in the order of their keys, as `machines label` takes them. */
+export function showLabels(labels: Readonly<Record<string, string>>): string {
+  const terms = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return terms.toSorted().join(" ");
+}
+
 function listMachineFields(machine: Machine): Field[] {
-  const { id, state, stateTime, createTime, provided, agent, hardware, installation } = machine;
+  const { id, state, stateTime, createTime, labels, provided, agent, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
     ["since", timeOf(stateTime)],
     ["created", timeOf(createTime)],
+    ["labels", showLabels(labels) || undefined],
     ...(provided === undefined ? [] : listProvidedFields(provided)),
     ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
     ...(hardware === undefined ? [] : listHardwareFields(hardware)),

@@ -1,10 +1,17 @@
 /** `--selector provider=equinix,state=heartbeating`: which machines are meant, as a filter of the contract. */
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
-import { type MachineFilter, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import {
+  type LabelCondition,
+  LabelConditionSchema,
+  LabelOperator,
+  type MachineFilter,
+  MachineFilterSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { suggestName } from "../../base/suggest-name.ts";
 import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
+import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseBytes } from "./quantity.ts";
 import { machineStateNames } from "./state-names.ts";
@@ -31,13 +38,17 @@ const repeatable: readonly string[] = ["state", "id"];
 const selectorKeys: readonly string[] = Object.keys(keys);
 
 /** What a term can begin with, and the states in full; for shells to complete. */
-export const selectorWords: readonly string[] = selectorKeys.flatMap((key) =>
-  key === "state" ? machineStateNames.names.map((name) => `state=${name}`) : `${key}=`,
-);
+export const selectorWords: readonly string[] = [
+  ...selectorKeys.flatMap((key) =>
+    key === "state" ? machineStateNames.names.map((name) => `state=${name}`) : `${key}=`,
+  ),
+  "label.",
+  "!label.",
+];
 
 /** For the help of commands that take a selector. */
 export const selectorHelp = `
-A selector is a comma-separated list of KEY=VALUE terms; a machine must match all of them. Keys:
+A selector is a comma-separated list of conditions; a machine must match all of them:
   state                   ${machineStateNames.names.slice(0, 6).join(", ")},
                           ${machineStateNames.names.slice(6).join(", ")}; repeat to match any
   provider, location      from the provider's data; write a comma in a value as \\,
@@ -45,7 +56,9 @@ A selector is a comma-separated list of KEY=VALUE terms; a machine must match al
   min-threads             hardware threads of all processors
   heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
-  id                      a machine id; repeat to match any`;
+  id                      a machine id; repeat to match any
+  label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it
+  label.KEY, !label.KEY   the machine has the label; the machine lacks it (quote "!" in an interactive shell)`;
 
 /** Reads selectors, which count together; throws ConfigError with every mistake among them. */
 export function parseSelector(selectors: readonly string[]): MachineFilter {
@@ -62,15 +75,20 @@ export function parseSelector(selectors: readonly string[]): MachineFilter {
   if (mistakes.length > 0) throw new ConfigError(mistakes);
   const states = parts.flatMap((part) => part.states ?? []);
   const machineIds = parts.flatMap((part) => part.machineIds ?? []);
-  return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds }));
+  const labels = parts.flatMap((part) => part.labels ?? []);
+  return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds, labels }));
 }
 
 function readTerm(term: string, seen: Set<string>): FilterPart {
+  const label = readLabelTerm(term);
+  if (label !== undefined) return { labels: [label] };
   const at = term.indexOf("=");
   const key = at < 0 ? term : term.slice(0, at);
   const value = term.slice(at + 1);
   const read = Object.hasOwn(keys, key) ? keys[key] : undefined;
-  if (read === undefined) throw new InvalidValueError(`${quote(key)} is not a key${hint(key, selectorKeys)}`);
+  if (read === undefined) {
+    throw new InvalidValueError(`${quote(key)} is not a key${hint(key, [...selectorKeys, "label.KEY"])}`);
+  }
   if (at < 0 || value === "") throw new InvalidValueError(`${key} needs a value: ${key}=…`);
   if (seen.has(key) && !repeatable.includes(key)) throw new InvalidValueError(`${key} is given twice`);
   seen.add(key);
@@ -78,6 +96,25 @@ function readTerm(term: string, seen: Set<string>): FilterPart {
     return read(value);
   } catch (error) {
     throw new InvalidValueError(`${key}: ${(error as Error).message}`);
+  }
+}
+
+/** Reads a condition on a label, such as `label.rack=r12`; undefined for a term that is about something else. */
+function readLabelTerm(term: string): LabelCondition | undefined {
+  const [, not = "", key, unequal, value] = /^(!?)label\.([^=!]*)(?:(!?)=(.*))?$/s.exec(term) ?? [];
+  if (key === undefined) return undefined;
+  if (not !== "" && value !== undefined) throw new InvalidValueError(`${quote(term)}: write label.${key}!=${value}`);
+  const condition = { key: parseWord(key, parseLabelKey), value: parseWord(value ?? "", parseLabelValue) };
+  const isCompared = unequal === "!" ? LabelOperator.DIFFERS : LabelOperator.EQUALS;
+  const isThere = not === "!" ? LabelOperator.MISSING : LabelOperator.EXISTS;
+  return create(LabelConditionSchema, { ...condition, operator: value === undefined ? isThere : isCompared });
+}
+
+function parseWord(text: string, parse: (text: string) => string): string {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new InvalidValueError(`${quote(text)} ${(error as Error).message}`);
   }
 }
 

@@ -1,8 +1,9 @@
 /** Counts the whole fleet, from the view that decides states. */
-import { eq, gt, sql } from "drizzle-orm";
+import { and, eq, gt, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/pg-core";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { duplicateAgent, hardwareReport, machineState } from "../schema/index.ts";
+import { duplicateAgent, hardwareReport, machineLabel, machineState } from "../schema/index.ts";
 import { runTransaction } from "../transaction.ts";
 
 /** The machines of one state at one provider's location. */
@@ -12,6 +13,8 @@ export interface FleetGroup {
   /** Null when it is not known. */
   readonly location: string | null;
   readonly state: typeof machineState.$inferSelect.state;
+  /** Of the labels that were asked for, those that the machines have. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly machines: bigint;
   /** Sums over all these machines, as far as their agents have reported hardware. */
   readonly memoryBytes: bigint;
@@ -27,17 +30,33 @@ export interface FleetCount {
   readonly duplicateAgents: bigint;
 }
 
+/** Most groups that a count returns. */
+const maxGroups = 5000;
+
+/** The fleet falls into more groups than a count returns. */
+export class TooManyGroupsError extends Error {
+  override readonly name = "TooManyGroupsError";
+  constructor(labelKeys: readonly string[]) {
+    super(
+      `the labels ${labelKeys.join(", ")} split the fleet into more than ${maxGroups} groups: count by fewer of them`,
+    );
+  }
+}
+
 /**
- * Counts all machines. Indexes return every table in the order of the machines' ids, so PostgreSQL merges them as it
- * reads. That takes a third of the time of hashing and no memory, but the planner would not choose it. One process of
- * PostgreSQL does it, so that the other cores stay free for heartbeats.
+ * Counts all machines, apart by the labels of the given keys. Throws TooManyGroupsError. Indexes return every table in
+ * the order of the machines' ids, so PostgreSQL merges them as it reads. That takes a third of the time of hashing and
+ * no memory, but the planner would not choose it. One process of PostgreSQL does it, so that the other cores stay free
+ * for heartbeats.
  */
-export function countFleet(db: Database): Promise<FleetCount> {
+export function countFleet(db: Database, labelKeys: readonly string[] = []): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
     const { rows } = await tx.execute<{ at: string }>(prepareCounting);
+    const groups = await selectFleetGroups(tx, labelKeys);
+    if (groups.length > maxGroups && labelKeys.length > 0) throw new TooManyGroupsError(labelKeys);
     return {
       countedAt: parseDatabaseTime(rows[0]?.at ?? ""),
-      groups: await selectFleetGroups(tx),
+      groups: groups.map((group) => nameLabels(group, labelKeys)),
       duplicateAgents: BigInt(await tx.$count(duplicateAgent, gt(duplicateAgent.until, sql`now()`))),
     };
   });
@@ -60,15 +79,21 @@ const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
 /**
  * Selects the groups. Reads every table once, and only the index of all but heartbeats and open installations. @public
  */
-export function selectFleetGroups(tx: Transaction) {
+export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] = []) {
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
     sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);
   const { provider, location } = machineState;
-  return tx
+  const labels = labelKeys.map((_, index) => alias(machineLabel, `label_${index}`));
+  const values = sql<(string | null)[]>`array[${sql.join(
+    labels.map(({ value }) => sql`${value}`),
+    sql`, `,
+  )}]::text[]`;
+  const query = tx
     .select({
       provider,
       location,
       state: machineState.state,
+      values,
       machines: sql`count(*)`.mapWith(BigInt),
       memoryBytes: sum(hardwareReport.memoryBytes),
       cpuThreads: sum(hardwareReport.cpuThreads),
@@ -76,5 +101,17 @@ export function selectFleetGroups(tx: Transaction) {
     })
     .from(machineState)
     .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
-    .groupBy(provider, location, machineState.state);
+    .$dynamic();
+  for (const [index, label] of labels.entries()) {
+    query.leftJoin(label, and(eq(label.machineId, machineState.machineId), eq(label.key, labelKeys[index] as string)));
+  }
+  const grouped = query.groupBy(provider, location, machineState.state, ...labels.map(({ value }) => value));
+  return labels.length === 0 ? grouped : grouped.limit(maxGroups + 1);
+}
+
+type CountedGroup = Omit<FleetGroup, "labels"> & { readonly values: readonly (string | null)[] };
+
+function nameLabels({ values, ...group }: CountedGroup, labelKeys: readonly string[]): FleetGroup {
+  const named = labelKeys.flatMap((key, index) => (values[index] == null ? [] : [[key, values[index]]]));
+  return { ...group, labels: Object.fromEntries(named) };
 }

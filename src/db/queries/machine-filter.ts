@@ -2,9 +2,9 @@
  * Finds the machines that pass a filter without reading all of them.
  *
  * Candidates come in the order of their ids, from the smallest index that holds them all: the open installations, the
- * failed ones, a provider's or a location's machines, or else the primary key of all machines. Each candidate is then
- * tested alone: for scalar subqueries, PostgreSQL has no other plan than to look the tags up by their primary keys, and
- * it stops at the limit.
+ * failed ones, the machines with a label, a provider's or a location's machines, or else the primary key of all
+ * machines. Each candidate is then tested alone: for scalar subqueries, PostgreSQL has no other plan than to look the
+ * tags up by their primary keys, and it stops at the limit.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
@@ -12,6 +12,7 @@ import {
   agentHeartbeat,
   hardwareReport,
   machine,
+  machineLabel,
   machineState,
   osInstallationReport,
   osInstallationRequest,
@@ -22,6 +23,11 @@ import { arrayParameter } from "./array-parameter.ts";
 
 /** Name of the state of a machine, as the view machine_state has it. */
 export type MachineStateName = typeof machineState.$inferSelect.state;
+
+/** A condition on one label; a machine without the label passes "differs" and "missing". */
+export type LabelCondition =
+  | { readonly key: string; readonly operator: "equals" | "differs"; readonly value: string }
+  | { readonly key: string; readonly operator: "exists" | "missing" };
 
 /**
  * Conditions on machines, all of which must hold. A machine that lacks a field's tag does not pass, except for
@@ -42,6 +48,8 @@ export interface MachineFilter {
   readonly minDiskBytes?: bigint | undefined;
   /** Any of these ids; UUIDs in lower case. */
   readonly machineIds?: readonly string[] | undefined;
+  /** All of them. */
+  readonly labels?: readonly LabelCondition[] | undefined;
 }
 
 /** Range of ids: after `after` and up to `through`, where given. */
@@ -87,7 +95,7 @@ const openStates: ReadonlySet<MachineStateName> = new Set([
 
 /** Selects the ids of candidates, in order. Every machine that passes the filter is among them. */
 function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number): SQL {
-  const { states = [], provider, location, machineIds } = filter;
+  const { states = [], provider, location, machineIds, labels = [] } = filter;
   if (machineIds !== undefined) {
     return walk(sql`${machine}`, sql`id`, sql`id = any(${arrayParameter(machineIds, "uuid")})`, range, limit);
   }
@@ -99,6 +107,9 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
     const branches = sql`(${walkOpen(range, limit)}) union (${walkFailed(range, limit)}) order by id`;
     return limit === undefined ? branches : sql`${branches} limit ${limit}`;
   }
+  const label =
+    labels.find(({ operator }) => operator === "equals") ?? labels.find(({ operator }) => operator === "exists");
+  if (label !== undefined) return walkLabelled(label, range, limit);
   if (location !== undefined) return walkProvided(sql`location = ${location}`, range, limit);
   if (provider !== undefined) return walkProvided(sql`provider = ${provider}`, range, limit);
   return walk(sql`${machine}`, sql`id`, undefined, range, limit);
@@ -120,6 +131,13 @@ function walkProvided(condition: SQL, range: IdRange, limit?: number): SQL {
   return walk(sql`${provided}`, sql`machine_id`, condition, range, limit);
 }
 
+/** By machine_label_key_value_machine_id_idx or machine_label_key_machine_id_value_idx. */
+function walkLabelled(condition: LabelCondition, range: IdRange, limit?: number): SQL {
+  const { key } = condition;
+  const test = condition.operator === "equals" ? sql`key = ${key} and value = ${condition.value}` : sql`key = ${key}`;
+  return walk(sql`${machineLabel}`, sql`machine_id`, test, range, limit);
+}
+
 function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, through }: IdRange, limit?: number): SQL {
   const conditions = [
     condition,
@@ -133,7 +151,7 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
 
 /** Returns the tests of a candidate's tags. The test of its state is last, since it takes the most look-ups. */
 function listTests(filter: MachineFilter): SQL[] {
-  const { states = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
+  const { states = [], labels = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
   // Times are compared, not ages: PostgreSQL cannot subtract infinite times.
   const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
@@ -156,11 +174,28 @@ function listTests(filter: MachineFilter): SQL[] {
       ],
       (test) => tag(test, sql`${hardwareReport}`),
     ),
+    ...labels.map(testLabel),
     states.length === 0
       ? undefined
       : sql`${tag(sql`state`, sql`${machineState}`)} = any(${arrayParameter(states, "text")})`,
   ];
   return tests.filter((test) => test !== undefined);
+}
+
+/** By the primary key of the labels. */
+function testLabel(condition: LabelCondition): SQL {
+  const label = (test: SQL) =>
+    sql`(select ${test} from ${machineLabel} where machine_id = candidate.id and key = ${condition.key})`;
+  switch (condition.operator) {
+    case "equals":
+      return label(sql`value = ${condition.value}`);
+    case "differs":
+      return sql`coalesce(${label(sql`value <> ${condition.value}`)}, true)`;
+    case "exists":
+      return label(sql`true`);
+    case "missing":
+      return sql`coalesce(${label(sql`false`)}, true)`;
+  }
 }
 
 function joinTests(tests: readonly (SQL | undefined)[], within: (test: SQL) => SQL): SQL | undefined {

@@ -13,6 +13,7 @@ import {
   hardwareReport,
   installationState,
   machine,
+  machineLabel,
   machineState,
   osInstallationReport,
   osInstallationRequest,
@@ -64,6 +65,7 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     /** When the state was read, by the database's clock. */
     readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
   };
+  const labels = sql<Record<string, string> | null>`jsonb_object_agg(key, value)`.as("labels");
   const one = { state: installationState.state, since: installationState.since };
   const rows = await db
     .select()
@@ -74,6 +76,10 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
       sql`true`,
     )
     .leftJoinLateral(db.select().from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"), sql`true`)
+    .innerJoinLateral(
+      db.select({ labels }).from(machineLabel).where(eq(machineLabel.machineId, id)).as("label"),
+      sql`true`,
+    )
     .leftJoinLateral(
       db.select().from(agentStarted).where(eq(agentStarted.machineId, id)).limit(1).as("agent"),
       sql`true`,
@@ -115,5 +121,5 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
       sql`true`,
     )
     .orderBy(id);
-  return rows.map(({ view, ...row }) => ({ ...row, ...view }));
+  return rows.map(({ view, label, ...row }) => ({ ...row, ...view, labels: label.labels ?? {} }));
 }

@@ -14,6 +14,7 @@ const historyKinds = [
   "machine_deleted",
   "machine_provided",
   "machine_unprovided",
+  "machine_labelled",
   "agent_registered",
   "agent_replaced",
   "agent_revoked",

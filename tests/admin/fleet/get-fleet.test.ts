@@ -1,15 +1,17 @@
 /** The fleet in numbers, by the call and on the page for Prometheus: both tell the same of every state. */
 import { randomUUID } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { expect, test } from "vitest";
-import { FleetService } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { describe, expect, test } from "vitest";
+import { FleetService, type GetFleetResponse } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { machineStates } from "../../../src/admin/machine/to-machine.ts";
 import { createMachines } from "../../../src/db/queries/machine.ts";
+import { setLabels } from "../../../src/db/queries/machine-label.ts";
 import { setProvided } from "../../../src/db/queries/provided.ts";
 import { hardwareReport, provided } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { codeOf } from "../../support/agents.ts";
+import { errorOf } from "../../support/call-error.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { bareMachine } from "../../support/machine.ts";
 import { scrape } from "../../support/metrics.ts";
@@ -19,16 +21,19 @@ import { situations } from "../../support/situation.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 
 /** A server over machines that are there before it starts, since it counts them once in 15 s. */
-async function countedFleet(fill: (database: TestDatabase) => Promise<unknown>) {
+async function countedFleet(
+  fill: (database: TestDatabase) => Promise<unknown>,
+  config: Parameters<typeof startTestServer>[1] = {},
+) {
   const database = await createTestDatabase();
   await fill(database);
   const { secret } = await tokenOf(database.db, "viewer");
-  const server = await startTestServer(database.url);
+  const server = await startTestServer(database.url, config);
   const fleets = adminClient(FleetService, server.adminUrl, secret);
   return {
     database,
     server,
-    getFleet: () => fleets.getFleet({}),
+    getFleet: (labelKeys: string[] = []) => fleets.getFleet({ labelKeys }),
     scrape: () => scrape(server.adminUrl, secret),
     [Symbol.asyncDispose]: async () => {
       await server.close();
@@ -173,4 +178,72 @@ test("is unavailable while the database is away and nothing was counted yet", as
   expect(page.find("bmaas_database_up")).toBe(0);
   await server.close();
   await database.close();
+});
+
+describe("by labels", () => {
+  const label = (database: TestDatabase, machineId: string, labels: Record<string, string>) =>
+    transact(database.db, (tx) => setLabels(tx, [{ machineId, labels }], "test"));
+  const fill = async (database: TestDatabase) => {
+    await label(database, await provideMachine(database, "lab"), { rack: "r1", "example.com/team": "a" });
+    await label(database, await provideMachine(database, "lab"), { rack: "r1" });
+    await label(database, await bareMachine(database.db), { rack: "r2" });
+    await bareMachine(database.db);
+  };
+  const countsOf = ({ groups }: GetFleetResponse) =>
+    groups.map(({ provider, labels, machines }) => [provider, labels, Number(machines)]);
+
+  test("counts machines apart, those without the label too", async () => {
+    await using fleet = await countedFleet(fill);
+    expect(countsOf(await fleet.getFleet(["rack"]))).toEqual([
+      ["", { rack: "r2" }, 1],
+      ["", {}, 1],
+      ["lab", { rack: "r1" }, 2],
+    ]);
+    expect(countsOf(await fleet.getFleet(["rack", "example.com/team"]))).toEqual([
+      ["", { rack: "r2" }, 1],
+      ["", {}, 1],
+      ["lab", { rack: "r1", "example.com/team": "a" }, 1],
+      ["lab", { rack: "r1" }, 1],
+    ]);
+    expect(countsOf(await fleet.getFleet())).toEqual([
+      ["", {}, 2],
+      ["lab", {}, 2],
+    ]);
+    expect(await errorOf(fleet.getFleet(["no key"]))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["label_keys[0]"],
+    });
+    expect(await codeOf(fleet.getFleet(["a", "b", "c", "d", "e"]))).toBe("InvalidArgument");
+  });
+
+  test("metrics show the labels that they are told to", async () => {
+    await using fleet = await countedFleet(fill, { BMAAS_METRIC_LABELS: "rack,example.com/team" });
+    const page = await fleet.scrape();
+    const machines = (labels: Record<string, string>) => page.sum("bmaas_fleet_machines", labels);
+    expect(machines({ label_rack: "r1" })).toBe(2);
+    expect(machines({ label_rack: "r1", label_example_com_team: "a" })).toBe(1);
+    expect(machines({ label_rack: "", label_example_com_team: "" })).toBe(1);
+    expect(machines({})).toBe(4);
+  });
+
+  test("too many groups are refused, and metrics do without the labels", async () => {
+    const fillMany = async ({ db }: TestDatabase) => {
+      const { rows } = await db.execute<{ id: string }>("select gen_random_uuid() as id from generate_series(1, 5001)");
+      const ids = rows.map(({ id }) => id);
+      await transact(db, async (tx) => {
+        await createMachines(tx, ids, "test");
+        await setLabels(
+          tx,
+          ids.map((machineId) => ({ machineId, labels: { serial: machineId } })),
+          "test",
+        );
+      });
+    };
+    await using fleet = await countedFleet(fillMany, { BMAAS_METRIC_LABELS: "serial" });
+    expect(await errorOf(fleet.getFleet(["serial"]))).toMatchObject({
+      code: "ResourceExhausted",
+      message: expect.stringMatching(/serial split the fleet into more than 5000 groups: count by fewer/),
+    });
+    expect((await fleet.scrape()).sum("bmaas_fleet_machines", { label_serial: "" })).toBe(5001);
+  });
 });

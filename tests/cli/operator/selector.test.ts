@@ -1,6 +1,6 @@
 import { toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { LabelOperator, MachineFilterSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseSelector } from "../../../src/cli/operator/selector.ts";
 import { ConfigError } from "../../../src/config/config.ts";
 
@@ -29,6 +29,32 @@ test("counts several selectors together", () => {
     states: ["MACHINE_STATE_STALE", "MACHINE_STATE_INSTALLED"],
     provider: "x",
   });
+});
+
+test("reads conditions on labels", () => {
+  const selector = "label.rack=r12,label.rack!=r13,label.example.com/site,!label.team,label.empty=";
+  expect(parseSelector([selector]).labels).toMatchObject([
+    { key: "rack", operator: LabelOperator.EQUALS, value: "r12" },
+    { key: "rack", operator: LabelOperator.DIFFERS, value: "r13" },
+    { key: "example.com/site", operator: LabelOperator.EXISTS, value: "" },
+    { key: "team", operator: LabelOperator.MISSING, value: "" },
+    { key: "empty", operator: LabelOperator.EQUALS, value: "" },
+  ]);
+});
+
+test("names every mistake in conditions on labels", () => {
+  const keys =
+    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, id, label.KEY";
+  const rule = 'write at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or digit';
+  expect(() => parseSelector(["label.,label.-x=1,label.rack=a b,!label.rack=r1,labels.rack=r1"])).toThrow(
+    new ConfigError([
+      `--selector: "" is not a label's key: ${rule}`,
+      `--selector: "-x" is not a label's key: ${rule}`,
+      `--selector: "a b" is not a label's value: ${rule}`,
+      '--selector: "!label.rack=r1": write label.rack!=r1',
+      `--selector: "labels.rack" is not a key (there are ${keys})`,
+    ]),
+  );
 });
 
 test("names every mistake at once, with what was meant", () => {

@@ -20,6 +20,12 @@ export declare const file_bmaas_admin_v1_fleet_service: GenFile;
  * @generated from message bmaas.admin.v1.GetFleetRequest
  */
 export declare type GetFleetRequest = Message<"bmaas.admin.v1.GetFleetRequest"> & {
+  /**
+   * Keys of labels by which the machines are counted apart, besides provider, location and state.
+   *
+   * @generated from field: repeated string label_keys = 1;
+   */
+  labelKeys: string[];
 };
 
 /**
@@ -109,6 +115,13 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
    * @generated from field: int64 disk_bytes = 7;
    */
   diskBytes: bigint;
+
+  /**
+   * The labels that were asked for; a key that the machines do not have is left out.
+   *
+   * @generated from field: map<string, string> labels = 8;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -127,7 +140,8 @@ export declare const FleetGroupSchema: GenMessage<FleetGroup>;
  */
 export declare const FleetService: GenService<{
   /**
-   * GetFleet counts the machines. The figures are at most 15 s old.
+   * GetFleet counts the machines. The figures are at most 15 s old. Errors: resource_exhausted when the labels asked for
+   * split the fleet into more than 5000 groups.
    *
    * @generated from rpc bmaas.admin.v1.FleetService.GetFleet
    */

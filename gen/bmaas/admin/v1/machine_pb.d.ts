@@ -75,6 +75,13 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: bmaas.admin.v1.Installation installation = 8;
    */
   installation?: Installation | undefined;
+
+  /**
+   * Labels that operators have set, by key.
+   *
+   * @generated from field: map<string, string> labels = 9;
+   */
+  labels: { [key: string]: string };
 };
 
 /**

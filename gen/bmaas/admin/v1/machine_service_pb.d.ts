@@ -4,7 +4,7 @@
 
 // Machines: creating, finding, watching, explaining and deleting them.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Machine, MachineState, Provided } from "./machine_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -82,6 +82,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: repeated string machine_ids = 9;
    */
   machineIds: string[];
+
+  /**
+   * With labels that fulfil all of these.
+   *
+   * @generated from field: repeated bmaas.admin.v1.LabelCondition labels = 10;
+   */
+  labels: LabelCondition[];
 };
 
 /**
@@ -89,6 +96,40 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
  * Use `create(MachineFilterSchema)` to create a new message.
  */
 export declare const MachineFilterSchema: GenMessage<MachineFilter>;
+
+/**
+ * LabelCondition is a condition on one label of a machine.
+ *
+ * @generated from message bmaas.admin.v1.LabelCondition
+ */
+export declare type LabelCondition = Message<"bmaas.admin.v1.LabelCondition"> & {
+  /**
+   * The label's key; see SetLabelsRequest.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * What the label must be.
+   *
+   * @generated from field: bmaas.admin.v1.LabelOperator operator = 2;
+   */
+  operator: LabelOperator;
+
+  /**
+   * The value that EQUALS and DIFFERS compare with; empty for the others.
+   *
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.LabelCondition.
+ * Use `create(LabelConditionSchema)` to create a new message.
+ */
+export declare const LabelConditionSchema: GenMessage<LabelCondition>;
 
 /**
  * CreateMachineRequest creates a machine.
@@ -116,6 +157,13 @@ export declare type CreateMachineRequest = Message<"bmaas.admin.v1.CreateMachine
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Labels; see SetLabelsRequest.
+   *
+   * @generated from field: map<string, string> labels = 4;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -447,6 +495,70 @@ export declare type SetProvidedResponse = Message<"bmaas.admin.v1.SetProvidedRes
 export declare const SetProvidedResponseSchema: GenMessage<SetProvidedResponse>;
 
 /**
+ * SetLabelsRequest says how the labels of a machine change.
+ *
+ * Keys and values have the syntax of Kubernetes: at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or
+ * digit. A DNS domain and a slash may stand before a key, such as "example.com/rack". A value may be empty.
+ *
+ * @generated from message bmaas.admin.v1.SetLabelsRequest
+ */
+export declare type SetLabelsRequest = Message<"bmaas.admin.v1.SetLabelsRequest"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * Labels to add, or to give another value.
+   *
+   * @generated from field: map<string, string> set = 2;
+   */
+  set: { [key: string]: string };
+
+  /**
+   * Keys of labels to remove; a key that the machine does not have is ignored. No key of `set` stands here.
+   *
+   * @generated from field: repeated string remove = 3;
+   */
+  remove: string[];
+
+  /**
+   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetLabelsRequest.
+ * Use `create(SetLabelsRequestSchema)` to create a new message.
+ */
+export declare const SetLabelsRequestSchema: GenMessage<SetLabelsRequest>;
+
+/**
+ * SetLabelsResponse holds the machine with its labels.
+ *
+ * @generated from message bmaas.admin.v1.SetLabelsResponse
+ */
+export declare type SetLabelsResponse = Message<"bmaas.admin.v1.SetLabelsResponse"> & {
+  /**
+   * The machine.
+   *
+   * @generated from field: bmaas.admin.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetLabelsResponse.
+ * Use `create(SetLabelsResponseSchema)` to create a new message.
+ */
+export declare const SetLabelsResponseSchema: GenMessage<SetLabelsResponse>;
+
+/**
  * ExplainMachineRequest names a machine.
  *
  * @generated from message bmaas.admin.v1.ExplainMachineRequest
@@ -543,6 +655,53 @@ export declare type Remedy = Message<"bmaas.admin.v1.Remedy"> & {
 export declare const RemedySchema: GenMessage<Remedy>;
 
 /**
+ * LabelOperator says what a label must be.
+ *
+ * @generated from enum bmaas.admin.v1.LabelOperator
+ */
+export enum LabelOperator {
+  /**
+   * Never used.
+   *
+   * @generated from enum value: LABEL_OPERATOR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The machine has the label with this value.
+   *
+   * @generated from enum value: LABEL_OPERATOR_EQUALS = 1;
+   */
+  EQUALS = 1,
+
+  /**
+   * The machine has the label with another value, or does not have it.
+   *
+   * @generated from enum value: LABEL_OPERATOR_DIFFERS = 2;
+   */
+  DIFFERS = 2,
+
+  /**
+   * The machine has the label with any value.
+   *
+   * @generated from enum value: LABEL_OPERATOR_EXISTS = 3;
+   */
+  EXISTS = 3,
+
+  /**
+   * The machine does not have the label.
+   *
+   * @generated from enum value: LABEL_OPERATOR_MISSING = 4;
+   */
+  MISSING = 4,
+}
+
+/**
+ * Describes the enum bmaas.admin.v1.LabelOperator.
+ */
+export declare const LabelOperatorSchema: GenEnum<LabelOperator>;
+
+/**
  * MachineService manages machines.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
@@ -618,6 +777,17 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof SetProvidedRequestSchema;
     output: typeof SetProvidedResponseSchema;
+  },
+  /**
+   * SetLabels sets and removes labels of a machine; other labels stay as they are. Errors: invalid_argument when the
+   * machine would have more than 32 labels.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.SetLabels
+   */
+  setLabels: {
+    methodKind: "unary";
+    input: typeof SetLabelsRequestSchema;
+    output: typeof SetLabelsResponseSchema;
   },
   /**
    * ExplainMachine returns why a machine is in its state, what happens next and when, and what an operator can do.

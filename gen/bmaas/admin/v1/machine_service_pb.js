@@ -4,7 +4,7 @@
 
 // Machines: creating, finding, watching, explaining and deleting them.
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_bmaas_admin_v1_machine } from "./machine_pb.js";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
@@ -15,7 +15,7 @@ import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@
  * Describes the file bmaas/admin/v1/machine_service.proto.
  */
 export const file_bmaas_admin_v1_machine_service = /*@__PURE__*/
-  fileDesc("CiRibWFhcy9hZG1pbi92MS9tYWNoaW5lX3NlcnZpY2UucHJvdG8SDmJtYWFzLmFkbWluLnYxIv0DCg1NYWNoaW5lRmlsdGVyEj8KBnN0YXRlcxgBIAMoDjIcLmJtYWFzLmFkbWluLnYxLk1hY2hpbmVTdGF0ZUIRukgOkgELEBQiB4IBBBABIAASRgoIcHJvdmlkZXIYAiABKAlCNLpIMXIvGP8BMipeKFteXHBaXHB7Q2N9XShbXlxwe0NjfV0qW15ccFpccHtDY31dKT8pPyQSRgoIbG9jYXRpb24YAyABKAlCNLpIMXIvGP8BMipeKFteXHBaXHB7Q2N9XShbXlxwe0NjfV0qW15ccFpccHtDY31dKT8pPyQSRgoRbWluX2hlYXJ0YmVhdF9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICn5OALMgASRgoRbWF4X2hlYXJ0YmVhdF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICn5OALMgASIQoQbWluX21lbW9yeV9ieXRlcxgGIAEoA0IHukgEIgIoABIgCg9taW5fY3B1X3RocmVhZHMYByABKAVCB7pIBBoCKAASHwoObWluX2Rpc2tfYnl0ZXMYCCABKANCB7pIBCICKAASJQoLbWFjaGluZV9pZHMYCSADKAlCELpIDZIBChDoByIFcgOwAQEihAEKFENyZWF0ZU1hY2hpbmVSZXF1ZXN0Eh8KCm1hY2hpbmVfaWQYASABKAlCC7pICNgBAXIDsAEBEioKCHByb3ZpZGVkGAIgASgLMhguYm1hYXMuYWRtaW4udjEuUHJvdmlkZWQSHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiQQoVQ3JlYXRlTWFjaGluZVJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIjUKEUdldE1hY2hpbmVSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABASI+ChJHZXRNYWNoaW5lUmVzcG9uc2USKAoHbWFjaGluZRgBIAEoCzIXLmJtYWFzLmFkbWluLnYxLk1hY2hpbmUikwEKE0xpc3RNYWNoaW5lc1JlcXVlc3QSLQoGZmlsdGVyGAEgASgLMh0uYm1hYXMuYWRtaW4udjEuTWFjaGluZUZpbHRlchIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASLgoKcGFnZV90b2tlbhgDIAEoCUIaukgXchUY6AcyEF5bQS1aYS16MC05Xy1dKiQibwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USKQoIbWFjaGluZXMYASADKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRITCgt3YXRjaF90b2tlbhgDIAEoCSJ3ChRXYXRjaE1hY2hpbmVzUmVxdWVzdBItCgZmaWx0ZXIYASABKAsyHS5ibWFhcy5hZG1pbi52MS5NYWNoaW5lRmlsdGVyEjAKDHJlc3VtZV90b2tlbhgCIAEoCUIaukgXchUY6AcyEF5bQS1aYS16MC05Xy1dKiQiqgIKFVdhdGNoTWFjaGluZXNSZXNwb25zZRIUCgxyZXN1bWVfdG9rZW4YASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRINCgVhY3RvchgEIAEoCRISCgptYWNoaW5lX2lkGAUgASgJEigKB21hY2hpbmUYBiABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lEkEKBmRldGFpbBgHIAMoCzIxLmJtYWFzLmFkbWluLnYxLldhdGNoTWFjaGluZXNSZXNwb25zZS5EZXRhaWxFbnRyeRotCgtEZXRhaWxFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImgKFERlbGV0ZU1hY2hpbmVSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABARINCgVmb3JjZRgCIAEoCBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASIXChVEZWxldGVNYWNoaW5lUmVzcG9uc2UigwEKElNldFByb3ZpZGVkUmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESKgoIcHJvdmlkZWQYAiABKAsyGC5ibWFhcy5hZG1pbi52MS5Qcm92aWRlZBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASI/ChNTZXRQcm92aWRlZFJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIjkKFUV4cGxhaW5NYWNoaW5lUmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQEivAEKFkV4cGxhaW5NYWNoaW5lUmVzcG9uc2USKAoHbWFjaGluZRgBIAEoCzIXLmJtYWFzLmFkbWluLnYxLk1hY2hpbmUSEQoJY29uZGl0aW9uGAIgASgJEgwKBG5leHQYAyABKAkSLQoJbmV4dF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCghyZW1lZGllcxgFIAMoCzIWLmJtYWFzLmFkbWluLnYxLlJlbWVkeSIuCgZSZW1lZHkSEwoLZGVzY3JpcHRpb24YASABKAkSDwoHY29tbWFuZBgCIAEoCTLIBQoOTWFjaGluZVNlcnZpY2USYgoNQ3JlYXRlTWFjaGluZRIkLmJtYWFzLmFkbWluLnYxLkNyZWF0ZU1hY2hpbmVSZXF1ZXN0GiUuYm1hYXMuYWRtaW4udjEuQ3JlYXRlTWFjaGluZVJlc3BvbnNlIgSItRgCElwKCkdldE1hY2hpbmUSIS5ibWFhcy5hZG1pbi52MS5HZXRNYWNoaW5lUmVxdWVzdBoiLmJtYWFzLmFkbWluLnYxLkdldE1hY2hpbmVSZXNwb25zZSIHkAIBiLUYARJiCgxMaXN0TWFjaGluZXMSIy5ibWFhcy5hZG1pbi52MS5MaXN0TWFjaGluZXNSZXF1ZXN0GiQuYm1hYXMuYWRtaW4udjEuTGlzdE1hY2hpbmVzUmVzcG9uc2UiB5ACAYi1GAESZAoNV2F0Y2hNYWNoaW5lcxIkLmJtYWFzLmFkbWluLnYxLldhdGNoTWFjaGluZXNSZXF1ZXN0GiUuYm1hYXMuYWRtaW4udjEuV2F0Y2hNYWNoaW5lc1Jlc3BvbnNlIgSItRgBMAESYgoNRGVsZXRlTWFjaGluZRIkLmJtYWFzLmFkbWluLnYxLkRlbGV0ZU1hY2hpbmVSZXF1ZXN0GiUuYm1hYXMuYWRtaW4udjEuRGVsZXRlTWFjaGluZVJlc3BvbnNlIgSItRgDElwKC1NldFByb3ZpZGVkEiIuYm1hYXMuYWRtaW4udjEuU2V0UHJvdmlkZWRSZXF1ZXN0GiMuYm1hYXMuYWRtaW4udjEuU2V0UHJvdmlkZWRSZXNwb25zZSIEiLUYAhJoCg5FeHBsYWluTWFjaGluZRIlLmJtYWFzLmFkbWluLnYxLkV4cGxhaW5NYWNoaW5lUmVxdWVzdBomLmJtYWFzLmFkbWluLnYxLkV4cGxhaW5NYWNoaW5lUmVzcG9uc2UiB5ACAYi1GAFiBnByb3RvMw", [file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiRibWFhcy9hZG1pbi92MS9tYWNoaW5lX3NlcnZpY2UucHJvdG8SDmJtYWFzLmFkbWluLnYxIrcECg1NYWNoaW5lRmlsdGVyEj8KBnN0YXRlcxgBIAMoDjIcLmJtYWFzLmFkbWluLnYxLk1hY2hpbmVTdGF0ZUIRukgOkgELEBQiB4IBBBABIAASRgoIcHJvdmlkZXIYAiABKAlCNLpIMXIvGP8BMipeKFteXHBaXHB7Q2N9XShbXlxwe0NjfV0qW15ccFpccHtDY31dKT8pPyQSRgoIbG9jYXRpb24YAyABKAlCNLpIMXIvGP8BMipeKFteXHBaXHB7Q2N9XShbXlxwe0NjfV0qW15ccFpccHtDY31dKT8pPyQSRgoRbWluX2hlYXJ0YmVhdF9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICn5OALMgASRgoRbWF4X2hlYXJ0YmVhdF9hZ2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIGCICn5OALMgASIQoQbWluX21lbW9yeV9ieXRlcxgGIAEoA0IHukgEIgIoABIgCg9taW5fY3B1X3RocmVhZHMYByABKAVCB7pIBBoCKAASHwoObWluX2Rpc2tfYnl0ZXMYCCABKANCB7pIBCICKAASJQoLbWFjaGluZV9pZHMYCSADKAlCELpIDZIBChDoByIFcgOwAQESOAoGbGFiZWxzGAogAygLMh4uYm1hYXMuYWRtaW4udjEuTGFiZWxDb25kaXRpb25CCLpIBZIBAhAUInMKDkxhYmVsQ29uZGl0aW9uEhEKA2tleRgBIAEoCUIE4kEBAhI/CghvcGVyYXRvchgCIAEoDjIdLmJtYWFzLmFkbWluLnYxLkxhYmVsT3BlcmF0b3JCDuJBAQK6SAeCAQQQASAAEg0KBXZhbHVlGAMgASgJIvUBChRDcmVhdGVNYWNoaW5lUmVxdWVzdBIfCgptYWNoaW5lX2lkGAEgASgJQgu6SAjYAQFyA7ABARIqCghwcm92aWRlZBgCIAEoCzIYLmJtYWFzLmFkbWluLnYxLlByb3ZpZGVkEh8KCnJlcXVlc3RfaWQYAyABKAlCC7pICNgBAXIDsAEBEkAKBmxhYmVscxgEIAMoCzIwLmJtYWFzLmFkbWluLnYxLkNyZWF0ZU1hY2hpbmVSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQQoVQ3JlYXRlTWFjaGluZVJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIjUKEUdldE1hY2hpbmVSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABASI+ChJHZXRNYWNoaW5lUmVzcG9uc2USKAoHbWFjaGluZRgBIAEoCzIXLmJtYWFzLmFkbWluLnYxLk1hY2hpbmUikwEKE0xpc3RNYWNoaW5lc1JlcXVlc3QSLQoGZmlsdGVyGAEgASgLMh0uYm1hYXMuYWRtaW4udjEuTWFjaGluZUZpbHRlchIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGOgHKAASLgoKcGFnZV90b2tlbhgDIAEoCUIaukgXchUY6AcyEF5bQS1aYS16MC05Xy1dKiQibwoUTGlzdE1hY2hpbmVzUmVzcG9uc2USKQoIbWFjaGluZXMYASADKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRITCgt3YXRjaF90b2tlbhgDIAEoCSJ3ChRXYXRjaE1hY2hpbmVzUmVxdWVzdBItCgZmaWx0ZXIYASABKAsyHS5ibWFhcy5hZG1pbi52MS5NYWNoaW5lRmlsdGVyEjAKDHJlc3VtZV90b2tlbhgCIAEoCUIaukgXchUY6AcyEF5bQS1aYS16MC05Xy1dKiQiqgIKFVdhdGNoTWFjaGluZXNSZXNwb25zZRIUCgxyZXN1bWVfdG9rZW4YASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRINCgVhY3RvchgEIAEoCRISCgptYWNoaW5lX2lkGAUgASgJEigKB21hY2hpbmUYBiABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lEkEKBmRldGFpbBgHIAMoCzIxLmJtYWFzLmFkbWluLnYxLldhdGNoTWFjaGluZXNSZXNwb25zZS5EZXRhaWxFbnRyeRotCgtEZXRhaWxFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImgKFERlbGV0ZU1hY2hpbmVSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABARINCgVmb3JjZRgCIAEoCBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASIXChVEZWxldGVNYWNoaW5lUmVzcG9uc2UigwEKElNldFByb3ZpZGVkUmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESKgoIcHJvdmlkZWQYAiABKAsyGC5ibWFhcy5hZG1pbi52MS5Qcm92aWRlZBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASI/ChNTZXRQcm92aWRlZFJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lItMBChBTZXRMYWJlbHNSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABARI2CgNzZXQYAiADKAsyKS5ibWFhcy5hZG1pbi52MS5TZXRMYWJlbHNSZXF1ZXN0LlNldEVudHJ5EhgKBnJlbW92ZRgDIAMoCUIIukgFkgECECASHwoKcmVxdWVzdF9pZBgEIAEoCUILukgI2AEBcgOwAQEaKgoIU2V0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI9ChFTZXRMYWJlbHNSZXNwb25zZRIoCgdtYWNoaW5lGAEgASgLMhcuYm1hYXMuYWRtaW4udjEuTWFjaGluZSI5ChVFeHBsYWluTWFjaGluZVJlcXVlc3QSIAoKbWFjaGluZV9pZBgBIAEoCUIM4kEBArpIBXIDsAEBIrwBChZFeHBsYWluTWFjaGluZVJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lEhEKCWNvbmRpdGlvbhgCIAEoCRIMCgRuZXh0GAMgASgJEi0KCW5leHRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoIcmVtZWRpZXMYBSADKAsyFi5ibWFhcy5hZG1pbi52MS5SZW1lZHkiLgoGUmVtZWR5EhMKC2Rlc2NyaXB0aW9uGAEgASgJEg8KB2NvbW1hbmQYAiABKAkqnQEKDUxhYmVsT3BlcmF0b3ISHgoaTEFCRUxfT1BFUkFUT1JfVU5TUEVDSUZJRUQQABIZChVMQUJFTF9PUEVSQVRPUl9FUVVBTFMQARIaChZMQUJFTF9PUEVSQVRPUl9ESUZGRVJTEAISGQoVTEFCRUxfT1BFUkFUT1JfRVhJU1RTEAMSGgoWTEFCRUxfT1BFUkFUT1JfTUlTU0lORxAEMqAGCg5NYWNoaW5lU2VydmljZRJiCg1DcmVhdGVNYWNoaW5lEiQuYm1hYXMuYWRtaW4udjEuQ3JlYXRlTWFjaGluZVJlcXVlc3QaJS5ibWFhcy5hZG1pbi52MS5DcmVhdGVNYWNoaW5lUmVzcG9uc2UiBIi1GAISXAoKR2V0TWFjaGluZRIhLmJtYWFzLmFkbWluLnYxLkdldE1hY2hpbmVSZXF1ZXN0GiIuYm1hYXMuYWRtaW4udjEuR2V0TWFjaGluZVJlc3BvbnNlIgeQAgGItRgBEmIKDExpc3RNYWNoaW5lcxIjLmJtYWFzLmFkbWluLnYxLkxpc3RNYWNoaW5lc1JlcXVlc3QaJC5ibWFhcy5hZG1pbi52MS5MaXN0TWFjaGluZXNSZXNwb25zZSIHkAIBiLUYARJkCg1XYXRjaE1hY2hpbmVzEiQuYm1hYXMuYWRtaW4udjEuV2F0Y2hNYWNoaW5lc1JlcXVlc3QaJS5ibWFhcy5hZG1pbi52MS5XYXRjaE1hY2hpbmVzUmVzcG9uc2UiBIi1GAEwARJiCg1EZWxldGVNYWNoaW5lEiQuYm1hYXMuYWRtaW4udjEuRGVsZXRlTWFjaGluZVJlcXVlc3QaJS5ibWFhcy5hZG1pbi52MS5EZWxldGVNYWNoaW5lUmVzcG9uc2UiBIi1GAMSXAoLU2V0UHJvdmlkZWQSIi5ibWFhcy5hZG1pbi52MS5TZXRQcm92aWRlZFJlcXVlc3QaIy5ibWFhcy5hZG1pbi52MS5TZXRQcm92aWRlZFJlc3BvbnNlIgSItRgCElYKCVNldExhYmVscxIgLmJtYWFzLmFkbWluLnYxLlNldExhYmVsc1JlcXVlc3QaIS5ibWFhcy5hZG1pbi52MS5TZXRMYWJlbHNSZXNwb25zZSIEiLUYAhJoCg5FeHBsYWluTWFjaGluZRIlLmJtYWFzLmFkbWluLnYxLkV4cGxhaW5NYWNoaW5lUmVxdWVzdBomLmJtYWFzLmFkbWluLnYxLkV4cGxhaW5NYWNoaW5lUmVzcG9uc2UiB5ACAYi1GAFiBnByb3RvMw", [file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message bmaas.admin.v1.MachineFilter.
@@ -25,109 +25,144 @@ export const MachineFilterSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_machine_service, 0);
 
 /**
+ * Describes the message bmaas.admin.v1.LabelCondition.
+ * Use `create(LabelConditionSchema)` to create a new message.
+ */
+export const LabelConditionSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_machine_service, 1);
+
+/**
  * Describes the message bmaas.admin.v1.CreateMachineRequest.
  * Use `create(CreateMachineRequestSchema)` to create a new message.
  */
 export const CreateMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 1);
+  messageDesc(file_bmaas_admin_v1_machine_service, 2);
 
 /**
  * Describes the message bmaas.admin.v1.CreateMachineResponse.
  * Use `create(CreateMachineResponseSchema)` to create a new message.
  */
 export const CreateMachineResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 2);
+  messageDesc(file_bmaas_admin_v1_machine_service, 3);
 
 /**
  * Describes the message bmaas.admin.v1.GetMachineRequest.
  * Use `create(GetMachineRequestSchema)` to create a new message.
  */
 export const GetMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 3);
+  messageDesc(file_bmaas_admin_v1_machine_service, 4);
 
 /**
  * Describes the message bmaas.admin.v1.GetMachineResponse.
  * Use `create(GetMachineResponseSchema)` to create a new message.
  */
 export const GetMachineResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 4);
+  messageDesc(file_bmaas_admin_v1_machine_service, 5);
 
 /**
  * Describes the message bmaas.admin.v1.ListMachinesRequest.
  * Use `create(ListMachinesRequestSchema)` to create a new message.
  */
 export const ListMachinesRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 5);
+  messageDesc(file_bmaas_admin_v1_machine_service, 6);
 
 /**
  * Describes the message bmaas.admin.v1.ListMachinesResponse.
  * Use `create(ListMachinesResponseSchema)` to create a new message.
  */
 export const ListMachinesResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 6);
+  messageDesc(file_bmaas_admin_v1_machine_service, 7);
 
 /**
  * Describes the message bmaas.admin.v1.WatchMachinesRequest.
  * Use `create(WatchMachinesRequestSchema)` to create a new message.
  */
 export const WatchMachinesRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 7);
+  messageDesc(file_bmaas_admin_v1_machine_service, 8);
 
 /**
  * Describes the message bmaas.admin.v1.WatchMachinesResponse.
  * Use `create(WatchMachinesResponseSchema)` to create a new message.
  */
 export const WatchMachinesResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 8);
+  messageDesc(file_bmaas_admin_v1_machine_service, 9);
 
 /**
  * Describes the message bmaas.admin.v1.DeleteMachineRequest.
  * Use `create(DeleteMachineRequestSchema)` to create a new message.
  */
 export const DeleteMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 9);
+  messageDesc(file_bmaas_admin_v1_machine_service, 10);
 
 /**
  * Describes the message bmaas.admin.v1.DeleteMachineResponse.
  * Use `create(DeleteMachineResponseSchema)` to create a new message.
  */
 export const DeleteMachineResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 10);
+  messageDesc(file_bmaas_admin_v1_machine_service, 11);
 
 /**
  * Describes the message bmaas.admin.v1.SetProvidedRequest.
  * Use `create(SetProvidedRequestSchema)` to create a new message.
  */
 export const SetProvidedRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 11);
+  messageDesc(file_bmaas_admin_v1_machine_service, 12);
 
 /**
  * Describes the message bmaas.admin.v1.SetProvidedResponse.
  * Use `create(SetProvidedResponseSchema)` to create a new message.
  */
 export const SetProvidedResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 12);
+  messageDesc(file_bmaas_admin_v1_machine_service, 13);
+
+/**
+ * Describes the message bmaas.admin.v1.SetLabelsRequest.
+ * Use `create(SetLabelsRequestSchema)` to create a new message.
+ */
+export const SetLabelsRequestSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_machine_service, 14);
+
+/**
+ * Describes the message bmaas.admin.v1.SetLabelsResponse.
+ * Use `create(SetLabelsResponseSchema)` to create a new message.
+ */
+export const SetLabelsResponseSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_machine_service, 15);
 
 /**
  * Describes the message bmaas.admin.v1.ExplainMachineRequest.
  * Use `create(ExplainMachineRequestSchema)` to create a new message.
  */
 export const ExplainMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 13);
+  messageDesc(file_bmaas_admin_v1_machine_service, 16);
 
 /**
  * Describes the message bmaas.admin.v1.ExplainMachineResponse.
  * Use `create(ExplainMachineResponseSchema)` to create a new message.
  */
 export const ExplainMachineResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 14);
+  messageDesc(file_bmaas_admin_v1_machine_service, 17);
 
 /**
  * Describes the message bmaas.admin.v1.Remedy.
  * Use `create(RemedySchema)` to create a new message.
  */
 export const RemedySchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_machine_service, 15);
+  messageDesc(file_bmaas_admin_v1_machine_service, 18);
+
+/**
+ * Describes the enum bmaas.admin.v1.LabelOperator.
+ */
+export const LabelOperatorSchema = /*@__PURE__*/
+  enumDesc(file_bmaas_admin_v1_machine_service, 0);
+
+/**
+ * LabelOperator says what a label must be.
+ *
+ * @generated from enum bmaas.admin.v1.LabelOperator
+ */
+export const LabelOperator = /*@__PURE__*/
+  tsEnum(LabelOperatorSchema);
 
 /**
  * MachineService manages machines.

@@ -1,6 +1,7 @@
 /** Starts worker processes. */
 import cluster, { type Worker } from "node:cluster";
-import { extname } from "node:path";
+import { getCompileCacheDir } from "node:module";
+import { dirname, extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OperatorError } from "../base/operator-error.ts";
 import { type FromWorker, tellWorker, type WorkerAddresses, type WorkerSettings } from "./messages.ts";
@@ -18,12 +19,14 @@ export interface ForkedWorker {
 /** Longest time until a new worker serves, in milliseconds. After it, the worker is killed. */
 const startTimeoutMs = 60_000;
 
-/** Starts a worker. It inherits the environment of this process, and gets everything else by message. */
+/** Starts a worker. It inherits the environment and the compile cache of this process, and gets everything else by message. */
 export function forkWorker(settings: WorkerSettings): ForkedWorker {
-  // The program has the same extension as this file: the source in a clone, the compiled file in the published package.
+  // The program has the same extension as this file: a source or part of a bundle.
   const program = new URL(`./worker-main${extname(import.meta.filename)}`, import.meta.url);
   cluster.setupPrimary({ exec: fileURLToPath(program), args: [] });
-  const worker = cluster.fork();
+  const compiled = getCompileCacheDir();
+  // Node adds a folder for its version to the one that it is given.
+  const worker = cluster.fork(compiled === undefined ? {} : { NODE_COMPILE_CACHE: dirname(compiled) });
   const { promise: serving, resolve, reject } = Promise.withResolvers<WorkerAddresses>();
   const timer = setTimeout(() => worker.process.kill("SIGKILL"), startTimeoutMs);
   worker.on("message", (message: FromWorker) => {

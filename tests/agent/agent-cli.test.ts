@@ -7,23 +7,20 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { buffer, text } from "node:stream/consumers";
-import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
 import { findAgentSignature } from "../../src/contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../../src/contract/content-digest.ts";
+import { mainFile } from "../support/program.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { requestOf } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
-const main = new URL("../../src/main.ts", import.meta.url).pathname;
-
-/** Spares each process of this run the compilation that the first one has done. */
-const env = { ...process.env, NODE_COMPILE_CACHE: join(inject("testFolder"), "compile-cache") };
 
 function start(program: string, args: readonly string[], cwd: string): ChildProcessWithoutNullStreams {
-  const child = spawn(program, args, { cwd, env });
+  const child = spawn(program, args, { cwd });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
 }
@@ -40,7 +37,7 @@ async function run(program: string, args: readonly string[], cwd: string, input 
 }
 
 const bmaas = (cwd: string, args: readonly string[], input = "") =>
-  run(process.execPath, [main, "agent", ...args], cwd, input);
+  run(process.execPath, [mainFile, "agent", ...args], cwd, input);
 
 async function folderWithKey(): Promise<string> {
   const folder = await temporaryFolder();
@@ -122,7 +119,7 @@ describe("bmaas agent sign", () => {
       await writeFile(join(folder, "body.json"), body);
       const sign = `"$0" "$1" agent sign ${identity.join(" ")} --url ${target} --data-file body.json --format ${format}`;
       const recipe = format === "curl" ? `${sign} | sh` : `${sign} | curl -sS -H @- --data-binary @body.json ${target}`;
-      expect(await run("sh", ["-c", recipe, process.execPath, main], folder)).toMatchObject({ status: 0 });
+      expect(await run("sh", ["-c", recipe, process.execPath, mainFile], folder)).toMatchObject({ status: 0 });
       expect(received[0]?.body).toBe(body);
       expect(received[0]?.headers["content-digest"]).toBe(formatContentDigest(await sha256(Buffer.from(body))));
       const [signatureInput, signature] = ["signature-input", "signature"].map((name) =>
@@ -168,7 +165,7 @@ describe("bmaas agent", () => {
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
     const install = "cat > request.json; echo bmaas-progress: 40 writing the image; echo half way";
     const commands = ["--install-command", install, "--after-install-command", "echo rebooting"];
-    const agent = start(process.execPath, [main, "agent", ...options, ...commands], folder);
+    const agent = start(process.execPath, [mainFile, "agent", ...options, ...commands], folder);
     const messages: string[] = [];
     const said: object[] = [];
     for await (const line of createInterface(agent.stdout)) {
@@ -210,7 +207,7 @@ describe("bmaas agent", () => {
     const folder = await folderWithKey();
     const server = await startHeartbeatServer(() => ({}));
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url];
-    const agent = start(process.execPath, [main, "agent", ...options], folder);
+    const agent = start(process.execPath, [mainFile, "agent", ...options], folder);
     const advice: unknown[] = [];
     for await (const line of createInterface(agent.stdout)) {
       const entry = JSON.parse(line) as { advice?: string };
@@ -224,7 +221,7 @@ describe("bmaas agent", () => {
   test("does not start beside another one on the same state", async () => {
     const folder = await folderWithKey();
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", "http://127.0.0.1:9", "--signed"];
-    const agent = start(process.execPath, [main, "agent", ...options], folder);
+    const agent = start(process.execPath, [mainFile, "agent", ...options], folder);
     await once(createInterface(agent.stdout), "line");
     const { stderr, status } = await bmaas(folder, options);
     expect(status).toBe(2);

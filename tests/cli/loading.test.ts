@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { makeFolder, runProgram } from "../support/program.ts";
+import { makeFolder, runProgram, sourceFile } from "../support/program.ts";
 
 const recorder = new URL("../support/record-loaded-modules.ts", import.meta.url).href;
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -12,6 +12,8 @@ const repository = fileURLToPath(new URL("../..", import.meta.url));
 async function listLoadedModules(...args: string[]): Promise<string[]> {
   const file = join(await makeFolder(), "loaded");
   await runProgram(args, {
+    // A bundle does not tell which sources it consists of.
+    program: sourceFile,
     directory: await makeFolder(),
     environment: { NODE_OPTIONS: `--import=${recorder}`, LOADED_MODULES_FILE: file, BMAAS_ADMIN_URL: "http://[::1]:1" },
   });

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { mainFile } from "../support/program.ts";
 import { imageYaml, newPublicKey, readFleet } from "../support/seed.ts";
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const example = fileURLToPath(new URL("../../examples/fleet.yaml", import.meta.url));
 
 let database: TestDatabase;
@@ -40,7 +40,7 @@ function runSeed(
     DATABASE_URL: options.databaseUrl ?? database.url,
   };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [main, "seed", ...args], { env }, (_error, stdout, stderr) => {
+    const child = execFile(process.execPath, [mainFile, "seed", ...args], { env }, (_error, stdout, stderr) => {
       resolve({ status: child.exitCode ?? -1, stdout, stderr });
     });
     child.stdin?.on("error", () => {});

@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inject } from "vitest";
 
+/** The file that operators run, which in a clone runs a bundle of the sources. */
+export const mainFile = fileURLToPath(new URL("../../bin/bmaas.js", import.meta.url));
 /** The file that `npm start` runs. */
-export const mainFile = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+export const sourceFile = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /** Result of a run of the program. */
 export interface ProgramResult {
@@ -22,6 +24,8 @@ export interface ProgramOptions {
   /** Environment variables. Settings in the tests' own environment are not passed on. */
   readonly environment?: Record<string, string>;
   readonly directory?: string;
+  /** Default: `mainFile`. */
+  readonly program?: string;
   readonly account?: { uid: number; gid: number };
   /** A file that is its standard output; then nothing of that is kept. */
   readonly stdoutFile?: string;
@@ -54,13 +58,12 @@ export interface RunningProgram {
 /** Starts the program. The caller must end it. */
 export function startProgram(
   args: readonly string[],
-  { environment = {}, directory, account, stdoutFile }: ProgramOptions = {},
+  { program = mainFile, environment = {}, directory, account, stdoutFile }: ProgramOptions = {},
 ): RunningProgram {
   const own = Object.entries(process.env).filter(([name]) => !/^(BMAAS_|DATABASE_URL$|PG|NODE_|VITEST)/.test(name));
   const stdout = stdoutFile === undefined ? "pipe" : openSync(stdoutFile, "w");
-  const child: ChildProcess = spawn(process.execPath, [mainFile, ...args], {
-    // A short command spends most of its time compiling. The cache spares later commands that.
-    env: { ...Object.fromEntries(own), NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"), ...environment },
+  const child: ChildProcess = spawn(process.execPath, [program, ...args], {
+    env: { ...Object.fromEntries(own), ...environment },
     stdio: ["pipe", stdout, "pipe"],
     ...(directory === undefined ? {} : { cwd: directory }),
     ...account,

@@ -44,8 +44,6 @@ export async function startServerProcess(
     cwd: home,
     env: {
       PATH: process.env.PATH,
-      // A start spends most of its time compiling. The cache spares workers and later processes that.
-      NODE_COMPILE_CACHE: join(inject("testFolder"), "compiled"),
       BMAAS_AGENT_LISTEN: "127.0.0.1:0",
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { createTestDatabase } from "../support/database.ts";
-import { makeFolder } from "../support/program.ts";
+import { makeFolder, sourceFile } from "../support/program.ts";
 import { startServerProcess } from "../support/server-process.ts";
 
 const database = await createTestDatabase();
@@ -13,12 +13,16 @@ const recorder = new URL("../support/record-loaded-modules.ts", import.meta.url)
 /** Runs a server from its start to its end, and returns the URLs of all modules that it loaded. */
 async function listLoadedModules(environment: Record<string, string>): Promise<string[]> {
   const file = join(await makeFolder(), "loaded");
-  const server = await startServerProcess({
-    DATABASE_URL: database.url,
-    NODE_OPTIONS: `--import=${recorder}`,
-    LOADED_MODULES_FILE: file,
-    ...environment,
-  });
+  const server = await startServerProcess(
+    {
+      DATABASE_URL: database.url,
+      NODE_OPTIONS: `--import=${recorder}`,
+      LOADED_MODULES_FILE: file,
+      ...environment,
+      // A bundle does not tell which sources it consists of.
+    },
+    sourceFile,
+  );
   expect((await fetch(`${server.adminUrl}/healthz`)).status).toBe(200);
   expect(await server.stop()).toBe(0);
   return (await readFile(file, "utf8")).split("\n");

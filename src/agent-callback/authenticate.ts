@@ -1,4 +1,4 @@
-/** Decides by which of the two proofs a call of an agent shows its key, and checks that proof. */
+/** Decides which of the two proofs authenticates an agent's call, and checks that proof. */
 import type { ContextValues } from "@connectrpc/connect";
 import { agentSignatureTag } from "../contract/agent-signature.ts";
 import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
@@ -17,7 +17,7 @@ import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import { readSignatureHeaders, type VerifySignature } from "./identity/signature-identity.ts";
 import type { Claim, StrangerLimit } from "./stranger-limit.ts";
 
-/** What the check works with. */
+/** Options of `createAuthenticate`. */
 export interface AuthenticateOptions {
   readonly verifySignature: VerifySignature;
   readonly strangers: Pick<StrangerLimit, "assertMayTry">;
@@ -27,9 +27,11 @@ export interface AuthenticateOptions {
 }
 
 /**
- * Makes the check of a call's identity, in two steps: the connection while it is known to be open, then the call with its body.
- * An agent's signature counts before a certificate: the certificate may be that of a proxy. Without one the certificate counts,
- * whoever else signed the call. Throws IdentityRefusedError and logs it, or AddressLimitError; either is counted.
+ * Creates the check of a call's identity. It has two steps: the connection while it is known to be open, then the call
+ * with its body. An agent's signature takes precedence over a certificate, which may be that of a proxy. Without an
+ * agent's signature the certificate counts, even if others signed the call. Every refusal is counted, and an
+ * IdentityRefusedError is also logged. Throws IdentityRefusedError, AddressLimitError, and errors of the signature's
+ * check.
  */
 export function createAuthenticate(options: AuthenticateOptions) {
   const { verifySignature, strangers, isUrgent, observer, logRefusal } = options;
@@ -67,7 +69,7 @@ export function createAuthenticate(options: AuthenticateOptions) {
 
 type Attempt<T> = { readonly result: T } | { readonly error: unknown };
 
-/** Runs `work` now, for its result or error to be used later. */
+/** Runs `work` now, and returns its result or error for later use. */
 function attempt<T>(work: () => T): Attempt<T> {
   try {
     return { result: work() };

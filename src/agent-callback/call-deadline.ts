@@ -1,31 +1,42 @@
-/** Bounds what a call waits for, so that its caller still listens when it is told that there was no answer. */
+/** Bounds how long a call waits, so that the caller still waits when it gets the error. */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 
-/** Longest that a call waits for the database, in milliseconds; agents in the field hang up after 10 s. */
+/** Longest wait of a call for the database, in milliseconds. Agents in the field disconnect after 10 s. */
 const maxWaitMs = 8_000;
-/** What is left of a caller's own deadline to tell it: this share, or so many milliseconds, but no more than half. */
+/**
+ * Part of a caller's own deadline that is reserved for sending the error: `share` of it, but at least the lesser of
+ * `leastMs` and `mostShare` of it.
+ */
 const answerMargin = { share: 0.1, leastMs: 200, mostShare: 0.5 };
-/** A database that is given less to answer, in milliseconds, is not to blame for a caller's deadline that passes. */
+/**
+ * If the database had less time than this, in milliseconds, a caller's deadline that passes is not the database's
+ * fault.
+ */
 const fairWaitMs = 1_000;
 
-/** Until when a call waits. */
+/** End of a call's wait. */
 export interface WaitEnd {
   /** By performance.now(). */
   readonly atMs: number;
-  /** Whether its caller's own deadline decides; otherwise it is the server's patience. */
+  /** Whether the caller's own deadline decides, and not the server's limit. */
   readonly isCallers: boolean;
 }
 
-/** Until when a call waits for the database; set before its handler runs. */
+/** Context key of the end of a call's wait for the database, set before its handler runs. */
 export const waitEndKey = createContextKey<WaitEnd>(
   { atMs: 0, isCallers: false },
   { description: "until when the call waits for the database" },
 );
 
-/** Whether somebody still waits; as an AbortSignal says it, which costs more to make than the rest of a short wait. */
+/**
+ * Shows whether a caller still waits, as an AbortSignal does. Creating an AbortSignal costs more than the rest of a
+ * short wait.
+ */
 export type Patience = Pick<AbortSignal, "aborted" | "reason">;
 
-/** The end for a call that arrived at `arrivedAtMs`, by performance.now(), and whose caller waits `timeoutMs`. */
+/**
+ * Returns the end for a call that arrived at `arrivedAtMs`, by performance.now(), and whose caller waits `timeoutMs`.
+ */
 export function findWaitEnd(timeoutMs: number | undefined, arrivedAtMs: number): WaitEnd {
   if (timeoutMs === undefined) return { atMs: arrivedAtMs + maxWaitMs, isCallers: false };
   const { share, leastMs, mostShare } = answerMargin;
@@ -34,8 +45,8 @@ export function findWaitEnd(timeoutMs: number | undefined, arrivedAtMs: number):
 }
 
 /**
- * Runs `work`, and lets it see when nobody waits for it any more. Rejects with a ConnectError then: `deadline_exceeded` when the
- * caller's own deadline left the database no fair time to answer, `unavailable` otherwise.
+ * Runs `work` until the end of the wait, and shows it by `patience` when that has passed. Rejects with a ConnectError
+ * then: `deadline_exceeded` if the caller's own deadline left the database too little time to answer, or `unavailable`.
  */
 export function finishInTime<T>({ atMs, isCallers }: WaitEnd, work: (patience: Patience) => Promise<T>): Promise<T> {
   const leftMs = Math.max(0, atMs - performance.now());

@@ -1,4 +1,7 @@
-/** Whether a call is over, for what is still to be done for it: cheaper to ask than to make the signal of its context. */
+/**
+ * Records that a call has ended, so that remaining work for it can stop. This is cheaper than creating the signal of
+ * its context.
+ */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { CallRecord } from "../rpc/calls/call-record.ts";
 import { callerGone } from "../rpc/wire/request-body.ts";
@@ -6,17 +9,17 @@ import type { Patience } from "./call-deadline.ts";
 
 const isOverKey = createContextKey(false, { description: "whether the call is over" });
 
-/** A call is over, answered or not. */
+/** Records that a call has ended, answered or not. */
 export function noteCallEnd({ values }: Pick<CallRecord, "values">): void {
   values.set(isOverKey, true);
 }
 
-/** Throws a ConnectError with `canceled` when the call is over. */
+/** Throws a ConnectError with `canceled` if the call has ended. */
 export function assertGoesOn(values: ContextValues): void {
   if (values.get(isOverKey)) throw callerGone();
 }
 
-/** The patience of the call's caller, who has none once the call is over, or once `others` is gone. */
+/** Returns a patience that ends when the call ends or when `others` does. */
 export function patienceOf(values: ContextValues, others: Patience): Patience {
   return new CallersPatience(values, others);
 }

@@ -1,19 +1,22 @@
-/** A hardware report in figures that can be filtered and summed; whatever an agent claims, they fit their columns. */
+/**
+ * Derives figures from a hardware report, by which operators filter and sum. They fit their columns, whatever an agent
+ * claims.
+ */
 import { BlockDevice_Kind as Kind } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { isPlaceholderSerialNumber } from "../contract/firmware-placeholders.ts";
 import type { HardwareReportRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toStorableText } from "./storable-text.ts";
 
-/** Longest text kept of what names a machine, in UTF-16 code units; the report's own bytes are kept whole. */
+/** Maximum length of a stored name, in UTF-16 code units. The report's own bytes are stored unchanged. */
 const maxNameLength = 256;
 
 const maxInt32 = 2 ** 31 - 1;
 const maxInt64 = 2n ** 63n - 1n;
 
 /**
- * Sums a report up; of block devices, disks alone count as capacity. Negative figures count as 0, and sums end at the
- * greatest number that their column holds.
+ * Returns the figures of a report. Only disks among its block devices count as capacity. Negative figures count as 0,
+ * and sums stop at the greatest number that fits their column.
  */
 export function toHardwareFigures({ report: node }: AgentHardwareReport): Omit<HardwareReportRow, "report"> {
   let cpuThreads = 0;

@@ -1,4 +1,4 @@
-/** What operators can count of heartbeats that did not count, and why. */
+/** Reports heartbeats that were refused, with the reason, so that operators can count them. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isContention, isDatabaseAway } from "../db/errors.ts";
 import { WriterOverloadedError } from "./heartbeat-writer.ts";
@@ -6,7 +6,7 @@ import { IdentityRefusedError } from "./identity/agent-identity.ts";
 import { isOverloadedError } from "./queues/overloaded-error.ts";
 import { AddressLimitError } from "./stranger-limit.ts";
 
-/** Every reason there is, so that each can be counted from zero. */
+/** All reasons, so that each can be counted from zero. */
 export const refusalReasons = [
   "no_proof",
   "certificate",
@@ -26,19 +26,19 @@ export const refusalReasons = [
 ] as const;
 
 /**
- * Why a heartbeat was refused; "report_not_requested" refuses only the installation report in it, whose generation was
- * never requested, or never given to the agent.
+ * Reason for which a heartbeat was refused. "report_not_requested" refuses only the installation report in it: its
+ * generation was never requested, or never given to the agent.
  */
 export type RefusalReason = (typeof refusalReasons)[number];
 
-/** Is told what happens to heartbeats; must not throw. */
+/** Observer of heartbeats. Its functions must not throw. */
 export interface HeartbeatObserver {
   refused(reason: RefusalReason): void;
-  /** A machine's request is stored in a form that nobody can read, and was not handed out. */
+  /** Called when a stored request could not be decoded, and so was not given to its agent. */
   undecodableRequest(): void;
 }
 
-/** Tells the observer why a call failed with `error`, but not of callers who left. */
+/** Reports to the observer why a call failed with `error`, unless its caller left. */
 export function observeRefusal(observer: HeartbeatObserver, error: unknown): void {
   const reason = findReason(error);
   if (reason !== undefined) observer.refused(reason);

@@ -1,11 +1,12 @@
 /**
- * Natural group commit: heartbeats that arrive while commits are under way are written as one batch as soon as one ends. Deliveries
- * that follow from heartbeats are written in the same way, by a writer of their own.
+ * Writes heartbeats by natural group commit: those that arrive while commits are under way are written as one batch as
+ * soon as one ends. Deliveries that follow from heartbeats are written in the same way, by a second writer.
  *
- * There is no timer: an idle writer writes a heartbeat at once. While one batch is under way there may be others, which begin when the
- * turn of the event loop ends, or as soon as they are a good part of what a batch may be. A heartbeat's promise settles after its own commit and never
- * before. An agent, a machine with a key, stands in at most one batch at a time, once: its heartbeats are written in the order in which they came, and one
- * that waits for a lock never holds up more than its own batch. What is urgent goes before all others.
+ * There is no timer: an idle writer writes a heartbeat at once. While a batch is under way, further ones begin at the
+ * end of the event loop's turn, or as soon as enough heartbeats wait. A heartbeat's promise settles after its own
+ * commit and never before. An agent, that is a machine and a key, is in at most one batch at a time, and once in it. So
+ * its heartbeats are written in the order in which they came, and one that waits for a lock delays only its own batch.
+ * Urgent heartbeats are written first.
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -17,45 +18,55 @@ import type { Patience } from "./call-deadline.ts";
 import { createDrainRate } from "./queues/drain-rate.ts";
 import { type Waiting, WriterQueue } from "./queues/writer-queue.ts";
 
-/** More heartbeats wait than the writer holds; nothing of this one was stored. */
+/** Too many heartbeats wait for the writer. Nothing of this one was stored. */
 export class WriterOverloadedError extends Error {
   override readonly name = "WriterOverloadedError";
 }
 
-/** Bounds of a writer. */
+/** Limits of a writer. */
 export interface HeartbeatWriterLimits {
-  /** Heartbeats in one transaction. */
+  /** Maximum number of heartbeats in one transaction. */
   readonly maxBatchRows: number;
-  /** Transactions under way at once. */
+  /** Maximum number of concurrent transactions. */
   readonly maxBatches: number;
-  /** Heartbeats that wait for a transaction, and as many that are urgent. */
+  /** Maximum number of waiting heartbeats that are not urgent, and also of those that are. */
   readonly maxQueued: number;
 }
 
-/** Rows of one batch share its statement's time; commits in flight beyond a few only wait for each other's locks and for the disk. */
+/**
+ * Default limits. The rows of a batch share the time of its statements. More concurrent commits than a few only wait
+ * for each other's locks and for the disk.
+ */
 export const defaultWriterLimits: HeartbeatWriterLimits = { maxBatchRows: 200, maxBatches: 3, maxQueued: 10_000 };
 
-/** So many rows begin a batch before the turn of the event loop ends: one for each would cost the database several times as much. */
+/**
+ * Number of waiting rows at which a further batch begins before the event loop's turn ends. A batch for each row would
+ * cost the database several times as much.
+ */
 const goodPart = 64;
 
-/** How often one heartbeat is written again after a deadlock or a serialization failure. */
+/** Maximum number of attempts to write a heartbeat alone, which a deadlock or a serialization failure can make fail. */
 const maxAttempts = 5;
 
-/** What every row says of its agent: who claims another machine's id with a key of its own waits in nobody's way. */
+/**
+ * The agent of a row. The key belongs to it, so that a caller that claims another machine's id with its own key does
+ * not delay that machine.
+ */
 type AgentRow = Pick<HeartbeatRow, "machineId" | "publicKey">;
 
-/** Writes rows, of each agent one at most, in one transaction, and returns their outcomes in their order. */
+/** Writes rows, at most one for each agent, in one transaction, and returns their outcomes in the same order. */
 type WriteRows<Row, Outcome> = (rows: readonly Row[]) => Promise<Outcome[]>;
 
 /** Writes agents' heartbeats in batches, one transaction each, and settles each one after its commit. */
 export interface AgentWriter<Row, Outcome> {
-  /** How many heartbeats wait for a transaction. */
+  /** Number of heartbeats that wait for a transaction. */
   readonly queueLength: number;
-  /** How long one that came now would wait, in milliseconds, as far as can be told from full batches. */
+  /** Expected wait of a heartbeat that is added now, in milliseconds, estimated from full batches. */
   readonly expectedWaitMs: number;
   /**
-   * Resolves with the heartbeat's outcome after its commit; an urgent one goes before those that are not. Rejects with WriterOverloadedError when too many wait, with the
-   * reason for which nobody waits any more when that is so before its batch begins, and with the database's error otherwise.
+   * Writes a heartbeat, an urgent one before the others, and resolves to its outcome after its commit. Rejects with
+   * WriterOverloadedError if too many wait, with the reason of `patience` if that ends before the heartbeat's batch
+   * begins, or with the database's error.
    */
   write(row: Row, patience: Patience, isUrgent?: boolean): Promise<Outcome>;
 }
@@ -63,10 +74,10 @@ export interface AgentWriter<Row, Outcome> {
 /** Writes heartbeats. */
 export type HeartbeatWriter = AgentWriter<HeartbeatRow, HeartbeatOutcome>;
 
-/** Records deliveries; an outcome says whether the request may be handed out. */
+/** Records deliveries. The outcome is whether the request may be given to the agent. */
 export type DeliveryWriter = AgentWriter<DeliveryRow, boolean>;
 
-/** A writer over `store`, which must take `limits.maxBatches` writes at once. */
+/** Creates a writer over `store`, which must accept `limits.maxBatches` concurrent writes. */
 export function createHeartbeatWriter(
   store: Pick<HeartbeatStore, "write">,
   limits: HeartbeatWriterLimits = defaultWriterLimits,
@@ -74,7 +85,7 @@ export function createHeartbeatWriter(
   return createAgentWriter((rows) => store.write(rows), limits);
 }
 
-/** A writer of one transaction at a time over `store`. */
+/** Creates a writer over `store` with one transaction at a time. */
 export function createDeliveryWriter(store: Pick<HeartbeatStore, "deliver">): DeliveryWriter {
   return createAgentWriter((rows) => store.deliver(rows), { ...defaultWriterLimits, maxBatches: 1 });
 }
@@ -144,8 +155,8 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
 }
 
 /**
- * Settles every heartbeat of the batch, and resolves with whether it was written as one; never rejects. A row that PostgreSQL refuses
- * hurts nobody else: each is then tried alone.
+ * Settles every heartbeat of the batch, and resolves to whether all were written in one transaction. Never rejects. If
+ * PostgreSQL refuses a row, each row is written alone, so that the others are unaffected.
  */
 async function writeBatch<Row, Outcome>(
   writeRows: WriteRows<Row, Outcome>,
@@ -164,7 +175,9 @@ async function writeBatch<Row, Outcome>(
   }
 }
 
-/** Goes on past what PostgreSQL refuses of a row, and stops when PostgreSQL itself is in trouble. */
+/**
+ * Writes each row alone. Continues after a row that PostgreSQL refuses, and stops if the database cannot be reached.
+ */
 async function writeOneByOne<Row, Outcome>(
   writeRows: WriteRows<Row, Outcome>,
   batch: readonly Waiting<Row, Outcome>[],

@@ -1,4 +1,7 @@
-/** The Heartbeat call: who is it, is it sound, write it, give what is pending, say when to call again. */
+/**
+ * The Heartbeat call: it checks identity and message, writes the heartbeat, gives the agent its pending request, and
+ * says when to call again.
+ */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
@@ -30,7 +33,7 @@ import { findSilenceAllowanceMs, type Pacer } from "./pacing.ts";
 import type { StrangerLimit } from "./stranger-limit.ts";
 import { validateHeartbeat } from "./validate-heartbeat.ts";
 
-/** What the call needs. */
+/** Options of `createHeartbeat`. */
 export interface HeartbeatOptions {
   readonly writer: HeartbeatWriter;
   readonly deliveries: DeliveryWriter;
@@ -41,7 +44,7 @@ export interface HeartbeatOptions {
   readonly log: Logger;
 }
 
-/** Makes the handler of AgentCallback.Heartbeat; its errors are those that agent.proto lists. */
+/** Creates the handler of AgentCallback.Heartbeat. Its errors are those that agent.proto lists. */
 export function createHeartbeat(options: HeartbeatOptions) {
   const handle = createHandler(options);
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
@@ -96,7 +99,10 @@ const refusals = {
   replayed: ["replayed", "the signature's nonce is not greater than the last one accepted: sign every request anew"],
 } as const;
 
-/** Whether an agent calls, before the database says so: a signature has been held against the machine's key, a certificate has not. */
+/**
+ * Returns whether the caller is known to be a registered agent before the database has confirmed it. A signature was
+ * verified with the machine's key; the key of a certificate must have been accepted before.
+ */
 function isTrusted(identity: AgentIdentity, strangers: Pick<StrangerLimit, "isKnown">): boolean {
   const { publicKey, remoteAddress } = identity;
   return identity.signed !== undefined || strangers.isKnown({ publicKey, remoteAddress });
@@ -125,8 +131,9 @@ function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstal
 }
 
 /**
- * Makes what hands a pending request out, once that is on record: only a request that this server can decode leaves, and only one
- * that leaves counts as given. Resolves with undefined when it does not leave: it was cancelled in the meantime, for example.
+ * Creates the function that gives a pending request to its agent, after the delivery is recorded. Only a request that
+ * this server can decode is sent and counts as given. Resolves to undefined if the request must not be sent, for
+ * example because it was cancelled meanwhile.
  */
 function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof createRequestDecoder>) {
   return async (
@@ -145,10 +152,13 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
   };
 }
 
-/** Lines about one machine's stored request, however often its agent asks. */
+/** Limit on log lines about one machine's stored request, however often its agent calls. */
 const undecodableLines: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 10_000 };
 
-/** Makes what decodes stored requests. One that cannot be read is nobody's to carry out: it is logged and counted, and not handed out. */
+/**
+ * Creates a decoder for stored requests. It returns undefined for a request that cannot be decoded, which is logged,
+ * counted, and not given to the agent.
+ */
 function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
   const lines = createAttemptLimit(undecodableLines);
   return (

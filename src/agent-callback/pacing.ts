@@ -1,61 +1,71 @@
 /**
- * When the server would like each agent's next heartbeat: spread evenly over the interval, and less often while the server is loaded.
+ * Decides when each agent should send its next heartbeat: spread evenly over the interval, and less often while the
+ * server is loaded.
  *
- * Every machine has a moment of its own within each interval, from its id, the same on every server and after every restart. An agent
- * that calls at any time is sent to its moment: however many come back at once, after an outage for example, their next heartbeats are
- * spread, and no server need know of another. An agent that is slowed down leaves intervals out and keeps its moment.
+ * Every machine has its own moment within the interval, derived from its id and the same on every server and after
+ * every restart. An agent that calls at any time is asked to call next at its moment. So however many return at once,
+ * for example after an outage, their next heartbeats are spread, and servers need not coordinate. An agent that is
+ * slowed down skips whole intervals and keeps its moment.
  */
 import { hash } from "node:crypto";
 import { defaultSilenceAllowanceMs } from "../db/queries/heartbeat/heartbeat-row.ts";
 
-/** How agents are paced. */
+/** Options of `createPacer`. */
 export interface PacingOptions {
-  /** Between two heartbeats of an agent when nothing is loaded, in milliseconds. */
+  /** Time between two heartbeats of an agent without slowdown, in milliseconds. */
   readonly intervalMs: number;
-  /** Gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number;
 }
 
-/** What one agent is told. */
+/** The pace of one agent. */
 export interface Pace {
-  /** How long from now its next heartbeat is wanted, in milliseconds. */
+  /** Time until its next heartbeat, in milliseconds. */
   readonly pauseMs: number;
-  /** The time between its heartbeats at this pace, in milliseconds. */
+  /** Time between its heartbeats at this pace, in milliseconds. */
   readonly intervalMs: number;
 }
 
 /** Paces agents. */
 export interface Pacer {
-  /** How many times the interval agents are slowed down to, on average; 1 when they are not. */
+  /** Factor by which agents' intervals are lengthened on average; 1 for none. */
   readonly slowdown: number;
-  /** Paces the machine's agent, which calls at `nowMs`, milliseconds since the epoch. Nobody slows down an agent that installs. */
+  /**
+   * Returns the pace of the machine's agent, which calls at `nowMs`, in milliseconds since the epoch. An installing
+   * agent is not slowed down.
+   */
   pace(machineId: string, nowMs: number, isInstalling: boolean): Pace;
-  /** Takes in how loaded the server is, once a second: from 1 on it wants fewer heartbeats, below it can take more. */
+  /**
+   * Adapts the slowdown to the server's load. Call it once per second. Above 1 the server needs fewer heartbeats; below
+   * 1 it can handle more.
+   */
   adapt(load: number): void;
 }
 
-/** What agents are slowed down to at most: an installation that is asked for waits so long for its agent to call. */
+/**
+ * Bounds of the slowdown and of the interval under it. A requested installation waits that long for its agent to call.
+ */
 const maxSlowdown = 10;
 const maxSlowIntervalMs = 60 * 60_000;
 /**
- * Share of the difference that is made up within one interval as it is now. What agents are told shows an interval later: a loop with such a
- * delay overshoots when it makes up more than 1/e of what it sees.
+ * Share of the difference that is corrected within one current interval. Agents show the effect one interval later, and
+ * a loop with such a delay overshoots if it corrects more than 1/e of what it observes.
  */
 const gain = 0.35;
-/** After how many intervals without a heartbeat an agent is stale. */
+/** Number of intervals without a heartbeat after which an agent is stale. */
 const toleratedIntervals = 3;
-/** Keeps agents whose moments fall together apart, as a share of the interval. */
+/** Random shift that separates agents with the same moment, as a share of the interval. */
 const jitterShare = 0.01;
 
 /**
- * For how long an agent of this pace may be silent, in milliseconds: three heartbeats may get lost. It is not less for agents that do not look
- * at what they are told, and call every 30 s.
+ * Returns how long an agent at this pace may be silent, in milliseconds: three heartbeats may get lost. It is never
+ * less than the default, for agents that ignore the pace and call every 30 s.
  */
 export function findSilenceAllowanceMs({ intervalMs }: Pace): number {
   return Math.max(defaultSilenceAllowanceMs, toleratedIntervals * intervalMs);
 }
 
-/** Makes a pacer for one server. */
+/** Creates the pacer of one server. */
 export function createPacer({ intervalMs, random }: PacingOptions): Pacer {
   const mostSlowdown = Math.max(1, Math.min(maxSlowdown, maxSlowIntervalMs / intervalMs));
   let slowdown = 1;
@@ -65,9 +75,10 @@ export function createPacer({ intervalMs, random }: PacingOptions): Pacer {
     },
     pace(machineId, nowMs, isInstalling) {
       const untilMomentMs = remainder(momentOf(machineId) * intervalMs - nowMs, intervalMs);
-      // Half an interval from now at the least, so that who calls late, or early, calls about once in each interval from then on.
+      // At least half an interval from now, so that an agent that calls early or late still calls about once in each
+      // later interval.
       const pauseMs = untilMomentMs < intervalMs / 2 ? untilMomentMs + intervalMs : untilMomentMs;
-      // How many intervals are left out is drawn, for a slowdown that is no whole number.
+      // The number of skipped intervals is random, since the slowdown may be a fraction.
       const leftOut = isInstalling ? 0 : Math.floor(slowdown - 1 + random());
       return {
         pauseMs: Math.round(pauseMs + leftOut * intervalMs + intervalMs * jitterShare * (random() - 0.5)),
@@ -82,12 +93,15 @@ export function createPacer({ intervalMs, random }: PacingOptions): Pacer {
   };
 }
 
-/** The machine's moment within any interval, 0 up to 1: ids need not be random to be spread evenly. */
+/**
+ * Returns the machine's moment as a share of the interval, from 0 up to 1. A hash spreads ids evenly that are not
+ * random.
+ */
 function momentOf(machineId: string): number {
   return Number.parseInt(hash("sha1", machineId).slice(0, 8), 16) / 2 ** 32;
 }
 
-/** Of a division, 0 or more also for what is negative. */
+/** Returns the remainder of a division, which is never negative. */
 function remainder(value: number, divisor: number): number {
   return ((value % divisor) + divisor) % divisor;
 }

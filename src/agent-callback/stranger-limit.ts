@@ -1,10 +1,10 @@
 /**
- * Bounds what strangers can make the server do: an address whose calls fail to prove an agent too often has no more of them looked at
- * for a while.
+ * Bounds the work that strangers can cause: after too many calls from an address that failed to prove an agent, further
+ * ones are refused unexamined for a while.
  *
- * Agents stand behind such an address as well, when it is a proxy's or a rack's. One that has counted before is looked at
- * nevertheless: by a certificate nobody can pretend to be it, and who only names its machine in a signature that turns out false uses
- * up another allowance than strangers do.
+ * Agents may share such an address, when it is that of a proxy or a rack. An agent whose heartbeat has counted since
+ * the server started is examined nevertheless. With a certificate, no other caller can pretend to be it. Callers that
+ * name its machine in a signature that turns out invalid use up a separate allowance from that of strangers.
  */
 import { Code, type ContextValues, createContextKey } from "@connectrpc/connect";
 import { LRUCache } from "lru-cache";
@@ -15,16 +15,16 @@ import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
 import { defaultRetryAfterSeconds } from "../rpc/calls/error-mapping.ts";
 import { agentIdentityKey } from "./identity/agent-identity.ts";
 
-/** Who calls, as far as that is known before a signature is verified. */
+/** What is known of a caller before its signature is verified. */
 export interface Claim {
   readonly remoteAddress: string | undefined;
-  /** The machine that the call's signature names. */
+  /** Machine that the call's signature names. */
   readonly machineId?: string | undefined;
-  /** Of the connection's certificate, whose private half the caller holds. */
+  /** Key of the connection's certificate. The caller has proved to hold its private half. */
   readonly publicKey?: Uint8Array | undefined;
 }
 
-/** An address has sent too many calls that failed to prove an agent; this one was not looked at. */
+/** Too many calls from the address failed to prove an agent. This one was not examined. */
 export class AddressLimitError extends Error {
   override readonly name = "AddressLimitError";
   readonly retryAfterSeconds: number;
@@ -36,41 +36,42 @@ export class AddressLimitError extends Error {
 
 /** Bounds how many calls from one address may fail to prove a registered agent. */
 export interface StrangerLimit {
-  /** Notes what a call claims. Throws AddressLimitError for who is not to be looked at now. */
+  /** Records the claim of a call. Throws AddressLimitError if the call must not be examined now. */
   assertMayTry(claim: Claim, values: ContextValues): void;
   /**
-   * Whether the claim is that of an agent whose heartbeats have counted since the server began. A signature that is not verified yet
-   * only names its machine: it is not believed while its address has used up what may name machines falsely.
+   * Returns whether the claim is that of an agent whose heartbeat has counted since the server started. A signature
+   * that is not verified yet only names its machine: it is not believed while its address has used up its allowance of
+   * false names.
    */
   isKnown(claim: Claim): boolean;
-  /** A call is over. */
+  /** Must be called when a call has ended. */
   noteCall(record: Pick<CallRecord, "code" | "values">): void;
 }
 
 const claimKey = createContextKey<Claim | undefined>(undefined, { description: "who the caller claims to be" });
 
 /**
- * A failure that was looked at costs as much as a few heartbeats. A rack of a thousand machines that nobody has registered yet stays
- * below it.
+ * Default limit on failed calls of one party. An examined failure costs as much as a few heartbeats. A rack of a
+ * thousand unregistered machines stays below the limit.
  *
  * @public
  */
 export const defaultFailureRule: AttemptRule = { burst: 200, secondsPerAttempt: 0.02, maxParties: 10_000 };
-/** Agents that are remembered, each by less than 200 bytes. */
+/** Maximum number of remembered agents, each of less than 200 bytes. */
 const maxAgents = 100_000;
-/** Lines in the log for one address, and for all of them. */
+/** Limits on log lines for one address, and for all addresses together. */
 const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 10_000 };
 const allLinesRule: AttemptRule = { burst: 50, secondsPerAttempt: 1, maxParties: 1 };
 
-/** What only an agent's call ends with, and what says nothing of its caller. */
+/** Codes with which only an agent's call ends, and codes that say nothing about the caller. */
 const agentsCodes: ReadonlySet<string> = new Set([okCode, nameCode(Code.FailedPrecondition)]);
 const serversCodes: ReadonlySet<string> = new Set(
   [Code.Unavailable, Code.Internal, Code.ResourceExhausted, Code.Unknown].map(nameCode),
 );
-/** What callers bring about themselves, by hanging up or by a deadline that nobody can keep. */
+/** Codes that callers can cause themselves, by disconnecting or by an impossible deadline. */
 const callersCodes: ReadonlySet<string> = new Set([Code.Canceled, Code.DeadlineExceeded].map(nameCode));
 
-/** Knows nobody yet. */
+/** Creates a limit without known agents. */
 export function createStrangerLimit(
   log: Logger,
   { rule = defaultFailureRule, random = Math.random }: { rule?: AttemptRule; random?: () => number } = {},
@@ -98,7 +99,7 @@ export function createStrangerLimit(
       return;
     }
     impostors.charge(party);
-    // The key was an agent's, and is no longer.
+    // The key is no longer registered.
     if (claim.publicKey !== undefined) agents.delete(nameOf(claim));
   }
 
@@ -121,7 +122,7 @@ export function createStrangerLimit(
     noteCall({ code, values }) {
       const claim = values.get(claimKey);
       if (claim === undefined || serversCodes.has(code)) return;
-      // Who names an agent in a signature and does not wait until it is verified has proven nothing.
+      // A caller that signs for a machine and leaves before the signature is verified has proved nothing.
       const isUnproven = claim.machineId !== undefined && values.get(agentIdentityKey) === undefined;
       const isFailure = code === nameCode(Code.Unauthenticated) || (isUnproven && callersCodes.has(code));
       if (agentsCodes.has(code)) agents.set(nameOf(claim), true);
@@ -134,7 +135,7 @@ function partyOf({ remoteAddress }: Claim): string {
   return toParty(remoteAddress ?? "unknown");
 }
 
-/** A signature speaks for its machine whatever the key; a certificate for its key. */
+/** Returns the name of a claimed agent: the machine for a signature, the key for a certificate. */
 function nameOf({ machineId, publicKey }: Claim): string {
   return machineId ?? Buffer.from(publicKey ?? []).toString("base64");
 }

@@ -1,4 +1,4 @@
-/** Turns a decoded HeartbeatRequest into what the database takes, or says which field is wrong. */
+/** Converts a decoded HeartbeatRequest to a database row, or refuses it. */
 import { type Message, toBinary } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -19,17 +19,17 @@ import { toHardwareFigures } from "./hardware-figures.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";
 
-/** Longest error text kept where people read it, in UTF-16 code units; the report's own bytes are kept whole. */
+/** Maximum length of the stored error text, in UTF-16 code units. The report's own bytes are stored unchanged. */
 const maxErrorLength = 4096;
-/** Longest version, boot id and phase kept, in UTF-16 code units, as agent.proto says. */
+/** Maximum length of a stored version, boot id or phase, in UTF-16 code units, as in agent.proto. */
 const maxWordLength = 128;
-/** Longest silence that can be announced, in milliseconds, as agent.proto says. */
+/** Longest silence that an agent can announce, in milliseconds, as in agent.proto. */
 const maxQuietForMs = 24 * 60 * 60 * 1000;
 
-/** Checks every field and throws a ConnectError with `invalid_argument` that names the one at fault. */
+/** Checks every field and returns the row. Throws a ConnectError with `invalid_argument` that names a wrong field. */
 export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIdentity): HeartbeatRow {
   const { hardwareReport, installationReport, installationProgress } = request;
-  // Whatever stands beside a report must not keep the report from being taken.
+  // Nothing else in the heartbeat may prevent its report from being accepted.
   const progress = installationReport === undefined ? installationProgress : undefined;
   return {
     machineId: readMachineId(request.machineId),
@@ -47,7 +47,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
   };
 }
 
-/** Monogon agents know fields up to number 15 only. */
+/** Returns whether the heartbeat has a field with number 16 or above, which Monogon agents do not have. */
 function hasAdditions({ agentVersion, bootId, installationProgress, $unknown = [] }: HeartbeatRequest): boolean {
   const known = [agentVersion, bootId, installationProgress];
   return known.some((value) => value !== undefined) || $unknown.some(({ no }) => no >= 16);
@@ -70,7 +70,10 @@ function toInstallationReportRow(report: OSInstallationReport): InstallationRepo
   };
 }
 
-/** The first agents in the field leave the result empty when they mean success (wire.md); a result that is not known here is not empty. */
+/**
+ * Returns the result of a report. The first agents in the field leave it empty to mean success. A result of an unknown
+ * kind is not empty.
+ */
 function readResult(report: OSInstallationReport): Pick<InstallationReportRow, "result" | "error"> {
   switch (report.result.case) {
     case "success":
@@ -97,7 +100,7 @@ function toProgressRow({ generation, phase, percent, quietFor }: OSInstallationP
   return { generation, phase: toWord(phase), percent, quietForMs: quietFor && toQuietForMs(quietFor) };
 }
 
-/** The ranges are those of google.protobuf.Duration, without what is negative. */
+/** Converts a duration, and refuses one that is negative or outside the range of google.protobuf.Duration. */
 function toQuietForMs({ seconds, nanos }: Duration): number {
   if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
     throw new ConnectError("installation_progress.quiet_for: not a duration from 0 up", Code.InvalidArgument);
@@ -105,7 +108,7 @@ function toQuietForMs({ seconds, nanos }: Duration): number {
   return seconds >= maxQuietForMs / 1000 ? maxQuietForMs : Number(seconds) * 1000 + Math.floor(nanos / 1_000_000);
 }
 
-/** An empty text says as little as none. */
+/** Returns the text in storable form, or undefined for an empty one. */
 function toWord(text: string | undefined): string | undefined {
   return text ? toStorableText(text, maxWordLength) : undefined;
 }

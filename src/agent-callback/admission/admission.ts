@@ -1,10 +1,11 @@
 /**
- * Which calls are taken on while more come than can be served: the others are refused before anything is spent on them.
+ * Decides which calls are admitted while more arrive than the server can handle. The others are refused before any work
+ * is done for them.
  *
- * The server is past its capacity when a heartbeat would stand in line too long for the processor, or wait too long for the database. Up
- * to there nobody is refused, since a fleet that comes back all at once is best served one after the other. What is refused costs the
- * reading of its bytes: no digest, no signature, no decoding. An installation report of an agent that the server knows is never refused
- * with the others: it stands between the agent and a second installation.
+ * The server is overloaded when a heartbeat would wait too long in the call queue and for its signature's check, or too
+ * long for the database. Until then calls only wait, since a fleet that returns all at once is best served in order. A
+ * refused call costs only the reading of its bytes: no digest, signature check or decoding. An installation report of
+ * an agent that the server knows is not refused for overload, because it keeps the agent from a second installation.
  */
 import { type ContextValues, createContextKey } from "@connectrpc/connect";
 import type { CallRecord } from "../../rpc/calls/call-record.ts";
@@ -19,61 +20,76 @@ import { createCallQueue } from "./call-queue.ts";
 import { createRestingConnections } from "./resting-connections.ts";
 import type { IsUrgent } from "./urgent-calls.ts";
 
-/** Past these the server is overloaded. */
+/** Limits of an admission. Beyond them, calls are refused. */
 export interface AdmissionLimits {
-  /** Calls under way, from their headers to their answers: what they hold in memory. */
+  /** Maximum number of calls under way, from their headers to their answers. Bounds their memory. */
   readonly maxCalls: number;
-  /** Time that a heartbeat would wait for its transaction, in milliseconds. */
+  /** Longest expected wait of a heartbeat for its transaction, in milliseconds. */
   readonly maxWaitMs: number;
-  /** Time that a call would stand in line, and its signature wait to be verified, in milliseconds. */
+  /** Longest expected wait of a call in the call queue and for its signature's check, in milliseconds. */
   readonly maxLineMs: number;
 }
 
 /**
- * Agents hang up after 10 s; a heartbeat that is taken on is answered long before.
+ * Default limits. Agents disconnect after 10 s, and an admitted heartbeat is answered long before that.
  *
  * @public
  */
 export const defaultAdmissionLimits: AdmissionLimits = { maxCalls: 20_000, maxWaitMs: 1_000, maxLineMs: 500 };
 
-/** What the admission goes by. */
+/** Options of `createAdmission`. */
 export interface AdmissionOptions {
   readonly writer: Pick<HeartbeatWriter, "expectedWaitMs">;
   readonly checks: Pick<SignatureChecks, "expectedWaitMs" | "waitingCount">;
   readonly isUrgent: IsUrgent;
-  /** How many times less often than usual agents are asked to call at present; 1 or more. */
+  /** Returns the factor by which agents' intervals are lengthened now; 1 or more. */
   readonly slowdown: () => number;
-  /** Gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number;
   readonly observer: HeartbeatObserver;
-  /** Called before waiting calls take the processor for a while, so that answers that are ready leave first. Default: nothing. */
+  /**
+   * Called before waiting calls occupy the processor for a while, so that ready answers are sent first. Default: does
+   * nothing.
+   */
   readonly beforeSlice?: () => void;
   readonly limits?: AdmissionLimits;
 }
 
-/** Takes calls on, or does not. */
+/** Admits or refuses calls. */
 export interface Admission {
-  /** The same check of who calls, for calls that are taken on; it throws ConnectError with `resource_exhausted` for the others. */
+  /**
+   * Returns a function that authenticates admitted calls, and throws ConnectError with `resource_exhausted` for the
+   * others.
+   */
   guard(authenticate: Authenticate): Authenticate;
-  /** A call is over, whether or not it was ever under way. */
+  /** Must be called when a call has ended, whether or not it was admitted. */
   noteCall(record: Pick<CallRecord, "values">): void;
-  /** Calls under way. */
+  /** Number of calls under way. */
   readonly callCount: number;
-  /** Of the calls whose bodies came since this was asked the last time, the share that was refused; 0 when none came. */
+  /**
+   * Returns the refused share of the calls whose bodies have arrived since the last call of this function; 0 for no
+   * calls.
+   */
   takeRefusedShare(): number;
 }
 
 const underWayKey = createContextKey(false, { description: "whether the call counts among those under way" });
-/** Most seconds for which refused callers are asked to stay away; up to as many again are added at random. */
+/**
+ * Longest base time after which refused callers are asked to try again, in seconds. A random time of at most the same
+ * length is added.
+ */
 const maxRetryAfterSeconds = 30;
-/** Signatures that wait to be verified while calls in line begin: what there is to do while the next ones do. */
+/**
+ * Maximum number of waiting signature checks at which queued calls still begin. They keep the pool busy until the next
+ * calls have begun.
+ */
 const maxWaitingChecks = 64;
-/** Connections that are read again in one turn of the event loop. */
+/** Number of resting connections that are read again in one turn of the event loop. */
 const wokenPerTurn = 32;
-/** When it is looked again whether there is room for those that rest, in milliseconds. */
+/** Time after which the server checks again whether there is room for resting connections, in milliseconds. */
 const lookAgainMs = 10;
 
-/** Makes the admission of one server. */
+/** Creates the admission of one server. */
 export function createAdmission(options: AdmissionOptions): Admission {
   const { writer, checks, limits = defaultAdmissionLimits } = options;
   const resting = createRestingConnections();
@@ -94,7 +110,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     throw error;
   }
 
-  /** Past the bounds; at half of them there is room for those that rest. */
+  /**
+   * Returns whether the expected waits exceed this share of the limits. Below half of them there is room for resting
+   * connections.
+   */
   function isBehind(share = 1): boolean {
     return (
       writer.expectedWaitMs > share * limits.maxWaitMs ||
@@ -102,7 +121,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     );
   }
 
-  /** Reads what they have to say, when nobody else stands in line. */
+  /**
+   * Reads some resting connections again if there is room. Returns whether the queue should ask again at the end of its
+   * next turn.
+   */
   function wakeConnections(): boolean {
     if (resting.count === 0) return false;
     if (isBehind(0.5)) {
@@ -119,26 +141,26 @@ export function createAdmission(options: AdmissionOptions): Admission {
     line.fill();
   }
 
-  /** The headers of a call are there. */
+  /** Counts a call whose headers have arrived, or refuses it. */
   function enter(values: ContextValues): void {
     if (callCount >= limits.maxCalls) refuse();
     callCount++;
     values.set(underWayKey, true);
   }
 
-  /** Its body is there, too. */
+  /** Admits or refuses a call whose body has arrived. */
   function admit(isUrgent: boolean, connection: CallConnection): void {
     if (!isUrgent && isBehind()) {
       refused++;
       resting.rest(connection);
-      // Nobody may come after it who would have them looked after.
+      // If no further call comes, nothing else wakes the resting connections.
       line.fill();
       refuse();
     }
     admitted++;
   }
 
-  /** Resolves when it is the call's turn; rejects when its caller has gone by then. */
+  /** Resolves when it is the call's turn. Rejects if its caller has left by then. */
   function standInLine(isUrgent: boolean, values: ContextValues): Promise<void> {
     return new Promise((resolve, reject) => {
       line.add({ isUrgent, begin: () => (values.get(underWayKey) ? resolve() : reject(callerGone())) });

@@ -1,51 +1,64 @@
 /**
- * Calls stand in line for the processor: so many begin in one turn of the event loop, and the others in the turns that follow.
+ * Queues calls that wait for the processor. A limited number begins in one turn of the event loop, the others in the
+ * following turns.
  *
- * Node serves all that has arrived before it looks at anything else. Were all of a rush begun at once, the database's answers, the
- * operators' calls and the health checks would wait until the last of it has its signature verified, and the database would have
- * nothing to do meanwhile. What merely stands in line holds up nobody, and can be counted.
+ * Node handles everything that has arrived before it does anything else. If all calls of a rush began at once, the
+ * database's answers, operators' calls and health checks would wait until the last signature is verified, and the
+ * database would be idle meanwhile. A queued call delays nothing and can be counted.
  */
 import { createDrainRate } from "../queues/drain-rate.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
-/** What a call goes on with once it is its turn. */
+/** A queued call. */
 export interface Standing {
-  /** Goes before those that are not. */
+  /** Whether it begins before calls that are not urgent. */
   readonly isUrgent: boolean;
   begin(): void;
 }
 
 /** Calls that wait for the processor, urgent ones first. */
 export interface CallQueue {
-  /** How many stand in line. */
+  /** Number of queued calls. */
   readonly length: number;
-  /** How long one that came now would stand in line, in milliseconds. */
+  /** Expected wait of a call that is added now, in milliseconds. */
   readonly expectedWaitMs: number;
-  /** Whether a call may begin at once; it is counted if so. */
+  /** Returns whether a call may begin at once. If so, counts it. */
   passes(): boolean;
-  /** Has the line filled when this turn ends, if it is empty then. */
+  /** Schedules the end of this turn, at which an empty queue asks for more calls. */
   fill(): void;
-  /** Puts a call in line. */
+  /** Adds a call. */
   add(standing: Standing): void;
 }
 
-/** Calls that begin in one turn without standing in line: some milliseconds' worth. */
+/** Maximum number of calls that begin in one turn without waiting: some milliseconds of work. */
 const maxPassing = 32;
-/** For how long the calls in line are served in one turn, in milliseconds: long against what arrives meanwhile, short for the database. */
+/**
+ * Bounds of a slice, the time for queued calls in one turn, in milliseconds. It is long compared to reading what
+ * arrives meanwhile, and short for the database.
+ */
 const sliceMs = { shortest: 5, longest: 80 };
-/** Times what the turn has spent on reading, and on refusing. */
+/** Length of a slice as a multiple of the time that the turn has spent on reading and refusing calls. */
 const sliceShare = 4;
 
-/** When it is looked again whether there is room, in milliseconds. */
+/** Time after which the queue checks again whether there is room, in milliseconds. */
 const lookAgainMs = 1;
 
-/** What a line goes by. */
+/** Options of `createCallQueue`. */
 export interface CallQueueOptions {
-  /** Is called whenever the line is empty, and says whether it can be asked again. Default: there is never more. */
+  /**
+   * Called when the queue is empty at the end of a turn. Returns whether to call it again at the end of the next turn.
+   * Default: returns false.
+   */
   readonly askForMore?: () => boolean;
-  /** Whether what calls go on to can take more of them; nobody in line begins otherwise. Default: always. */
+  /**
+   * Returns whether the next stage has room for more calls. Queued calls do not begin without room. Default: returns
+   * true.
+   */
   readonly hasRoom?: () => boolean;
-  /** Called before waiting calls take the processor for a while, so that answers that are ready leave first. Default: nothing. */
+  /**
+   * Called before queued calls occupy the processor for a while, so that ready answers are sent first. Default: does
+   * nothing.
+   */
   readonly beforeSlice?: () => void;
 }
 
@@ -57,11 +70,14 @@ export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
   let passed = 0;
   let isTurnEnding = false;
   let lastSliceEndedAtMs = 0;
-  /** Whether some were left in line when the last slice ended: time without a line says nothing of how fast it moves. */
+  /**
+   * Whether calls were left in the queue when the last slice ended. Only then does the time since show how fast the
+   * queue drains.
+   */
   let isBacklogged = false;
   const slice = { beganAtMs: 0, endsAtMs: 0, begun: 0 };
 
-  /** Runs once everything that had arrived has been looked at. */
+  /** Runs once everything that had arrived has been handled. */
   function endTurn(): void {
     isTurnEnding = false;
     passed = 0;
@@ -83,7 +99,7 @@ export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
     beginNext();
   }
 
-  /** Calls begin in microtasks, so that what one leads to happens before the next. */
+  /** Begins calls in microtasks, so that the consequences of one call happen before the next one begins. */
   function beginNext(): void {
     const nowMs = performance.now();
     const next = nowMs < slice.endsAtMs && hasRoom() ? standing.take() : undefined;

@@ -1,19 +1,22 @@
 /**
- * Whether a heartbeat that nobody has decoded yet carries an installation report: found by a look at little of its body, before its
- * caller has proved anything, so that the look costs the same however large the body is.
+ * Finds out whether an undecoded heartbeat carries an installation report. It examines only a small part of the body,
+ * because the caller has not been authenticated yet: the cost is the same however large the body is.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { decodeBase64Body } from "../../rpc/wire/grpc-frames.ts";
 
 const field = HeartbeatRequestSchema.field.installationReport;
-/** Of a frame of gRPC: a flag and a length. */
+/** Length of a gRPC frame's prefix: a flag and a length. */
 const framePrefixBytes = 5;
-/** Fields of a binary message that are looked at, whose values are passed over: several times what a heartbeat has. */
+/**
+ * Maximum number of fields of a binary message that are examined, without their values. A heartbeat has several times
+ * fewer.
+ */
 const maxFields = 32;
-/** Of a field, its tag and its length, or its value when that is a number. */
+/** Maximum size of a field's tag and length, or of its tag and value if the value is a number. */
 const maxFieldHeadBytes = 20;
-/** Of JSON this much at the beginning and at the end, and of base64 this much at the beginning. */
+/** Number of bytes that are examined: of JSON at the beginning and at the end, of base64 at the beginning. */
 const maxTextBytes = 4_096;
 
 /** A call's headers, by names in lower case, and its body as sent. */
@@ -23,8 +26,8 @@ interface EncodedCall {
 }
 
 /**
- * True when a report is seen, or may be hidden by compression or by escapes. False when there is none, when the body cannot be decoded,
- * and when the report stands too far inside of a body of JSON or base64 to be seen.
+ * Returns true if the body has a report, or if compression or escapes may hide one. Returns false if it has none, if it
+ * cannot be decoded, or if the report is outside the examined part.
  */
 export function mayCarryReport({ headers, body }: EncodedCall): boolean {
   if (isCompressed(headers)) return true;
@@ -39,12 +42,15 @@ export function mayCarryReport({ headers, body }: EncodedCall): boolean {
   }
 }
 
-/** Whether the body, or the message in it, is said to be compressed: its size says nothing of what it costs to decode. */
+/**
+ * Returns whether the headers declare the body, or the message in it, to be compressed. The size of such a body does
+ * not show what it costs to decode.
+ */
 export function isCompressed(headers: EncodedCall["headers"]): boolean {
   return ["content-encoding", "grpc-encoding"].some((name) => (headers[name] ?? "identity") !== "identity");
 }
 
-/** By either of its names, or by one that has characters escaped and could be it. */
+/** Returns whether the field's name occurs in either spelling, or an escape that may be part of it. */
 function hasJsonField(body: Uint8Array): boolean {
   const isShort = body.length <= 2 * maxTextBytes;
   const parts = isShort ? [body.subarray()] : [body.subarray(0, maxTextBytes), body.subarray(-maxTextBytes)];

@@ -1,28 +1,32 @@
 /**
- * Lets connections rest whose callers were asked to come back later: nothing is read from them until there is room again, so that what
- * a caller sends all the same waits in its own buffers and costs nothing here. Who does as it was asked notices nothing.
+ * Makes connections rest whose callers were asked to come back later: the server does not read from them until there is
+ * room again. Data that a caller sends anyway waits in its own buffers and costs the server nothing. A caller that
+ * complies notices nothing.
  *
- * Over HTTP/1.1 alone: Node reads an HTTP/2 connection whatever one says.
+ * Only HTTP/1.1 connections can rest, since Node reads HTTP/2 connections in any case.
  */
 import { Socket } from "node:net";
 import type { CallConnection } from "../../rpc/calls/raw-call.ts";
 import { createSharedTimeout } from "../../rpc/connections/shared-timeout.ts";
 
-/** Holds connections that the server does not read for a while, and wakes them when there is room. */
+/** Connections that the server does not read for a while. */
 export interface RestingConnections {
-  /** How many rest. */
+  /** Number of resting connections. */
   readonly count: number;
-  /** Rests the connection, for 5 s at most. What has been read of it is still served. */
+  /** Makes the connection rest, for at most 5 s. Requests that were already read are still served. */
   rest(connection: Pick<CallConnection, "id">): void;
-  /** Reads again from so many of them, those that have rested for longest. */
+  /** Wakes the `count` connections that have rested longest, so that they are read again. */
   wake(count: number): void;
 }
 
-/** Half of what agents wait for an answer; callers are never asked to stay away for less. */
+/**
+ * Longest rest, in milliseconds: half of the time that agents wait for an answer. Callers are never asked to come back
+ * sooner.
+ */
 const longestMs = 5_000;
 const checkIntervalMs = 250;
 
-/** None rest yet. */
+/** Creates the set, without resting connections. */
 export function createRestingConnections(): RestingConnections {
   // A set keeps the order in which they were added.
   const resting = new Set<Socket>();

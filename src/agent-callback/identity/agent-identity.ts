@@ -1,19 +1,19 @@
-/** Who an agent proved to be, and how a request that did not is refused. */
+/** The identity that an agent has proved, and the refusal of requests without one. */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { createRefusalLines } from "../../rpc/callers/refusal-lines.ts";
 
-/** A key whose private half the caller proved to hold; whether it speaks for a machine is for the database to say. */
+/** A key whose private half the caller proved to hold. The database decides whether it belongs to a machine. */
 export interface AgentIdentity {
   /** 32 bytes, canonical and not of small order. */
   readonly publicKey: Uint8Array;
-  /** Network address of the caller, for the log. */
+  /** IP address of the caller, for the log. */
   readonly remoteAddress: string | undefined;
-  /** What an HTTP signature says beyond its key; absent when the proof is a TLS client certificate. */
+  /** Machine and nonce that an HTTP signature covers; absent if the proof is a TLS client certificate. */
   readonly signed?: { readonly machineId: string; readonly nonce: bigint };
 }
 
-/** What is wrong with a proof, as operators count it: where it fails, not for whom. */
+/** Reasons for refusing a proof, as operators count them: by the check that fails, not by the caller. */
 export type IdentityRefusal =
   | "no_proof"
   | "certificate"
@@ -23,7 +23,9 @@ export type IdentityRefusal =
   | "unknown_identity"
   | "replayed";
 
-/** Why a request proves no identity; `machineId` and `publicKey` are claims, for the log. */
+/**
+ * Error `unauthenticated` for a request that proves no identity. `machineId` and `publicKey` are claims, for the log.
+ */
 export class IdentityRefusedError extends ConnectError {
   readonly refusal: IdentityRefusal;
   readonly machineId: string | undefined;
@@ -35,16 +37,16 @@ export class IdentityRefusedError extends ConnectError {
     this.publicKey = claims.publicKey;
   }
 
-  /** The one that it would inherit takes any ConnectError for one of these. */
+  /** Replaces the inherited check, which accepts every ConnectError. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return value instanceof ConnectError && "refusal" in value;
   }
 }
 
-/** Logs who was refused, and why; the one line that every refused identity leaves. */
+/** Logs the one line of a refused identity: the claims, the address and the reason. */
 export type LogRefusal = (refusal: IdentityRefusedError, remoteAddress: string | undefined) => void;
 
-/** Makes what logs refusals: loud ones within a budget, the others at debug. */
+/** Creates a log of refusals: a limited number of lines at warn level, the others at debug. */
 export function createRefusalLog(log: Logger): LogRefusal {
   const takeLine = createRefusalLines();
   return ({ machineId, publicKey, rawMessage: reason }, remoteAddress) => {
@@ -54,18 +56,22 @@ export function createRefusalLog(log: Logger): LogRefusal {
   };
 }
 
-/** The same words for an unknown machine, for a wrong key and for a signature of another key: which it is stays ours. */
+/**
+ * Message for an unknown machine, a wrong key and a signature by another key. It is the same for all three, so that it
+ * does not reveal which.
+ */
 export const unknownIdentityMessage = "machine id or public key unknown";
 
 /**
- * Throws IdentityRefusedError when the caller's signature names another machine than its heartbeat. A client certificate names none.
+ * Throws IdentityRefusedError if the caller's signature names a different machine than its heartbeat. A client
+ * certificate names no machine.
  */
 export function assertSpeaksFor({ signed }: AgentIdentity, claims: { machineId: string; publicKey: Uint8Array }): void {
   if (signed === undefined || signed.machineId === claims.machineId) return;
   throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, claims);
 }
 
-/** The identity of a call, set before its handler runs. */
+/** Context key of a call's identity, set before its handler runs. */
 export const agentIdentityKey = createContextKey<AgentIdentity | undefined>(undefined, {
   description: "identity that the calling agent proved",
 });

@@ -1,4 +1,4 @@
-/** Identity by TLS: the handshake proved possession of the key in the client certificate. */
+/** Identifies agents by TLS: the handshake proved possession of the private key of the client certificate. */
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
@@ -6,14 +6,18 @@ import { type AgentIdentity, IdentityRefusedError } from "./agent-identity.ts";
 
 type CertificateIdentity = AgentIdentity | IdentityRefusedError | undefined;
 
-/** Reading and checking a certificate costs more than the rest of a heartbeat; a connection's certificate never changes. */
+/**
+ * Identities by connection, since reading and checking a certificate costs more than the rest of a heartbeat. A
+ * connection's certificate never changes.
+ */
 const identities = new WeakMap<object, CertificateIdentity>();
 
 /**
- * The identity by the connection's client certificate, or undefined when it has none. The certificate is self-signed: neither its
- * issuer nor its dates are judged, they come from the agent's own clock. Throws IdentityRefusedError for a certificate of any
- * other key than a sound Ed25519 one. `connection` is the object that stands for the connection in all of its requests: the HTTP/2
- * session, or the socket. Call it before anything is awaited: a closed connection has no certificate.
+ * Returns the identity of the connection's client certificate, or undefined without one. The certificate is
+ * self-signed, so its issuer and its dates, which come from the agent's own clock, are not checked. Throws
+ * IdentityRefusedError for a key that is not a valid Ed25519 key. `connection` is the object that identifies the
+ * connection in all its requests: the HTTP/2 session or the socket. Call it before anything is awaited, since a closed
+ * connection has no certificate.
  */
 export function findCertificateIdentity(connection: object, socket: TLSSocket): AgentIdentity | undefined {
   if (!identities.has(connection)) identities.set(connection, readIdentity(socket));
@@ -39,14 +43,20 @@ function readIdentity(socket: TLSSocket): CertificateIdentity {
   }
 }
 
-/** An Ed25519 SubjectPublicKeyInfo is a fixed prefix of 12 bytes and the key (RFC 8410 section 4). */
+/**
+ * Returns the key's bytes, or undefined for another kind of key. An Ed25519 SubjectPublicKeyInfo is a fixed prefix of
+ * 12 bytes and the key (RFC 8410 section 4).
+ */
 function exportRawKey(certificate: X509Certificate): Uint8Array | undefined {
   const key = readPublicKey(certificate);
   if (key?.asymmetricKeyType !== "ed25519") return undefined;
   return new Uint8Array(key.export({ format: "der", type: "spki" }).subarray(12));
 }
 
-/** OpenSSL reads some keys of a certificate only when asked, and throws for those it does not know. */
+/**
+ * Returns the certificate's key, or undefined for an unknown kind: OpenSSL parses some keys only on access, and throws
+ * then.
+ */
 function readPublicKey(certificate: X509Certificate) {
   try {
     return certificate.publicKey;

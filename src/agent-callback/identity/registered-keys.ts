@@ -1,38 +1,41 @@
 /**
- * The keys that operators registered, as signatures are verified with them: read from the database, many machines' at once, and
- * remembered once they have proven somebody.
+ * Provides registered keys for verifying signatures. They are read from the database for many machines at once, and
+ * remembered after they have verified a signature.
  *
- * What is remembered may be out of date, and that does no harm: the statement that writes a heartbeat holds the machine's key
- * against the one that was proven, so a key that was replaced or revoked counts nowhere from then on, and a signature that a
- * remembered key does not explain has the key read anew.
+ * A remembered key may be outdated, which does no harm. The statement that writes a heartbeat compares the proven key
+ * with the machine's current one, so a replaced or revoked key no longer counts. A signature that a remembered key does
+ * not verify has the key read again.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
-/** A machine's key, in both forms that are asked for. */
+/** A machine's key, as bytes and for OpenSSL. */
 export interface RegisteredKey {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
   readonly keyObject: KeyObject;
 }
 
-/** Returns the keys, of 32 bytes each, of those of the machines that have one. */
+/** Returns the keys by machine, 32 bytes each. Machines without a key are absent. */
 export type ReadPublicKeys = (machineIds: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>;
 
-/** Keys by machine. */
+/** Registered keys by machine. */
 export interface RegisteredKeys {
-  /** The key that proved the machine last, which may have been replaced since. */
+  /** Returns the remembered key, which may have been replaced since. */
   recall(machineId: string): RegisteredKey | undefined;
-  /** The machine's key now, of urgent machines first; rejects as the database does. */
+  /** Reads the machine's current key, urgent ones first. Rejects with the database's error. */
   read(machineId: string, isUrgent: boolean): Promise<RegisteredKey | undefined>;
-  /** Keeps a key that has proven the machine. */
+  /** Remembers a key that has verified a signature of the machine. */
   remember(machineId: string, key: RegisteredKey): void;
 }
 
-/** About 1.2 KB each: making OpenSSL's form of a key costs a third of a verification, and reading it a query besides. */
+/**
+ * Maximum number of remembered keys, of about 1.2 KB each. Creating OpenSSL's form of a key costs a third of a
+ * verification, and reading the key a query.
+ */
 const maxRemembered = 100_000;
-/** Machines in one query. */
+/** Maximum number of machines in one query. */
 const maxMachines = 200;
 
 interface Waiting {
@@ -41,13 +44,13 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Remembers nothing yet. */
+/** Creates the keys, none of them remembered. */
 export function createRegisteredKeys(readPublicKeys: ReadPublicKeys): RegisteredKeys {
   const remembered = new LRUCache<string, RegisteredKey>({ max: maxRemembered });
   const waiting = new UrgentFirst<Waiting>();
   let isReading = false;
 
-  /** Those who come while a query is under way share the next one. */
+  /** Reads the waiting keys. Those that are requested while a query is under way share the next one. */
   async function readWaiting(): Promise<void> {
     isReading = true;
     while (waiting.length > 0) {
@@ -75,7 +78,7 @@ export function createRegisteredKeys(readPublicKeys: ReadPublicKeys): Registered
   };
 }
 
-/** Settles all of the batch; never rejects. */
+/** Settles the whole batch. Never rejects. */
 async function readBatch(readPublicKeys: ReadPublicKeys, batch: readonly Waiting[]): Promise<void> {
   try {
     const keys = await readPublicKeys(batch.map(({ machineId }) => machineId));
@@ -88,7 +91,7 @@ async function readBatch(readPublicKeys: ReadPublicKeys, batch: readonly Waiting
   }
 }
 
-/** A key as OpenSSL takes it; as a JWK (RFC 8037), which it reads faster than DER. */
+/** Returns a key in OpenSSL's form. It is passed as a JWK (RFC 8037), which is parsed faster than DER. */
 export function toKeyObject(publicKey: Uint8Array): KeyObject {
   const x = Buffer.from(publicKey).toString("base64url");
   return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });

@@ -1,9 +1,9 @@
 /**
- * Verifies Ed25519 signatures (RFC 8032 section 5.1.7) beside the thread that serves, in libuv's pool, whose threads would be idle
- * otherwise: a verification costs more than all the rest of a heartbeat.
+ * Verifies Ed25519 signatures (RFC 8032 section 5.1.7) in libuv's thread pool, which would otherwise be idle, because a
+ * verification costs more than the rest of a heartbeat.
  *
- * So many are under way at a time. The others wait here, where they can be counted and put in order, and where nobody else who needs
- * the pool, to look up a file or a name, stands behind them.
+ * The number of concurrent verifications is limited. Others wait here, where they can be counted and ordered, and where
+ * they do not delay other users of the pool, such as file access and name lookups.
  */
 import { type KeyObject, verify } from "node:crypto";
 import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
@@ -11,31 +11,37 @@ import { createDrainRate } from "../queues/drain-rate.ts";
 import { getOverloadedError } from "../queues/overloaded-error.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
-/** One signature to be verified. */
+/** A signature to verify. */
 export interface SignatureCheck {
   readonly message: Uint8Array;
   readonly key: KeyObject;
   /** 64 bytes. */
   readonly signature: Uint8Array;
-  /** Whether it goes before those that are not; asked when it has to wait. */
+  /** Returns whether it is verified before those that are not urgent. Called if it has to wait. */
   isUrgent(): boolean;
-  /** Is called when one that had to wait has its turn; what it throws is what becomes of the check. */
+  /** Called when it is the turn of a check that had to wait. If it throws, the check rejects with that error. */
   assertWanted(): void;
 }
 
-/** Verifies Ed25519 signatures in libuv's thread pool, urgent ones first, and bounds how many wait. */
+/** Verifies Ed25519 signatures in libuv's thread pool, urgent ones first, with a limit on those that wait. */
 export interface SignatureChecks {
-  /** How long one that came now would wait, in milliseconds; 0 while nothing waits. */
+  /** Expected wait of a check that is added now, in milliseconds; 0 while none wait. */
   readonly expectedWaitMs: number;
-  /** How many wait. */
+  /** Number of waiting checks. */
   readonly waitingCount: number;
-  /** Resolves with whether the key made the signature; rejects with `resource_exhausted` when too many wait. */
+  /** Resolves to whether the signature is by the key. Rejects with `resource_exhausted` if too many wait. */
   verify(check: SignatureCheck): Promise<boolean>;
 }
 
-/** What keeps the pool's threads at work while the serving thread is busy for some milliseconds, and has no time to give them more. */
+/**
+ * Maximum number of concurrent verifications. It keeps the pool's threads busy while the main thread works for some
+ * milliseconds and cannot start more.
+ */
 const maxUnderWay = 64;
-/** Of those that are urgent, and of those that are not: neither takes the other's room. */
+/**
+ * Maximum number of waiting checks that are urgent, and also of those that are not: neither kind takes the other's
+ * places.
+ */
 const maxWaiting = 10_000;
 
 interface Waiting {
@@ -49,7 +55,10 @@ export function createSignatureChecks(): SignatureChecks {
   const waiting = new UrgentFirst<Waiting>();
   const drainRate = createDrainRate();
   let underWay = 0;
-  /** Since others wait, counted anew after each so many as can be under way. */
+  /**
+   * Start of the current measurement and the number of checks begun since, while others wait. Begins anew after every
+   * `maxUnderWay` checks.
+   */
   const busy = { sinceMs: 0, done: 0 };
 
   function begin({ check, resolve, reject }: Waiting): void {

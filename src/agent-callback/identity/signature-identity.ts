@@ -1,4 +1,7 @@
-/** Identity by an HTTP message signature (RFC 9421) in the one profile of this project, over a body tied to it by its digest (RFC 9530). */
+/**
+ * Identifies agents by an HTTP message signature (RFC 9421) in this project's profile. The signature covers the body by
+ * its digest (RFC 9530).
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import {
   type AgentSignature,
@@ -34,11 +37,11 @@ export interface SignedRequest {
   readonly body: Uint8Array;
 }
 
-/** The fields of a request that a signature needs; lines of one name are one list (RFC 9110 section 5.3). */
+/** Returns the fields that a signature needs. Several lines of one name form one list (RFC 9110 section 5.3). */
 export function readSignatureHeaders(headers: NodeJS.Dict<string | string[]>): SignedRequest["headers"] {
   const read = (name: string) => {
     const value = headers[name];
-    // Node joins those of HTTP/1.1 by itself.
+    // For HTTP/1.1, Node joins them itself.
     return Array.isArray(value) ? value.join(", ") : value;
   };
   return {
@@ -48,38 +51,43 @@ export function readSignatureHeaders(headers: NodeJS.Dict<string | string[]>): S
   };
 }
 
-/** What verification needs of the server. */
+/** Options of `createSignatureVerifier`. */
 export interface SignatureVerifierOptions {
-  /** Whether agents may address this server by this name, in lower case; the scheme's default port may be there or not. */
+  /**
+   * Returns whether agents may address this server by this name, in lower case, with or without the scheme's default
+   * port.
+   */
   readonly isOwnAuthority: (authority: string) => boolean;
-  /** Server's clock, in milliseconds since the epoch. */
+  /** Returns the server's time, in milliseconds since the epoch. */
   readonly now: () => number;
   readonly readPublicKeys: ReadPublicKeys;
   readonly checks: Pick<SignatureChecks, "verify">;
 }
 
-/** Whose request it is. */
+/** The call that a signature belongs to. */
 export interface SignedCall {
   /**
-   * Throws what becomes of a call whose signature names this machine, undefined when it cannot be read, if it is not to be looked at.
-   * Asked before anything is spent on it, and again when it had to wait.
+   * Throws the call's error if its signature must not be verified. `machineId` is the machine that the signature names,
+   * or undefined if the signature cannot be parsed. Called before any work is done for the call, and again if its check
+   * had to wait.
    */
   assertMayTry(machineId: string | undefined): void;
-  /** Until when to wait for the database; see `finishInTime`. */
+  /** End of the wait for the database. */
   readonly waitEnd: WaitEnd;
-  /** Whether its signature is verified before those of others. */
+  /** Returns whether its signature is verified before others. */
   isUrgent(): boolean;
 }
 
 /**
- * Returns the identity that the agent's signature of a request proves, undefined when the request has none, whoever else signed it.
- * Throws IdentityRefusedError, and as the database does.
+ * Returns the identity that an agent's signature of a request proves, or undefined if the request has no agent's
+ * signature, even if others signed it. Throws IdentityRefusedError, errors of the call's `assertMayTry`, and errors of
+ * the database.
  */
 export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity | undefined>;
 
 /**
- * A verifier. It checks what costs nothing first; the nonce it leaves to the statement that writes the heartbeat, the only place
- * where a replay on another replica can be seen.
+ * Creates a verifier. It does the cheap checks first. It does not check the nonce: only the statement that writes the
+ * heartbeat can detect a replay on another replica.
  */
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
   const keys = createRegisteredKeys(options.readPublicKeys);
@@ -106,7 +114,10 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
   };
 }
 
-/** A name without a port is the same as with the port that the scheme implies (RFC 9110 section 4.2.3). */
+/**
+ * Returns the equivalent spellings of an authority. A missing port means the scheme's default port (RFC 9110 section
+ * 4.2.3).
+ */
 function listSpellings(authority: string, scheme: SignedRequest["scheme"]): string[] {
   const hasPort = /:\d+$/.test(authority);
   return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
@@ -140,7 +151,7 @@ function assertFresh({ created, machineId }: AgentSignature, nowMs: number): voi
   );
 }
 
-/** Every digest of an algorithm that is known here must be right, and one of them must be SHA-256. */
+/** Checks the digests of the body. Every digest with a known algorithm must be correct, and one must be SHA-256. */
 function assertDigest(request: SignedRequest, machineId: string): string {
   const { contentDigest } = request.headers;
   if (contentDigest === undefined)
@@ -162,7 +173,7 @@ function assertDigest(request: SignedRequest, machineId: string): string {
   return contentDigest;
 }
 
-/** RFC 9530 section 5's algorithms that are safe against a forger, by node:crypto's names. */
+/** Names in node:crypto of the algorithms in RFC 9530 section 5 that resist forgery. */
 const nodeHashes: ReadonlyMap<string, string> = new Map([
   ["sha-256", "sha256"],
   ["sha-512", "sha512"],
@@ -189,8 +200,9 @@ function getBase(request: SignedRequest, contentDigest: string, signature: Agent
 }
 
 /**
- * Makes what returns the machine's key if it made the signature, and throws otherwise. That costs one verification and one read whether
- * the machine is unknown or the key another one, so that time does not tell them apart.
+ * Creates the function that returns the machine's key if the signature is by it, and throws otherwise. Refusing an
+ * unknown machine costs one verification and one read, as refusing a wrong key does, so that the time does not reveal
+ * which it is.
  */
 function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify">) {
   return async (
@@ -220,7 +232,10 @@ function createProof(keys: RegisteredKeys, checks: Pick<SignatureChecks, "verify
   };
 }
 
-/** A key may have been registered by a server that did not know it yet. */
+/**
+ * Throws IdentityRefusedError if the private half of the key is public. A server that did not know this may have
+ * registered the key.
+ */
 function refusePublished(machineId: string, { publicKey }: RegisteredKey): void {
   try {
     assertSecret(publicKey);
@@ -233,5 +248,8 @@ function refusePublished(machineId: string, { publicKey }: RegisteredKey): void 
   }
 }
 
-/** Ed25519's base point: a sound key whose private half is public, so it must never stand for a machine. */
+/**
+ * Key that is checked instead for an unknown machine. It is Ed25519's base point, a valid key whose private half is
+ * public, so it must never identify a machine.
+ */
 const decoy = { keyObject: toKeyObject(Buffer.from(`58${"66".repeat(31)}`, "hex")) };

@@ -1,25 +1,31 @@
-/** How fast a writer gets rid of what waits for it, measured while it does its utmost: by full batches. */
+/** Measures how fast a writer processes its queue, from full batches, since only those show its capacity. */
 
 /** Estimates how long a queue will take, from the full batches that its writer has finished. */
 export interface DrainRate {
-  /** A full batch has ended well, which was one of so many that were under way. */
+  /** Adds a full batch that has succeeded. `underWay` is the number of concurrent batches, including this one. */
   add(batch: { readonly rows: number; readonly durationMs: number; readonly underWay: number }): void;
-  /** How long so many rows will take, in milliseconds; 0 until a full batch has told, and when the last one did so long ago. */
+  /**
+   * Returns how long `rows` will take, in milliseconds. Returns 0 before the first full batch, and when the last one
+   * was too long ago.
+   */
   expectMs(rows: number): number;
 }
 
-/** What the last batch says weighs this much against all before it. */
+/** Weight of the last batch against all earlier ones. */
 const weight = 0.2;
-/** What was seen longer ago says nothing of the present: whoever is kept away by it would never let it be seen again. */
+/**
+ * Age at which a measurement is forgotten, in milliseconds. Otherwise callers refused because of it would prevent a new
+ * measurement for ever.
+ */
 const forgottenAfterMs = 5_000;
 
-/** Creates an estimate that knows nothing yet. `now` is in milliseconds and never goes back. */
+/** Creates an estimate without measurements. `now` is in milliseconds and never goes back. */
 export function createDrainRate(now: () => number = () => performance.now()): DrainRate {
   let rowsPerMs: number | undefined;
   let seenAtMs = 0;
   return {
     add({ rows, durationMs, underWay }) {
-      // Little's law; a clock that has not moved says nothing.
+      // Little's law. The minimum avoids a division by zero.
       const present = (underWay * rows) / Math.max(durationMs, 0.1);
       rowsPerMs = rowsPerMs === undefined ? present : rowsPerMs + weight * (present - rowsPerMs);
       seenAtMs = now();

@@ -1,12 +1,18 @@
-/** What callers are told while more comes than the server can take; nothing of the call was stored, and sending it again later is safe. */
+/**
+ * Creates the error for calls that are refused for overload. Nothing of such a call was stored, and it is safe to send
+ * again later.
+ */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { createKnownError } from "../../rpc/calls/error-mapping.ts";
 
-/** One for each time: making them anew, with their stacks, would be a good part of what a refused call costs. */
+/** One error for each time, since creating errors with their stacks would be a large part of a refused call's cost. */
 const errors = new Map<number, ConnectError>();
 const all = new WeakSet<object>();
 
-/** The error, `resource_exhausted`, that asks a caller to come back in so many whole seconds. It belongs to all who are refused. */
+/**
+ * Returns the error `resource_exhausted` that asks a caller to try again after this whole number of seconds. Refused
+ * calls share it, so it must not be changed.
+ */
 export function getOverloadedError(retryAfterSeconds: number): ConnectError {
   const known = errors.get(retryAfterSeconds);
   if (known !== undefined) return known;
@@ -17,7 +23,7 @@ export function getOverloadedError(retryAfterSeconds: number): ConnectError {
   return error;
 }
 
-/** Whether it is one of these. */
+/** Returns whether an error comes from `getOverloadedError`. */
 export function isOverloadedError(error: unknown): boolean {
   return error instanceof Object && all.has(error);
 }

@@ -1,6 +1,6 @@
-/** A queue in which what is urgent goes before all else, and otherwise what came first. */
+/** A queue that returns urgent items first. */
 
-/** A queue that gives urgent items first, and otherwise those that came first. */
+/** A queue that returns urgent items first, and otherwise the oldest. */
 export class UrgentFirst<T> {
   readonly #urgent = new Fifo<T>();
   readonly #others = new Fifo<T>();
@@ -9,7 +9,7 @@ export class UrgentFirst<T> {
     return this.#urgent.length + this.#others.length;
   }
 
-  /** How many are urgent, or are not. */
+  /** Returns the number of items that are urgent, or that are not. */
   count(isUrgent: boolean): number {
     return (isUrgent ? this.#urgent : this.#others).length;
   }
@@ -18,16 +18,19 @@ export class UrgentFirst<T> {
     (isUrgent ? this.#urgent : this.#others).add(item);
   }
 
-  /** Takes out the next one; undefined when there is none. */
+  /** Removes and returns the next item, or undefined for none. */
   take(): T | undefined {
     return this.#urgent.take() ?? this.#others.take();
   }
 }
 
-/** From so many taken items on, as many or fewer that are left are moved to the front. */
+/**
+ * Minimum number of removed items at which the remaining ones, if they are no more than the removed ones, are moved to
+ * the front.
+ */
 const leastMoved = 1_024;
 
-/** An array's own `shift` moves all that is left once there are some ten thousand. */
+/** A queue in order of arrival. An array's `shift` moves all remaining items once there are some ten thousand. */
 class Fifo<T> {
   #items: (T | undefined)[] = [];
   #head = 0;

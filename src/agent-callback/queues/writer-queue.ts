@@ -1,10 +1,10 @@
-/** What waits for a writer: urgent rows first, and those of one agent in the order in which they came. */
+/** The queue of a writer. */
 
 import type { Patience } from "../call-deadline.ts";
 
 /** A row whose caller waits for its outcome. */
 export interface Waiting<Row, Outcome> {
-  /** Machine and key. */
+  /** Text that identifies machine and key. */
   readonly agent: string;
   readonly row: Row;
   readonly isUrgent: boolean;
@@ -13,7 +13,7 @@ export interface Waiting<Row, Outcome> {
   reject(error: unknown): void;
 }
 
-/** Holds rows that wait for a writer: urgent ones first, and each agent's rows in the order in which they came. */
+/** Rows that wait for a writer: urgent ones first, and each agent's rows in the order in which they came. */
 export class WriterQueue<Row, Outcome> {
   #urgent: Waiting<Row, Outcome>[] = [];
   #others: Waiting<Row, Outcome>[] = [];
@@ -22,7 +22,7 @@ export class WriterQueue<Row, Outcome> {
     return this.#urgent.length + this.#others.length;
   }
 
-  /** How many wait of those that are urgent, or of those that are not: neither takes the other's room. */
+  /** Returns the number of rows that are urgent, or that are not. They are limited separately. */
   count(isUrgent: boolean): number {
     return (isUrgent ? this.#urgent : this.#others).length;
   }
@@ -36,7 +36,7 @@ export class WriterQueue<Row, Outcome> {
     this.#urgent.push(waiting);
   }
 
-  /** What an agent said before its urgent row goes before it. */
+  /** Makes the agent's earlier rows urgent, so that they stay before its urgent row. */
   #hurry(agent: string): void {
     const earlier = this.#others.filter((waiting) => waiting.agent === agent);
     if (earlier.length === 0) return;
@@ -44,7 +44,10 @@ export class WriterQueue<Row, Outcome> {
     this.#urgent.push(...earlier);
   }
 
-  /** Takes out the next rows, one per agent that is not `busy`; those whose caller has gone are settled and dropped. */
+  /**
+   * Removes and returns the next rows, one for each agent that is not `busy`. Rejects and drops rows whose caller no
+   * longer waits.
+   */
   takeBatch(busy: ReadonlySet<string>, maxRows: number): Waiting<Row, Outcome>[] {
     const batch = new Map<string, Waiting<Row, Outcome>>();
     const take = (queue: readonly Waiting<Row, Outcome>[]) =>

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
+import { createSharedTimeout } from "./connections/shared-timeout.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { findLaneExchange } from "./unary-lane/plain-calls.ts";
 import { callerGone, discardBody } from "./wire/request-body.ts";
@@ -17,13 +18,18 @@ import { callerGone, discardBody } from "./wire/request-body.ts";
  */
 export function seeToUnreadBodies(
   listener: FastifyInstance,
-  { lingerTimeoutMs }: Pick<ListenerLimits, "lingerTimeoutMs">,
+  { lingerTimeoutMs, checkIntervalMs }: Pick<ListenerLimits, "lingerTimeoutMs" | "checkIntervalMs">,
 ): void {
+  // Counted in rounds of the event loop: what came while the process was held up has come in time.
+  const late = createSharedTimeout<IncomingMessage>(lingerTimeoutMs, checkIntervalMs, (request) => request.destroy());
+  function forget(this: IncomingMessage): void {
+    late.delete(this);
+  }
   function dropRest(this: ServerResponse): void {
     const request = this.req;
     if (request.complete || request.destroyed) return;
-    const timer = setTimeout(() => request.destroy(), lingerTimeoutMs);
-    request.once("close", () => clearTimeout(timer));
+    late.add(request);
+    request.once("close", forget);
     discardBody(request);
   }
   listener.addHook("onRequest", (request, reply, done) => {

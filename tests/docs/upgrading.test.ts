@@ -9,6 +9,7 @@ const sources = globSync("src/**/*.ts").map(
 
 test.each([
   ["removeAllListeners", /\.removeAllListeners\(/],
+  ["destroySoon", /\.destroySoon\b/],
   ["what Connect exports for its own packages", /from "@connectrpc\/connect\/protocol/],
   ["parts of prom-client", /prom-client\/lib\//],
   ["what belongs to pg's client", /as unknown as \{ readonly connection: /],

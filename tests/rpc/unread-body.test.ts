@@ -114,6 +114,24 @@ describe.each([
     expect(await connection.until(answers(2))).toMatch(answers(2));
   });
 
+  test("over HTTP/1.1 a body that came while the process was held up has come in time", async () => {
+    const lingerTimeoutMs = 500;
+    const requestGate = async () => {
+      throw new ConnectError("no", Code.PermissionDenied);
+    };
+    await using listener = await start(hasTls, answerFirst, { lingerTimeoutMs, requestGate });
+    using connection = await openRaw({ url: listener.url, ca: listener.ca });
+    const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+proto\r\nContent-Length: 5\r\n\r\n`;
+    const answers = (count: number) =>
+      new RegExp(`^(?:HTTP/1\\.1 200 .*?permission_denied.*?\\r\\n0\\r\\n\\r\\n){${count}}$`, "s");
+    await connection.send(head);
+    expect(await connection.until(answers(1))).toMatch(answers(1));
+    connection.socket.write("later");
+    for (const endsAtMs = performance.now() + 2 * lingerTimeoutMs; performance.now() < endsAtMs; );
+    await connection.send(head, "later");
+    expect(await connection.until(answers(2))).toMatch(answers(2));
+  });
+
   test("over HTTP/1.1 a caller that never sends the rest is cut off", async () => {
     await using listener = await start(hasTls, answerFirst, { lingerTimeoutMs: 50, readMaxBytes: 1024 });
     using connection = await openRaw({ url: listener.url, ca: listener.ca });

@@ -15,6 +15,7 @@ import {
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
 import { http1Messages } from "./http1-messages.ts";
+import { createLastAnswerGuard } from "./last-answer.ts";
 import { replaceNodeAnswers } from "./node-answers.ts";
 import { toOriginForm } from "./request-target.ts";
 import { createSessionReaper } from "./session-reaper.ts";
@@ -89,6 +90,7 @@ class PlaintextServer extends Server {
       this.emit("session", session);
     });
     const reaper = createSessionReaper(this, limits);
+    const guardLastAnswer = createLastAnswerGuard(limits);
     const beginHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
     this.removeAllListeners("connection");
     this.on("connection", (socket: Socket) => {
@@ -101,6 +103,7 @@ class PlaintextServer extends Server {
           this.#http2.emit("connection", socket);
           return;
         }
+        guardLastAnswer(socket);
         for (const begin of beginHttp1) begin.call(this, socket);
         socket.resume();
       });

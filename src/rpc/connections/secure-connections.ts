@@ -4,6 +4,7 @@ import type { TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import type { ListenerLimits } from "../limits.ts";
 import { limitHandshakes } from "./handshake-limit.ts";
+import { createLastAnswerGuard } from "./last-answer.ts";
 import { createSessionReaper } from "./session-reaper.ts";
 import { beginTlsInPieces } from "./tls-in-pieces.ts";
 
@@ -17,12 +18,15 @@ export function tendSecureConnections(server: EventEmitter, limits: ListenerLimi
   limitHandshakes(server, limits, log);
   beginTlsInPieces(server, limits);
   const reaper = createSessionReaper(server, limits);
+  const guardLastAnswer = createLastAnswerGuard(limits);
   // Runs before Node's own listener, which creates the session at once.
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     if (socket.alpnProtocol === "h2") server.once("session", (session) => reaper.watch(session, socket));
   });
   server.on("secureConnection", (socket: TLSSocket) => {
-    if (socket.alpnProtocol !== "h2") readRecordByRecord(socket);
+    if (socket.alpnProtocol === "h2") return;
+    readRecordByRecord(socket);
+    guardLastAnswer(socket);
   });
 }
 

@@ -12,7 +12,7 @@ const maxBytes = 250_000;
 
 /** Every file that belongs into the repository fits one row, which says what it is there for. */
 const rows: readonly { readonly path: RegExp; readonly purpose: string; readonly maxBytes?: number }[] = [
-  { path: /^(src|tests|bench|tools)\/.*\.ts$/, purpose: "the program, its tests, benches and tools" },
+  { path: /^(src|tests|bench|fuzz|tools)\/.*\.ts$/, purpose: "the program, its tests, benches, fuzzer and tools" },
   { path: /^[a-z.]+\.config\.ts$/, purpose: "settings of a tool that reads them as TypeScript" },
   { path: /^(biome|knip|tsconfig|tsconfig\.build)\.json$/, purpose: "settings of a tool" },
   { path: /^buf(\.gen)?\.yaml$/, purpose: "settings of buf" },

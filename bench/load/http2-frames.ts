@@ -93,7 +93,8 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from(length), Buffer.from(value, "latin1")]);
 }
 
-function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+/** One frame (RFC 9113 section 4.1). */
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
   const head = Buffer.alloc(frameHeadBytes);
   head.writeUIntBE(payload.length, 0, 3);
   head.writeUInt8(type, 3);

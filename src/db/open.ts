@@ -28,7 +28,7 @@ export interface OpenOptions {
    * `close`.
    */
   readonly mode: "own" | "share";
-  /** What this process does, for the message that a second one on the same home shows. */
+  /** Purpose of this process, for the message that a second one on the same home shows. */
   readonly purpose?: string;
 }
 

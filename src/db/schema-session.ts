@@ -50,7 +50,7 @@ export async function withSchemaSession<T>(url: string, use: (client: pg.Client)
     assertCommitted(await client.query("commit"));
     return result;
   } finally {
-    // What is not committed ends with the connection.
+    // Ends the transaction if it is not committed.
     await client.end();
   }
 }

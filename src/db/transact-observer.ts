@@ -1,4 +1,4 @@
-/** What metrics and tracing observe of transactions. */
+/** Interface by which metrics and tracing observe transactions. */
 
 /** Reasons for retrying a transaction: PostgreSQL's names of the errors, and "contention" for a ContentionError. */
 export const retryReasons = ["serialization_failure", "deadlock_detected", "contention"] as const;

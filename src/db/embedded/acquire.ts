@@ -27,7 +27,7 @@ export interface OwnedServer {
 export interface AcquireOptions {
   readonly instance: Instance;
   readonly guardian: Guardian;
-  /** What this process does, for the message that other processes show. */
+  /** Purpose of this process, for the message that other processes show. */
   readonly purpose: string;
   readonly durable: boolean;
   readonly log: Logger;

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 /** Name of the superuser and of the database. */
 export const databaseName = "bmaas";
 
-/** Where to create a data folder, and with what. */
+/** A data folder to create, and the programs and account for it. */
 interface Place {
   readonly home: string;
   readonly folder: string;

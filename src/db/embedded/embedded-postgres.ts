@@ -29,7 +29,7 @@ export interface EmbeddedPostgresOptions {
   /** The folder that the database belongs to; created if it does not exist. */
   readonly home: string;
   readonly log: Logger;
-  /** What this process does, for the message that a second one on the same home shows. */
+  /** Purpose of this process, for the message that a second one on the same home shows. */
   readonly purpose?: string;
   /** False trades durability for speed: a crash of the machine may lose data. For tests only. */
   readonly durable?: boolean;

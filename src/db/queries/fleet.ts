@@ -13,7 +13,7 @@ export interface FleetGroup {
   /** Null when it is not known. */
   readonly location: string | null;
   readonly state: typeof machineState.$inferSelect.state;
-  /** Of the labels that were asked for, those that the machines have. */
+  /** The requested labels that the machines have. */
   readonly labels: Readonly<Record<string, string>>;
   readonly machines: bigint;
   /** Sums over all these machines, as far as their agents have reported hardware. */
@@ -30,10 +30,10 @@ export interface FleetCount {
   readonly duplicateAgents: bigint;
 }
 
-/** Most groups that a count returns. */
+/** Maximum number of groups in a count by labels. */
 const maxGroups = 5000;
 
-/** The fleet falls into more groups than a count returns. */
+/** The requested labels split the fleet into too many groups. */
 export class TooManyGroupsError extends Error {
   override readonly name = "TooManyGroupsError";
   constructor(labelKeys: readonly string[]) {
@@ -44,10 +44,10 @@ export class TooManyGroupsError extends Error {
 }
 
 /**
- * Counts all machines, apart by the labels of the given keys. Throws TooManyGroupsError. Indexes return every table in
- * the order of the machines' ids, so PostgreSQL merges them as it reads. That takes a third of the time of hashing and
- * no memory, but the planner would not choose it. One process of PostgreSQL does it, so that the other cores stay free
- * for heartbeats.
+ * Counts all machines by state, provider, location and the labels of the given keys. Throws TooManyGroupsError. Indexes
+ * return every table in the order of the machines' ids, so PostgreSQL merges them as it reads. That takes a third of
+ * the time of hashing and no memory, but the planner would not choose it. One process of PostgreSQL does it, so that
+ * the other cores stay free for heartbeats.
  */
 export function countFleet(db: Database, labelKeys: readonly string[] = []): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {

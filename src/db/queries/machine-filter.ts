@@ -24,14 +24,14 @@ import { arrayParameter } from "./array-parameter.ts";
 /** Name of the state of a machine, as the view machine_state has it. */
 export type MachineStateName = typeof machineState.$inferSelect.state;
 
-/** A condition on one label; a machine without the label passes "differs" and "missing". */
+/** A condition on one label. A machine without the label passes "differs" and "missing". */
 export type LabelCondition =
   | { readonly key: string; readonly operator: "equals" | "differs"; readonly value: string }
   | { readonly key: string; readonly operator: "exists" | "missing" };
 
 /**
  * Conditions on machines, all of which must hold. A machine that lacks a field's tag does not pass, except for
- * `minHeartbeatAgeSeconds`.
+ * `minHeartbeatAgeSeconds` and `labels`.
  */
 export interface MachineFilter {
   /** Any of these states. */
@@ -48,7 +48,7 @@ export interface MachineFilter {
   readonly minDiskBytes?: bigint | undefined;
   /** Any of these ids; UUIDs in lower case. */
   readonly machineIds?: readonly string[] | undefined;
-  /** All of them. */
+  /** All of these conditions. */
   readonly labels?: readonly LabelCondition[] | undefined;
 }
 
@@ -131,7 +131,7 @@ function walkProvided(condition: SQL, range: IdRange, limit?: number): SQL {
   return walk(sql`${provided}`, sql`machine_id`, condition, range, limit);
 }
 
-/** By machine_label_key_value_machine_id_idx or machine_label_key_machine_id_value_idx. */
+/** Selects by machine_label_key_value_machine_id_idx or machine_label_key_machine_id_value_idx. */
 function walkLabelled(condition: LabelCondition, range: IdRange, limit?: number): SQL {
   const { key } = condition;
   const test = condition.operator === "equals" ? sql`key = ${key} and value = ${condition.value}` : sql`key = ${key}`;
@@ -182,7 +182,7 @@ function listTests(filter: MachineFilter): SQL[] {
   return tests.filter((test) => test !== undefined);
 }
 
-/** By the primary key of the labels. */
+/** Returns the test of one condition, which uses the primary key of the labels. */
 function testLabel(condition: LabelCondition): SQL {
   const label = (test: SQL) =>
     sql`(select ${test} from ${machineLabel} where machine_id = candidate.id and key = ${condition.key})`;

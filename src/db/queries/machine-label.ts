@@ -1,4 +1,4 @@
-/** The labels of machines, set by operators who hold them. */
+/** Queries on the tag Label, which operators set while they hold the machine. */
 import { sql } from "drizzle-orm";
 import { maxLabels } from "../../contract/labels.ts";
 import type { Transaction } from "../client.ts";
@@ -8,13 +8,13 @@ import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
-/** What to set on one machine: a key's value, or null to remove the key; other keys stay as they are. */
+/** Changes to one machine's labels: a key's value, or null to remove the key. Other keys keep their values. */
 export interface LabelChange {
   readonly machineId: string;
   readonly labels: Readonly<Record<string, string | null>>;
 }
 
-/** A machine would have more labels than it may. */
+/** A machine would have more than `maxLabels` labels. */
 export class TooManyLabelsError extends Error {
   override readonly name = "TooManyLabelsError";
   readonly machineId: string;
@@ -25,8 +25,9 @@ export class TooManyLabelsError extends Error {
 }
 
 /**
- * Sets the labels of every machine given, no machine twice, and returns what that did to each. The history keeps
- * what was set under "label." and the key, and the keys that were removed under "removed". Throws MachineNotFoundError and TooManyLabelsError.
+ * Sets the labels of the machines, no machine twice, and returns each machine's outcome. The history records each label
+ * that is set as "label." and its key, and the removed keys as "removed". Throws MachineNotFoundError and
+ * TooManyLabelsError.
  */
 export async function setLabels(
   tx: Transaction,

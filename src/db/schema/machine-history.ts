@@ -35,8 +35,8 @@ export const machineHistory = pgTable(
     machineId: uuid().notNull(),
     at: timestamptz().notNull().default(sql`now()`),
     /**
-     * Who did it: "token:" and the token's name, "oidc:" and the subject, "agent:" and its public key in hexadecimal
-     * digits, or "seed:" and the user who ran it.
+     * The actor: "token:" and the token's name, "oidc:" and the subject, "agent:" and its public key in hexadecimal
+     * digits, or "seed:" and the user who ran the seed.
      */
     actor: text().notNull(),
     kind: text({ enum: historyKinds }).notNull(),

@@ -1,5 +1,5 @@
 /**
- * Tag Label: what operators call the machine by, under keys of their own.
+ * Tag Label: a value that operators give a machine under a key of their choice.
  *
  * Written by operators only. One row for each key.
  */
@@ -17,9 +17,9 @@ export const machineLabel = pgTable(
   },
   (table) => [
     primaryKey({ name: "machine_label_pkey", columns: [table.machineId, table.key] }),
-    // Lists of the machines with one label go through them in the order of their ids.
+    // For listing the machines with one label in the order of their ids.
     index("machine_label_key_value_machine_id_idx").on(table.key, table.value, table.machineId),
-    // Lists of the machines that have a key, and the fleet counted by it, go through them in the order of their ids.
+    // For listing the machines with a key, and for counting the fleet by it, in the order of their ids.
     index("machine_label_key_machine_id_value_idx").on(table.key, table.machineId, table.value),
   ],
 );

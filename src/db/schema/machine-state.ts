@@ -33,7 +33,7 @@ export const machineState = pgView("machine_state", {
   since: timestamptz("since").notNull(),
   /** Generation of the open installation; null if there is none. */
   openGeneration: bigint("open_generation", { mode: "bigint" }),
-  /** Where the machine is, as its provider says, so that a count by place needs no further join; null if unknown. */
+  /** Provider and location of the machine, so that a count by place needs no further join; null if unknown. */
   provider: text("provider"),
   location: text("location"),
 }).as(sql`

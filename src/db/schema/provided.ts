@@ -24,7 +24,7 @@ export const provided = pgTable(
     providerId: text().notNull(),
     /** The provider's reservation that the machine belongs to. */
     reservation: text(),
-    /** Where the machine can be reached, as the provider says: an IP address or a name. */
+    /** Address at which the machine can be reached, as the provider states it: an IP address or a name. */
     address: text(),
     /** The provider's name of the place, for example "am6". */
     location: text(),

@@ -1,4 +1,4 @@
-/** Identification of the holder of a bearer token, whoever issued it. */
+/** Identification of the holder of a bearer token, for all kinds of tokens. */
 import type { Identity } from "./caller.ts";
 
 /** A token that proves no identity. */

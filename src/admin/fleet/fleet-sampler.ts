@@ -73,18 +73,18 @@ export function createFleetSampler(
   };
 }
 
-/** Samplers of the fleet, one for each set of labels by which it is counted. */
+/** Samplers of the fleet, one for each set of labels by which it is grouped. */
 export interface FleetSamplers {
-  /** Returns the sampler that counts machines apart by these labels; the order of the keys does not matter. */
+  /** Returns the sampler that groups machines by these labels. The order of the keys does not matter. */
   by(labelKeys: readonly string[]): FleetSampler;
 }
 
-/** Most sets of labels whose counts are remembered. */
+/** Maximum number of sets of labels whose counts are remembered. */
 const maxSamplers = 16;
 
-/** Creates samplers over `count`, which run one count at a time, whoever asks for what. */
+/** Creates samplers over `count`. All of them together run one count at a time. */
 export function createFleetSamplers(count: (labelKeys: readonly string[]) => Promise<FleetCount>): FleetSamplers {
-  /** Least recently asked for first. */
+  /** Least recently used first. */
   const samplers = new Map<string, FleetSampler>();
   let lastTurn: Promise<unknown> = Promise.resolve();
   const countInTurn = (labelKeys: readonly string[]) => {
@@ -106,8 +106,8 @@ export function createFleetSamplers(count: (labelKeys: readonly string[]) => Pro
 }
 
 /**
- * Returns figures for metrics: by the labels of the given keys, or by none while these split the fleet into too many groups,
- * which it logs once.
+ * Creates the source of figures for metrics. They are grouped by the labels of the given keys, or by no labels while
+ * these would form too many groups, which is logged once.
  */
 export function createMetricsSample(
   samplers: FleetSamplers,

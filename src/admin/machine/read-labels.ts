@@ -1,4 +1,4 @@
-/** The labels in a call, checked. */
+/** Reads and checks the labels in a call. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { LabelOperator, type LabelCondition as SentCondition } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { InvalidFieldError } from "../../contract/installation-rules.ts";
@@ -7,7 +7,7 @@ import type { LabelCondition } from "../../db/queries/machine-filter.ts";
 import type { LabelChange } from "../../db/queries/machine-label.ts";
 import { badRequest } from "../../rpc/wire/error-details.ts";
 
-/** Collects what is wrong with the fields of a call. */
+/** Collects mistakes in the fields of a call. */
 class Violations {
   readonly #violations: { field: string; description: string }[] = [];
 
@@ -25,7 +25,7 @@ class Violations {
     }
   }
 
-  /** Throws ConnectError with `invalid_argument` when there are any. */
+  /** Throws ConnectError with `invalid_argument` if there are any mistakes. */
   assertNone(): void {
     if (this.#violations.length === 0) return;
     const text = this.#violations.map(({ field, description }) => `${field} ${description}`).join("; ");
@@ -34,8 +34,8 @@ class Violations {
 }
 
 /**
- * Reads what a call sets and removes. Throws ConnectError with `invalid_argument` that names every key and value that is
- * no label's; `field` is the field of the map.
+ * Returns the labels that a call sets and removes. Throws ConnectError with `invalid_argument` that names every invalid
+ * key and value. `field` is the name of the map's field.
  */
 export function readLabels(
   field: string,
@@ -57,7 +57,7 @@ export function readLabels(
   return { ...Object.fromEntries(remove.map((key) => [key, null])), ...set };
 }
 
-/** Reads keys of labels. Throws ConnectError with `invalid_argument` that names every one that is none. */
+/** Returns the keys of labels. Throws ConnectError with `invalid_argument` that names every invalid key. */
 export function readLabelKeys(field: string, keys: readonly string[]): readonly string[] {
   const violations = new Violations();
   for (const [index, key] of keys.entries()) violations.check(`${field}[${index}]`, () => parseLabelKey(key));
@@ -72,7 +72,10 @@ const operators = {
   [LabelOperator.MISSING]: "missing",
 } as const;
 
-/** Reads the conditions of a filter, in one order. Throws ConnectError with `invalid_argument` for what is no label's. */
+/**
+ * Returns the conditions of a filter, sorted. Throws ConnectError with `invalid_argument` that names every invalid key
+ * and value.
+ */
 export function readLabelConditions(conditions: readonly SentCondition[]): LabelCondition[] {
   const violations = new Violations();
   const read = conditions.map(({ key, operator: sent, value }, index): LabelCondition => {

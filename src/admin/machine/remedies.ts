@@ -1,6 +1,6 @@
-/** What an operator can do about a machine's state, and the commands for it. */
+/** Remedies: actions of an operator for the state of a machine, with their commands. */
 
-/** Something an operator can do. The operator replaces words in capitals in the command. */
+/** An action of an operator, who replaces the words in capitals in the command. */
 export interface Remedy {
   readonly description: string;
   /** Absent if no command does it. */

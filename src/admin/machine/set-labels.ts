@@ -13,7 +13,7 @@ import { answerOnce } from "../answer-once.ts";
 import { readLabels } from "./read-labels.ts";
 import { readMachine } from "./read-machine.ts";
 
-/** Makes the handler. */
+/** Creates the handler. */
 export function createSetLabels(context: AdminContext) {
   return async (request: SetLabelsRequest, call: HandlerContext): Promise<SetLabelsResponse> => {
     const machineId = parseMachineId(request.machineId);

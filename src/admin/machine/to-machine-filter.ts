@@ -9,7 +9,7 @@ import { machineStates } from "./to-machine.ts";
 
 /**
  * Converts a filter to a canonical form: a field that is not set is undefined, sets are sorted and ids are in lower
- * case. Throws ConnectError with `invalid_argument` for a condition on what is no label.
+ * case. Throws ConnectError with `invalid_argument` for an invalid condition on a label.
  */
 export function toMachineCondition(filter: MachineFilter | undefined): MachineCondition {
   if (filter === undefined) return {};

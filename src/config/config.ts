@@ -114,7 +114,7 @@ function readSettings(environment: Environment, flags: Flags, directory: string)
   return { values: values as Partial<SettingValues>, mistaken };
 }
 
-/** Settles the TLS mode of the URL. Adds what the user should know about it to `notes`, or a mistake to `mistakes`. */
+/** Returns the URL with its TLS mode settled. Adds a note for the user to `notes`, or a mistake to `mistakes`. */
 function settleDatabaseUrl(
   given: string | undefined,
   { PGSSLMODE }: Environment,

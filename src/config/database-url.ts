@@ -1,6 +1,6 @@
 /**
- * The URL of a PostgreSQL server, and how connections to it are encrypted. The modes of TLS have libpq's names, but some
- * of them work as a stricter one here, and `settleTlsMode` says so.
+ * Checks the URL of a PostgreSQL server and its TLS mode. The modes have libpq's names, but some of them work as a
+ * stricter one here; `settleTlsMode` returns a note about that.
  */
 import { isIP } from "node:net";
 import { InvalidValueError, quote } from "./values.ts";
@@ -25,7 +25,7 @@ export function parseDatabaseUrl(text: string): string {
   return text;
 }
 
-/** What libpq's parameters ask for that pg would not do, with the values that ask for no more than it does. */
+/** Parameters of libpq that pg ignores, with the values that pg satisfies anyway. */
 const ignoredParameters: Readonly<Record<string, readonly string[]>> = {
   channel_binding: ["disable", "prefer"],
   gssencmode: ["disable", "prefer"],
@@ -48,13 +48,13 @@ function refuseIgnored(parameters: URLSearchParams): void {
   }
 }
 
-/** A URL whose TLS mode pg carries out as it is named, and what the user should know about it. */
+/** A URL with a TLS mode that works in pg as its name says, and a note for the user if the mode may be a surprise. */
 export interface SettledUrl {
   readonly url: string;
   readonly note: string | undefined;
 }
 
-/** A mode that pg carries out as it is named, and why it is not the one that was asked for. */
+/** A mode that works in pg as its name says. `note` is set if it differs from the requested one. */
 interface Mode {
   readonly sslmode: "disable" | "no-verify" | "verify-ca" | "verify-full";
   readonly note?: string;
@@ -78,13 +78,13 @@ export function settleTlsMode(url: string, variable: string | undefined): Settle
     );
   }
   for (const name of ["ssl", "uselibpqcompat"]) parameters.delete(name);
-  // In this mode alone pg checks the CA and not the host.
+  // Only with this parameter does pg check the CA but not the host.
   if (mode.sslmode === "verify-ca") parameters.set("uselibpqcompat", "true");
   parameters.set("sslmode", mode.sslmode);
   return { url: settled.href, note: mode.note && `DATABASE_URL: ${shown} works as ${mode.sslmode} here: ${mode.note}` };
 }
 
-/** Certificates, and TLS from the first byte, make no sense without TLS. */
+/** Returns the mode if other parameters imply TLS: certificates, or TLS from the first byte. */
 function findImpliedMode(parameters: URLSearchParams): string | undefined {
   const hasTls = ["sslcert", "sslkey", "sslrootcert"].some((name) => parameters.has(name));
   return hasTls || last(parameters, "sslnegotiation") === "direct" ? "verify-full" : undefined;
@@ -99,7 +99,7 @@ function findMode(parameters: URLSearchParams, asked: string): Mode | undefined 
 
 const onlyValid = "only with a certificate that is valid for the host. Write sslmode=verify-full";
 
-/** What libpq's modes do instead as pg carries them out by itself, and what to write. */
+/** How libpq's modes work in pg without `uselibpqcompat`, and what to write instead. */
 const strictNotes: Readonly<Record<string, string>> = {
   allow: `never without TLS, and ${onlyValid}, or sslmode=disable for no TLS`,
   prefer: `never without TLS, and ${onlyValid}, or sslmode=disable for no TLS`,
@@ -112,7 +112,7 @@ function findStrictMode(asked: string): Mode | undefined {
   return note === undefined ? undefined : { sslmode: "verify-full", note };
 }
 
-/** libpq's modes with node-postgres' parameter `uselibpqcompat`. */
+/** Returns the mode for one of libpq's when the URL has node-postgres' parameter `uselibpqcompat`. */
 function findLenientMode(asked: string, hasRoot: boolean): Mode | undefined {
   switch (asked) {
     case "allow":
@@ -122,7 +122,7 @@ function findLenientMode(asked: string, hasRoot: boolean): Mode | undefined {
         note: "never without TLS. Write sslmode=no-verify, or sslmode=disable for no TLS",
       };
     case "require":
-      // libpq checks the CA in this mode when it is given one.
+      // libpq checks the CA in this mode if the URL names one.
       return { sslmode: hasRoot ? "verify-ca" : "no-verify" };
     case "verify-ca":
       if (hasRoot) return { sslmode: "verify-ca" };
@@ -132,7 +132,7 @@ function findLenientMode(asked: string, hasRoot: boolean): Mode | undefined {
   }
 }
 
-/** The mode that node-postgres' own parameter `ssl` stands for. */
+/** Returns the mode that node-postgres' own parameter `ssl` means. */
 function readSsl(ssl: string | undefined): string | undefined {
   if (ssl === undefined) return undefined;
   if (ssl === "true" || ssl === "1") return "verify-full";
@@ -141,7 +141,7 @@ function readSsl(ssl: string | undefined): string | undefined {
   throw new InvalidValueError(`ssl=${quote(ssl)} is none of true, false, no-verify`);
 }
 
-/** libpq would try TLS first. */
+/** Returns a note for a remote host without a TLS mode, where libpq would try TLS first. */
 function noteOnPlaintext({ hostname, searchParams }: URL): string | undefined {
   const host = searchParams.get("host") ?? decodeURIComponent(hostname);
   const isLocal = host === "" || host === "localhost" || host === "[::1]" || host.startsWith("/");
@@ -149,7 +149,7 @@ function noteOnPlaintext({ hostname, searchParams }: URL): string | undefined {
   return `DATABASE_URL: without sslmode, connections to ${host} have no TLS. Write sslmode=verify-full, or sslmode=disable if that is meant`;
 }
 
-/** pg takes the last one. */
+/** Returns the last value of a parameter, which is the one that pg uses. */
 function last(parameters: URLSearchParams, name: string): string | undefined {
   return parameters.getAll(name).at(-1);
 }

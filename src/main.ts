@@ -26,11 +26,11 @@ function report(error: unknown): number {
 }
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever read the output, `head` for example, has seen enough.
+  // The reader of the output, for example `head`, needs no more of it.
   if (error.code === "EPIPE") process.exit();
   process.stderr.write(`bmaas: standard output takes no more, so it is not whole: ${error.message}\n`);
   process.exit(exitStatus.outputLost);
 });
-// Whoever read the messages is gone; what was asked for is still done.
+// Without a reader for its messages, the command still does its work.
 process.stderr.on("error", () => {});
 process.exitCode = await main(process.argv.slice(2));

@@ -15,7 +15,7 @@ import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
 import { defaultRetryAfterSeconds } from "../rpc/calls/error-mapping.ts";
 import { agentIdentityKey } from "./identity/agent-identity.ts";
 
-/** What is known of a caller before its signature is verified. */
+/** Facts about a caller that are known before its signature is verified. */
 export interface Claim {
   readonly remoteAddress: string | undefined;
   /** Machine that the call's signature names. */

@@ -1,7 +1,7 @@
-/** What a machine's labels may be: the syntax of Kubernetes (kubernetes.io/docs, "Labels and Selectors"). */
+/** The syntax of machines' labels, which is that of Kubernetes (kubernetes.io/docs, "Labels and Selectors"). */
 import { InvalidFieldError } from "./installation-rules.ts";
 
-/** Labels that a machine has at most. */
+/** Maximum number of labels of a machine. */
 export const maxLabels = 32;
 
 const maxNameLength = 63;
@@ -9,7 +9,10 @@ const maxPrefixLength = 253;
 const name = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 const domain = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 
-/** Returns a label's key as it is: a name, or a DNS domain, a slash and a name. Throws InvalidFieldError. */
+/**
+ * Returns a label's key unchanged if it is a name, or a DNS domain, a slash and a name. Throws InvalidFieldError
+ * otherwise.
+ */
 export function parseLabelKey(text: string): string {
   const slash = text.indexOf("/");
   const prefix = slash === -1 ? undefined : text.slice(0, slash);
@@ -22,13 +25,13 @@ export function parseLabelKey(text: string): string {
   return text;
 }
 
-/** Returns a label's value as it is; it may be empty. Throws InvalidFieldError. */
+/** Returns a label's value unchanged if it is a name or empty. Throws InvalidFieldError otherwise. */
 export function parseLabelValue(text: string): string {
   if (text !== "") assertName(text, "is not a label's value");
   return text;
 }
 
-/** Returns the name under which a machine's label of this key stands in metrics, as kube-state-metrics names labels. */
+/** Returns the name in metrics of a machine's label with this key. It follows kube-state-metrics. */
 export function nameMetricLabel(key: string): string {
   return `label_${key.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;
 }

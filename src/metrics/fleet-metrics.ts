@@ -19,8 +19,8 @@ export interface FleetSource {
 const maxWaitMs = 3_000;
 
 /**
- * How many places, each a location of a provider and the labels shown, have their own series. The machines of all
- * others are shown together.
+ * Maximum number of places with their own series. A place is a provider's location with the shown labels. The machines
+ * of all other places are shown together.
  */
 const maxPlaces = 200;
 const elsewhere = "(other)";

@@ -12,7 +12,7 @@ import { callerGone, discardBody } from "./wire/request-body.ts";
 /**
  * Handles such requests once the whole answer is sent and the caller still has something to send:
  * - Over HTTP/2, the stream is reset without an error (RFC 9113 section 8.1). Otherwise a caller with more than one
- *   window of data would wait forever.
+ *   window of data would wait for ever.
  * - Over HTTP/1.1, the rest is read and discarded. Otherwise the connection's next request would never be read. After
  *   `lingerTimeoutMs` the connection is cut. Node does this on its own only for bodies of which nothing was read.
  */

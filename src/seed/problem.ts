@@ -11,7 +11,7 @@ export interface Problem {
   readonly column: number;
   /** The field as in `machines[3].agent.publicKey`; empty for the file as a whole. */
   readonly field: string;
-  /** What is wrong and what to do. */
+  /** Says what is wrong and what to do. */
   readonly message: string;
 }
 

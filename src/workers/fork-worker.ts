@@ -19,13 +19,16 @@ export interface ForkedWorker {
 /** Longest time until a new worker serves, in milliseconds. After it, the worker is killed. */
 const startTimeoutMs = 60_000;
 
-/** Starts a worker. It inherits the environment and the compile cache of this process, and gets everything else by message. */
+/**
+ * Starts a worker. It inherits the environment and the compile cache of this process, and gets everything else by
+ * message.
+ */
 export function forkWorker(settings: WorkerSettings): ForkedWorker {
   // The program has the same extension as this file: a source or part of a bundle.
   const program = new URL(`./worker-main${extname(import.meta.filename)}`, import.meta.url);
   cluster.setupPrimary({ exec: fileURLToPath(program), args: [] });
   const compiled = getCompileCacheDir();
-  // Node adds a folder for its version to the one that it is given.
+  // Node adds a subfolder for its version to this path.
   const worker = cluster.fork(compiled === undefined ? {} : { NODE_COMPILE_CACHE: dirname(compiled) });
   const { promise: serving, resolve, reject } = Promise.withResolvers<WorkerAddresses>();
   const timer = setTimeout(() => worker.process.kill("SIGKILL"), startTimeoutMs);

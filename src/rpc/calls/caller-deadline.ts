@@ -22,7 +22,7 @@ export const callerTimeoutKey = createContextKey<number | undefined>(undefined, 
 
 /**
  * Reads the deadline in `grpc-timeout` (PROTOCOL-HTTP2, "Timeout") or, for Connect's protocol, in `connect-timeout-ms`.
- * A deadline beyond `maxMs` counts as none, since gRPC allows up to 11,000 years, which means forever. Its header is
+ * A deadline beyond `maxMs` counts as none, since gRPC allows up to 11,000 years, which means for ever. Its header is
  * deleted, because Connect's handler would start a timer that overflows and then refuse the call.
  */
 export function readCallerDeadline(

@@ -7,7 +7,7 @@ import { requestIdKey } from "./call-watch.ts";
 /** Seconds after which a refused caller should try again, if nothing better is known. Agents add their own jitter. */
 export const defaultRetryAfterSeconds = 5;
 
-/** What a caller gets for an error of the domain. */
+/** The error that a caller gets for an error of the domain. */
 export interface KnownError {
   readonly code: Code;
   /** Shown to the caller unchanged. */
@@ -21,7 +21,7 @@ export interface KnownError {
   readonly retryAfterSeconds?: number;
 }
 
-/** Returns what a caller gets for an error of the domain, or undefined for an unknown error. */
+/** Returns the error that a caller gets for an error of the domain, or undefined for an unknown one. */
 export type ErrorTable = (error: unknown) => KnownError | undefined;
 
 /** Converts an error to one of the protocol. The request id is for the log. */

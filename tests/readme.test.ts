@@ -165,7 +165,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
   test("let a viewer look, and not touch", async () => {
     const { status, stdout, stderr } = await run(recipes.viewer);
     expect([status, stdout]).toEqual([5, expect.stringMatching(/^installed +1 /m)]);
-    expect(stderr).toMatch(/bmaas: DeleteMachine takes the role admin, and you have viewer\n$/);
+    expect(stderr).toMatch(/bmaas: DeleteMachine requires the role admin, and you have viewer\n$/);
   });
 
   test("list many", async () => {

@@ -51,7 +51,7 @@ export async function answerOnce<Response extends DescMessage>(
 }
 
 function usedOtherwise(): ConnectError {
-  const description = "was used for another request before: make a new one";
+  const description = "was already used for another request: use a new one";
   return new ConnectError(`request_id: ${description}`, Code.InvalidArgument, undefined, [
     badRequest([{ field: "request_id", description, reason: "REQUEST_ID_REUSED" }]),
   ]);

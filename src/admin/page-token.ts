@@ -38,8 +38,9 @@ export function decodePageToken<Key>(
   const bytes = Buffer.from(token, "base64url");
   const [tokenVersion, scopeHash, ...parts] = bytes.toString("utf8").split("\n");
   const key = tokenVersion === version && bytes.toString("base64url") === token ? parse(parts) : undefined;
-  if (key === undefined) throw refuse("is no token of this list: use the next_page_token of the page before");
-  if (scopeHash !== hashScope(scope)) throw refuse("is of a list of something else: keep the filter from page to page");
+  if (key === undefined) throw refuse("is not a token of this list: use the next_page_token of the previous page");
+  if (scopeHash !== hashScope(scope))
+    throw refuse("belongs to a list with another filter: keep the filter from page to page");
   return key;
 }
 

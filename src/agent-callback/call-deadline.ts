@@ -72,9 +72,9 @@ export function finishInTime<T>({ atMs, isCallers }: WaitEnd, work: (patience: P
 }
 
 function deadlinePassed(): ConnectError {
-  return new ConnectError("the call's own deadline leaves no time to answer it", Code.DeadlineExceeded);
+  return new ConnectError("the call's deadline leaves no time to answer it", Code.DeadlineExceeded);
 }
 
 function databaseSilent(): ConnectError {
-  return new ConnectError("the database does not answer: send the call again later", Code.Unavailable);
+  return new ConnectError("the database does not answer: retry later", Code.Unavailable);
 }

@@ -117,7 +117,7 @@ function logDuplicate(log: Logger, { machineId, publicKey }: HeartbeatRow, dupli
 
 function explainRefusedReport({ installationReport }: HeartbeatRow, isRequested = false): ConnectError {
   const generation = `installation_report.generation: ${installationReport?.generation}`;
-  const reason = isRequested ? "was never given to this machine's agent" : "was never requested of this machine";
+  const reason = isRequested ? "was never given to this machine's agent" : "was never requested for this machine";
   return new ConnectError(`${generation} ${reason}`, Code.FailedPrecondition);
 }
 
@@ -126,7 +126,7 @@ function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstal
   if (generation === undefined || generation === pending?.generation) return;
   log.debug(
     { machineId: row.machineId, generation: generation.toString(), pending: pending?.generation.toString() },
-    "progress of an installation that is not pending",
+    "ignored progress of an installation that is not pending",
   );
 }
 
@@ -174,7 +174,7 @@ function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
       if (lines.take(machineId) !== undefined) return undefined;
       log.error(
         { machineId, generation: generation.toString(), err: error },
-        "the stored OS installation request cannot be decoded and is not handed out: request the installation again",
+        "the stored OS installation request cannot be decoded, so no agent is given it: request the installation again",
       );
       return undefined;
     }

@@ -29,7 +29,7 @@ export class AddressLimitError extends Error {
   override readonly name = "AddressLimitError";
   readonly retryAfterSeconds: number;
   constructor(retryAfterSeconds: number) {
-    super("too many calls from your address failed to prove a registered agent: send this one again later");
+    super("too many calls from your address failed authentication: retry later");
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -113,7 +113,7 @@ export function createStrangerLimit(
       if (lines.take(party) === undefined && allLines.take("all") === undefined) {
         log.warn(
           { remoteAddress: claim.remoteAddress },
-          "too many calls from this address fail to prove a registered agent: for a while only agents that have called before are looked at",
+          "too many calls from this address failed authentication: for a while, the server accepts only agents that have called before",
         );
       }
       throw new AddressLimitError(Math.round(defaultRetryAfterSeconds * (1 + random())));

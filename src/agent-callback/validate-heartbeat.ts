@@ -83,7 +83,7 @@ function readResult(report: OSInstallationReport): Pick<InstallationReportRow, "
     default:
       if (!hasUnknownFields(report)) return { result: "success" };
       throw new ConnectError(
-        "installation_report.result: neither success nor error, and this server knows no other result",
+        "installation_report.result: this server knows only success and error",
         Code.InvalidArgument,
       );
   }
@@ -95,7 +95,7 @@ function hasUnknownFields(message: Message): boolean {
 
 function toProgressRow({ generation, phase, percent, quietFor }: OSInstallationProgress): InstallationProgressRow {
   if (percent !== undefined && (percent < 0 || percent > 100)) {
-    throw new ConnectError(`installation_progress.percent: ${percent} is not from 0 to 100`, Code.InvalidArgument);
+    throw new ConnectError(`installation_progress.percent: ${percent} is not between 0 and 100`, Code.InvalidArgument);
   }
   return { generation, phase: toWord(phase), percent, quietForMs: quietFor && toQuietForMs(quietFor) };
 }
@@ -103,7 +103,7 @@ function toProgressRow({ generation, phase, percent, quietFor }: OSInstallationP
 /** Converts a duration, and refuses one that is negative or outside the range of google.protobuf.Duration. */
 function toQuietForMs({ seconds, nanos }: Duration): number {
   if (seconds < 0n || nanos < 0 || nanos > 999_999_999) {
-    throw new ConnectError("installation_progress.quiet_for: not a duration from 0 up", Code.InvalidArgument);
+    throw new ConnectError("installation_progress.quiet_for: must be a duration of 0 or more", Code.InvalidArgument);
   }
   return seconds >= maxQuietForMs / 1000 ? maxQuietForMs : Number(seconds) * 1000 + Math.floor(nanos / 1_000_000);
 }

@@ -106,7 +106,7 @@ export class HeartbeatLoader {
     const isSubstitute = report === this.#substitute;
     this.#settle(report);
     if (isSubstitute) return;
-    this.#substitute = createLeftOut(`heartbeats with it fail: ${error.message}`);
+    this.#substitute = createLeftOut(`heartbeats with the hardware report fail: ${error.message}`);
     this.#emit({ type: "hardware-refused", error });
   }
 }

@@ -163,7 +163,9 @@ function acquireLock(file: string): ProcessLock {
     return acquireProcessLock(`${file}.lock`);
   } catch (error) {
     if (error instanceof ProcessLockedError) {
-      throw new InstallStateError(`${file} is in use by another agent: one process at a time may install on a machine`);
+      throw new InstallStateError(
+        `${file} is in use by another agent: only one process at a time may install on a machine`,
+      );
     }
     throw new InstallStateError(`${file}.lock cannot be opened: ${(error as Error).message}`);
   }
@@ -186,8 +188,8 @@ async function readState(file: string, machineId: string): Promise<Attempt | und
   const state = parseState(text);
   if (state === undefined) {
     throw new InstallStateError(
-      `${file} is damaged, so it cannot be told which installations this machine has attempted: ` +
-        "restore it, or delete it once no installation is requested of this machine",
+      `${file} is damaged, so the agent cannot tell which installations this machine has attempted: ` +
+        "restore it, or delete it when no installation is requested for this machine",
     );
   }
   if (state.machineId !== machineId) {

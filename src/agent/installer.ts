@@ -63,7 +63,7 @@ export function createPretendingInstaller(
       }
       return undefined;
     } catch {
-      return "stopped because the agent was told to stop";
+      return "stopped because the agent is stopping";
     }
   };
 }

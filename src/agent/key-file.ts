@@ -81,21 +81,22 @@ function parseSeed(content: Buffer): Buffer | string {
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Buffer.from(text, "base64");
   if (text.includes("-----BEGIN")) return parsePem(text);
-  return "not a private key: expected PEM, 64 hexadecimal digits, base64 or 32 bytes (make one by: bmaas agent keygen)";
+  return "not a private key: expected PEM, 64 hexadecimal digits, base64 or 32 bytes (create one with: bmaas agent keygen)";
 }
 
 function parsePem(text: string): Buffer | string {
   if (text.includes("BEGIN PUBLIC KEY")) return "this is a public key; the agent needs the private one";
-  if (text.includes("BEGIN OPENSSH")) return "OpenSSH's own format is not read; make a key by: bmaas agent keygen";
+  if (text.includes("BEGIN OPENSSH"))
+    return "OpenSSH's own format is not supported; create a key with: bmaas agent keygen";
   if (text.includes("ENCRYPTED"))
     return "the key is encrypted; an agent starts unattended and needs it without a passphrase";
   let key: KeyObject;
   try {
     key = createPrivateKey(text);
   } catch {
-    return "the PEM in it cannot be read as a private key";
+    return "the PEM in it is not a private key";
   }
-  if (key.asymmetricKeyType !== "ed25519") return `an ${key.asymmetricKeyType} key; agents have Ed25519 keys`;
+  if (key.asymmetricKeyType !== "ed25519") return `an ${key.asymmetricKeyType} key; agents need Ed25519 keys`;
   return Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url");
 }
 

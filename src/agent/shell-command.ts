@@ -104,7 +104,7 @@ function stopOn(
     killGroup(child, "SIGTERM");
     killTimer = setTimeout(() => killGroup(child, "SIGKILL"), graceMs);
   };
-  const onAbort = () => stop("stopped because the agent was told to stop");
+  const onAbort = () => stop("stopped because the agent is stopping");
   signal?.addEventListener("abort", onAbort, { once: true });
   const timer =
     timeoutMs === undefined ? undefined : setTimeout(() => stop(`stopped after ${timeoutMs / 1000} s`), timeoutMs);

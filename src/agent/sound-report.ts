@@ -30,7 +30,9 @@ export function toSoundReport(report: AgentHardwareReport): AgentHardwareReport 
 
 /** Makes the report that goes out in place of one that cannot. */
 export function createLeftOut(reason: string): AgentHardwareReport {
-  return create(AgentHardwareReportSchema, { warning: [toSoundText(`the hardware report is left out: ${reason}`)] });
+  return create(AgentHardwareReportSchema, {
+    warning: [toSoundText(`the agent left the hardware report out: ${reason}`)],
+  });
 }
 
 function countBytes(report: AgentHardwareReport): number {

@@ -89,7 +89,7 @@ export function loadConfig(
   const tracing = readTracing(environment, notes);
   if (values.agentTls === "off" && !isLoopback(values.agentListen)) {
     notes.push(
-      "agents are served in plaintext beyond loopback: only signed requests count, and the network can read them",
+      "agents are served in plaintext beyond loopback: only signed requests are accepted, and the network can read them",
     );
   }
   return { ...values, ...groups, tracing, notes };
@@ -193,7 +193,7 @@ function findConflicts(values: Partial<SettingValues>, { tls, adminTls }: Settin
   if (adminListen !== undefined && !isLoopback(adminListen) && adminTls === undefined && adminBehindProxy === false) {
     conflicts.push(
       `${label("adminListen")}: beyond loopback it needs ${label("adminTlsCertFile")} and ${label("adminTlsKeyFile")},` +
-        ` or that ${label("adminBehindProxy")} is on because a proxy ends TLS in front of it`,
+        ` or ${label("adminBehindProxy")} set to on if a proxy terminates TLS for it`,
     );
   }
   return conflicts;

@@ -17,9 +17,7 @@ export function parseDatabaseUrl(text: string): string {
   }
   const proof = url.searchParams.get("require_auth") ?? "scram-sha-256";
   if (proof !== "scram-sha-256") {
-    throw new InvalidValueError(
-      `require_auth=${quote(proof)} is none that bmaas knows: scram-sha-256, or leave it out`,
-    );
+    throw new InvalidValueError(`require_auth=${quote(proof)} is not supported: use scram-sha-256, or leave it out`);
   }
   refuseIgnored(url.searchParams);
   return text;

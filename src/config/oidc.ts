@@ -59,7 +59,7 @@ export function groupOidc(
 /** Returns one sentence for each setting that is allowed but probably not intended. */
 export function findOidcNotes(oidc: OidcConfig | undefined): string[] {
   const open = oidc?.roles.filter(({ role, value }) => value === "*" && role !== "viewer") ?? [];
-  return open.map(({ role }) => `everybody whom ${oidc?.issuer} vouches for has the role ${role} here`);
+  return open.map(({ role }) => `everyone to whom ${oidc?.issuer} issues a token has the role ${role}`);
 }
 
 /**
@@ -86,7 +86,7 @@ export function isTrustworthy({ protocol, hostname }: URL): boolean {
 /** Parses a list of audiences, separated by commas. An audience that contains a comma must be in double quotes. */
 export function parseAudiences(text: string): readonly string[] {
   const audiences = splitList(text).map((part) => unquote(part));
-  if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} has an empty audience in it`);
+  if (audiences.includes("")) throw new InvalidValueError(`${quote(text)} contains an empty audience`);
   return audiences;
 }
 
@@ -105,7 +105,9 @@ export function parseRoleRules(text: string): readonly RoleRule[] {
       );
     }
     if (value === "*" && written !== value) {
-      throw new InvalidValueError(`${quote(part)} names a value that cannot be told from *, which is everybody`);
+      throw new InvalidValueError(
+        `${quote(part)} names a value that cannot be distinguished from *, which matches everyone`,
+      );
     }
     return { role, value };
   });

@@ -79,7 +79,7 @@ const samplers = [
 
 function parseOneOf<Known extends string>(text: string, known: readonly Known[]): Known {
   const found = known.find((each) => each === text);
-  if (found === undefined) throw new InvalidValueError(`${quote(text)} is none of ${known.join(", ")}`);
+  if (found === undefined) throw new InvalidValueError(`${quote(text)} is not one of ${known.join(", ")}`);
   return found;
 }
 

@@ -71,7 +71,7 @@ export function parseSwitch(text: string): "on" | "off" {
 /** Parses one of pino's levels. */
 export function parseLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text);
-  if (level === undefined) throw new InvalidValueError(`${quote(text)} is none of ${logLevels.join(", ")}`);
+  if (level === undefined) throw new InvalidValueError(`${quote(text)} is not one of ${logLevels.join(", ")}`);
   return level;
 }
 

@@ -36,9 +36,7 @@ export function parseImageUrl(text: string): string {
 export function parseDigest(text: string): string {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
   if (/^(sha256:)?[0-9a-f]{64}$/i.test(text)) {
-    throw new InvalidFieldError(
-      `is not in the one form that is compared; write sha256:${text.slice(-64).toLowerCase()}`,
-    );
+    throw new InvalidFieldError(`is not in canonical form; write sha256:${text.slice(-64).toLowerCase()}`);
   }
   throw new InvalidFieldError("is not a digest; write sha256: and the 64 lower-case hexadecimal digits of sha256sum");
 }
@@ -82,8 +80,7 @@ export function parseWholeDisk(name: string): string {
   if (what !== undefined) throw new InvalidFieldError(`${what}; write the name of a disk, such as sda or nvme0n1`);
   for (const pattern of partsOfDisks) {
     const disk = pattern.exec(name)?.[1];
-    if (disk !== undefined)
-      throw new InvalidFieldError(`is a part of a disk; write the name of the whole disk: ${disk}`);
+    if (disk !== undefined) throw new InvalidFieldError(`is part of a disk; write the name of the whole disk: ${disk}`);
   }
   return name;
 }
@@ -93,7 +90,7 @@ export function parseRegistryName(text: string): string {
   if (text.length > maxRegistryNameLength) {
     throw new InvalidFieldError(`is longer than ${maxRegistryNameLength} characters`);
   }
-  if (!/^[!-~]+$/.test(text)) throw new InvalidFieldError("is not a name without spaces, in ASCII");
+  if (!/^[!-~]+$/.test(text)) throw new InvalidFieldError("is not a name of printable ASCII characters without spaces");
   return text;
 }
 
@@ -106,5 +103,5 @@ export function parseImageTag(text: string): string {
 /** Accepts opaque bytes up to 512 KiB. */
 export function limitPayload<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
   if (bytes.length <= maxPayloadBytes) return bytes;
-  throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most that are taken`);
+  throw new InvalidFieldError(`has ${bytes.length} bytes; ${maxPayloadBytes} are the most allowed`);
 }

@@ -27,7 +27,7 @@ export function assertPublicKey(key: Uint8Array): void {
   } catch {
     throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
   }
-  if (point.isSmallOrder()) throw new InvalidPublicKeyError("an Ed25519 key of small order proves nothing");
+  if (point.isSmallOrder()) throw new InvalidPublicKeyError("an Ed25519 key of small order is not secure");
   assertSecret(key);
 }
 
@@ -36,7 +36,7 @@ export function assertSecret(key: Uint8Array): void {
   const publication = findPublication(key);
   if (publication === undefined) return;
   throw new InvalidPublicKeyError(
-    `everybody can have the private half of this key (${publication}): make another one, by bmaas agent keygen`,
+    `the private half of this key is public (${publication}): create another one with bmaas agent keygen`,
   );
 }
 

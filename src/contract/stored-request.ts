@@ -16,7 +16,7 @@ export function readStoredRequest(bytes: Uint8Array): OSInstallationRequest {
   try {
     request = fromBinary(OSInstallationRequestSchema, bytes);
   } catch (error) {
-    throw new UnreadableRequestError("it is no OSInstallationRequest", { cause: error });
+    throw new UnreadableRequestError("it is not an OSInstallationRequest", { cause: error });
   }
   if (request.type.case === undefined && request.$unknown === undefined) {
     throw new UnreadableRequestError("it has no type");

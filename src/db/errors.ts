@@ -16,7 +16,7 @@ export class MachineExistsError extends Error {
   override readonly name = "MachineExistsError";
   readonly machineId: string;
   constructor(machineId: string) {
-    super(`machine ${machineId} exists already`);
+    super(`machine ${machineId} already exists`);
     this.machineId = machineId;
   }
 }
@@ -87,7 +87,7 @@ export class NotCommittedError extends Error {
   /** `command` is PostgreSQL's answer. */
   constructor(command: string) {
     super(
-      `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as after an error that was swallowed`,
+      `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as it does after an error in the transaction`,
     );
   }
 }
@@ -163,10 +163,10 @@ const outageMessages =
 export function describeOutage(error: unknown): string {
   if (findCause(error, ReadOnlyDatabaseError) !== undefined) return "the database is read-only";
   const state = sqlState(error);
-  if (state === undefined) return "the database is away";
+  if (state === undefined) return "the database is unreachable";
   const known = outagesByState.get(state);
   if (known !== undefined) return known;
-  return isOutage(state) ? "the database is away" : "the database does not let the server in";
+  return isOutage(state) ? "the database is unreachable" : "the database refuses the server's login";
 }
 
 const outagesByState: ReadonlyMap<string, string> = new Map([

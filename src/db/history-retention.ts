@@ -52,10 +52,10 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
   while (!signal.aborted) {
     try {
       const { events, adminRequests } = await runRetention(db, options, signal);
-      if (events + adminRequests > 0) log.info({ events, adminRequests }, "deleted what has been kept long enough");
+      if (events + adminRequests > 0) log.info({ events, adminRequests }, "deleted expired history");
     } catch (error) {
       const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
-      log.warn({ err: error }, `old events could not be deleted, since ${reason}: trying again in an hour`);
+      log.warn({ err: error }, `could not delete old events: ${reason}; retrying in an hour`);
     }
     await pause(intervalMs * (1 + Math.random() / 10), signal);
   }

@@ -21,7 +21,7 @@ export async function migrateWhenReachable(url: string, log: Logger): Promise<vo
       if (!isDatabaseAway(error)) throw error;
       const trouble = describeOutage(error);
       if (Date.now() > deadline) throw giveUp(trouble, error);
-      log.warn({ err: error }, `${trouble}: trying again`);
+      log.warn({ err: error }, `${trouble}; retrying`);
       await delay(reachPollMs);
     }
   }

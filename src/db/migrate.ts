@@ -82,7 +82,7 @@ async function apply(client: pg.Client, pending: readonly Migration[]): Promise<
   } catch (error) {
     if (isDatabaseAway(error)) throw error;
     const { message } = error as Error;
-    throw new MigrationFailedError(`the database could not be migrated and is as it was: ${message}`, { cause: error });
+    throw new MigrationFailedError(`could not migrate the database, which is unchanged: ${message}`, { cause: error });
   }
 }
 
@@ -94,7 +94,7 @@ export async function checkSchema(url: string): Promise<{ pending: number }> {
 async function takeTurn(client: pg.Client, log: Logger): Promise<void> {
   const { rows } = await client.query<{ taken: boolean }>("select pg_try_advisory_xact_lock($1) as taken", [lockKey]);
   if (rows[0]?.taken) return;
-  log.info("waiting for another process that migrates the database");
+  log.info("waiting for another process to migrate the database");
   await client.query(`set local lock_timeout = ${turnTimeoutMs}`);
   await client.query("select pg_advisory_xact_lock($1)", [lockKey]);
 }
@@ -121,7 +121,7 @@ async function findPending(client: pg.Client): Promise<Migration[]> {
     // After the newer migrations, which were written to follow them, they may do something else.
     throw new NewerSchemaError(
       `the database has migrations that are newer than ${passed.map(({ tag }) => tag).join(", ")}, which it lacks: ` +
-        "a bmaas of another line of development migrated it; use that one, or another database",
+        "another branch of bmaas migrated it; use that version, or another database",
     );
   }
   return pending;

@@ -31,12 +31,12 @@ export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
     const trouble = describeOutage(error);
     if (said.has(trouble)) return;
     said.add(trouble);
-    log.error({ err: error }, `${trouble}: heartbeats are answered with unavailable until it is back`);
+    log.error({ err: error }, `${trouble}: heartbeats get unavailable until it is reachable again`);
   }
 
   function noteReturn(): void {
     const nowMs = performance.now();
-    log.info({ failedCalls: failures, awayMs: Math.round(nowMs - changedAtMs) }, "the database is back");
+    log.info({ failedCalls: failures, awayMs: Math.round(nowMs - changedAtMs) }, "the database is reachable again");
     failures = 0;
     said.clear();
     changedAtMs = nowMs;

@@ -97,8 +97,8 @@ async function refuseUnfitServer(client: pg.Client): Promise<void> {
   }
   if (encoding !== "UTF8") {
     throw new UnsupportedPostgresError(
-      `the database keeps texts in ${encoding}, which cannot hold all of them; bmaas needs UTF8: ` +
-        "make another database by create database NAME encoding 'UTF8' template template0",
+      `the database's encoding is ${encoding}, but bmaas needs UTF8: ` +
+        "create another database with create database NAME encoding 'UTF8' template template0",
     );
   }
 }

@@ -38,7 +38,7 @@ class ScramClient extends pg.Client {
     let isProved = false;
     const refuse = () =>
       connection.stream.destroy(
-        new Error("whoever listens there does not prove to be the database: no password was sent"),
+        new Error("the process that listens there did not prove that it is the database, so no password was sent"),
       );
     connection.on("authenticationCleartextPassword", refuse);
     connection.on("authenticationMD5Password", refuse);

@@ -57,7 +57,7 @@ export function readSnapshot<T>(db: Database, work: (tx: Transaction) => Promise
 function guardStatements(client: pg.PoolClient): { readonly client: pg.PoolClient; end(): void } {
   let hasEnded = false;
   const query = (...statement: unknown[]) => {
-    if (hasEnded) throw new Error("the transaction has ended: this statement came too late and was not sent");
+    if (hasEnded) throw new Error("the transaction has ended, so this statement was not sent");
     return Reflect.apply(client.query, client, statement);
   };
   return {

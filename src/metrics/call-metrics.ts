@@ -20,7 +20,7 @@ export interface CallMetrics {
 export function createCallMetrics(registry: Registry): CallMetrics {
   const total = new Counter({
     name: "bmaas_calls_total",
-    help: "Calls that ended, by method, protocol and code; a request for nothing that is served has the method unknown.",
+    help: "Calls that ended, by method, protocol and code. Requests for unknown paths have the method unknown.",
     labelNames: ["service", "method", "protocol", "code"],
     registers: [registry],
   });

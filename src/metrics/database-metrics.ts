@@ -45,7 +45,7 @@ function showPools(registry: Registry, pools: DatabaseSource["pools"]): void {
 export function createTransactObserver(registry: Registry): TransactObserver {
   const retries = new Counter({
     name: "bmaas_transaction_retries_total",
-    help: "Transactions that were tried again because another one was in their way, by reason.",
+    help: "Transactions that were retried after a conflict with another one, by reason.",
     labelNames: ["reason"],
     registers: [registry],
   });

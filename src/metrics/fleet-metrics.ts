@@ -80,7 +80,7 @@ export function createFleetMetrics(
 export function countFailures(registry: Registry, source: Pick<FleetSource, "failures">): void {
   new Counter({
     name: "bmaas_fleet_sample_failures_total",
-    help: "Times that the fleet could not be counted.",
+    help: "Failed attempts to count the fleet.",
     registers: [registry],
     collect() {
       this.reset();

@@ -19,7 +19,7 @@ export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
   const refused = countByReason(
     new Counter({
       name: "bmaas_heartbeats_refused_total",
-      help: "Heartbeats that were answered with an error, by reason.",
+      help: "Heartbeats answered with an error, by reason.",
       labelNames: ["reason"],
       registers: [registry],
     }),
@@ -27,7 +27,7 @@ export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
   );
   const undecodable = new Counter({
     name: "bmaas_undecodable_requests_total",
-    help: "Times that a pending installation request could not be handed out because what is stored of it cannot be decoded.",
+    help: "Heartbeats that could not be given a pending installation request because the stored request cannot be decoded.",
     registers: [registry],
   });
   return { refused, undecodableRequest: () => undecodable.inc() };
@@ -43,7 +43,7 @@ const writers = { heartbeats: "write", deliveries: "deliver" } as const satisfie
 export function showWriterQueues(registry: Registry, queues: WriterQueues): void {
   new Gauge({
     name: "bmaas_writer_queue_length",
-    help: "Heartbeats, or deliveries of installation requests to agents, that wait to be written.",
+    help: "Heartbeats, or deliveries of installation requests, that wait to be written.",
     labelNames: ["writer"],
     registers: [registry],
     collect() {
@@ -73,14 +73,14 @@ function createBatchMeasure(registry: Registry) {
   });
   const duration = new Histogram({
     name: "bmaas_writer_commit_duration_seconds",
-    help: "Time that a transaction of a writer took to its commit, the wait for a connection included.",
+    help: "Time from the start of a writer's transaction to its commit, including the wait for a connection.",
     labelNames: ["writer"],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers,
   });
   const failed = new Counter({
     name: "bmaas_writer_batch_failures_total",
-    help: "Transactions of a writer that failed: for what a row of them says, after which each row is tried alone, or with the database.",
+    help: "Failed transactions of a writer: because of a row, after which each row is retried alone, or because of the database.",
     labelNames: ["writer", "reason"],
     registers,
   });

@@ -109,7 +109,7 @@ export function createMetrics(): Metrics {
 function showBuild(registry: Registry, version: string): void {
   const build = new Gauge({
     name: "bmaas_build_info",
-    help: "Always 1; which bmaas this is.",
+    help: "Always 1; the version is a label.",
     labelNames: ["version"],
     aggregator: "first",
     registers: [registry],
@@ -120,7 +120,7 @@ function showBuild(registry: Registry, version: string): void {
 function showSubscribers(registry: Registry, feed: MetricSources["feed"]): void {
   new Gauge({
     name: "bmaas_watch_subscribers",
-    help: "Callers that watch machines now.",
+    help: "Callers that are watching machines.",
     registers: [registry],
     collect() {
       this.set(feed.watchers);
@@ -131,7 +131,7 @@ function showSubscribers(registry: Registry, feed: MetricSources["feed"]): void 
 function showWorkers(registry: Registry): void {
   const workers = new Gauge({
     name: "bmaas_workers",
-    help: "Processes of the server that serve and are not about to end.",
+    help: "Processes of the server that serve and are not shutting down.",
     registers: [registry],
   });
   workers.set(1);
@@ -140,7 +140,7 @@ function showWorkers(registry: Registry): void {
 function createReadiness(registry: Registry, findUnreadiness: MetricSources["findUnreadiness"]): () => Promise<void> {
   const ready = new Gauge({
     name: "bmaas_ready",
-    help: "1 when the server can serve, 0 when it cannot: its database is away, or it shuts down. As /readyz says.",
+    help: "1 when the server can serve, 0 when it cannot: its database is unreachable, or it is shutting down. Same as /readyz.",
     aggregator: "min",
     registers: [registry],
   });

@@ -32,7 +32,7 @@ function createProcessMetrics(): Registry {
   const created = new Registry();
   uncaughtErrors = new Counter({
     name: "bmaas_uncaught_errors_total",
-    help: "Errors that nobody caught, each a fault of bmaas; a process that serves ends after the first one.",
+    help: "Uncaught errors, each a bug in bmaas. A serving process ends after the first one.",
     labelNames: ["origin"],
     registers: [created],
   });
@@ -46,7 +46,7 @@ function createProcessMetrics(): Registry {
   for (const [name, readMicroseconds] of Object.entries(read)) {
     new Counter({
       name,
-      help: "CPU time that the process has used, in seconds.",
+      help: "CPU time used by the process, in seconds.",
       registers: [created],
       collect() {
         this.reset();

@@ -58,7 +58,7 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   decorateWithPlainCalls(listener, plainCalls);
   // A listening server emits "error" for each connection that the system cannot accept, and continues to work.
   listener.addHook("onListen", async () => {
-    listener.server.on("error", (error) => options.log.error({ err: error }, "a connection could not be accepted"));
+    listener.server.on("error", (error) => options.log.error({ err: error }, "could not accept a connection"));
   });
   // The handler of a content type parses it; other bodies are not parsed.
   listener.removeAllContentTypeParsers();
@@ -185,7 +185,7 @@ function replyWithFrameworkError(
   { limits, log, onUnserved }: ListenerOptions,
 ): void {
   const status = error.statusCode ?? 500;
-  if (status >= 500) log.error({ err: error }, "a request failed for a reason that is not the caller's");
+  if (status >= 500) log.error({ err: error }, "a request failed because of an internal error");
   const known =
     status >= 500
       ? new ConnectError("internal error", Code.Internal)

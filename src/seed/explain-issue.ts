@@ -8,7 +8,7 @@ export function explainIssue(issue: z.core.$ZodRawIssue): string | undefined {
       return explainType(issue.expected, issue.input);
     case "invalid_value":
       if (issue.input === undefined) return "is missing";
-      return `is none of ${issue.values.map(String).join(", ")}`;
+      return `is not one of ${issue.values.map(String).join(", ")}`;
     case "invalid_key":
       return issue.issues[0]?.message;
     default:
@@ -20,9 +20,9 @@ function explainType(expected: string, input: unknown): string {
   if (input === undefined) return "is missing";
   if (input === null) return "is empty; give it a value or leave it out";
   if (expected === "string" && isPlain(input)) {
-    return `is a ${typeof input === "boolean" ? "truth value" : "number"} to YAML, which may change how it is written; put it in quotes`;
+    return `is a ${typeof input === "boolean" ? "boolean" : "number"} in YAML, which may change how it is written; put it in quotes`;
   }
-  return `is ${nameType(input)} where ${names[expected] ?? expected} belongs`;
+  return `is ${nameType(input)}; expected ${names[expected] ?? expected}`;
 }
 
 function isPlain(input: unknown): boolean {
@@ -32,11 +32,11 @@ function isPlain(input: unknown): boolean {
 function nameType(input: unknown): string {
   if (Array.isArray(input)) return "a list";
   if (typeof input === "object") return "a group of fields";
-  return typeof input === "string" ? "a text" : "a plain value";
+  return typeof input === "string" ? "a string" : "a plain value";
 }
 
 const names: Readonly<Record<string, string>> = {
-  string: "a text",
+  string: "a string",
   object: "a group of fields",
   array: "a list",
 };

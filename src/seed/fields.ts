@@ -14,9 +14,9 @@ const maxTextLength = 255;
 export function parseText(text: string): string {
   if (text === "") throw new InvalidFieldError("is empty; give it a value or leave it out");
   if (text.length > maxTextLength) throw new InvalidFieldError(`is longer than ${maxTextLength} characters`);
-  if (text !== text.trim()) throw new InvalidFieldError("begins or ends with a space; take it away");
+  if (text !== text.trim()) throw new InvalidFieldError("begins or ends with a space; remove it");
   if (!text.isWellFormed() || /\p{Cc}/u.test(text)) {
-    throw new InvalidFieldError("holds a control character or half a character; take it away");
+    throw new InvalidFieldError("holds a control character or an unpaired surrogate; remove it");
   }
   return text;
 }
@@ -45,7 +45,7 @@ export function parseBase64(text: string): Uint8Array {
 
 /** Encodes text as UTF-8. */
 export function parseUserData(text: string): Uint8Array {
-  if (!text.isWellFormed()) throw new InvalidFieldError("holds half a character; use userDataBase64 for bytes");
+  if (!text.isWellFormed()) throw new InvalidFieldError("holds an unpaired surrogate; use userDataBase64 for bytes");
   return limitPayload(Buffer.from(text));
 }
 

@@ -108,12 +108,12 @@ const unawareAgent =
 
 /** Returns the message about a provider's id that another machine has. */
 export function explainProviderIdInUse(holderId: string): string {
-  return `is the id of machine ${holderId} already; correct it, or give that machine another one in the same file`;
+  return `is already the provider id of machine ${holderId}; correct it, or give that machine another one in the same file`;
 }
 
 /** Returns the message about a key that another machine's agent has. */
 export function explainKeyInUse(holderId: string): string {
-  return `is the key of machine ${holderId} already; correct it, or give that machine another one in the same file`;
+  return `is already the key of machine ${holderId}; correct it, or give that machine another one in the same file`;
 }
 
 function idsWith(targets: readonly Target[], matches: (target: Target) => boolean): Set<string> {

@@ -17,7 +17,7 @@ export function findDuplicates(document: SeedDocument): Problem[] {
         continue;
       }
       const ownerLine = document.lineOf(["machines", owner, ...path]);
-      const message = `is the ${what} of machines[${owner}] on line ${ownerLine} too; give each machine its own`;
+      const message = `is also the ${what} of machines[${owner}] on line ${ownerLine}; give each machine its own`;
       problems.push(document.problem(["machines", index, ...path], message));
     }
   });

@@ -69,7 +69,7 @@ export function findSameMachines(fleet: Fleet, targets: readonly Target[]): Prob
       return [];
     }
     const line = fleet.lineOf(["machines", earlier.index]);
-    const message = `is machine ${target.machineId} in the database, and so is machines[${earlier.index}] on line ${line}; give both their ids`;
+    const message = `is machine ${target.machineId} in the database, and so is machines[${earlier.index}] on line ${line}; give each its id`;
     return [fleet.problem(["machines", target.index], message)];
   });
 }

@@ -50,7 +50,7 @@ const image = z
   .refine((value) => !("userData" in value && "userDataBase64" in value), {
     ...always,
     path: ["userDataBase64"],
-    error: "says the same as userData; keep one of the two",
+    error: "repeats userData; keep one of the two",
   });
 
 const metropolis = z.strictObject({
@@ -78,7 +78,7 @@ const install = z
   })
   .refine((value) => "image" in value || "metropolis" in value, {
     ...always,
-    error: "does not say what to install; give it an image or metropolis",
+    error: "has nothing to install; give it image or metropolis",
   })
   .refine((value) => !("image" in value && "metropolis" in value), {
     ...always,
@@ -97,7 +97,7 @@ const machine = z
   .refine((value) => "id" in value || "provided" in value || "agent" in value, {
     ...always,
     error:
-      "has nothing by which a second run could find it again and would be made anew each time; give it an id (uuidgen makes one), provided or agent",
+      "cannot be found again by a second run, which would create it again; give it an id (uuidgen makes one), provided or agent",
   });
 
 /** Schema of a whole file. It reports where an unknown field is; the caller suggests the right name. */

@@ -43,7 +43,7 @@ function describeIssue(
 }
 
 function explainUnknown(name: string, known: readonly string[]): string {
-  if (name === "<<") return "merge keys are not read; use an alias (*name) for a whole value";
+  if (name === "<<") return "merge keys are not supported; use an alias (*name) for a whole value";
   const meant = suggestName(name, known);
   return `is not a known field; ${meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`}`;
 }

@@ -37,7 +37,7 @@ async function readLimited(stream: Readable): Promise<Buffer> {
   }
   if (length > maxFileBytes) {
     throw new UnreadableSeedError(
-      `is larger than ${maxFileBytes / 1024 / 1024} MiB; split it, the parts can be seeded one by one`,
+      `is larger than ${maxFileBytes / 1024 / 1024} MiB; split it and seed the parts one by one`,
     );
   }
   return Buffer.concat(chunks);
@@ -47,6 +47,6 @@ function explain(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOENT") return "there is no such file";
   if (code === "EISDIR") return "is a folder";
-  if (code === "EACCES") return "may not be read by this user";
+  if (code === "EACCES") return "is not readable by this user";
   return `cannot be read: ${code ?? String(error)}`;
 }

@@ -56,7 +56,7 @@ function explainTrouble(error: unknown): unknown {
   const state = sqlState(error);
   if (state === queryCanceled) {
     return new DatabaseTroubleError(
-      "nothing was written: another seed or operator holds these machines; try again later",
+      "nothing was written: another seed or operator has locked these machines; try again later",
     );
   }
   if (isDatabaseAway(error)) {

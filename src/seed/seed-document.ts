@@ -68,7 +68,7 @@ function toValue(document: Document.Parsed, problem: (message: string) => Proble
     return document.toJS({ maxAliasCount });
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    throw new SeedFileError([problem("aliases (*name) stand for too much; write the values out")]);
+    throw new SeedFileError([problem("aliases (*name) expand to too much; write the values out")]);
   }
 }
 
@@ -81,7 +81,7 @@ function explain(error: YAMLError): string {
     case "DUPLICATE_KEY":
       return "the same field a second time; keep one of the two";
     case "NON_STRING_KEY":
-      return "the name of a field has to be a text";
+      return "a field name must be a string";
     case "TAG_RESOLVE_FAILED":
       return `${error.message}; leave the tag out`;
     default:

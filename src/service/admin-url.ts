@@ -21,7 +21,7 @@ export async function leaveAdminUrl(home: string, url: string, log: Logger): Pro
   return {
     [Symbol.asyncDispose]: () =>
       removeLocalAdminUrl(home, url).catch((error: unknown) =>
-        log.warn({ err: error }, "the file by which operators' commands find the server could not be removed"),
+        log.warn({ err: error }, "could not remove the file by which operators' commands find the server"),
       ),
   };
 }

@@ -63,15 +63,15 @@ export const findKnownError: ErrorTable = (error) => {
     return { code: Code.AlreadyExists, message: error.message, details };
   }
   if (error instanceof WriterOverloadedError) {
-    const message = "too many heartbeats wait: send this one again later";
+    const message = "too many heartbeats are queued: retry later";
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isDatabaseAway(error)) {
-    const message = `${describeOutage(error)}: send the call again later`;
+    const message = `${describeOutage(error)}: retry later`;
     return { code: Code.Unavailable, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   if (isContention(error)) {
-    const message = "other changes are in the way of this one: send the call again later";
+    const message = "concurrent changes conflict with this one: retry later";
     return { code: Code.Unavailable, message, retryAfterSeconds: defaultRetryAfterSeconds };
   }
   return undefined;

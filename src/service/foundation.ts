@@ -17,7 +17,7 @@ export interface Foundation {
   readonly adminTokenFile: string | undefined;
   /** A secret, by which commands on this machine authenticate the server; absent if it cannot be stored. */
   readonly serverKey: string | undefined;
-  /** Resolves to the reason when the server's own PostgreSQL is lost for good. Absent if it uses another one. */
+  /** Resolves to the reason when the server's own PostgreSQL failed for good. Absent if it uses another one. */
   readonly lost: Promise<Error> | undefined;
   close(): Promise<void>;
 }
@@ -35,7 +35,7 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
     onDropped: (settings) =>
       log.info(
         { settings },
-        "a pooler in front of the database drops settings of connections: each transaction sets them",
+        "a pooler in front of the database drops connection settings, so each transaction sets them",
       ),
   });
   resources.defer(disconnect);

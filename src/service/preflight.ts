@@ -99,9 +99,9 @@ async function findHomeMistakes(home: string): Promise<string[]> {
 }
 
 const homeTroubles: Record<string, string> = {
-  EACCES: "is a folder that this user may not write to",
-  EROFS: "is on a file system that cannot be written to",
-  ENOTDIR: "lies in what is not a folder",
+  EACCES: "is a folder that this user cannot write to",
+  EROFS: "is on a read-only file system",
+  ENOTDIR: "has a parent that is not a folder",
 };
 
 function codeOf(error: unknown): string {
@@ -133,8 +133,8 @@ async function findPortMistakes(name: string, address: ListenAddress): Promise<s
 }
 
 const portTroubles: Record<string, string> = {
-  EADDRINUSE: "is in use by another process: stop that, or choose another port",
-  EACCES: "needs privileges that this user does not have: choose a port from 1024 up",
+  EADDRINUSE: "is in use by another process: stop it, or choose another port",
+  EACCES: "requires privileges that this user does not have: choose a port from 1024 up",
   EADDRNOTAVAIL: "is not an address of this machine",
   ENOTFOUND: "is a host name that does not resolve",
 };

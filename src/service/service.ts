@@ -20,7 +20,7 @@ export interface Service {
   /** Path of the file with an administrator's token. Absent if only others have one, or if the file cannot be used. */
   readonly adminTokenFile: string | undefined;
   /**
-   * Resolves to the reason when the server cannot continue because its own PostgreSQL is lost for good. Absent if it
+   * Resolves to the reason when the server cannot continue because its own PostgreSQL failed for good. Absent if it
    * uses another one.
    */
   readonly lost: Promise<Error> | undefined;

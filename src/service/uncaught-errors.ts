@@ -19,7 +19,7 @@ export function takeUncaughtErrors(log: Logger): Promise<unknown> {
       try {
         countUncaughtError(origin === "unhandledRejection" ? "rejection" : "exception");
         if (lines++ < maxLines) {
-          log.fatal({ err: error, stack: findFrames(error) }, "nobody caught this error: it is a fault of bmaas");
+          log.fatal({ err: error, stack: findFrames(error) }, "uncaught error: this is a bug in bmaas");
         }
       } catch {
         // The log itself fails.
@@ -37,15 +37,15 @@ function findFrames(error: unknown): string[] {
 
 /** Runs `close`, which may fail or hang, and exits the process with status 1. */
 export async function endAfterUncaughtError(log: Logger, close: () => Promise<void>): Promise<never> {
-  log.info("ending because of an error that nobody caught");
+  log.info("exiting because of an uncaught error");
   setTimeout(() => {
-    log.error("ending at once: something does not close in time");
+    log.error("exiting at once: not everything closed in time");
     process.exit(1);
   }, endTimeoutMs);
   try {
     await close();
   } catch (error) {
-    log.error({ err: error }, "something could not be closed");
+    log.error({ err: error }, "could not close everything");
   }
   process.exit(1);
 }

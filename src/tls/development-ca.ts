@@ -79,7 +79,7 @@ async function ensureKey(file: string): Promise<{ pem: string; key: KeyObject }>
   try {
     return { pem, key: createPrivateKey(pem) };
   } catch {
-    throw new Error(`${file}: not a private key in PEM; remove it and a new one is made`);
+    throw new Error(`${file}: not a private key in PEM; remove it, and the server creates a new one`);
   }
 }
 

@@ -51,7 +51,7 @@ async function readPem(file: string, mistakes: string[]): Promise<string | undef
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reasons: Record<string, string> = {
       ENOENT: "no such file",
-      EACCES: "this user may not read it",
+      EACCES: "is not readable by this user",
       EISDIR: "is a directory",
     };
     mistakes.push(`${file}: ${reasons[code] ?? `cannot be read (${code})`}`);

@@ -15,10 +15,11 @@ export function createExporter({ url, headers }: TracingConfig, log: Logger): Sp
 
   function note({ code, error }: ExportResult, spans: number): void {
     if (code === ExportResultCode.SUCCESS) {
-      if (lostSpans > 0) log.info({ lostSpans }, "traces are received again");
+      if (lostSpans > 0) log.info({ lostSpans }, "the trace collector accepts traces again");
       lostSpans = 0;
     } else {
-      if (lostSpans === 0) log.warn({ reason: error?.message }, "traces are not received, and lost until they are");
+      if (lostSpans === 0)
+        log.warn({ reason: error?.message }, "the trace collector does not accept traces; they are lost until it does");
       lostSpans += spans;
     }
   }

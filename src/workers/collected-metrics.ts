@@ -33,7 +33,7 @@ export class CollectedMetrics {
   add(worker: Worker): void {
     const known: Known = { last: [], isLeaving: false };
     // The asking worker then gets no answer, and reports that itself.
-    const noteFailure = (error: unknown) => this.#log.error({ err: error }, "workers' metrics cannot be put together");
+    const noteFailure = (error: unknown) => this.#log.error({ err: error }, "cannot aggregate the workers' metrics");
     this.#workers.set(worker, known);
     worker.on("message", (message: FromWorker) => {
       if (!("metrics" in message)) return;

@@ -39,7 +39,7 @@ export function forkWorker(settings: WorkerSettings): ForkedWorker {
   });
   worker.on("error", reject);
   worker.once("exit", (code, signal) =>
-    reject(new Error(`a worker ended before it served: ${describeEnd(code, signal)}`)),
+    reject(new Error(`a worker exited before it was ready: ${describeEnd(code, signal)}`)),
   );
   const stopTimer = () => clearTimeout(timer);
   serving.then(stopTimer, stopTimer);

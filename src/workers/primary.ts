@@ -38,7 +38,7 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
     try {
       certificates = await loadCertificates(config);
     } catch (error) {
-      log.error({ err: error }, "the workers are not replaced: those that serve go on as they are");
+      log.error({ err: error }, "the workers are not replaced and continue to serve");
       return;
     }
     for (const warning of certificates.warnings) log.warn(warning);

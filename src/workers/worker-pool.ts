@@ -61,7 +61,7 @@ export class WorkerPool {
     // `close` may have sent "end" before the worker listened for it.
     if (this.#closing.signal.aborted) tellWorker(worker, endNow);
     else this.#serving.add(worker);
-    this.#options.log.info({ worker: worker.id, pid: worker.process.pid }, "a worker serves");
+    this.#options.log.info({ worker: worker.id, pid: worker.process.pid }, "a worker is serving");
     return addresses;
   }
 
@@ -79,13 +79,13 @@ export class WorkerPool {
       else if (type === "failing" && this.#serving.delete(worker)) {
         this.#metrics.leave(worker);
         killLate(worker, failingTimeoutMs);
-        replace("uncaught error", "a worker ends because of an error that nobody caught, and is replaced");
+        replace("uncaught error", "replacing a worker that is exiting because of an uncaught error");
       }
     });
     worker.once("exit", (code, signal) => {
       const reason = describeEnd(code, signal);
-      if (this.#serving.delete(worker)) replace(reason, "a worker ended by itself and is replaced");
-      else this.#options.log.info({ ...about, reason }, "a worker has ended");
+      if (this.#serving.delete(worker)) replace(reason, "replacing a worker that exited unexpectedly");
+      else this.#options.log.info({ ...about, reason }, "a worker has exited");
     });
   }
 
@@ -93,7 +93,7 @@ export class WorkerPool {
     while (!this.#closing.signal.aborted) {
       await delay(this.#pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {});
       this.#pauseMs = Math.min(2 * this.#pauseMs, longestPauseMs);
-      if (await this.#tryToAdd("a worker could not be replaced: trying again")) return;
+      if (await this.#tryToAdd("could not replace a worker; retrying")) return;
     }
   }
 
@@ -124,7 +124,7 @@ export class WorkerPool {
   async #replaceWhileWanted(): Promise<void> {
     while (this.#isReplacementWanted && !this.#closing.signal.aborted) {
       this.#isReplacementWanted = false;
-      this.#options.log.info("replacing the workers one after the other");
+      this.#options.log.info("replacing the workers one by one");
       if (await this.#replaceEach([...this.#serving])) this.#options.log.info("all workers are replaced");
     }
   }
@@ -133,7 +133,7 @@ export class WorkerPool {
     for (const worker of workers) {
       // A worker that died meanwhile has a successor already.
       if (!this.#serving.has(worker)) continue;
-      if (!(await this.#tryToAdd("the workers are not replaced: those that serve go on as they are"))) return false;
+      if (!(await this.#tryToAdd("the workers are not replaced and continue to serve"))) return false;
       await this.#end(worker, true);
     }
     return !this.#closing.signal.aborted;

@@ -77,7 +77,7 @@ async function start(settings: WorkerSettings, log: Logger, { read }: OthersRead
 function checkVersion(version: string): void {
   const present = readVersion();
   if (present === version) return;
-  throw new OperatorError(`the server is bmaas ${version}, and its files are those of ${present}: restart it`);
+  throw new OperatorError(`the server runs bmaas ${version}, but the installed files are of ${present}: restart it`);
 }
 
 /** Ignores a failure to send metrics; the primary then uses the last ones. */

@@ -98,10 +98,10 @@ describe("a boot id that comes back after another one", () => {
     await request();
     const { condition, next, nextTime, remedies } = await explain();
     expect(condition).toMatch(
-      /^installation 1 was requested .*, and it is withheld, since two machines call with this/,
+      /^installation 1 was requested .*, but it is withheld, because two machines call with this/,
     );
     expect(condition).toMatch(said);
-    expect(next).toMatch(/if no further sign of two machines comes$/);
+    expect(next).toMatch(/if no further sign of two machines appears$/);
     expect(Number(nextTime?.seconds) * 1000).toBeGreaterThan(Date.now() + 50 * 60_000);
     expect(remedies[0]?.command).toBe(`bmaas agents replace ${machine.machineId} PUBLIC_KEY`);
   });

@@ -246,7 +246,7 @@ describe("unauthenticated by signature", () => {
     ["another authority", () => signedHeaders(body(), { url: `https://bmaas.example${heartbeatPath}` }), /unknown/],
     ["another path", () => signedHeaders(body(), { url: `${server.agentUrl}/other` }), /unknown/],
     ["another method", () => signedHeaders(body(), { method: "PUT" }), /unknown/],
-    ["another body", () => signedHeaders(`${body()} `), /content-digest: sha-256 is not that of the body/],
+    ["another body", () => signedHeaders(`${body()} `), /content-digest: sha-256 does not match the body/],
     [
       "a digest put in afterwards",
       async () => ({ ...(await signedHeaders("other")), "content-digest": formatContentDigest(sha256(body())) }),

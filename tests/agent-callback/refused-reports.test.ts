@@ -43,7 +43,7 @@ const refusals = async () =>
 const explain = () => machines.explainMachine({ machineId: machine.machineId });
 const succeeds = { code: "ok" };
 const maxGeneration = 2n ** 63n - 1n;
-const neverRequested = { code: "FailedPrecondition", message: expect.stringMatching(/was never requested of this/) };
+const neverRequested = { code: "FailedPrecondition", message: expect.stringMatching(/was never requested for this/) };
 const neverGiven = { code: "FailedPrecondition", message: expect.stringMatching(/was never given to this machine's/) };
 
 test("a refused report fulfils no request that comes later", async () => {
@@ -84,7 +84,9 @@ describe("a report of an open request that was not given", () => {
     expect(await fetch()).toBeUndefined();
     expect(await read(1n)).toMatchObject({ timesGiven: 0n });
     const { condition, remedies, next } = await explain();
-    expect(condition).toMatch(/it is withheld, since the machine's agent told of this generation before it was given/);
+    expect(condition).toMatch(
+      /it is withheld, because the machine's agent reported this generation before it was given/,
+    );
     expect([next, remedies[0]?.command]).toEqual(["", expect.stringContaining("bmaas install request")]);
     expect(await request()).toBe(2n);
     // Superseded now: the agent may stop repeating its report, which counts as little as before.
@@ -126,7 +128,9 @@ test("an agent with a new key goes on where the machine's last one was", async (
 test("progress of what was never requested keeps its number from later requests", async () => {
   const installationProgress = { generation: 4n, phase: "writing the image" };
   await beat({ installationProgress });
-  expect((await explain()).condition).toMatch(/its agent told of installation 4, which it was never given/);
+  expect((await explain()).condition).toMatch(
+    /its agent reported installation 4, which this server's database never gave it/,
+  );
   expect(await request()).toBe(5n);
   expect((await beat({ installationProgress })).installationRequest?.generation).toBe(5n);
   expect(await report(4n)).toMatchObject(neverRequested);
@@ -185,7 +189,7 @@ test("what was reported outlives the machine under its id", async () => {
 test("explanations say that the last heartbeat's report was refused, until a heartbeat carries none", async () => {
   await report(3n);
   const { condition, remedies } = await explain();
-  expect(condition).toMatch(/its agent told of installation 3, which it was never given/);
+  expect(condition).toMatch(/its agent reported installation 3, which this server's database never gave it/);
   expect(remedies[0]?.description).toMatch(/restart the machine/);
   await beat();
   expect((await explain()).condition).not.toContain("installation 3");

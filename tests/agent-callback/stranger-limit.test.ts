@@ -51,7 +51,7 @@ describe("an address whose calls fail", () => {
     (code) => {
       floodWith(code);
       expect(call({}, "ok")).toMatchObject({
-        message: "too many calls from your address failed to prove a registered agent: send this one again later",
+        message: "too many calls from your address failed authentication: retry later",
         retryAfterSeconds: 8,
       });
     },

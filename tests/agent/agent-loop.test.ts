@@ -186,8 +186,8 @@ describe("installations", () => {
   });
 
   test.each([
-    ["sda1", "root device sda1 is a part of a disk; write the name of the whole disk: sda"],
-    ["/dev/nvme0n1p1", "root device nvme0n1p1 is a part of a disk; write the name of the whole disk: nvme0n1"],
+    ["sda1", "root device sda1 is part of a disk; write the name of the whole disk: sda"],
+    ["/dev/nvme0n1p1", "root device nvme0n1p1 is part of a disk; write the name of the whole disk: nvme0n1"],
     ["dm-0", "root device dm-0 is made by the device mapper; write the name of a disk, such as sda or nvme0n1"],
   ])("onto %s are reported as failed, and nothing is run", async (rootDevice, error) => {
     const server = await startHeartbeatServer(({ installationReport }) =>

@@ -147,7 +147,7 @@ describe("while it installs, an agent", () => {
     const script = askingFor(() => 5n);
     const server = await startHeartbeatServer((request, index) => {
       if (request.installationProgress !== undefined) {
-        throw new ConnectError("installation_progress.percent: 7 is not from 0 to 100", Code.InvalidArgument);
+        throw new ConnectError("installation_progress.percent: 7 is not between 0 and 100", Code.InvalidArgument);
       }
       return script(request, index);
     });

@@ -37,7 +37,7 @@ describe("without a hardware report for which they fail", () => {
     const heartbeats = agent.events.filter(({ type }) => type === "heartbeat").length;
     await agent.happened("heartbeat", heartbeats + 3);
     const warnings = server.requests.flatMap(({ hardwareReport }) => hardwareReport?.warning ?? []);
-    expect(warnings).toEqual([expect.stringMatching(/^the hardware report is left out: .*cannot be stored$/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^the agent left the hardware report out: .*cannot be stored$/)]);
     expect(server.requests.at(-1)?.hardwareReport).toBeUndefined();
     expect(server.requests.at(-1)?.agentVersion).toBeDefined();
     expect(agent.events.filter(({ type }) => type === "hardware-refused")).toHaveLength(1);

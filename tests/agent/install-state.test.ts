@@ -141,7 +141,7 @@ describe("the file", () => {
     const file = await stateFile();
     await writeFile(file, content);
     await expect(openInstallState(file, machineId)).rejects.toThrow(InstallStateError);
-    await expect(openInstallState(file, machineId)).rejects.toThrow(/is damaged.*restore it, or delete it once/);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(/is damaged.*restore it, or delete it when/);
     expect(await readFile(file, "utf8")).toBe(content);
   });
 

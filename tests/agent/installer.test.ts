@@ -108,9 +108,7 @@ describe("an installer that does not end", () => {
   test("is stopped when the agent is", async () => {
     const controller = new AbortController();
     const install = createCommandInstaller("echo started; sleep 600", { onLine: () => controller.abort() });
-    expect(await install(request, controller.signal, untold)).toBe(
-      "installer: stopped because the agent was told to stop",
-    );
+    expect(await install(request, controller.signal, untold)).toBe("installer: stopped because the agent is stopping");
   });
 
   test("is not started when the agent is stopping already", async () => {

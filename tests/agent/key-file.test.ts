@@ -88,7 +88,7 @@ describe("a key file", async () => {
 
   test.each([
     ["nothing", "", /not a private key: expected PEM/],
-    ["something else", "hello\n", /make one by: bmaas agent keygen/],
+    ["something else", "hello\n", /create one with: bmaas agent keygen/],
     ["a public key", "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", /this is a public key/],
     [
       "an encrypted key",
@@ -96,7 +96,7 @@ describe("a key file", async () => {
       /encrypted/,
     ],
     ["a key of OpenSSH", "-----BEGIN OPENSSH PRIVATE KEY-----\n", /OpenSSH/],
-    ["a damaged key", "-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n", /cannot be read/],
+    ["a damaged key", "-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n", /is not a private key/],
   ])("that holds %s is refused by saying so, without its content", async (_what, content, reason) => {
     const file = join(await temporaryFolder(), "agent.key");
     await writeFile(file, content, { mode: 0o600 });
@@ -112,7 +112,7 @@ describe("a key file", async () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const file = join(await temporaryFolder(), "agent.key");
     await writeFile(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
-    await expect(loadAgentKey(file)).rejects.toThrow(/an ec key; agents have Ed25519 keys/);
+    await expect(loadAgentKey(file)).rejects.toThrow(/an ec key; agents need Ed25519 keys/);
   });
 
   test("that is absent is refused with the command that makes one", async () => {

@@ -118,7 +118,7 @@ test("lists every mistake of a file on standard error, with status 2", async () 
     stderr: [
       `${file}:2:9: machines[0].id: a machine id is a UUID such as 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11\n`,
       `${file}:3:5: machines[1].agnet: is not a known field; did you mean agent?\n`,
-      `${file}:3:5: machines[1]: has nothing by which a second run could find it again and would be made anew each time;`,
+      `${file}:3:5: machines[1]: cannot be found again by a second run, which would create it again;`,
       " give it an id (uuidgen makes one), provided or agent\n",
     ].join(""),
   });
@@ -133,7 +133,7 @@ test("lists conflicts with the database in the same way", async () => {
   });
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toMatch(
-    /^<stdin>:1:\d+: machines\[0\]\.agent\.publicKey: is the key of machine [0-9a-f-]{36} already; .*\n$/,
+    /^<stdin>:1:\d+: machines\[0\]\.agent\.publicKey: is already the key of machine [0-9a-f-]{36}; .*\n$/,
   );
 });
 
@@ -149,7 +149,7 @@ test("says with status 1 that the database is away, and nothing of what was to b
     databaseUrl: "postgres://me:hidden@127.0.0.1:1/none",
   });
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-  expect(stderr).toMatch(/^bmaas: the database is away \(ECONNREFUSED\)/);
+  expect(stderr).toMatch(/^bmaas: the database is unreachable \(ECONNREFUSED\)/);
   expect(stderr).not.toMatch(/secret|hidden/);
 });
 

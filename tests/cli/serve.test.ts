@@ -123,7 +123,7 @@ describe("one message names every mistake, with nothing opened", () => {
       DATABASE_URL: newerDatabase.url,
     });
     expect(mistakes).toEqual([
-      expect.stringMatching(/^BMAAS_LOG_LEVEL: "loud" is none of/),
+      expect.stringMatching(/^BMAAS_LOG_LEVEL: "loud" is not one of/),
       expect.stringMatching(/^BMAAS_AGENT_LISTN: .*BMAAS_AGENT_LISTEN/),
       expect.stringMatching(/nowhere\.pem: no such file$/),
       expect.stringMatching(/nowhere\.key: no such file$/),
@@ -143,7 +143,7 @@ describe("one message names every mistake, with nothing opened", () => {
       expect.stringMatching(/^--agent-listen: "8443" is not HOST:PORT/),
       expect.stringMatching(/^--agent-tls: "maybe" is neither on nor off/),
       expect.stringMatching(/^BMAAS_SHUTDOWN_DELAY: "soon" is not a number of seconds/),
-      `BMAAS_HOME: ${join(file, "home")} lies in what is not a folder`,
+      `BMAAS_HOME: ${join(file, "home")} has a parent that is not a folder`,
     ]);
     const homes = await readdir(systemFolder).catch(() => []);
     const owners = homes.map((name) => readFile(join(systemFolder, name, "home"), "utf8").catch(() => ""));
@@ -215,11 +215,11 @@ test.skipIf(!othersCanRunIt)(
       BMAAS_HOME: "/usr/bmaas",
     };
     const refusedPort =
-      "BMAAS_AGENT_LISTEN: 127.0.0.1:443 needs privileges that this user does not have: choose a port from 1024 up";
+      "BMAAS_AGENT_LISTEN: 127.0.0.1:443 requires privileges that this user does not have: choose a port from 1024 up";
     const firstFree = Number(await readFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
     expect(await findMistakes(environment, account === undefined ? {} : { account })).toEqual([
-      "BMAAS_HOME: /usr is a folder that this user may not write to",
-      `${keyFile}: this user may not read it`,
+      "BMAAS_HOME: /usr is a folder that this user cannot write to",
+      `${keyFile}: is not readable by this user`,
       ...(firstFree > 443 ? [refusedPort] : []),
     ]);
     await expect(access("/usr/bmaas")).rejects.toThrow();
@@ -232,7 +232,7 @@ test("a second server on the home of one that runs is told so, and harms nothing
   const second = await runProgram(["serve"], { environment: { BMAAS_HOME: home, ...freePorts } });
   expect([second.status, second.stdout]).toEqual([2, ""]);
   expect(second.stderr).toMatch(
-    /^bmaas: another bmaas process \(.*\) uses .*: stop it first, give this one a BMAAS_HOME of its own/,
+    /^bmaas: another bmaas process \(.*\) uses .*: stop it first, give this one its own BMAAS_HOME/,
   );
   expect((await fetch(`${server.adminUrl}/readyz`)).status).toBe(200);
   const url = await readFile(join(home, "database.url"), "utf8");

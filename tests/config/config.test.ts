@@ -177,7 +177,7 @@ describe("a mistake", () => {
     ["BMAAS_AGENT_AUTHORITY", "a.example,", `"" ${notAuthority}`],
     ["BMAAS_AGENT_AUTHORITY", "a.example:0", `"a.example:0" ${notAuthority}`],
     ["BMAAS_AGENT_AUTHORITY", "user@a.example", `"user@a.example" ${notAuthority}`],
-    ["BMAAS_LOG_LEVEL", "loud", '"loud" is none of fatal, error, warn, info, debug, trace, silent'],
+    ["BMAAS_LOG_LEVEL", "loud", '"loud" is not one of fatal, error, warn, info, debug, trace, silent'],
     ["BMAAS_SHUTDOWN_DELAY", "-1", `"-1" ${notDelay}`],
     ["BMAAS_SHUTDOWN_DELAY", "5s", `"5s" ${notDelay}`],
     ["BMAAS_SHUTDOWN_DELAY", "3601", `"3601" ${notDelay}`],
@@ -191,7 +191,7 @@ describe("a mistake", () => {
     ["BMAAS_OIDC_ISSUER", "id.example.org", `"id.example.org" ${notIssuer}`],
     ["BMAAS_OIDC_ISSUER", "http://id.example.org", `"http://id.example.org" ${notIssuer}`],
     ["BMAAS_OIDC_ISSUER", "https://id.example.org?a", `"https://id.example.org?a" ${notIssuer}`],
-    ["BMAAS_OIDC_AUDIENCE", "a,", '"a," has an empty audience in it'],
+    ["BMAAS_OIDC_AUDIENCE", "a,", '"a," contains an empty audience'],
     ["BMAAS_OIDC_AUDIENCE", "bmaas", "needs BMAAS_OIDC_ISSUER as well"],
     ["BMAAS_OIDC_ROLES", "viewer=*", "needs BMAAS_OIDC_ISSUER as well"],
     ["BMAAS_OIDC_ROLES", "root=wheel", `"root=wheel" ${notRule}`],
@@ -288,7 +288,7 @@ describe("an OpenID Connect issuer", () => {
     ['admin="a,b"c', /is not ROLE=VALUE/],
     ['admin=""', /is not ROLE=VALUE/],
     ["admin=a,", /is not ROLE=VALUE/],
-    ['viewer="*"', /cannot be told from \*/],
+    ['viewer="*"', /cannot be distinguished from \*/],
   ])("refuses %s for roles", (roles, mistake) => {
     expect(mistakesOf({ ...environment, BMAAS_OIDC_ROLES: roles })).toEqual([expect.stringMatching(mistake)]);
   });
@@ -309,7 +309,7 @@ describe("an OpenID Connect issuer", () => {
 
   test("that makes everybody more than a viewer is worth a note", () => {
     const { notes } = loadConfig({ ...environment, BMAAS_OIDC_ROLES: "operator=*" }, {}, directory);
-    expect(notes).toEqual(["everybody whom https://id.example.org/realms/ops/ vouches for has the role operator here"]);
+    expect(notes).toEqual(["everyone to whom https://id.example.org/realms/ops/ issues a token has the role operator"]);
   });
 });
 
@@ -359,7 +359,7 @@ describe("two settings together", () => {
 
   test("note that agents beyond loopback are served in plaintext", () => {
     const open = loadConfig({ BMAAS_AGENT_TLS: "off", BMAAS_AGENT_LISTEN: "0.0.0.0:8080" }, {}, directory);
-    expect(open.notes).toEqual([expect.stringContaining("only signed requests count")]);
+    expect(open.notes).toEqual([expect.stringContaining("only signed requests are accepted")]);
     expect(loadConfig({ BMAAS_AGENT_TLS: "off" }, {}, directory).notes).toEqual([]);
   });
 });

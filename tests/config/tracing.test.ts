@@ -62,8 +62,8 @@ test.each([
 });
 
 test.each([
-  ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", '"grpc" is none of http/protobuf'],
-  ["OTEL_TRACES_SAMPLER", "jaeger_remote", '"jaeger_remote" is none of always_on'],
+  ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", '"grpc" is not one of http/protobuf'],
+  ["OTEL_TRACES_SAMPLER", "jaeger_remote", '"jaeger_remote" is not one of always_on'],
   ["OTEL_TRACES_SAMPLER_ARG", "2", '"2" is not a number from 0 to 1'],
   ["OTEL_BSP_SCHEDULE_DELAY", "5s", '"5s" is not a number of milliseconds'],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1,b", "part 2 is not KEY=VALUE"],

@@ -36,9 +36,7 @@ describe.each([
   ["number 1001 of Ed25519's test vectors", "b8cea215a0124eed27005725d897781ea064dcefb21422c8bd2402c56a10571c"],
 ])("%s", (_name, publicKey) => {
   test("is refused, saying what to do", () => {
-    expect(() => parsePublicKey(publicKey)).toThrow(
-      /^everybody can have the private half of this key \(.+\): make another/,
-    );
+    expect(() => parsePublicKey(publicKey)).toThrow(/^the private half of this key is public \(.+\): create another/);
   });
 });
 
@@ -65,7 +63,7 @@ describe("the key of RFC 8032's first test", async () => {
   const { database, server } = await startServerWithDatabase();
   const { secret } = await tokenOf(database.db, "operator");
   const agents = adminClient(AgentService, server.adminUrl, secret);
-  const refusal = expect.stringMatching(/everybody can have the private half of this key \(RFC 8032/);
+  const refusal = expect.stringMatching(/the private half of this key is public \(RFC 8032/);
 
   test("can be registered for no machine, nor replace a key", async () => {
     const wrong = { code: "InvalidArgument", message: refusal, fields: ["public_key"] };
@@ -79,7 +77,7 @@ describe("the key of RFC 8032's first test", async () => {
   test("is a mistake in a seed file, at its place", async () => {
     const parse = () => parseFleet(`machines:\n  - agent: { publicKey: ${key.publicKeyHex} }\n`);
     expect(await mistakesOf(parse)).toEqual([
-      expect.stringMatching(/^2:25 machines\[0\]\.agent\.publicKey: everybody can have the private half/),
+      expect.stringMatching(/^2:25 machines\[0\]\.agent\.publicKey: the private half of this key is public/),
     ]);
   });
 
@@ -104,6 +102,6 @@ describe("the key of RFC 8032's first test", async () => {
   test("is no agent's, whose file holds it", async () => {
     const file = join(await makeFolder(), "agent.key");
     await writeFile(file, seed, { mode: 0o600 });
-    await expect(loadAgentKey(file)).rejects.toThrow(/agent\.key: everybody can have the private half/);
+    await expect(loadAgentKey(file)).rejects.toThrow(/agent\.key: the private half of this key is public/);
   });
 });

@@ -160,7 +160,7 @@ test("says in the log what it deleted, and that the database was away", async ()
   const failing = startHistoryRetention(db, { historyDays: 30, log: createCollectingLog(logged) });
   await waitUntil("the failure is logged", () => logged.length > 1);
   await failing.close();
-  expect(logged[1]).toMatchObject({ level: 40, msg: expect.stringContaining("the database is away") });
+  expect(logged[1]).toMatchObject({ level: 40, msg: expect.stringContaining("the database is unreachable") });
 });
 
 test("does nothing more once it is closed", async () => {

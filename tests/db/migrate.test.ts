@@ -147,7 +147,7 @@ describe("a migration that fails", () => {
   it("leaves the database as it was, and says why", async () => {
     await query(url, "create table machine_history (mine int)");
     await expect(migrateDatabase(url, log)).rejects.toThrow(
-      'the database could not be migrated and is as it was: relation "machine_history" already exists',
+      'could not migrate the database, which is unchanged: relation "machine_history" already exists',
     );
     expect(await query(url, "select tablename from pg_tables where schemaname = 'public'")).toHaveLength(1);
     await query(url, "drop table machine_history");

@@ -43,8 +43,8 @@ function watchedStore() {
   };
 }
 
-const away = "the database is away";
-const back = "the database is back";
+const away = "the database is unreachable";
+const back = "the database is reachable again";
 
 test("an outage is logged once when it begins and once when it is over, with the calls that failed", async () => {
   const store = watchedStore();

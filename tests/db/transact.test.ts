@@ -148,7 +148,7 @@ describe("transact", () => {
     });
     await expect(failing).rejects.toThrow();
     ended.resolve();
-    await expect(late).rejects.toMatchObject({ cause: { message: expect.stringContaining("came too late") } });
+    await expect(late).rejects.toMatchObject({ cause: { message: expect.stringContaining("was not sent") } });
     expect(await locations()).toEqual(["0", "0"]);
   });
 });

@@ -71,7 +71,7 @@ test("tells that the database is away to whom it knows from before, with the fle
   );
   expect(await statusOf(behind.adminUrl, `Bearer ${stranger}`)).toBe(503);
   await proxy.setMode("pass");
-  await waitUntil("the database is back", async () => {
+  await waitUntil("the database is reachable again", async () => {
     return (await scrape(behind.adminUrl, secret)).find("bmaas_database_up") === 1;
   });
 });

@@ -89,7 +89,7 @@ describe.each(Object.keys(ways))("by %s", (way) => {
     expect(await Promise.all(errors)).toEqual([
       "InvalidArgument: machine_id: a machine id is a UUID such as 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
       "Unauthenticated: machine id or public key unknown",
-      "FailedPrecondition: installation_report.generation: 99 was never requested of this machine",
+      "FailedPrecondition: installation_report.generation: 99 was never requested for this machine",
     ]);
   });
 });

@@ -166,6 +166,6 @@ describe.each([
       await connection.send(head, message);
       await receivedFirst.promise;
     }
-    expect(await met.promise).toMatchObject({ code: Code.Canceled, rawMessage: "the caller went away" });
+    expect(await met.promise).toMatchObject({ code: Code.Canceled, rawMessage: "the caller disconnected" });
   });
 });

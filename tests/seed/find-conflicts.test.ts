@@ -31,8 +31,8 @@ test("every conflict with the database is reported with its place, and nothing i
   - id: ${third}
 `;
   expect(await mistakesOf(() => seedText(db, file))).toEqual([
-    `3:42 machines[0].provided.providerId: is the id of machine ${holder} already; correct it, or give that machine another one in the same file`,
-    `4:25 machines[0].agent.publicKey: is the key of machine ${holder} already; correct it, or give that machine another one in the same file`,
+    `3:42 machines[0].provided.providerId: is already the provider id of machine ${holder}; correct it, or give that machine another one in the same file`,
+    `4:25 machines[0].agent.publicKey: is already the key of machine ${holder}; correct it, or give that machine another one in the same file`,
     "7:19 machines[1].install.generation: was requested with other content already; give a generation of at least 6 to install something else",
   ]);
   expect(await readFleet(database)).toEqual(before);
@@ -59,7 +59,7 @@ test("two machines of the file that are one in the database are refused", async 
   );
   const file = `machines:\n  - provided: { provider: a, providerId: "1" }\n  - id: ${id}\n`;
   expect(await mistakesOf(() => seedText(db, file))).toEqual([
-    `3:5 machines[1]: is machine ${id} in the database, and so is machines[0] on line 2; give both their ids`,
+    `3:5 machines[1]: is machine ${id} in the database, and so is machines[0] on line 2; give each its id`,
   ]);
 });
 
@@ -72,7 +72,7 @@ test("a key of a machine that its provider knows by another id belongs to that o
   );
   const file = `machines:\n  - provided: { provider: a, providerId: "2" }\n    agent: { publicKey: "${key}" }\n`;
   expect(await mistakesOf(() => seedText(db, file))).toEqual([
-    expect.stringContaining(`3:25 machines[0].agent.publicKey: is the key of machine ${id} already`),
+    expect.stringContaining(`3:25 machines[0].agent.publicKey: is already the key of machine ${id}`),
   ]);
 });
 

@@ -13,19 +13,19 @@ describe("what two machines of a file claim both", () => {
       "an id, in another case",
       `- id: ${id}`,
       `- id: ${id.toUpperCase()}`,
-      `6:9 machines[1].id: is the id of machines[0] on line 2 too; give each machine its own`,
+      `6:9 machines[1].id: is also the id of machines[0] on line 2; give each machine its own`,
     ],
     [
       "a key, in another encoding",
       `- agent: { publicKey: "${key}" }`,
       `- agent: { publicKey: "${base64}" }`,
-      "6:25 machines[1].agent.publicKey: is the key of machines[0] on line 2 too; give each machine its own",
+      "6:25 machines[1].agent.publicKey: is also the key of machines[0] on line 2; give each machine its own",
     ],
     [
       "a provider's id",
       '- provided: { provider: a, providerId: "1" }',
       '- provided: { providerId: "1", provider: a }',
-      "6:29 machines[1].provided.providerId: is the provider id of machines[0] on line 2 too; give each machine its own",
+      "6:29 machines[1].provided.providerId: is also the provider id of machines[0] on line 2; give each machine its own",
     ],
   ])("is refused with both places: %s", async (_name, first, second, mistake) => {
     const gap = "\n    #\n    #\n    #\n";

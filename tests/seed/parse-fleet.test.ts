@@ -31,7 +31,7 @@ describe("a field", () => {
       "machines[0].id",
       "machines:\n  - id: 17\n",
       "2:9",
-      "is a number to YAML, which may change how it is written; put it in quotes",
+      "is a number in YAML, which may change how it is written; put it in quotes",
     ],
     ["machines[0].agent", withField("agent:"), "3:11", "is empty; give it a value or leave it out"],
     ["machines[0].agent.publicKey", withField("agent: {}"), "3:12", "is missing"],
@@ -45,7 +45,7 @@ describe("a field", () => {
       "machines[0].agent.publicKey",
       withField(`agent: { publicKey: "${"00".repeat(32)}" }`),
       "3:25",
-      "an Ed25519 key of small order proves nothing",
+      "an Ed25519 key of small order is not secure",
     ],
     [
       "machines[0].agent.publicKey",
@@ -81,14 +81,14 @@ describe("a field", () => {
       'machines[0]."<<"',
       withField("<<: { agent: {} }"),
       "3:5",
-      "merge keys are not read; use an alias (*name) for a whole value",
+      "merge keys are not supported; use an alias (*name) for a whole value",
     ],
     ["machines[0].provided.provider", withField('provided: { providerId: "1" }'), "3:15", "is missing"],
     [
       "machines[0].provided.providerId",
       withField("provided: { provider: a, providerId: 0123 }"),
       "3:42",
-      "is a number to YAML, which may change how it is written; put it in quotes",
+      "is a number in YAML, which may change how it is written; put it in quotes",
     ],
     [
       "machines[0].provided.providerId",
@@ -100,19 +100,19 @@ describe("a field", () => {
       "machines[0].provided.providerId",
       withField('provided: { provider: a, providerId: " 1" }'),
       "3:42",
-      "begins or ends with a space; take it away",
+      "begins or ends with a space; remove it",
     ],
     [
       "machines[0].provided.providerId",
       withField('provided: { provider: a, providerId: "a\\0b" }'),
       "3:42",
-      "holds a control character or half a character; take it away",
+      "holds a control character or an unpaired surrogate; remove it",
     ],
     [
       "machines[0].provided.providerId",
       withField('provided: { provider: a, providerId: "\\ud800" }'),
       "3:42",
-      "holds a control character or half a character; take it away",
+      "holds a control character or an unpaired surrogate; remove it",
     ],
     [
       "machines[0].provided.providerId",
@@ -124,14 +124,9 @@ describe("a field", () => {
       "machines[0].provided.status",
       withField('provided: { provider: a, providerId: "1", status: on }'),
       "3:55",
-      "is none of unknown, provisioning, running, stopped, missing, failed",
+      "is not one of unknown, provisioning, running, stopped, missing, failed",
     ],
-    [
-      "machines[0].install",
-      withField("install: {}"),
-      "3:14",
-      "does not say what to install; give it an image or metropolis",
-    ],
+    ["machines[0].install", withField("install: {}"), "3:14", "has nothing to install; give it image or metropolis"],
     [
       "machines[0].install.generation",
       withField(`install: { generation: 0, image: ${imageYaml()} }`),
@@ -202,7 +197,7 @@ describe("a field", () => {
       "machines[0].install.image.digest",
       withImage({ digest: `"SHA256:${"AB".repeat(32)}"` }),
       "3:33",
-      `is not in the one form that is compared; write sha256:${"ab".repeat(32)}`,
+      `is not in canonical form; write sha256:${"ab".repeat(32)}`,
     ],
     [
       "machines[0].install.image.rootDevice",
@@ -220,7 +215,7 @@ describe("a field", () => {
       "machines[0].install.image.rootDevice",
       withImage({ rootDevice: "nvme0n1p2" }),
       "3:37",
-      "is a part of a disk; write the name of the whole disk: nvme0n1",
+      "is part of a disk; write the name of the whole disk: nvme0n1",
     ],
     [
       "machines[0].install.image.userDataBase64",
@@ -232,13 +227,13 @@ describe("a field", () => {
       "machines[0].install.image.userDataBase64",
       withImage({ userDataBase64: "YQ==", userData: "a" }),
       "3:41",
-      "says the same as userData; keep one of the two",
+      "repeats userData; keep one of the two",
     ],
     [
       "machines[0].install.image.userData",
       withImage({ userData: `"${"a".repeat(512 * 1024 + 1)}"` }),
       "3:35",
-      "has 524289 bytes; 524288 are the most that are taken",
+      "has 524289 bytes; 524288 are the most allowed",
     ],
   ])("is refused with its place and what to do: %s (%#)", async (field, text, place, message) => {
     expect(await parse(text)).toEqual([`${place} ${field}: ${message}`]);
@@ -263,8 +258,8 @@ test("an image in a registry needs no tag beside its digest, and names without s
     );
   expect(await parse(install("host: a, repository: b"))).toEqual([]);
   expect(await parse(install('host: "a b", repository: "b\u00e9", tag: -x'))).toEqual([
-    expect.stringMatching(/osImage.host: is not a name without spaces, in ASCII$/),
-    expect.stringMatching(/osImage.repository: is not a name without spaces, in ASCII$/),
+    expect.stringMatching(/osImage.host: is not a name of printable ASCII characters without spaces$/),
+    expect.stringMatching(/osImage.repository: is not a name of printable ASCII characters without spaces$/),
     expect.stringMatching(/osImage.tag: is not a tag/),
   ]);
 });

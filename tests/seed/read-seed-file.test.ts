@@ -15,7 +15,7 @@ const unreadable: [what: string, content: string | Buffer | undefined, message: 
   [
     "is too large",
     Buffer.alloc(16 * 1024 * 1024 + 1, "#"),
-    "is larger than 16 MiB; split it, the parts can be seeded one by one",
+    "is larger than 16 MiB; split it and seed the parts one by one",
   ],
 ];
 

@@ -96,7 +96,7 @@ test("a key that another operator gives away while the seed runs is reported wit
     });
   });
   expect(await mistakes).toEqual([
-    expect.stringContaining(`3:25 machines[0].agent.publicKey: is the key of machine ${holder} already`),
+    expect.stringContaining(`3:25 machines[0].agent.publicKey: is already the key of machine ${holder}`),
   ]);
   expect((await readFleet(database)).machines).toHaveLength(1);
 });

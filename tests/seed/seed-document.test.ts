@@ -9,11 +9,11 @@ describe("a file that is no list of machines", () => {
   test.each([
     ["empty", "", "1:1 : the file is empty; list the machines under `machines:`"],
     ["only a comment", "# machines\n", "1:1 : the file is empty; list the machines under `machines:`"],
-    ["a list", "- id: x", "1:1 : is a list where a group of fields belongs"],
-    ["a text", "machines", "1:1 : is a text where a group of fields belongs"],
+    ["a list", "- id: x", "1:1 : is a list; expected a group of fields"],
+    ["a text", "machines", "1:1 : is a string; expected a group of fields"],
     ["machines without a value", "machines:\n", "1:10 machines: is empty; give it a value or leave it out"],
-    ["machines as a group", "machines: { a: 1 }", "1:11 machines: is a group of fields where a list belongs"],
-    ["a machine that is a text", "machines:\n  - one\n", "2:5 machines[0]: is a text where a group of fields belongs"],
+    ["machines as a group", "machines: { a: 1 }", "1:11 machines: is a group of fields; expected a list"],
+    ["a machine that is a text", "machines:\n  - one\n", "2:5 machines[0]: is a string; expected a group of fields"],
     [
       "two documents",
       "machines: []\n---\nmachines: []\n",
@@ -42,7 +42,7 @@ describe("a file that is no list of machines", () => {
     const level = (name: string, of: string) => `${name}: &${name} [${Array(30).fill(of).join(", ")}]\n`;
     const bomb = level("a", "x") + level("b", "*a") + level("c", "*b") + level("d", "*c") + level("e", "*d");
     expect(await parse(`${bomb}machines: []\n`)).toEqual([
-      expect.stringMatching(/^2:8 : aliases \(\*name\) stand for too much/),
+      expect.stringMatching(/^2:8 : aliases \(\*name\) expand to too much/),
     ]);
   });
 });
@@ -55,9 +55,7 @@ test("a mistake in an anchored value is reported once, where it stands", async (
 });
 
 test("an alias may contain itself without an end to the reading", async () => {
-  expect(await parse("machines: &all [*all]\n")).toEqual([
-    "1:17 machines[0]: is a list where a group of fields belongs",
-  ]);
+  expect(await parse("machines: &all [*all]\n")).toEqual(["1:17 machines[0]: is a list; expected a group of fields"]);
 });
 
 test("thousands of machines may share one anchored value", async () => {

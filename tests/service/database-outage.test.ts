@@ -61,7 +61,7 @@ async function timed(call: Promise<unknown>) {
 }
 
 const outageLines = () =>
-  server.logged.map(({ msg }) => msg).filter((msg) => /^the database is (away|back)/.test(String(msg)));
+  server.logged.map(({ msg }) => msg).filter((msg) => /^the database is (un)?reachable/.test(String(msg)));
 
 async function expectRecovery(): Promise<void> {
   await waitUntil("heartbeats succeed", async () => (await codeOf(machine.beat(0))) === "ok");
@@ -86,7 +86,7 @@ describe.each(["refuse", "freeze"] as const)("a database that %ss", (mode) => {
     }
     await proxy.setMode("pass");
     await expectRecovery();
-    expect(outageLines()).toEqual([expect.stringMatching(/away/), "the database is back"]);
+    expect(outageLines()).toEqual([expect.stringMatching(/unreachable/), "the database is reachable again"]);
   });
 });
 

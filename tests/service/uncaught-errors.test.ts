@@ -51,7 +51,7 @@ test.each([
     expect(await server.ended).toBe(1);
     expect(findFatal(server)).toEqual([
       expect.objectContaining({
-        msg: "nobody caught this error: it is a fault of bmaas",
+        msg: "uncaught error: this is a bug in bmaas",
         err: expect.objectContaining({ message, stack: expect.stringContaining("fail-on-signal.ts") }),
       }),
     ]);

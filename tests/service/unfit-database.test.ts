@@ -26,7 +26,7 @@ describe.each(["LATIN1", "SQL_ASCII"])("a database in %s", (encoding) => {
       `encoding '${encoding}' locale_provider 'libc' lc_collate 'C' lc_ctype 'C'`,
     );
     await expect(startTestServer(url)).rejects.toThrow(
-      new RegExp(`DATABASE_URL: the database keeps texts in ${encoding}.*create database NAME encoding 'UTF8'`),
+      new RegExp(`DATABASE_URL: the database's encoding is ${encoding}.*create database NAME encoding 'UTF8'`),
     );
     await drop();
   });
@@ -125,7 +125,7 @@ describe("a database, while the server runs,", () => {
   });
 
   test("that lets nobody in any more is named so, and nobody's call is an internal error", async () => {
-    const trouble = "the database does not let the server in";
+    const trouble = "the database refuses the server's login";
     await expectTold(`alter database ${name} allow_connections false`, trouble);
     await administer(`alter database ${name} allow_connections true`);
     await waitUntil("the server is ready", async () => (await readReason()) === undefined);

@@ -21,7 +21,7 @@ export async function listWorkers({ pid }: Pick<ServerProcess, "pid">): Promise<
 
 /** Returns the workers that serve or have served, oldest first. */
 export function findServed({ logged }: Pick<ServerProcess, "logged">): number[] {
-  return logged.filter(({ msg }) => msg === "a worker serves").map(({ pid }) => Number(pid));
+  return logged.filter(({ msg }) => msg === "a worker is serving").map(({ pid }) => Number(pid));
 }
 
 /** Makes the server replace its workers, and resolves when all are replaced. This can take long on a busy machine. */

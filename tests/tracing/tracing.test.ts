@@ -252,14 +252,16 @@ test("a receiver that is away disturbs no call, is logged once, and holds no ser
     await waitUntil("it is tried", () => away.requests.length > known);
   }
   await waitUntil("it is logged", () =>
-    tracing.logged.some(({ msg }) => String(msg).startsWith("traces are not received")),
+    tracing.logged.some(({ msg }) => String(msg).startsWith("the trace collector does not accept")),
   );
   away.respond(200);
   const { traceId, traceparent } = callerSpan();
   await client.listMachines({}, { headers: { ...authorized.headers, traceparent } });
   await away.find("a call after that", ofTrace(traceId));
-  await waitUntil("that is logged", () => tracing.logged.some(({ msg }) => msg === "traces are received again"));
-  expect(tracing.logged.filter(({ msg }) => String(msg).startsWith("traces are"))).toHaveLength(2);
+  await waitUntil("that is logged", () =>
+    tracing.logged.some(({ msg }) => msg === "the trace collector accepts traces again"),
+  );
+  expect(tracing.logged.filter(({ msg }) => String(msg).startsWith("the trace collector"))).toHaveLength(2);
   await away[Symbol.asyncDispose]();
   await client.listMachines({}, authorized);
   await tracing.close();

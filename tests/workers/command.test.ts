@@ -83,7 +83,7 @@ test("what is wrong with the configuration is said once, with status 2, before a
       { DATABASE_URL: newer.url },
       /^bmaas: DATABASE_URL: .*1 migration that this bmaas does not.*\n$/,
     ],
-    [["--workers", "3", "--log-level", "loud"], {}, /^bmaas: --log-level: "loud" is none of.*\n$/],
+    [["--workers", "3", "--log-level", "loud"], {}, /^bmaas: --log-level: "loud" is not one of.*\n$/],
   ];
   for (const [args, environment, message] of wrong) {
     const result = await runProgram(["serve", ...args], {
@@ -106,7 +106,7 @@ test("what keeps the workers from serving is said once, and ends the server", as
     environment: { ...freePorts, DATABASE_URL: proxy.url, BMAAS_ADMIN_LISTEN: address },
   });
   // All that can be tried beforehand was sound, and is not any more.
-  await waitUntil("it waits for the database", () => output.stdout.includes("the database is away: trying again"));
+  await waitUntil("it waits for the database", () => output.stdout.includes("the database is unreachable; retrying"));
   await using _taken = await takePort(address);
   await proxy.setMode("pass");
   expect(await exited).toBe(1);

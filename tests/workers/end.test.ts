@@ -25,7 +25,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     server.kill(signal);
     expect(await server.ended).toBe(0);
     await waitUntilGone(workers);
-    expect(server.logged.filter(({ msg }) => msg === "a worker has ended").map(({ reason }) => reason)).toEqual([
+    expect(server.logged.filter(({ msg }) => msg === "a worker has exited").map(({ reason }) => reason)).toEqual([
       "status 0",
       "status 0",
     ]);

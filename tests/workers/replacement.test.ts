@@ -41,7 +41,7 @@ test("both workers serve both listeners, and one that is killed is replaced whil
   for (const url of [server.agentUrl, server.adminUrl]) expect(isOpen(url)).toContain(true);
   await waitUntil("another one serves", () => findServed(server).length === 3);
   expect(await listWorkers(server)).toEqual(expect.arrayContaining([workers[1], findServed(server)[2]]));
-  expect(server.logged.find(({ msg }) => msg === "a worker ended by itself and is replaced")).toMatchObject({
+  expect(server.logged.find(({ msg }) => msg === "replacing a worker that exited unexpectedly")).toMatchObject({
     level: 50,
     pid: workers[0],
     reason: "SIGKILL",
@@ -64,9 +64,9 @@ test("a successor that does not come to serve leaves those that serve as they ar
   );
   process.kill(successor, "SIGKILL");
   const line = await waitUntil("the log says so", () =>
-    server.logged.find(({ msg }) => msg === "the workers are not replaced: those that serve go on as they are"),
+    server.logged.find(({ msg }) => msg === "the workers are not replaced and continue to serve"),
   );
-  expect(line).toMatchObject({ level: 50, err: { message: "a worker ended before it served: SIGKILL" } });
+  expect(line).toMatchObject({ level: 50, err: { message: "a worker exited before it was ready: SIGKILL" } });
   // The one that failed may not be quite gone.
   await expect.poll(() => listWorkers(server)).toEqual(before);
 });
@@ -85,7 +85,9 @@ test("files of another version are for the next start: no worker runs them besid
   const line = await waitUntil("the log says so", () =>
     server.logged.find(({ msg }) => String(msg).startsWith("the workers are not replaced")),
   );
-  expect(line).toMatchObject({ err: { message: expect.stringMatching(/bmaas \d.*those of 99\.0\.0: restart it$/) } });
+  expect(line).toMatchObject({
+    err: { message: expect.stringMatching(/bmaas \d.*files are of 99\.0\.0: restart it$/) },
+  });
   // The one that failed may not be quite gone.
   await expect.poll(() => listWorkers(server)).toEqual(before);
 });

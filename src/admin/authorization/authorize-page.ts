@@ -52,7 +52,7 @@ export function createPageAuthorization(check: CheckCredentials, log: Logger): A
       .digest("base64");
     try {
       const { role } = await check(authorization, address);
-      if (role === undefined) throw new ConnectError(`${path} takes the role viewer`, Code.PermissionDenied);
+      if (role === undefined) throw new ConnectError(`${path} requires the role viewer`, Code.PermissionDenied);
       trust(credentials);
     } catch (error) {
       if (isVerdict(error)) trusted.delete(credentials);
@@ -66,8 +66,8 @@ export function createPageAuthorization(check: CheckCredentials, log: Logger): A
       await admit(request);
     } catch (error) {
       const { path, address } = request;
-      const reason = isVerdict(error) ? error.message : "the token could not be checked";
-      if (lines.take("all") === undefined) log.warn({ path, address, reason }, "a page was refused");
+      const reason = isVerdict(error) ? error.message : "could not check the token";
+      if (lines.take("all") === undefined) log.warn({ path, address, reason }, "refused a request for a page");
       if (!(error instanceof RefusedCredentialsError)) throw error;
       throw new ConnectError(error.message, Code.Unauthenticated, { "www-authenticate": error.challenge });
     }

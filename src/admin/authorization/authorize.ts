@@ -68,12 +68,15 @@ function getRequiredRole(method: DescMethod): Role {
 function admit({ actor, role }: Identity, method: DescMethod): Caller {
   const required = getRequiredRole(method);
   if (required === Role.UNSPECIFIED) {
-    throw new ConnectError(`${method.name} cannot be called: it asks for no role`, Code.PermissionDenied);
+    throw new ConnectError(
+      `${method.name} cannot be called, because it declares no required role`,
+      Code.PermissionDenied,
+    );
   }
   if (role === undefined || ranks[role] < required) {
     const wanted = Role[required].toLowerCase();
     throw new ConnectError(
-      `${method.name} takes the role ${wanted}, and you have ${role ?? "none"}`,
+      `${method.name} requires the role ${wanted}, and you have ${role ?? "none"}`,
       Code.PermissionDenied,
       undefined,
       [errorInfo("ROLE_MISSING", { required: wanted, actual: role ?? "" })],

@@ -60,7 +60,7 @@ export async function ensureBootstrapToken(options: BootstrapOptions): Promise<s
     if (!(error instanceof TokenFileError)) throw error;
     log.error(
       { file, err: error.cause },
-      "the administrator's token cannot be kept: make its folder writable, and start again",
+      "cannot store the administrator's token: make its folder writable, then restart",
     );
     return undefined;
   }
@@ -89,14 +89,15 @@ async function onFile<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new TokenFileError("the file of the administrator's token cannot be used", { cause: error });
+    throw new TokenFileError("cannot use the administrator's token file", { cause: error });
   }
 }
 
 function say(outcome: Outcome, file: string, log: Logger): void {
-  if (outcome === "made") log.info({ file }, "made an administrator's token");
-  if (outcome === "stale") log.warn({ file }, "the token in this file is not valid here; administrators have others");
-  if (outcome === "others") log.info("administrators have tokens in this database already: this server made none");
+  if (outcome === "made") log.info({ file }, "created an administrator token");
+  if (outcome === "stale")
+    log.warn({ file }, "the token in this file is not valid here; there are other administrator tokens");
+  if (outcome === "others") log.info("this database already has administrator tokens, so this server created none");
 }
 
 async function isAdminSecret(tx: Transaction, secret: string): Promise<boolean> {

@@ -32,7 +32,7 @@ export class TooManyAttemptsError extends Error {
   override readonly name = "TooManyAttemptsError";
   readonly retryAfterSeconds: number;
   constructor(retryAfterSeconds: number) {
-    super(`too many wrong tokens came from your address: try again in ${retryAfterSeconds} s`);
+    super(`too many wrong tokens from your address: retry in ${retryAfterSeconds} s`);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -92,7 +92,7 @@ export function createCredentialsCheck(identify: Identify, rule: AttemptRule = f
     const [, token] = bearer.exec(authorization) ?? [];
     if (token === undefined) {
       takeAttempt(party);
-      throw new RefusedCredentialsError("what was sent is no bearer token");
+      throw new RefusedCredentialsError("the authorization header holds no bearer token");
     }
     const hash = createHash("sha256").update(token).digest("base64");
     // The first calls with a token often come many at once. They wait for one of them, so that they need no attempts of

@@ -118,10 +118,9 @@ function findObstacle(token: string, issuer: string): string | undefined {
   try {
     const { alg, typ } = decodeProtectedHeader(token);
     const { iss } = decodeJwt(token);
-    if (iss !== issuer) return "the token is of another issuer";
-    if (!algorithms.some((known) => known === alg))
-      return "the token is signed by an algorithm that does not count here";
-    return acceptableTypes.has(typ?.toLowerCase()) ? undefined : "the token is of a type that is not for this";
+    if (iss !== issuer) return "the token is from another issuer";
+    if (!algorithms.some((known) => known === alg)) return "the token is signed with an algorithm that is not accepted";
+    return acceptableTypes.has(typ?.toLowerCase()) ? undefined : "the token's type is not accepted";
   } catch {
     return "the token is unknown";
   }
@@ -134,9 +133,9 @@ function explain(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ERR_JWT_EXPIRED") return "the token has expired";
   if (code === "ERR_JWS_SIGNATURE_VERIFICATION_FAILED") return "the token's signature is wrong";
-  if (code === "ERR_JWKS_NO_MATCHING_KEY") return "the token is signed by a key that its issuer does not have";
+  if (code === "ERR_JWKS_NO_MATCHING_KEY") return "the token is signed with a key that its issuer does not publish";
   if (error instanceof Error && code === "ERR_JWT_CLAIM_VALIDATION_FAILED")
-    return `the token does not hold: ${error.message}`;
+    return `the token is not valid: ${error.message}`;
   return `the token cannot be checked${code === "" ? "" : ` (${code})`}`;
 }
 

@@ -124,16 +124,16 @@ type FetchDocument = <T>(url: string, check: (document: Readonly<Record<string, 
 async function discoverKeys(issuer: string, fetchDocument: FetchDocument): Promise<string> {
   const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   return await fetchDocument(url, ({ issuer: named, jwks_uri: keysUrl }) => {
-    if (named !== issuer) throw new Error(`it is of another issuer than ${issuer}`);
+    if (named !== issuer) throw new Error(`its issuer is not ${issuer}`);
     if (typeof keysUrl === "string" && URL.canParse(keysUrl) && isTrustworthy(new URL(keysUrl))) return keysUrl;
-    throw new Error("its jwks_uri is no https URL");
+    throw new Error("its jwks_uri is not an https URL");
   });
 }
 
 /** Checks that the document is a JWK Set (RFC 7517 section 5). A single key is checked when it is used. */
 function checkKeySet(document: Readonly<Record<string, unknown>>): object {
   if (Array.isArray(document.keys)) return document;
-  throw new Error("it is no set of keys");
+  throw new Error("it is not a JWK set");
 }
 
 /** Creates the function that fetches documents. After a failure it fails for a while without asking. */
@@ -146,9 +146,9 @@ function createDocumentFetch(log: Logger, times: IssuerTimes): FetchDocument {
       failure = undefined;
       return found;
     } catch (cause) {
-      const error = new IssuerAwayError("the issuer of OpenID Connect tokens is away", { cause });
+      const error = new IssuerAwayError("the OpenID Connect issuer is unreachable", { cause });
       failure = { error, atMs: performance.now() };
-      log.warn({ url, err: cause }, "the issuer of OpenID Connect tokens cannot be asked");
+      log.warn({ url, err: cause }, "cannot fetch from the OpenID Connect issuer");
       throw error;
     }
   };
@@ -165,7 +165,7 @@ async function fetchJson(url: string, timeoutMs: number): Promise<Record<string,
     throw new Error(`it answered with status ${response.status}`);
   }
   const document: unknown = JSON.parse(await readText(response));
-  if (typeof document !== "object" || document === null) throw new Error("its answer is no JSON object");
+  if (typeof document !== "object" || document === null) throw new Error("its answer is not a JSON object");
   return { ...document };
 }
 

@@ -58,7 +58,7 @@ export function repeatContent(installation: InstallationRow): RequestContent {
     throw new InstallationRefusedError(
       "REQUEST_UNREADABLE",
       installation,
-      "has a stored request that cannot be decoded, so that it cannot be retried: request an installation anew",
+      "has a stored request that cannot be decoded, so it cannot be retried: request a new installation",
     );
   }
   return contentOf(request);
@@ -96,5 +96,5 @@ function toType(
     const value = { nodeParameters, rootDevice, osImage: { scheme, host, repository, tag, digest } };
     return { case: "metropolis", value: create(MetropolisInstallationRequestSchema, value) };
   }
-  throw new Error("a target of no known type passed validation");
+  throw new Error("a target of unknown type passed validation");
 }

@@ -57,35 +57,35 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
     remedies: ["register", "remove"],
   }),
   never_heartbeated: (facts) => ({
-    condition: `an agent's key is registered, and no heartbeat has proved it, ${since(facts)}${describeProvider(facts)}`,
-    next: "the agent's first heartbeat ends this, whenever it comes",
+    condition: `an agent's key is registered, but no heartbeat with it has arrived, ${since(facts)}${describeProvider(facts)}`,
+    next: "the agent's first heartbeat changes the state",
     remedies: ["startAgent", "replaceKey", "showHistory"],
   }),
   heartbeating: (facts) => ({
-    condition: `${describeAgent(facts)}, and no installation was carried out or is open`,
-    next: "the machine becomes stale unless another heartbeat arrives before",
+    condition: `${describeAgent(facts)}, and no installation is open or was carried out`,
+    next: "the machine becomes stale unless another heartbeat arrives first",
     nextTime: facts.heartbeat?.quietUntil,
     remedies: ["request", "showHardware"],
   }),
   stale: (facts) => ({
-    condition: `its agent has not been heard ${since(facts, facts.heartbeat?.heartbeatAt)}, and silence was normal until ${formatInstant(facts.since)}${describeProvider(facts)}`,
-    next: "the agent's next heartbeat ends this, whenever it comes",
+    condition: `its agent has not been heard ${since(facts, facts.heartbeat?.heartbeatAt)}, and its silence allowance ended at ${formatInstant(facts.since)}${describeProvider(facts)}`,
+    next: "the agent's next heartbeat changes the state",
     remedies: ["findOut", "replaceKey", "showHistory"],
   }),
   installation_pending: explainPending,
   installation_given: (facts) => ({
-    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has said nothing of it yet"}; ${describeAgent(facts)}`,
+    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has not reported progress yet"}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), ...readLogIfNeverTakenUp(facts), "showHistory", "supersede"],
   }),
   installing: (facts) => ({
-    condition: `the agent carries ${nameInstallation(facts)} out${describeProgress(facts)}; ${describeAgent(facts)}`,
+    condition: `the agent carries out ${nameInstallation(facts)}${describeProgress(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
   installation_overdue: (facts) => ({
-    condition: `${describeDelivery(facts)}, and what the agent should say of it has been due ${since(facts)}${describeProgress(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
-    next: facts.agent === null ? "" : "nothing, unless the agent still tells of its progress or outcome",
+    condition: `${describeDelivery(facts)}, and the agent's report has been overdue ${since(facts)}${describeProgress(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    next: facts.agent === null ? "" : "nothing, unless the agent still reports progress or an outcome",
     remedies: [
       ...registerIfGone(facts),
       ...readLogIfNeverTakenUp(facts),
@@ -111,35 +111,36 @@ function explainPending(facts: Facts): Explanation {
   const { agent, heartbeat } = facts;
   const asked = `${nameInstallation(facts)} was requested ${ago(facts, facts.since)}`;
   if (!facts.isRequestReadable) {
-    const condition = `${asked}, but what is stored of the request cannot be read, so no agent is given it`;
+    const condition = `${asked}, but the stored request cannot be decoded, so no agent is given it`;
     return { condition, next: "", remedies: ["request", "cancel"] };
   }
   if (agent === null) {
-    const condition = `${asked}, and no agent's key is registered, so there is nobody to give it to`;
+    const condition = `${asked}, but no agent's key is registered, so no agent can be given it`;
     return { condition, next: "", remedies: ["register", "cancel"] };
   }
   if (facts.withheld.length > 0) return explainWithheld(facts, asked);
-  const condition = `${asked}, and no heartbeat has fetched it yet; ${describeAgent(facts)}${describeProvider(facts)}`;
+  const condition = `${asked}, but no heartbeat has fetched it yet; ${describeAgent(facts)}${describeProvider(facts)}`;
   if (heartbeat !== null && !isSilent(facts)) {
     const next = "the agent is given it with its next heartbeat";
     return { condition, next, nextTime: heartbeat.quietUntil, remedies: ["cancel", "showHistory"] };
   }
-  const next = "the agent is given it with its next heartbeat, whenever that comes";
+  const next = "the agent is given it with its next heartbeat";
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
 }
 
 const withholdings = {
-  duplicate_agent: "since two machines call with this one's id and key",
-  reported_before_given: "since the machine's agent told of this generation before it was given it",
+  duplicate_agent: "because two machines call with this machine's id and key",
+  reported_before_given: "because the machine's agent reported this generation before it was given it",
 } as const satisfies Record<Facts["withheld"][number]["reason"], string>;
 
 function explainWithheld({ withheld }: Facts, asked: string): Explanation {
   const reasons = withheld.map(({ reason }) => withholdings[reason]).join(", and ");
   const ends = withheld.map(({ until }) => until);
-  const condition = `${asked}, and it is withheld, ${reasons}`;
+  const condition = `${asked}, but it is withheld, ${reasons}`;
   const remedies: RemedyName[] = ["cancel", "showHistory"];
   if (!ends.every((end) => end !== null)) return { condition, next: "", remedies: ["request", ...remedies] };
-  const next = "the agent is given it with its first heartbeat after this, if no further sign of two machines comes";
+  const next =
+    "the agent is given it with its first heartbeat after this time, if no further sign of two machines appears";
   return { condition, next, nextTime: new Date(Math.max(...ends.map(Number))), remedies };
 }
 
@@ -149,7 +150,7 @@ function readLogIfNeverTakenUp(facts: Facts): readonly RemedyName[] {
 
 function becomesOverdue({ agent, installation }: Facts): Pick<Explanation, "next" | "nextTime"> {
   const what = "the installation becomes overdue";
-  const next = agent === null ? what : `${what} unless the agent tells of its progress or outcome before`;
+  const next = agent === null ? what : `${what} unless the agent reports progress or an outcome first`;
   return { next, nextTime: installation?.dueAt ?? undefined };
 }
 
@@ -174,5 +175,5 @@ function describeProgress(facts: Facts): string {
   const { phase = null, percent = null, progressAt = null } = facts.installation ?? {};
   if (progressAt === null) return "";
   const said = [phase === null ? "" : oneLine(phase), percent === null ? "" : `${percent} %`];
-  return `; the agent said ${ago(facts, progressAt)}: ${said.filter((part) => part !== "").join(", ") || "it goes on"}`;
+  return `; the agent reported ${ago(facts, progressAt)}: ${said.filter((part) => part !== "").join(", ") || "it continues"}`;
 }

@@ -122,7 +122,7 @@ export function describeTrouble(facts: Facts): string {
   if (refusedReport !== undefined) {
     const { generation, refusedAt } = refusedReport;
     troubles.push(
-      `${ago(facts, refusedAt)} its agent told of installation ${generation}, which it was never given by this server's database, so that what it says of it does not count`,
+      `${ago(facts, refusedAt)} its agent reported installation ${generation}, which this server's database never gave it, so the report does not count`,
     );
   }
   return troubles.map((trouble) => `; ${trouble}`).join("");

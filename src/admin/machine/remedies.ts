@@ -16,15 +16,15 @@ export const remedies = {
     command: (id) => `bmaas agents register ${id} PUBLIC_KEY`,
   },
   provide: {
-    description: "say which provider made the machine available",
+    description: "set which provider made the machine available",
     command: (id) => `bmaas machines set-provided ${id} --provider NAME --provider-id PROVIDER_ID`,
   },
   replaceKey: {
-    description: "if the agent has another key by now, put that in the place of the registered one",
+    description: "if the agent has a new key, replace the registered one",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
   sayWhich: {
-    description: "give the machine that is meant a key of its own, and put that in the place of the one that both have",
+    description: "create a new key for the right machine, and replace the key that both machines use",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
   restart: {
@@ -36,30 +36,30 @@ export const remedies = {
       "see in the agent's log whether it can read the request: node parameters of another version, or a kind of installation that it does not know, make it fail with every answer",
   },
   startAgent: {
-    description: "start the agent on the machine with the registered key, or see why it cannot reach this server",
+    description: "start the agent on the machine with the registered key, or find out why it cannot reach this server",
     command: (id) => `bmaas agent --machine-id ${id} --key KEY_FILE --endpoint URL`,
   },
   changeAgent: {
-    description: "run an agent on the machine that knows this kind of installation, then request it again",
+    description: "run an agent that supports this kind of installation, then request it again",
   },
   findOut: {
     description:
-      "see at the machine's console or its provider whether it runs, and whether its agent reaches this server",
+      "check on the machine's console or at its provider that it runs and that its agent reaches this server",
   },
   request: {
     description: "request an installation, which wipes the machine's root device",
     command: (id) => `bmaas install request ${id} ${whatToInstall}`,
   },
   supersede: {
-    description: "request another installation in its place, although the agent may be installing this one",
+    description: "supersede it with another installation, although the agent may be installing this one",
     command: (id) => `bmaas install request ${id} ${whatToInstall} --supersede`,
   },
   retry: {
-    description: "request the same installation once more, which wipes the machine's root device",
+    description: "request the same installation again, which wipes the machine's root device",
     command: (id) => `bmaas install retry ${id}`,
   },
   cancel: {
-    description: "take the request back",
+    description: "cancel the request",
     command: (id) => `bmaas install cancel ${id}`,
   },
   remove: {
@@ -67,11 +67,11 @@ export const remedies = {
     command: (id) => `bmaas machines delete ${id}`,
   },
   showHistory: {
-    description: "see what happened before",
+    description: "read the machine's history",
     command: (id) => `bmaas history ${id}`,
   },
   showHardware: {
-    description: "see the machine's hardware",
+    description: "read the machine's hardware",
     command: (id) => `bmaas hardware ${id}`,
   },
 } as const satisfies Readonly<Record<string, Remedy>>;

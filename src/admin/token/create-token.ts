@@ -60,7 +60,7 @@ function toRole(wanted: Role): AdminRole {
 }
 
 function nameReserved(): ConnectError {
-  const description = "is the server's own: choose another one";
+  const description = "is reserved for the server: choose another one";
   return new ConnectError(`name: ${description}`, Code.InvalidArgument, undefined, [
     badRequest([{ field: "name", description, reason: "NAME_RESERVED" }]),
   ]);
@@ -68,8 +68,8 @@ function nameReserved(): ConnectError {
 
 function madeBefore(tokenId: string): ConnectError {
   return new ConnectError(
-    `token ${tokenId} was made under this request id before, and its secret is not told again: ` +
-      "if nobody has it, revoke that token and create another one",
+    `token ${tokenId} was already created under this request id, and its secret cannot be shown again: ` +
+      "if the secret is lost, revoke that token and create another one",
     Code.AlreadyExists,
     undefined,
     [errorInfo("TOKEN_MADE_BEFORE", { token_id: tokenId })],

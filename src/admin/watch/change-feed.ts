@@ -93,7 +93,7 @@ export function createChangeFeed(
         wasAway = false;
         if (!batch.isLast) continue;
       } catch (error) {
-        if (!wasAway) log.warn({ err: error }, "changes cannot be read for watchers; trying again");
+        if (!wasAway) log.warn({ err: error }, "cannot read changes for watchers; retrying");
         wasAway = true;
       }
       await delay(limits.pollMs, undefined, { signal: closing.signal }).catch(() => {});
@@ -121,7 +121,7 @@ export function createChangeFeed(
     },
     async *watch(from, signal) {
       if (watchers >= limits.maxWatchers)
-        throw new WatchEndedError(`${limits.maxWatchers} watch already: try again later`);
+        throw new WatchEndedError(`there are already ${limits.maxWatchers} watchers: retry later`);
       if (from !== undefined) await checkHistoryPosition(db, from.position);
       watchers += 1;
       const ends = AbortSignal.any([signal, closing.signal]);
@@ -137,7 +137,7 @@ export function createChangeFeed(
         }
         while (!signal.aborted) {
           if (closing.signal.aborted) {
-            throw new WatchEndedError("the server is shutting down: come back with the last token");
+            throw new WatchEndedError("the server is shutting down: resume from the last token");
           }
           const { position } = point;
           const batch = await mailbox.take(limits.signOfLifeMs);
@@ -196,7 +196,7 @@ class Mailbox {
         };
       });
     }
-    if (this.#isFull) throw new WatchEndedError("changes are read too slowly: come back with the last token");
+    if (this.#isFull) throw new WatchEndedError("the caller reads changes too slowly: resume from the last token");
     const batch = this.#batches.shift();
     this.#waitingEvents -= batch?.events.length ?? 0;
     return batch;

@@ -39,7 +39,7 @@ export async function createWatchToken(db: Database | Transaction): Promise<stri
 }
 
 function notAToken(): ConnectError {
-  const description = "is no token of this server: use the last one that a watch or a list gave";
+  const description = "is not a token of this server: use the last token of a watch or a list";
   return new ConnectError(`resume_token ${description}`, Code.InvalidArgument, undefined, [
     badRequest([{ field: "resume_token", description }]),
   ]);

@@ -37,7 +37,7 @@ function readIdentity(socket: TLSSocket): CertificateIdentity {
     return { publicKey, remoteAddress: socket.remoteAddress };
   } catch (error) {
     if (!(error instanceof InvalidPublicKeyError)) throw error;
-    return new IdentityRefusedError("certificate", `the client certificate's key is refused: ${error.message}`, {
+    return new IdentityRefusedError("certificate", `the client certificate's key is not accepted: ${error.message}`, {
       publicKey,
     });
   }

@@ -165,7 +165,7 @@ function assertDigest(request: SignedRequest, machineId: string): string {
     if (hash === undefined) continue;
     const expected = createHash(hash).update(request.body).digest();
     if (digest.length !== expected.length || !timingSafeEqual(digest, expected)) {
-      throw new IdentityRefusedError("signature", `content-digest: ${algorithm} is not that of the body`, {
+      throw new IdentityRefusedError("signature", `content-digest: ${algorithm} does not match the body`, {
         machineId,
       });
     }
@@ -241,7 +241,7 @@ function refusePublished(machineId: string, { publicKey }: RegisteredKey): void 
     assertSecret(publicKey);
   } catch (error) {
     if (!(error instanceof InvalidPublicKeyError)) throw error;
-    throw new IdentityRefusedError("signature", `the machine's key is refused: ${error.message}`, {
+    throw new IdentityRefusedError("signature", `the machine's key is not accepted: ${error.message}`, {
       machineId,
       publicKey,
     });

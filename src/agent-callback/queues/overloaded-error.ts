@@ -16,7 +16,7 @@ const all = new WeakSet<object>();
 export function getOverloadedError(retryAfterSeconds: number): ConnectError {
   const known = errors.get(retryAfterSeconds);
   if (known !== undefined) return known;
-  const message = "more heartbeats come than the server can take: send this one again later";
+  const message = "the server receives more heartbeats than it can process: retry later";
   const error = createKnownError({ code: Code.ResourceExhausted, message, retryAfterSeconds });
   errors.set(retryAfterSeconds, error);
   all.add(error);

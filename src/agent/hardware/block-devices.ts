@@ -27,7 +27,7 @@ export interface FoundBlockDevices {
  * warned of. Throws when Linux lists no block devices, and on other systems.
  */
 export async function readBlockDevices(files: SystemFiles, deadlines: HealthDeadlines): Promise<FoundBlockDevices> {
-  if (process.platform !== "linux") throw new Error("disks are found out on Linux only");
+  if (process.platform !== "linux") throw new Error("disks are detected on Linux only");
   const [disks, linked] = await Promise.all([readSysfsDisks(files.sys), readLinkedNames(files.dev)]);
   const groups = groupPaths(disks);
   const { health, warnings } = await collectHealth(groups, deadlines);

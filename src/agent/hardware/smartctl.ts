@@ -42,8 +42,8 @@ const endMs = 1000;
 /** Asks about the device node `device`, until `signal` aborts. Throws SmartctlError. */
 export async function askSmartctl(device: string, signal: AbortSignal): Promise<SmartctlAnswer> {
   await Promise.race([stuck.get(device), sleep(endMs, undefined, { ref: false })]);
-  if (stuck.has(device)) throw new SmartctlError("an earlier smartctl still hangs");
-  if (signal.aborted) throw new SmartctlError("there was no time to ask it");
+  if (stuck.has(device)) throw new SmartctlError("an earlier smartctl still runs");
+  if (signal.aborted) throw new SmartctlError("there was no time left to run smartctl");
   // A process group of its own can be killed with all that is in it.
   const child = spawn("smartctl", [...options, device], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
   const ended = waitForEnd(child);
@@ -103,10 +103,12 @@ function parseAnswer(text: string, exitStatus: number): SmartctlAnswer {
   try {
     json = JSON.parse(text);
   } catch {
-    throw new SmartctlError(`smartctl ended with status ${exitStatus} and without JSON, which it has from 7.0 on`);
+    throw new SmartctlError(
+      `smartctl ended with status ${exitStatus} and printed no JSON, which it supports from version 7.0`,
+    );
   }
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new SmartctlError("smartctl printed JSON that is no object");
+    throw new SmartctlError("smartctl printed JSON that is not an object");
   return { json: json as Record<string, unknown>, exitStatus };
 }
 

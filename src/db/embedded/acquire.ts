@@ -92,7 +92,7 @@ export async function tryServerLock(
     return lock;
   } catch (error) {
     if (error instanceof EmbeddedInUseError || !isPassingError(error)) throw error;
-    log.debug({ err: error }, "PostgreSQL cannot be reached yet");
+    log.debug({ err: error }, "PostgreSQL is not reachable yet");
     return undefined;
   }
 }
@@ -135,7 +135,7 @@ async function settle(other: RunningPostmaster, options: AcquireOptions): Promis
   const lock = await tryServerLock(options, other.port, abandoned);
   if (lock === undefined) return;
   const { instance, log } = options;
-  log.warn({ pid: other.pid }, "PostgreSQL was left running by a process that is gone; starting it anew");
+  log.warn({ pid: other.pid }, "found PostgreSQL left running by a process that has ended; restarting it");
   try {
     // Holding the lock proves that this process id is the server's, and not one that was used again.
     await signalPostmaster(instance.binaries, other.pid, "INT");

@@ -30,7 +30,7 @@ export async function getBinaries(): Promise<Binaries> {
   if (paths === undefined || !existsSync(paths.postgres)) {
     throw new EmbeddedPostgresError(
       `no PostgreSQL binaries for ${platform} are installed: set DATABASE_URL to use a PostgreSQL of your own` +
-        " (or, where npm was told to omit optional dependencies, install again with them)",
+        " (or, if npm omitted optional dependencies, reinstall with them)",
     );
   }
   const folder = dirname(dirname(paths.postgres));

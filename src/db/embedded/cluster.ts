@@ -74,7 +74,7 @@ async function runInitdb(place: Place, folder: string, passwordFile: string, dur
     const { stderr = "", message } = error as Error & { stderr?: string };
     const reason = stderr.trim().split("\n").slice(-5).join("\n") || message;
     throw new EmbeddedPostgresError(
-      `cannot make a database in ${place.folder}: ${reason}; mend that, set another BMAAS_HOME, or set DATABASE_URL`,
+      `cannot create a database in ${place.folder}: ${reason}; fix that, set another BMAAS_HOME, or set DATABASE_URL`,
       { cause: error },
     );
   }
@@ -83,12 +83,14 @@ async function runInitdb(place: Place, folder: string, passwordFile: string, dur
 async function checkVersion(place: Place): Promise<void> {
   const version = await readFile(join(place.folder, "data", "PG_VERSION"), "utf8").catch(() => undefined);
   if (version === undefined) {
-    throw new EmbeddedPostgresError(`${place.folder} is no database of bmaas: move it away, or set another BMAAS_HOME`);
+    throw new EmbeddedPostgresError(
+      `${place.folder} is not a database of bmaas: move it away, or set another BMAAS_HOME`,
+    );
   }
   if (version.trim() !== place.binaries.majorVersion) {
     throw new EmbeddedPostgresError(
-      `the database in ${place.folder} was made by PostgreSQL ${version.trim()}, and this bmaas brings ` +
-        `PostgreSQL ${place.binaries.majorVersion}: dump it with the bmaas that made it and restore it here, or set another BMAAS_HOME`,
+      `the database in ${place.folder} was created by PostgreSQL ${version.trim()}, but this bmaas includes ` +
+        `PostgreSQL ${place.binaries.majorVersion}: dump it with the bmaas that created it and restore it here, or set another BMAAS_HOME`,
     );
   }
 }

@@ -80,7 +80,7 @@ async function ensureDatabase(lock: OwnerLock): Promise<void> {
     const { rowCount } = await lock.query(`select from pg_database where datname = '${databaseName}'`);
     if (rowCount === 0) await lock.query(`create database ${databaseName}`);
   } catch (error) {
-    throw new EmbeddedPostgresError(`cannot make the database: ${error instanceof Error ? error.message : error}`, {
+    throw new EmbeddedPostgresError(`cannot create the database: ${error instanceof Error ? error.message : error}`, {
       cause: error,
     });
   }

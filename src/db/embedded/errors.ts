@@ -11,7 +11,7 @@ export class EmbeddedInUseError extends EmbeddedPostgresError {
   override readonly name = "EmbeddedInUseError";
   constructor(home: string, owner: string) {
     super(
-      `another bmaas process (${owner}) uses ${home}: stop it first, give this one a BMAAS_HOME of its own, ` +
+      `another bmaas process (${owner}) uses ${home}: stop it first, give this one its own BMAAS_HOME, ` +
         "or set DATABASE_URL to let several processes share one PostgreSQL",
     );
   }

@@ -55,7 +55,7 @@ export async function prepareInstance(home: string, durable: boolean): Promise<I
   } catch (error) {
     if (error instanceof EmbeddedPostgresError || !(error instanceof Error)) throw error;
     throw new EmbeddedPostgresError(
-      `cannot keep a database for ${home}: ${error.message}; set BMAAS_HOME to a folder that can be written, or DATABASE_URL`,
+      `cannot create a database under ${home}: ${error.message}; set BMAAS_HOME to a writable folder, or set DATABASE_URL`,
       { cause: error },
     );
   }
@@ -71,7 +71,7 @@ async function prepareSystemFolder(realHome: string): Promise<void> {
   const ordinary = lstatSync(join(realHome, "postgres"), { throwIfNoEntry: false });
   if (ordinary !== undefined) {
     throw new EmbeddedPostgresError(
-      `${realHome} holds the database of the user with id ${ordinary.uid}: run bmaas as that user, or give root a BMAAS_HOME of its own`,
+      `${realHome} holds the database of the user with id ${ordinary.uid}: run bmaas as that user, or set another BMAAS_HOME for root`,
     );
   }
   await mkdir(systemFolder, { recursive: true });

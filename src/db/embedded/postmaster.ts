@@ -44,7 +44,7 @@ export class StartError extends EmbeddedPostgresError {
    */
   readonly obstacle: Obstacle | undefined;
   constructor(ending: string, output: readonly string[]) {
-    super(`PostgreSQL did not start (${ending}): ${output.join("; ") || "it wrote nothing"}`);
+    super(`PostgreSQL did not start (${ending}): ${output.join("; ") || "it printed nothing"}`);
     const text = output.join("\n");
     if (lockedPattern.test(text)) this.obstacle = "locked";
     else if (/could not (bind|create any TCP\/IP sockets)/.test(text)) this.obstacle = "port";

@@ -28,7 +28,7 @@ export class Supervisor {
     this.#stopping = stopping;
     this.#watching = this.#watch().catch((error: Error) => {
       if (this.#stopped) return;
-      options.log.error({ err: error }, "PostgreSQL is lost");
+      options.log.error({ err: error }, "PostgreSQL failed");
       resolve(error);
     });
   }
@@ -77,11 +77,11 @@ export class Supervisor {
           const lock = await tryServerLock(this.#options, this.#server.postmaster.port, true);
           if (lock !== undefined) {
             this.#server = { ...this.#server, lock };
-            log.warn({ pid }, "PostgreSQL cut all its connections");
+            log.warn({ pid }, "PostgreSQL closed all connections");
             return;
           }
         } else {
-          log.warn({ pid, ending }, "PostgreSQL died; starting it again");
+          log.warn({ pid, ending }, "PostgreSQL died; restarting it");
           this.#server = await acquireServer(this.#options);
           log.info(
             { pid: this.#server.postmaster.pid, port: this.#server.postmaster.port },
@@ -91,7 +91,7 @@ export class Supervisor {
         }
       } catch (error) {
         if (signal.aborted || error instanceof EmbeddedInUseError || Date.now() > deadline) throw error;
-        log.warn({ err: error }, "PostgreSQL did not start; trying again");
+        log.warn({ err: error }, "PostgreSQL did not start; retrying");
       }
       await delay(delayMs, undefined, { signal });
     }

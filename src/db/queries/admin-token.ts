@@ -32,7 +32,7 @@ export class LastAdminTokenError extends Error {
   override readonly name = "LastAdminTokenError";
   readonly tokenId: string;
   constructor(tokenId: string) {
-    super("this is the last valid token of an administrator: create another one first, or force it");
+    super("this is the last valid administrator token: create another one first, or use force");
     this.tokenId = tokenId;
   }
 }

@@ -34,7 +34,11 @@ export async function registerAgent(tx: Transaction, agent: AgentKey, actor: str
   const { machineId } = agent;
   const current = await holdPublicKey(tx, machineId);
   if (current !== undefined && current !== toHex(agent.publicKey)) {
-    throw new AgentRefusedError("AGENT_REGISTERED", machineId, `has another agent's key, ${current}: replace that one`);
+    throw new AgentRefusedError(
+      "AGENT_REGISTERED",
+      machineId,
+      `has another agent's key, ${current}: replace it instead`,
+    );
   }
   await registerAgents(tx, [agent], actor);
 }

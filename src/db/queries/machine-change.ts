@@ -93,7 +93,7 @@ export async function checkHistoryPosition(db: Database, { transaction, id }: Hi
            ${transaction.toString()}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as future`);
   if (rows[0]?.pruned) throw new ChangesNotKeptError("the changes after this token are no longer kept");
   if (rows[0]?.future)
-    throw new ChangesNotKeptError("this token is of another database, or of a later state of this one");
+    throw new ChangesNotKeptError("this token is from another database, or from a later state of this one");
 }
 
 /** Returns the first `limit` changes after the position, in order, by the index on (transaction, id). */

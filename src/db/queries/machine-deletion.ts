@@ -16,7 +16,7 @@ export class InstallationOpenError extends Error {
   readonly machineId: string;
   constructor(machineId: string, generation: bigint, state: string) {
     super(
-      `installation ${generation} of machine ${machineId} is ${state}: cancel it or wait for it, or delete by force`,
+      `installation ${generation} of machine ${machineId} is ${state}: cancel it, wait for it, or delete with force`,
     );
     this.machineId = machineId;
   }

@@ -58,7 +58,7 @@ function refuse(installation: InstallationRow): InstallationRefusedError {
     return new InstallationRefusedError(
       "INSTALLATION_GIVEN",
       installation,
-      `was given to an agent at ${firstGivenAt?.toISOString()}, which cannot be told to stop: request another one to supersede it`,
+      `was given to an agent at ${firstGivenAt?.toISOString()}, which cannot be stopped: request another one to supersede it`,
     );
   }
   const reason = `has ended: it ${endings[state] ?? state}`;

@@ -91,7 +91,7 @@ function refuseGiven(request: OpenRequest): void {
   throw new InstallationRefusedError(
     "INSTALLATION_GIVEN",
     request,
-    `was given to an agent at ${request.firstGivenAt.toISOString()}, which may be in the midst of it: wait for its outcome, or supersede it expressly`,
+    `was given to an agent at ${request.firstGivenAt.toISOString()}, which may be installing: wait for its outcome, or supersede it explicitly`,
   );
 }
 

@@ -40,7 +40,7 @@ export function createCallLog(log: Logger, level: "debug" | "info"): CallObserve
       log[noted ?? level]({ ...describe(record), code, durationMs, ...notes }, "call");
       if (cause !== undefined) {
         const requestId = values.get(requestIdKey);
-        log.error({ err: cause, requestId }, "a call failed for a reason that is not the caller's");
+        log.error({ err: cause, requestId }, "a call failed because of an internal error");
       }
     },
   };

@@ -97,7 +97,7 @@ function readRequest(
   try {
     return universalRequestFromNodeRequest(request.raw, reply.raw, request.body as JsonValue | undefined, values);
   } catch {
-    throw new ConnectError("the request names no valid host", Code.InvalidArgument);
+    throw new ConnectError("the request has no valid host", Code.InvalidArgument);
   }
 }
 
@@ -109,7 +109,7 @@ function nameMethods(response: UniversalServerResponse, { allowedMethods }: Univ
 function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: ConnectRoutesOptions): void {
   if (isGone(reply)) return;
   const refusal = error instanceof ConnectError && error.code === Code.InvalidArgument ? error : undefined;
-  if (refusal === undefined) log.error({ err: error }, "an answer failed for a reason that is not the caller's");
+  if (refusal === undefined) log.error({ err: error }, "an answer failed because of an internal error");
   if (reply.raw.headersSent) {
     reply.raw.destroy();
     return;

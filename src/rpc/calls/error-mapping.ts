@@ -36,7 +36,7 @@ export function createErrorMapper(table: ErrorTable, log: Logger): MapError {
     if (error instanceof ConnectError) return error;
     const known = table(error);
     if (known !== undefined) return createKnownError(known, error);
-    log.error({ err: error, requestId }, "a call failed for a reason that is not the caller's");
+    log.error({ err: error, requestId }, "a call failed because of an internal error");
     return new ConnectError("internal error", Code.Internal);
   };
 }

@@ -70,7 +70,7 @@ function assertDuration({ seconds, nanos }: { seconds: bigint; nanos: number }, 
     refuse(
       path,
       "DURATION_INVALID",
-      "is no duration: seconds and nanoseconds have one sign, and at most 10000 years and 999999999 ns",
+      "is not a duration: seconds and nanoseconds must have the same sign, and be at most 10000 years and 999999999 ns",
     );
   }
 }

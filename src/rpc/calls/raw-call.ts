@@ -83,7 +83,7 @@ function parseUrl(authority: string, scheme: string, path: string): URL {
 }
 
 function invalidHost(): ConnectError {
-  return new ConnectError("the request names no valid host", Code.InvalidArgument);
+  return new ConnectError("the request has no valid host", Code.InvalidArgument);
 }
 
 const connections = new WeakMap<object, CallConnection>();

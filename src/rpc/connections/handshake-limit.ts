@@ -48,7 +48,7 @@ export function limitHandshakes(server: EventEmitter, limits: HandshakeLimits, l
       if (lines.take("all") !== undefined) return;
       log.warn(
         { remoteAddress },
-        "too many connections wait for their TLS handshake: the last ones from this address are cut",
+        "too many connections wait for their TLS handshake: closing the last ones from this address",
       );
     },
   );

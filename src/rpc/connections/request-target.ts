@@ -41,7 +41,7 @@ export function findHostTrouble({ headers: { host }, rawHeaders }: IncomingMessa
   }
   if (count > 1) return "the request names its host more than once";
   if (host === undefined || host === "" || host === latestSoundHost) return undefined;
-  if (!hostForm.test(host) || !URL.canParse(`http://${host}`)) return "the request names no valid host";
+  if (!hostForm.test(host) || !URL.canParse(`http://${host}`)) return "the request has no valid host";
   latestSoundHost = host;
   return undefined;
 }

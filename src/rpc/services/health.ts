@@ -116,7 +116,7 @@ export function createHealthMonitor(
         const told = status;
         if (told !== undefined) yield isKnown ? told : ServingStatus.SERVICE_UNKNOWN;
         if (isSendingAway && told === status)
-          throw new ConnectError("watch again: this process ends", Code.Unavailable);
+          throw new ConnectError("this process is shutting down: watch again", Code.Unavailable);
         if (told === status) await sleep(signal);
       }
     } finally {

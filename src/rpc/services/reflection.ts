@@ -74,7 +74,7 @@ function createCallLimit(): BeginCall {
   return (address) => {
     const retryAfterSeconds = calls.take(toParty(address));
     if (retryAfterSeconds === undefined) return streams.open(address);
-    const message = "too many reflection calls come from this address: try again later";
+    const message = "too many reflection calls from this address: retry later";
     throw createKnownError({ code: Code.ResourceExhausted, message, retryAfterSeconds });
   };
 }
@@ -153,7 +153,7 @@ function answer({ messageRequest: question }: Question, index: ReflectionIndex):
     }
     case "allExtensionNumbersOfType": {
       const extensionNumber = index.findExtensionNumbers(question.value);
-      if (extensionNumber === undefined) return failure(Code.NotFound, `message ${question.value} is not known here`);
+      if (extensionNumber === undefined) return failure(Code.NotFound, `message ${question.value} is unknown`);
       return { case: "allExtensionNumbersResponse", value: { baseTypeName: question.value, extensionNumber } };
     }
     case "listServices":

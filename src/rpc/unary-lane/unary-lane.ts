@@ -118,10 +118,10 @@ function openExchange(request: FastifyRequest, reply: FastifyReply, limits: List
   const raw: RawRequest = request.raw;
   if (raw instanceof Http2Exchange) return raw;
   const kind = findHttp1Kind(raw);
-  if (kind === undefined) throw new Error("the router gave the lane a request that is not for it");
+  if (kind === undefined) throw new Error("the router gave the lane a request of another path");
   return new Http1Exchange(request.raw, reply.raw, kind, limits.lingerTimeoutMs);
 }
 
 function neverReached(): never {
-  throw new Error("the lane takes a request before its handler");
+  throw new Error("the lane answers the request before this handler runs");
 }

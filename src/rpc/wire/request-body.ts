@@ -63,7 +63,7 @@ export function bodyTooLate(): ConnectError {
 
 /** Returns the error `canceled` for a caller that left before its body was complete. */
 export function callerGone(): ConnectError {
-  return new ConnectError("the caller went away", Code.Canceled);
+  return new ConnectError("the caller disconnected", Code.Canceled);
 }
 
 /**

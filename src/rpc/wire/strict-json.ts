@@ -34,10 +34,7 @@ function decodeUtf8(bytes: Uint8Array | undefined): string {
   try {
     return utf8.decode(bytes);
   } catch {
-    throw new ConnectError(
-      "the message is JSON, and not encoded in UTF-8 (RFC 8259 section 8.1)",
-      Code.InvalidArgument,
-    );
+    throw new ConnectError("the message is JSON but not encoded in UTF-8 (RFC 8259 section 8.1)", Code.InvalidArgument);
   }
 }
 
@@ -152,7 +149,7 @@ function checkScalar(scalar: ScalarType, json: unknown, path: string): void {
     refuse(
       path,
       "INTEGER_NOT_EXACT",
-      "is not an integer from -(2^53-1) to 2^53-1, which a JSON number can hold: send others as a string of digits",
+      "is not an integer from -(2^53-1) to 2^53-1, the range of JSON numbers: send other integers as a string of digits",
     );
   }
 }

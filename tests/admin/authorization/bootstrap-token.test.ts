@@ -72,7 +72,7 @@ describe("a server of a shared database", () => {
     const logged: LogLine[] = [];
     expect(await ensure(home, { logged })).toBeUndefined();
     expect(await readdir(home)).toEqual([]);
-    expect(logged).toMatchObject([{ level: 30, msg: expect.stringContaining("administrators have tokens") }]);
+    expect(logged).toMatchObject([{ level: 30, msg: expect.stringContaining("already has administrator tokens") }]);
     await writeFile(join(home, "admin.token"), "bmaas_of_another_database\n");
     expect(await ensure(home, { logged })).toBeUndefined();
     expect(await readToken(home)).toBe("bmaas_of_another_database");

@@ -74,9 +74,9 @@ describe("a token of the issuer", () => {
   });
 
   test.each([
-    ["of another issuer", { claims: { ...staff, iss: "https://other.example" } }, "of another issuer"],
-    ["of the issuer with a slash", { claims: { ...staff, iss: `${issuer.url}/` } }, "of another issuer"],
-    ["of no issuer", { claims: { ...staff, iss: undefined } }, "of another issuer"],
+    ["of another issuer", { claims: { ...staff, iss: "https://other.example" } }, "from another issuer"],
+    ["of the issuer with a slash", { claims: { ...staff, iss: `${issuer.url}/` } }, "from another issuer"],
+    ["of no issuer", { claims: { ...staff, iss: undefined } }, "from another issuer"],
     ["for another audience", { claims: { ...staff, aud: "other" } }, '"aud"'],
     ["for no audience", { claims: { ...staff, aud: undefined } }, '"aud"'],
     ["that has expired", { claims: { ...staff, exp: inSeconds(-3600) } }, "has expired"],
@@ -101,7 +101,7 @@ describe("a token of the issuer", () => {
     ["an inherited property", { realm_access: { constructor: ["staff"] } }],
   ])("whose holder has %s is known, and may do nothing", async (_what, claims) => {
     expect(await refusalOf(await issuer.sign({ claims }))).toBe(
-      "7: GetCaller takes the role viewer, and you have none",
+      "7: GetCaller requires the role viewer, and you have none",
     );
   });
 });
@@ -157,14 +157,16 @@ describe("when the issuer is away", () => {
       issuer.mood = "well";
     });
     await using late = await startTestServer(database.url, settings);
-    await waitUntil("it says so", () => late.logged.some(({ msg }) => String(msg).includes("cannot be asked")));
+    await waitUntil("it says so", () =>
+      late.logged.some(({ msg }) => String(msg).includes("cannot fetch from the OpenID")),
+    );
     const token = await issuer.sign({ claims: staff });
     const call = adminClient(TokenService, late.adminUrl, token).getCaller({});
     const error = await call.then(
       () => undefined,
       (caught: unknown) => ConnectError.from(caught),
     );
-    expect(error?.rawMessage).toMatch(/issuer of OpenID Connect tokens is away/);
+    expect(error?.rawMessage).toMatch(/OpenID Connect issuer is unreachable/);
     expect(error?.findDetails(RetryInfoSchema)[0]?.retryDelay?.seconds).toBeGreaterThan(0n);
     const { secret } = await tokenOf(database.db, "viewer");
     expect(await codeOf(adminClient(TokenService, late.adminUrl, secret).getCaller({}))).toBe("ok");
@@ -238,7 +240,7 @@ describe("the issuer's keys", () => {
       const token = await issuer.sign();
       for (let attempt = 0; attempt < 5; attempt++) await expect(identify(token)).rejects.toThrow(IssuerAwayError);
       expect(issuer.asked).toHaveLength(1);
-      expect(logged).toMatchObject([{ level: 40, msg: "the issuer of OpenID Connect tokens cannot be asked" }]);
+      expect(logged).toMatchObject([{ level: 40, msg: "cannot fetch from the OpenID Connect issuer" }]);
       const eager = identifyWith({ failureCooldownMs: 0 });
       await expect(eager(token)).rejects.toThrow(IssuerAwayError);
       issuer.mood = "well";

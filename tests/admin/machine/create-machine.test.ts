@@ -43,7 +43,7 @@ describe("refuses", () => {
     await machines.createMachine({ machineId });
     expect(await errorOf(machines.createMachine({ machineId }))).toMatchObject({
       code: "AlreadyExists",
-      message: `machine ${machineId} exists already`,
+      message: `machine ${machineId} already exists`,
       reasons: [`MACHINE_EXISTS ${machineId}`],
     });
     expect(await history(machineId)).toHaveLength(1);

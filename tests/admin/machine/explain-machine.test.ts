@@ -56,7 +56,7 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   ],
   [
     "whose agent has not called yet",
-    /^an agent's key is registered, and no heartbeat has proved it, for 50 min /,
+    /^an agent's key is registered, but no heartbeat with it has arrived, for 50 min /,
     /first heartbeat/,
     undefined,
     ["agent --machine-id", "agents replace"],
@@ -64,10 +64,10 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   ["whose agent calls", new RegExp(`^${agentCalls}, and no installation`), /stale/, 4, ["install request"]],
   [
     "whose agent is silent",
-    /^its agent has not been heard for 12 min .*, and silence was normal until 20.*Z$/,
-    /next heartbeat ends this/,
+    /^its agent has not been heard for 12 min .*, and its silence allowance ended at 20.*Z$/,
+    /next heartbeat changes the state/,
     undefined,
-    ["see", "agents replace"],
+    ["check", "agents replace"],
   ],
   [
     "that is to be installed",
@@ -79,20 +79,20 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   [
     "that is to be installed while its agent is silent",
     new RegExp(`; ${agentIsSilent}$`),
-    /whenever that comes$/,
+    /with its next heartbeat$/,
     undefined,
-    ["see", "agents replace", "install cancel"],
+    ["check", "agents replace", "install cancel"],
   ],
   [
     "that is to be installed and has no agent",
-    /nobody to give it to$/,
+    /no agent can be given it$/,
     /^$/,
     undefined,
     ["agents register", "install cancel"],
   ],
   [
     "whose agent has the request",
-    new RegExp(`^${given}, and the agent has said nothing of it yet; ${agentCalls}$`),
+    new RegExp(`^${given}, and the agent has not reported progress yet; ${agentCalls}$`),
     /becomes overdue unless/,
     10,
     ["history", "install request"],
@@ -107,7 +107,7 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   [
     "whose agent installs",
     new RegExp(
-      `^the agent carries installation 1 out; the agent said 20 min ago ${time}: writing, 40 %; ${agentCalls}$`,
+      `^the agent carries out installation 1; the agent reported 20 min ago ${time}: writing, 40 %; ${agentCalls}$`,
     ),
     /becomes overdue unless/,
     10,
@@ -115,17 +115,17 @@ test.each<[string, RegExp, RegExp, number | undefined, string[]]>([
   ],
   [
     "whose agent did not say anything of the request in time",
-    new RegExp(`^${given}, and .* has been due for 10 min .*; ${agentIsSilent}$`),
+    new RegExp(`^${given}, and .* has been overdue for 10 min .*; ${agentIsSilent}$`),
     /^nothing, unless/,
     undefined,
-    ["see", "install retry", "install request"],
+    ["check", "install retry", "install request"],
   ],
   [
     "whose agent began to install and did not go on in time",
-    /has been due for 10 min .*; the agent said 20 min ago .*: writing, 40 %; /,
+    /has been overdue for 10 min .*; the agent reported 20 min ago .*: writing, 40 %; /,
     /^nothing, unless/,
     undefined,
-    ["see", "install retry"],
+    ["check", "install retry"],
   ],
   [
     "that failed",
@@ -165,7 +165,7 @@ describe("a request that is stored and cannot be read", () => {
 
   test("is what holds a pending installation, and nothing happens by itself", async () => {
     const explained = await spoil("that is to be installed");
-    expect(explained.condition).toMatch(/cannot be read, so no agent is given it$/);
+    expect(explained.condition).toMatch(/cannot be decoded, so no agent is given it$/);
     expect(explained).toMatchObject({ next: "", machine: { state: MachineState.INSTALLATION_PENDING } });
     expect(explained.nextTime).toBeUndefined();
     expect(firstWords(explained)).toEqual(["install request", "install cancel"]);
@@ -201,7 +201,7 @@ test.each(["this agent does not know what is asked for", "unknown installation r
     const explained = await explain(machineId);
     expect(explained.condition).toContain(`failed 5 min ago`);
     expect(explained.condition).toContain(error);
-    expect(explained.remedies[0]?.description).toMatch(/^run an agent .* that knows this kind of installation/);
+    expect(explained.remedies[0]?.description).toMatch(/^run an agent that supports this kind of installation/);
     expect(firstWords(explained)).not.toContain("install retry");
     expect(firstWords(explained)).toContain("install request");
   },

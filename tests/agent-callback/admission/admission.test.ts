@@ -73,7 +73,7 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     const error = await server.client.heartbeat({}).catch((reason: unknown) => ConnectError.from(reason));
     expect(error).toMatchObject({
       code: Code.ResourceExhausted,
-      rawMessage: "more heartbeats come than the server can take: send this one again later",
+      rawMessage: "the server receives more heartbeats than it can process: retry later",
     });
     const refusal = error as ConnectError;
     expect(refusal.findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 15n } }]);

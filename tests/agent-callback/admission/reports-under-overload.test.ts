@@ -125,7 +125,7 @@ test("who names known machines falsely is believed no more often than others are
   expect(await codeOf(agent.heartbeat({ machineId }))).toBe("ok");
   seen.expectedWaitMs = 1_001;
   const report = { machineId, installationReport: { generation: 1n } };
-  const overloaded = "more heartbeats come than the server can take: send this one again later";
+  const overloaded = "the server receives more heartbeats than it can process: retry later";
   const texts = new Set<string>();
   for (let round = 0; round < 20 && !texts.has(overloaded); round++) {
     const calls = Array.from({ length: 40 }, () => impostor.heartbeat(report).catch(({ rawMessage }) => rawMessage));

@@ -50,7 +50,7 @@ describe("a client certificate's key is refused when it is", () => {
     // As often as the connection asks, and read once.
     for (let time = 0; time < 2; time++) {
       expect(() => findCertificateIdentity(connection, socket)).toThrow(IdentityRefusedError);
-      expect(() => findCertificateIdentity(connection, socket)).toThrow(/the client certificate's key is refused/);
+      expect(() => findCertificateIdentity(connection, socket)).toThrow(/the client certificate's key is not accepted/);
     }
     expect(countReads()).toBe(1);
   });

@@ -123,10 +123,10 @@ test("a read that fails is told to those who wait for it, and the next one succe
   let isAway = true;
   const keys = createRegisteredKeys(async (machineIds) => {
     await delay(1);
-    if (isAway) throw new Error("the database is away");
+    if (isAway) throw new Error("the database is unreachable");
     return new Map(machineIds.map((id) => [id, old.publicKey]));
   });
-  await expect(keys.read(machineId, false)).rejects.toThrow("the database is away");
+  await expect(keys.read(machineId, false)).rejects.toThrow("the database is unreachable");
   isAway = false;
   expect((await keys.read(machineId, false))?.publicKey).toEqual(old.publicKey);
 });

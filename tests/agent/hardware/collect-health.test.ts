@@ -66,8 +66,12 @@ describe.runIf(process.platform === "linux")("the health of disks", () => {
       `echo '${JSON.stringify({ smartctl: denied })}'; exit 2`,
       /: Smartctl open device: .* Permission denied$/,
     ],
-    ["is too old", "echo 'smartctl: invalid option -- j'; exit 1", /: smartctl ended with status 1 and without JSON/],
-    ["prints a list", "echo '[1]'", /: smartctl printed JSON that is no object$/],
+    [
+      "is too old",
+      "echo 'smartctl: invalid option -- j'; exit 1",
+      /: smartctl ended with status 1 and printed no JSON/,
+    ],
+    ["prints a list", "echo '[1]'", /: smartctl printed JSON that is not an object$/],
     ["prints without end", "yes", /: smartctl printed more than 1048576 bytes$/],
     ["is killed", "kill -9 $$", /: smartctl was killed by SIGKILL$/],
   ])("is missing where smartctl %s", async (_what, script, warning) => {

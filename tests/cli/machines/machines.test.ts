@@ -149,7 +149,7 @@ test("what goes wrong is one line, and a status of its own", async () => {
   expect(notAllowed).toEqual({
     status: 5,
     stdout: "",
-    stderr: "bmaas: DeleteMachine takes the role admin, and you have viewer\n",
+    stderr: "bmaas: DeleteMachine requires the role admin, and you have viewer\n",
   });
   expect(wrong).toEqual({
     status: 2,

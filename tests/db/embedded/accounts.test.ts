@@ -113,7 +113,7 @@ describe("an ordinary user", () => {
     const folder = await makeTestFolder();
     await chmod(folder, 0o755);
     const owner = await startOrdinary(join(folder, "home"));
-    expect(owner.error?.message).toMatch(/EACCES: permission denied.*set BMAAS_HOME to a folder that can be written/);
+    expect(owner.error?.message).toMatch(/EACCES: permission denied.*set BMAAS_HOME to a writable folder/);
   });
 
   it("needs no install scripts of npm packages", async () => {

@@ -176,7 +176,7 @@ describe("the embedded PostgreSQL", () => {
     const versionFile = join(folder, "data", "PG_VERSION");
     const version = await readFile(versionFile, "utf8");
     await writeFile(versionFile, "17\n");
-    await expect(start()).rejects.toThrow(/made by PostgreSQL 17, and this bmaas brings PostgreSQL 18/);
+    await expect(start()).rejects.toThrow(/created by PostgreSQL 17, but this bmaas includes PostgreSQL 18/);
     await writeFile(versionFile, version);
     await start();
   });
@@ -186,6 +186,6 @@ describe("the embedded PostgreSQL", () => {
     await writeFile(file, "");
     const starting = startEmbeddedPostgres({ home: join(file, "home"), log });
     await expect(starting).rejects.toThrow(EmbeddedPostgresError);
-    await expect(starting).rejects.toThrow(/ENOTDIR.*set BMAAS_HOME to a folder that can be written, or DATABASE_URL/);
+    await expect(starting).rejects.toThrow(/ENOTDIR.*set BMAAS_HOME to a writable folder, or set DATABASE_URL/);
   });
 });

@@ -193,7 +193,7 @@ test("what is the server's own failure is logged with its cause under the reques
   } finally {
     await database.db.$client.query("alter table admin_token_away rename to admin_token");
   }
-  const cause = await findLine(requestId, "a call failed for a reason that is not the caller's", broken.logged);
+  const cause = await findLine(requestId, "a call failed because of an internal error", broken.logged);
   expect(cause).toMatchObject({ level: 50, err: { type: expect.any(String) } });
   expect(await findLine(requestId, "call", broken.logged)).toMatchObject({ level: 30, code: "internal" });
 });

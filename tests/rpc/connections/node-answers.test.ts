@@ -68,7 +68,7 @@ describe.each([
   test("a connection that the system cannot give the server is told, and costs nobody else his", async () => {
     await using listener = await start(hasTls);
     listener.server.emit("error", Object.assign(new Error("accept"), { code: "ENOBUFS" }));
-    expect(listener.logged).toMatchObject([{ level: 50, msg: "a connection could not be accepted" }]);
+    expect(listener.logged).toMatchObject([{ level: 50, msg: "could not accept a connection" }]);
     const [headers] = await once(post(listener.session).end(), "response");
     expect(headers[":status"]).toBe(200);
   });

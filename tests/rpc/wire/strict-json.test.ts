@@ -153,7 +153,7 @@ test("a duration is seconds and nothing more", () => {
 
 test("bytes that are no UTF-8 are no text", () => {
   const json = Buffer.concat([Buffer.from('{"machineId":"'), Buffer.from([0xff]), Buffer.from('"}')]);
-  expect(read(HeartbeatRequestSchema, json)).toContain("InvalidArgument the message is JSON, and not encoded in UTF-8");
+  expect(read(HeartbeatRequestSchema, json)).toContain("InvalidArgument the message is JSON but not encoded in UTF-8");
 });
 
 test("what is wrong in another way is left to be refused as ever", () => {

@@ -19,8 +19,8 @@ export function chooseClient(url: string): typeof pg.Client {
 }
 
 /**
- * Returns the URL of an embedded PostgreSQL with the parameter that requires SCRAM. It serves no TLS, whatever PGSSLMODE
- * says of other servers.
+ * Returns the URL of an embedded PostgreSQL with the parameter that requires SCRAM. Disables TLS, which that server
+ * does not have, whatever PGSSLMODE sets for other servers.
  */
 export function withScram(url: string): string {
   const wanting = new URL(url);

@@ -20,7 +20,7 @@ export function seeToUnreadBodies(
   listener: FastifyInstance,
   { lingerTimeoutMs, checkIntervalMs }: Pick<ListenerLimits, "lingerTimeoutMs" | "checkIntervalMs">,
 ): void {
-  // Counted in rounds of the event loop: what came while the process was held up has come in time.
+  // The timeout counts checks, not time, so a body that arrived while the process was blocked is not too late.
   const late = createSharedTimeout<IncomingMessage>(lingerTimeoutMs, checkIntervalMs, (request) => request.destroy());
   function forget(this: IncomingMessage): void {
     late.delete(this);

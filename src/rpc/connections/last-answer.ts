@@ -1,12 +1,16 @@
-/** Lets the last answer of a connection over HTTP/1.1 arrive, whatever its client has sent behind the request. */
+/**
+ * Makes sure that the last answer of an HTTP/1.1 connection arrives, even if its client has sent more after the
+ * request.
+ */
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 
 /**
- * Makes a function that is called with each connection. When Node ends it behind an answer that says `connection: close`, only this
- * side's half ends: what the client still sends is dropped until it ends its half as well, for `lingerTimeoutMs` at most. Closed at
- * once, with requests in it that nobody has read, it would be reset, and the client would lose the answer (RFC 9112 section 9.6).
+ * Creates a function to be called with each connection. When Node ends the connection after an answer with `connection:
+ * close`, only this side's half is closed. Data that the client still sends is dropped until the client closes its half
+ * as well, for at most `lingerTimeoutMs`. Closed at once, a connection with unread requests would be reset, and the
+ * client would lose the answer (RFC 9112 section 9.6).
  */
 export function createLastAnswerGuard({
   lingerTimeoutMs,
@@ -17,11 +21,11 @@ export function createLastAnswerGuard({
   function forget(this: Socket): void {
     lingering.delete(this);
   }
-  /** Node's HTTP server calls it when the last answer is out. */
+  /** Called by Node's HTTP server when the last answer has been written. */
   function endHalf(this: Socket): void {
     lingering.add(this);
     this.on("close", forget);
-    // Nothing that comes now is a request.
+    // Data that comes from now on is not a request.
     this.removeAllListeners("data").on("data", ignore).resume();
     this.end();
   }

@@ -3,8 +3,9 @@ import type { ContextValues } from "@connectrpc/connect";
 import { agentSignatureTag } from "../contract/agent-signature.ts";
 import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
 import type { CallConnection, RawCall } from "../rpc/calls/raw-call.ts";
+import { isCompressed } from "./admission/carries-report.ts";
 import type { IsUrgent } from "./admission/urgent-calls.ts";
-import { findWaitEnd, waitEndKey } from "./call-deadline.ts";
+import { findWaitEnd, finishInTime, waitEndKey } from "./call-deadline.ts";
 import { assertGoesOn } from "./call-end.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import {
@@ -12,16 +13,20 @@ import {
   agentIdentityKey,
   IdentityRefusedError,
   type LogRefusal,
+  unknownIdentityMessage,
 } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
 import { readSignatureHeaders, type VerifySignature } from "./identity/signature-identity.ts";
+import { createBatchedReads, type ReadMany } from "./queues/batched-reads.ts";
 import type { Claim, StrangerLimit } from "./stranger-limit.ts";
 
 /** Options of `createAuthenticate`. */
 export interface AuthenticateOptions {
   readonly verifySignature: VerifySignature;
-  readonly strangers: Pick<StrangerLimit, "assertMayTry">;
+  readonly strangers: Pick<StrangerLimit, "assertMayTry" | "isKnown">;
   readonly isUrgent: IsUrgent;
+  /** Returns the ids of the machines with these keys, by key. Keys are in hexadecimal. */
+  readonly readMachineIds: ReadMany<string>;
   readonly observer: HeartbeatObserver;
   readonly logRefusal: LogRefusal;
 }
@@ -35,6 +40,14 @@ export interface AuthenticateOptions {
  */
 export function createAuthenticate(options: AuthenticateOptions) {
   const { verifySignature, strangers, isUrgent, observer, logRefusal } = options;
+  const readMachineId = createBatchedReads(options.readMachineIds);
+
+  async function assertRegistered({ publicKey }: AgentIdentity): Promise<void> {
+    const machineId = await readMachineId(Buffer.from(publicKey).toString("hex"), false);
+    if (machineId !== undefined) return;
+    throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, { publicKey });
+  }
+
   return (connection: CallConnection, values: ContextValues) => {
     const certificate = attempt(() => connection.tls && findCertificateIdentity(connection.id, connection.tls));
     values.set(waitEndKey, findWaitEnd(values.get(callerTimeoutKey), performance.now()));
@@ -57,7 +70,11 @@ export function createAuthenticate(options: AuthenticateOptions) {
                   isUrgent: () => isUrgent(call, connection),
                 },
               );
-        values.set(agentIdentityKey, signed ?? identifyByCertificate(certificate, claim));
+        const identity = signed ?? identifyByCertificate(certificate, claim);
+        if (signed === undefined && isCostly(call) && !strangers.isKnown(identity)) {
+          await finishInTime(values.get(waitEndKey), () => assertRegistered(identity));
+        }
+        values.set(agentIdentityKey, identity);
       } catch (error) {
         observeRefusal(observer, error);
         if (error instanceof IdentityRefusedError) logRefusal(error, call.remoteAddress);
@@ -65,6 +82,13 @@ export function createAuthenticate(options: AuthenticateOptions) {
       }
     };
   };
+}
+
+/** Maximum size of a body that is decoded for an unregistered key, in bytes. Decoding a larger one can take over 2 ms. */
+const maxStrangersBytes = 8_192;
+
+function isCostly({ headers, body }: RawCall): boolean {
+  return body.length > maxStrangersBytes || isCompressed(headers);
 }
 
 type Attempt<T> = { readonly result: T } | { readonly error: unknown };

@@ -2,14 +2,9 @@
  * The profile of HTTP message signatures (RFC 9421) by which agents prove their key. The agent and the server share
  * this code, which runs in Node and in browsers.
  */
-import {
-  isInnerList,
-  type Parameters,
-  parseDictionary,
-  serializeDictionary,
-  serializeInnerList,
-} from "structured-headers";
+import { isInnerList, type Parameters, serializeDictionary, serializeInnerList } from "structured-headers";
 import { decodeBase64 } from "./base64.ts";
+import { parseDictionaryField } from "./dictionary-field.ts";
 import { InvalidMachineIdError, parseAgentMachineId, parseMachineId } from "./machine-id.ts";
 import { createSignatureBase } from "./signature-base.ts";
 
@@ -130,7 +125,8 @@ export interface SignatureFields {
  * Parses the agent's signature from the signature fields, which may also hold signatures of other parties. The agent's
  * is the member of Signature-Input with the agents' tag, whatever its label. Returns undefined if no member has the
  * tag. Throws InvalidSignatureHeaderError if several members have it, if the one that has it does not follow the
- * profile, or if Signature-Input is not a structured field, since the broken part may be an agent's signature.
+ * profile, or if Signature-Input is too long or no structured field, since the part that is not read may be an agent's
+ * signature.
  */
 export function findAgentSignature(fields: SignatureFields): AgentSignature | undefined {
   return readOwnSpelling(fields) ?? readAnySpelling(fields);
@@ -152,7 +148,7 @@ function readAnySpelling(fields: SignatureFields): AgentSignature | undefined {
 
 function parseField(field: string, value: string) {
   try {
-    return parseDictionary(value);
+    return parseDictionaryField(value);
   } catch (error) {
     return refuse(`${field}: ${(error as Error).message}`);
   }

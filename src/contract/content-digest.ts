@@ -2,8 +2,9 @@
  * The Content-Digest field (RFC 9530 section 2), which binds a body to the signature over its headers; runs in Node and
  * in browsers.
  */
-import { parseDictionary, serializeDictionary } from "structured-headers";
+import { serializeDictionary } from "structured-headers";
 import { decodeBase64 } from "./base64.ts";
+import { parseDictionaryField } from "./dictionary-field.ts";
 
 /** The algorithm that agents use. A field may also contain digests by others. */
 export const digestAlgorithm = "sha-256";
@@ -41,7 +42,7 @@ export function parseContentDigest(header: string): Map<string, Uint8Array> {
 
 function parseMembers(header: string) {
   try {
-    return parseDictionary(header);
+    return parseDictionaryField(header);
   } catch (error) {
     throw new InvalidContentDigestError(`content-digest: ${(error as Error).message}`);
   }

@@ -18,6 +18,8 @@ export interface HeartbeatStore {
   deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
   /** Returns the registered public key of each machine that has one, 32 bytes, by machine id. */
   readPublicKeys(machineIds: readonly string[]): Promise<Map<string, Uint8Array>>;
+  /** Returns the ids of the machines with these keys, by key. Keys are in hexadecimal, in lower case. */
+  readMachineIds(publicKeys: readonly string[]): Promise<Map<string, string>>;
   /** Rejects unless the database answers and accepts writes. */
   ping(): Promise<void>;
   getPoolUsage(): PoolUsage;
@@ -48,7 +50,7 @@ const connectTimeoutMs = 3_000;
 
 /** Options of `openHeartbeatStore`. */
 export interface HeartbeatStoreOptions {
-  /** Maximum number of concurrent `write` calls. Deliveries and key look-ups have one more connection each. */
+  /** Maximum number of concurrent `write` calls. Deliveries and key look-ups share two more connections. */
   readonly maxBatches: number;
   /**
    * How long an installation may take from its first delivery before it is overdue, in milliseconds, unless the agent
@@ -78,6 +80,14 @@ export function openHeartbeatStore(url: string, options: HeartbeatStoreOptions):
         values: [machineIds],
       });
       return new Map(rows.map((row) => [row.machine_id, row.public_key]));
+    },
+    readMachineIds: async (publicKeys) => {
+      const { rows } = await pool.query<{ machine_id: string; public_key: Buffer }>({
+        name: "read-machine-ids",
+        text: "select machine_id, public_key from agent_started where public_key = any($1::bytea[])",
+        values: [publicKeys.map((key) => Buffer.from(key, "hex"))],
+      });
+      return new Map(rows.map((row) => [row.public_key.toString("hex"), row.machine_id]));
     },
     ping: () => refuseReadOnly(pool),
     getPoolUsage: () => readPoolUsage(pool),

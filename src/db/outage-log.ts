@@ -46,6 +46,7 @@ export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
     write: (rows) => watch(() => store.write(rows)),
     deliver: (rows) => watch(() => store.deliver(rows)),
     readPublicKeys: (machineIds) => watch(() => store.readPublicKeys(machineIds)),
+    readMachineIds: (publicKeys) => watch(() => store.readMachineIds(publicKeys)),
     ping: () => watch(() => store.ping()),
     getPoolUsage: () => store.getPoolUsage(),
     close: () => store.close(),

@@ -70,7 +70,14 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   });
   const { heartbeat: method } = AgentCallback.method;
   const authenticate = admission.guard(
-    createAuthenticate({ verifySignature, strangers, isUrgent, observer: metrics.heartbeats, logRefusal }),
+    createAuthenticate({
+      verifySignature,
+      strangers,
+      isUrgent,
+      readMachineIds: (publicKeys) => store.readMachineIds(publicKeys),
+      observer: metrics.heartbeats,
+      logRefusal,
+    }),
   );
   const listener = createAgentListener({
     tls,

@@ -66,6 +66,8 @@ export function createDatabaseSpans(
       deliver: (rows) => recordBatch("record deliveries", rows, () => store.deliver(rows)),
       readPublicKeys: (machineIds) =>
         record({ name: "read public keys", parent: current.context }, () => store.readPublicKeys(machineIds)),
+      readMachineIds: (publicKeys) =>
+        record({ name: "read machine ids", parent: current.context }, () => store.readMachineIds(publicKeys)),
     }),
     traceWriter: (writer) => ({
       get queueLength() {

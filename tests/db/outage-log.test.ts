@@ -13,6 +13,7 @@ function watchedStore() {
     write: unused,
     deliver: unused,
     readPublicKeys: unused,
+    readMachineIds: unused,
     getPoolUsage: () => ({ open: 0, idle: 0, max: 0, waiting: 0 }),
     close: unused,
     ping: () => {

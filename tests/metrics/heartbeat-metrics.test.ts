@@ -79,7 +79,7 @@ test("counts keys that speak for no such machine", async () => {
 
 test("counts signatures that are broken, and those that are too old, each by its reason", async () => {
   const growth = await refusals(async () => {
-    const broken = (headers: Headers) => headers.set("content-digest", "sha-256=:AAAA:");
+    const broken = (headers: Headers) => headers.set("signature", "bmaas=:AAAA:");
     expect(await sendSigned(broken)).toBe(401);
     const old = (headers: Headers) =>
       headers.set("signature-input", (headers.get("signature-input") ?? "").replace(/created=\d+/, "created=1"));
@@ -141,6 +141,7 @@ test("shows how many heartbeats wait while the writer is busy, and what became o
     },
     deliver: unused,
     readPublicKeys: unused,
+    readMachineIds: unused,
     ping: unused,
     close: unused,
     getPoolUsage: () => ({ open: 2, idle: 1, max: 3, waiting: 4 }),

@@ -8,7 +8,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { UrgentFirst } from "../queues/urgent-first.ts";
+import { createBatchedReads, type ReadMany } from "../queues/batched-reads.ts";
 
 /** A machine's key, as bytes and for OpenSSL. */
 export interface RegisteredKey {
@@ -18,7 +18,7 @@ export interface RegisteredKey {
 }
 
 /** Returns the keys by machine, 32 bytes each. Machines without a key are absent. */
-export type ReadPublicKeys = (machineIds: readonly string[]) => Promise<ReadonlyMap<string, Uint8Array>>;
+export type ReadPublicKeys = ReadMany<Uint8Array>;
 
 /** Registered keys by machine. */
 export interface RegisteredKeys {
@@ -35,60 +35,19 @@ export interface RegisteredKeys {
  * verification, and reading the key a query.
  */
 const maxRemembered = 100_000;
-/** Maximum number of machines in one query. */
-const maxMachines = 200;
-
-interface Waiting {
-  readonly machineId: string;
-  resolve(key: RegisteredKey | undefined): void;
-  reject(error: unknown): void;
-}
 
 /** Creates the keys, none of them remembered. */
 export function createRegisteredKeys(readPublicKeys: ReadPublicKeys): RegisteredKeys {
   const remembered = new LRUCache<string, RegisteredKey>({ max: maxRemembered });
-  const waiting = new UrgentFirst<Waiting>();
-  let isReading = false;
-
-  /** Reads the waiting keys. Those that are requested while a query is under way share the next one. */
-  async function readWaiting(): Promise<void> {
-    isReading = true;
-    while (waiting.length > 0) {
-      const batch: Waiting[] = [];
-      for (
-        let next = waiting.take();
-        next !== undefined;
-        next = batch.length < maxMachines ? waiting.take() : undefined
-      ) {
-        batch.push(next);
-      }
-      await readBatch(readPublicKeys, batch);
-    }
-    isReading = false;
-  }
-
+  const readPublicKey = createBatchedReads(readPublicKeys);
   return {
     recall: (machineId) => remembered.get(machineId),
-    read: (machineId, isUrgent) =>
-      new Promise((resolve, reject) => {
-        waiting.add({ machineId, resolve, reject }, isUrgent);
-        if (!isReading) void readWaiting();
-      }),
+    read: async (machineId, isUrgent) => {
+      const publicKey = await readPublicKey(machineId, isUrgent);
+      return publicKey && { publicKey, keyObject: toKeyObject(publicKey) };
+    },
     remember: (machineId, key) => void remembered.set(machineId, key),
   };
-}
-
-/** Settles the whole batch. Never rejects. */
-async function readBatch(readPublicKeys: ReadPublicKeys, batch: readonly Waiting[]): Promise<void> {
-  try {
-    const keys = await readPublicKeys(batch.map(({ machineId }) => machineId));
-    for (const { machineId, resolve } of batch) {
-      const publicKey = keys.get(machineId);
-      resolve(publicKey && { publicKey, keyObject: toKeyObject(publicKey) });
-    }
-  } catch (error) {
-    for (const { reject } of batch) reject(error);
-  }
 }
 
 /** Returns a key in OpenSSL's form. It is passed as a JWK (RFC 8037), which is parsed faster than DER. */

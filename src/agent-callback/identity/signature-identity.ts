@@ -86,8 +86,8 @@ export interface SignedCall {
 export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity | undefined>;
 
 /**
- * Creates a verifier. It does the cheap checks first. It does not check the nonce: only the statement that writes the
- * heartbeat can detect a replay on another replica.
+ * Creates a verifier. It does the cheap checks first, and hashes the body last. It does not check the nonce: only the
+ * statement that writes the heartbeat can detect a replay on another replica.
  */
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
   const keys = createRegisteredKeys(options.readPublicKeys);
@@ -107,9 +107,10 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
         },
       );
     }
-    const contentDigest = assertDigest(request, machineId);
+    const { contentDigest, digests } = getContentDigest(request, machineId);
     const base = getBase(request, contentDigest, signature);
     const publicKey = await findProvenKey(call, machineId, base, signature.signature);
+    assertDigests(digests, request.body, machineId);
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
 }
@@ -151,26 +152,32 @@ function assertFresh({ created, machineId }: AgentSignature, nowMs: number): voi
   );
 }
 
-/** Checks the digests of the body. Every digest with a known algorithm must be correct, and one must be SHA-256. */
-function assertDigest(request: SignedRequest, machineId: string): string {
-  const { contentDigest } = request.headers;
+/** Returns the Content-Digest field and the digests in it, one of which must be SHA-256. */
+function getContentDigest({ headers: { contentDigest } }: SignedRequest, machineId: string) {
   if (contentDigest === undefined)
     throw new IdentityRefusedError("signature", "a signed request needs content-digest", { machineId });
   const digests = readDigests(contentDigest, machineId);
   if (!digests.has(digestAlgorithm)) {
     throw new IdentityRefusedError("signature", `content-digest has no ${digestAlgorithm}`, { machineId });
   }
+  return { contentDigest, digests };
+}
+
+/**
+ * Checks the digests of the body. Every digest with a known algorithm must be correct. The cost grows with the body, so
+ * the signature must have been verified.
+ */
+function assertDigests(digests: ReadonlyMap<string, Uint8Array>, body: Uint8Array, machineId: string): void {
   for (const [algorithm, digest] of digests) {
     const hash = nodeHashes.get(algorithm);
     if (hash === undefined) continue;
-    const expected = createHash(hash).update(request.body).digest();
+    const expected = createHash(hash).update(body).digest();
     if (digest.length !== expected.length || !timingSafeEqual(digest, expected)) {
       throw new IdentityRefusedError("signature", `content-digest: ${algorithm} does not match the body`, {
         machineId,
       });
     }
   }
-  return contentDigest;
 }
 
 /** Names in node:crypto of the algorithms in RFC 9530 section 5 that resist forgery. */

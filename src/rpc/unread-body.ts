@@ -2,12 +2,13 @@
  * Handles requests that were answered before their body was completely read, where Connect's handler and Node do not.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, type ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import type { FastifyInstance } from "fastify";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { findLaneExchange } from "./unary-lane/plain-calls.ts";
 import { callerGone, discardBody } from "./wire/request-body.ts";
+import { resetOnceSent } from "./wire/send-answer.ts";
 
 /**
  * Handles such requests once the whole answer is sent and the caller still has something to send:
@@ -61,9 +62,5 @@ async function* readPieces(request: IncomingMessage): AsyncIterable<Uint8Array> 
  * Resets the stream after Node has sent the trailers, if any, which it does in the next iteration of its event loop.
  */
 function resetRest(this: ServerHttp2Stream): void {
-  setImmediate(reset, this);
-}
-
-function reset(stream: ServerHttp2Stream): void {
-  if (!stream.destroyed && !stream.closed && stream.state.remoteClose !== 1) stream.close(constants.NGHTTP2_NO_ERROR);
+  setImmediate(resetOnceSent, this);
 }

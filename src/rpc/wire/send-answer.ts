@@ -81,5 +81,19 @@ export function sendByHttp2(
   const content = request.isHead ? undefined : body;
   stream.respond({ ":status": status, ...headers }, { endStream: content === undefined });
   if (content !== undefined) stream.end(content);
-  if (!request.isRead && !stream.endAfterHeaders) stream.close(constants.NGHTTP2_NO_ERROR);
+  if (!request.isRead && !stream.endAfterHeaders) resetOnceSent(stream);
+}
+
+/**
+ * Resets the stream without an error after its answer is sent, unless the request's body is complete by then. `close`
+ * must not be called earlier: Node would regard the stream as closed, and if it were destroyed before the answer is
+ * sent, Node would tell neither the client nor nghttp2, which could then ask it for data in an endless loop.
+ */
+export function resetOnceSent(stream: ServerHttp2Stream): void {
+  if (stream.writableFinished) reset.call(stream);
+  else stream.once("finish", reset);
+}
+
+function reset(this: ServerHttp2Stream): void {
+  if (!this.destroyed && !this.closed && this.state.remoteClose !== 1) this.close(constants.NGHTTP2_NO_ERROR);
 }

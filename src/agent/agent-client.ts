@@ -1,4 +1,4 @@
-/** The client of agents that show their key by a TLS client certificate. */
+/** The client of agents that prove their identity by a TLS client certificate. */
 
 import { isIP } from "node:net";
 import { connect } from "node:tls";
@@ -10,26 +10,31 @@ import type { AgentKey } from "./agent-key.ts";
 import { createClientCertificate } from "./client-certificate.ts";
 import { maxResponseBytes } from "./node-fetch.ts";
 
-/** What a client takes. */
+/** Options of `createAgentClient`. */
 export interface AgentClientOptions {
   /** An https URL of the agents' listener. */
   readonly endpoint: string;
   readonly key: AgentKey;
-  /** PEM of the CAs to trust. Default: the system's. */
+  /** PEM of the CAs to trust. Default: those that Node trusts. */
   readonly ca?: string | Buffer | undefined;
 }
 
-/** A heartbeat every 30 s keeps no connection warm, so that a dead one is found before a call is lost on it. */
+/**
+ * Interval and timeout of pings, in milliseconds. Between two heartbeats, pings detect a dead connection before a call
+ * is lost on it.
+ */
 const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 3_000 };
 
-/** Makes a client that speaks gRPC over one TLS connection, opened when needed and again after it broke. */
+/**
+ * Creates a client that uses gRPC over one TLS connection, which is opened when needed and again after it has broken.
+ */
 export function createAgentClient(options: AgentClientOptions): Client<typeof AgentCallback> {
   const { endpoint, key, ca } = options;
   const certificate = createClientCertificate(key);
   const host = fromUrlHost(new URL(endpoint).hostname);
   const port = Number(new URL(endpoint).port || 443);
   const sessionManager = new Http2SessionManager(endpoint, ping, {
-    // Left to itself, node:http2 names an IP address as the server's name, which RFC 6066 section 3 forbids.
+    // By default, node:http2 sends an IP address as the server's name, which RFC 6066 section 3 forbids.
     createConnection: () =>
       connect({
         host,
@@ -52,8 +57,9 @@ export function createAgentClient(options: AgentClientOptions): Client<typeof Ag
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
 /**
- * Keeps a session's late error from ending the process. A manager no longer listens to a session once it has begun another one,
- * but a session that the server told to go away emits its error only when its socket has closed: a call in between would be fatal.
+ * Prevents a session's late error from ending the process. A manager stops listening to a session once it has begun
+ * another one, but a session that received GOAWAY emits its error only when its socket has closed. A call in between
+ * would make that error fatal.
  */
 function absorbLateErrors(manager: Http2SessionManager): SessionManager {
   const heard = new WeakSet<object>();
@@ -72,13 +78,13 @@ function absorbLateErrors(manager: Http2SessionManager): SessionManager {
   };
 }
 
-/** How often a call is sent at most. */
+/** Maximum number of times that a call is sent. */
 const maxTries = 4;
 
 /**
- * Repeats a call whose stream the server refused before it looked at it (REFUSED_STREAM, RFC 9113 section 8.7), as servers do that are about
- * to close the connection; a call that is refused again and again is `unavailable`. The transport calls both `internal`, and
- * repeats nothing.
+ * Repeats a call whose stream the server refused before it processed it (REFUSED_STREAM, RFC 9113 section 8.7), as
+ * servers do when they are about to close the connection. A call that is refused repeatedly is `unavailable`. The
+ * transport alone would repeat nothing and report both as `internal`.
  */
 const repeatRefused: Interceptor = (next) => async (request) => {
   for (let tries = 1; ; tries++) {
@@ -102,7 +108,10 @@ function refuseForGood(error: Error): ConnectError {
   return new ConnectError(text, Code.Unavailable, undefined, undefined, error);
 }
 
-/** A server that did not answer in time may be gone without a word; the next call must not wait for the same connection. */
+/**
+ * Drops the connection when a call's deadline passes. The server may have disappeared without closing it, and the next
+ * call must not wait for the same connection.
+ */
 function dropConnectionOnDeadline(sessionManager: Http2SessionManager): Interceptor {
   return (next) => async (request) => {
     try {

@@ -1,11 +1,17 @@
-/** The life of an agent: it heartbeats, hands in its hardware once, installs what is requested, and reports until it is heard. */
+/**
+ * Runs an agent: it sends heartbeats, reports its hardware, installs what is requested, and repeats reports until they
+ * are accepted.
+ */
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { readVersion } from "../base/version.ts";
 import { Agent, type Pause } from "./agent.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { findBootId } from "./boot-id.ts";
 
-/** Runs an agent until its signal aborts, and an installation that is under way has been stopped. No error ends it: it tries again for ever. */
+/**
+ * Runs an agent. Resolves when its signal has aborted and a running installation has been stopped. No error ends it: it
+ * retries for ever.
+ */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { signal, version = readVersion(), bootId = await findBootId() } = options;
   const agent = new Agent({ ...options, version, bootId });
@@ -14,8 +20,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 }
 
 /**
- * Waits until the next heartbeat. What there is to tell of an installation comes sooner, but not sooner than a server that is in
- * trouble shall be called again: an outcome at once, progress after `progressIntervalMs`.
+ * Waits until the next heartbeat. News of an installation shortens the wait, unless the agent is backing off: an
+ * outcome ends it at once, and progress after `progressIntervalMs`.
  */
 async function rest(agent: Agent, { durationMs, isBackoff }: Pause, options: AgentOptions): Promise<void> {
   const { signal, progressIntervalMs = 2000 } = options;
@@ -31,7 +37,7 @@ async function rest(agent: Agent, { durationMs, isBackoff }: Pause, options: Age
   }
 }
 
-/** Waits, but not past the agent's end, nor past `event`. */
+/** Waits until the time is over, the agent ends, or `event` resolves. */
 async function sleep(durationMs: number, options: AgentOptions, event?: Promise<void>): Promise<void> {
   const { signal, sleep: wait = (ms: number, until: AbortSignal) => sleepFor(ms, undefined, { signal: until }) } =
     options;

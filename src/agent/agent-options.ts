@@ -1,4 +1,4 @@
-/** What an agent is made of. */
+/** The options of an agent. */
 import type { Client } from "@connectrpc/connect";
 import type { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
@@ -7,36 +7,38 @@ import type { CollectHardware } from "./hardware-feed.ts";
 import type { InstallState } from "./install-state.ts";
 import type { Installer } from "./installer.ts";
 
-/** What `runAgent` takes. */
+/** Options of `runAgent`. */
 export interface AgentOptions {
   readonly machineId: string;
   readonly client: Client<typeof AgentCallback>;
   readonly state: InstallState;
   readonly install: Installer;
-  /** Runs once a success is reported, to reboot for example; returns what went wrong, if something did. */
+  /**
+   * Called when a success has been reported, for example to reboot. Resolves to the error, or to undefined on success.
+   */
   readonly afterInstall?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
   /** Default: no hardware report. */
   readonly collectHardware?: CollectHardware | undefined;
-  /** Time between collections of the hardware, of which the second comes within a minute. Default: 1 h. */
+  /** Time between collections of the hardware. The second collection follows within a minute. Default: 1 h. */
   readonly hardwareIntervalMs?: number | undefined;
-  /** For operators to read. Default: the version of this package. */
+  /** Version shown to operators. Default: that of this package. */
   readonly version?: string | undefined;
-  /** Tells one boot of the machine from another. Default: the kernel's, where it has one. */
+  /** Id that distinguishes boots of the machine. Default: the kernel's, if it has one. */
   readonly bootId?: string | undefined;
-  /** Time between heartbeats, whatever the server asks for. Default: what it asks for, and 30 s when it does not. */
+  /** Time between heartbeats, whatever the server requests. Default: the time that the server requests, or 30 s. */
   readonly intervalMs?: number | undefined;
-  /** Shortest time between heartbeats that tell of progress. Default: 2 s, or the interval when that is shorter. */
+  /** Shortest time between heartbeats that report progress. Default: 2 s, or the interval if that is shorter. */
   readonly progressIntervalMs?: number | undefined;
   /** Deadline of a call. Default: 10 s. */
   readonly callTimeoutMs?: number | undefined;
-  /** Longest time between tries. Default: 60 s. */
+  /** Longest time between attempts. Default: 60 s. */
   readonly maxBackoffMs?: number | undefined;
   readonly onEvent?: ((event: AgentEvent) => void) | undefined;
-  /** Ends the agent. */
+  /** Ends the agent when it aborts. */
   readonly signal: AbortSignal;
   readonly random?: Random | undefined;
-  /** A clock that never goes back, in milliseconds. Default: the process's. */
+  /** Returns the time of a clock that never goes back, in milliseconds. Default: the process's clock. */
   readonly nowMs?: (() => number) | undefined;
-  /** Waits, and rejects when the signal aborts. */
+  /** Waits, or rejects when the signal aborts. */
   readonly sleep?: ((durationMs: number, signal: AbortSignal) => Promise<unknown>) | undefined;
 }

@@ -1,4 +1,4 @@
-/** What an agent says with each heartbeat, and what it does about the answer. One installation is under way at most. */
+/** Sends an agent's heartbeats and reacts to the answers. At most one installation runs at a time. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { unknownRequestError } from "../contract/unknown-request.ts";
@@ -13,10 +13,10 @@ import { digestRequest } from "./installation-messages.ts";
 import { capture, InstallationRun } from "./installation-run.ts";
 import { readWantedPause } from "./wanted-pause.ts";
 
-/** How long to wait before the next heartbeat. */
+/** The wait before the next heartbeat. */
 export interface Pause {
   readonly durationMs: number;
-  /** The server was not reached, or asks to be left alone: nothing is worth calling it sooner. */
+  /** Whether the heartbeat failed. Then nothing shortens the wait. */
   readonly isBackoff: boolean;
 }
 
@@ -26,11 +26,11 @@ export class Agent {
   readonly #emit: (event: AgentEvent) => void;
   readonly #random: Random;
   readonly #intervalMs: number;
-  /** What the server asked for with its last answer. */
+  /** The pause that the server requested in its last answer. */
   #wantedMs: number | undefined;
   readonly #loader: HeartbeatLoader;
   #failures = 0;
-  /** The generation that was last told to be passed over, and the one whose report was refused. */
+  /** The generation last announced as ignored or deferred, and the generation whose report was refused. */
   #passedOver: bigint | undefined;
   #refused: bigint | undefined;
   #run: InstallationRun | undefined;
@@ -45,25 +45,22 @@ export class Agent {
     this.#loader = new HeartbeatLoader(options, this.#emit);
   }
 
-  /**
-   * Resolves when the installation that is under way has ended, and its outcome is written down; undefined when none
-   * is.
-   */
+  /** Resolves when the running installation has ended and its outcome is stored; undefined if none is running. */
   get installing(): Promise<void> | undefined {
     return this.#installing;
   }
 
-  /** Whether an installation has ended since the last heartbeat was put together. */
+  /** Whether an installation has ended since the last heartbeat was created. */
   get hasNewOutcome(): boolean {
     return this.#hasNewOutcome;
   }
 
-  /** Whether an installation has something to tell that no heartbeat has told yet. */
+  /** Whether an installation has progress that no heartbeat has reported yet. */
   get hasNewProgress(): boolean {
     return this.#run?.hasNews ?? false;
   }
 
-  /** Sends one heartbeat, and does or begins what its answer asks for. */
+  /** Sends one heartbeat, and carries out or begins what its answer requests. */
   async heartbeat(): Promise<Pause> {
     const { client, machineId, signal, callTimeoutMs = 10_000 } = this.#options;
     const load = await this.#loader.next(() => this.#run);
@@ -87,12 +84,12 @@ export class Agent {
     });
     if (outcome !== undefined && (await this.#finishReport(outcome))) return this.#pause();
     if (request !== undefined) return await this.#consider(request, load);
-    // Should the server ask for it yet, it will take the report as well.
+    // If the server requests it later after all, it will accept the report as well.
     this.#refused = undefined;
     return this.#pause();
   }
 
-  /** What the server asks for spreads its agents by itself. */
+  /** Creates a pause. A pause that the server requests needs no jitter, since the server spreads its agents. */
   #pause(durationMs = this.#wantedMs ?? jitter(this.#intervalMs, this.#random)): Pause {
     return { durationMs, isBackoff: false };
   }
@@ -120,7 +117,7 @@ export class Agent {
     return { durationMs, isBackoff: true };
   }
 
-  /** Returns whether the machine has been told to do something else now, so that no installation may begin. */
+  /** Returns whether `afterInstall` has run, so that no installation may begin now. */
   async #finishReport(outcome: InstallOutcome): Promise<boolean> {
     const { afterInstall, signal, state } = this.#options;
     await this.#save(() => state.recordReported());
@@ -131,15 +128,15 @@ export class Agent {
   }
 
   /**
-   * `installing` was under way when the server was asked. It may have ended since; its outcome is reported before
-   * anything begins.
+   * Decides what to do about a request. `installing` was running when the heartbeat was sent. It may have ended since,
+   * and its outcome is reported before another installation begins.
    */
   async #consider(request: OSInstallationRequest, { installing, outcome }: HeartbeatLoad): Promise<Pause> {
     const { state } = this.#options;
     const { generation } = request;
     const { lastAttempted } = state;
     if (generation === installing) return this.#pause();
-    // An outcome that is yet to be told is not forgotten for another installation.
+    // An unreported outcome must be reported before another installation.
     if (installing === undefined && outcome === undefined && state.pendingOutcome !== undefined) return this.#pause();
     if (lastAttempted === undefined || (installing === undefined && generation > lastAttempted)) {
       return await this.#install(request);
@@ -150,14 +147,14 @@ export class Agent {
         this.#emit({ type: "request-ignored", generation, lastAttempted });
       } else this.#emit({ type: "request-deferred", generation, installing });
     }
-    // The server may have lost what it was told, with its database for example.
+    // The server may have lost the report, for example with its database.
     if (installing === undefined && generation === lastAttempted && generation !== this.#refused) {
       await this.#save(() => state.reportAgain(digestRequest(request)));
     }
     return this.#pause();
   }
 
-  /** Begins an installation once that is on disk. The next heartbeat follows at once, and tells of it. */
+  /** Begins an installation after the attempt is stored on disk. The next heartbeat follows at once and reports it. */
   async #install(request: OSInstallationRequest): Promise<Pause> {
     const { install, signal, state } = this.#options;
     const { generation } = request;
@@ -172,7 +169,7 @@ export class Agent {
     return this.#pause(0);
   }
 
-  /** Nothing is run; that is an outcome, which the next heartbeat tells at once. */
+  /** Records that an unknown request fails without being run. The next heartbeat follows at once and reports it. */
   async #refuse(request: OSInstallationRequest): Promise<Pause> {
     const outcome = { generation: request.generation, error: unknownRequestError };
     const { state } = this.#options;
@@ -203,12 +200,15 @@ export class Agent {
   }
 }
 
-/** A type that only newer agents know is not set here, and generations begin at 1. */
+/**
+ * Returns whether the agent knows the request. A type that only newer agents know is not set, and generations begin at
+ * 1.
+ */
 function isKnown({ generation, type }: OSInstallationRequest): boolean {
   return generation >= 1n && type.case !== undefined;
 }
 
-/** Reads Retry-After (RFC 9110 section 10.2.3), in milliseconds; 0 when the server did not name a time. */
+/** Returns Retry-After (RFC 9110 section 10.2.3) in milliseconds; 0 if the server named no time. */
 function readRetryAfterMs(error: ConnectError, maxMs: number): number {
   const seconds = error.metadata.get("retry-after") ?? "";
   return /^\d{1,6}$/.test(seconds) ? Math.min(maxMs, Number(seconds) * 1000) : 0;

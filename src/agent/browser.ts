@@ -1,4 +1,4 @@
-/** What of the client library runs in a browser; nothing here imports anything of Node. */
+/** The part of the client library that runs in browsers. Nothing here imports Node's modules. */
 export { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 export { AgentKey, createAgentKey, generateAgentKey } from "./agent-key.ts";
 export { type OutgoingRequest, type RequestSigner, signRequest } from "./request-signing.ts";

@@ -1,20 +1,22 @@
-/** The ephemeral certificate by which an agent shows its key in a TLS handshake. */
+/** The ephemeral certificate by which an agent presents its key in a TLS handshake. */
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { issueCertificate, noExpiry } from "../tls/issue-certificate.ts";
 import type { AgentKey } from "./agent-key.ts";
 
-/** Certificate and private key, both PEM, as node:tls takes them. */
+/** Certificate and private key as PEM, for node:tls. */
 export interface ClientCertificate {
   readonly cert: string;
   readonly key: string;
 }
 
-/** The name in every agent's certificate. Java reads none whose issuer is empty, which RFC 5280 section 4.1.2.4 forbids. */
+/**
+ * The name in every agent's certificate. RFC 5280 section 4.1.2.4 forbids an empty issuer, and Java cannot parse one.
+ */
 const name = "bmaas agent";
 
 /**
- * Makes a self-signed certificate, valid from now on and without an expiry (99991231235959Z, RFC 5280 section 4.1.2.5): it carries
- * the public key, and a name that is the same for all agents.
+ * Creates a self-signed certificate with the public key. It is valid from now on without an expiry (99991231235959Z,
+ * RFC 5280 section 4.1.2.5), and its name is the same for all agents.
  */
 export function createClientCertificate(agentKey: AgentKey): ClientCertificate {
   const key = agentKey.exportPem();

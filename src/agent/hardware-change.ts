@@ -1,15 +1,15 @@
-/** Whether two reports of one machine's hardware differ in what anybody would want to be told of. */
+/** Decides whether two reports of one machine's hardware differ in a way that is worth reporting. */
 import { clone, equals } from "@bufbuild/protobuf";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 
-/** Says whether anything differs, but for the order of the warnings. */
+/** Returns whether anything differs, except the order of the warnings. */
 export function isDifferent(before: AgentHardwareReport, after: AgentHardwareReport): boolean {
   return !equals(AgentHardwareReportSchema, withSortedWarnings(before), withSortedWarnings(after));
 }
 
 /**
- * Says whether more differs than what moves by itself: links that come and go, memory that the kernel takes, and errors
- * of a disk that fails, which count as changed each time that they have doubled.
+ * Returns whether more differs than values that change in normal operation: the state of links, the share of memory
+ * that the kernel uses, and the number of errors of a failing disk, which counts as changed each time it has doubled.
  */
 export function hasChanged(before: AgentHardwareReport, after: AgentHardwareReport): boolean {
   return isDifferent(withoutMovement(before), withoutMovement(after));

@@ -1,45 +1,45 @@
 /**
- * What an agent tells of its hardware, and when: once at first, and again when it has changed.
+ * Decides when an agent reports its hardware: at first, and again after it has changed.
  *
- * A disk that is slow to tell its health, or a link that is slow to come up, misses the first report, which holds up
- * the second heartbeat. So the hardware is collected again soon, with more time, and any difference is told. From then
- * on it is collected at long intervals, and only told when it has changed: so many reports at most does a server get
- * from an agent whose hardware never rests.
+ * The second heartbeat waits for the first report, so a disk that is slow to state its health or a link that is slow to
+ * come up misses that report. The hardware is therefore collected again soon, with more time, and any difference is
+ * reported. After that it is collected at long intervals, and reported only if it has changed. This bounds the number
+ * of reports from an agent whose hardware changes all the time.
  */
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { hasChanged, isDifferent } from "./hardware-change.ts";
 
-/** Finds the hardware out. No `timeoutMs` means that a heartbeat waits for it. */
+/** Collects the hardware. Without `timeoutMs`, a heartbeat waits for the result. */
 export type CollectHardware = (options: {
   readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
 }) => Promise<AgentHardwareReport>;
 
-/** What a feed takes. */
+/** Options of a HardwareFeed. */
 export interface HardwareFeedOptions {
   readonly collect: CollectHardware;
-  /** Time between collections, but for the second one, which comes sooner. */
+  /** Time between collections. The second one comes sooner. */
   readonly intervalMs: number;
   readonly nowMs: () => number;
-  /** Gets the first collection's warnings, and those of each one that found something else. */
+  /** Called with the warnings of the first collection, and of each later one that differs. */
   readonly onCollected: (warnings: readonly string[]) => void;
-  /** Ends a collection. */
+  /** Ends a running collection when it aborts. */
   readonly signal: AbortSignal;
 }
 
-/** How soon the hardware is collected for the second time. */
+/** Time after which the hardware is collected for the second time. */
 const secondAfterMs = 60_000;
 
-/** How long each part of a collection may take for which nobody waits. */
+/** Longest time of each part of a collection that no heartbeat waits for. */
 const patientTimeoutMs = 120_000;
 
-/** The reports of one agent, from its start on. */
+/** The hardware reports of one agent since its start. */
 export class HardwareFeed {
   readonly #options: HardwareFeedOptions;
   #collections = 0;
   #underWay: Promise<void> | undefined;
   #nextAtMs = 0;
-  /** What the server knows, or does not want to know. */
+  /** The report that the server has last accepted or refused. */
   #told: AgentHardwareReport | undefined;
   #untold: AgentHardwareReport | undefined;
 
@@ -50,19 +50,19 @@ export class HardwareFeed {
   }
 
   /**
-   * Returns what the next heartbeat is to tell, if there is anything. Waits for the first collection, and for no other.
+   * Returns the report for the next heartbeat, if there is one. Waits for the first collection, but not for later ones.
    */
   async next(): Promise<AgentHardwareReport | undefined> {
     if (this.#collections === 0) await this.#underWay;
     return this.#untold;
   }
 
-  /** Begins another collection when it is time. */
+  /** Begins another collection if it is due. */
   refresh(): void {
     if (this.#underWay === undefined && this.#options.nowMs() >= this.#nextAtMs) this.#begin();
   }
 
-  /** Takes note that a report was taken by the server, or was refused for what it says. */
+  /** Records that the server accepted a report, or refused its content. */
   settle(report: AgentHardwareReport): void {
     this.#told = report;
     if (this.#untold === report) this.#untold = undefined;

@@ -1,4 +1,4 @@
-/** What hardware this machine has, as its agent reports it. */
+/** Collects the hardware of this machine for its agent's report. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { EFISupport, type NodeSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -10,31 +10,31 @@ import { readNetworkInterfaces } from "./hardware/network-interfaces.ts";
 import type { SystemFiles } from "./hardware/sysfs.ts";
 import { readSystem } from "./hardware/system.ts";
 
-/** What a report takes, all of it optional. */
+/** Options of `collectHardwareReport`. */
 export interface HardwareReportOptions {
-  /** How long any part of the report may take. Default: 10 s. */
+  /** Longest time of each part of the report. Default: 10 s. */
   readonly timeoutMs?: number | undefined;
   /** Default: /sys, /proc and /dev. */
   readonly files?: SystemFiles | undefined;
-  /** Ends the tools that are asked. */
+  /** Ends the tools that are running when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
 type NodeFields = Exclude<MessageInitShape<typeof NodeSchema>, { $typeName: string }>;
 
-/** A part of the report, and what could not be said in it. */
+/** A part of the report, and warnings about facts that are missing from it. */
 interface Part {
   readonly fields: NodeFields;
   readonly warnings?: readonly string[];
 }
 
-/** How long a part may take. */
+/** Limits on the time of a part. */
 interface Deadlines {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Share of a part's time that tools may take, so that what is known without them is there in time. */
+/** Share of a part's time that tools may take, so that facts from other sources are reported in time. */
 const shareOfTools = 0.8;
 
 const parts: Record<string, (files: SystemFiles, deadlines: Deadlines) => Promise<Part>> = {
@@ -48,8 +48,8 @@ const parts: Record<string, (files: SystemFiles, deadlines: Deadlines) => Promis
 };
 
 /**
- * Describes this machine; never fails, but says in a warning which part could not be found out, and why. The warnings
- * stand in the order of the parts, so that the same machine makes the same report.
+ * Returns a description of this machine. Never rejects; a warning says which part could not be determined, and why. The
+ * warnings are in the order of the parts, so that the same machine yields the same report.
  */
 export async function collectHardwareReport(options: HardwareReportOptions = {}): Promise<AgentHardwareReport> {
   const { timeoutMs = 10_000, files = { sys: "/sys", proc: "/proc", dev: "/dev" }, signal } = options;

@@ -1,4 +1,4 @@
-/** What an agent says with a heartbeat. */
+/** Creates the fields of an agent's heartbeat. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AgentHardwareReport, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentOptions } from "./agent-options.ts";
@@ -6,21 +6,21 @@ import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 import { createProgress, createReport } from "./installation-messages.ts";
 
-/** What there is to say beyond that the agent lives. */
+/** Content of a heartbeat apart from the machine's id. */
 export interface HeartbeatLoad {
-  /** The generation whose installation was under way when the load was put together. */
+  /** The generation whose installation was running when the load was created. */
   readonly installing: bigint | undefined;
   readonly hardwareReport: AgentHardwareReport | undefined;
   readonly outcome: InstallOutcome | undefined;
-  /** How far the installation is that is under way. */
+  /** Progress of the running installation. */
   readonly progress: (InstallProgress & { readonly generation: bigint }) | undefined;
   readonly labels: Pick<AgentOptions, "version" | "bootId">;
 }
 
-/** After how many intervals without a heartbeat an agent that installs is overdue. */
+/** Number of intervals without a heartbeat after which an installing agent is overdue. */
 const toleratedIntervals = 3;
 
-/** Puts a heartbeat together. */
+/** Creates the fields of a heartbeat. */
 export function createFields(
   machineId: string,
   { hardwareReport, outcome, progress, labels: { version, bootId } }: HeartbeatLoad,
@@ -37,7 +37,7 @@ export function createFields(
   };
 }
 
-/** Longest label that the server keeps, as agent.proto says. */
+/** Maximum length of a label that the server stores, as in agent.proto. */
 const maxLabelLength = 128;
 
 function toLabel(text: string): string {

@@ -1,4 +1,4 @@
-/** Decides what each heartbeat carries, and goes without what heartbeats fail for. */
+/** Decides what each heartbeat carries, and leaves out parts that make heartbeats fail. */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
@@ -9,19 +9,19 @@ import type { InstallationRun } from "./installation-run.ts";
 import { createLeftOut, toSoundReport } from "./sound-report.ts";
 import { type Culprit, type SparePart, Suspicion } from "./suspicion.ts";
 
-/** What one agent's heartbeats carry. */
+/** Creates the loads of one agent's heartbeats. */
 export class HeartbeatLoader {
   readonly #options: AgentOptions;
   readonly #emit: (event: AgentEvent) => void;
   readonly #hardware: HardwareFeed | undefined;
   readonly #suspicion = new Suspicion();
   #isFirst = true;
-  /** What goes out in place of a hardware report that does not. */
+  /** Report that is sent instead of a hardware report that makes heartbeats fail. */
   #substitute: AgentHardwareReport | undefined;
-  /** The generation whose progress is not told. */
+  /** The generation whose progress is not reported. */
   #untold: bigint | undefined;
   #hasLabels = true;
-  /** What heartbeats carried last of what may be left out. */
+  /** The last hardware report, and the last generation with progress, that heartbeats carried. */
   #lastHardware: AgentHardwareReport | undefined;
   #lastProgress: bigint | undefined;
 
@@ -38,18 +38,18 @@ export class HeartbeatLoader {
     return new HardwareFeed({ collect, intervalMs: hardwareIntervalMs, nowMs, onCollected, signal });
   }
 
-  /** Puts the next heartbeat's load together; `findRun` gives the installation that is under way. */
+  /** Creates the next heartbeat's load. `findRun` returns the running installation. */
   async next(findRun: () => InstallationRun | undefined): Promise<HeartbeatLoad> {
     const mayCarry = (part: Parameters<Suspicion["allows"]>[0]) => this.#suspicion.allows(part);
-    // The first heartbeat tells the server that the agent lives, without waiting for the hardware to be found out.
+    // The first heartbeat shows the server that the agent runs, without waiting for the hardware.
     const hardwareReport = mayCarry("hardware") && !this.#isFirst ? await this.#findHardware() : undefined;
     const run = findRun();
-    // An installation has the disks to itself.
+    // During an installation, nothing else accesses the disks.
     if (run === undefined) this.#hardware?.refresh();
     const load = {
       installing: run?.generation,
       hardwareReport,
-      // An outcome is on disk before it is told.
+      // An outcome is stored on disk before it is reported.
       outcome: run === undefined && mayCarry("outcome") ? this.#options.state.pendingOutcome : undefined,
       progress: mayCarry("progress") ? this.#takeProgress(run) : undefined,
       labels: mayCarry("labels") && this.#hasLabels ? this.#options : {},
@@ -69,7 +69,7 @@ export class HeartbeatLoader {
       : { generation: run.generation, ...run.takeProgress() };
   }
 
-  /** Takes note that the server took a load. */
+  /** Records that the server accepted a load. */
   noteSuccess({ hardwareReport }: HeartbeatLoad): void {
     this.#isFirst = false;
     if (hardwareReport !== undefined) this.#settle(hardwareReport);
@@ -77,7 +77,7 @@ export class HeartbeatLoader {
     if (culprit !== undefined) this.#leaveOut(culprit);
   }
 
-  /** Takes note that the server did not take a load; it names the field that it refuses for what it says. */
+  /** Records that a heartbeat failed. With `invalid_argument`, the server names the field that it refuses. */
   noteFailure(load: HeartbeatLoad, error: ConnectError): void {
     const refused = error.code === Code.InvalidArgument ? findRefused(load, error) : undefined;
     if (refused !== undefined) this.#leaveOut({ part: refused, error });

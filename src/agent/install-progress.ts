@@ -1,16 +1,16 @@
-/** How far an installation is, as an installer says it and as a command prints it. */
+/** Progress of an installation, as an installer reports it and as a command prints it. */
 
-/** What an installer says of itself; each word replaces what it said before. */
+/** Progress that an installer reports. Each report replaces the previous one. */
 export interface InstallProgress {
-  /** What it does now, for people to read. */
+  /** The current step, for people. */
   readonly phase?: string | undefined;
-  /** How much of the whole is done, 0 to 100; absent when it cannot tell. */
+  /** Percentage that is done, 0 to 100; absent if unknown. */
   readonly percent?: number | undefined;
-  /** For how long from now on the agent may not be able to call. Default: three heartbeats may get lost. */
+  /** How long from now on the agent may be unable to call. Default: the time of three heartbeats. */
   readonly quietForMs?: number | undefined;
 }
 
-/** Longest phase and silence that the server keeps, as agent.proto says. */
+/** Longest phase and silence that the server accepts, as in agent.proto. */
 const maxPhaseLength = 128;
 const maxQuietForMs = 24 * 60 * 60 * 1000;
 
@@ -18,8 +18,8 @@ const progressLine =
   /^bmaas-progress: (?<percent>100|[1-9]?\d|-)(?: quiet=(?<quiet>\d{1,5}))?(?: (?!quiet=)(?<phase>\S.*))?$/;
 
 /**
- * Reads a line `bmaas-progress: PERCENT [quiet=SECONDS] [PHASE]`, with `-` for a percentage that is not known; undefined for every
- * other line.
+ * Parses a line `bmaas-progress: PERCENT [quiet=SECONDS] [PHASE]`, with `-` for an unknown percentage. Returns
+ * undefined for every other line.
  */
 export function parseProgressLine(line: string): InstallProgress | undefined {
   const { percent, quiet, phase } = progressLine.exec(line.trimEnd())?.groups ?? {};
@@ -29,12 +29,12 @@ export function parseProgressLine(line: string): InstallProgress | undefined {
   return boundProgress({ phase, percent: percent === "-" ? undefined : Number(percent), quietForMs });
 }
 
-/** Brings what an installer says into the range of the contract. */
+/** Limits an installer's progress to the ranges of the contract. */
 export function boundProgress({ phase, percent, quietForMs }: InstallProgress): InstallProgress {
   const inRange = (value: number | undefined, max: number) =>
     value === undefined || Number.isNaN(value) ? undefined : Math.min(max, Math.max(0, Math.round(value)));
   return {
-    // Terminals would obey control characters.
+    // Terminals would interpret control characters.
     phase:
       phase
         ?.replace(/\p{Cc}/gu, " ")

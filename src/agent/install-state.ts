@@ -1,6 +1,6 @@
 /**
- * What an agent must not forget, whatever happens to it: which generation it attempted last, and how that went. An attempt is on
- * disk before the installer starts, so that no generation is ever run twice.
+ * Stores what an agent must never forget: which generation it attempted last, and the outcome. An attempt is on disk
+ * before the installer starts, so that no generation is ever run twice.
  */
 import { open as openFile, readFile, readlink, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -9,12 +9,12 @@ import { replaceFile } from "../base/atomic-file.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
 
-/** Why an agent cannot go on from its state file, and what to do about it. */
+/** Says why an agent cannot continue with its state file, and what to do. */
 export class InstallStateError extends OperatorError {
   override readonly name = "InstallStateError";
 }
 
-/** How the installation of a generation went; no `error` means success. */
+/** Outcome of the installation of a generation. Without `error` it succeeded. */
 export interface InstallOutcome {
   readonly generation: bigint;
   readonly error?: string | undefined;
@@ -33,14 +33,14 @@ const stateSchema = z.strictObject({ machineId: z.string(), attempt: attemptSche
 
 type Attempt = z.infer<typeof attemptSchema>;
 
-/** The state of one machine's agent, in one file, held by one process. */
+/** The state of one machine's agent, in a file that one process has locked. */
 export class InstallState {
   readonly #file: string;
   readonly #machineId: string;
   readonly #lock: ProcessLock;
   #attempt: Attempt | undefined;
 
-  /** For openInstallState, which takes the lock. */
+  /** Use `openInstallState`, which takes the lock. */
   constructor(file: string, machineId: string, lock: ProcessLock, attempt: Attempt | undefined) {
     this.#file = file;
     this.#machineId = machineId;
@@ -48,7 +48,7 @@ export class InstallState {
     this.#attempt = attempt;
   }
 
-  /** The greatest generation that was ever attempted here; undefined before the first. */
+  /** The greatest generation that was ever attempted; undefined before the first. */
   get lastAttempted(): bigint | undefined {
     return this.#attempt?.generation;
   }
@@ -59,14 +59,15 @@ export class InstallState {
   }
 
   /**
-   * Returns once it is on disk that `generation` was attempted; throws InstallStateError when it may have been before, or another one is under way. `request` tells
-   * what is attempted from what a server that forgot this generation may request under its number.
+   * Records on disk that `generation` is being attempted. Throws InstallStateError if it may have been attempted
+   * before, or if another attempt is running. `request` is the digest of the request, which distinguishes it from
+   * another one that a server may make with the same number after losing data.
    */
   async recordAttempt(generation: bigint, request: string): Promise<void> {
     await this.#begin({ generation, request, phase: "installing" });
   }
 
-  /** Notes a request that is not carried out, as one that was attempted and failed; throws as `recordAttempt` does. */
+  /** Records a request that is not carried out as an attempt that failed. Throws like `recordAttempt`. */
   async recordRefusal(generation: bigint, request: string, error: string): Promise<void> {
     await this.#begin({ generation, request, phase: "done", error });
   }
@@ -83,20 +84,23 @@ export class InstallState {
     this.#attempt = attempt;
   }
 
-  /** Notes how the attempt went. The outcome holds in this process even when writing it throws. */
+  /** Records the outcome of the attempt. It holds in this process even if writing it throws. */
   async recordOutcome(error: string | undefined): Promise<void> {
     await this.#enter("done", error);
   }
 
-  /** Notes that the server knows the outcome, or will never take it. It holds in this process even when writing it throws. */
+  /**
+   * Records that the server has accepted the outcome, or will never accept it. This holds in this process even if
+   * writing it throws.
+   */
   async recordReported(): Promise<void> {
     await this.#enter("reported", this.#attempt?.error);
   }
 
   /**
-   * Makes the last outcome pending again, for a server that has lost it and asks by `request`; when that is another request than the
-   * one attempted, it has failed. Holds in this process even when writing it throws. Throws InstallStateError while the attempt is under
-   * way, whose outcome is not known.
+   * Makes the last outcome pending again, for a server that has lost it and repeats its request. If `request` differs
+   * from the attempted one, the new outcome is a failure. This holds in this process even if writing it throws. Throws
+   * InstallStateError while the attempt is running, since it has no outcome yet.
    */
   async reportAgain(request: string): Promise<void> {
     this.#assertIdle();
@@ -105,12 +109,12 @@ export class InstallState {
     await this.#enter("done", request === attempted ? error : reused);
   }
 
-  /** Lets go of the file. */
+  /** Releases the lock on the file. */
   close(): void {
     this.#lock.release();
   }
 
-  /** An attempt that is under way has no outcome yet, and no second one begins beside it. */
+  /** Throws InstallStateError while an attempt is running: it has no outcome yet, and no second attempt may begin. */
   #assertIdle(): void {
     if (this.#attempt?.phase !== "installing") return;
     throw new InstallStateError(`generation ${this.#attempt.generation} is being installed`);
@@ -128,9 +132,9 @@ export class InstallState {
 }
 
 /**
- * Opens the state file of a machine's agent, which this process then holds alone; makes it when there is none. An attempt that
- * was under way when the last process ended has failed. Throws InstallStateError when the file is in use, damaged, another
- * machine's, or cannot be written.
+ * Opens and locks the state file of a machine's agent, and creates it if it does not exist. An attempt that was running
+ * when the last process ended becomes a failure. Throws InstallStateError if the file is in use, damaged, another
+ * machine's, or not writable.
  */
 export async function openInstallState(path: string, machineId: string): Promise<InstallState> {
   const file = await resolveLink(path);
@@ -145,14 +149,17 @@ export async function openInstallState(path: string, machineId: string): Promise
   }
 }
 
-/** Replacing a link would leave the state that it leads to behind, and its lock would be another one. */
+/**
+ * Returns the file that a symbolic link leads to. Replacing the link itself would leave the old state at its target,
+ * and its lock would be a different one.
+ */
 async function resolveLink(path: string): Promise<string> {
   const target = await readlink(path).catch(() => undefined);
   if (target === undefined) return path;
   try {
     return await realpath(path);
   } catch (error) {
-    // A link to where the state shall be.
+    // The link's target does not exist yet.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return resolve(await realpath(dirname(path)), target);
     throw new InstallStateError(`${path}: ${(error as Error).message}`);
   }
@@ -208,7 +215,7 @@ function parseState(text: string): z.infer<typeof stateSchema> | undefined {
   }
 }
 
-/** Returns once the state is on disk, its name in the folder included. */
+/** Writes the state. Resolves once it is on disk, including its name in the folder. */
 async function writeState(file: string, machineId: string, attempt: Attempt | undefined): Promise<void> {
   const state =
     attempt === undefined ? { machineId } : { machineId, attempt: { ...attempt, generation: `${attempt.generation}` } };

@@ -1,4 +1,4 @@
-/** What agents tell servers of installations, as messages. */
+/** Creates agents' messages about installations. */
 import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
@@ -13,10 +13,10 @@ import {
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 
-/** Longest error that the server keeps, in UTF-16 code units. */
+/** Maximum length of an error that the server stores, in UTF-16 code units. */
 const maxErrorLength = 4096;
 
-/** Says how an installation ended. */
+/** Creates the report of how an installation ended. */
 export function createReport({ generation, error }: InstallOutcome): OSInstallationReport {
   const text = error?.slice(0, maxErrorLength).toWellFormed();
   return create(OSInstallationReportSchema, {
@@ -25,7 +25,10 @@ export function createReport({ generation, error }: InstallOutcome): OSInstallat
   });
 }
 
-/** Says how far an installation is; a silence of `quietForMs` is normal unless the installer announces another one. */
+/**
+ * Creates the progress of an installation. A silence of `quietForMs` is normal unless the installer announces a
+ * different one.
+ */
 export function createProgress(
   { generation, phase, percent, ...said }: InstallProgress & { readonly generation: bigint },
   { quietForMs }: { quietForMs: number },
@@ -38,7 +41,7 @@ export function createProgress(
   });
 }
 
-/** The same for the same request, over restarts. */
+/** Returns a digest that is the same for the same request, across restarts. */
 export function digestRequest(request: OSInstallationRequest): string {
   return createHash("sha256").update(toBinary(OSInstallationRequestSchema, request)).digest("hex");
 }

@@ -1,21 +1,18 @@
-/** One installation that is under way, while its agent goes on heartbeating. */
+/** A running installation, during which the agent continues to send heartbeats. */
 import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { parseWholeDisk } from "../contract/installation-rules.ts";
 import { boundProgress, type InstallProgress } from "./install-progress.ts";
 import type { Installer } from "./installer.ts";
 
-/** Its installer, and what that last said of its progress. */
+/** A running installer and its latest progress. */
 export class InstallationRun {
   readonly generation: bigint;
-  /**
-   * Settles once the installer has ended, and never rejects: undefined when it is installed, and otherwise what went
-   * wrong.
-   */
+  /** Resolves when the installer has ended: to undefined on success, or else to the error. Never rejects. */
   readonly ended: Promise<string | undefined>;
   #progress: InstallProgress = {};
   #hasNews = false;
 
-  /** Starts the installer, unless the request is for something else than a disk; `onProgress` hears of every change. */
+  /** Starts the installer, unless the root device is not a whole disk. `onProgress` is called with every change. */
   constructor(
     request: OSInstallationRequest,
     install: Installer,
@@ -38,19 +35,22 @@ export class InstallationRun {
     });
   }
 
-  /** Whether the installer has said something that was not taken yet. */
+  /** Whether the installer has reported progress since the last `takeProgress`. */
   get hasNews(): boolean {
     return this.#hasNews;
   }
 
-  /** Takes what the installer last said. */
+  /** Returns the latest progress and marks it as taken. */
   takeProgress(): InstallProgress {
     this.#hasNews = false;
     return this.#progress;
   }
 }
 
-/** A server that is older, or another one, may ask for a partition, and others may have data on the same disk. */
+/**
+ * Throws if the root device is not a whole disk. An older or different server may request a partition, next to which
+ * others may have data on the same disk.
+ */
 function checkRootDevice({ type }: OSInstallationRequest): void {
   const name = type.value?.rootDevice.replace(/^\/dev\//, "");
   if (name === undefined) return;
@@ -65,7 +65,7 @@ function isSame(a: InstallProgress, b: InstallProgress): boolean {
   return a.phase === b.phase && a.percent === b.percent && a.quietForMs === b.quietForMs;
 }
 
-/** What went wrong, also when it was thrown. */
+/** Returns the error that `run` returns or throws, as text, or undefined. */
 export async function capture(run: () => Promise<string | undefined>): Promise<string | undefined> {
   try {
     return await run();

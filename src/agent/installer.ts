@@ -1,4 +1,4 @@
-/** Installs an operating system by the operator's command, or pretends to. */
+/** Installers: one that runs the operator's command, and one that only pretends. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { toJsonString } from "@bufbuild/protobuf";
 import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -6,8 +6,8 @@ import { type InstallProgress, parseProgressLine } from "./install-progress.ts";
 import { runShellCommand } from "./shell-command.ts";
 
 /**
- * Installs what is requested; returns undefined when it is installed, and otherwise what went wrong, for people to read. May `report`
- * its progress as often as it likes.
+ * Carries out a request. Resolves to undefined on success, or else to the error, for people to read. May call `report`
+ * with its progress as often as it likes.
  */
 export type Installer = (
   request: OSInstallationRequest,
@@ -15,20 +15,20 @@ export type Installer = (
   report: (progress: InstallProgress) => void,
 ) => Promise<string | undefined>;
 
-/** What an installer command takes. */
+/** Options of `createCommandInstaller`. */
 export interface CommandInstallerOptions {
-  /** How long it may take. Default: for ever. */
+  /** Longest time of the command. Default: unlimited. */
   readonly timeoutMs?: number | undefined;
-  /** How long a command that is told to stop has until it is killed. */
+  /** Time between asking the command to stop and killing it. */
   readonly graceMs?: number | undefined;
-  /** Gets each line that the command prints, but for those that tell its progress. */
+  /** Called with each line that the command prints, except those with its progress. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
 
 /**
- * Makes an installer of a shell command, which gets the request as ProtoJSON on its standard input and succeeds by exiting with
- * 0. It tells its progress by lines on its standard output, as `parseProgressLine` reads them. All that it started ends with it, or
- * with this process.
+ * Creates an installer that runs a shell command. The command gets the request as ProtoJSON on its standard input, and
+ * succeeds if its exit status is zero. It reports its progress by lines on its standard output, in the form of
+ * `parseProgressLine`. Everything that it started ends with it, or with this process.
  */
 export function createCommandInstaller(command: string, options: CommandInstallerOptions = {}): Installer {
   return async (request, signal, report) => {
@@ -43,16 +43,16 @@ export function createCommandInstaller(command: string, options: CommandInstalle
   };
 }
 
-/** What the pretending installer says that it does, one after another. */
+/** Phases that the pretending installer reports, in order. */
 const pretendedPhases = ["fetching the image", "writing the image", "checking what was written", "setting up the boot"];
 
-/** Makes an installer that touches nothing, says so, tells progress, and succeeds after a moment. */
+/** Creates an installer that changes nothing, says so, reports progress, and succeeds after a moment. */
 export function createPretendingInstaller(
   options: { durationMs?: number; onLine?: (line: string) => void } = {},
 ): Installer {
   const { durationMs = 1000, onLine = () => {} } = options;
   return async (request, signal, report) => {
-    // The rest of a request may hold secrets: URLs with a token in them, and user data.
+    // The rest of a request may contain secrets, such as URLs with a token, and user data.
     onLine(
       `pretending to install generation ${request.generation} onto ${request.type.value?.rootDevice || "no disk"}`,
     );

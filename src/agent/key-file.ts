@@ -1,16 +1,19 @@
-/** Files that hold an agent's private key: read in every usual form, written once and for the owner alone. */
+/**
+ * Reads and writes files with an agent's private key. Reads all usual formats, never overwrites a file, and writes it
+ * for the owner only.
+ */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { open, unlink } from "node:fs/promises";
 import { OperatorError } from "../base/operator-error.ts";
 import { assertSecret, InvalidPublicKeyError } from "../contract/public-key.ts";
 import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
 
-/** Why a key file cannot be used, and what to do about it; never repeats what the file holds. */
+/** Says why a key file cannot be used, and what to do. Never contains the file's content. */
 export class AgentKeyFileError extends OperatorError {
   override readonly name = "AgentKeyFileError";
 }
 
-/** A key as loaded, with what is allowed and still worth a warning, one sentence each. */
+/** A loaded key, with warnings of one sentence each about things that are allowed but unwise. */
 export interface LoadedAgentKey {
   readonly key: AgentKey;
   readonly warnings: readonly string[];
@@ -19,8 +22,8 @@ export interface LoadedAgentKey {
 const maxKeyFileBytes = 16 * 1024;
 
 /**
- * Loads a key from PEM PKCS#8 (RFC 8410), or from its 32-byte seed as 64 hexadecimal digits, base64 or raw bytes; throws
- * AgentKeyFileError.
+ * Loads a key from PKCS#8 in PEM (RFC 8410), or from its 32-byte seed as 64 hexadecimal digits, base64 or raw bytes.
+ * Throws AgentKeyFileError.
  */
 export async function loadAgentKey(file: string): Promise<LoadedAgentKey> {
   const { content, mode } = await readKeyFile(file);
@@ -41,7 +44,10 @@ function assertOwn(file: string, key: AgentKey): AgentKey {
   }
 }
 
-/** Writes a key as PEM that only its owner can read; throws AgentKeyFileError when the file exists: a key is never overwritten. */
+/**
+ * Writes a key as PEM that only its owner can read. Throws AgentKeyFileError, also if the file exists: a key is never
+ * overwritten.
+ */
 export async function saveAgentKey(file: string, key: AgentKey): Promise<void> {
   try {
     const handle = await open(file, "wx", 0o600);
@@ -74,7 +80,7 @@ async function readKeyFile(file: string): Promise<{ content: Buffer; mode: numbe
   }
 }
 
-/** Returns the seed, or what is wrong. */
+/** Returns the seed, or the reason why there is none. */
 function parseSeed(content: Buffer): Buffer | string {
   if (content.length === seedBytes) return content;
   const text = content.toString("latin1").trim();

@@ -1,13 +1,13 @@
-/** A fetch over node:http and node:https that can be told which CAs to trust, which Node's own cannot. */
+/** A fetch over node:http and node:https with configurable CAs, which Node's own fetch lacks. */
 import http from "node:http";
 import https from "node:https";
 
-/** An answer to a heartbeat is small; more than this is not one. */
+/** Maximum size of an answer. An answer to a heartbeat is much smaller. */
 export const maxResponseBytes = 4 * 1024 * 1024;
 
 /**
- * Returns a fetch for unary calls over HTTP/1.1 that trusts the CAs in `ca` (PEM; default: the system's). Follows no redirect,
- * and fails on an answer of more than maxResponseBytes.
+ * Returns a fetch for unary calls over HTTP/1.1 that trusts the CAs in `ca` (PEM; default: those that Node trusts). It
+ * follows no redirects, and rejects for an answer of more than `maxResponseBytes`.
  */
 export function createNodeFetch({ ca }: { ca?: string | Buffer | undefined } = {}): typeof globalThis.fetch {
   const agents = {

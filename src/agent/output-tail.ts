@@ -1,4 +1,4 @@
-/** Bounds what a program may say to what a log line and a report can hold. */
+/** Limits a program's output to what a log line and a report can hold. */
 import { StringDecoder } from "node:string_decoder";
 
 const maxLineLength = 4096;
@@ -16,7 +16,10 @@ export class OutputTail {
     this.#kept = Buffer.concat([this.#kept, chunk.subarray(-this.#maxBytes)]).subarray(-this.#maxBytes);
   }
 
-  /** The end of the stream as text of at most that many bytes of UTF-8, without NUL, which PostgreSQL takes in no text. */
+  /**
+   * Returns the end of the stream as text of at most `maxBytes` bytes of UTF-8, without NUL, which PostgreSQL cannot
+   * store.
+   */
   toString(): string {
     const start = skipContinuation(this.#kept);
     const text = Buffer.from(start.toString("utf8").replaceAll("\0", "").trim());
@@ -24,14 +27,14 @@ export class OutputTail {
   }
 }
 
-/** A cut may have left the rest of a character at the front. */
+/** Removes the rest of a character that was cut in two from the beginning. */
 function skipContinuation(bytes: Buffer): Buffer {
   let start = 0;
   while (start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start++;
   return bytes.subarray(start);
 }
 
-/** Cuts a stream into lines, and lines that are too long into pieces. */
+/** Splits a stream into lines, and long lines into pieces. */
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #decoder = new StringDecoder("utf8");
@@ -50,7 +53,7 @@ export class LineSplitter {
     this.#rest = "";
   }
 
-  /** Hands out a last line that did not end. */
+  /** Emits a last line without a line feed. */
   end(): void {
     const rest = this.#rest + this.#decoder.end();
     if (rest !== "") this.#emit(rest);

@@ -1,4 +1,4 @@
-/** A lock between processes that dies with its holder, however that one ends. */
+/** A lock between processes that is released when its holder ends, however it ends. */
 import { DatabaseSync } from "node:sqlite";
 
 /** Another process holds the lock. */
@@ -6,23 +6,23 @@ export class ProcessLockedError extends Error {
   override readonly name = "ProcessLockedError";
 }
 
-/** A lock that is held. */
+/** A held lock. */
 export interface ProcessLock {
-  /** Gives the lock up; a second time does nothing. */
+  /** Releases the lock. May be called again. */
   release(): void;
 }
 
 const sqliteBusy = 5;
 
 /**
- * Takes the lock that `file` stands for; throws ProcessLockedError while another process has it. Node offers no file locks of
- * its own, and SQLite's are the operating system's: a crash frees them, and child processes do not inherit them. The file
- * stays behind, and stays empty.
+ * Takes the lock that `file` represents. Throws ProcessLockedError if another process holds it. Node has no file locks,
+ * but SQLite uses those of the operating system: a crash releases them, and child processes do not inherit them. The
+ * file remains, and remains empty.
  */
 export function acquireProcessLock(file: string): ProcessLock {
   const database = new DatabaseSync(file);
   try {
-    // Nothing is ever written, so that no journal need lie beside the file.
+    // Nothing is ever written, so no journal file is needed.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();

@@ -1,26 +1,26 @@
-/** Signs HTTP requests as a machine's agent (RFC 9421, RFC 9530); runs in Node and in browsers. */
+/** Signs HTTP requests as a machine's agent (RFC 9421, RFC 9530). Runs in Node and in browsers. */
 import { agentSignatureBase, createAgentSignatureClaim, formatSignatureHeaders } from "../contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../contract/content-digest.ts";
 import type { AgentKey } from "./agent-key.ts";
 
-/** A request as it goes out: the body exactly as sent, compression and framing included. */
+/** A request to send. The body is exactly as sent, including compression and framing. */
 export interface OutgoingRequest {
   readonly method: string;
   readonly url: URL;
   readonly body: Uint8Array;
 }
 
-/** Who signs, and when. */
+/** Identity and time of a signature. */
 export interface RequestSigner {
   readonly machineId: string;
   readonly key: Pick<AgentKey, "sign">;
   /** Seconds since the epoch. */
   readonly created: number;
-  /** Greater than that of every request of this machine before. */
+  /** Greater than the nonces of all earlier requests of this machine. */
   readonly nonce: bigint;
 }
 
-/** Returns the three fields that make a request authentic; the request must go out with them and otherwise as it is. */
+/** Returns the three header fields that authenticate a request. It must be sent with them and otherwise unchanged. */
 export async function signRequest(request: OutgoingRequest, signer: RequestSigner) {
   const { machineId, key, created, nonce } = signer;
   const claim = createAgentSignatureClaim({ machineId, created, nonce });

@@ -1,37 +1,40 @@
-/** Runs an operator's command so that neither it nor anything it started outlives the run, or the process that ran it. */
+/** Runs an operator's command so that neither it nor anything that it started outlives the run or this process. */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { LineSplitter, OutputTail } from "./output-tail.ts";
 
-/** What a run takes. */
+/** Options of `runShellCommand`. */
 export interface ShellCommandOptions {
-  /** Written to standard input, which is then closed; a command need not read it. */
+  /** Written to standard input, which is then closed. The command need not read it. */
   readonly input?: string;
-  /** When to stop the command. Default: never. */
+  /** Time after which the command is stopped. Default: none. */
   readonly timeoutMs?: number | undefined;
-  /** Stops the command, too. */
+  /** Stops the command when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** How long a command that is told to stop (SIGTERM) has until it is killed. Default: 5 s. */
+  /** Time between SIGTERM and SIGKILL when the command is stopped. Default: 5 s. */
   readonly graceMs?: number | undefined;
-  /** Gets each line of standard output and standard error. */
+  /** Called with each line of standard output and standard error. */
   readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
 }
 
-/** How much of standard error an error text holds. */
+/** Maximum size of standard error's end in an error text. */
 const maxTailBytes = 4096;
 
-/** How long output may still arrive once the command has ended and all it started was killed. */
+/** Longest wait for output after the command has ended and everything that it started was killed. */
 const drainMs = 1000;
 
 /**
- * The command runs in a process group of its own. A watcher in that group reads from descriptor 3, whose other end only this
- * process holds: when it closes, after the command has ended or because this process died, the watcher kills the group. It does
- * not end with those that are told to stop, and it is no child of the command, which may wait for all of its children.
+ * Runs the command in its own process group. A watcher in that group reads from descriptor 3, whose other end only this
+ * process has. When that closes, because the command has ended or this process has died, the watcher kills the group.
+ * The watcher ignores signals to stop, and it is not a child of the command, which may wait for all its children.
  */
 const script =
   '( { trap "" HUP INT TERM; read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 & ); exec /bin/sh -c "$1" 3<&-';
 
-/** Runs `command` by /bin/sh; returns undefined when it exits with 0, and otherwise what went wrong, with the end of its stderr. */
+/**
+ * Runs `command` by /bin/sh. Resolves to undefined if it exits with 0, or else to the error with the end of standard
+ * error.
+ */
 export async function runShellCommand(command: string, options: ShellCommandOptions = {}): Promise<string | undefined> {
   const { input = "", timeoutMs, signal, graceMs = 5000, onLine = () => {} } = options;
   if (signal?.aborted) return "not started: the agent is stopping";
@@ -49,7 +52,7 @@ export async function runShellCommand(command: string, options: ShellCommandOpti
     ),
   ]);
   const [stdin, lifeline] = [child.stdin as Writable, child.stdio[3] as Writable];
-  // A command that ends without reading its input breaks the pipe (EPIPE), which says nothing about its success.
+  // A command that ends without reading its input breaks the pipe (EPIPE), but may still have succeeded.
   for (const stream of [stdin, lifeline]) stream.on("error", () => {});
   stdin.end(input);
   const stopping = stopOn(child, { timeoutMs, signal, graceMs });
@@ -70,7 +73,7 @@ async function follow(
   onChunk?: (chunk: Buffer) => void,
 ): Promise<void> {
   const lines = new LineSplitter(onLine);
-  // What the command says is lost when the pipe breaks; how it ends is still known.
+  // If the pipe breaks, further output is lost, but the exit status is still known.
   stream.on("error", () => {});
   stream.on("data", (chunk: Buffer) => {
     onChunk?.(chunk);
@@ -90,7 +93,7 @@ function waitForExit(child: ChildProcess): Promise<string | undefined> {
   });
 }
 
-/** Stops the command's group on time-out or abort: first politely, then by force. */
+/** Stops the command's group on timeout or abort: first by SIGTERM, then by SIGKILL. */
 function stopOn(
   child: ChildProcess,
   options: { timeoutMs: number | undefined; signal: AbortSignal | undefined; graceMs: number },

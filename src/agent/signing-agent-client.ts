@@ -4,13 +4,13 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createSigningFetch, type SigningFetchOptions } from "./signing-fetch.ts";
 
-/** What a signing client takes. */
+/** Options of `createSigningAgentClient`. */
 export interface SigningAgentClientOptions extends SigningFetchOptions {
-  /** URL of the agents' listener, as the client reaches it: the signature names its host. */
+  /** URL of the agents' listener as the client reaches it, since the signature covers its host. */
   readonly endpoint: string;
 }
 
-/** Makes a client that speaks the Connect protocol by fetch and proves its key by an HTTP message signature. */
+/** Creates a client that uses the Connect protocol over fetch and proves its key by an HTTP message signature. */
 export function createSigningAgentClient(options: SigningAgentClientOptions): Client<typeof AgentCallback> {
   const transport = createConnectTransport({
     baseUrl: options.endpoint,

@@ -1,12 +1,15 @@
-/** The time that signatures carry, for machines whose clock is wrong by hours; runs in Node and in browsers. */
+/** Time and nonces for signatures, also for machines whose clock is wrong by hours. Runs in Node and in browsers. */
 import type { AgentSignatureClaim } from "../contract/agent-signature.ts";
 
-/** A clock that differs from the server's by less is right: the Date field has whole seconds, and the answer took a while. */
+/**
+ * Largest difference from the server's clock that is ignored, in milliseconds: the Date field has whole seconds, and
+ * the answer took time.
+ */
 const toleranceMs = 5_000;
 
 /**
- * Gives `created` and `nonce` for one machine after another signature. A nonce is the time in microseconds, at least one more
- * than the last one.
+ * Provides `created` and `nonce` for the successive signatures of one machine. A nonce is the time in microseconds, or
+ * one more than the last nonce if that is greater.
  */
 export class SigningClock {
   readonly #now: () => number;
@@ -14,17 +17,17 @@ export class SigningClock {
   #lastNonce = 0n;
   #lastAcceptedNonce = 0n;
 
-  /** `now` gives milliseconds since the epoch by the machine's own clock. */
+  /** `now` returns the time of the machine's own clock, in milliseconds since the epoch. */
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
-  /** How far the server's clock is ahead of this machine's, as far as known. */
+  /** Time by which the server's clock is ahead of this machine's, in milliseconds; 0 until a correction. */
   get offsetMs(): number {
     return this.#offsetMs;
   }
 
-  /** Takes the time for one signature. */
+  /** Returns the values for one signature. */
   next(): Pick<AgentSignatureClaim, "created" | "nonce"> {
     const nowMs = Math.max(0, this.#now() + this.#offsetMs);
     const nonce = BigInt(Math.floor(nowMs)) * 1000n;
@@ -32,21 +35,21 @@ export class SigningClock {
     return { created: Math.floor(nowMs / 1000), nonce: this.#lastNonce };
   }
 
-  /** Notes that the server took a nonce, so that no later one, corrected or not, is smaller. */
+  /** Records that the server accepted a nonce, so that all later ones are greater, even after a correction. */
   accept(nonce: bigint): void {
     if (nonce > this.#lastAcceptedNonce) this.#lastAcceptedNonce = nonce;
   }
 
-  /** Whether the Date field of an answer says another time than the next signature would. */
+  /** Returns whether the Date field of an answer differs from the time of the next signature. */
   differsFrom(dateField: string | null): boolean {
     const offsetMs = Date.parse(dateField ?? "") - this.#now();
     return Math.abs(offsetMs - this.#offsetMs) > toleranceMs;
   }
 
   /**
-   * Takes over the server's time from the Date field of a refusal. Nonces start again from the corrected time: those of a clock
-   * that ran ahead were refused, and going on from them would leave the machine with nonces that it cannot exceed after a
-   * restart.
+   * Adopts the server's time from the Date field of a refusal. Nonces start again from the corrected time. Those of a
+   * clock that was ahead were refused, and continuing from them would leave nonces that the machine cannot exceed after
+   * a restart.
    */
   correct(dateField: string | null): void {
     const serverMs = Date.parse(dateField ?? "");

@@ -1,22 +1,22 @@
-/** A fetch that makes every request authentic, to be given to a Connect or gRPC-Web transport; runs in Node and in browsers. */
+/** A fetch that signs every request, for a Connect or gRPC-Web transport. Runs in Node and in browsers. */
 import type { AgentKey } from "./agent-key.ts";
 import { signRequest } from "./request-signing.ts";
 import { SigningClock } from "./signing-clock.ts";
 
-/** Who signs, and by what the requests go out. */
+/** Options of `createSigningFetch`. */
 export interface SigningFetchOptions {
   readonly machineId: string;
   readonly key: AgentKey;
   /** Default: the platform's. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** Share one among all fetches of a machine. Default: one by the machine's clock. */
+  /** Clock of the signatures, which all fetches of a machine must share. Default: a new one by the machine's clock. */
   readonly clock?: SigningClock | undefined;
 }
 
 /**
- * Returns a fetch that signs what it sends. A request that is refused as unauthenticated by a server whose clock differs is
- * signed and sent once more, by the server's clock. Requests go out one after another: one that overtook another would leave
- * that one with a nonce that the server takes for a replay.
+ * Returns a fetch that signs its requests. If a server with a different clock refuses a request as unauthenticated, it
+ * is signed and sent once more by the server's clock. Requests are sent one after another: if one overtook another, the
+ * server would take the nonce of the other for a replay.
  */
 export function createSigningFetch(options: SigningFetchOptions): typeof globalThis.fetch {
   const { machineId, key, clock = new SigningClock() } = options;
@@ -34,7 +34,7 @@ export function createSigningFetch(options: SigningFetchOptions): typeof globalT
     const response = await send(new Request(request, request.body === null ? { headers } : { headers, body }));
     const date = response.headers.get("date");
     if (!clock.differsFrom(date) || !(await isUnauthenticated(response))) {
-      // A failure may be a proxy's, and say nothing about the nonce.
+      // A failure may come from a proxy, and says nothing about the nonce.
       if (response.ok) clock.accept(time.nonce);
       return response;
     }
@@ -60,7 +60,10 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Connect says it by the status, gRPC-Web by a field or in the trailer that ends the body. */
+/**
+ * Returns whether an answer is `unauthenticated`: by its status in Connect, and by a header field or in the trailer at
+ * the body's end in gRPC-Web.
+ */
 async function isUnauthenticated(response: Response): Promise<boolean> {
   if (response.status === 401 || response.headers.get("grpc-status") === "16") return true;
   if (!response.headers.get("content-type")?.startsWith("application/grpc-web")) return false;
@@ -68,7 +71,10 @@ async function isUnauthenticated(response: Response): Promise<boolean> {
   return /(^|\r\n)grpc-status: *16\r\n/i.test(findTrailer(body));
 }
 
-/** Returns the trailer of a gRPC-Web body: the frame with the highest bit of the flags set; "" when there is none. */
+/**
+ * Returns the trailer of a gRPC-Web body, which is the frame with the highest bit of the flags set; "" if there is
+ * none.
+ */
 function findTrailer(body: Uint8Array): string {
   const view = new DataView(body.buffer);
   for (let start = 0; start + 5 <= body.length; start += 5 + view.getUint32(start + 1)) {

@@ -1,10 +1,10 @@
-/** Brings what was put into a message's fields, by whatever program, into what protobuf can encode. */
+/** Converts the values in a message's fields, whatever program set them, to values that protobuf can encode. */
 import { create, type DescField, type DescMessage, type MessageShape, ScalarType } from "@bufbuild/protobuf";
 
-/** Longest text, in UTF-16 code units, and longest run of bytes in one field. */
+/** Maximum length of a text, in UTF-16 code units, and of bytes in one field. */
 const maxFieldLength = 1024;
 
-/** Ranges of whole numbers by their bits (protobuf's language guide, "Scalar Value Types"). */
+/** Ranges of integers (protobuf's language guide, "Scalar Value Types"). */
 const int32 = { min: -(2 ** 31), max: 2 ** 31 - 1 } as const;
 const uint32 = { min: 0, max: 2 ** 32 - 1 } as const;
 const int64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n } as const;
@@ -14,8 +14,9 @@ const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
 type Values = Readonly<Record<string, unknown>>;
 
 /**
- * Returns a new message of what `source` holds: whole numbers at the end of their range that they exceed, floats that are numbers, texts
- * well-formed and bounded. What is of no use for its field, and fields that the schema does not know, are left out. Maps are.
+ * Returns a new message with the values of `source`: integers are limited to their range, and texts are bounded and
+ * well-formed. Values that do not suit their field, floats that are not finite, maps, and fields that the schema does
+ * not know are left out.
  */
 export function toSoundMessage<Desc extends DescMessage>(schema: Desc, source: MessageShape<Desc>): MessageShape<Desc> {
   return toSound(schema, source as unknown as Values) as MessageShape<Desc>;
@@ -50,7 +51,7 @@ function toSoundValue(field: DescField, value: unknown): unknown {
   }
 }
 
-/** One value of a field, or of a list. */
+/** Converts one value of a field or of a list. */
 function toSoundSingle({ message, enum: values, scalar }: DescField, value: unknown): unknown {
   if (message !== undefined)
     return typeof value === "object" && value !== null ? toSound(message, value as Values) : undefined;
@@ -85,7 +86,7 @@ function toSoundScalar(scalar: ScalarType, value: unknown): unknown {
   }
 }
 
-/** A text that can be encoded, of bounded length. */
+/** Returns a text that can be encoded, of bounded length. */
 export function toSoundText(text: string): string {
   return text.slice(0, maxFieldLength).toWellFormed();
 }

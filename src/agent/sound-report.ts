@@ -1,21 +1,21 @@
 /**
- * The last look at a hardware report before it goes out, whoever made it: whatever firmware, disks or a library's user say, it can be
- * encoded, and it is no larger than what a server takes.
+ * Makes hardware reports safe to send: whatever firmware, disks or a library's user put into them, they can be encoded,
+ * and are no larger than a server accepts.
  */
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { NodeSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { toSoundMessage, toSoundText } from "./sound-message.ts";
 
-/** A server takes 1 MiB in one call, what stands beside the report included. */
+/** Maximum size of a report. A server accepts 1 MiB in one call, including the rest of the heartbeat. */
 const maxReportBytes = 960 * 1024;
-/** Room for the warnings that tell of what was cut. */
+/** Room for warnings about lists that were cut. */
 const warningBytes = 1024;
 const maxWarnings = 100;
 
 /**
- * Returns a report of the same content in which every value is within its field's range, and lists are cut to what fits, with a warning. One
- * that cannot be brought there becomes a report that says so in a warning. Never throws.
+ * Returns a report of the same content with every value in its field's range, and with lists cut to the size that fits,
+ * with a warning. A report for which this fails is replaced by one with a warning that says so. Never throws.
  */
 export function toSoundReport(report: AgentHardwareReport): AgentHardwareReport {
   try {
@@ -28,7 +28,7 @@ export function toSoundReport(report: AgentHardwareReport): AgentHardwareReport 
   }
 }
 
-/** Makes the report that goes out in place of one that cannot. */
+/** Creates the report that is sent instead of one that cannot be sent. */
 export function createLeftOut(reason: string): AgentHardwareReport {
   return create(AgentHardwareReportSchema, {
     warning: [toSoundText(`the agent left the hardware report out: ${reason}`)],
@@ -39,7 +39,7 @@ function countBytes(report: AgentHardwareReport): number {
   return toBinary(AgentHardwareReportSchema, report).length;
 }
 
-/** Cuts the lists of the node, the longest one first, until the rest fits. */
+/** Cuts the lists of the node, the largest one first, until the report fits. */
 function cutLists(report: AgentHardwareReport): void {
   if (countBytes(report) <= maxReportBytes) return;
   for (const { name, elements, sizes } of listLists(report).sort((a, b) => b.bytes - a.bytes)) {
@@ -55,12 +55,12 @@ function cutLists(report: AgentHardwareReport): void {
 interface List {
   readonly name: string;
   readonly elements: Message[];
-  /** Of the elements, in bytes. */
+  /** Sizes of the elements, in bytes. */
   readonly sizes: readonly number[];
   readonly bytes: number;
 }
 
-/** Most bytes around an element: its field's number, and its length. */
+/** Maximum number of bytes around an element: its field's number and its length. */
 const framingBytes = 5;
 
 function listLists({ report: node }: AgentHardwareReport): List[] {
@@ -74,7 +74,7 @@ function listLists({ report: node }: AgentHardwareReport): List[] {
   return lists;
 }
 
-/** How many of the first elements have no more than so many bytes together. */
+/** Returns how many of the first elements fit into `maxBytes` together. */
 function countFitting(sizes: readonly number[], maxBytes: number): number {
   let bytes = 0;
   const first = sizes.findIndex((size) => {

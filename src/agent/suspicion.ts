@@ -1,58 +1,58 @@
 /**
- * Finds out which part of its heartbeats makes them fail, so that an agent goes on without that part: a report may be
- * lost, the heartbeat never.
+ * Finds out which part of its heartbeats makes them fail, so that an agent continues without that part: a report may be
+ * lost, but never the heartbeat.
  *
- * A heartbeat that fails may fail for what it carries: the server cannot store it, a proxy in between takes no body of
- * that size, or it does not get through a slow line in time. So the next ones carry one part less each. The part whose
- * absence gets a heartbeat through at once is the one at fault, and those that were left out before it are not.
+ * A heartbeat may fail because of what it carries: the server cannot store it, a proxy does not accept a body of that
+ * size, or a slow network does not transmit it in time. So each of the next heartbeats carries one part less. The part
+ * whose absence makes a heartbeat succeed at once is at fault; those that were left out before are not.
  */
 import { Code, type ConnectError } from "@connectrpc/connect";
 
 /** Parts that a server can do without, the one most likely to be at fault first. */
 export const spareParts = ["hardware", "progress", "labels"] as const;
 
-/** One of them. */
+/** A part that a server can do without. */
 export type SparePart = (typeof spareParts)[number];
 
-/** What a heartbeat carried beyond the machine's id. */
+/** Content of a heartbeat apart from the machine's id. */
 export interface Carried {
   readonly parts: readonly SparePart[];
   readonly outcome: boolean;
 }
 
-/** The part that heartbeats failed for, and how they did. */
+/** The part that made heartbeats fail, and their error. */
 export interface Culprit {
   readonly part: SparePart;
   readonly error: ConnectError;
 }
 
-/** Failures in a row that make what is carried suspicious, when they may have any other cause as well. */
+/** Number of consecutive failures with a possibly temporary cause after which a part is suspected. */
 const patience = 3;
 
-/** How often the same part must be proven guilty: a server may be in trouble for a moment. */
+/** Number of times that the same part must be found at fault, since a server may have a temporary problem. */
 const neededProofs = 2;
 
-/** Failures that say what they are for, and that it is nothing that the agent may leave out. */
+/** Codes of failures whose cause is not a part that the agent can leave out. */
 const unrelated: ReadonlySet<Code> = new Set([Code.Unauthenticated, Code.PermissionDenied]);
 
-/** Failures that come of a server or a connection being away, or too slow. */
+/** Codes of failures because a server or a connection is down or too slow. */
 const passing: ReadonlySet<Code> = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Canceled, Code.Aborted]);
 
-/** One agent's doubts. */
+/** The suspected parts of one agent's heartbeats. */
 export class Suspicion {
-  /** What the next heartbeat does not carry, in the order in which it was left out. */
+  /** Parts that the next heartbeat does not carry, in the order in which they were left out. */
   #withheld: readonly (SparePart | "outcome")[] = [];
   #failures = 0;
-  /** What was left out last; undefined once a heartbeat has failed without it all the same. */
+  /** The part that was left out last; undefined once a heartbeat has failed without it as well. */
   #suspect: Culprit | undefined;
   readonly #proofs = new Map<SparePart, number>();
 
-  /** Whether the next heartbeat may carry a part. */
+  /** Returns whether the next heartbeat may carry a part. */
   allows(part: SparePart | "outcome"): boolean {
     return !this.#withheld.includes(part);
   }
 
-  /** Takes note that a heartbeat failed. */
+  /** Records that a heartbeat failed. */
   noteFailure(error: ConnectError, { parts, outcome }: Carried): void {
     if (unrelated.has(error.code)) return;
     this.#suspect = undefined;
@@ -65,16 +65,16 @@ export class Suspicion {
       this.#withheld = [...this.#withheld, part];
       this.#suspect = { part, error };
     } else if (outcome && !mayPass) {
-      // It is too small to be in the way of anything, and is not to come later for an outage.
+      // An outcome is too small to cause a temporary failure, and an outage must not delay it.
       this.#withheld = [...spareParts, "outcome"];
     }
   }
 
-  /** Takes note that a heartbeat was answered; returns the part that is proven guilty by that. */
+  /** Records that a heartbeat succeeded. Returns the part that is thereby found at fault. */
   noteSuccess(): Culprit | undefined {
     const suspect = this.#suspect;
     if (this.#withheld.length === 0) this.#proofs.clear();
-    // An outcome is never given up: every other heartbeat carries it, and nothing else.
+    // An outcome is never left out for good: every other heartbeat carries it, and nothing else.
     this.#withheld = this.allows("outcome") ? [] : spareParts;
     this.#failures = 0;
     this.#suspect = undefined;
@@ -85,7 +85,10 @@ export class Suspicion {
   }
 }
 
-/** A server that names a time is overloaded; one that does not finds what it was sent too large. */
+/**
+ * Returns whether a failure may be temporary. With `resource_exhausted`, a server that names a time is overloaded;
+ * otherwise the heartbeat was too large.
+ */
 function isPassing({ code, metadata }: ConnectError): boolean {
   return passing.has(code) || (code === Code.ResourceExhausted && metadata.has("retry-after"));
 }

@@ -1,11 +1,14 @@
-/** When a server wants an agent's next heartbeat, as far as the agent goes along with it. */
+/** Reads the pause that a server requests before an agent's next heartbeat, within the agent's limits. */
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 
-/** However busy or eager a server is, an agent is heard of within two hours, and does not call more than once a second. */
+/**
+ * Limits of the pause, whatever the server requests: an agent calls at least every two hours, and at most once a
+ * second.
+ */
 const minPauseMs = 1000;
 const maxPauseMs = 2 * 60 * 60_000;
 
-/** The time to wait, in milliseconds; undefined when the server names none that makes sense. */
+/** Returns the time to wait, in milliseconds, or undefined if the server names none or an invalid one. */
 export function readWantedPause(wanted: Duration | undefined): number | undefined {
   if (wanted === undefined) return undefined;
   const { seconds, nanos } = wanted;

@@ -1,7 +1,4 @@
-/**
- * The disks of the machine: what Linux knows of them at once, and what they tell of their health in the time that there
- * is.
- */
+/** Reads the machine's disks: their description from Linux, and their health as far as the disks state it in time. */
 import { create } from "@bufbuild/protobuf";
 import {
   type BlockDevice,
@@ -16,15 +13,15 @@ import { findStableNames, type LinkedNames, readLinkedNames } from "./stable-nam
 import { findText, type SystemFiles } from "./sysfs.ts";
 import { readSysfsDisks, type SysfsDisk } from "./sysfs-disks.ts";
 
-/** The disks, and what could not be found out of them. */
+/** The disks, and warnings about facts that could not be determined. */
 export interface FoundBlockDevices {
   readonly fields: { readonly blockDevice: BlockDevice[] };
   readonly warnings: readonly string[];
 }
 
 /**
- * Reads the disks, each once, in the order of their kernel names. Health that is not there in time is left out and
- * warned of. Throws when Linux lists no block devices, and on other systems.
+ * Reads the disks, each once, in the order of their kernel names. A disk's health that is not known in time is left
+ * out, with a warning. Throws if Linux lists no block devices, and on other systems.
  */
 export async function readBlockDevices(files: SystemFiles, deadlines: HealthDeadlines): Promise<FoundBlockDevices> {
   if (process.platform !== "linux") throw new Error("disks are detected on Linux only");
@@ -55,8 +52,8 @@ async function describe(
 }
 
 /**
- * How far an eMMC is worn, in steps of a tenth by its two kinds of cells, and whether its spare is used up (JESD84-B51
- * section 7.4.40).
+ * Returns the wear of an eMMC, the greater of its two kinds of cells in steps of a tenth, and whether its spare blocks
+ * are used up (JESD84-B51 section 7.4.40).
  */
 async function readMmcHealth(sys: string, name: string): Promise<Partial<DiskHealth>> {
   const [life = "", spare] = await Promise.all([

@@ -1,4 +1,7 @@
-/** Collects the health of all disks at once, so that no disk, and no tool, keeps the others from being known. */
+/**
+ * Collects the health of all disks concurrently, so that neither a disk nor a tool prevents the others from being
+ * known.
+ */
 import {
   BlockDevice_Kind as Kind,
   BlockDevice_Protocol as Protocol,
@@ -7,34 +10,34 @@ import { type DiskHealth, readHealth } from "./disk-health.ts";
 import { askSmartctl, SmartctlError, SmartctlMissingError } from "./smartctl.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
 
-/** How long it may take. */
+/** Limits on the time of the collection. */
 export interface HealthDeadlines {
   readonly timeoutMs: number;
-  /** Ends what is under way. */
+  /** Ends the collection when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is known after that time. */
+/** Health that is known after that time. */
 export interface CollectedHealth {
-  /** By the first path's kernel name. */
+  /** Health by the kernel name of a disk's first path. */
   readonly health: ReadonlyMap<string, DiskHealth>;
-  /** One for each disk whose health could not be found out, or one when that is so of all. */
+  /** One warning for each disk whose health could not be determined, or a single one if smartctl is missing. */
   readonly warnings: readonly string[];
 }
 
-/** Disks that are asked at the same time; each hangs on a bus with others. */
+/** Maximum number of disks that are asked concurrently, since disks share buses. */
 const concurrency = 8;
 
-/** Share of the time that one disk may take: one that hangs leaves its place to others. */
+/** Share of the time that one disk may take, so that a disk that hangs does not block the others. */
 const shareOfOne = 0.5;
 
-/** More warnings than this are summed up. */
+/** Maximum number of warnings. Further ones are summarised. */
 const maxWarnings = 20;
 
-/** Longest text of smartctl that a warning repeats. */
+/** Maximum length of a message of smartctl in a warning. */
 const maxMessageLength = 200;
 
-/** Asks each disk, given by its paths, until one path answers. Never fails, and takes no longer than it may. */
+/** Asks each disk for its health by its paths, until one path answers. Never rejects, and keeps to the limits. */
 export async function collectHealth(
   disks: readonly (readonly SysfsDisk[])[],
   { timeoutMs, signal }: HealthDeadlines,
@@ -61,7 +64,10 @@ export async function collectHealth(
   return { health, warnings: reason instanceof Error ? [`health: ${reason.message}`] : sumUp(warnings) };
 }
 
-/** SMART is of ATA, SCSI and NVMe; sticks and virtual media have none, and paravirtual disks neither. */
+/**
+ * Returns whether a disk may have SMART, which ATA, SCSI and NVMe disks have. USB sticks, virtual media and paravirtual
+ * disks do not.
+ */
 function canTellHealth([disk]: readonly SysfsDisk[]): boolean {
   const { kind, protocol, name } = disk as SysfsDisk;
   return kind === Kind.DISK && protocol !== Protocol.MMC && !/^(vd|xvd)/.test(name);
@@ -84,10 +90,10 @@ async function askPaths(paths: readonly SysfsDisk[], signal: AbortSignal): Promi
   return undefined;
 }
 
-/** Bits of smartctl's exit status: it did not understand the command line, and could not open the device. */
+/** Bits of smartctl's exit status: the command line was invalid, or the device could not be opened. */
 const notAskedBits = 0b11;
 
-/** A disk that was asked and has no health to tell is no failure; one that could not be asked is. */
+/** Returns an error if the disk could not be asked. A disk that was asked but has no health data is not an error. */
 function findFailure({ json, exitStatus }: { json: Record<string, unknown>; exitStatus: number }): Error | undefined {
   if ((exitStatus & notAskedBits) === 0) return undefined;
   const { messages } = (json.smartctl ?? {}) as { messages?: unknown };

@@ -1,16 +1,16 @@
-/** The CPU packages of the machine. */
+/** Reads the CPU packages of the machine. */
 import { create } from "@bufbuild/protobuf";
 import { cpu } from "systeminformation";
 import { type CPU, CPUSchema } from "../../../gen/cloud/agent/api/hwreport_pb.js";
 import { toInt32, toText } from "./fields.ts";
 import { findText, type SystemFiles } from "./sysfs.ts";
 
-/** Reads one entry per package from /proc/cpuinfo on x86, and what systeminformation knows elsewhere. */
+/** Reads one entry for each package, from /proc/cpuinfo on x86 and from systeminformation elsewhere. */
 export async function readCpus({ proc }: SystemFiles): Promise<CPU[]> {
   const packages = new Map<string, CPU>();
   for (const block of ((await findText(proc, "cpuinfo")) ?? "").split(/\n\s*\n/)) {
     const fields = new Map(block.split("\n").map((line) => splitField(line)));
-    // Virtual machines may leave out which package a thread is of: then there is one.
+    // Virtual machines may leave out the package of a thread. Then there is one package.
     const id = fields.get("physical id") ?? "0";
     if (!packages.has(id) && fields.has("cpu family")) packages.set(id, createX86(fields));
   }

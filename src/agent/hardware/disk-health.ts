@@ -1,14 +1,14 @@
 /**
- * What a disk says about its own health, out of smartctl's JSON.
+ * Reads a disk's health from smartctl's JSON.
  *
- * The JSON of NVMe follows the SMART / Health Information log (NVM Express base specification 2.0, figure 207), that of
- * ATA the device statistics (ACS-5 section 9.5) and SMART attributes, that of SCSI the log pages of errors and of solid
- * state media (SPC-5 7.3, SBC-4 6.4).
+ * For NVMe, the JSON follows the SMART / Health Information log (NVM Express base specification 2.0, figure 207). For
+ * ATA it follows the device statistics (ACS-5 section 9.5) and the SMART attributes, and for SCSI the log pages of
+ * errors and of solid state media (SPC-5 7.3, SBC-4 6.4).
  */
 import { toCounter } from "./fields.ts";
 import type { SmartctlAnswer } from "./smartctl.ts";
 
-/** The health fields of a block device; those that the disk does not tell are absent. */
+/** The health fields of a block device. Those that the disk does not state are absent. */
 export interface DiskHealth {
   readonly criticalWarning: boolean;
   readonly mediaErrors?: bigint;
@@ -19,13 +19,13 @@ export interface DiskHealth {
 type Json = Record<string, unknown>;
 
 /**
- * Bits of smartctl's exit status: the disk says that it fails, and an attribute that foretells failure is at its
+ * Bits of smartctl's exit status: the disk states that it is failing, or an attribute that predicts failure is at its
  * threshold.
  */
 const failingBits = 0b11000;
 
 /**
- * Where the device statistics of ATA hold "Reported Uncorrectable Errors", "Pending Error Count" and "Percentage Used
+ * Places in the device statistics of ATA: "Reported Uncorrectable Errors", "Pending Error Count" and "Percentage Used
  * Endurance Indicator".
  */
 const statistic = {
@@ -35,20 +35,20 @@ const statistic = {
 };
 
 /**
- * Attributes of ATA that count what could not be read, and their names in smartctl's database; under other names they
- * are something else.
+ * Attributes of ATA that count unreadable data, by number and by their names in smartctl's database. With other names
+ * they mean something else.
  */
 const errorAttributes = /^(reported_)?u(ncor|e_)|^offline_u|pending_(sector|ecc)|^total_unc/i;
 const errorIds: ReadonlySet<unknown> = new Set([187, 197, 198]);
-/** Attributes whose value falls from 100 as spare blocks are used up, and as cells wear out. */
+/** Attributes whose value falls from 100 as spare blocks are used up, or as cells wear out. */
 const spareAttributes = /^(available_reservd_space|perc_avail_resrvd_space)$/i;
 const lifeAttributes =
   /^(ssd_life_left.*|wear_leveling.*|media_wearout_indicator|percent_lifetime_remain|remaining_lifetime_perc)$/i;
 
-/** A raw value beyond this packs several figures. */
+/** A raw value from this on contains several figures. */
 const maxRawCount = 2n ** 32n;
 
-/** Reads an answer; undefined when there is nothing of health in it, as for the volumes of RAID controllers. */
+/** Returns the health in an answer, or undefined if it has none, as for volumes of RAID controllers. */
 export function readHealth({ json, exitStatus }: SmartctlAnswer): DiskHealth | undefined {
   const status = exitStatus | (readNumber(objectIn(json, "smartctl"), "exit_status") ?? 0);
   const passed = objectIn(json, "smart_status").passed;
@@ -62,7 +62,7 @@ function hasNvmeWarning(json: Json): boolean {
   return (readNumber(objectIn(json, "nvme_smart_health_information_log"), "critical_warning") ?? 0) > 0;
 }
 
-/** Below its threshold a disk warns of its spare itself; some leave the bit out. */
+/** Returns whether the spare is below its threshold. A disk should warn of that itself, but some do not set the bit. */
 function isSpareUsedUp(json: Json): boolean {
   const log = objectIn(json, "nvme_smart_health_information_log");
   const threshold = readPercentage(log, "available_spare_threshold");
@@ -72,7 +72,7 @@ function isSpareUsedUp(json: Json): boolean {
 
 function readNvme(json: Json): Omit<DiskHealth, "criticalWarning"> {
   const log = objectIn(json, "nvme_smart_health_information_log");
-  // A number beyond 2^53 stands beside its digits.
+  // smartctl prints the digits of a number beyond 2^53 in a field of its own.
   const mediaErrors = toCounter(log.media_errors_s) ?? toCounter(log.media_errors);
   return toFigures(mediaErrors, readPercentage(log, "available_spare"), readNumber(log, "percentage_used"));
 }
@@ -129,7 +129,7 @@ function countsErrors({ id, name }: Json): boolean {
   return errorIds.has(id) && (typeof name !== "string" || errorAttributes.test(name));
 }
 
-/** smartctl knows the makers' ways to pack a raw value, and prints the count first: "8 (12 34)". */
+/** Returns the count in a raw value. smartctl knows the makers' formats, and prints the count first: "8 (12 34)". */
 function readRawCount(attribute: Json): bigint | undefined {
   const { value, string } = objectIn(attribute, "raw");
   const [first] = typeof string === "string" ? (/^\d+(?=$|[ /(])/.exec(string) ?? []) : [];
@@ -151,7 +151,7 @@ function readPercentage(json: Json, name: string): number | undefined {
   return value !== undefined && value <= 100 ? value : undefined;
 }
 
-/** A number that is not negative, and no more than any of these figures takes. */
+/** Returns a number from 0 to 2^53 - 1, or undefined. */
 function readNumber(json: Json, name: string): number | undefined {
   const value = json[name];
   return typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined;

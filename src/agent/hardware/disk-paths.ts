@@ -3,16 +3,16 @@ import { BlockDevice_Protocol as Protocol } from "../../../gen/cloud/agent/api/h
 import { isUsb } from "./disk-kind.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
 
-/** Serial numbers that many disks have. */
+/** Serial numbers that many disks share. */
 const placeholder = /^(.)\1*$|^0?12345|^n\/?a$|^none$|^unknown$|^default|^serial|^deadbeef/i;
 
 /**
- * Groups the block devices that are one disk, the names in order within a group, and the groups as their first members
- * come.
+ * Groups the block devices that are the same disk. Names are sorted within a group, and groups are in the order of
+ * their first devices.
  *
- * Two are one disk when they have the same World Wide Name or, having none, the same serial number, maker, model and
- * logical unit of SCSI; and in either case the same size, and nothing that says otherwise. A disk that is hidden is
- * worse than one that is told twice.
+ * Two block devices are the same disk if they have the same World Wide Name or, without one, the same serial number,
+ * maker, model and logical unit of SCSI. In either case they must have the same size, and nothing may contradict it. If
+ * in doubt a disk is reported twice, since hiding one would be worse.
  */
 export function groupPaths(disks: readonly SysfsDisk[]): SysfsDisk[][] {
   const groups: SysfsDisk[][] = [];
@@ -31,19 +31,19 @@ export function groupPaths(disks: readonly SysfsDisk[]): SysfsDisk[][] {
   return groups.map((group) => group.toSorted((a, b) => a.name.length - b.name.length || (a.name < b.name ? -1 : 1)));
 }
 
-/** What two paths to one disk have in common; undefined where nothing tells the disk from all others. */
+/** Returns a key that all paths to one disk share, or undefined if nothing distinguishes the disk from all others. */
 function findKey(disk: SysfsDisk): string | undefined {
   const { protocol, device, wwn, wwid, serial, vendor, model, capacityBytes } = disk;
   const size = capacityBytes.toString();
-  // Bridges of USB number all disks alike. MMC, and SATA at a port of its own, have one path.
+  // USB bridges give all disks the same numbers. MMC, and SATA disks at their own port, have one path.
   if (isUsb(device) || /\/ata\d+\//.test(device) || protocol === Protocol.MMC) return undefined;
-  // Cheap disks share World Wide Names, but not together with the serial number.
+  // Cheap disks may share a World Wide Name, but not the serial number as well.
   if (wwn.length > 0) return JSON.stringify([Buffer.from(wwn).toString("hex"), serial, model, size]);
   const isNumbered = serial.length > 3 && !placeholder.test(serial);
   if (wwid !== "")
     return wwid.startsWith("uuid.") || isNumbered ? JSON.stringify([wwid, serial, model, size]) : undefined;
   if (protocol !== Protocol.SCSI || !isNumbered || vendor === "") return undefined;
-  // A RAID controller may tell its own serial number for each of its volumes, which differ in their logical unit then.
+  // A RAID controller may state its own serial number for each of its volumes, which then differ in their logical unit.
   const unit = /\/\d+:\d+:\d+:(\d+)\//.exec(device)?.[1] ?? "";
   return JSON.stringify([serial, vendor, model, size, unit]);
 }

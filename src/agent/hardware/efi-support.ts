@@ -1,4 +1,4 @@
-/** Whether the machine's firmware speaks EFI. */
+/** Finds out whether the machine's firmware supports EFI. */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { EFISupport } from "../../../gen/cloud/agent/api/hwreport_pb.js";
@@ -9,7 +9,9 @@ import type { SystemFiles } from "./sysfs.ts";
 const uefiOffset = 0x13;
 const uefiBit = 0b1000;
 
-/** Says ENABLED when Linux booted by EFI, and else what SMBIOS says where it may be read. */
+/**
+ * Returns ENABLED if Linux was booted by EFI. Otherwise returns SMBIOS's statement, or UNKNOWN if that cannot be read.
+ */
 export async function readEfiSupport({ sys }: SystemFiles): Promise<EFISupport> {
   try {
     await access(join(sys, "firmware/efi"));
@@ -17,7 +19,7 @@ export async function readEfiSupport({ sys }: SystemFiles): Promise<EFISupport> 
   } catch {
     const [bios] = (await findStructures(sys, structureTypes.bios)) ?? [];
     const characteristics = bios?.[uefiOffset];
-    // In older versions the structure ends before that byte.
+    // In older versions of SMBIOS, the structure ends before that byte.
     if (characteristics === undefined) return EFISupport.EFI_SUPPORT_UNKNOWN;
     return characteristics & uefiBit ? EFISupport.EFI_SUPPORT_SUPPORTED : EFISupport.EFI_SUPPORT_UNSUPPORTED;
   }

@@ -1,4 +1,4 @@
-/** How much memory is fitted, and how much of it can be used. */
+/** Reads how much memory is installed, and which share of it is usable. */
 import { totalmem } from "node:os";
 import { memLayout } from "systeminformation";
 import { toInt64 } from "./fields.ts";
@@ -8,20 +8,23 @@ import { findText, type SystemFiles } from "./sysfs.ts";
 const kibibyte = 1024;
 const mebibyte = 1024 * 1024;
 
-/** Where a Memory Device structure holds what (DSP0134 section 7.18). */
+/** Offsets in a Memory Device structure (DSP0134 section 7.18). */
 const offsets = { size: 0x0c, type: 0x12, extendedSize: 0x1c, technology: 0x28 } as const;
 
-/** Sizes that are none: "no memory device is installed in the socket", and "the size is unknown". */
+/** Values that are not sizes: "no memory device is installed in the socket", and "the size is unknown". */
 const unsaidSizes: ReadonlySet<number> = new Set([0, 0xffff]);
 /** "The actual size is stored in the Extended Size field." */
 const extended = 0x7fff;
 
-/** Types that no operating system has its memory in: VRAM, SRAM, ROM, flash, EEPROM, FEPROM, EPROM, logical non-volatile devices. */
+/**
+ * Types that are not an operating system's memory: VRAM, SRAM, ROM, flash, EEPROM, FEPROM, EPROM, logical non-volatile
+ * devices.
+ */
 const otherTypes: ReadonlySet<number> = new Set([0x05, 0x06, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x1f]);
 /** Persistent memory: NVDIMM-N, NVDIMM-F, NVDIMM-P, Intel Optane. */
 const persistentTechnologies: ReadonlySet<number> = new Set([0x04, 0x05, 0x06, 0x07]);
 
-/** Sums the DRAM modules that SMBIOS lists; where it lists none, all usable memory counts as fitted. */
+/** Sums the DRAM modules that SMBIOS lists. If it lists none, the usable memory counts as installed. */
 export async function readMemory({ sys, proc }: SystemFiles) {
   const [usable, { bytes, warnings }] = await Promise.all([
     readUsableBytes(proc),

@@ -1,4 +1,4 @@
-/** The physical network interfaces of the machine. */
+/** Reads the physical network interfaces of the machine. */
 import { basename, dirname } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { networkInterfaces } from "systeminformation";
@@ -8,24 +8,24 @@ import { findCount, findTarget, findTargetName, findText, listNames, type System
 
 const bytesPerSecondPerMegabit = 125_000;
 
-/** What drivers say when they do not know: SPEED_UNKNOWN of Linux's ethtool.h, in 32 bits and, by older ones, in 16. */
+/** Speeds that mean unknown: SPEED_UNKNOWN of Linux's ethtool.h in 32 bits and, by older drivers, in 16 bits. */
 const unknownMegabits: ReadonlySet<number> = new Set([2 ** 32 - 1, 2 ** 16 - 1]);
 
 const macBytes = 6;
 const infinibandBytes = 20;
-/** Of an InfiniBand address: flags and queue pair number (RFC 4391 section 9.1.1). */
+/** Length of the flags and the queue pair number in an InfiniBand address (RFC 4391 section 9.1.1). */
 const queuePairBytes = 4;
 
-/** How an address came about: Linux's NET_ADDR_* of netdevice.h. */
+/** Origins of an address: Linux's NET_ADDR_* of netdevice.h. */
 const assignments = { random: 1, set: 3 } as const;
 
-/** An interface, or why it is not one, and what could not be said of it. */
+/** An interface with warnings about it, or only the reason why it is left out. */
 interface Found {
   readonly item?: NetworkInterface;
   readonly warnings: readonly string[];
 }
 
-/** Reads the interfaces that have a device behind them from Linux, and those that are not virtual elsewhere. */
+/** Reads the interfaces: on Linux those with a device, elsewhere those that are not virtual. */
 export async function readNetworkInterfaces({ sys }: SystemFiles) {
   const found = process.platform === "linux" ? await readFromLinux(sys) : await readElsewhere();
   const networkInterface = found.map(({ item }) => item).filter((item) => item !== undefined);
@@ -65,8 +65,8 @@ async function findPhysical(sys: string, name: string): Promise<Found | undefine
 }
 
 /**
- * Whether an interface is a virtual function of another one, a subfunction, or a representor, by which a switch in the adapter is
- * configured (names as Linux's devlink gives them to ports).
+ * Returns whether an interface is a virtual function of another one, a subfunction, or a representor, by which a switch
+ * in the adapter is configured. Ports are named as by Linux's devlink.
  */
 async function isStandIn(device: string, of: (...path: string[]) => [string, ...string[]]): Promise<boolean> {
   const [physicalFunction, portName = ""] = await Promise.all([
@@ -96,7 +96,10 @@ function* warnOfAddress(
   if (assignment === assignments.random) yield `${name}: its address is random, another one at each start`;
 }
 
-/** A virtio device is on the bus of its own that stands behind a PCI device; behind a USB controller's are devices of all kinds. */
+/**
+ * Returns the PCI address of a device, or "" if it is on another bus. A virtio device is on its own bus, directly below
+ * a PCI device. A USB device counts as not on PCI.
+ */
 function findPciAddress(device: string): string {
   const name = basename(device);
   const slot = /^virtio\d+$/.test(name) ? basename(dirname(device)) : name;
@@ -120,7 +123,9 @@ async function readElsewhere(): Promise<Found[]> {
   });
 }
 
-/** Six bytes or more; undefined for what is shorter, longer than any (Linux's MAX_ADDR_LEN is 32), or all zeros. */
+/**
+ * Parses an address of 6 to 32 bytes (Linux's MAX_ADDR_LEN). Returns undefined for anything else, and for all zeros.
+ */
 function parseAddress(text: string | undefined): Uint8Array<ArrayBuffer> | undefined {
   if (text === undefined || !/^[0-9a-f]{2}(?::[0-9a-f]{2}){5,31}$/i.test(text) || /^[0:]+$/.test(text))
     return undefined;

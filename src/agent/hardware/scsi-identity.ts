@@ -1,16 +1,16 @@
-/** What a SCSI or ATA disk says of itself in the pages of vital product data that Linux keeps in /sys. */
+/** Reads the identity of a SCSI or ATA disk from the pages of vital product data that Linux keeps in /sys. */
 
-/** Who a disk is, as far as its pages tell. */
+/** Identity of a disk, as far as its pages state it. */
 export interface PageIdentity {
   readonly model?: string | undefined;
   readonly serial?: string | undefined;
   /** NAA or EUI-64. */
   readonly wwn?: Uint8Array<ArrayBuffer> | undefined;
-  /** Whether an ATA disk says that its medium can be taken out. */
+  /** Whether an ATA disk states that its medium can be removed. */
   readonly hasRemovableMedium?: boolean | undefined;
 }
 
-/** The disk's pages, each as /sys has it: with the header of four bytes. */
+/** The disk's pages as in /sys, each with its header of four bytes. */
 export interface VitalPages {
   /** Unit Serial Number (SPC-5 section 7.7.19). */
   readonly serialNumber: Buffer | undefined;
@@ -25,17 +25,17 @@ const designatorType = { t10: 1, eui64: 2, naa: 3 };
 const ofLogicalUnit = 0;
 
 /**
- * How T10 begins the designator of an ATA disk; 40 characters of model and 20 of serial number follow (SAT-5 section
+ * Beginning of the T10 designator of an ATA disk. 40 characters of model and 20 of serial number follow (SAT-5 section
  * 12.4.3.4).
  */
 const ataVendor = "ATA     ";
 const ataModelLength = 40;
 
-/** Where the IDENTIFY DEVICE data stands in the ATA Information page, and words of it (ACS-5 section 7.13). */
+/** Offset of the IDENTIFY DEVICE data in the ATA Information page, and words in it (ACS-5 section 7.13). */
 const identifyOffset = 60;
 const identifyWord = { general: 0, serial: 10, model: 27, wwn: 108, end: 256 };
 
-/** Reads the pages; what none of them tells is absent. */
+/** Reads the pages. Facts that none of them states are absent. */
 export function readPages({ serialNumber, identification, ata }: VitalPages): PageIdentity {
   const said = ata === undefined ? {} : readIdentifyData(ata.subarray(identifyOffset));
   const named = readDesignators(identification);
@@ -47,11 +47,11 @@ export function readPages({ serialNumber, identification, ata }: VitalPages): Pa
   };
 }
 
-/** Reads model and serial number from the text "t10.ATA     MODEL … SERIAL" that Linux makes of a designator. */
+/** Reads model and serial number from Linux's text for a designator: "t10.ATA     MODEL … SERIAL". */
 export function readT10Text(text: string, serial: string | undefined): PageIdentity {
   if (!text.startsWith(`t10.${ataVendor}`)) return {};
   const rest = text.slice(`t10.${ataVendor}`.length).trimEnd();
-  // Linux has no fixed columns where it escapes what is not printable.
+  // The columns are not fixed if Linux has escaped unprintable characters.
   const end = serial !== undefined && rest.endsWith(serial) ? rest.length - serial.length : ataModelLength;
   return { model: rest.slice(0, end).trim() || undefined, serial: rest.slice(end).trim() || undefined };
 }
@@ -81,7 +81,7 @@ function readDesignators(page: Buffer | undefined): PageIdentity {
   return identity;
 }
 
-/** ATA keeps texts in words of two characters, the second one first. */
+/** Reads the data. ATA stores texts in words of two characters, the second one first. */
 function readIdentifyData(data: Buffer): PageIdentity {
   if (data.length < 2 * identifyWord.end) return {};
   const words = (from: number, count: number) => Buffer.from(data.subarray(2 * from, 2 * (from + count))).swap16();

@@ -1,50 +1,50 @@
 /**
- * Asks a disk for its health by smartctl, which may be missing, be of any age, print without end, or hang in the
+ * Asks a disk for its health by smartctl, which may be missing, be of any version, print without end, or hang in the
  * kernel.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What smartctl says of one disk. */
+/** smartctl's answer about one disk. */
 export interface SmartctlAnswer {
-  /** Its JSON, of which nothing is checked. */
+  /** Its JSON, not validated. */
   readonly json: Record<string, unknown>;
-  /** Bits, as smartctl(8) has them under "EXIT STATUS". */
+  /** Bits as in smartctl(8), "EXIT STATUS". */
   readonly exitStatus: number;
 }
 
-/** Says why there is no answer, to stand after the disk's name. */
+/** The reason why there is no answer, worded to follow the disk's name. */
 export class SmartctlError extends Error {
   override readonly name = "SmartctlError";
 }
 
-/** Says that there is no smartctl, for any disk. */
+/** smartctl is not installed, so no disk can be asked. */
 export class SmartctlMissingError extends SmartctlError {}
 
 /**
- * Everything that `-a` prints, and the statistics of ATA and of solid state that it leaves out. Printed in one piece by
- * 7.0 and later.
+ * Options for everything that `-a` prints, and for the statistics of ATA and of solid state disks, which `-a` leaves
+ * out. Versions from 7.0 on print all of it in one JSON text.
  */
 const options = ["-j", "-a", "-l", "devstat,1", "-l", "devstat,4", "-l", "ssd"];
 
-/** Longest answer that is read; a disk with many entries in its logs makes about 200 KB. */
+/** Maximum size of an answer. A disk with many entries in its logs needs about 200 KB. */
 const maxAnswerBytes = 1024 * 1024;
 
 /**
- * Smartctls that were killed and have not ended, by device: they wait in the kernel, and a second one would wait behind
- * them.
+ * Processes of smartctl that were killed but have not ended, by device. They wait in the kernel, and a second one would
+ * wait as well.
  */
 const stuck = new Map<string, Promise<unknown>>();
 
-/** How long one that was killed may take to end before the next one is not even started. */
+/** Longest wait for a killed smartctl to end, in milliseconds. After it, no other one is started for the device. */
 const endMs = 1000;
 
-/** Asks about the device node `device`, until `signal` aborts. Throws SmartctlError. */
+/** Asks about the device node `device`, at most until `signal` aborts. Throws SmartctlError. */
 export async function askSmartctl(device: string, signal: AbortSignal): Promise<SmartctlAnswer> {
   await Promise.race([stuck.get(device), sleep(endMs, undefined, { ref: false })]);
   if (stuck.has(device)) throw new SmartctlError("an earlier smartctl still runs");
   if (signal.aborted) throw new SmartctlError("there was no time left to run smartctl");
-  // A process group of its own can be killed with all that is in it.
+  // A separate process group can be killed as a whole.
   const child = spawn("smartctl", [...options, device], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
   const ended = waitForEnd(child);
   const givenUp = Promise.withResolvers<never>();
@@ -69,7 +69,7 @@ export async function askSmartctl(device: string, signal: AbortSignal): Promise<
   }
 }
 
-/** Collects what a process prints; more than the most that is read is dropped. */
+/** Collects the output of a process, and drops what exceeds the maximum. */
 function readOutput(child: ChildProcess, onExcess: () => void): Buffer[] {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -79,12 +79,12 @@ function readOutput(child: ChildProcess, onExcess: () => void): Buffer[] {
     if (size <= maxAnswerBytes) chunks.push(chunk);
     else if (hadRoom) onExcess();
   });
-  // A pipe may fail while it is destroyed, which says nothing that the exit does not.
+  // A pipe may fail while it is destroyed. The exit says the same.
   child.stdout?.on("error", () => {});
   return chunks;
 }
 
-/** Resolves with the exit status, once the output is there as well. */
+/** Resolves to the exit status, once the output is complete. */
 function waitForEnd(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once("error", (error: NodeJS.ErrnoException) => {
@@ -112,7 +112,7 @@ function parseAnswer(text: string, exitStatus: number): SmartctlAnswer {
   return { json: json as Record<string, unknown>, exitStatus };
 }
 
-/** With all that it started. */
+/** Kills the process and everything that it started. */
 function kill(child: ChildProcess): void {
   try {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");

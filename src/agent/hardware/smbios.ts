@@ -1,4 +1,4 @@
-/** The structures by which firmware describes a machine (SMBIOS, DMTF DSP0134), as Linux hands them on in sysfs. */
+/** Reads the structures by which firmware describes a machine (SMBIOS, DMTF DSP0134) from Linux's sysfs. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findBytes, listNames } from "./sysfs.ts";
@@ -6,17 +6,17 @@ import { findBytes, listNames } from "./sysfs.ts";
 /** Structure types (DSP0134 section 7). */
 export const structureTypes = { bios: 0, memoryDevice: 17 } as const;
 
-/** Type and length in bytes, and the handle in two (DSP0134 section 6.1.2). */
+/** Length of a header: type and length in one byte each, and the handle in two (DSP0134 section 6.1.2). */
 const headerBytes = 4;
 
 /**
- * Returns the formatted parts of the firmware's structures of one type, without the strings behind them; none where the firmware has
- * none, and undefined where it has some that this process may not read.
+ * Returns the formatted parts of the firmware's structures of one type, without the strings after them. Returns none if
+ * the firmware has none, and undefined if this process may not read them.
  */
 export async function findStructures(sys: string, type: number): Promise<Buffer[] | undefined> {
   const entries = join(sys, "firmware/dmi/entries");
   const names = (await listNames(entries).catch(() => [])).filter((name) => name.startsWith(`${type}-`));
-  // Where the module dmi-sysfs is not loaded, there is only the table as a whole.
+  // Without the module dmi-sysfs, there is only the whole table.
   if (names.length === 0) return await findInTable(join(sys, "firmware/dmi/tables/DMI"), type);
   const raw = await Promise.all(names.map((name) => findBytes(entries, name, "raw")));
   const readable = raw.filter((bytes) => bytes !== undefined);
@@ -32,7 +32,10 @@ async function findInTable(file: string, type: number): Promise<Buffer[] | undef
   }
 }
 
-/** A structure's strings end with two NULs, also where it has none (DSP0134 section 6.1.3). */
+/**
+ * Splits a table into structures. A structure's strings end with two NULs, even if it has no strings (DSP0134 section
+ * 6.1.3).
+ */
 function* splitTable(table: Buffer): Generator<Buffer> {
   for (let start = 0; start + headerBytes <= table.length; ) {
     if (!isWhole(table.subarray(start))) return;

@@ -1,9 +1,10 @@
 /**
- * The names under /dev that a disk keeps over restarts: those that udev has linked, and where it has not run those that
- * it would link.
+ * Finds the names under /dev that a disk keeps across restarts: those that udev has linked or, if udev has not run,
+ * those that it would link.
  *
- * They follow systemd's rules/60-persistent-storage.rules, and builtin path_id for disks at a bus of this machine. What
- * hangs on SAS, USB or a network has no name by its path from here; its World Wide Name or serial number make one.
+ * Names are derived as in systemd's rules/60-persistent-storage.rules and, for disks on a bus of this machine, its
+ * builtin path_id. Disks on SAS, USB or a network get no derived name by path, only by World Wide Name or serial
+ * number.
  */
 import { readdir, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -12,15 +13,15 @@ import { isUsb } from "./disk-kind.ts";
 import { findText, listNames } from "./sysfs.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
 
-/** Most names that are told of one disk. */
+/** Maximum number of names of one disk. */
 const maxNames = 16;
 
 const folders = ["disk/by-id", "disk/by-path"];
 
-/** Names by the kernel's name of the device that they lead to. */
+/** Linked names by the kernel name of the device that they lead to. */
 export type LinkedNames = ReadonlyMap<string, readonly string[]>;
 
-/** Reads what udev has linked in `dev`; empty where it does not run. */
+/** Reads udev's links in `dev`. Returns none if udev does not run. */
 export async function readLinkedNames(dev: string | undefined): Promise<LinkedNames> {
   const names = new Map<string, string[]>();
   if (dev === undefined) return names;
@@ -37,14 +38,13 @@ export async function readLinkedNames(dev: string | undefined): Promise<LinkedNa
 }
 
 /**
- * Returns a disk's names, those by its identity before those by its place. `paths` are all block devices that are the
- * disk.
+ * Returns a disk's names, first those by identity and then those by path. `paths` are all block devices of the disk.
  */
 export async function findStableNames(paths: readonly SysfsDisk[], linked: LinkedNames): Promise<string[]> {
   const names = paths.map(async (path) => {
     const derived = await deriveNames(path);
     const found = linked.get(path.name) ?? [];
-    // A name by identity leads to one of several paths, or to what joins them.
+    // A name by identity leads to one of several paths, or to the device that combines them.
     return folders.map((folder) => {
       const inFolder = found.filter((name) => name.startsWith(folder));
       return inFolder.length > 0 ? inFolder : derived.filter((name) => name.startsWith(folder));
@@ -85,7 +85,8 @@ function present(...names: (string | undefined)[]): string[] {
 }
 
 /**
- * As udev escapes what it replaces: white space becomes one "_", and so does each other character that is not allowed.
+ * Escapes a text as udev does: a run of white space becomes one "_", and so does each other character that is not
+ * allowed.
  */
 function escapeName(text: string): string {
   return text.replaceAll(/\s+/g, "_").replaceAll(/[^A-Za-z0-9#+\-.:=@_]/g, "_");
@@ -107,7 +108,10 @@ async function deriveAtaPlace(bus: string, ata: string): Promise<string | undefi
   return port === undefined ? undefined : `${bus}-ata-${port}`;
 }
 
-/** Hosts are numbered as they come; within their device they are not. */
+/**
+ * Returns the path of a SCSI disk. Host numbers depend on the order of discovery, but not relative to the first host of
+ * their device.
+ */
 async function deriveScsiPlace(bus: string, device: string): Promise<string | undefined> {
   const [, parent, host, address] = /^(.*)\/host(\d+)\/(?:.*\/)?\d+:(\d+:\d+:\d+)\//.exec(device) ?? [];
   if (parent === undefined) return undefined;

@@ -1,5 +1,5 @@
 /**
- * The disks as Linux has them in /sys, with neither udev nor any tool: agents run in an initramfs, where there is none.
+ * Reads the disks from Linux's /sys, without udev and other tools, since agents also run in an initramfs without them.
  */
 import { BlockDevice_Protocol as Protocol } from "../../../gen/cloud/agent/api/hwreport_pb.js";
 import { findKind, isUsb, type KindFacts } from "./disk-kind.ts";
@@ -7,21 +7,21 @@ import { toText } from "./fields.ts";
 import { type PageIdentity, readPages, readT10Text, toWwn } from "./scsi-identity.ts";
 import { findAbove, findBytes, findCount, findTarget, findText, listNames } from "./sysfs.ts";
 
-/** One block device that is no partition and not made of others. */
+/** A block device that is not a partition and not composed of others. */
 export interface SysfsDisk {
-  /** The kernel's, for example "sda". */
+  /** The kernel's name, for example "sda". */
   readonly name: string;
-  /** Where it stands in /sys/devices. */
+  /** Path in /sys/devices. */
   readonly device: string;
   readonly protocol: Protocol;
   readonly kind: ReturnType<typeof findKind>;
-  /** Empty where there is none, as the other texts are. */
+  /** Empty if unknown, like the other texts. */
   readonly vendor: string;
   readonly model: string;
   readonly serial: string;
-  /** NAA or EUI-64; empty where there is none. */
+  /** NAA or EUI-64; empty if there is none. */
   readonly wwn: Uint8Array<ArrayBuffer>;
-  /** What Linux tells disks apart by, for example "naa.5000c500a1b2c3d4" or "uuid.…"; empty where there is none. */
+  /** Linux's identifier of the disk, for example "naa.5000c500a1b2c3d4" or "uuid.…"; empty if there is none. */
   readonly wwid: string;
   /** The number of an NVMe namespace. */
   readonly namespace: number | undefined;
@@ -29,14 +29,14 @@ export interface SysfsDisk {
   readonly capacityBytes: bigint;
   readonly logicalBlockSizeBytes: number | undefined;
   readonly physicalBlockSizeBytes: number | undefined;
-  /** The paths of an NVMe disk that Linux joins itself; they have no device node. */
+  /** The paths of an NVMe disk that Linux combines itself. They have no device node. */
   readonly hiddenPaths: readonly string[];
 }
 
-/** Linux counts a disk's size in these, whatever its block size is. */
+/** Unit of a disk's size in Linux, whatever its block size is. */
 const sectorBytes = 512n;
 
-/** Reads all disks that have a medium, in the order of their names. Throws when `sys` has no block devices to list. */
+/** Reads all disks with a medium, in the order of their names. Throws if `sys` does not list block devices. */
 export async function readSysfsDisks(sys: string): Promise<SysfsDisk[]> {
   const names = await listNames(sys, "block");
   const found = await Promise.all(names.map((name) => findDisk(sys, name)));
@@ -60,7 +60,7 @@ async function findDisk(sys: string, name: string): Promise<Omit<SysfsDisk, "hid
   const [vendor = "", model = "", rotational, logical, physical, removable, namespace, mmcType, usbPort] =
     await Promise.all([
       findText(...of("device/vendor")),
-      // MMC has the model under another name.
+      // MMC devices have the model under another name.
       findText(...of("device/model")).then((text) => text ?? findText(...of("device/name"))),
       findCount(...of("queue/rotational")),
       findCount(...of("queue/logical_block_size")),
@@ -93,9 +93,9 @@ async function findDisk(sys: string, name: string): Promise<Omit<SysfsDisk, "hid
 }
 
 /**
- * Leaves out what is made of others (device mapper, software RAID, loop devices), memory, what is somewhere on the
- * network, optical and floppy drives, and the boot partitions of eMMC. A disk whose paths NVMe joins itself counts as
- * virtual to Linux, but is one.
+ * Returns whether a block device is a disk. Others are composed devices (device mapper, software RAID, loop devices),
+ * memory, network block devices, optical and floppy drives, and the boot partitions of eMMC. Linux counts a disk whose
+ * NVMe paths it combines as virtual, but it is a disk.
  */
 function isWholeDisk(name: string, device: string): boolean {
   const isVirtual = device.includes("/devices/virtual/") && !device.includes("/nvme-subsystem/");
@@ -121,7 +121,7 @@ async function readIdentity(
 ): Promise<Identity> {
   const of = (path: string): [string, ...string[]] => [sys, "block", name, path];
   const [ownSerial, serialNumber, identification, ata, wwid = "", nguid, eui] = await Promise.all([
-    // Of virtio disks it stands beside the size, of NVMe and MMC with the device.
+    // Virtio disks have it next to the size, NVMe and MMC disks at the device.
     findText(...of("serial")).then((text) => text ?? findText(...of("device/serial"))),
     findBytes(...of("device/vpd_pg80")),
     findBytes(...of("device/vpd_pg83")),
@@ -136,7 +136,7 @@ async function readIdentity(
   const whole = pages.model ?? named.model;
   return {
     wwid,
-    // SCSI cuts the model of an ATA disk after 16 characters.
+    // SCSI truncates the model of an ATA disk to 16 characters.
     model: isAta && whole?.startsWith(model) ? whole : undefined,
     serial: serial ?? (isUsb(device) ? await findAbove(device, sys, "serial", "idVendor") : undefined),
     wwn: parseWwid(wwid) ?? pages.wwn ?? parseDigits(nguid) ?? parseDigits(eui),
@@ -145,7 +145,8 @@ async function readIdentity(
 }
 
 /**
- * NAA and EUI-64 identifiers are hexadecimal after their prefix; others, "uuid.…" and "t10.…", are no World Wide Names.
+ * Parses NAA and EUI-64 identifiers, which are hexadecimal after their prefix. Others, "uuid.…" and "t10.…", are not
+ * World Wide Names.
  */
 function parseWwid(wwid: string): Uint8Array<ArrayBuffer> | undefined {
   return parseDigits(/^(?:naa|eui)\.((?:[0-9a-f]{2}){8,16})$/i.exec(wwid)?.[1]);

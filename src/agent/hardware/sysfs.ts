@@ -1,16 +1,16 @@
-/** Reads what Linux says about hardware in /sys and /proc, where any attribute may be absent or refuse to be read. */
+/** Reads Linux's attributes of hardware in /sys and /proc, any of which may be absent or unreadable. */
 import { readdir, readFile, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-/** Where /sys and /proc are mounted. */
+/** Mount points of /sys and /proc. */
 export interface SystemFiles {
   readonly sys: string;
   readonly proc: string;
-  /** Where udev links its names of disks; absent where none are to be looked for. */
+  /** Folder in which udev links names of disks. Absent: none are read. */
   readonly dev?: string | undefined;
 }
 
-/** Returns an attribute's bytes, or undefined when there is none to be had. */
+/** Returns an attribute's bytes, or undefined if it cannot be read. */
 export async function findBytes(...path: string[]): Promise<Buffer | undefined> {
   try {
     return await readFile(join(...path));
@@ -19,27 +19,27 @@ export async function findBytes(...path: string[]): Promise<Buffer | undefined> 
   }
 }
 
-/** Returns an attribute's text without the white space around it, or undefined when there is none to be had. */
+/** Returns an attribute's text without surrounding white space, or undefined if it is empty or cannot be read. */
 export async function findText(...path: string[]): Promise<string | undefined> {
   const text = (await findBytes(...path))?.toString("utf8").replaceAll("\0", "").trim();
   return text === "" ? undefined : text;
 }
 
 /**
- * Returns an attribute that is a whole number, 0 or more; undefined for everything else, such as the speed -1 of no
- * link.
+ * Returns an attribute that is a whole number from 0 up, or undefined for anything else, such as -1 for the speed
+ * without a link.
  */
 export async function findCount(...path: string[]): Promise<number | undefined> {
   const text = await findText(...path);
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Returns the names in a folder in order; throws when it cannot be read. */
+/** Returns the names in a folder, sorted. Throws if it cannot be read. */
 export async function listNames(...path: string[]): Promise<string[]> {
   return (await readdir(join(...path))).sort();
 }
 
-/** Returns where a link ends, or undefined when there is none. */
+/** Returns the target of a link, or undefined if it does not exist. */
 export async function findTarget(...path: string[]): Promise<string | undefined> {
   try {
     return await realpath(join(...path));
@@ -48,15 +48,15 @@ export async function findTarget(...path: string[]): Promise<string | undefined>
   }
 }
 
-/** Returns the last name of where a link ends, or undefined when there is none. */
+/** Returns the name of a link's target without its folder, or undefined if it does not exist. */
 export async function findTargetName(...path: string[]): Promise<string | undefined> {
   const target = await findTarget(...path);
   return target === undefined ? undefined : basename(target);
 }
 
 /**
- * Returns an attribute of the nearest device above `device` that has it, and has `beside` as well; undefined when none
- * up to `root` does.
+ * Returns an attribute of the nearest device above `device` that has both it and `beside`, or undefined if none below
+ * `root` does.
  */
 export async function findAbove(
   device: string,

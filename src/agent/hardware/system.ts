@@ -1,4 +1,4 @@
-/** Who made the machine, what it is, and by which numbers its maker knows it. */
+/** Reads the machine's manufacturer, product and serial numbers. */
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { system } from "systeminformation";
@@ -11,14 +11,14 @@ import { toText } from "./fields.ts";
 import { findText, listNames, type SystemFiles } from "./sysfs.ts";
 
 interface Attribute {
-  /** In /sys/class/dmi/id. */
+  /** File in /sys/class/dmi/id. */
   readonly file: string;
-  /** As a warning calls it. */
+  /** Name in warnings. */
   readonly name: string;
   readonly isPlaceholder: (text: string) => boolean;
 }
 
-/** What SMBIOS says in words, by the field of the report. Linux lets root alone read what identifies a machine. */
+/** Texts of SMBIOS by the field of the report. On Linux, only root can read those that identify a machine. */
 const attributes = {
   manufacturer: { file: "sys_vendor", name: "manufacturer", isPlaceholder: isPlaceholderName },
   product: { file: "product_name", name: "product", isPlaceholder: isPlaceholderName },
@@ -40,7 +40,9 @@ const attributes = {
 
 type AttributeField = keyof typeof attributes;
 
-/** Reads SMBIOS by way of the kernel, or what stands in its place on boards without one; elsewhere what systeminformation finds. */
+/**
+ * Reads SMBIOS from the kernel, or the device tree on boards without SMBIOS. On other systems uses systeminformation.
+ */
 export async function readSystem({ sys }: SystemFiles) {
   if (process.platform !== "linux") return leaveOutPlaceholders(await readElsewhere(), []);
   const [said, bmcVersion, tree] = await Promise.all([readSmbios(sys), findBmcVersion(sys), readDeviceTree(sys)]);
@@ -50,7 +52,7 @@ export async function readSystem({ sys }: SystemFiles) {
 
 type Texts = Partial<Record<AttributeField, string>>;
 
-/** Keeps placeholders out, and tells of them. */
+/** Leaves out placeholders, with a warning. */
 function leaveOutPlaceholders(texts: Texts, unreadable: readonly string[]) {
   const fields: Texts = {};
   const placeholders: string[] = [];
@@ -90,14 +92,17 @@ async function isForbidden(path: string): Promise<boolean> {
   }
 }
 
-/** Boards without SMBIOS, such as many with an ARM processor, say in their device tree what they are (Devicetree Specification 2.3). */
+/**
+ * Reads the device tree, in which boards without SMBIOS, such as many ARM boards, describe themselves (Devicetree
+ * Specification 2.3).
+ */
 async function readDeviceTree(sys: string): Promise<Texts> {
   const of = (name: string) => findText(sys, "firmware/devicetree/base", name);
   const [product, serialNumber] = await Promise.all([of("model"), of("serial-number")]);
   return { ...(product !== undefined && { product }), ...(serialNumber !== undefined && { serialNumber }) };
 }
 
-/** The first BMC's, as Linux's IPMI driver read it; undefined where that is not loaded. */
+/** Returns the version of the first BMC from Linux's IPMI driver, or undefined if that is not loaded. */
 async function findBmcVersion(sys: string): Promise<string | undefined> {
   const devices = await listNames(sys, "bus/platform/devices").catch(() => []);
   const bmc = devices.find((name) => name.startsWith("ipmi_bmc"));

@@ -97,8 +97,9 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
     if (signature === undefined) return undefined;
     const { machineId } = signature;
     assertFresh(signature, options.now());
-    const authority = normaliseAuthority(request.authority, request.scheme);
-    if (!listSpellings(authority, request.scheme).some(options.isOwnAuthority)) {
+    const scheme = findAgentScheme(request);
+    const authority = normaliseAuthority(request.authority, scheme);
+    if (!listSpellings(authority, scheme).some(options.isOwnAuthority)) {
       throw new IdentityRefusedError(
         "authority",
         `this server is not ${authority}: sign for the authority it is known by`,
@@ -108,11 +109,19 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
       );
     }
     const { contentDigest, digests } = getContentDigest(request, machineId);
-    const base = getBase(request, contentDigest, signature);
+    const base = getBase({ ...request, scheme }, contentDigest, signature);
     const publicKey = await findProvenKey(call, machineId, base, signature.signature);
     assertDigests(digests, request.body, machineId);
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
+}
+
+/**
+ * Returns the scheme that the agent used. A proxy that terminates TLS in front of a plaintext listener may leave the
+ * port of https in the name, and no agent names that port with http.
+ */
+function findAgentScheme({ authority, scheme }: SignedRequest): SignedRequest["scheme"] {
+  return authority.endsWith(":443") ? "https" : scheme;
 }
 
 /**

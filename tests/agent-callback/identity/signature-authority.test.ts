@@ -9,8 +9,8 @@ const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const key = await generateAgentKey();
 const nowMs = 1_700_000_000_000;
 
-/** Signs for `url` and verifies as a server whose names are `own`, to which the request came with `host`. */
-async function verify(url: string, host: string, own: readonly string[]) {
+/** Signs for `url` and verifies as a server whose names are `own`, to which the request came with `host` over `scheme`. */
+async function verify(url: string, host: string, own: readonly string[], scheme?: "http" | "https") {
   const target = new URL(url);
   const body = new TextEncoder().encode("{}");
   const signer = { machineId, key, created: nowMs / 1000, nonce: 1n };
@@ -24,7 +24,7 @@ async function verify(url: string, host: string, own: readonly string[]) {
   return await verifySignature(
     {
       method: "POST",
-      scheme: target.protocol === "https:" ? "https" : "http",
+      scheme: scheme ?? (target.protocol === "https:" ? "https" : "http"),
       authority: host,
       path: target.pathname,
       headers: {
@@ -49,6 +49,15 @@ test.each([
   ["https://[::1]:8443/h", "[::1]:8443", "[::1]:8443"],
 ])("a signature for %s that comes to %s counts where the server is %s", async (url, host, own) => {
   expect((await verify(url, host, [own]))?.publicKey).toEqual(key.publicKey);
+});
+
+test.each([
+  ["https://bmaas.example/h", "bmaas.example"],
+  ["https://bmaas.example/h", "bmaas.example:443"],
+  ["https://bmaas.example:8443/h", "bmaas.example:8443"],
+])("a signature for %s that a proxy which terminates TLS passes on with the host %s counts", async (url, host) => {
+  const own = [new URL(url).host];
+  expect((await verify(url, host, own, "http"))?.publicKey).toEqual(key.publicKey);
 });
 
 test.each([

@@ -16,6 +16,7 @@ import {
   parseListenAddress,
   parseLogLevel,
   parseMetricLabels,
+  parseNetworks,
   parseSwitch,
   parseWorkers,
 } from "./values.ts";
@@ -109,6 +110,14 @@ export const settings = {
     parse: parseAuthorities,
     commands: ["serve"],
     description: "names that agents may sign requests for; without it the listen address and localhost",
+  },
+  agentProxies: {
+    variable: "BMAAS_AGENT_PROXIES",
+    flag: "--agent-proxies",
+    value: "ADDRESS[/BITS],…",
+    parse: parseNetworks,
+    commands: ["serve"],
+    description: "proxies whose connections to the agents' listener begin with a PROXY protocol header",
   },
   unaryLane: {
     variable: "BMAAS_UNARY_LANE",

@@ -62,6 +62,24 @@ function covers(wildcard: string, host: string): boolean {
   return wildcard === "::" || (wildcard === "0.0.0.0" && isIP(host) !== 6);
 }
 
+/**
+ * Parses a list of IP addresses and networks, separated by commas, such as
+ * `192.0.2.1, 10.0.0.0/8`.
+ */
+export function parseNetworks(text: string): readonly string[] {
+  return [...new Set(text.split(",").map((part) => parseNetwork(part.trim())))];
+}
+
+function parseNetwork(text: string): string {
+  const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  const mostBits = family === 6 ? 128 : 32;
+  if (family === 0 || address.includes("%") || Number(bits ?? 0) > mostBits) {
+    throw new InvalidValueError(`${quote(text)} is not an IP address or a network such as 10.0.0.0/8`);
+  }
+  return text;
+}
+
 /** Parses `on` or `off`. */
 export function parseSwitch(text: string): "on" | "off" {
   if (text !== "on" && text !== "off") throw new InvalidValueError(`${quote(text)} is neither on nor off`);

@@ -28,6 +28,8 @@ export interface AgentListenerOptions {
   /** Interceptors, outermost first. Errors of handlers and interceptors are mapped for them. */
   readonly interceptors: Interceptor[];
   readonly toConnectError: (error: unknown) => ConnectError;
+  /** See `ListenerOptions`. */
+  readonly proxies?: ListenerOptions["proxies"];
   readonly log: Logger;
   /** Default: `defaultLimits`. */
   readonly limits?: ListenerLimits;
@@ -45,6 +47,7 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
   const listener = createListener({
     tls,
     requestClientCertificate: true,
+    proxies: options.proxies,
     log,
     limits,
     ...(options.onUnserved && { onUnserved: options.onUnserved }),

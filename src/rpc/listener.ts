@@ -15,6 +15,7 @@ import type { Logger } from "pino";
 import { http1Messages } from "./connections/http1-messages.ts";
 import { replaceNodeAnswers } from "./connections/node-answers.ts";
 import { createPlaintextServer } from "./connections/plaintext-server.ts";
+import { expectProxyHeaders } from "./connections/proxied-connections.ts";
 import { findHostTrouble, toOriginForm } from "./connections/request-target.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
@@ -44,6 +45,11 @@ export interface ListenerOptions {
   readonly requestClientCertificate: boolean;
   readonly log: Logger;
   readonly limits: ListenerLimits;
+  /**
+   * Addresses and networks of proxies whose connections begin with a header of the PROXY protocol, such as "10.0.0.0/8".
+   * Default: none.
+   */
+  readonly proxies?: readonly string[] | undefined;
   /** Paths of calls that may last as long as their caller wants: `limits.answerTimeoutMs` does not apply to them. */
   readonly endlessPaths?: ReadonlySet<string>;
   /** Called for each request that reaches no route or does not become a call, with the code of the answer. */
@@ -55,6 +61,7 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   const { limits, tls, onUnserved } = options;
   const plainCalls = createPlainCalls();
   const listener = tls === undefined ? createPlaintext(options, plainCalls) : createSecure(options, tls, plainCalls);
+  if (options.proxies !== undefined) expectProxyHeaders(listener.server, options.proxies, limits, options.log);
   decorateWithPlainCalls(listener, plainCalls);
   // A listening server emits "error" for each connection that the system cannot accept, and continues to work.
   listener.addHook("onListen", async () => {

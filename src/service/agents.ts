@@ -81,6 +81,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   );
   const listener = createAgentListener({
     tls,
+    proxies: config.agentProxies,
     method,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
     authenticate: tracing?.traceAuthenticate(method, authenticate) ?? authenticate,

@@ -94,6 +94,15 @@ describe("a setting", () => {
     expect(loadConfig({ BMAAS_AGENT_AUTHORITY: text }, {}, directory).agentAuthorities).toEqual(authorities);
   });
 
+  test("takes proxies by address and by network", () => {
+    const proxies = loadConfig(
+      { BMAAS_AGENT_PROXIES: "10.0.0.4, 10.1.0.0/16,2001:db8::/32" },
+      {},
+      directory,
+    ).agentProxies;
+    expect(proxies).toEqual(["10.0.0.4", "10.1.0.0/16", "2001:db8::/32"]);
+  });
+
   test.each([
     "postgres://bmaas:s%3Acret@db:5432/bmaas?sslmode=verify-full",
     "postgresql:///bmaas?host=/run/postgresql",
@@ -174,6 +183,10 @@ describe("a mistake", () => {
     ["BMAAS_HISTORY_DAYS", "36501", '"36501" is not a whole number of days from 0 to 36500'],
     ["BMAAS_ADMIN_BEHIND_PROXY", "true", '"true" is neither on nor off'],
     ["BMAAS_AGENT_AUTHORITY", "a.example,https://b", `"https://b" ${notAuthority}`],
+    ["BMAAS_AGENT_PROXIES", "10.0.0.0/33", '"10.0.0.0/33" is not an IP address or a network such as 10.0.0.0/8'],
+    ["BMAAS_AGENT_PROXIES", "proxy.example", '"proxy.example" is not an IP address or a network such as 10.0.0.0/8'],
+    ["BMAAS_AGENT_PROXIES", "10.0.0.1,", '"" is not an IP address or a network such as 10.0.0.0/8'],
+    ["BMAAS_AGENT_PROXIES", "fe80::1%eth0", '"fe80::1%eth0" is not an IP address or a network such as 10.0.0.0/8'],
     ["BMAAS_AGENT_AUTHORITY", "a.example,", `"" ${notAuthority}`],
     ["BMAAS_AGENT_AUTHORITY", "a.example:0", `"a.example:0" ${notAuthority}`],
     ["BMAAS_AGENT_AUTHORITY", "user@a.example", `"user@a.example" ${notAuthority}`],

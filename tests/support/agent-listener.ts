@@ -36,7 +36,9 @@ export interface TestListener extends AsyncDisposable {
 
 /** Options of a listener; everything else is as in a server. */
 export interface TestListenerOptions
-  extends Partial<Pick<AgentListenerOptions, "authenticate" | "interceptors" | "onCall" | "toConnectError">> {
+  extends Partial<
+    Pick<AgentListenerOptions, "authenticate" | "interceptors" | "log" | "onCall" | "proxies" | "toConnectError">
+  > {
   readonly limits?: Partial<ListenerLimits>;
   /** Default: on, with a certificate of the development CA. */
   readonly tls?: boolean;
@@ -47,7 +49,7 @@ export interface TestListenerOptions
 /** Starts a listener. Without `authenticate`, it accepts every caller without proof. */
 export async function startAgentListener(options: TestListenerOptions = {}): Promise<TestListener> {
   const tls = options.tls === false ? undefined : await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
-  const log = pino({ level: "silent" });
+  const { log = pino({ level: "silent" }) } = options;
   const listener = createAgentListener({
     tls,
     method: AgentCallback.method.heartbeat,
@@ -55,6 +57,7 @@ export async function startAgentListener(options: TestListenerOptions = {}): Pro
     authenticate: options.authenticate ?? (() => () => {}),
     interceptors: options.interceptors ?? [],
     toConnectError: options.toConnectError ?? createErrorMapper(() => undefined, log),
+    proxies: options.proxies,
     log,
     limits: { ...defaultLimits, ...options.limits },
     unaryLane: options.unaryLane ?? unaryLane,

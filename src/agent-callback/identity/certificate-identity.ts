@@ -2,6 +2,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
+import { findPeerAddress } from "../../rpc/connections/peer-address.ts";
 import { type AgentIdentity, IdentityRefusedError } from "./agent-identity.ts";
 
 type CertificateIdentity = AgentIdentity | IdentityRefusedError | undefined;
@@ -34,7 +35,7 @@ function readIdentity(socket: TLSSocket): CertificateIdentity {
     return new IdentityRefusedError("certificate", "the client certificate's key is not an Ed25519 key");
   try {
     assertPublicKey(publicKey);
-    return { publicKey, remoteAddress: socket.remoteAddress };
+    return { publicKey, remoteAddress: findPeerAddress(socket) };
   } catch (error) {
     if (!(error instanceof InvalidPublicKeyError)) throw error;
     return new IdentityRefusedError("certificate", `the client certificate's key is not accepted: ${error.message}`, {

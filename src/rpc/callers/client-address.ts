@@ -22,7 +22,7 @@ export function findClientAddress(request: Pick<FastifyRequest, "raw">, isBehind
  * Parses an address as proxies write it: with or without a port, brackets and quotes. Converts an IPv4-mapped IPv6
  * address to IPv4.
  */
-function readAddress(text: string): string | undefined {
+export function readAddress(text: string): string | undefined {
   const bare = text.trim().replaceAll('"', "");
   const [, bracketed, withPort] = /^\[([^\]]*)\](?::\d+)?$|^([\d.]+):\d+$/.exec(bare) ?? [];
   const [address = ""] = (bracketed ?? withPort ?? bare).split("%");

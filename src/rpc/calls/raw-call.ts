@@ -5,6 +5,7 @@ import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
+import { findPeerAddress } from "../connections/peer-address.ts";
 
 /** A call as its caller sent it. */
 export interface RawCall {
@@ -41,7 +42,7 @@ export class CallConnection {
     this.id = id;
     this.tls = isEncrypted ? socket : undefined;
     this.scheme = isEncrypted ? "https" : "http";
-    this.remoteAddress = socket.remoteAddress;
+    this.remoteAddress = findPeerAddress(socket);
   }
 
   /**

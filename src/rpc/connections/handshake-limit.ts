@@ -14,6 +14,7 @@ import { type AttemptRule, createAttemptLimit } from "../callers/attempt-limit.t
 import { toParty } from "../callers/client-address.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { HandshakePlaces } from "./handshake-places.ts";
+import { findPeerAddress } from "./peer-address.ts";
 import { nameConnection } from "./silent-connections.ts";
 import { WaitingConnections } from "./waiting-connections.ts";
 
@@ -75,12 +76,13 @@ class HandshakeQueue {
   }
 
   add(socket: Socket): void {
+    const address = findPeerAddress(socket);
     // The client has already disconnected.
-    if (socket.remoteAddress === undefined) {
+    if (address === undefined) {
       socket.destroy();
       return;
     }
-    this.#waiting.add(socket, toParty(socket.remoteAddress));
+    this.#waiting.add(socket, toParty(address));
     this.#beginSome();
     if (this.#waiting.count <= this.#limits.maxWaitingHandshakes) return;
     const party = this.#waiting.cutOne();

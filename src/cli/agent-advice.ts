@@ -1,16 +1,16 @@
-/** What whoever runs an agent can do about a heartbeat that failed, by the reason that was given for it. */
+/** Advises whoever runs an agent about a failed heartbeat, by the reason for the failure. */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { findSystemCode, isUntrusted } from "./system-code.ts";
 
-/** Whom to name where the server does not know the agent. */
+/** Identity of the agent, for advice about an agent that the server does not know. */
 export interface AgentNames {
   readonly machineId: string;
   readonly publicKey: string;
-  /** Whether it proves its key by signatures. */
+  /** Whether the agent proves its key by signatures. */
   readonly signed: boolean;
 }
 
-/** What the server says when it refuses an agent's proof, and what to do about it. */
+/** The server's messages when it refuses an agent's proof, and advice about each. */
 const refusals: readonly (readonly [reason: RegExp, advice: (names: AgentNames) => string])[] = [
   [
     /^machine id or public key unknown/,
@@ -41,7 +41,7 @@ const refusals: readonly (readonly [reason: RegExp, advice: (names: AgentNames) 
   [/content-digest|signature/, () => "configure any proxy to keep the body and all header fields"],
 ];
 
-/** One sentence without a full stop; undefined when nothing but to try again is known to help. */
+/** Returns advice as one sentence without a full stop, or undefined if nothing is known to help but trying again. */
 export function findAdvice(error: ConnectError, names: AgentNames): string | undefined {
   if (error.code === Code.Unauthenticated) {
     const [, advise] = refusals.find(([reason]) => reason.test(error.rawMessage)) ?? [];

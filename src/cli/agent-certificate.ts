@@ -1,4 +1,4 @@
-/** `bmaas agent certificate`: the certificate that an agent makes on the spot, for tools that want it in a file. */
+/** `bmaas agent certificate`: prints the ephemeral certificate of an agent, for tools that need it in a file. */
 import { Command } from "commander";
 import { type IdentityOptions, loadKey } from "./agent-identity.ts";
 import { formatExamples } from "./examples.ts";
@@ -7,7 +7,7 @@ const help = `
 Self-signed and without an expiry. It carries the public key, and a name that is the same for all agents. With the key file it is
 what curl and buf curl take as --cert and --key.`;
 
-/** The command for agentCommand. */
+/** Creates the command `bmaas agent certificate`. */
 export function certificateCommand(): Command {
   return new Command("certificate")
     .description("print an ephemeral TLS client certificate (PEM) for the agent's key")

@@ -1,17 +1,17 @@
-/** Tells what an agent does in its log, with what to do about what goes wrong. */
+/** Logs the events of an agent, with advice about failures. */
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
 import { type AgentNames, findAdvice } from "./agent-advice.ts";
 
-/** One event as one line. */
+/** A log line for one event. */
 interface LogLine {
   readonly level: "debug" | "info" | "warn" | "error";
   readonly message: string;
   readonly fields?: object;
 }
 
-/** Writes one event as one line. */
+/** Logs one event as one line. */
 export function logAgentEvent(log: Logger, event: AgentEvent, names: AgentNames): void {
   const { level, message, fields = {} } = describeEvent(event, names);
   log[level](fields, message);

@@ -1,9 +1,9 @@
-/** The options by which the agent's commands say who they are. */
+/** The options that identify the agent in its commands. */
 import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey } from "../agent/key-file.ts";
 import { ConfigError } from "../config/config.ts";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 
-/** As commander hands them over. */
+/** The flags as commander passes them. */
 export interface IdentityOptions {
   readonly machineId?: string;
   readonly key?: string;
@@ -11,7 +11,7 @@ export interface IdentityOptions {
 
 const missingKey = "--key is missing (create a key with: bmaas agent keygen --out FILE)";
 
-/** Checks the options that must be there; throws ConfigError with every mistake among them. */
+/** Checks the required options. Throws ConfigError with every mistake in them. */
 export function checkAgentOptions(flags: IdentityOptions, target: { url: string | undefined; flag: string }) {
   const mistakes: string[] = [];
   let machineId = "";
@@ -31,7 +31,7 @@ export function checkAgentOptions(flags: IdentityOptions, target: { url: string 
   return { machineId, url };
 }
 
-/** Loads the key that `--key` names; throws ConfigError when it cannot. */
+/** Loads the key that `--key` names. Throws ConfigError if that fails. */
 export async function loadKey({ key }: IdentityOptions): Promise<LoadedAgentKey> {
   if (key === undefined) throw new ConfigError([missingKey]);
   try {

@@ -1,9 +1,9 @@
-/** `bmaas agent keygen`: makes an agent's key. */
+/** `bmaas agent keygen`: creates an agent's key. */
 import { Command } from "commander";
 import { ConfigError } from "../config/config.ts";
 import { formatExamples } from "./examples.ts";
 
-/** The command for agentCommand. */
+/** Creates the command `bmaas agent keygen`. */
 export function keygenCommand(): Command {
   return new Command("keygen")
     .description("create an agent's private key and print its public key, as seed files take it")
@@ -23,7 +23,7 @@ export function keygenCommand(): Command {
         if (error instanceof AgentKeyFileError) throw new ConfigError([`--out: ${error.message}`]);
         throw error;
       }
-      // Standard output is the public key alone, for KEY=$(bmaas agent keygen).
+      // Standard output contains only the public key, for KEY=$(bmaas agent keygen).
       process.stderr.write(`private key written to ${out}; the public key is:\n`);
       process.stdout.write(`${key.publicKeyHex}\n`);
     });

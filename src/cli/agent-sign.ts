@@ -1,4 +1,4 @@
-/** `bmaas agent sign`: makes a call by curl authentic. */
+/** `bmaas agent sign`: signs a call for curl. */
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { Command, Option } from "commander";
@@ -24,7 +24,7 @@ const examples = [
   `  curl -H @- -H 'content-type: application/json' --data-binary '{"machineId":"${id}"}' ${url}`,
 ];
 
-/** The command for agentCommand. */
+/** Creates the command `bmaas agent sign`. */
 export function signCommand(): Command {
   return new Command("sign")
     .description("print the headers that sign an HTTP request (RFC 9421), for curl")
@@ -82,7 +82,7 @@ function formatCurl({ method, data, dataFile }: SignFlags, url: URL, headers: Re
     "curl",
     `-X ${method}`,
     ...fields.map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`),
-    // A body that begins with @ would name a file.
+    // With --data, curl would take a body that begins with @ for the name of a file.
     dataFile === undefined ? `--data-raw ${quote(data ?? "")}` : `--data-binary ${quote(`@${dataFile}`)}`,
     quote(url.href),
   ].join(" \\\n  ")}\n`;

@@ -1,4 +1,4 @@
-/** `bmaas agent`: the reference agent, and the tools around its key. */
+/** `bmaas agent`: the reference agent, and tools for its key. */
 import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config/config.ts";
@@ -9,7 +9,7 @@ import { signCommand } from "./agent-sign.ts";
 import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
-/** Long enough to see progress pass by, in milliseconds. */
+/** Duration of a pretended installation, in milliseconds: long enough to see its progress. */
 const pretendedDurationMs = 6000;
 
 interface AgentFlags extends IdentityOptions {
@@ -29,7 +29,7 @@ const examples = [
   "  --ca .bmaas/tls/ca.pem --install-command ./install.sh --after-install-command reboot",
 ];
 
-/** The command for main, with its subcommands. */
+/** Creates the command `bmaas agent`, with its subcommands. */
 export function agentCommand(): Command {
   const command = new Command("agent")
     .enablePositionalOptions()
@@ -62,7 +62,7 @@ export function agentCommand(): Command {
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
-  // The longest time that a timer of Node can wait.
+  // The longest time of a Node timer.
   if (!(seconds > 0 && seconds < 2 ** 31 / 1000))
     throw new InvalidArgumentError("Expected a number of seconds above 0.");
   return seconds;
@@ -76,7 +76,7 @@ async function run(flags: AgentFlags): Promise<void> {
   const { logLevel } = loadConfig(undefined, { logLevel: flags.logLevel });
   const { key, warnings } = await loadKey(flags);
   const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
-  // Loaded here, so that the commands around the key start without them.
+  // Loaded here, so that the subcommands for the key start without them.
   const [{ createLogger }, { logAgentEvent }, agent] = await Promise.all([
     import("../base/log.ts"),
     import("./agent-event-log.ts"),
@@ -137,7 +137,7 @@ async function readCa(file: string): Promise<Buffer> {
   return content;
 }
 
-/** Aborts with the first signal; a second one ends the process there and then. */
+/** Returns an AbortSignal that aborts on the first SIGINT or SIGTERM. A second one ends the process at once. */
 function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort());

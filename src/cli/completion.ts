@@ -1,4 +1,7 @@
-/** `bmaas completion`: a script that lets a shell complete this program's commands, options and values; it never runs the program. */
+/**
+ * `bmaas completion`: prints a script with which a shell completes this program's commands, options and values. The
+ * script never runs the program.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { Argument, Command } from "commander";
 import { writeBashScript } from "./completion/bash-script.ts";
@@ -20,7 +23,7 @@ const examples = [
   "bmaas completion fish > ~/.config/fish/completions/bmaas.fish",
 ];
 
-/** The command for main; `loadProgram` gives the whole tree of commands. */
+/** Creates the command `bmaas completion`. `loadProgram` returns the whole tree of commands. */
 export function completionCommand(loadProgram: () => Promise<Command>): Command {
   return new Command("completion")
     .addArgument(new Argument("<shell>", "which shell").choices(Object.keys(writers)))
@@ -33,7 +36,10 @@ export function completionCommand(loadProgram: () => Promise<Command>): Command 
     });
 }
 
-/** A bundle brings the tree along, since reading it from the commands loads all of them; undefined outside of a bundle. */
+/**
+ * Returns the tree that a bundle contains, since reading it from the commands loads all of them. Returns undefined
+ * outside a bundle.
+ */
 function findBundledTree(): CommandNode[] | undefined {
   const file = new URL("command-tree.json", import.meta.url);
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as CommandNode[]) : undefined;

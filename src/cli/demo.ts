@@ -1,4 +1,4 @@
-/** `bmaas demo`: a server, a machine, an agent, and one installation from request to report, told step by step. */
+/** `bmaas demo`: shows a server, a machine, an agent, and one installation from request to report, step by step. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
 import { cutTo, padTo } from "./text-width.ts";
 
-/** The command for main. */
+/** Creates the command `bmaas demo`. */
 export function demoCommand(): Command {
   return new Command("demo").addHelpText("after", formatExamples("bmaas demo")).action(async () => {
     const signal = abortOnSignal();
@@ -27,7 +27,10 @@ export function demoCommand(): Command {
   });
 }
 
-/** Aborts with the first signal, so that nothing is left behind; a second one ends the process there and then. */
+/**
+ * Returns an AbortSignal that aborts on the first SIGINT or SIGTERM, so that nothing is left behind. A second one ends
+ * the process at once.
+ */
 function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -80,7 +83,7 @@ function createTeller(): Tell {
   };
 }
 
-/** Seeds one machine, by way of a file as `bmaas seed` reads it. */
+/** Seeds one machine by a file, as `bmaas seed` does. */
 async function seed(home: string, machine: Record<string, unknown>): Promise<void> {
   const { runSeed } = await import("../seed/run-seed.ts");
   const file = join(home, "fleet.json");
@@ -98,7 +101,7 @@ interface Stage {
   readonly signal: AbortSignal;
 }
 
-/** Runs the agent until the server has accepted its report; throws when the installation fails. */
+/** Runs the agent until the server has accepted its report. Throws if the installation fails. */
 async function runOneInstallation(stage: Stage): Promise<void> {
   const { home, service, machineId, key, requestInstallation, tell, signal } = stage;
   const agent = await import("../agent/index.ts");

@@ -1,6 +1,6 @@
-/** How the help of every command shows examples. */
+/** Formats examples in the help of commands. */
 
-/** A heading and the command lines, each as it can be pasted; for `addHelpText("after", …)`. */
+/** Returns a heading and the command lines, ready to be pasted, for `addHelpText("after", …)`. */
 export function formatExamples(...lines: readonly string[]): string {
   return ["\nExamples:", ...lines.map((line) => `  ${line}`)].join("\n");
 }

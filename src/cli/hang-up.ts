@@ -1,21 +1,21 @@
-/** SIGHUP, which says two things: that somebody asks for something, or that the terminal is gone. */
+/** Handles SIGHUP, which has two meanings: a request, or that the terminal is gone. */
 import { closeSync, openSync } from "node:fs";
 
-/** What SIGHUP is taken for; it ends the process no more. */
+/** Meanings of SIGHUP, which no longer ends the process. */
 export interface HangUp {
-  /** Resolves with the signal when the terminal is gone that there was in the beginning. */
+  /** Resolves to the signal's name when the terminal that existed at the start is gone. */
   readonly terminalGone: Promise<string>;
-  /** Is called for each other one; those before are not heard. */
+  /** Sets the listener that is called for each SIGHUP that is a request. Earlier requests are ignored. */
   onRequest(listener: () => void): void;
 }
 
-/** Waits from now on. */
+/** Begins to handle SIGHUP. */
 export function waitForHangUp(): HangUp {
   const hadTerminal = hasTerminal();
   const { promise: terminalGone, resolve } = Promise.withResolvers<string>();
   let notify = () => {};
   process.on("SIGHUP", () => {
-    // On Windows it is the console's end, and nothing else.
+    // On Windows, the signal only means that the console has closed.
     if (process.platform === "win32" || (hadTerminal && !hasTerminal())) resolve("SIGHUP");
     else notify();
   });
@@ -27,7 +27,7 @@ export function waitForHangUp(): HangUp {
   };
 }
 
-/** Whether the process belongs to a terminal; one that has hung up belongs to nobody. */
+/** Returns whether the process has a controlling terminal. After a hang-up it has none. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync("/dev/tty", "r"));

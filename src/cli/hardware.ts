@@ -17,7 +17,7 @@ interface HardwareFlags extends OperatorFlags {
   readonly diff?: boolean;
 }
 
-/** The command for main. */
+/** Creates the command `bmaas hardware`. */
 export function hardwareCommand(): Command {
   const command = new Command("hardware")
     .argument("<machine-id>", "the machine", machineIdArgument)

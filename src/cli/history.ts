@@ -13,7 +13,7 @@ interface HistoryFlags extends OperatorFlags {
   readonly limit: number;
 }
 
-/** The command for main. */
+/** Creates the command `bmaas history`. */
 export function historyCommand(): Command {
   const command = new Command("history")
     .argument("<machine-id>", "the machine", machineIdArgument)
@@ -40,7 +40,7 @@ export function historyCommand(): Command {
   });
 }
 
-/** In columns; all of it is in the JSON. */
+/** Maximum width of a value, in columns. JSON contains the whole value. */
 const maxValueWidth = 80;
 
 function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
@@ -51,7 +51,7 @@ function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
   return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, details.join(" ")];
 }
 
-/** An agent's key has 64 digits; the machine tells it in full. */
+/** Shortens the 64 digits of an agent's key, which `machines get` shows in full. */
 function shortenKey(actor: string): string {
   return actor.replace(/^(agent:[0-9a-f]{12})[0-9a-f]{52}$/, "$1…");
 }

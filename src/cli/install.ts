@@ -1,4 +1,4 @@
-/** `bmaas install`: what operators do with OS installations. */
+/** `bmaas install`: operators' commands for OS installations. */
 import { Command } from "commander";
 import { cancelCommand } from "./install/cancel.ts";
 import { getCommand } from "./install/get.ts";
@@ -6,7 +6,7 @@ import { listCommand } from "./install/list.ts";
 import { requestCommand } from "./install/request.ts";
 import { retryCommand } from "./install/retry.ts";
 
-/** The command for main, with its subcommands. */
+/** Creates the command `bmaas install`, with its subcommands. */
 export function installCommand(): Command {
   return new Command("install")
     .addCommand(requestCommand())

@@ -1,4 +1,4 @@
-/** `bmaas machines`: what operators do with machines. */
+/** `bmaas machines`: operators' commands for machines. */
 import { Command } from "commander";
 import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
@@ -9,7 +9,7 @@ import { listCommand } from "./machines/list.ts";
 import { setProvidedCommand } from "./machines/set-provided.ts";
 import { watchCommand } from "./machines/watch.ts";
 
-/** The command for main, with its subcommands. */
+/** Creates the command `bmaas machines`, with its subcommands. */
 export function machinesCommand(): Command {
   return new Command("machines")
     .addCommand(listCommand())

@@ -1,10 +1,10 @@
-/** `bmaas migrate`: brings the database to this version's schema, and nothing else. */
+/** `bmaas migrate`: only migrates the database to this version's schema. */
 import { Command } from "commander";
 import type { Flags } from "../config/config.ts";
 import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
-/** The command for main. */
+/** Creates the command `bmaas migrate`. */
 export function migrateCommand(): Command {
   return addSettings(new Command("migrate"), "migrate")
     .addHelpText("after", formatExamples("DATABASE_URL=postgres://bmaas@db.example/bmaas bmaas migrate"))

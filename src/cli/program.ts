@@ -1,13 +1,13 @@
-/** The tree of all commands, each of which is loaded when it is needed. */
+/** The tree of all commands. Each command is loaded when it is needed. */
 import { Command, Help } from "commander";
 import { readVersion } from "../base/version.ts";
 
-/** What the program's help says of a command, and how the command is loaded. */
+/** A command's entry in the program's help, and how to load the command. */
 interface CommandEntry {
   readonly description: string;
-  /** What follows its name in the list of commands; absent for a command that only leads to others. */
+  /** Text after its name in the list of commands; absent for a command that only has subcommands. */
   readonly usage?: string;
-  /** Makes the command, without its description. */
+  /** Creates the command, without its description. */
   readonly load: () => Promise<Command>;
 }
 
@@ -84,19 +84,20 @@ bmaas COMMAND --help shows options and examples.
 Exit status: 0 done, 1 failed, 2 wrong usage, configuration or input; commands that call a server have more.`;
 
 /**
- * Makes the program that can parse `args`: the command that they name is loaded, and of the others there is what the program's help
- * says of them. Without `args` all are loaded.
+ * Creates the program that can parse `args`. It loads the command that they name; other commands have only their entry
+ * in the program's help. Without `args`, it loads all commands.
  */
 export async function createProgram(args?: readonly string[]): Promise<Command> {
   const program = new Command("bmaas")
     .description("Bare-metal machine database and agent callback server")
     .version(readVersion(), "--version", "print the version")
     .addHelpText("after", exitStatusHelp)
-    // Options that follow a command's name are that command's, also where the one above has one of the same name.
+    // Options after a command's name belong to that command, even if the command above has an option of the same name.
     .enablePositionalOptions()
     .configureHelp({ subcommandTerm: describeTerm })
     .exitOverride();
-  // No option of the program has a value, so that the first word that names a command is the command, or the one that help is for.
+  // No option of the program has a value, so the first word that names a command is the command to run or to show help
+  // for.
   const wanted = args?.find((word) => Object.hasOwn(commands, word));
   for (const [name, { description, load }] of Object.entries(commands)) {
     const command = args === undefined || name === wanted ? await load() : new Command(name);
@@ -105,14 +106,14 @@ export async function createProgram(args?: readonly string[]): Promise<Command> 
   return program;
 }
 
-/** A command as the program's help lists it, whether or not it is loaded. */
+/** Returns a command's entry in the program's help, whether or not it is loaded. */
 function describeTerm(command: Command): string {
   const entry = commands[command.name()];
   if (entry === undefined) return new Help().subcommandTerm(command);
   return entry.usage === undefined ? command.name() : `${command.name()} ${entry.usage}`;
 }
 
-/** Commander ends the process on wrong usage unless every command in the tree is told not to. */
+/** Prevents commander from ending the process on wrong usage, which must be set for every command in the tree. */
 function overrideExit(command: Command): Command {
   for (const subcommand of command.commands) overrideExit(subcommand);
   return command.exitOverride();

@@ -1,4 +1,6 @@
-/** What a seed did, as a table for people and as JSON for programs; `bmaas seed --help` documents the JSON. */
+/**
+ * Formats the result of a seed as a table for people and as JSON for programs. `bmaas seed --help` documents the JSON.
+ */
 import type { Fleet } from "../seed/parse-fleet.ts";
 import type { SeededMachine } from "../seed/seed-fleet.ts";
 import { summarizeSeed } from "../seed/summarize-seed.ts";
@@ -20,7 +22,10 @@ export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean
   return `${table}${formatSummary(seeded)}${dryRun ? "Dry run: nothing was written.\n" : ""}`;
 }
 
-/** Returns one object and a line feed; generations are strings, since numbers of JSON's readers end at 2^53. */
+/**
+ * Returns one JSON object and a line feed. Generations are strings, since many readers of JSON have exact numbers only
+ * up to 2^53.
+ */
 export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], dryRun: boolean): string {
   const machines = seeded.map(({ index, machineId, machine, provided, labels, agent, install }) => ({
     index,

@@ -1,4 +1,4 @@
-/** `bmaas seed`: brings the database to the state that a file describes. */
+/** `bmaas seed`: changes the database to the state that a file describes. */
 import { userInfo } from "node:os";
 import { Command } from "commander";
 import { printable } from "../base/printable.ts";
@@ -36,7 +36,7 @@ With --json standard output is one object:
 
 Exit status: 0 done; 1 the database failed; 2 the file has mistakes, each on standard error as FILE:LINE:COLUMN: FIELD: WHAT.`;
 
-/** The command for main. */
+/** Creates the command `bmaas seed`. */
 export function seedCommand(): Command {
   return addSettings(new Command("seed"), "seed")
     .argument("<file>", "the file, or - for standard input")
@@ -62,14 +62,14 @@ export function seedCommand(): Command {
     });
 }
 
-/** What is wrong with the file, a line each; undefined when something else is. */
+/** Returns the mistakes in the file, one line each, or undefined for any other error. */
 function listMistakes(file: string, error: unknown): string[] | undefined {
   if (error instanceof UnreadableSeedError) return [printable(`${file}: ${error.message}`)];
   if (error instanceof SeedFileError) return error.problems.map((problem) => printable(formatProblem(file, problem)));
   return undefined;
 }
 
-/** The operating system's name of the user, for the machines' history; a container may run as a user without one. */
+/** Returns the user's name for the machines' history. A container may run as a user without a name. */
 function findUserName(): string {
   try {
     return userInfo().username;

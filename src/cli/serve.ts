@@ -1,4 +1,4 @@
-/** `bmaas serve`: runs the server until it is told to stop. */
+/** `bmaas serve`: runs the server until it is stopped. */
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { Command } from "commander";
@@ -10,7 +10,7 @@ import { formatExamples } from "./examples.ts";
 import { type HangUp, waitForHangUp } from "./hang-up.ts";
 import { addSettings } from "./settings-options.ts";
 
-/** The command for main. */
+/** Creates the command `bmaas serve`. */
 export function serveCommand(): Command {
   return addSettings(new Command("serve"), "serve")
     .addHelpText(
@@ -29,7 +29,7 @@ export function serveCommand(): Command {
       const log = createLogger(config.logLevel, 1);
       let service: Service | undefined;
       void takeUncaughtErrors(log).then(() => {
-        // A primary process serves nobody, and its workers would end with it.
+        // A primary process serves no callers itself, and its workers would end with it.
         if (service !== undefined && config.workers > 1) return;
         return endAfterUncaughtError(log, async () => await service?.close({ isHurried: true }));
       });
@@ -52,7 +52,7 @@ export function serveCommand(): Command {
     });
 }
 
-/** In this process alone, or with workers. */
+/** Starts the server in this process alone, or with workers. */
 async function start(config: Config, log: Logger, hangUp: HangUp | undefined): Promise<Service> {
   if (hangUp === undefined) {
     const { startService } = await import("../service/service.ts");
@@ -66,7 +66,7 @@ async function start(config: Config, log: Logger, hangUp: HangUp | undefined): P
 
 const signals = ["SIGINT", "SIGTERM"] as const;
 
-/** Resolves with the first signal; the second one ends the process there and then, with the shell's status for it. */
+/** Resolves to the name of the first signal. A second one ends the process at once, with the shell's status for it. */
 function waitForSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const signal of signals) {
@@ -78,11 +78,11 @@ function waitForSignal(): Promise<string> {
   });
 }
 
-/** Windows has no signal that could ask for it. */
+/** How to replace workers. Windows has no signal to request it. */
 const replaceHint =
   process.platform === "win32" ? "they share both ports" : `kill -HUP ${process.pid} replaces them one by one`;
 
-/** How people call this program: a clone has no command of that name. */
+/** How users start this program. In a clone, there is no command `bmaas`. */
 const ownName = existsSync(new URL("src", ownFolder)) ? "npm run bmaas --" : "bmaas";
 
 function summarize(service: Service, config: Config): string {

@@ -1,8 +1,8 @@
-/** The options that a command takes from the table of settings. */
+/** Adds the options of a command that come from the table of settings. */
 import { type Command, Option } from "commander";
 import { type Setting, type SettingsCommand, settings } from "../config/config.ts";
 
-/** Adds the flags of the settings that `reader` reads; `loadConfig` reads the environment where no flag is given. */
+/** Adds the flags of the settings that `reader` reads. Without a flag, `loadConfig` reads the environment. */
 export function addSettings(command: Command, reader: SettingsCommand): Command {
   for (const setting of Object.values<Setting>(settings)) {
     if (setting.flag === undefined || !setting.commands.includes(reader)) continue;

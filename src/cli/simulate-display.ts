@@ -1,19 +1,22 @@
-/** Shows a simulation as it runs: a bar while the fleet registers, then a few lines that are drawn anew; plain lines where no terminal is. */
+/**
+ * Shows a running simulation: a bar while the fleet registers, and then a few lines that are redrawn. Without a
+ * terminal it prints plain lines.
+ */
 import type { SimulationFigures } from "../simulate/simulation-figures.ts";
 
-/** What is shown while it runs. */
+/** The display of a running simulation. */
 export interface SimulationDisplay {
   registered(count: number, total: number): void;
   figures(figures: SimulationFigures): void;
-  /** Leaves what was shown last. */
+  /** Ends the display, and leaves the last figures on the screen. */
   end(): void;
 }
 
 const barWidth = 30;
-/** Without a terminal, one line in so many figures. */
+/** Without a terminal, a line is printed once in this number of calls of `figures`. */
 const quietRounds = 10;
 
-/** Makes the display on `stream`, which is standard error: standard output is for the summary. */
+/** Creates the display on `stream`. Use standard error, since the summary is on standard output. */
 export function createSimulationDisplay(stream: NodeJS.WriteStream): SimulationDisplay {
   let drawnLines = 0;
   let rounds = 0;

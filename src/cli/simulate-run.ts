@@ -1,4 +1,4 @@
-/** Carries `bmaas simulate` out. */
+/** Runs `bmaas simulate`. */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -14,7 +14,7 @@ import { runSimulation } from "../simulate/run-simulation.ts";
 import { connectOperator, type Operator } from "./operator/admin-client.ts";
 import { createSimulationDisplay, formatSummary } from "./simulate-display.ts";
 
-/** What was given on the command line; durations in milliseconds. */
+/** Flags of the command line; durations are in milliseconds. */
 export interface SimulateFlags extends Flags {
   readonly machines: number;
   readonly endpoint: string;
@@ -35,10 +35,13 @@ export interface SimulateFlags extends Flags {
   readonly json?: boolean;
 }
 
-/** As agents have it that are not paced. */
+/** Interval of agents that are not paced, in milliseconds. */
 const defaultIntervalMs = 30_000;
 
-/** Registers the fleet, unless told not to, runs it, and prints the summary. Throws when the server asked for a finished installation. */
+/**
+ * Registers the fleet, except with `--no-register`, runs it, and prints the summary. Throws if the server requested an
+ * installation that was already reported.
+ */
 export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
   const config = loadConfig(undefined, flags);
   const endpoint = readEndpoint(flags);
@@ -80,7 +83,7 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
       vanishShare: flags.vanishShare,
       random: Math.random,
     },
-    // What the server lets one connection have open at once.
+    // The server limits the number of concurrent streams of one connection.
     maxInFlight: flags.proof === "certificate" ? 5_000 : Math.min(5_000, 90 * flags.connections),
     stormEveryMs: flags.stormEvery,
     installations: flags.installations,
@@ -122,7 +125,7 @@ function readEndpoint({ endpoint, proof }: SimulateFlags): URL {
   return url;
 }
 
-/** A development server's CA is taken from where it is when nothing else is said. */
+/** Reads the CA file. The default is a development server's CA, if there is one. */
 async function readCa(file: string | undefined, home: string): Promise<string | undefined> {
   try {
     return await readFile(file ?? `${home}/tls/ca.pem`, "utf8");

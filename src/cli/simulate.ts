@@ -1,10 +1,10 @@
-/** `bmaas simulate`: a fleet of agents that loads a server. */
+/** `bmaas simulate`: simulates a fleet of agents that puts load on a server. */
 import { Command, InvalidArgumentError } from "commander";
 import { durationArgument, limitArgument } from "./operator/arguments.ts";
 import { addSettings } from "./settings-options.ts";
 import type { SimulateFlags } from "./simulate-run.ts";
 
-/** The command for main. */
+/** Creates the command `bmaas simulate`. */
 export function simulateCommand(): Command {
   const command = new Command("simulate")
     .option("--machines <number>", "number of machines", limitArgument, 1000)

@@ -19,10 +19,10 @@ interface StatusFlags extends OperatorFlags {
   readonly by?: Grouping;
 }
 
-/** By what machines are shown apart. */
+/** Property by which machines are grouped. */
 type Grouping = "provider" | "location" | { readonly labelKey: string };
 
-/** The command for main. */
+/** Creates the command `bmaas status`. */
 export function statusCommand(): Command {
   const command = new Command("status")
     .option("--by <group>", "group by provider, by provider and location (location), or by label.KEY", groupingArgument)
@@ -54,7 +54,7 @@ const groupingArgument = argumentParser((text): Grouping => {
   return { labelKey: parseLabelKey(text.slice("label.".length)) };
 });
 
-/** Groups taken together. */
+/** Sums over groups. */
 interface Sum {
   readonly machines: bigint;
   readonly memoryBytes: bigint;
@@ -87,7 +87,7 @@ function printStates({ groups }: GetFleetResponse): void {
   printTable(["STATE", "MACHINES", "MEMORY", "THREADS", "DISK"], rows);
 }
 
-/** What states mean to whoever looks at the whole. */
+/** Kinds of states for an overview of the fleet. */
 const kinds = {
   "NOT SET UP": [MachineState.NOT_PROVIDED, MachineState.NO_AGENT, MachineState.NEVER_HEARTBEATED],
   READY: [MachineState.HEARTBEATING],
@@ -126,7 +126,7 @@ function showCount(name: string, groups: readonly FleetGroup[], states: readonly
   return name === "ATTENTION" ? { text: machines.toString(), style: "yellow" } : machines.toString();
 }
 
-/** What is wrong with machines of a state, and the command that goes on from there. */
+/** Problem of the machines in a state, and the command that tells more. */
 const complaints: readonly { state: MachineState; what: string; verb: string }[] = [
   { state: MachineState.INSTALLATION_FAILED, what: "the last installation failed", verb: "machines explain" },
   { state: MachineState.INSTALLATION_OVERDUE, what: "an installation is overdue", verb: "machines explain" },

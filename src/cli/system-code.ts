@@ -1,6 +1,6 @@
-/** What the system or OpenSSL had against a connection, out of the errors that are wrapped around it. */
+/** Finds the system's or OpenSSL's error code for a failed connection in nested errors. */
 
-/** The code of the innermost error that has one, such as "ECONNREFUSED"; undefined when none has. */
+/** Returns the code of the innermost error that has one, such as "ECONNREFUSED", or undefined if none has. */
 export function findSystemCode(error: unknown): string | undefined {
   const found: string[] = [];
   for (let current = error; current instanceof Error && found.length < 10; current = current.cause) {
@@ -9,7 +9,7 @@ export function findSystemCode(error: unknown): string | undefined {
   return found.at(-1);
 }
 
-/** Node's names for a server's certificate that leads to no trusted CA. */
+/** Node's codes for a server's certificate that is not from a trusted CA. */
 const untrustedCodes: ReadonlySet<string> = new Set([
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
@@ -18,7 +18,7 @@ const untrustedCodes: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-/** Whether the code says that the CA of the server's certificate is not trusted. */
+/** Returns whether the code means that the CA of the server's certificate is not trusted. */
 export function isUntrusted(code: string | undefined): boolean {
   return code !== undefined && untrustedCodes.has(code);
 }

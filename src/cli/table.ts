@@ -1,7 +1,10 @@
-/** Lines up cells for people to read. */
+/** Formats tables for people. */
 import { padTo, widthOf } from "./text-width.ts";
 
-/** Returns one line for the header and one for each row, columns two spaces apart; the last line ends in a line feed too. */
+/**
+ * Returns one line for the header and one for each row, with columns two spaces apart. The last line also ends in a
+ * line feed.
+ */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((name, column) =>
     rows.reduce((width, row) => Math.max(width, widthOf(row[column] ?? "")), widthOf(name)),

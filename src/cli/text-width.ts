@@ -1,22 +1,28 @@
-/** How much room text takes on a terminal, in columns: a wide character takes two, a combining mark and a colour none. */
+/**
+ * Measures and cuts text by its width on a terminal, in columns: a wide character takes two, a combining mark or a
+ * colour none.
+ */
 import stringWidth from "string-width";
 import { printable } from "../base/printable.ts";
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
-/** UTF-16 units for a column: marks that take no room must not make a cell long all the same. */
+/** Maximum number of UTF-16 code units for each column. Without it, marks of no width could make a cell very long. */
 const unitsPerColumn = 8;
 
-/** The columns that the text takes. */
+/** Returns the number of columns that the text takes. */
 export function widthOf(text: string): number {
   return stringWidth(text);
 }
 
-/** The text with spaces behind it, so that it takes `width` columns, or more if it is wider. */
+/** Returns the text, padded with spaces at the end to `width` columns. A wider text is unchanged. */
 export function padTo(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - stringWidth(text)));
 }
 
-/** As much of the text, which has no colours, as fits into `maxWidth` columns; no character is cut in two. */
+/**
+ * Returns the beginning of the text that fits into `maxWidth` columns, without cutting a character in two. The text
+ * must have no colours.
+ */
 export function cutTo(text: string, maxWidth: number): string {
   let width = 0;
   for (const { segment, index } of graphemes.segment(text)) {
@@ -26,7 +32,7 @@ export function cutTo(text: string, maxWidth: number): string {
   return text;
 }
 
-/** The beginning of a text on one printable line, with a sign that there was more. */
+/** Returns a text on one printable line. A text that is too wide is cut and ends in "…". */
 export function shorten(text: string, maxWidth: number): string {
   const whole = printable(text);
   return cutTo(whole, maxWidth) === whole ? whole : `${cutTo(whole, maxWidth - 1)}…`;

@@ -1,4 +1,4 @@
-/** How a command is told an agent's public key. */
+/** The argument and the option for an agent's public key. */
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
@@ -6,15 +6,15 @@ import { ConfigError } from "../../config/config.ts";
 import { InvalidPublicKeyError, parsePublicKey } from "../../contract/public-key.ts";
 import { argumentParser } from "../operator/arguments.ts";
 
-/** As commander hands them over. */
+/** The flags as commander passes them. */
 export interface KeyFlags {
   readonly publicKeyFile?: string;
 }
 
-/** An agent's public key. */
+/** Parses an agent's public key. */
 export const publicKeyArgument = argumentParser(parsePublicKey);
 
-/** Adds an argument for the key, and the option that takes its place; call it after the command's other arguments. */
+/** Adds an argument for the key, and the option that can replace it. Call it after the command's other arguments. */
 export function addKey(command: Command): Command {
   return command
     .argument(
@@ -25,7 +25,7 @@ export function addKey(command: Command): Command {
     .option("--public-key-file <file>", "read the public key from a file, or from standard input: -");
 }
 
-/** The key; throws ConfigError when there is none or two, or when the file holds something else. */
+/** Returns the key. Throws ConfigError if there is none or two, or if the file contains no key. */
 export async function readKey(key: Uint8Array | undefined, { publicKeyFile }: KeyFlags): Promise<Uint8Array> {
   if (key !== undefined && publicKeyFile !== undefined) {
     throw new ConfigError(["give either a public key or --public-key-file, not both"]);

@@ -6,7 +6,7 @@ import { addOperatorOptions, type OperatorFlags, operate } from "../operator/ope
 import { print, printMessage } from "../operator/output.ts";
 import { addKey, type KeyFlags, readKey } from "./public-key.ts";
 
-/** The command for agentsCommand. */
+/** Creates the command `bmaas agents register`. */
 export function registerCommand(): Command {
   const command = addKey(
     new Command("register")

@@ -10,7 +10,7 @@ interface ReplaceFlags extends OperatorFlags, KeyFlags {
   readonly expectedKey?: Uint8Array;
 }
 
-/** The command for agentsCommand. */
+/** Creates the command `bmaas agents replace`. */
 export function replaceCommand(): Command {
   const command = addKey(
     new Command("replace")

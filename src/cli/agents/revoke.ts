@@ -12,7 +12,7 @@ interface RevokeFlags extends OperatorFlags, TargetFlags {
   readonly expectedKey?: Uint8Array;
 }
 
-/** The command for agentsCommand. */
+/** Creates the command `bmaas agents revoke`. */
 export function revokeCommand(): Command {
   const command = addTargetsToChange(new Command("revoke"))
     .description("revoke the keys of machines' agents: no agent can call for these machines any more")
@@ -24,7 +24,7 @@ export function revokeCommand(): Command {
         const client = operator.client(AgentService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId, machine }) => {
-            // Of a machine that was selected, the key that it was selected with.
+            // For a selected machine, the key that it had when it was selected.
             const expectedPublicKey = flags.expectedKey ?? machine?.agent?.publicKey ?? new Uint8Array();
             return client.revokeAgent({ machineId, expectedPublicKey });
           },

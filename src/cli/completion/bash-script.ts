@@ -1,7 +1,7 @@
-/** The completion script for bash, 3.2 and later. */
+/** The completion script for bash 3.2 and later. */
 import type { CommandNode, OptionNode, Values } from "./command-tree.ts";
 
-/** Writes the script. */
+/** Returns the script. */
 export function writeBashScript(nodes: readonly CommandNode[]): string {
   return `# bash completion for bmaas
 

@@ -1,35 +1,35 @@
-/** Commander's tree as completion needs it: every command with what can follow it. */
+/** Converts commander's tree of commands for completion: every command with what can follow it. */
 import type { Argument, Command, Option } from "commander";
 import { selectorWords } from "../operator/selector.ts";
 
-/** What can stand where a value is wanted. */
+/** Possible values of an argument or an option. */
 export type Values =
   | { readonly kind: "words"; readonly words: readonly string[] }
-  /** KEY=VALUE with commas between; the words are the beginnings and wholes of one. */
+  /** KEY=VALUE separated by commas. The words are beginnings of a pair, or whole pairs. */
   | { readonly kind: "terms"; readonly words: readonly string[] }
   | { readonly kind: "files" }
   | { readonly kind: "anything" };
 
-/** One option. */
+/** An option. */
 export interface OptionNode {
-  /** As typed: "--json", "-h". */
+  /** Names as typed: "--json", "-h". */
   readonly names: readonly string[];
   readonly description: string;
   /** Absent for an option without a value. */
   readonly values?: Values;
 }
 
-/** One command, or the program itself. */
+/** A command, or the program itself. */
 export interface CommandNode {
-  /** The names from the program's on, with spaces between: "bmaas machines list". */
+  /** Names from the program's on, separated by spaces: "bmaas machines list". */
   readonly path: string;
   readonly subcommands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly OptionNode[];
-  /** What its arguments can be. */
+  /** Possible values of its arguments. */
   readonly values: Values;
 }
 
-/** All commands below `command`, itself first. */
+/** Returns `command` and then all commands below it. */
 export function readCommandTree(command: Command, above = ""): CommandNode[] {
   const path = above === "" ? command.name() : `${above} ${command.name()}`;
   const help = command.createHelp();
@@ -50,7 +50,7 @@ function readOption(option: Option): OptionNode {
   return { names, description, values: readValues(argChoices, /[<[](.*?)(?:\.\.\.)?[>\]]/.exec(flags)?.[1] ?? "") };
 }
 
-/** Reads from the choices, else from the name that help gives the value. */
+/** Derives the values from the choices, or else from the value's name in the help. */
 function readValues(choices: readonly string[] | undefined, name: string): Values {
   if (choices !== undefined) return { kind: "words", words: choices };
   if (/^[a-z]+(\|[a-z]+)+$/.test(name)) return { kind: "words", words: name.split("|") };

@@ -1,7 +1,7 @@
 /** The completion script for fish. */
 import type { CommandNode, OptionNode, Values } from "./command-tree.ts";
 
-/** Writes the script. */
+/** Returns the script. */
 export function writeFishScript(nodes: readonly CommandNode[]): string {
   return `# fish completion for bmaas
 
@@ -68,7 +68,7 @@ function describeValues(values: Values): string {
   }
 }
 
-/** fish knows two escapes within single quotes. */
+/** Quotes a text. In single quotes, fish knows only these two escapes. */
 function quote(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

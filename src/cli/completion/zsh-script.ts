@@ -1,7 +1,7 @@
 /** The completion script for zsh. */
 import type { CommandNode, OptionNode, Values } from "./command-tree.ts";
 
-/** Writes the script, to be sourced or put on fpath as _bmaas. */
+/** Returns the script, to be sourced or put on fpath as _bmaas. */
 export function writeZshScript(nodes: readonly CommandNode[]): string {
   return `#compdef bmaas
 # zsh completion for bmaas
@@ -91,7 +91,7 @@ function describeValues(after: string, values: Values): string {
   return `    ${quote(after)}) reply=(${[values.kind, ...words].map(quote).join(" ")}) ;;`;
 }
 
-/** What _describe takes: a word, a colon and a description. */
+/** Returns an entry for _describe: a word, a colon and a description. */
 function describe(word: string, description: string): string {
   return quote(`${word.replaceAll(":", "\\:")}:${description}`);
 }

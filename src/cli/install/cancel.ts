@@ -15,7 +15,7 @@ interface CancelFlags extends OperatorFlags, TargetFlags {
   readonly generation?: bigint;
 }
 
-/** The command for installCommand. */
+/** Creates the command `bmaas install cancel`. */
 export function cancelCommand(): Command {
   const command = addTargetsToChange(new Command("cancel"))
     .description("cancel an installation that no agent has been given yet")
@@ -31,7 +31,7 @@ export function cancelCommand(): Command {
         const client = operator.client(InstallationService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId, machine }) => {
-            // Of a machine that was selected, the installation that it was selected with.
+            // For a selected machine, the installation that it had when it was selected.
             const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
             return client.cancelInstallation({ machineId, expectedGeneration });
           },

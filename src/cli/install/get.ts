@@ -14,7 +14,7 @@ interface GetFlags extends OperatorFlags, WaitFlags {
   readonly generation?: bigint;
 }
 
-/** The command for installCommand. */
+/** Creates the command `bmaas install get`. */
 export function getCommand(): Command {
   const command = addWaitOptions(new Command("get"))
     .description("show an installation, or follow it to its end")

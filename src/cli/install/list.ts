@@ -18,7 +18,7 @@ interface ListFlags extends OperatorFlags {
   readonly limit?: number;
 }
 
-/** The command for installCommand. */
+/** Creates the command `bmaas install list`. */
 export function listCommand(): Command {
   const command = new Command("list")
     .description("list installations by machine, newest first")

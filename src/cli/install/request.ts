@@ -21,7 +21,7 @@ interface RequestFlags extends OperatorFlags, TargetFlags, WaitFlags, Installati
 
 const exampleDigest = "sha256:abababababababababababababababababababababababababababababababab";
 
-/** The command for installCommand. */
+/** Creates the command `bmaas install request`. */
 export function requestCommand(): Command {
   const command = addWaitOptions(addInstallationTarget(addTargetsToChange(new Command("request"))))
     .description("request an OS installation, which wipes the machine's root device")

@@ -17,7 +17,7 @@ interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
   readonly force?: boolean;
 }
 
-/** The command for installCommand. */
+/** Creates the command `bmaas install retry`. */
 export function retryCommand(): Command {
   const command = addWaitOptions(addTargetsToChange(new Command("retry")))
     .description("request a failed or overdue installation again, under the next generation")
@@ -33,7 +33,7 @@ export function retryCommand(): Command {
         const client = operator.client(InstallationService);
         await actAndAwait(operator, targets, flags, {
           act: ({ machineId, machine }) => {
-            // Of a machine that was selected, the installation that it was selected with.
+            // For a selected machine, the installation that it had when it was selected.
             const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
             return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false });
           },

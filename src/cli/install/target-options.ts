@@ -1,4 +1,4 @@
-/** The options by which a command is told what to install. */
+/** The options for what to install. */
 import { readFile } from "node:fs/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
@@ -18,17 +18,17 @@ import { argumentParser } from "../operator/arguments.ts";
 
 type TargetInit = MessageInitShape<typeof InstallationTargetSchema>;
 
-/** An image in an OCI registry, as its reference says. */
+/** A reference to an image in an OCI registry. */
 interface OsImage {
   readonly scheme: string;
   readonly host: string;
   readonly repository: string;
   readonly tag: string;
-  /** Empty when the reference has none. */
+  /** Empty if the reference has none. */
   readonly digest: string;
 }
 
-/** As commander hands them over. */
+/** The flags as commander passes them. */
 export interface InstallationTargetFlags {
   readonly image?: string;
   readonly metropolis?: OsImage;
@@ -64,7 +64,7 @@ export function addInstallationTarget(command: Command): Command {
     .option("--node-parameters <file>", "NodeParameters of a --metropolis node, in protobuf's binary form");
 }
 
-/** Reads `[SCHEME://]HOST/REPOSITORY[:TAG][@DIGEST]`; without a scheme it is https. */
+/** Parses `[SCHEME://]HOST/REPOSITORY[:TAG][@DIGEST]`. The default scheme is https. */
 function parseOsImage(text: string): OsImage {
   const [, scheme = "https", host, repository, tag = "", digest = ""] =
     /^(?:(https?):\/\/)?([^/@]+)\/([^@]+?)(?::([^/:@]+))?(?:@(.+))?$/.exec(text) ?? [];
@@ -80,7 +80,7 @@ function parseOsImage(text: string): OsImage {
   };
 }
 
-/** What to install; throws ConfigError with all that is missing. Reads the files. */
+/** Returns what to install, and reads the files for it. Throws ConfigError with everything that is missing. */
 export async function readInstallationTarget(flags: InstallationTargetFlags): Promise<TargetInit> {
   const { image, metropolis, rootDevice = "", userData, nodeParameters } = flags;
   const digest = flags.digest ?? metropolis?.digest ?? "";

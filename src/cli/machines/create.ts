@@ -12,7 +12,7 @@ interface CreateFlags extends OperatorFlags, ProvidedFlags {
   readonly label?: Readonly<Record<string, string>>;
 }
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines create`. */
 export function createCommand(): Command {
   const command = addProvidedOptions(
     new Command("create")
@@ -25,7 +25,7 @@ export function createCommand(): Command {
       const request = { machineId: id, labels, ...(provided && { provided }) };
       const response = await operator.client(MachineService).createMachine(request);
       if (json) return printMessage(CreateMachineResponseSchema, response);
-      // Standard output is the id alone, for ID=$(bmaas machines create).
+      // Standard output contains only the id, for ID=$(bmaas machines create).
       note("created the machine with id:");
       print(printable(response.machine?.id ?? ""));
     }),

@@ -11,7 +11,7 @@ interface DeleteFlags extends OperatorFlags, TargetFlags {
   readonly force?: boolean;
 }
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines delete`. */
 export function deleteCommand(): Command {
   const command = addTargetsToChange(new Command("delete"))
     .description("delete machines and all their data except their history")

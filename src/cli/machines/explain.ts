@@ -13,7 +13,7 @@ import { showMachineState } from "../operator/state-names.ts";
 import { addTargets, findTargets, type TargetFlags } from "../operator/targets.ts";
 import { timeOf } from "../operator/timestamp-text.ts";
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines explain`. */
 export function explainCommand(): Command {
   const command = addTargets(new Command("explain"))
     .description("explain why machines are in their state, what happens next and when, and what you can do")

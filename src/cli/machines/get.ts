@@ -6,7 +6,7 @@ import { printMachine } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { printMessage } from "../operator/output.ts";
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines get`. */
 export function getCommand(): Command {
   const command = new Command("get")
     .description("show a machine")

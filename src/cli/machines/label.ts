@@ -12,7 +12,7 @@ import { addSelector, confirm, findTargets, type TargetFlags } from "../operator
 
 type LabelFlags = OperatorFlags & TargetFlags;
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines label`. */
 export function labelCommand(): Command {
   const command = addSelector(new Command("label"))
     .description("set and remove labels of machines; other labels stay as they are")
@@ -50,7 +50,10 @@ interface Words {
   readonly remove: readonly string[];
 }
 
-/** Tells ids from labels. Throws ConfigError with everything that is neither, or that is said twice. */
+/**
+ * Distinguishes ids from labels. Throws ConfigError with every word that is neither, and every label that is given
+ * twice.
+ */
 function readWords(words: readonly string[]): Words {
   const machineIds = new Set<string>();
   const labels = new Map<string, string | undefined>();

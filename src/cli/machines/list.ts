@@ -15,7 +15,7 @@ interface ListFlags extends OperatorFlags, TargetFlags {
   readonly labelColumns?: readonly string[];
 }
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines list`. */
 export function listCommand(): Command {
   const command = addSelector(new Command("list"))
     .description("list machines, ordered by id")

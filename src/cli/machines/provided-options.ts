@@ -1,11 +1,11 @@
-/** The options by which a command is told what a provider says of a machine. */
+/** The options for a provider's data about a machine. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import type { ProvidedSchema } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { ConfigError } from "../../config/config.ts";
 import { providerStatusNames } from "../operator/state-names.ts";
 
-/** As commander hands them over. */
+/** The flags as commander passes them. */
 export interface ProvidedFlags {
   readonly provider?: string;
   readonly providerId?: string;
@@ -30,7 +30,10 @@ export function addProvidedOptions(command: Command): Command {
     );
 }
 
-/** What they say; undefined when none is there. Throws ConfigError when what is needed with the others is missing. */
+/**
+ * Returns the data, or undefined without any of the options. Throws ConfigError if an option is missing that the others
+ * need.
+ */
 export function readProvided(flags: ProvidedFlags): MessageInitShape<typeof ProvidedSchema> | undefined {
   const { provider, providerId, reservation = "", address = "", location = "", status } = flags;
   const isGiven = [provider, providerId, status, ...[reservation, address, location].filter(Boolean)].some(

@@ -12,7 +12,7 @@ interface SetProvidedFlags extends OperatorFlags, ProvidedFlags {
   readonly none?: boolean;
 }
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines set-provided`. */
 export function setProvidedCommand(): Command {
   const command = addProvidedOptions(
     new Command("set-provided")

@@ -20,7 +20,7 @@ interface WatchFlags extends OperatorFlags, TargetFlags {
   readonly from?: string;
 }
 
-/** The command for machinesCommand. */
+/** Creates the command `bmaas machines watch`. */
 export function watchCommand(): Command {
   const command = addSelector(new Command("watch"))
     .description("follow changes of machines until Ctrl-C, across restarts of the server")

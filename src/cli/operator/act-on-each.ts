@@ -1,4 +1,4 @@
-/** Acts on many machines at once, a few at a time, and tells of each how it went. */
+/** Acts on many machines, a few at a time, and reports the outcome of each. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Operator } from "./admin-client.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
@@ -6,28 +6,31 @@ import { toCommandFailure } from "./explain-failure.ts";
 import { note, print, printJson } from "./output.ts";
 import type { Target, TargetFlags } from "./targets.ts";
 
-/** How it went with one machine. */
+/** The outcome for one machine. */
 export interface Outcome<T> {
   readonly target: Target;
-  /** What was answered; may be there beside a failure. */
+  /** The answer; may be present together with a failure. */
   readonly value?: T;
   readonly failure?: CommandFailure;
 }
 
-/** How outcomes are told. */
+/** How outcomes are reported. */
 export interface Report<T> {
-  /** For people, the machine's id included. */
+  /** Returns text for people, including the machine's id. */
   readonly describe: (value: T, target: Target) => string;
-  /** For programs: an object. */
+  /** Returns an object for programs. */
   readonly toJson: (value: T) => JsonValue;
 }
 
 const concurrency = 8;
 
-/** Failures that all machines share, so that the rest need not be tried. */
+/** Exit statuses of failures that affect all machines, so that the rest are not tried. */
 const hopeless: readonly number[] = [exitStatus.notAllowed, exitStatus.serverAway];
 
-/** Acts on each target and resolves with the outcomes in the targets' order; `tell` hears of each as it comes. */
+/**
+ * Acts on each target and resolves to the outcomes in the targets' order. `tell` is called with each outcome as it
+ * comes.
+ */
 export async function actOnEach<T>(
   operator: Operator,
   targets: readonly Target[],
@@ -62,12 +65,12 @@ function notTried({ message, status }: CommandFailure): CommandFailure {
   return new CommandFailure(`not tried: ${message}`, status);
 }
 
-/** Whether one machine was named by its id, so that nothing needs telling apart. */
+/** Returns whether exactly one machine was named by its id, so that the output need not distinguish machines. */
 export function isSingle(targets: readonly Target[], { selector }: TargetFlags): boolean {
   return selector === undefined && targets.length === 1;
 }
 
-/** Acts on each target and tells how it went; see `reportOutcomes` for how that ends. */
+/** Acts on each target and reports the outcomes as `reportOutcomes` does. Throws CommandFailure if one failed. */
 export async function actAndReport<T>(
   operator: Operator,
   targets: readonly Target[],
@@ -80,7 +83,7 @@ export async function actAndReport<T>(
   reportOutcomes(outcomes, { ...report, single, json: flags.json === true });
 }
 
-/** Tells of one of several machines: a failure on standard error, a success on standard output. */
+/** Reports the outcome for one of several machines: a failure on standard error, a success on standard output. */
 export function tellOutcome<T>(
   { target, value, failure }: Outcome<T>,
   { describe }: Pick<Report<T>, "describe">,
@@ -90,8 +93,9 @@ export function tellOutcome<T>(
 }
 
 /**
- * Ends a command that acted on machines. A single machine's answer is the document, and its failure the command's. Several are a list
- * under "results" in JSON, were told one by one otherwise, and end with their status when all that failed agree on one, else with 1.
+ * Ends a command that acted on machines. For a single machine, its answer is the output, and its failure is the
+ * command's. Several machines are a list under "results" in JSON; as text, they have been reported one by one. The exit
+ * status is that of the failed machines if all have the same one, or else 1.
  */
 export function reportOutcomes<T>(
   outcomes: readonly Outcome<T>[],
@@ -118,7 +122,7 @@ function outcomeToJson<T>({ target, value, failure }: Outcome<T>, toJson: Report
   return { machineId: target.machineId, ...answer, ...(error && { error }) };
 }
 
-/** For the help of commands that act on several machines: what they print for programs. */
+/** Returns help about the JSON of commands that act on several machines. */
 export function severalHelp(response: string): string {
   return (
     `\nWith --json: one ${response} of bmaas.admin.v1 for one machine named by its id; for several ids or a selector` +

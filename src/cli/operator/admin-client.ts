@@ -1,4 +1,6 @@
-/** How operators' commands call the admin API: authentic, safe to repeat, and patient with a server that starts again. */
+/**
+ * Calls the admin API for operators' commands: authenticated, safe to repeat, and tolerant of a server that restarts.
+ */
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import type { Config } from "../../config/config.ts";
@@ -9,12 +11,15 @@ import { repeatSafely } from "./repeat-safely.ts";
 /** A server that can be called. */
 export interface Operator {
   readonly server: ServerAccess;
-  /** A client of one of its services. Unary calls fail after a minute, repeats included; streams last. */
+  /**
+   * Returns a client of one of its services. Unary calls fail after a minute, including repetitions; streams have no
+   * time limit.
+   */
   client<Service extends DescService>(service: Service): Client<Service>;
 }
 
 const callTimeoutMs = 60_000;
-/** A page of a thousand machines, and a machine's ten hardware reports, stay well below. */
+/** Maximum size of an answer. A page of a thousand machines, or a machine's ten hardware reports, are much smaller. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** Finds the server that the configuration names. Opens no connection before the first call. Throws ConfigError. */
@@ -25,7 +30,7 @@ export async function connectOperator(config: Config): Promise<Operator> {
     import("node:http"),
     import("node:https"),
   ]);
-  // Over HTTP/1.1, which passes every proxy; the sockets that are kept do not keep the process.
+  // Uses HTTP/1.1, which every proxy supports. Idle sockets do not keep the process alive.
   const agent = server.url.startsWith("https:")
     ? new https.Agent({ keepAlive: true, ...(server.ca === undefined ? {} : { ca: server.ca }) })
     : server.key === undefined

@@ -1,10 +1,10 @@
-/** How the texts of arguments and options become values; each parser throws commander's InvalidArgumentError. */
+/** Parsers of arguments and options. Each throws commander's InvalidArgumentError for an invalid text. */
 import { InvalidArgumentError } from "commander";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseDurationMs } from "./time.ts";
 
-/** Makes commander's parser of an argument or option from one that throws when the text is wrong. */
+/** Converts a parser that throws for an invalid text to a parser for commander. */
 export function argumentParser<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -15,38 +15,38 @@ export function argumentParser<T>(parse: (text: string) => T): (text: string) =>
   };
 }
 
-/** A machine's id. */
+/** Parses a machine's id. */
 export const machineIdArgument = argumentParser(parseMachineId);
 
-/** Machines' ids, one after the other, each of them once. */
+/** Parses one of several machine ids, and adds it to those before unless it is among them. */
 export function machineIdsArgument(text: string, before: readonly string[] = []): readonly string[] {
   return [...new Set([...before, machineIdArgument(text)])];
 }
 
-/** A duration such as `15m`, in milliseconds. */
+/** Parses a duration such as `15m` to milliseconds. */
 export const durationArgument = argumentParser(parseDurationMs);
 
-/** A generation, 1 or more. */
+/** Parses a generation, 1 or more. */
 export const generationArgument = argumentParser((text) => {
   const generation = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
   if (generation < 1n || generation >= 2n ** 63n) throw new Error("a generation is a whole number from 1 up");
   return generation;
 });
 
-/** How many at most, 1 or more. */
+/** Parses a maximum number, 1 or more. */
 export const limitArgument = argumentParser((text) => {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error("expected a whole number from 1 up");
   return Number(text);
 });
 
-/** A label as KEY=VALUE, added to those before. */
+/** Parses a label as KEY=VALUE, and adds it to those before. */
 export function labelArgument(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, key, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError("expected KEY=VALUE.");
   return argumentParser(() => ({ ...before, [parseLabelKey(key)]: parseLabelValue(value) }))(text);
 }
 
-/** Keys of labels, with commas between. */
+/** Parses keys of labels, separated by commas. */
 export const labelKeysArgument = argumentParser((text) =>
   text.split(",").map((key) => {
     try {
@@ -57,7 +57,7 @@ export const labelKeysArgument = argumentParser((text) =>
   }),
 );
 
-/** Texts of an option that may be there several times. */
+/** Collects the texts of an option that may be given several times. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }

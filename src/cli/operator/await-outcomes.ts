@@ -1,4 +1,4 @@
-/** `--wait`: from installations that were requested to how they ended, for the commands that request or show them. */
+/** `--wait`: waits for the outcomes of installations, for the commands that request or show them. */
 import { type Command, Option } from "commander";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { formatDuration } from "../../base/time-text.ts";
@@ -26,7 +26,7 @@ export interface WaitFlags {
 }
 
 const defaultTimeoutMs = 3_600_000;
-/** setTimeout overflows beyond. */
+/** Beyond this, setTimeout overflows. */
 const maxTimeoutMs = 24 * 86_400_000;
 
 /** Adds the options of a command that can wait. */
@@ -40,25 +40,26 @@ export function addWaitOptions(command: Command): Command {
     );
 }
 
-/** For the help of commands that can wait. */
+/** Help for commands that can wait. */
 export const waitHelp = `
 --wait shows progress on standard error, a bar on a terminal and lines elsewhere, and survives restarts of the server.
 More exit statuses: 7 the installation failed; 8 the wait timed out, or the installation is overdue; 9 the installation
 was cancelled or superseded; 130 Ctrl-C stopped the wait, and the installation continues.`;
 
-/** An answer that holds an installation. */
+/** An answer with an installation. */
 interface WithInstallation {
   readonly installation?: Installation | undefined;
 }
 
-/** How a command acts on targets, and tells of each. */
+/** How a command acts on targets, and reports each. */
 interface Action<T> extends Pick<Report<T>, "toJson">, Partial<Pick<Report<T>, "describe">> {
   readonly act: (target: Target) => Promise<T>;
 }
 
 /**
- * Acts on each target, waits for the installations if that is asked for, and tells how it went. An installation that did not succeed is a
- * failure with its own status then. Throws CommandFailure when Ctrl-C ends the wait, which ends no installation.
+ * Acts on each target, waits for the installations with `--wait`, and reports the outcomes. If it waited, an
+ * installation that did not succeed is a failure with its own status. Throws CommandFailure for failures, and if Ctrl-C
+ * ends the wait; the installations then continue.
  */
 export async function actAndAwait<T extends WithInstallation>(
   operator: Operator,
@@ -129,7 +130,7 @@ function deletedMeanwhile({ generation }: Installation): CommandFailure {
   return new CommandFailure(`the machine was deleted while generation ${generation} was open`, exitStatus.notFound);
 }
 
-/** Undefined for an installation that succeeded. */
+/** Returns the failure, or undefined for an installation that succeeded. */
 function findFailure(installation: Installation, timeoutMs: number): CommandFailure | undefined {
   const what = describeGeneration(installation);
   switch (installation.state) {

@@ -1,6 +1,6 @@
-/** How commands end, so that scripts can tell one failure from another. */
+/** Exit statuses of commands, by which scripts distinguish failures. */
 
-/** What each status says; 0 to 2 and 10 hold for every command. */
+/** Exit statuses by meaning. 0 to 2 and 10 apply to every command. */
 export const exitStatus = {
   failed: 1,
   usage: 2,
@@ -15,11 +15,11 @@ export const exitStatus = {
   interrupted: 130,
 } as const;
 
-/** Ends the command with its status; the message becomes one line on standard error. */
+/** Ends the command with its status. The message is printed as one line on standard error. */
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
   readonly status: number;
-  /** The protocol's name of the error, such as "not_found"; absent when none was answered. */
+  /** The protocol's name of the error, such as "not_found"; absent if no call failed. */
   readonly code: string | undefined;
   constructor(message: string, status: number, options: ErrorOptions & { readonly code?: string } = {}) {
     super(message, options);
@@ -28,7 +28,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** For the help of commands that call a server. */
+/** Help for commands that call a server. */
 export const exitStatusHelp = `
 Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused: the machine's state does
 not allow it, or a name, id or key is already in use; 5 not allowed: the token is missing or invalid, or its role does not

@@ -1,4 +1,4 @@
-/** What a failed call says to people, in one line, and to scripts, by its status. */
+/** Converts the failure of a call to one line for people and an exit status for scripts. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
   BadRequestSchema,
@@ -26,7 +26,7 @@ const statuses: Partial<Record<Code, number>> = {
   [Code.ResourceExhausted]: exitStatus.serverAway,
 };
 
-/** The failure of a command for the failure of a call; anything else than a ConnectError comes back as it is. */
+/** Returns the command's failure for a call's ConnectError. Returns any other error unchanged. */
 export function toCommandFailure(error: unknown, server: ServerAccess): unknown {
   if (!(error instanceof ConnectError)) return error;
   const systemCode = findSystemCode(error);
@@ -73,7 +73,7 @@ function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess):
   }
 }
 
-/** What to look for in the server's log. */
+/** Returns a hint what to look for in the server's log. */
 function nameCall({ metadata }: ConnectError): string {
   const requestId = metadata.get("x-request-id");
   return requestId === null ? "" : ` (x-request-id ${requestId} in the server's log)`;
@@ -85,7 +85,7 @@ function explainFields(error: ConnectError): string {
   return violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
 }
 
-/** Names the machine that holds what was asked for, unless the message does already. */
+/** Returns the message with the machine that has the requested name or key, unless the message names it. */
 function explainHolder(error: ConnectError): string {
   const holder = error.findDetails(ErrorInfoSchema)[0]?.metadata.machine_id;
   const isNamed = holder === undefined || error.rawMessage.includes(holder);

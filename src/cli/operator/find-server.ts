@@ -1,4 +1,4 @@
-/** Which server a command talks to, with what token, and whether it may be sent there. */
+/** Determines which server a command calls and with which token, and checks that the token may be sent there. */
 
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
@@ -9,25 +9,25 @@ import { fromUrlHost, toUrlHost } from "../../base/url-host.ts";
 import { type Config, ConfigError } from "../../config/config.ts";
 import { InvalidValueError, isLoopback, parseBearerToken } from "../../config/values.ts";
 
-/** A server and how to prove who one is there. */
+/** A server, and the credentials for it. */
 export interface ServerAccess {
-  /** Without a slash at the end. */
+  /** URL without a trailing slash. */
   readonly url: string;
   readonly token: string;
-  /** Where the token comes from, for messages: a variable or a file. */
+  /** Source of the token, for messages: a variable or a file. */
   readonly tokenSource: string;
   /**
-   * What the server has to prove before it gets the token; absent where TLS does that, and for one that was named with
-   * its token.
+   * Key that the server must prove to have before it gets the token. Absent if TLS authenticates the server, or if the
+   * user named the server together with its token.
    */
   readonly key: string | undefined;
-  /** PEM of the CAs to trust; absent for Node's own. */
+  /** PEM of the CAs to trust. Absent: those that Node trusts. */
   readonly ca: string | undefined;
 }
 
 /**
- * Finds the server that is configured, or the local one. Throws ConfigError when there is no token for it, or when the
- * token would cross a network in plaintext.
+ * Finds the configured server, or the local one. Throws ConfigError if there is no token for it, if the token would
+ * cross a network in plaintext, or if a local server cannot be verified.
  */
 export async function findServer(config: Config): Promise<ServerAccess> {
   const url = config.adminUrl ?? (await findLocalUrl(config));
@@ -46,7 +46,10 @@ export async function findServer(config: Config): Promise<ServerAccess> {
   return { url, ...token, key, ca: await readCa(config.adminCaFile) };
 }
 
-/** Anybody on this machine can listen where the server did before it stopped. */
+/**
+ * Reads the key by which the server is verified, since any user of this machine can listen at its address after it has
+ * stopped.
+ */
 async function readKey(home: string, url: string): Promise<string> {
   const name = relative(process.cwd(), serverKeyFile(home));
   let reason = `${name} does not exist: no server of this version has started there`;
@@ -62,18 +65,21 @@ async function readKey(home: string, url: string): Promise<string> {
   ]);
 }
 
-/** What the server on the same home says that it listens on, else what it would listen on by the same configuration. */
+/**
+ * Returns the URL that the server of the same home has recorded, or else the one at which it would listen with the same
+ * configuration.
+ */
 async function findLocalUrl({ home, adminListen, adminTls }: Config): Promise<string> {
   const { host, port } = adminListen;
   const configured = `${adminTls === undefined ? "http" : "https"}://${toUrlHost(host)}:${port}`;
   const url = new URL((await findLocalAdminUrl(home)) ?? configured);
-  // A wildcard is where servers listen, not where anybody calls.
+  // Servers can listen at a wildcard address, but clients cannot call it.
   if (url.hostname === "0.0.0.0") url.hostname = "127.0.0.1";
   if (url.hostname === "[::]") url.hostname = "[::1]";
   return url.origin;
 }
 
-/** The file's token is the local server's, so that it goes to no other one. */
+/** Returns the token. The token in the file is the local server's, so it is never sent to another one. */
 async function findToken(config: Config, url: string, isLocal: boolean) {
   if (config.adminToken !== undefined) return { token: config.adminToken, tokenSource: "BMAAS_ADMIN_TOKEN" };
   const file = adminTokenFile(config.home);

@@ -1,4 +1,4 @@
-/** Follows machines' changes for as long as it takes: comes back where it was whenever the connection or the server ends. */
+/** Follows machines' changes across lost connections and restarts of the server, and resumes at the same position. */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -9,25 +9,26 @@ import {
 import type { Operator } from "./admin-client.ts";
 import { findServerDelayMs, isPassing } from "./repeat-safely.ts";
 
-/** What to follow. */
+/** Options of `followMachines`. */
 export interface FollowOptions {
   readonly filter: MachineFilter;
-  /** Where to begin: a token of a list or an earlier watch; empty for now. */
+  /** Start position: a token of a list or an earlier watch, or empty for now. */
   readonly resumeToken: string;
   readonly signal?: AbortSignal;
-  /** Hears why the connection was lost, once for each loss, and that it is back, with nothing. */
+  /** Called once with the reason when the connection is lost, and without one when it is back. */
   readonly onConnection?: (trouble: ConnectError | undefined) => void;
 }
 
-/** A server that lives sends something every 15 s. */
+/** Longest silence of a working server, in milliseconds. It sends something every 15 s. */
 const maxSilenceMs = 50_000;
 const longestWaitMs = 10_000;
-/** How often a server that never answered is tried again. */
+/** Maximum number of retries for a server that has never answered. */
 const maxFirstFailures = 4;
 
 /**
- * Yields every message from the token on, signs of life included, until the signal aborts; some come twice after the connection was
- * lost, none is missed. Throws ConnectError when trying again is of no use.
+ * Yields every message from the token on, including those that only show that the server works, until the signal
+ * aborts. After a lost connection, messages may be repeated, but none is missed. Throws ConnectError if retrying cannot
+ * help.
  */
 export async function* followMachines(
   operator: Operator,
@@ -59,12 +60,17 @@ export async function* followMachines(
   }
 }
 
-/** A connection that broke shows as one of many codes; so does a silent one, which watchOnce ends. */
+/**
+ * Returns whether to retry. A broken connection has one of many codes, and so has a silent one, which `watchOnce` ends.
+ */
 function isWorthComingBack(trouble: ConnectError): boolean {
   return isPassing(trouble) || [Code.Aborted, Code.DeadlineExceeded, Code.Canceled].includes(trouble.code);
 }
 
-/** One connection's messages; ends it when it has been silent for longer than a living server is. */
+/**
+ * Yields the messages of one connection. Ends the connection when it has been silent for longer than a working server's
+ * would be.
+ */
 async function* watchOnce(
   client: Client<typeof MachineService>,
   request: { filter: MachineFilter; resumeToken: string },
@@ -77,14 +83,14 @@ async function* watchOnce(
   );
   try {
     const ends = signal === undefined ? silent.signal : AbortSignal.any([signal, silent.signal]);
-    // A time limit of 0 is none.
+    // 0 means no time limit.
     for await (const message of client.watchMachines(request, { signal: ends, timeoutMs: 0 })) {
       timer.refresh();
       yield message;
     }
   } finally {
     clearTimeout(timer);
-    // Whoever stops reading ends the call as well.
+    // A reader that stops ends the call as well.
     silent.abort();
   }
 }

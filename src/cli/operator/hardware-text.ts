@@ -1,4 +1,4 @@
-/** A hardware report as people read it. */
+/** Formats a hardware report for people. */
 import type { HardwareReport } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import {
   type BlockDevice,
@@ -13,7 +13,7 @@ import { type Cell, formatFields, print, printTable } from "./output.ts";
 import { formatCapacity, formatMemory } from "./quantity.ts";
 import { timeOf } from "./timestamp-text.ts";
 
-/** Writes a report: the system, its processors, disks and interfaces, and what its agent warned of. */
+/** Prints a report: the system, its processors, disks and interfaces, and the agent's warnings. */
 export function printHardware({ report, reportTime }: HardwareReport): void {
   const node = report?.report;
   print(
@@ -61,7 +61,9 @@ const efiSupportNames: Readonly<Partial<Record<EFISupport, string>>> = {
   [EFISupport.EFI_SUPPORT_ENABLED]: "enabled",
 };
 
-/** Agents of the field that find no SMBIOS divide by a memory of 0. */
+/**
+ * Formats the memory. Agents in the field that find no SMBIOS divide by a memory of 0, so the ratio may not be finite.
+ */
 function describeMemory({ memoryInstalledBytes, memoryUsableRatio }: Node): string {
   const installed = memoryInstalledBytes > 0n ? formatMemory(memoryInstalledBytes) : "unknown";
   const isKnown = Number.isFinite(memoryUsableRatio) && memoryUsableRatio > 0;
@@ -85,7 +87,7 @@ function toDiskRow(disk: BlockDevice): Cell[] {
   ];
 }
 
-/** What is no disk has its capacity counted nowhere else. */
+/** Describes the kind of a block device. The capacity of a device that is not a disk is counted nowhere else. */
 function describeKind({ protocol, rotational, kind, path }: BlockDevice): string {
   const isDisk = kind === BlockDevice_Kind.DISK;
   const facts = [
@@ -97,7 +99,7 @@ function describeKind({ protocol, rotational, kind, path }: BlockDevice): string
   return facts.filter(Boolean).join(", ") || "-";
 }
 
-/** The shortest name by what the disk is, or else by where it is; the others are in the report as JSON. */
+/** Returns the shortest name by identity, or else by path. The JSON contains the others. */
 function chooseStableName(names: readonly string[]): string {
   const [byId = "", byPath = ""] = ["disk/by-id/", "disk/by-path/"].map(
     (folder) => names.filter((name) => name.startsWith(folder)).toSorted((a, b) => a.length - b.length)[0],
@@ -141,7 +143,7 @@ function formatAddress(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
-/** Networks are sold in bits: "10 Gbit/s". */
+/** Formats a speed in bits, as is usual for networks: "10 Gbit/s". */
 function formatSpeed(bytesPerSecond: number): string {
   return `${Number(((bytesPerSecond * 8) / 1e9).toPrecision(3))} Gbit/s`;
 }

@@ -1,4 +1,4 @@
-/** An installation as people read it. */
+/** Formats an installation for people. */
 import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { shorten } from "../text-width.ts";
 import type { Cell, Field } from "./output.ts";
@@ -8,10 +8,10 @@ import { ageOf, timeOf } from "./timestamp-text.ts";
 /** The columns of `toInstallationRow`. */
 export const installationHeader = ["MACHINE", "GENERATION", "STATE", "SINCE", "REQUESTED BY", "TARGET", "PROGRESS"];
 
-/** In columns; all of it is in what get shows. */
+/** Maximum width of a cell, in columns. `install get` shows the whole text. */
 const maxCellWidth = 60;
 
-/** One installation as a row. */
+/** Returns an installation as a row of a table. */
 export function toInstallationRow(installation: Installation): Cell[] {
   const { machineId, generation, state, stateTime, requester, target } = installation;
   return [
@@ -25,7 +25,7 @@ export function toInstallationRow(installation: Installation): Cell[] {
   ];
 }
 
-/** All that is known of an installation. */
+/** Returns all fields of an installation. */
 export function listInstallationFields(installation: Installation): Field[] {
   const { generation, state, stateTime, target, timesGiven, progress, error } = installation;
   return [
@@ -42,7 +42,7 @@ export function listInstallationFields(installation: Installation): Field[] {
   ];
 }
 
-/** What the agent says that it does: "40 % writing the image". */
+/** Returns the error, or the step that the agent reports, such as "40 % writing the image". */
 function describeStep({ progress, error }: Installation): string {
   if (error !== "") return error;
   if (progress === undefined) return "-";

@@ -4,15 +4,15 @@ import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { type MachineFilterSchema, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { Operator } from "./admin-client.ts";
 
-/** One page of anything. */
+/** A page of any list. */
 interface Page {
   readonly nextPageToken: string;
 }
 
-/** The most that a page may hold. */
+/** Maximum size of a page. */
 const maxPageSize = 1000;
 
-/** Asks for page after page until `limit` items are there or no more follow; an empty page is not the end. */
+/** Requests pages until there are `limit` items or no more follow. An empty page is not the end. */
 export async function listPages<T, Answer extends Page>(
   ask: (page: { pageSize: number; pageToken: string }) => Promise<Answer>,
   itemsOf: (answer: Answer) => readonly T[],
@@ -28,13 +28,13 @@ export async function listPages<T, Answer extends Page>(
   return items.slice(0, limit);
 }
 
-/** Machines with a token from which a watch shows every change that they do not. */
+/** Machines, with a token from which a watch shows every later change. */
 export interface ListedMachines {
   readonly machines: readonly Machine[];
   readonly watchToken: string;
 }
 
-/** The machines that pass the filter, in the order of their ids. */
+/** Returns the machines that pass the filter, in the order of their ids. */
 export async function listMachines(
   operator: Operator,
   filter: MessageInitShape<typeof MachineFilterSchema>,

@@ -1,4 +1,4 @@
-/** A machine as people read it: a row of a table, or all that is known of it. */
+/** Formats a machine for people: as a row of a table, or with all its fields. */
 import type { Agent, HardwareSummary, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { listInstallationFields } from "./installation-text.ts";
 import { type Cell, type Field, formatFields, print } from "./output.ts";
@@ -19,7 +19,7 @@ export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []
     provided?.provider || "-",
     provided?.location || "-",
     agent === undefined ? "-" : ageOf(agent.heartbeatTime, "never"),
-    // Agents say 0 of what they could not find out.
+    // Agents report 0 for what they could not determine.
     hardware?.memoryBytes ? formatMemory(hardware.memoryBytes) : "-",
     hardware?.cpuThreads ? hardware.cpuThreads.toString() : "-",
     hardware === undefined ? "-" : formatCapacity(hardware.diskBytes),
@@ -27,7 +27,7 @@ export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []
   ];
 }
 
-/** Returns labels in the order of their keys, as `machines label` takes them. */
+/** Returns labels in the order of their keys, in the form of `machines label`. */
 export function showLabels(labels: Readonly<Record<string, string>>): string {
   const terms = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
   return terms.toSorted().join(" ");
@@ -83,7 +83,7 @@ function listHardwareFields(hardware: HardwareSummary): Field[] {
   ];
 }
 
-/** Writes all that is known of a machine. */
+/** Prints all fields of a machine. */
 export function printMachine(machine: Machine | undefined): void {
   if (machine !== undefined) print(formatFields(listMachineFields(machine)));
 }

@@ -1,4 +1,4 @@
-/** What all commands that call a server have in common: their options, and how they fail. */
+/** Common parts of all commands that call a server: their options, and their failures. */
 import type { Command } from "commander";
 import { type Flags, loadConfig } from "../../config/config.ts";
 import { formatExamples } from "../examples.ts";
@@ -7,20 +7,20 @@ import { connectOperator, type Operator } from "./admin-client.ts";
 import { exitStatusHelp } from "./exit-status.ts";
 import { toCommandFailure } from "./explain-failure.ts";
 
-/** How a command's help ends. */
+/** The end of a command's help. */
 export interface OperatorHelp {
-  /** Whole command lines. */
+  /** Complete command lines. */
   readonly examples: readonly string[];
-  /** What is to be said beside, paragraphs that begin with a line feed. */
+  /** Further paragraphs, which begin with a line feed. */
   readonly more?: readonly string[];
 }
 
-/** The flags that every such command has. */
+/** The flags of every such command. */
 export interface OperatorFlags extends Flags {
   readonly json?: boolean;
 }
 
-/** Adds the options that every such command has, and the end of its help. Call it after the command's own options. */
+/** Adds the options of every such command, and the end of its help. Call it after adding the command's own options. */
 export function addOperatorOptions(command: Command, { examples, more = [] }: OperatorHelp): Command {
   command.option("--json", "print JSON instead of text for people");
   return addSettings(command, "operators").addHelpText(
@@ -29,12 +29,15 @@ export function addOperatorOptions(command: Command, { examples, more = [] }: Op
   );
 }
 
-/** Makes an action: finds the server, does the work, and says in one line why a call failed. */
+/**
+ * Creates an action for commander, which finds the server and does the work. Converts the failure of a call to a
+ * CommandFailure.
+ */
 export function operate<Arguments extends unknown[], Given extends OperatorFlags>(
   work: (operator: Operator, flags: Given, ...given: Arguments) => Promise<void>,
 ): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
-    // Commander hands over the arguments, the flags and the command.
+    // Commander passes the arguments, the flags and the command.
     const flags = given.at(-2) as Given;
     const operator = await connectOperator(loadConfig(undefined, flags));
     try {

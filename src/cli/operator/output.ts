@@ -1,4 +1,7 @@
-/** What operators' commands write: tables for people, JSON for programs; nothing in it can do anything to a terminal. */
+/**
+ * Output of operators' commands: tables for people, and JSON for programs. It contains no control characters that a
+ * terminal would interpret, except for colours.
+ */
 import { styleText } from "node:util";
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
 import { printable, printableJson, printableLines } from "../../base/printable.ts";
@@ -6,16 +9,16 @@ import { shortenFloats } from "../../base/short-floats.ts";
 import { formatTable } from "../table.ts";
 import { padTo, widthOf } from "../text-width.ts";
 
-/** Colours that mean something: red failed, yellow wants a look, green well, cyan under way. */
+/** Styles of text. Colours have meanings: red failed, yellow needs attention, green is well, cyan is in progress. */
 export type Style = "red" | "yellow" | "green" | "cyan" | "bold" | "dim";
 
-/** One cell of a table. */
+/** A cell of a table. */
 export type Cell = string | { readonly text: string; readonly style?: Style | undefined };
 
-/** A name and its value; one without a value is not shown. */
+/** A name and its value. Not shown without a value. */
 export type Field = readonly [name: string, value: Cell | undefined];
 
-/** Writes a line for the header and one for each row to standard output. */
+/** Prints a line for the header and one for each row. */
 export function printTable(header: readonly string[], rows: readonly (readonly Cell[])[]): void {
   const painted = header.map((name) => paint(name, "bold"));
   process.stdout.write(
@@ -26,7 +29,7 @@ export function printTable(header: readonly string[], rows: readonly (readonly C
   );
 }
 
-/** A line for each field that has a value: its name, and the value beside it, on several lines when it has several. */
+/** Returns the fields that have a value, each as its name and the value, which may have several lines. */
 export function formatFields(fields: readonly Field[]): string {
   const present = fields
     .map(([name, value = ""]) => ({ name, ...(typeof value === "string" ? { text: value, style: undefined } : value) }))
@@ -40,33 +43,33 @@ export function formatFields(fields: readonly Field[]): string {
     .join("\n");
 }
 
-/** Writes lines that hold only what this program says, or what was made printable, to standard output. */
+/** Prints text to standard output. Text that does not come from this program must have been made printable. */
 export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Writes one line about what goes on to standard error, where it is in no program's way. */
+/** Prints one line for people to standard error, so that it is not part of the output. */
 export function note(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 
-/** The text in a colour when standard output is a terminal and NO_COLOR does not forbid it. */
+/** Returns the text in a style if standard output is a terminal and NO_COLOR does not forbid it. */
 export function paint(text: string, style: Style | undefined): string {
   return style === undefined ? text : styleText(style, text, { stream: process.stdout });
 }
 
-/** Writes a message as one JSON document. */
+/** Prints a message as one JSON document. */
 export function printMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
   printJson(messageToJson(schema, message));
 }
 
-/** ProtoJSON with every field that has a value or a default, so that lists are there when they are empty. */
+/** Returns ProtoJSON with every field that has a value or a default, so that it includes empty lists. */
 export function messageToJson<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
   shortenFloats(schema, message);
   return toJson(schema, message, { alwaysEmitImplicit: true });
 }
 
-/** Writes a value as one JSON document, or on one line. */
+/** Prints a value as one JSON document, indented or on one line. */
 export function printJson(value: JsonValue, { oneLine = false } = {}): void {
   print(printableJson(JSON.stringify(value, undefined, oneLine ? undefined : 2)));
 }

@@ -1,4 +1,4 @@
-/** Shows on standard error how installations go: a bar on a terminal, lines otherwise. */
+/** Shows the progress of installations on standard error: a bar on a terminal, or else lines. */
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { printable } from "../../base/printable.ts";
@@ -8,15 +8,15 @@ import { note } from "./output.ts";
 import { installationStateNames } from "./state-names.ts";
 import type { WaitListener } from "./wait-for-installations.ts";
 
-/** Shows what it hears, until it is disposed. */
+/** A view of progress, which ends when it is disposed of. */
 export interface ProgressView extends WaitListener, Disposable {}
 
-/** Makes the view for standard error as it is. */
+/** Creates the view that suits standard error. */
 export function createProgressView(): ProgressView {
   return process.stderr.isTTY ? createBarView(process.stderr) : createLineView();
 }
 
-/** One line whenever an installation comes to another state or phase, or ten percent on. */
+/** Creates a view that prints a line whenever an installation's state or phase changes, and for every ten percent. */
 function createLineView(): ProgressView {
   const shown = new Map<string, string>();
   return {
@@ -33,7 +33,7 @@ function createLineView(): ProgressView {
   };
 }
 
-/** One line that is drawn over and over. */
+/** Creates a view with one line that is redrawn. */
 function createBarView(terminal: NodeJS.WriteStream): ProgressView {
   const installations = new Map<string, Installation>();
   const startedAt = performance.now();
@@ -63,7 +63,7 @@ function createBarView(terminal: NodeJS.WriteStream): ProgressView {
 
 const barWidth = 24;
 
-/** The bar with what is to be said beside it, without colour: "[=====>      ]  25 %  installing: writing the image". */
+/** Returns the bar and the text next to it, without colour: "[=====>      ]  25 %  installing: writing the image". */
 function drawBar(installations: readonly Installation[]): string {
   const [first] = installations;
   if (first === undefined) return "";
@@ -98,10 +98,10 @@ function countStates(installations: readonly Installation[]): string {
   return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
 }
 
-/** In columns; all of it is in what get and explain show. */
+/** Maximum width of an error, in columns. `install get` and `machines explain` show the whole text. */
 const maxErrorWidth = 400;
 
-/** Where an installation stands, on one line: "installing: writing the image, 40 %". */
+/** Returns the state and progress of an installation on one line: "installing: writing the image, 40 %". */
 export function describeProgress(installation: Installation, { withPercent = true } = {}): string {
   const name = installationStateNames.nameOf(installation.state);
   const { phase = "", percent } = installation.progress ?? {};
@@ -124,7 +124,7 @@ export function describeProgress(installation: Installation, { withPercent = tru
   }
 }
 
-/** How long the agent was at it. */
+/** Returns how long the agent took. */
 function describeLength({ firstGivenTime, endTime }: Installation): string {
   if (firstGivenTime === undefined || endTime === undefined) return "";
   return ` after ${formatDuration(timestampMs(endTime) - timestampMs(firstGivenTime))}`;

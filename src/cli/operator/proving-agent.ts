@@ -1,4 +1,7 @@
-/** Connections over which a token may go, since each has proved first that the server of a home is at its other end. */
+/**
+ * Creates connections over which a token may be sent, since the other end of each has first proved that it is the
+ * server of a home.
+ */
 import { once } from "node:events";
 import { Agent, type ClientRequestArgs } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -6,17 +9,18 @@ import type { Duplex } from "node:stream";
 import { createNonce, proofPath, proveServer } from "../../base/server-proof.ts";
 
 /**
- * The code of the error that a connection fails with when whoever listens is not the server of the home; nothing secret
- * was sent.
+ * Code of the error with which a connection fails if the other end is not the server of the home. Nothing secret was
+ * sent then.
  */
 export const unprovenCode = "SERVER_UNPROVEN";
 
-/** Longest to wait for a connection and for an answer on it, in milliseconds. */
+/** Longest wait for a connection and for the proof on it, in milliseconds. */
 const patienceMs = 10_000;
 const maxAnswerLength = 4_096;
 
 /**
- * Makes an agent for plain http whose every connection, later ones as well, is proved by the key of the server's home.
+ * Creates an agent for plain HTTP. On each of its connections, the server must first prove that it has the key of the
+ * home.
  */
 export function createProvingAgent(key: string): Agent {
   return new ProvingAgent(key);
@@ -57,7 +61,7 @@ async function proveOtherEnd(socket: Socket, key: string): Promise<void> {
   socket.setTimeout(0, tooLate);
 }
 
-/** The body of an answer in HTTP/1.1 that says how long it is; undefined for any other. */
+/** Returns the body of an HTTP/1.1 answer with a content-length, or undefined for any other answer. */
 function readAnswer(socket: Socket): Promise<string | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   let received = "";

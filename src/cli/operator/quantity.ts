@@ -1,11 +1,14 @@
-/** Amounts of memory and disk space as people write and read them. */
+/** Parses and formats amounts of memory and disk space. */
 import { InvalidValueError } from "../../config/values.ts";
 
 const prefixes = ["", "k", "M", "G", "T", "P", "E"] as const;
 
 const max = 2n ** 63n - 1n;
 
-/** Reads bytes with or without a unit, such as `16GiB`, `1.5TB` or `500`, exactly; throws InvalidValueError. */
+/**
+ * Parses a number of bytes with or without a unit, such as `16GiB`, `1.5TB` or `500`, without rounding. Throws
+ * InvalidValueError.
+ */
 export function parseBytes(text: string): bigint {
   const [, whole = "", fraction = "", prefix = "", binary] =
     /^(\d{1,20})(?:\.(\d{1,12}))? ?(?:([kMGTPE])(i)?)?B?$/i.exec(text) ?? [];
@@ -19,12 +22,12 @@ export function parseBytes(text: string): bigint {
   return scaled / divisor;
 }
 
-/** Memory in binary units, to three figures: "256 GiB". */
+/** Formats memory in binary units with three digits: "256 GiB". */
 export function formatMemory(bytes: bigint): string {
   return formatBytes(Number(bytes), 1024, "iB");
 }
 
-/** Disk space in decimal units, as it is sold: "1.92 TB". */
+/** Formats disk space in decimal units, as disks are sold: "1.92 TB". */
 export function formatCapacity(bytes: bigint): string {
   return formatBytes(Number(bytes), 1000, "B");
 }
@@ -41,7 +44,7 @@ function formatBytes(bytes: number, base: number, unit: string): string {
   return `${round(amount)} ${prefix}${unit}`;
 }
 
-/** To three figures, or four where binary units reach 1023. */
+/** Rounds to three digits, or to four, since binary units reach 1023. */
 function round(amount: number): number {
   return amount >= 100 ? Math.round(amount) : Number(amount.toPrecision(3));
 }

@@ -1,4 +1,4 @@
-/** Repeats calls that a server could not answer now, such that a change is never made twice. */
+/** Repeats calls that a server could not answer, so that a change is never made twice. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { durationMs } from "@bufbuild/protobuf/wkt";
@@ -7,14 +7,14 @@ import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import { findSystemCode } from "../system-code.ts";
 import { note } from "./output.ts";
 
-/** Waits before the second to the last try, in milliseconds: long enough for a server to start again. */
+/** Waits before each repetition, in milliseconds. Together they are long enough for a server to restart. */
 const waitsMs: readonly number[] = [250, 500, 1000, 2000, 4000];
-/** Longest delay that a server can ask for and get, in milliseconds. */
+/** Longest delay requested by a server that is honoured, in milliseconds. */
 const maxServerDelayMs = 10_000;
 
 /**
- * Gives every change a request id, by which the server knows a repeat, and repeats unary calls for as long as the server cannot be
- * reached or says that it cannot answer now, five times at most and not before the time that it names.
+ * Gives every change a request id, by which the server recognises a repetition. Repeats a unary call at most five times
+ * while the server cannot be reached or says that it cannot answer now, and not before the time that the server names.
  */
 export const repeatSafely: Interceptor = (next) => async (request) => {
   if (request.stream) return await next(request);
@@ -31,7 +31,7 @@ export const repeatSafely: Interceptor = (next) => async (request) => {
   return await next(request);
 };
 
-/** Whether the same call may succeed in a moment. */
+/** Returns whether the same call may soon succeed. */
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
   const systemCode = findSystemCode(error);
@@ -39,7 +39,7 @@ export function isPassing(error: unknown): boolean {
   return error.code === Code.Unavailable || systemCode === "ECONNRESET" || systemCode === "EPIPE";
 }
 
-/** How long the server asks to wait, in milliseconds; 0 when it does not say. */
+/** Returns the delay that the server requests, in milliseconds; 0 if it requests none. */
 export function findServerDelayMs(error: ConnectError): number {
   const [info] = error.findDetails(RetryInfoSchema);
   return info?.retryDelay === undefined ? 0 : Math.min(maxServerDelayMs, durationMs(info.retryDelay));

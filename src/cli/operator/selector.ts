@@ -1,4 +1,4 @@
-/** `--selector provider=equinix,state=heartbeating`: which machines are meant, as a filter of the contract. */
+/** Parses `--selector provider=equinix,state=heartbeating` to a filter of the contract. */
 import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -19,7 +19,7 @@ import { parseDurationMs } from "./time.ts";
 
 type FilterPart = Partial<Omit<MachineFilter, "$typeName" | "$unknown">>;
 
-/** What each key adds to the filter; throws when the value is wrong. */
+/** Parsers of the keys' values, which return parts of the filter. They throw for an invalid value. */
 const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   state: (value) => ({ states: [parseState(value)] }),
   provider: (value) => ({ provider: value }),
@@ -32,12 +32,12 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
 
-/** What may be said several times, for any of the values. */
+/** Keys that may be given several times. A machine must match any of the values. */
 const repeatable: readonly string[] = ["state", "id"];
 
 const selectorKeys: readonly string[] = Object.keys(keys);
 
-/** What a term can begin with, and the states in full; for shells to complete. */
+/** Beginnings of terms, and terms with states in full, for completion in shells. */
 export const selectorWords: readonly string[] = [
   ...selectorKeys.flatMap((key) =>
     key === "state" ? machineStateNames.names.map((name) => `state=${name}`) : `${key}=`,
@@ -46,7 +46,7 @@ export const selectorWords: readonly string[] = [
   "!label.",
 ];
 
-/** For the help of commands that take a selector. */
+/** Help for commands with a selector. */
 export const selectorHelp = `
 A selector is a comma-separated list of conditions; a machine must match all of them:
   state                   ${machineStateNames.names.slice(0, 6).join(", ")},
@@ -60,7 +60,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it
   label.KEY, !label.KEY   the machine has the label; the machine lacks it (quote "!" in an interactive shell)`;
 
-/** Reads selectors, which count together; throws ConfigError with every mistake among them. */
+/** Parses selectors to one filter, whose conditions must all hold. Throws ConfigError with every mistake. */
 export function parseSelector(selectors: readonly string[]): MachineFilter {
   const parts: FilterPart[] = [];
   const seen = new Set<string>();
@@ -99,7 +99,7 @@ function readTerm(term: string, seen: Set<string>): FilterPart {
   }
 }
 
-/** Reads a condition on a label, such as `label.rack=r12`; undefined for a term that is about something else. */
+/** Parses a condition on a label, such as `label.rack=r12`. Returns undefined for any other term. */
 function readLabelTerm(term: string): LabelCondition | undefined {
   const [, not = "", key, unequal, value] = /^(!?)label\.([^=!]*)(?:(!?)=(.*))?$/s.exec(term) ?? [];
   if (key === undefined) return undefined;
@@ -118,7 +118,7 @@ function parseWord(text: string, parse: (text: string) => string): string {
   }
 }
 
-/** Splits at commas, but for those behind a backslash; no argument of a command holds a NUL. */
+/** Splits at commas, except those after a backslash. Arguments of a command cannot contain NUL, which marks these. */
 function splitTerms(selector: string): string[] {
   const terms = selector.replaceAll("\\,", "\0").split(",");
   return terms.map((term) => term.replaceAll("\0", ","));

@@ -1,4 +1,4 @@
-/** The contract's enums by the names that people use: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
+/** Names of the contract's enum values for people: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
@@ -7,15 +7,15 @@ import type { Cell } from "./output.ts";
 type StyledCell = Exclude<Cell, string>;
 type Style = StyledCell["style"];
 
-/** Of what protobuf-es makes of an enum: names to numbers and back. */
+/** An enum as protobuf-es generates it: names to numbers and back. */
 type EnumObject = Readonly<Record<string, string | number>>;
 
-/** One enum's values by name, without the one that is never used. */
+/** The values of an enum by name, without the value 0. */
 export interface EnumNames<Value extends number> {
   readonly names: readonly string[];
-  /** The name, or the number of a value that only a newer server knows. */
+  /** Returns the name, or text with the number of a value that only a newer server knows. */
   nameOf(value: Value): string;
-  /** Undefined for a name that there is none; dashes count as underscores. */
+  /** Returns the value, or undefined for an unknown name. Dashes count as underscores. */
   find(name: string): Value | undefined;
 }
 
@@ -36,7 +36,7 @@ export const machineStateNames: EnumNames<MachineState> = namesOf(MachineState a
 /** States of installations. */
 export const installationStateNames: EnumNames<InstallationState> = namesOf(InstallationState as unknown as EnumObject);
 
-/** What providers say of machines. */
+/** Statuses of machines according to their providers. */
 export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus as unknown as EnumObject);
 
 /** Roles of tokens. */
@@ -62,12 +62,12 @@ const installationStyles: Partial<Record<InstallationState, Style>> = {
   [InstallationState.SUCCEEDED]: "green",
 };
 
-/** A machine's state for a table. */
+/** Returns a machine's state for a table. */
 export function showMachineState(state: MachineState): StyledCell {
   return { text: machineStateNames.nameOf(state), style: machineStyles[state] };
 }
 
-/** An installation's state for a table. */
+/** Returns an installation's state for a table. */
 export function showInstallationState(state: InstallationState): StyledCell {
   return { text: installationStateNames.nameOf(state), style: installationStyles[state] };
 }

@@ -1,4 +1,4 @@
-/** Which machines a command acts on: settled, as ids, before anybody is asked and anything is done. */
+/** Determines the machines that a command acts on, before the user is asked and anything is done. */
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
@@ -12,32 +12,35 @@ import { parseSelector } from "./selector.ts";
 /** A machine to act on. */
 export interface Target {
   readonly machineId: string;
-  /** As it was when it was selected; absent when it was named by its id. */
+  /** The machine when it was selected; absent if it was named by its id. */
   readonly machine?: Machine;
 }
 
-/** The flags of commands that take several machines. */
+/** The flags of commands that act on several machines. */
 export interface TargetFlags {
   readonly selector?: readonly string[];
   readonly yes?: boolean;
 }
 
-/** Adds the option by which machines are selected. */
+/** Adds the option that selects machines. */
 export function addSelector(command: Command): Command {
   return command.option("--selector <key=value,…>", "select the machines that match all terms", collect);
 }
 
-/** Adds what a command takes that looks at several machines. */
+/** Adds the arguments and options of a command that reads several machines. */
 export function addTargets(command: Command): Command {
   return addSelector(command.argument("[machine-ids...]", "ids of the machines", machineIdsArgument));
 }
 
-/** Adds what a command takes that changes several machines. */
+/** Adds the arguments and options of a command that changes several machines. */
 export function addTargetsToChange(command: Command): Command {
   return addTargets(command).option("--yes", "act on more than one machine without asking");
 }
 
-/** The machines that ids or selectors name. Throws ConfigError unless there is one or the other, and CommandFailure when none matches. */
+/**
+ * Returns the machines that are named by ids or selectors. Throws ConfigError unless exactly one of the two is given,
+ * and CommandFailure if no machine matches.
+ */
 export async function findTargets(
   operator: Operator,
   machineIds: readonly string[] | undefined = [],
@@ -54,8 +57,8 @@ export async function findTargets(
 }
 
 /**
- * Asks before more than one machine is acted on; `what` is the question without its number, with "#" for "12 machines". Throws
- * ConfigError where nobody can be asked, and CommandFailure when the answer is no.
+ * Asks the user to confirm before acting on more than one machine. `what` is the question, with "#" for text such as
+ * "12 machines". Throws ConfigError without a terminal to ask on, and CommandFailure if the answer is no.
  */
 export async function confirm(targets: readonly Target[], { yes = false }: TargetFlags, what: string): Promise<void> {
   if (targets.length < 2 || yes) return;
@@ -71,7 +74,7 @@ export async function confirm(targets: readonly Target[], { yes = false }: Targe
 
 const maxShown = 10;
 
-/** The answer; empty when the terminal is closed or Ctrl-C is pressed. */
+/** Returns the answer; empty if the terminal is closed or Ctrl-C is pressed. */
 async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const closed = new AbortController();

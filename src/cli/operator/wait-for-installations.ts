@@ -1,4 +1,4 @@
-/** Waits until installations have ended, whatever happens to the connection meanwhile. */
+/** Waits until installations have ended, across lost connections. */
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -9,26 +9,26 @@ import type { Operator } from "./admin-client.ts";
 import { followMachines } from "./follow-machines.ts";
 import { isPassing } from "./repeat-safely.ts";
 
-/** What hears how the wait goes. */
+/** Listener to the progress of a wait. */
 export interface WaitListener {
-  /** An installation as it is now; at least once for each, and whenever it may have changed. */
+  /** Called with an installation's current data, at least once for each and whenever it may have changed. */
   update(installation: Installation): void;
-  /** A word for people about the connection. */
+  /** Called with text for people about the connection. */
   note(text: string): void;
 }
 
-/** An installation as it was when the wait for it ended; undefined for one whose machine was deleted. */
+/** Installations by machine, with their data at the end of the wait; undefined for a deleted machine. */
 export type Waited = ReadonlyMap<string, Installation | undefined>;
 
-/** How often each installation is asked for while the watch tells nothing, in milliseconds. */
+/** Interval at which installations are read while the watch is interrupted, in milliseconds. */
 const pollMs = 2000;
-/** The most machines that a filter names. */
+/** Maximum number of machines in a filter. */
 const maxWatched = 1000;
 
 /**
- * Waits until every one of `installations`, of different machines, has ended or is overdue, or until the signal aborts. What changes is
- * heard by a watch; while that is away, each is asked for every 2 s. Returns the latest known of each by machine. Throws ConnectError
- * when the server refuses to tell.
+ * Waits until all of `installations`, each of a different machine, have ended or are overdue, or until the signal
+ * aborts. Learns changes from a watch and, while that is interrupted, reads each installation every 2 s. Returns the
+ * latest data of each by machine. Throws ConnectError if the server refuses to answer.
  */
 export async function waitForInstallations(
   operator: Operator,
@@ -73,7 +73,10 @@ export async function waitForInstallations(
   return latest;
 }
 
-/** Whether there is nothing more to wait for: an overdue one may never be heard of again. */
+/**
+ * Returns whether the wait for an installation is over. It is over for an overdue one, too, whose agent may never call
+ * again.
+ */
 function hasEnded({ state }: Installation): boolean {
   return ![InstallationState.PENDING, InstallationState.GIVEN, InstallationState.INSTALLING].includes(state);
 }
@@ -85,7 +88,7 @@ interface Following {
   readonly ends: AbortSignal;
 }
 
-/** Resolves when `ends` aborts. */
+/** Follows the machines. Resolves when `ends` aborts. */
 async function follow(
   operator: Operator,
   machineIds: readonly string[],
@@ -100,7 +103,7 @@ async function follow(
     };
     for await (const message of followMachines(operator, { filter, resumeToken: "", signal: ends, onConnection })) {
       try {
-        // What happened before the watch began is in no message of it.
+        // The watch has no messages about changes from before it began.
         if (!isWatching) await refresh(machineIds);
         if (message.kind !== "") await hear(message);
         isWatching = true;
@@ -125,7 +128,10 @@ async function follow(
   });
 }
 
-/** A server that cannot be watched, or takes no more watchers, can be asked. */
+/**
+ * Ignores the error of a server that does not support watching or accepts no more watchers, since the installations can
+ * be read instead.
+ */
 function ignoreUnknownWatch(error: unknown): void {
   if (error instanceof ConnectError && (error.code === Code.Unimplemented || isPassing(error))) return;
   throw error;

@@ -11,11 +11,11 @@ import { timeOf } from "../operator/timestamp-text.ts";
 
 interface CreateFlags extends OperatorFlags {
   readonly role: string;
-  /** In milliseconds from now. */
+  /** Milliseconds from now. */
   readonly expires?: number;
 }
 
-/** The command for tokensCommand. */
+/** Creates the command `bmaas tokens create`. */
 export function createCommand(): Command {
   const command = new Command("create")
     .description("create a token and print its secret, which is shown only once")
@@ -35,7 +35,7 @@ export function createCommand(): Command {
           ...(expires !== undefined && { expireTime: timestampFromMs(Date.now() + expires) }),
         });
         if (json) return printMessage(CreateTokenResponseSchema, response);
-        // Standard output is the secret alone, for TOKEN=$(bmaas tokens create …).
+        // Standard output contains only the secret, for TOKEN=$(bmaas tokens create …).
         const until = timeOf(response.token?.expireTime) ?? "it is revoked";
         note(`created token ${response.token?.id}, valid until ${until}; its secret cannot be shown again:`);
         print(printable(response.secret));

@@ -13,7 +13,7 @@ interface ListFlags extends OperatorFlags {
   readonly all?: boolean;
 }
 
-/** The command for tokensCommand. */
+/** Creates the command `bmaas tokens list`. */
 export function listCommand(): Command {
   const command = new Command("list")
     .description("list tokens, newest first, without their secrets")

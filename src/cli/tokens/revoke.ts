@@ -9,7 +9,7 @@ interface RevokeFlags extends OperatorFlags {
   readonly force?: boolean;
 }
 
-/** The command for tokensCommand. */
+/** Creates the command `bmaas tokens revoke`. */
 export function revokeCommand(): Command {
   const command = new Command("revoke")
     .description("revoke a token at once")

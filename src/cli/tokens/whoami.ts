@@ -5,7 +5,7 @@ import { addOperatorOptions, type OperatorFlags, operate } from "../operator/ope
 import { formatFields, print, printMessage } from "../operator/output.ts";
 import { roleNames } from "../operator/state-names.ts";
 
-/** The command for tokensCommand. */
+/** Creates the command `bmaas tokens whoami`. */
 export function whoamiCommand(): Command {
   const command = new Command("whoami").description("show who you are to the server, and your role").action(
     operate(async (operator, { json }: OperatorFlags) => {

@@ -4,7 +4,8 @@
  * It looks rows up machine by machine (`cross join lateral … limit 1`), by the unique index on the machine's id, so
  * that PostgreSQL cannot join whole tables instead, however outdated its statistics are.
  */
-import { type InputColumn, toBuffer } from "./input-columns.ts";
+import type pg from "pg";
+import { defineColumns, type InputColumn, toBuffer } from "./input-columns.ts";
 
 /** A machine and the public key whose private key the caller proved to hold. */
 export interface AgentRow {
@@ -39,10 +40,22 @@ export const holdAgent = `
 
 /**
  * Does the same as `joinAgent`, but keeps only rows whose heartbeat this transaction has counted. Adds the boot id of
- * agent_heartbeat as known_boot_id, and until when silence is normal as quiet_until.
+ * agent_heartbeat as known_boot_id.
  */
 export const joinCounted = `${joinAgent}
     cross join lateral (
-      select boot_id as known_boot_id, quiet_until from agent_heartbeat heartbeat
+      select boot_id as known_boot_id from agent_heartbeat heartbeat
        where heartbeat.machine_id = input.machine_id and heartbeat.xmin = (select pg_current_xact_id_if_assigned()::xid) limit 1
     ) heartbeat`;
+
+const heldColumns = defineColumns<AgentRow>(agentColumns);
+
+const holdText = `
+select from (
+  select * from unnest(${heldColumns.parameters}) as input (${heldColumns.names}) order by machine_id
+) input ${holdAgent}`;
+
+/** Locks the agents' agent_started rows in the order of machine ids. */
+export function holdAgents(rows: readonly AgentRow[]): pg.QueryConfig {
+  return { name: "hold-agents", text: holdText, values: heldColumns.toValues(rows) };
+}

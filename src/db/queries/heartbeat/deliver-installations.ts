@@ -9,7 +9,7 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { type AgentRow, agentColumns, holdAgent, joinAgent } from "./agent-rows.ts";
+import { type AgentRow, agentColumns, holdAgents, joinAgent } from "./agent-rows.ts";
 import { defineColumns } from "./input-columns.ts";
 import { isPending } from "./is-pending.ts";
 
@@ -36,18 +36,6 @@ export async function deliverInstallations(
   // Slots count from 1.
   const given = new Set(record.map(({ slot }) => rows[Number(slot) - 1]));
   return rows.map((row) => given.has(row));
-}
-
-const heldColumns = defineColumns<AgentRow>(agentColumns);
-
-const holdText = `
-select from (
-  select * from unnest(${heldColumns.parameters}) as input (${heldColumns.names}) order by machine_id
-) input ${holdAgent}`;
-
-/** Locks the agents' agent_started rows in the order of machine ids. */
-function holdAgents(rows: readonly DeliveryRow[]): pg.QueryConfig {
-  return { name: "hold-agents", text: holdText, values: heldColumns.toValues(rows) };
 }
 
 const columns = defineColumns<DeliveryRow>({ ...agentColumns, generation: ["bigint", (row) => row.generation] });

@@ -6,13 +6,15 @@
  * never in the middle of it. The other statements run under snapshots taken once the rows are locked: a heartbeat that
  * waited for another one sees everything that one did. So its reports are compared with the current rows, and a request
  * whose report was acknowledged is not pending. Reports and progress, which few heartbeats carry, have a statement of
- * their own that most batches skip.
+ * their own that most batches skip, and boots a transaction of their own.
  */
 import type pg from "pg";
+import { isStatementError } from "../../errors.ts";
 import { runPipelined } from "../../pipelined-transaction.ts";
 import { countHeartbeats } from "./count-heartbeats.ts";
 import type { DuplicateSign } from "./duplicate-signs.ts";
 import type { HeartbeatRow } from "./heartbeat-row.ts";
+import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
 import { readPending } from "./read-pending.ts";
 import { bringsSomething, storeBrought } from "./store-brought.ts";
 
@@ -43,8 +45,8 @@ export interface PendingInstallation {
 }
 
 /**
- * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, and returns their outcomes after the
- * commit, in the order of `rows`. `rows` must not name a machine twice with the same key. When it throws, no heartbeat
+ * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, then their boots in another one if
+ * there are any, and returns their outcomes after the commits, in the order of `rows`. `rows` must not name a machine twice with the same key. When it throws, no heartbeat
  * counts, unless the connection was lost: then the outcome is unknown. Every row is safe to send again, except that a
  * signature's nonce may count as replayed.
  */
@@ -61,11 +63,33 @@ export async function writeHeartbeats(
   const counted = bySlot(rows, count);
   const stored = bySlot(bringing, store);
   const pending = bySlot(rows, read);
+  const returned = await noteBootsIfAny(
+    client,
+    rows.filter((row) => pending.get(row)?.booted === true),
+  );
   return rows.map((row) => {
     const isCounted = counted.get(row)?.counted;
     if (isCounted === undefined) return { kind: "unauthenticated" };
-    return isCounted ? toCounted(stored.get(row), pending.get(row)) : { kind: "replayed" };
+    return isCounted ? toCounted(stored.get(row), pending.get(row), returned.get(row)) : { kind: "replayed" };
   });
+}
+
+/**
+ * Records the boots and returns the rows whose boot id has returned. If PostgreSQL refuses, for example because another
+ * transaction holds a row for too long, it returns all rows: any of their boot ids may have returned, and the next
+ * heartbeat reports the boot again.
+ */
+async function noteBootsIfAny(
+  client: pg.ClientBase,
+  rows: readonly HeartbeatRow[],
+): Promise<Map<HeartbeatRow, ReturnedBoot>> {
+  if (rows.length === 0) return new Map();
+  try {
+    return await noteBoots(client, rows);
+  } catch (error) {
+    if (isStatementError(error)) return new Map(rows.map((row) => [row, {}]));
+    throw error;
+  }
 }
 
 /** Returns what a statement returned for each of its input rows. Slots count from 1. */
@@ -73,22 +97,28 @@ function bySlot<Row>(rows: readonly Row[], returned: readonly pg.QueryResultRow[
   return new Map(returned.map((result) => [rows[Number(result.slot) - 1] as Row, result]));
 }
 
-/** Leaves out the request after a refused report, since the answer to that is an error. */
-function toCounted(stored: pg.QueryResultRow | undefined, read: pg.QueryResultRow | undefined): HeartbeatOutcome {
+/** Leaves out the request after a refused report, since the answer to that is an error, and after a returned boot id. */
+function toCounted(
+  stored: pg.QueryResultRow | undefined,
+  read: pg.QueryResultRow | undefined,
+  returned: ReturnedBoot | undefined,
+): HeartbeatOutcome {
   const reportRefused = stored?.refused === true;
-  const duplicate = toDuplicate("boot_id", read) ?? toDuplicate("serial_number", stored);
+  const duplicate = toDuplicate(stored) ?? returned?.began;
   return {
     kind: "counted",
     reportRefused,
     ...(reportRefused && stored.requested === true && { reportRequested: true }),
     ...(duplicate && { duplicate }),
     ...(!reportRefused &&
+      returned === undefined &&
       typeof read?.generation === "string" && {
         pending: { generation: BigInt(read.generation), request: read.request as Buffer },
       }),
   };
 }
 
-function toDuplicate(sign: DuplicateSign["sign"], row: pg.QueryResultRow | undefined): DuplicateSign | undefined {
-  return typeof row?.value === "string" ? { sign, value: row.value, otherValue: String(row.previous) } : undefined;
+function toDuplicate(stored: pg.QueryResultRow | undefined): DuplicateSign | undefined {
+  if (typeof stored?.value !== "string") return undefined;
+  return { sign: "serial_number", value: stored.value, otherValue: String(stored.previous) };
 }

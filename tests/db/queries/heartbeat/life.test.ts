@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
-import { createHeartbeatRows } from "../../../support/heartbeat-rows.ts";
+import { createHeartbeatRows, requestGeneration } from "../../../support/heartbeat-rows.ts";
 import { readTags } from "../../../support/machine.ts";
 import { observe } from "../../../support/observer.ts";
 import { waitForBlockedSessions } from "../../../support/wait.ts";
@@ -127,6 +127,26 @@ test("heartbeats of one boot that wait for each other record it once", async () 
   await holder.query("rollback");
   holder.release();
   await Promise.all(waiting);
+  expect(await readBoots(row)).toHaveLength(1);
+});
+
+test("a boot that cannot be recorded now hands out no installation, and the next heartbeat records it", async () => {
+  const row = await createRow();
+  await requestGeneration(pool, [row], 1n);
+  await beat({ ...row, bootId: "a" });
+  const holder = await pool.connect();
+  await holder.query("begin");
+  await holder.query("lock table agent_past in exclusive mode");
+  const client = new pg.Client({ connectionString: database.url, pipeline: true, lock_timeout: 100 });
+  await client.connect();
+  const booted = { ...row, bootId: "b" };
+  expect(await writeHeartbeats(client, [booted])).toEqual([{ kind: "counted", reportRefused: false }]);
+  expect(await readLife(row)).toMatchObject({ boot: "a" });
+  await holder.query("rollback");
+  holder.release();
+  expect(await writeHeartbeats(client, [booted])).toMatchObject([{ pending: { generation: 1n } }]);
+  await client.end();
+  expect(await readLife(row)).toMatchObject({ boot: "b" });
   expect(await readBoots(row)).toHaveLength(1);
 });
 

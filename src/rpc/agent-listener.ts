@@ -28,7 +28,7 @@ export interface AgentListenerOptions {
   /** Interceptors, outermost first. Errors of handlers and interceptors are mapped for them. */
   readonly interceptors: Interceptor[];
   readonly toConnectError: (error: unknown) => ConnectError;
-  /** See `ListenerOptions`. */
+  /** Addresses and networks of proxies whose connections begin with a PROXY protocol header. Default: none. */
   readonly proxies?: ListenerOptions["proxies"];
   readonly log: Logger;
   /** Default: `defaultLimits`. */

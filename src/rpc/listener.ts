@@ -46,7 +46,7 @@ export interface ListenerOptions {
   readonly log: Logger;
   readonly limits: ListenerLimits;
   /**
-   * Addresses and networks of proxies whose connections begin with a header of the PROXY protocol, such as "10.0.0.0/8".
+   * Addresses and networks of proxies whose connections begin with a PROXY protocol header, such as "10.0.0.0/8".
    * Default: none.
    */
   readonly proxies?: readonly string[] | undefined;

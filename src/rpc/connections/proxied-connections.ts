@@ -1,4 +1,4 @@
-/** Learns from proxies whose connections theirs are: each begins with a header of the PROXY protocol. */
+/** Reads the PROXY protocol header with which a proxy states the client of each of its connections. */
 import type { EventEmitter } from "node:events";
 import { BlockList, isIP, type Socket } from "node:net";
 import type { Logger } from "pino";
@@ -8,18 +8,20 @@ import { setPeerAddress } from "./peer-address.ts";
 import { parseProxyHeader } from "./proxy-header.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 
-/** What bounds connections whose header has yet to come. */
+/** Limits on connections whose header has not arrived yet. */
 export type ProxyLimits = Pick<ListenerLimits, "handshakeTimeoutMs" | "checkIntervalMs" | "maxWaitingHandshakes">;
 
-/** Lines in the log, whoever they are about. */
+/** Limit on log lines, for all proxies together. */
 const lineRule: AttemptRule = { burst: 3, secondsPerAttempt: 60, maxParties: 1 };
 
 /**
- * Has connections from `proxies`, IP addresses and networks such as 10.0.0.0/8, begin with a header, which is taken off; what it says
- * is their address from then on (`findPeerAddress`). One whose header is missing, malformed or late is closed. Connections from
- * elsewhere go on at once: for a header of theirs there is no reader, so it is garbage.
+ * Makes connections from `proxies`, which are IP addresses and networks such as 10.0.0.0/8, begin with a header. The
+ * header is removed, and its address becomes that of the connection (`findPeerAddress`). A connection whose header is
+ * missing, malformed or late is closed. Other connections are served at once. A header from them is not parsed, so it
+ * is invalid input.
  *
- * Call it before anybody listens for connections of `server` who is to see all of them at once.
+ * Call it before adding listeners for connections of `server` that must see every connection at once, before its
+ * header.
  */
 export function expectProxyHeaders(
   server: EventEmitter,
@@ -89,16 +91,19 @@ function toBlockList(proxies: readonly string[]): BlockList {
   return networks;
 }
 
-/** On a listener for both families IPv4 comes in IPv6's clothes, which the list sees through. */
+/**
+ * Returns whether a connection comes from one of the networks. On a listener for both families, IPv4 addresses are
+ * mapped to IPv6; the list recognises them.
+ */
 function comesFrom(networks: BlockList, { remoteAddress = "" }: Socket): boolean {
   const [address = ""] = remoteAddress.split("%");
   return isIP(address) !== 0 && networks.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }
 
-/** A proxy that looks whether somebody listens says nothing. */
+/** Closes a connection that ends without a header, such as a proxy's check whether the port is open. */
 function drop(this: Socket): void {
   this.destroy();
 }
 
-/** A connection that fails closes as well. */
+/** Ignores the error, since a failed connection also closes. */
 function ignore(): void {}

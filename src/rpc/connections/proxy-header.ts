@@ -1,40 +1,43 @@
 /**
- * Parses the header of the PROXY protocol, versions 1 and 2, by which a proxy says for whom it opened a connection (HAProxy,
- * doc/proxy-protocol.txt).
+ * Parses the header of the PROXY protocol, versions 1 and 2, by which a proxy states for which client it opened a
+ * connection (HAProxy, doc/proxy-protocol.txt).
  */
 import { isIP } from "node:net";
 import { readAddress } from "../callers/client-address.ts";
 
-/** A header that is whole. */
+/** A complete header. */
 export interface ProxyHeader {
-  /** Bytes that it takes; what follows is the client's. */
+  /** Length in bytes. The bytes after it are the client's. */
   readonly length: number;
-  /** IP address of the client; undefined when the connection is the proxy's own, such as a health check, or of another kind. */
+  /**
+   * IP address of the client. Undefined for the proxy's own connections, such as health checks, and for other kinds of
+   * addresses.
+   */
   readonly address: string | undefined;
 }
 
-/** Bytes of the longest header that is read, extensions of version 2 included. */
+/** Maximum length of a header in bytes, including extensions of version 2. */
 export const maxProxyHeaderBytes = 4096;
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const firstWord = Buffer.from("PROXY ", "latin1");
-/** Section 2.1: 107 bytes, the line's end included. */
+/** Maximum length of the line of version 1, including its end (section 2.1). */
 const maxLineBytes = 107;
 
-/** Reads the header at the beginning of a connection. Returns undefined while more of it has to come. */
+/** Parses the header at the beginning of a connection. Returns undefined while it is incomplete. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | "malformed" | undefined {
   if (startsLike(bytes, signature)) return bytes.length < 16 ? undefined : parseBinary(bytes);
   if (startsLike(bytes, firstWord)) return parseLine(bytes);
   return "malformed";
 }
 
-/** Whether `bytes` begin as `expected` does, as far as either goes. */
+/** Returns whether the shorter of the two is the beginning of the other. */
 function startsLike(bytes: Buffer, expected: Buffer): boolean {
   const length = Math.min(bytes.length, expected.length);
   return bytes.compare(expected, 0, length, 0, length) === 0;
 }
 
-/** Section 2.2. */
+/** Parses a header of version 2 (section 2.2). */
 function parseBinary(bytes: Buffer): ProxyHeader | "malformed" | undefined {
   const versionAndCommand = bytes.readUInt8(12);
   const family = bytes.readUInt8(13);
@@ -47,7 +50,10 @@ function parseBinary(bytes: Buffer): ProxyHeader | "malformed" | undefined {
   return { length, address: readAddress(toText(bytes.subarray(16, 16 + addressBytes))) };
 }
 
-/** By family and protocol: TCP over IPv4 and over IPv6. Others, such as Unix sockets, have no address that counts here. */
+/**
+ * Length of an address by family and protocol: TCP over IPv4 and over IPv6. Others, such as Unix sockets, have no IP
+ * address.
+ */
 const addressBytesOf: ReadonlyMap<number, number> = new Map([
   [0x11, 4],
   [0x21, 16],
@@ -59,7 +65,7 @@ function toText(address: Buffer): string {
   return groups.join(":");
 }
 
-/** Section 2.1. */
+/** Parses a header of version 1 (section 2.1). */
 function parseLine(bytes: Buffer): ProxyHeader | "malformed" | undefined {
   const end = bytes.subarray(0, maxLineBytes).indexOf("\r\n");
   if (end < 0) return bytes.length < maxLineBytes ? undefined : "malformed";

@@ -93,7 +93,7 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from(length), Buffer.from(value, "latin1")]);
 }
 
-/** One frame (RFC 9113 section 4.1). */
+/** Returns a frame (RFC 9113 section 4.1). */
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
   const head = Buffer.alloc(frameHeadBytes);
   head.writeUIntBE(payload.length, 0, 3);

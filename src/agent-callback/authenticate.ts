@@ -35,8 +35,9 @@ export interface AuthenticateOptions {
  * Creates the check of a call's identity. It has two steps: the connection while it is known to be open, then the call
  * with its body. An agent's signature takes precedence over a certificate, which may be that of a proxy. Without an
  * agent's signature the certificate counts, even if others signed the call. Every refusal is counted, and an
- * IdentityRefusedError is also logged. Throws IdentityRefusedError, AddressLimitError, and errors of the signature's
- * check.
+ * IdentityRefusedError is also logged. With a certificate alone, a large or compressed body is accepted only for a
+ * registered key. Throws IdentityRefusedError, AddressLimitError, and errors of the signature's check and of the
+ * database.
  */
 export function createAuthenticate(options: AuthenticateOptions) {
   const { verifySignature, strangers, isUrgent, observer, logRefusal } = options;
@@ -84,7 +85,9 @@ export function createAuthenticate(options: AuthenticateOptions) {
   };
 }
 
-/** Maximum size of a body that is decoded for an unregistered key, in bytes. Decoding a larger one can take over 2 ms. */
+/**
+ * Maximum size of a body that is decoded for an unregistered key, in bytes. Decoding a larger one can take over 2 ms.
+ */
 const maxStrangersBytes = 8_192;
 
 function isCostly({ headers, body }: RawCall): boolean {

@@ -1,4 +1,7 @@
-/** The client library for agents on Node: keys, both proofs of identity, typed clients, and the parts of a whole agent. */
+/**
+ * The client library for agents on Node: keys, both proofs of identity, typed clients, and the parts of a complete
+ * agent.
+ */
 export { type AgentClientOptions, createAgentClient } from "./agent-client.ts";
 export type { AgentEvent } from "./agent-event.ts";
 export { runAgent } from "./agent-loop.ts";

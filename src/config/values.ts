@@ -62,10 +62,7 @@ function covers(wildcard: string, host: string): boolean {
   return wildcard === "::" || (wildcard === "0.0.0.0" && isIP(host) !== 6);
 }
 
-/**
- * Parses a list of IP addresses and networks, separated by commas, such as
- * `192.0.2.1, 10.0.0.0/8`.
- */
+/** Parses a list of IP addresses and networks, separated by commas, such as "192.0.2.1, 10.0.0.0/8". */
 export function parseNetworks(text: string): readonly string[] {
   return [...new Set(text.split(",").map((part) => parseNetwork(part.trim())))];
 }

@@ -4,7 +4,10 @@ import { type Dictionary, parseDictionary } from "structured-headers";
 /** Maximum length of a field in characters. It has room for a dozen signatures. */
 export const maxFieldLength = 4_096;
 
-/** Parses a field, with its lines joined by commas. Throws Error if it is longer than `maxFieldLength` or not a dictionary. */
+/**
+ * Parses a field whose lines are joined by commas. Throws Error if it is longer than `maxFieldLength` or not a
+ * dictionary.
+ */
 export function parseDictionaryField(value: string): Dictionary {
   if (value.length > maxFieldLength) throw new Error(`longer than ${maxFieldLength} characters`);
   return parseDictionary(value);

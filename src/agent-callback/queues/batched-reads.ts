@@ -4,7 +4,9 @@ import { UrgentFirst } from "./urgent-first.ts";
 /** Returns values by key, read in one query. Keys without a value are absent. */
 export type ReadMany<Value> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
 
-/** Reads the value of a key, urgent ones first. Resolves with undefined if it has none. Rejects with the database's error. */
+/**
+ * Reads the value of a key, urgent ones first. Resolves to undefined if it has none. Rejects with the database's error.
+ */
 export type ReadOne<Value> = (key: string, isUrgent: boolean) => Promise<Value | undefined>;
 
 /** Maximum number of keys in one query. */

@@ -4,6 +4,7 @@ import { CommanderError } from "commander";
 import { explainError } from "./base/error-text.ts";
 import { OperatorError } from "./base/operator-error.ts";
 import { printableLines } from "./base/printable.ts";
+import { endWithoutOutput } from "./cli/lost-output.ts";
 import { CommandFailure, exitStatus } from "./cli/operator/exit-status.ts";
 import { createProgram } from "./cli/program.ts";
 
@@ -25,12 +26,7 @@ function report(error: unknown): number {
   return error instanceof OperatorError ? exitStatus.usage : exitStatus.failed;
 }
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // The reader of the output, for example `head`, needs no more of it.
-  if (error.code === "EPIPE") process.exit();
-  process.stderr.write(`bmaas: standard output takes no more, so it is not whole: ${error.message}\n`);
-  process.exit(exitStatus.outputLost);
-});
+endWithoutOutput();
 // Without a reader for its messages, the command still does its work.
 process.stderr.on("error", () => {});
 process.exitCode = await main(process.argv.slice(2));

@@ -39,6 +39,7 @@ test.each([["--version"], ["--help"], ["help"], ["stauts"]])("bmaas %s loads no 
     "src/base/own-files.ts",
     "src/base/printable.ts",
     "src/base/version.ts",
+    "src/cli/lost-output.ts",
     "src/cli/operator/exit-status.ts",
     "src/cli/program.ts",
     "src/main.ts",

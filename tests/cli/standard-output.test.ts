@@ -25,6 +25,34 @@ const said = "bmaas: standard output takes no more, so it is not whole: ENOSPC: 
 /** Linux's file that is a full disk. */
 const full = "/dev/full";
 
+/** Machines at a place of their own, more than a command changes at once. */
+async function makePlace(secret: string): Promise<string> {
+  const location = `place-${randomUUID().slice(0, 8)}`;
+  const machines = adminClient(MachineService, server.adminUrl, secret);
+  for (let at = 0; at < 30; at++) {
+    const provided = { provider: "lab", providerId: randomUUID(), location };
+    await machines.createMachine({ requestId: randomUUID(), provided });
+  }
+  return location;
+}
+
+test.each([
+  ["has no reader", undefined, 0],
+  ["is a full disk", full, 10],
+])("a change of many machines goes on to its end when its output %s", async (_what, stdoutFile, status) => {
+  if (stdoutFile !== undefined && !existsSync(stdoutFile)) return;
+  const { secret } = await tokenOf(database.db, "admin");
+  const location = await makePlace(secret);
+  const environment = { BMAAS_ADMIN_URL: server.adminUrl, BMAAS_ADMIN_TOKEN: secret };
+  const args = ["machines", "delete", "--yes", "--selector", `location=${location}`];
+  const program = startProgram(args, { environment, ...(stdoutFile && { stdoutFile }) });
+  onTestFinished(() => void program.child.kill("SIGKILL"));
+  program.child.stdout?.destroy();
+  expect(await program.exited).toBe(status);
+  const left = await adminClient(MachineService, server.adminUrl, secret).listMachines({ filter: { location } });
+  expect(left.machines).toEqual([]);
+});
+
 describe.skipIf(!existsSync(full))("on a full disk", () => {
   test.each([
     "--help",

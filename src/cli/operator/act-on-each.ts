@@ -1,5 +1,6 @@
 /** Acts on many machines, a few at a time, and reports the outcome of each. */
 import type { JsonValue } from "@bufbuild/protobuf";
+import { changeEvenUnheard } from "../lost-output.ts";
 import type { Operator } from "./admin-client.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import { toCommandFailure } from "./explain-failure.ts";
@@ -57,7 +58,8 @@ export async function actOnEach<T>(
       throw failure;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, targets.length) }, work));
+  const works = Math.min(concurrency, targets.length);
+  await changeEvenUnheard(() => Promise.all(Array.from({ length: works }, work)));
   return outcomes;
 }
 

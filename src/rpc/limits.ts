@@ -66,3 +66,6 @@ export const defaultLimits: ListenerLimits = {
 
 /** Longest deadline of a caller that counts, in milliseconds: one day. setTimeout overflows at 24.8 days. */
 export const maxCallerTimeoutMs = 24 * 60 * 60 * 1000;
+
+/** Maximum size of a message to a service that everybody may call without a token, in bytes. It has room for a name. */
+export const maxOpenMessageBytes = 4_096;

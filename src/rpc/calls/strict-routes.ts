@@ -25,6 +25,7 @@ export function withStrictMessages(
   { jsonOptions, limits }: { jsonOptions: JsonOptions; limits: Pick<ListenerLimits, "maxBodyBytes"> },
 ): Routes {
   return (router) => {
+    const maxBytes = new Map<DescMethod, number>();
     const strict: ConnectRouter = {
       handlers: router.handlers,
       service: <T extends DescService>(
@@ -50,11 +51,15 @@ export function withStrictMessages(
           textDecoder: createStrictDecoder(method.input),
         };
         router.rpc(method, implementation, { ...options, jsonOptions: strictOptions });
+        if (options?.readMaxBytes !== undefined) maxBytes.set(method, options.readMaxBytes);
         return strict;
       },
     };
     routes(strict);
-    for (const [index, handler] of router.handlers.entries()) router.handlers[index] = withCheckedBody(handler, limits);
+    for (const [index, handler] of router.handlers.entries()) {
+      const maxBodyBytes = maxBytes.get(handler.method) ?? limits.maxBodyBytes;
+      router.handlers[index] = withCheckedBody(handler, { maxBodyBytes });
+    }
   };
 }
 

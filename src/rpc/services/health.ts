@@ -13,6 +13,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../../gen/grpc/health/v1/health_pb.js";
 import { clientAddressKey } from "../callers/client-address.ts";
+import { maxOpenMessageBytes } from "../limits.ts";
 import { createOpenStreams, type StreamLimits } from "./open-streams.ts";
 
 /** The server's health, checked on request and every second while someone watches. */
@@ -148,16 +149,20 @@ export function createHealthMonitor(
 /** Registers the service. At each call it knows the services that `router` has by then. */
 export function registerHealth(router: ConnectRouter, monitor: HealthMonitor): void {
   const isKnown = (name: string) => name === "" || router.handlers.some(({ service }) => service.typeName === name);
-  router.service(Health, {
-    check: async ({ service }: HealthCheckRequest) => {
-      if (!isKnown(service)) throw new ConnectError(`${service} is not served here`, Code.NotFound);
-      return toResponse(await monitor.check());
+  router.service(
+    Health,
+    {
+      check: async ({ service }: HealthCheckRequest) => {
+        if (!isKnown(service)) throw new ConnectError(`${service} is not served here`, Code.NotFound);
+        return toResponse(await monitor.check());
+      },
+      async *watch({ service }: HealthCheckRequest, { signal, values }: HandlerContext) {
+        const address = values.get(clientAddressKey);
+        for await (const status of monitor.watch(isKnown(service), signal, address)) yield toResponse(status);
+      },
     },
-    async *watch({ service }: HealthCheckRequest, { signal, values }: HandlerContext) {
-      const address = values.get(clientAddressKey);
-      for await (const status of monitor.watch(isKnown(service), signal, address)) yield toResponse(status);
-    },
-  });
+    { readMaxBytes: maxOpenMessageBytes },
+  );
 }
 
 function toResponse(status: ServingStatus): HealthCheckResponse {

@@ -11,6 +11,7 @@ import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/ref
 import { createAttemptLimit } from "../callers/attempt-limit.ts";
 import { clientAddressKey, toParty } from "../callers/client-address.ts";
 import { createKnownError } from "../calls/error-mapping.ts";
+import { maxOpenMessageBytes } from "../limits.ts";
 import { createOpenStreams } from "./open-streams.ts";
 import { createReflectionIndex, type ReflectionIndex } from "./reflection-index.ts";
 
@@ -55,12 +56,20 @@ export function registerReflection(router: ConnectRouter): void {
     [file_google_rpc_error_details],
   );
   const begin = createCallLimit();
-  router.service(ServerReflection, {
-    serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
-  });
-  router.service(ServerReflectionAlpha, {
-    serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
-  });
+  router.service(
+    ServerReflection,
+    {
+      serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
+    },
+    { readMaxBytes: maxOpenMessageBytes },
+  );
+  router.service(
+    ServerReflectionAlpha,
+    {
+      serverReflectionInfo: (requests, context) => answerAll(requests, context, index, begin),
+    },
+    { readMaxBytes: maxOpenMessageBytes },
+  );
 }
 
 /**

@@ -7,6 +7,12 @@ import type { ListenerLimits } from "../limits.ts";
 type BodyLimits = Pick<ListenerLimits, "maxBodyBytes" | "bodyTimeoutMs">;
 type Request = IncomingMessage & { readonly stream?: ServerHttp2Stream };
 
+/**
+ * Maximum number of pieces of a body. A piece takes memory and time of its own, and a caller chooses them as small as
+ * one byte; networks and proxies make them of 1,400 bytes and more.
+ */
+const maxPieces = 4_096;
+
 /** Pieces of a body. */
 export class BodyPieces {
   readonly #maxBytes: number;
@@ -18,13 +24,13 @@ export class BodyPieces {
     this.#maxBytes = maxBytes;
   }
 
-  /** Adds the next piece. Returns false if the body is now too large. */
+  /** Adds the next piece. Returns false if the body is now too large, or in too many pieces. */
   add(piece: Uint8Array): boolean {
     if (this.#first === undefined) this.#first = piece;
     else if (this.#others === undefined) this.#others = [piece];
     else this.#others.push(piece);
     this.#size += piece.length;
-    return this.#size <= this.#maxBytes;
+    return this.#size <= this.#maxBytes && (this.#others?.length ?? 0) < maxPieces;
   }
 
   /**
@@ -51,9 +57,10 @@ export function assertBodyFits(contentLength: string | undefined, { maxBodyBytes
   if (contentLength !== undefined && Number(contentLength) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
 }
 
-/** Returns the error `resource_exhausted` for a body that is too large. */
+/** Returns the error `resource_exhausted` for a body that is too large, or in too many pieces. */
 export function bodyTooLarge(maxBodyBytes: number): ConnectError {
-  return new ConnectError(`the body is larger than ${maxBodyBytes} bytes`, Code.ResourceExhausted);
+  const text = `the body is larger than ${maxBodyBytes} bytes, or comes in more than ${maxPieces} pieces`;
+  return new ConnectError(text, Code.ResourceExhausted);
 }
 
 /** Returns the error `deadline_exceeded` for a body that took too long. */

@@ -47,6 +47,23 @@ test("says of an unknown service that it is not found, and to who watches it tha
   ending.abort();
 });
 
+test.each([
+  ["application/json", (size: number) => Buffer.from(JSON.stringify({ service: "", none: "x".repeat(size) }))],
+  // A field of number 0 cannot be decoded.
+  ["application/proto", (size: number) => Buffer.alloc(size)],
+])("decodes up to 4 KiB from those who need no token, as %s", async (contentType, body) => {
+  const check = async (size: number) => {
+    const options = { method: "POST", headers: { "content-type": contentType }, body: body(size) };
+    const answer = await fetch(new URL("/grpc.health.v1.Health/Check", server.adminUrl), options);
+    return ((await answer.json()) as { code: string }).code;
+  };
+  expect([await check(4_000), await check(5_000), await check(1_000_000)]).toEqual([
+    "invalid_argument",
+    "resource_exhausted",
+    "resource_exhausted",
+  ]);
+});
+
 test("is not offered to agents", async () => {
   const agents = createGrpcTransport({ baseUrl: server.agentUrl, nodeOptions: { ca: server.ca } });
   expect(await codeOf(createClient(Health, agents).check({}))).toBe("Unimplemented");

@@ -143,6 +143,12 @@ describe.each(versions)("reflection %s", (_name, client) => {
   });
 });
 
+test.each(versions)("%s decodes questions of up to 4 KiB", async (_name, version) => {
+  const about = (length: number) =>
+    codeOf(askOne(version, { case: "fileContainingSymbol", value: "x".repeat(length) }));
+  expect([await about(4_000), await about(5_000)]).toEqual(["ok", "ResourceExhausted"]);
+});
+
 test("agents are offered none", async () => {
   const agents = createGrpcTransport({ baseUrl: server.agentUrl, nodeOptions: { ca: server.ca } });
   for (const service of [ServerReflection, ServerReflectionAlpha]) {

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
  * Packages that go into the bundle: what short commands load, and drizzle-orm, of which Node parses a large package.json for each of its
  * modules. All others stay packages.
  */
-const bundled = /^(?:commander|drizzle-orm|leven|string-width|@bufbuild\/.*|@connectrpc\/.*)$/;
+const bundled = /^(?:commander|drizzle-orm|leven|@bufbuild\/.*|@connectrpc\/.*)$/;
 
 /** The programs, and what the tree of commands is read by. */
 const entryPoints = {

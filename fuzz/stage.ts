@@ -45,6 +45,7 @@ export interface Stage extends AsyncDisposable {
 }
 
 const agentCount = 24;
+const unsharedCount = 40;
 const spareCount = 8;
 const registrationsAtOnce = 8;
 
@@ -128,7 +129,7 @@ async function populate(seed: number, servers: readonly FuzzedServer[], ca: stri
     createClient(TokenService, transport),
   ];
   const secret = createHash("sha256").update(`the fuzzer's fleet ${seed}`).digest();
-  const identities = Array.from({ length: agentCount + servers.length }, (_, index) =>
+  const identities = Array.from({ length: agentCount + unsharedCount + servers.length }, (_, index) =>
     createSimulatedIdentity(secret, index),
   );
   await registerFleet({
@@ -150,13 +151,14 @@ async function populate(seed: number, servers: readonly FuzzedServer[], ca: stri
       toDoor("operators", adminUrl, ca),
     ]),
     agents: await Promise.all(identities.slice(0, agentCount).map(certify)),
+    unsharedAgents: await Promise.all(identities.slice(agentCount, agentCount + unsharedCount).map(certify)),
     stranger: await certify(createSimulatedIdentity(secret, 1_000)),
     spareMachineIds,
     tokens: [await createToken("fuzz-viewer", Role.VIEWER), await createToken("fuzz-operator", Role.OPERATOR)],
   };
   const token = await createToken("witness", Role.VIEWER);
   const witnessed = servers.map(({ agentUrl, adminUrl }, index) => {
-    const identity = identities[agentCount + index] as SimulatedIdentity;
+    const identity = identities[agentCount + unsharedCount + index] as SimulatedIdentity;
     return { agentUrl, adminUrl, ca, machineId: identity.machineId, seed: getSeed(identity), token };
   });
   return { target, witnessed };

@@ -46,6 +46,15 @@ export class Talk implements Disposable {
     return isKnown ? this.random.pick(this.target.agents) : this.target.stranger;
   }
 
+  /** Takes an agent that no other input speaks for until this one has ended, or any if there is none left. */
+  takeAgent(): FuzzAgent {
+    const { agents, unsharedAgents } = this.target;
+    const agent = unsharedAgents.pop();
+    if (agent === undefined) return this.random.pick(agents);
+    this.defer(() => void unsharedAgents.push(agent));
+    return agent;
+  }
+
   /** Waits; a time that is next to nothing is none. */
   async pause(timeMs: number): Promise<void> {
     if (timeMs < 0.5) return;

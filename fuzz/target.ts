@@ -25,6 +25,8 @@ export interface FuzzAgent extends SimulatedIdentity, ClientCertificate {}
 export interface Target {
   readonly doors: readonly Door[];
   readonly agents: readonly FuzzAgent[];
+  /** Agents that one input at a time speaks for: of two signatures that overtake each other, the server refuses one. */
+  readonly unsharedAgents: FuzzAgent[];
   /** Has a key that no machine knows. */
   readonly stranger: FuzzAgent;
   /** Machines that operators' calls may do anything with. */

@@ -21,7 +21,7 @@ const goodStatuses: ReadonlySet<number> = new Set([200, 429, 503]);
 export async function callAfterRefusal(talk: Talk): Promise<void> {
   const { random } = talk;
   const door = talk.drawDoor();
-  const agent = random.pick(talk.target.agents);
+  const agent = talk.takeAgent();
   const connection = await Connection.open(talk, door, { alpn: "http/1.1", ...(door.hasTls && { certified: agent }) });
   const reader = new AnswerReader([]);
   connection.read((bytes) => reader.take(bytes));

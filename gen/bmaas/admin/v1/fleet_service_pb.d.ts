@@ -21,7 +21,7 @@ export declare const file_bmaas_admin_v1_fleet_service: GenFile;
  */
 export declare type GetFleetRequest = Message<"bmaas.admin.v1.GetFleetRequest"> & {
   /**
-   * Keys of labels by which the machines are counted apart, besides provider, location and state.
+   * Keys of labels by which to group the machines, in addition to provider, location and state.
    *
    * @generated from field: repeated string label_keys = 1;
    */
@@ -117,7 +117,7 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
   diskBytes: bigint;
 
   /**
-   * The labels that were asked for; a key that the machines do not have is left out.
+   * Values of the requested labels; a key that the machines do not have is left out.
    *
    * @generated from field: map<string, string> labels = 8;
    */
@@ -140,8 +140,8 @@ export declare const FleetGroupSchema: GenMessage<FleetGroup>;
  */
 export declare const FleetService: GenService<{
   /**
-   * GetFleet counts the machines. The figures are at most 15 s old. Errors: resource_exhausted when the labels asked for
-   * split the fleet into more than 5000 groups.
+   * GetFleet counts the machines. The figures are at most 15 s old. Errors: resource_exhausted when the requested
+   * labels split the fleet into more than 5000 groups.
    *
    * @generated from rpc bmaas.admin.v1.FleetService.GetFleet
    */

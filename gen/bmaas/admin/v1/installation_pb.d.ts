@@ -244,8 +244,8 @@ export declare const ImageTargetSchema: GenMessage<ImageTarget>;
  */
 export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"> & {
   /**
-   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, at most 512 KiB. It is refused when
-   * Monogon agents could not decode it, and otherwise carried unread.
+   * A metropolis.proto.api.NodeParameters message in protobuf's binary form, at most 512 KiB. The server refuses it if
+   * Monogon agents could not decode it, and otherwise passes it on without reading it.
    *
    * @generated from field: bytes node_parameters = 1;
    */

@@ -306,7 +306,7 @@ export enum MachineState {
   NEVER_HEARTBEATED = 3,
 
   /**
-   * The agent heartbeats, and no installation was requested.
+   * The agent heartbeats, and no installation is open or was carried out.
    *
    * @generated from enum value: MACHINE_STATE_HEARTBEATING = 4;
    */

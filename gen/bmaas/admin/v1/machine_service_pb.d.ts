@@ -84,7 +84,7 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
   machineIds: string[];
 
   /**
-   * With labels that fulfil all of these.
+   * Machines whose labels match all of these conditions.
    *
    * @generated from field: repeated bmaas.admin.v1.LabelCondition labels = 10;
    */
@@ -104,21 +104,21 @@ export declare const MachineFilterSchema: GenMessage<MachineFilter>;
  */
 export declare type LabelCondition = Message<"bmaas.admin.v1.LabelCondition"> & {
   /**
-   * The label's key; see SetLabelsRequest.
+   * Key of the label; SetLabelsRequest describes its syntax.
    *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
-   * What the label must be.
+   * How to compare the label.
    *
    * @generated from field: bmaas.admin.v1.LabelOperator operator = 2;
    */
   operator: LabelOperator;
 
   /**
-   * The value that EQUALS and DIFFERS compare with; empty for the others.
+   * Value that EQUALS and DIFFERS compare with; empty for the other operators.
    *
    * @generated from field: string value = 3;
    */
@@ -159,7 +159,7 @@ export declare type CreateMachineRequest = Message<"bmaas.admin.v1.CreateMachine
   requestId: string;
 
   /**
-   * Labels; see SetLabelsRequest.
+   * Labels to set; SetLabelsRequest describes their syntax.
    *
    * @generated from field: map<string, string> labels = 4;
    */
@@ -495,10 +495,11 @@ export declare type SetProvidedResponse = Message<"bmaas.admin.v1.SetProvidedRes
 export declare const SetProvidedResponseSchema: GenMessage<SetProvidedResponse>;
 
 /**
- * SetLabelsRequest says how the labels of a machine change.
+ * SetLabelsRequest changes the labels of a machine.
  *
- * Keys and values have the syntax of Kubernetes: at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or
- * digit. A DNS domain and a slash may stand before a key, such as "example.com/rack". A value may be empty.
+ * Keys and values have the syntax of Kubernetes: at most 63 letters, digits, ".", "_" and "-" that begin and end with a
+ * letter or digit. A key may have a prefix of a DNS domain and a slash, such as "example.com/rack". A value may be
+ * empty.
  *
  * @generated from message bmaas.admin.v1.SetLabelsRequest
  */
@@ -511,21 +512,21 @@ export declare type SetLabelsRequest = Message<"bmaas.admin.v1.SetLabelsRequest"
   machineId: string;
 
   /**
-   * Labels to add, or to give another value.
+   * Labels to add or to change.
    *
    * @generated from field: map<string, string> set = 2;
    */
   set: { [key: string]: string };
 
   /**
-   * Keys of labels to remove; a key that the machine does not have is ignored. No key of `set` stands here.
+   * Keys of labels to remove. A key that the machine does not have is ignored; a key must not also be in `set`.
    *
    * @generated from field: repeated string remove = 3;
    */
   remove: string[];
 
   /**
-   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
    *
    * @generated from field: string request_id = 4;
    */
@@ -655,7 +656,7 @@ export declare type Remedy = Message<"bmaas.admin.v1.Remedy"> & {
 export declare const RemedySchema: GenMessage<Remedy>;
 
 /**
- * LabelOperator says what a label must be.
+ * LabelOperator says how to compare a label.
  *
  * @generated from enum bmaas.admin.v1.LabelOperator
  */
@@ -675,7 +676,7 @@ export enum LabelOperator {
   EQUALS = 1,
 
   /**
-   * The machine has the label with another value, or does not have it.
+   * The machine has the label with another value or does not have it.
    *
    * @generated from enum value: LABEL_OPERATOR_DIFFERS = 2;
    */
@@ -779,7 +780,7 @@ export declare const MachineService: GenService<{
     output: typeof SetProvidedResponseSchema;
   },
   /**
-   * SetLabels sets and removes labels of a machine; other labels stay as they are. Errors: invalid_argument when the
+   * SetLabels sets and removes labels of a machine and leaves the others unchanged. Errors: invalid_argument when the
    * machine would have more than 32 labels.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.SetLabels

@@ -157,7 +157,7 @@ export const LabelOperatorSchema = /*@__PURE__*/
   enumDesc(file_bmaas_admin_v1_machine_service, 0);
 
 /**
- * LabelOperator says what a label must be.
+ * LabelOperator says how to compare a label.
  *
  * @generated from enum bmaas.admin.v1.LabelOperator
  */

@@ -19,11 +19,13 @@ import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
 import { createRequestInstallation } from "./installation/request-installation.ts";
 import { createRetryInstallation } from "./installation/retry-installation.ts";
+import { createClearHold } from "./machine/clear-hold.ts";
 import { createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createExplainMachine } from "./machine/explain-machine.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
+import { createSetHold } from "./machine/set-hold.ts";
 import { createSetLabels } from "./machine/set-labels.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
 import { createCreateToken } from "./token/create-token.ts";
@@ -63,6 +65,8 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
       setLabels: createSetLabels(context),
+      setHold: createSetHold(context),
+      clearHold: createClearHold(context),
       explainMachine: createExplainMachine(context),
       watchMachines: createWatchMachines(context),
     });

@@ -4,8 +4,10 @@ import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
 import { explainCommand } from "./machines/explain.ts";
 import { getCommand } from "./machines/get.ts";
+import { holdCommand } from "./machines/hold.ts";
 import { labelCommand } from "./machines/label.ts";
 import { listCommand } from "./machines/list.ts";
+import { releaseCommand } from "./machines/release.ts";
 import { setProvidedCommand } from "./machines/set-provided.ts";
 import { watchCommand } from "./machines/watch.ts";
 
@@ -19,5 +21,7 @@ export function machinesCommand(): Command {
     .addCommand(createCommand())
     .addCommand(setProvidedCommand())
     .addCommand(labelCommand())
+    .addCommand(holdCommand())
+    .addCommand(releaseCommand())
     .addCommand(deleteCommand());
 }

@@ -36,6 +36,7 @@ export function statusCommand(): Command {
         if (by === undefined) printStates(fleet);
         else printGroups(fleet, by);
         note(`counted ${ageOf(fleet.countTime)}`);
+        printHeld(fleet);
         printAttention(fleet);
       }),
     );
@@ -133,9 +134,18 @@ const complaints: readonly { state: MachineState; what: string; verb: string }[]
   { state: MachineState.STALE, what: "the agent is silent", verb: "machines list" },
 ];
 
+function printHeld({ groups }: GetFleetResponse): void {
+  const held = groups.reduce((total, group) => total + group.heldMachines, 0n);
+  if (held === 0n) return;
+  const muted = groups.reduce((total, group) => total + group.mutedMachines, 0n);
+  const machines = held === 1n ? "1 machine is held" : `${held} machines are held`;
+  note(`${machines}, ${muted} of them out of alerts; see them with: bmaas machines list --selector held=yes`);
+}
+
 function printAttention({ groups }: GetFleetResponse): void {
   const found = complaints.flatMap(({ state, what, verb }) => {
-    const { machines } = sum(groups.filter((group) => group.state === state));
+    const ofState = groups.filter((group) => group.state === state);
+    const machines = ofState.reduce((total, group) => total + group.machines - group.mutedMachines, 0n);
     const command = `bmaas ${verb} --selector state=${machineStateNames.nameOf(state)}`;
     return machines === 0n ? [] : [[{ text: machines.toString(), style: "yellow" }, what, command] as Cell[]];
   });

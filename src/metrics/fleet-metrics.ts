@@ -19,8 +19,8 @@ export interface FleetSource {
 const maxWaitMs = 3_000;
 
 /**
- * Maximum number of places with their own series. A place is a provider's location with the shown labels. The machines
- * of all other places are shown together.
+ * Maximum number of places with their own series. A place is a provider's location, or a set of labels. The machines of
+ * all other places are shown together.
  */
 const maxPlaces = 200;
 const elsewhere = "(other)";
@@ -31,16 +31,27 @@ export function createFleetMetrics(
   source: FleetSource,
   labelKeys: readonly string[],
 ): () => Promise<void> {
-  const labelNames = ["state", "provider", "location", ...labelKeys.map(nameMetricLabel)];
   const registers = [registry];
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+  const labelNames = ["state", "provider", "location"] as const;
   const groupGauge = (name: string, help: string) => new Gauge({ name, help, labelNames, registers });
   const figures = {
     machines: groupGauge("bmaas_fleet_machines", "Machines, by state and place."),
     memoryBytes: groupGauge("bmaas_fleet_memory_bytes", "Memory of the machines together."),
     cpuThreads: groupGauge("bmaas_fleet_cpu_threads", "Hardware threads of the machines' processors together."),
     diskBytes: groupGauge("bmaas_fleet_disk_bytes", "Capacity of the machines' disks together."),
+    heldMachines: groupGauge(
+      "bmaas_fleet_held_machines",
+      "Machines that operators hold; nothing is installed on them.",
+    ),
+    mutedMachines: groupGauge("bmaas_fleet_muted_machines", "Machines whose holds leave them out of alerts."),
   } as const;
+  const labelled = new Gauge({
+    name: "bmaas_fleet_labelled_machines",
+    help: "Machines, by state and the labels that BMAAS_METRIC_LABELS names.",
+    labelNames: ["state", ...labelKeys.map(nameMetricLabel)],
+    registers: labelKeys.length === 0 ? [] : registers,
+  });
   const duplicates = gauge(
     "bmaas_fleet_duplicate_agents",
     "Machines whose id and key two machines call with; nothing is installed on them.",
@@ -62,13 +73,15 @@ export function createFleetMetrics(
     age.set((performance.now() - last.beganAtMs) / 1000);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();
-    for (const { state, provider, location, labels: own, ...group } of foldPlaces(last.groups)) {
-      const named = labelKeys.map((key) => [nameMetricLabel(key), own[key] ?? ""]);
-      const labels = { state, provider: provider ?? "", location: location ?? "", ...Object.fromEntries(named) };
-      figures.machines.inc(labels, Number(group.machines));
-      figures.memoryBytes.inc(labels, Number(group.memoryBytes));
-      figures.cpuThreads.inc(labels, Number(group.cpuThreads));
-      figures.diskBytes.inc(labels, Number(group.diskBytes));
+    for (const { state, provider, location, ...group } of foldPlaces(last.groups)) {
+      const labels = { state, provider: provider ?? "", location: location ?? "" };
+      for (const [name, figure] of Object.entries(figures))
+        figure.inc(labels, Number(group[name as keyof typeof figures]));
+    }
+    labelled.reset();
+    for (const { state, labels, machines } of foldLabels(last.groups)) {
+      const named = labelKeys.map((key) => [nameMetricLabel(key), labels[key] ?? ""]);
+      labelled.inc({ state, ...Object.fromEntries(named) }, Number(machines));
     }
   };
 }
@@ -94,12 +107,23 @@ export function countFailures(registry: Registry, source: Pick<FleetSource, "fai
  * Prometheus.
  */
 function foldPlaces(groups: readonly FleetGroup[]): FleetGroup[] {
+  const isShown = findLargest(groups, ({ provider, location }) => JSON.stringify([provider, location]));
+  return groups.map((group) => (isShown(group) ? group : { ...group, provider: elsewhere, location: elsewhere }));
+}
+
+/** Combines the sets of labels with the fewest machines, for the same reason. */
+function foldLabels(groups: readonly FleetGroup[]): FleetGroup[] {
+  const isShown = findLargest(groups, ({ labels }) => JSON.stringify(labels));
+  const others = (labels: FleetGroup["labels"]) =>
+    Object.fromEntries(Object.keys(labels).map((key) => [key, elsewhere]));
+  return groups.map((group) => (isShown(group) ? group : { ...group, labels: others(group.labels) }));
+}
+
+/** Returns whether a group is among the `maxPlaces` names with the most machines. */
+function findLargest(groups: readonly FleetGroup[], nameOf: (group: FleetGroup) => string) {
   const machines = new Map<string, bigint>();
-  const nameOf = ({ provider, location, labels }: FleetGroup) => JSON.stringify([provider, location, labels]);
   for (const group of groups) machines.set(nameOf(group), (machines.get(nameOf(group)) ?? 0n) + group.machines);
   const byNumber = [...machines].sort(([, a], [, b]) => Number(b - a));
   const shown = new Set(byNumber.slice(0, maxPlaces).map(([name]) => name));
-  return groups.map((group) =>
-    shown.has(nameOf(group)) ? group : { ...group, provider: elsewhere, location: elsewhere, labels: {} },
-  );
+  return (group: FleetGroup) => shown.has(nameOf(group));
 }

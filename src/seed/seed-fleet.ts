@@ -13,6 +13,7 @@ import type { Database, Transaction } from "../db/client.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
+import { MachineHeldError } from "../db/queries/machine-hold.ts";
 import { setLabels, TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { requestInstallations } from "../db/queries/os-installation-request.ts";
 import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
@@ -167,12 +168,13 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
     error instanceof ProviderIdInUseError ||
     error instanceof PublicKeyInUseError ||
     error instanceof InstallationRefusedError ||
+    error instanceof MachineHeldError ||
     error instanceof TooManyLabelsError;
   if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
   if (target === undefined) return error;
   const path = ["machines", target.index];
-  if (error instanceof InstallationRefusedError) {
+  if (error instanceof InstallationRefusedError || error instanceof MachineHeldError) {
     return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
   }
   if (error instanceof TooManyLabelsError) {

@@ -20,6 +20,7 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { TooManyGroupsError } from "../db/queries/fleet.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
+import { MachineHeldError } from "../db/queries/machine-hold.ts";
 import { TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
@@ -38,6 +39,7 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
   if (error instanceof AgentRefusedError) return refuse(error.obstacle, `machines/${error.machineId}`, error);
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
+  if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
   if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
   if (error instanceof GenerationNotGrowingError) return refuseInstallation("GENERATION_NOT_GROWING", error);

@@ -38,8 +38,9 @@ export function explain(facts: Facts): Explanation {
   return { ...explanation, condition: `${explanation.condition}${describeTrouble(facts)}`, remedies: [...remedies] };
 }
 
-function remediesForTrouble({ duplicate, refusedReport }: Facts): readonly RemedyName[] {
+function remediesForTrouble({ hold, duplicate, refusedReport }: Facts): readonly RemedyName[] {
   return [
+    ...(hold === null ? [] : (["release"] as const)),
     ...(duplicate === undefined ? [] : (["sayWhich"] as const)),
     ...(refusedReport === undefined ? [] : (["restart"] as const)),
   ];
@@ -129,6 +130,7 @@ function explainPending(facts: Facts): Explanation {
 }
 
 const withholdings = {
+  held: "because the machine is held",
   duplicate_agent: "because two machines call with this machine's id and key",
   reported_before_given: "because the machine's agent reported this generation before it was given it",
 } as const satisfies Record<Facts["withheld"][number]["reason"], string>;
@@ -138,9 +140,13 @@ function explainWithheld({ withheld }: Facts, asked: string): Explanation {
   const ends = withheld.map(({ until }) => until);
   const condition = `${asked}, but it is withheld, ${reasons}`;
   const remedies: RemedyName[] = ["cancel", "showHistory"];
-  if (!ends.every((end) => end !== null)) return { condition, next: "", remedies: ["request", ...remedies] };
-  const next =
-    "the agent is given it with its first heartbeat after this time, if no further sign of two machines appears";
+  if (!ends.every((end) => end !== null)) {
+    const isReported = withheld.some(({ reason }) => reason === "reported_before_given");
+    return { condition, next: "", remedies: [...(isReported ? (["request"] as const) : []), ...remedies] };
+  }
+  const next = withheld.some(({ reason }) => reason === "duplicate_agent")
+    ? "the agent is given it with its first heartbeat after this time, if no further sign of two machines appears"
+    : "the agent is given it with its first heartbeat after this time";
   return { condition, next, nextTime: new Date(Math.max(...ends.map(Number))), remedies };
 }
 

@@ -1,13 +1,23 @@
 /** Formats facts about a machine as parts of an explanation. Times are relative to the database's clock. */
 
 import { formatDuration, formatInstant } from "../../base/time-text.ts";
+import { describeHold } from "../../db/queries/machine-hold.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import type { MachineTrouble } from "../../db/queries/machine-trouble.ts";
 
 /** Facts on which an explanation is based. */
 export type Facts = Pick<
   MachineOverview,
-  "state" | "since" | "readAt" | "provided" | "agent" | "heartbeat" | "report" | "installation" | "installationState"
+  | "state"
+  | "since"
+  | "readAt"
+  | "hold"
+  | "provided"
+  | "agent"
+  | "heartbeat"
+  | "report"
+  | "installation"
+  | "installationState"
 > &
   MachineTrouble & {
     /** Whether `findStoredRequest` can decode the request of the newest installation. */
@@ -111,8 +121,9 @@ const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
 /** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
-  const { duplicate, refusedReport } = facts;
+  const { hold, duplicate, refusedReport } = facts;
   const troubles: string[] = [];
+  if (hold !== null) troubles.push(`it is held ${describeHold(hold)}`);
   if (duplicate !== undefined) {
     const { sign, value, otherValue, seenAt } = duplicate;
     troubles.push(

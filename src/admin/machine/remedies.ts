@@ -23,6 +23,10 @@ export const remedies = {
     description: "if the agent has a new key, replace the registered one",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
+  release: {
+    description: "release the machine, so that installations can be requested and given again",
+    command: (id) => `bmaas machines release ${id}`,
+  },
   sayWhich: {
     description: "create a new key for the right machine, and replace the key that both machines use",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,

@@ -26,6 +26,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     minCpuThreads: filter.minCpuThreads || undefined,
     minDiskBytes: filter.minDiskBytes || undefined,
     machineIds: machineIds.size === 0 ? undefined : [...machineIds].toSorted(),
+    isHeld: filter.held,
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),
   };
 }

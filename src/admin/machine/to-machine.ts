@@ -6,6 +6,8 @@ import {
   AgentSchema,
   type HardwareSummary,
   HardwareSummarySchema,
+  type Hold,
+  HoldSchema,
   type Machine,
   MachineSchema,
   MachineState,
@@ -13,6 +15,7 @@ import {
   ProvidedSchema,
   ProviderStatus,
 } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import type { HoldRow } from "../../db/queries/machine-hold.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import { toInstallation } from "../installation/to-installation.ts";
 
@@ -43,18 +46,31 @@ export const providerStatuses = {
 
 /** Converts one machine. */
 export function toMachine(overview: MachineOverview): Machine {
-  const { machine, state, since, labels, provided, agent, hardware, installation, installationState } = overview;
+  const { machine, state, since, labels, hold, provided, agent, hardware, installation, installationState } = overview;
   return create(MachineSchema, {
     id: machine.id,
     createTime: timestampFromDate(machine.createdAt),
     state: machineStates[state],
     stateTime: timestampFromDate(since),
     labels,
+    ...(hold && { hold: toHold(hold) }),
     ...(provided && { provided: toProvided(provided) }),
     ...(agent && { agent: toAgent(agent, overview.heartbeat) }),
     ...(hardware && { hardware: toHardwareSummary(hardware) }),
     ...(installation &&
       installationState && { installation: toInstallation({ ...installation, ...installationState }) }),
+  });
+}
+
+/** Converts a hold. */
+export function toHold({ reason, ticket, heldAt, heldBy, until, isMuted }: Omit<HoldRow, "machineId">): Hold {
+  return create(HoldSchema, {
+    reason,
+    ticket: ticket ?? "",
+    holdTime: timestampFromDate(heldAt),
+    actor: heldBy,
+    ...(until && { endTime: timestampFromDate(until) }),
+    muted: isMuted,
   });
 }
 

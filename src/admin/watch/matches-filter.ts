@@ -18,6 +18,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (hardware?.memoryBytes ?? 0n) >= filter.minMemoryBytes &&
     (hardware?.cpuThreads ?? 0) >= filter.minCpuThreads &&
     (hardware?.largestDiskBytes ?? 0n) >= filter.minDiskBytes &&
+    (filter.held === undefined || filter.held === (machine.hold !== undefined)) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesHeartbeatAge(machine, filter, nowMs)
   );

@@ -1,5 +1,5 @@
 /** Formats a machine for people: as a row of a table, or with all its fields. */
-import type { Agent, HardwareSummary, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import type { Agent, HardwareSummary, Hold, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { listInstallationFields } from "./installation-text.ts";
 import { type Cell, type Field, formatFields, print } from "./output.ts";
 import { formatCapacity, formatMemory } from "./quantity.ts";
@@ -11,10 +11,11 @@ export const machineHeader = ["ID", "STATE", "SINCE", "PROVIDER", "LOCATION", "H
 
 /** Returns one machine as a row, with a further column for each of the labels. */
 export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []): Cell[] {
-  const { id, state, stateTime, provided, agent, hardware, labels } = machine;
+  const { id, state, stateTime, provided, agent, hardware, labels, hold } = machine;
+  const shown = showMachineState(state);
   return [
     id,
-    showMachineState(state),
+    hold === undefined ? shown : { ...shown, text: `${shown.text}, held` },
     ageOf(stateTime),
     provided?.provider || "-",
     provided?.location || "-",
@@ -27,6 +28,12 @@ export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []
   ];
 }
 
+/** Returns who holds a machine, why, and until when, as the end of a sentence. */
+export function describeHold({ actor, reason, ticket, endTime, muted }: Hold): string {
+  const end = endTime === undefined ? "" : ` until ${timeOf(endTime)}`;
+  return `by ${actor}${end}${muted ? ", out of alerts" : ""}: ${reason}${ticket === "" ? "" : ` (${ticket})`}`;
+}
+
 /** Returns labels in the order of their keys, in the form of `machines label`. */
 export function showLabels(labels: Readonly<Record<string, string>>): string {
   const terms = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
@@ -34,13 +41,14 @@ export function showLabels(labels: Readonly<Record<string, string>>): string {
 }
 
 function listMachineFields(machine: Machine): Field[] {
-  const { id, state, stateTime, createTime, labels, provided, agent, hardware, installation } = machine;
+  const { id, state, stateTime, createTime, labels, hold, provided, agent, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
     ["since", timeOf(stateTime)],
     ["created", timeOf(createTime)],
     ["labels", showLabels(labels) || undefined],
+    ["held", hold && describeHold(hold)],
     ...(provided === undefined ? [] : listProvidedFields(provided)),
     ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
     ...(hardware === undefined ? [] : listHardwareFields(hardware)),

@@ -29,6 +29,7 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   "min-threads": (value) => ({ minCpuThreads: parseCount(value) }),
   "heartbeat-older-than": (value) => ({ minHeartbeatAge: parseAge(value) }),
   "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
+  held: (value) => ({ held: parseYesNo(value) }),
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
 
@@ -56,6 +57,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   min-threads             hardware threads of all processors
   heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
+  held                    yes: an operator holds the machine; no
   id                      a machine id; repeat to match any
   label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it
   label.KEY, !label.KEY   the machine has the label; the machine lacks it (quote "!" in an interactive shell)`;
@@ -134,6 +136,11 @@ function parseState(text: string): number {
 function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidValueError(`${quote(text)} is not a whole number`);
   return Number(text);
+}
+
+function parseYesNo(text: string): boolean {
+  if (text !== "yes" && text !== "no") throw new InvalidValueError(`${quote(text)} is neither yes nor no`);
+  return text === "yes";
 }
 
 function parseAge(text: string): Duration {

@@ -3,7 +3,8 @@ import { and, eq, gt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { duplicateAgent, hardwareReport, machineLabel, machineState } from "../schema/index.ts";
+import { duplicateAgent, hardwareReport, machineHold, machineLabel, machineState } from "../schema/index.ts";
+import { isHolding } from "../schema/machine-hold.ts";
 import { runTransaction } from "../transaction.ts";
 
 /** The machines of one state at one provider's location. */
@@ -16,6 +17,9 @@ export interface FleetGroup {
   /** The requested labels that the machines have. */
   readonly labels: Readonly<Record<string, string>>;
   readonly machines: bigint;
+  /** Machines that are held, and those of them that are left out of alerts. */
+  readonly heldMachines: bigint;
+  readonly mutedMachines: bigint;
   /** Sums over all these machines, as far as their agents have reported hardware. */
   readonly memoryBytes: bigint;
   readonly cpuThreads: bigint;
@@ -83,6 +87,7 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
     sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);
   const { provider, location } = machineState;
+  const hold = alias(machineHold, "hold");
   const labels = labelKeys.map((_, index) => alias(machineLabel, `label_${index}`));
   const values = sql<(string | null)[]>`array[${sql.join(
     labels.map(({ value }) => sql`${value}`),
@@ -95,12 +100,15 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
       state: machineState.state,
       values,
       machines: sql`count(*)`.mapWith(BigInt),
+      heldMachines: sql`count(hold.machine_id)`.mapWith(BigInt),
+      mutedMachines: sql`count(*) filter (where hold.is_muted)`.mapWith(BigInt),
       memoryBytes: sum(hardwareReport.memoryBytes),
       cpuThreads: sum(hardwareReport.cpuThreads),
       diskBytes: sum(hardwareReport.diskBytes),
     })
     .from(machineState)
     .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
+    .leftJoin(hold, and(eq(hold.machineId, machineState.machineId), sql.raw(isHolding("hold"))))
     .$dynamic();
   for (const [index, label] of labels.entries()) {
     query.leftJoin(label, and(eq(label.machineId, machineState.machineId), eq(label.key, labelKeys[index] as string)));

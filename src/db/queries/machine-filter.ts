@@ -2,7 +2,7 @@
  * Finds the machines that pass a filter without reading all of them.
  *
  * Candidates come in the order of their ids, from the smallest index that holds them all: the open installations, the
- * failed ones, the machines with a label, a provider's or a location's machines, or else the primary key of all
+ * failed ones, the machines that are held, those with a label, a provider's or a location's machines, or else the primary key of all
  * machines. Each candidate is then tested alone: for scalar subqueries, PostgreSQL has no other plan than to look the
  * tags up by their primary keys, and it stops at the limit.
  */
@@ -12,12 +12,14 @@ import {
   agentHeartbeat,
   hardwareReport,
   machine,
+  machineHold,
   machineLabel,
   machineState,
   osInstallationReport,
   osInstallationRequest,
   provided,
 } from "../schema/index.ts";
+import { isHolding } from "../schema/machine-hold.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
@@ -50,6 +52,7 @@ export interface MachineFilter {
   readonly machineIds?: readonly string[] | undefined;
   /** All of these conditions. */
   readonly labels?: readonly LabelCondition[] | undefined;
+  readonly isHeld?: boolean | undefined;
 }
 
 /** Range of ids: after `after` and up to `through`, where given. */
@@ -107,6 +110,7 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
     const branches = sql`(${walkOpen(range, limit)}) union (${walkFailed(range, limit)}) order by id`;
     return limit === undefined ? branches : sql`${branches} limit ${limit}`;
   }
+  if (filter.isHeld === true) return walk(sql`${machineHold}`, sql`machine_id`, undefined, range, limit);
   const label =
     labels.find(({ operator }) => operator === "equals") ?? labels.find(({ operator }) => operator === "exists");
   if (label !== undefined) return walkLabelled(label, range, limit);
@@ -155,6 +159,8 @@ function listTests(filter: MachineFilter): SQL[] {
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
   // Times are compared, not ages: PostgreSQL cannot subtract infinite times.
   const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
+  const hold = sql`(select machine_id from ${machineHold} as hold
+     where hold.machine_id = candidate.id and ${sql.raw(isHolding("hold"))})`;
   const before = (seconds: number) => sql`now() - make_interval(secs => ${seconds})`;
   const tests: (SQL | undefined)[] = [
     joinTests(
@@ -175,6 +181,7 @@ function listTests(filter: MachineFilter): SQL[] {
       (test) => tag(test, sql`${hardwareReport}`),
     ),
     ...labels.map(testLabel),
+    filter.isHeld === undefined ? undefined : sql`${hold} is ${sql.raw(filter.isHeld ? "not null" : "null")}`,
     states.length === 0
       ? undefined
       : sql`${tag(sql`state`, sql`${machineState}`)} = any(${arrayParameter(states, "text")})`,

@@ -13,12 +13,14 @@ import {
   hardwareReport,
   installationState,
   machine,
+  machineHold,
   machineLabel,
   machineState,
   osInstallationReport,
   osInstallationRequest,
   provided,
 } from "../schema/index.ts";
+import { isHolding } from "../schema/machine-hold.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
 
@@ -78,6 +80,15 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     .leftJoinLateral(db.select().from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"), sql`true`)
     .innerJoinLateral(
       db.select({ labels }).from(machineLabel).where(eq(machineLabel.machineId, id)).as("label"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db
+        .select()
+        .from(machineHold)
+        .where(and(eq(machineHold.machineId, id), sql.raw(isHolding("machine_hold"))))
+        .limit(1)
+        .as("hold"),
       sql`true`,
     )
     .leftJoinLateral(

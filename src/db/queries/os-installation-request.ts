@@ -14,6 +14,7 @@ import { arrayParameter } from "./array-parameter.ts";
 import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
+import { findHolds, MachineHeldError } from "./machine-hold.ts";
 
 /** An installation to request of one machine. */
 export interface InstallationRequest {
@@ -38,7 +39,7 @@ export type StoredInstallationRequest = Pick<
 
 /**
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
- * Supersedes their open requests. Throws MachineNotFoundError; GenerationNotGrowingError for a generation that does not
+ * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; GenerationNotGrowingError for a generation that does not
  * exceed all that were requested of or reported by its machine, or for a machine that has used up `maxGeneration`; and
  * InstallationRefusedError for an open request that was given and must be kept, for a generation that the agent has
  * already reported, or for an agent that may not support the request.
@@ -50,6 +51,8 @@ export async function requestInstallations(
 ): Promise<Map<string, bigint>> {
   const machineIds = requests.map((request) => request.machineId);
   await holdMachines(tx, machineIds);
+  const [held] = (await findHolds(tx, machineIds)).values();
+  if (held !== undefined) throw new MachineHeldError(held);
   const reached = await findReachedGenerations(tx, machineIds);
   const reported = await findRefusedGenerations(tx, machineIds);
   const open = await holdOpenRequests(tx, machineIds);

@@ -13,6 +13,7 @@ export { installationState } from "./installation-state.ts";
 export { installationWithheld } from "./installation-withheld.ts";
 export { machine } from "./machine.ts";
 export { machineHistory } from "./machine-history.ts";
+export { machineHold } from "./machine-hold.ts";
 export { machineLabel } from "./machine-label.ts";
 export { machineState } from "./machine-state.ts";
 export { osInstallationReport } from "./os-installation-report.ts";

@@ -5,13 +5,14 @@
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
+import { isHolding } from "./machine-hold.ts";
 import { isOpen } from "./os-installation-request.ts";
 
 /**
- * Reasons why a request is withheld: two machines use the machine's id and key, or its agent reported the request's
- * generation before it was given that.
+ * Reasons why a request is withheld: an operator holds the machine, two machines use its id and key, or its agent
+ * reported the request's generation before it was given that.
  */
-export const withholdingReasons = ["duplicate_agent", "reported_before_given"] as const;
+export const withholdingReasons = ["held", "duplicate_agent", "reported_before_given"] as const;
 
 export const installationWithheld = pgView("installation_withheld", {
   machineId: uuid("machine_id").notNull(),
@@ -20,7 +21,12 @@ export const installationWithheld = pgView("installation_withheld", {
   /** Time at which the reason expires; null if it does not expire. */
   until: timestamptz("until"),
 }).as(sql`
-select request.machine_id, request.generation, 'duplicate_agent' as reason, duplicate.until
+select request.machine_id, request.generation, 'held' as reason, hold.until
+  from os_installation_request request
+  join machine_hold hold on hold.machine_id = request.machine_id and ${sql.raw(isHolding("hold"))}
+ where ${sql.raw(isOpen("request"))}
+union all
+select request.machine_id, request.generation, 'duplicate_agent', duplicate.until
   from os_installation_request request
   join duplicate_agent duplicate on duplicate.machine_id = request.machine_id and duplicate.until > now()
  where ${sql.raw(isOpen("request"))}

@@ -15,6 +15,8 @@ const historyKinds = [
   "machine_provided",
   "machine_unprovided",
   "machine_labelled",
+  "machine_held",
+  "machine_released",
   "agent_registered",
   "agent_replaced",
   "agent_revoked",

@@ -219,7 +219,7 @@ describe("by labels", () => {
   test("metrics show the labels that they are told to", async () => {
     await using fleet = await countedFleet(fill, { BMAAS_METRIC_LABELS: "rack,example.com/team" });
     const page = await fleet.scrape();
-    const machines = (labels: Record<string, string>) => page.sum("bmaas_fleet_machines", labels);
+    const machines = (labels: Record<string, string>) => page.sum("bmaas_fleet_labelled_machines", labels);
     expect(machines({ label_rack: "r1" })).toBe(2);
     expect(machines({ label_rack: "r1", label_example_com_team: "a" })).toBe(1);
     expect(machines({ label_rack: "", label_example_com_team: "" })).toBe(1);
@@ -244,6 +244,6 @@ describe("by labels", () => {
       code: "ResourceExhausted",
       message: expect.stringMatching(/serial split the fleet into more than 5000 groups: count by fewer/),
     });
-    expect((await fleet.scrape()).sum("bmaas_fleet_machines", { label_serial: "" })).toBe(5001);
+    expect((await fleet.scrape()).sum("bmaas_fleet_labelled_machines", { label_serial: "" })).toBe(5001);
   });
 });

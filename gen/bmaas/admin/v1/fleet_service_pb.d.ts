@@ -122,6 +122,20 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
    * @generated from field: map<string, string> labels = 8;
    */
   labels: { [key: string]: string };
+
+  /**
+   * How many of them are held.
+   *
+   * @generated from field: int64 held_machines = 9;
+   */
+  heldMachines: bigint;
+
+  /**
+   * How many of them are left out of alerts, because their holds say so.
+   *
+   * @generated from field: int64 muted_machines = 10;
+   */
+  mutedMachines: bigint;
 };
 
 /**

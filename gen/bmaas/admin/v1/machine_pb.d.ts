@@ -82,6 +82,13 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: map<string, string> labels = 9;
    */
   labels: { [key: string]: string };
+
+  /**
+   * The hold that keeps installations away from the machine; not set while it is not held.
+   *
+   * @generated from field: bmaas.admin.v1.Hold hold = 10;
+   */
+  hold?: Hold | undefined;
 };
 
 /**
@@ -89,6 +96,61 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
  * Use `create(MachineSchema)` to create a new message.
  */
 export declare const MachineSchema: GenMessage<Machine>;
+
+/**
+ * Hold keeps installations away from a machine: none is requested of it, and its agent is given none.
+ *
+ * @generated from message bmaas.admin.v1.Hold
+ */
+export declare type Hold = Message<"bmaas.admin.v1.Hold"> & {
+  /**
+   * Why the machine is held.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * Where the work is tracked, such as the URL of a ticket.
+   *
+   * @generated from field: string ticket = 2;
+   */
+  ticket: string;
+
+  /**
+   * When the hold was set.
+   *
+   * @generated from field: google.protobuf.Timestamp hold_time = 3;
+   */
+  holdTime?: Timestamp | undefined;
+
+  /**
+   * Who set it, such as "token:alice".
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * When it ends; not set for a hold that only an operator ends.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 5;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Whether alerts leave the machine out.
+   *
+   * @generated from field: bool muted = 6;
+   */
+  muted: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.Hold.
+ * Use `create(HoldSchema)` to create a new message.
+ */
+export declare const HoldSchema: GenMessage<Hold>;
 
 /**
  * Provided is a provider's data of a machine. Its strings contain no control characters and neither begin nor end with

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Machine, MachineState, Provided } from "./machine_pb.js";
+import type { Hold, Machine, MachineState, Provided } from "./machine_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -89,6 +89,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: repeated bmaas.admin.v1.LabelCondition labels = 10;
    */
   labels: LabelCondition[];
+
+  /**
+   * Held, or not held.
+   *
+   * @generated from field: optional bool held = 11;
+   */
+  held?: boolean | undefined;
 };
 
 /**
@@ -560,6 +567,135 @@ export declare type SetLabelsResponse = Message<"bmaas.admin.v1.SetLabelsRespons
 export declare const SetLabelsResponseSchema: GenMessage<SetLabelsResponse>;
 
 /**
+ * SetHoldRequest holds a machine.
+ *
+ * @generated from message bmaas.admin.v1.SetHoldRequest
+ */
+export declare type SetHoldRequest = Message<"bmaas.admin.v1.SetHoldRequest"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * Why the machine is held.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Where the work is tracked, such as the URL of a ticket.
+   *
+   * @generated from field: string ticket = 3;
+   */
+  ticket: string;
+
+  /**
+   * When the hold ends by itself, in the future; only ClearHold ends it when this is not set.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Whether alerts leave the machine out as well.
+   *
+   * @generated from field: bool mute = 5;
+   */
+  mute: boolean;
+
+  /**
+   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetHoldRequest.
+ * Use `create(SetHoldRequestSchema)` to create a new message.
+ */
+export declare const SetHoldRequestSchema: GenMessage<SetHoldRequest>;
+
+/**
+ * SetHoldResponse holds the machine with its hold.
+ *
+ * @generated from message bmaas.admin.v1.SetHoldResponse
+ */
+export declare type SetHoldResponse = Message<"bmaas.admin.v1.SetHoldResponse"> & {
+  /**
+   * The machine.
+   *
+   * @generated from field: bmaas.admin.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+
+  /**
+   * The hold that this one replaced; not set when the machine was not held.
+   *
+   * @generated from field: bmaas.admin.v1.Hold replaced = 2;
+   */
+  replaced?: Hold | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetHoldResponse.
+ * Use `create(SetHoldResponseSchema)` to create a new message.
+ */
+export declare const SetHoldResponseSchema: GenMessage<SetHoldResponse>;
+
+/**
+ * ClearHoldRequest ends a hold.
+ *
+ * @generated from message bmaas.admin.v1.ClearHoldRequest
+ */
+export declare type ClearHoldRequest = Message<"bmaas.admin.v1.ClearHoldRequest"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * Makes the call safe to repeat: the same id and request again gets the first one's answer. A UUID.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.ClearHoldRequest.
+ * Use `create(ClearHoldRequestSchema)` to create a new message.
+ */
+export declare const ClearHoldRequestSchema: GenMessage<ClearHoldRequest>;
+
+/**
+ * ClearHoldResponse holds the machine without its hold.
+ *
+ * @generated from message bmaas.admin.v1.ClearHoldResponse
+ */
+export declare type ClearHoldResponse = Message<"bmaas.admin.v1.ClearHoldResponse"> & {
+  /**
+   * The machine.
+   *
+   * @generated from field: bmaas.admin.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.ClearHoldResponse.
+ * Use `create(ClearHoldResponseSchema)` to create a new message.
+ */
+export declare const ClearHoldResponseSchema: GenMessage<ClearHoldResponse>;
+
+/**
  * ExplainMachineRequest names a machine.
  *
  * @generated from message bmaas.admin.v1.ExplainMachineRequest
@@ -789,6 +925,28 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof SetLabelsRequestSchema;
     output: typeof SetLabelsResponseSchema;
+  },
+  /**
+   * SetHold holds a machine: until the hold ends or is cleared, RequestInstallation and RetryInstallation refuse the machine
+   * with failed_precondition, and no agent is given an open request of it. A second hold replaces the first one. Once
+   * this method has answered, nothing is given any more.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.SetHold
+   */
+  setHold: {
+    methodKind: "unary";
+    input: typeof SetHoldRequestSchema;
+    output: typeof SetHoldResponseSchema;
+  },
+  /**
+   * ClearHold ends the hold of a machine, if there is one.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.ClearHold
+   */
+  clearHold: {
+    methodKind: "unary";
+    input: typeof ClearHoldRequestSchema;
+    output: typeof ClearHoldResponseSchema;
   },
   /**
    * ExplainMachine returns why a machine is in its state, what happens next and when, and what an operator can do.

@@ -1,0 +1,42 @@
+/** The handler of MachineService.SetHold. */
+import { create } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import {
+  type SetHoldRequest,
+  type SetHoldResponse,
+  SetHoldResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { parseMachineId } from "../../contract/machine-id.ts";
+import { HoldInPastError, setHold } from "../../db/queries/machine-hold.ts";
+import { badRequest } from "../../rpc/wire/error-details.ts";
+import type { AdminContext } from "../admin-context.ts";
+import { answerOnce } from "../answer-once.ts";
+import { readMachine } from "./read-machine.ts";
+import { toHold } from "./to-machine.ts";
+
+/** Creates the handler of MachineService.SetHold. */
+export function createSetHold(context: AdminContext) {
+  return async (request: SetHoldRequest, call: HandlerContext): Promise<SetHoldResponse> => {
+    const hold = {
+      machineId: parseMachineId(request.machineId),
+      reason: request.reason,
+      ticket: request.ticket || null,
+      isMuted: request.mute,
+      until: request.endTime === undefined ? null : timestampDate(request.endTime),
+    };
+    return await answerOnce(context, call, request, SetHoldResponseSchema, async (tx, actor) => {
+      const replaced = await setHold(tx, hold, actor).catch(refuseInPast);
+      const machine = await readMachine(tx, hold.machineId);
+      return create(SetHoldResponseSchema, { machine, ...(replaced && { replaced: toHold(replaced) }) });
+    });
+  };
+}
+
+function refuseInPast(error: unknown): never {
+  if (!(error instanceof HoldInPastError)) throw error;
+  const description = "is in the past: give a later time, or none for a hold that only an operator ends";
+  throw new ConnectError(`end_time ${description}`, Code.InvalidArgument, undefined, [
+    badRequest([{ field: "end_time", description, reason: "END_TIME_PAST" }]),
+  ]);
+}

@@ -23,7 +23,8 @@ test("every heartbeat counts, whatever it brings, and none of them is in a deadl
   const machines: FleetMachine[] = [];
   for (let made = 0; made < machineCount; made++) {
     const machine = resources.use(await machineOn(database.db, servers));
-    await requestInstallation(database.db, machine.machineId);
+    const generation = await requestInstallation(database.db, machine.machineId);
+    for (const index of servers.keys()) expect(await machine.beat(index)).toBe(generation);
     machines.push(machine);
   }
 
@@ -48,7 +49,7 @@ test("every heartbeat counts, whatever it brings, and none of them is in a deadl
   }
   for (const { adminUrl } of servers) {
     const page = await scrape(adminUrl);
-    expect(page.sum("bmaas_calls_total", { method: "Heartbeat", code: "ok" })).toBe(machineCount * (rounds + 1));
+    expect(page.sum("bmaas_calls_total", { method: "Heartbeat", code: "ok" })).toBe(machineCount * (rounds + 2));
     expect(page.sum("bmaas_writer_batch_failures_total")).toBe(0);
   }
   expect(await countDeadlocks(database.url)).toBe(0);

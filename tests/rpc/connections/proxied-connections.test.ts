@@ -5,6 +5,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { findPeerAddress } from "../../../src/rpc/connections/peer-address.ts";
 import type { ListenerLimits } from "../../../src/rpc/limits.ts";
 import { startAgentListener, type TestListener } from "../../support/agent-listener.ts";
 import { createTestDatabase } from "../../support/database.ts";
@@ -102,6 +103,15 @@ describe.each(matrix)("TLS $tls, $protocol, unary lane $unaryLane", ({ tls, prot
     expect(await heartbeat(listener, await open(listener, binaryHeader(0x20, 0x00)), protocol)).toBe(200);
     expect(listener.callers).toEqual(["192.0.2.7", "2001:db8::7", proxy]);
     expect(listener.logged).toEqual([]);
+  });
+
+  test("an address is forgotten with its connection", async () => {
+    const listener = await start({ tls, unaryLane });
+    const socket = await open(listener, headerFor("192.0.2.7"));
+    const ends = { remoteAddress: proxy, remotePort: socket.localPort ?? 0, localPort: socket.remotePort ?? 0 };
+    await waitUntil("the header is read", async () => findPeerAddress(ends) === "192.0.2.7");
+    expect(await heartbeat(listener, socket, protocol)).toBe(200);
+    await waitUntil("it is forgotten", async () => findPeerAddress(ends) === proxy);
   });
 });
 

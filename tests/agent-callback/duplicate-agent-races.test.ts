@@ -3,10 +3,15 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
+import { generateAgentKey } from "../../src/agent/agent-key.ts";
+import { codeOf } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { machineOn } from "../support/fleet.ts";
+import { connectMachine, machineOn, success } from "../support/fleet.ts";
+import { readInstallation } from "../support/installation.ts";
 import { readTags, requestInstallation } from "../support/machine.ts";
 import { observe } from "../support/observer.ts";
+import { adminClient, tokenOf } from "../support/operator.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 
 let database: TestDatabase;
@@ -76,4 +81,41 @@ test("no delivery is recorded once they are noticed, whatever is in flight meanw
   // A race that only ever has one outcome proves nothing.
   expect(tally.given).toBeGreaterThan(0);
   expect(tally.withheld).toBeGreaterThan(0);
+});
+
+test("a key that is replaced leaves nothing of two machines behind, and its agent's reports count if they were given", async () => {
+  const { secret } = await tokenOf(database.db, "operator");
+  const missing = new Set(["given to the successor", "withheld", "reported"]);
+  for (let round = 0; round < 150 && (round < 12 || missing.size > 0); round++) {
+    using machine = await machineOn(database.db, servers);
+    const { machineId } = machine;
+    for (const bootId of ["a", "b"]) await machine.beat(round % 2, { bootId });
+    const generation = await requestInstallation(database.db, machineId);
+    const key = await generateAgentKey();
+    using successor = connectMachine(machineId, key, servers);
+    const { adminUrl } = servers[round % 2] as ServerProcess;
+    const replace = () =>
+      adminClient(AgentService, adminUrl, secret).replaceAgent({ machineId, publicKey: key.publicKey });
+    const calls = [
+      codeOf(machine.beat(0, { bootId: "a" })),
+      codeOf(machine.beat(1, { bootId: "b" })),
+      delay(round % 5).then(replace),
+      delay(round % 3).then(() => codeOf(machine.beat(0, { bootId: "b", ...success(generation) }))),
+      codeOf(successor.beat(1, { bootId: "c" })),
+    ];
+    await Promise.all(calls);
+    const { firstGivenAt } = await readInstallation(database, machineId, generation);
+    const { report } = await readTags(database, machineId);
+    const given = await successor.beat(0, { bootId: "c" });
+    expect(await codeOf(machine.beat(1, { bootId: "a" }))).toBe("Unauthenticated");
+    const [left] = await observe(database)<{ duplicates: number; past: string | null }[]>`
+      select (select count(*)::int from duplicate_agent where machine_id = ${machineId}) as duplicates,
+             (select boot_ids::text from agent_past where machine_id = ${machineId}) as past`;
+    expect(left).toEqual({ duplicates: 0, past: null });
+    if (report !== undefined) {
+      expect([firstGivenAt, given]).toEqual([expect.any(Date), undefined]);
+      missing.delete("reported");
+    } else missing.delete(given === generation ? "given to the successor" : "withheld");
+  }
+  expect([...missing]).toEqual([]);
 });

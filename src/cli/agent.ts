@@ -36,7 +36,7 @@ export function agentCommand(): Command {
     .option("--machine-id <uuid>", "id of this machine")
     .option("--key <file>", "the agent's private key, created for example with: bmaas agent keygen")
     .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")
-    .option("--ca <file>", "trust the CAs in this PEM file (default: the system's)")
+    .option("--ca <file>", "trust the CAs in this PEM file (default: those that Node trusts)")
     .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
     .option(
       "--install-command <command>",

@@ -35,7 +35,7 @@ export async function findServer(config: Config): Promise<ServerAccess> {
   const isLoopbackUrl = isLoopback({ host: fromUrlHost(hostname), port: 0 });
   if (protocol === "http:" && !isLoopbackUrl && !config.adminPlaintext) {
     throw new ConfigError([
-      `${url} is plain http to another machine, so anyone on the network could read the token:` +
+      `${url} is plain http to another machine, so anyone on the network could read the token: ` +
         "use https, or set --admin-plaintext on if the network is trusted",
     ]);
   }
@@ -60,7 +60,7 @@ async function readKey(home: string, url: string): Promise<string> {
     reason = (error as Error).message;
   }
   throw new ConfigError([
-    `the command cannot verify that the server listens at ${url}, so it sends no token (${reason}):` +
+    `the command cannot verify that the server listens at ${url}, so it sends no token (${reason}): ` +
       "start the server with bmaas serve, or name it with --admin-url and BMAAS_ADMIN_TOKEN",
   ]);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command `bmaas`: finds the subcommand, runs it, and turns its failure into one line and an exit status. */
 import { CommanderError } from "commander";
-import { explainError } from "./base/error-text.ts";
+import { explainError } from "./base/error-redaction.ts";
 import { OperatorError } from "./base/operator-error.ts";
 import { printableLines } from "./base/printable.ts";
 import { endWithoutOutput } from "./cli/lost-output.ts";

@@ -5,7 +5,7 @@
 import { isatty } from "node:tty";
 import { type LevelWithSilent, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
-import { describeError } from "./error-text.ts";
+import { describeError } from "./error-redaction.ts";
 import { printableBlock, printableJson } from "./printable.ts";
 
 /** File descriptor of standard output or standard error. */

@@ -1,7 +1,7 @@
 /** Runs a worker: one of several processes that serve. It obeys the primary process and ends with it. */
 import cluster from "node:cluster";
 import type { Logger } from "pino";
-import { explainError } from "../base/error-text.ts";
+import { explainError } from "../base/error-redaction.ts";
 import { createLogger } from "../base/log.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { readVersion } from "../base/version.ts";

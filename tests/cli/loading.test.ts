@@ -34,7 +34,7 @@ function sourcesOf(modules: readonly string[]): string[] {
 test.each([["--version"], ["--help"], ["help"], ["stauts"]])("bmaas %s loads no command", async (...args) => {
   const loaded = await listLoadedModules(...args);
   expect(sourcesOf(loaded).sort()).toEqual([
-    "src/base/error-text.ts",
+    "src/base/error-redaction.ts",
     "src/base/operator-error.ts",
     "src/base/own-files.ts",
     "src/base/printable.ts",

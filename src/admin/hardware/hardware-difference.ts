@@ -11,7 +11,7 @@ import {
   reflect,
 } from "@bufbuild/protobuf/reflect";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { toFieldText, toUnknownTexts, toValueText } from "./field-text.ts";
+import { toFieldText, toUnknownTexts, toValueText } from "./difference-text.ts";
 import { matchElements } from "./match-elements.ts";
 
 /** One value that differs; empty on the side that has none. */

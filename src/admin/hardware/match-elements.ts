@@ -4,7 +4,7 @@
  */
 import { type DescMessage, toBinary } from "@bufbuild/protobuf";
 import type { ReflectMessage } from "@bufbuild/protobuf/reflect";
-import { toFieldText } from "./field-text.ts";
+import { toFieldText } from "./difference-text.ts";
 
 /** An element that is in one of two lists, or in both. */
 export interface Match {

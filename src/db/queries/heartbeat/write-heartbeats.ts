@@ -11,7 +11,7 @@
 import type pg from "pg";
 import { isStatementError } from "../../errors.ts";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { countHeartbeats } from "./count-heartbeats.ts";
+import { authenticateHeartbeats } from "./authenticate-heartbeats.ts";
 import type { DuplicateSign } from "./duplicate-signs.ts";
 import type { HeartbeatRow } from "./heartbeat-row.ts";
 import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
@@ -56,7 +56,7 @@ export async function writeHeartbeats(
 ): Promise<HeartbeatOutcome[]> {
   const bringing = rows.filter(bringsSomething);
   const { count, store, read } = await runPipelined(client, {
-    count: countHeartbeats(rows),
+    count: authenticateHeartbeats(rows),
     store: bringing.length === 0 ? undefined : storeBrought(bringing),
     read: readPending(rows),
   });

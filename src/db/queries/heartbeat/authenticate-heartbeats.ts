@@ -1,4 +1,7 @@
-/** The first statement of a batch: it authenticates the agents and records that they are alive. */
+/**
+ * The first statement of a batch: it authenticates the agents, refuses replayed signatures by their nonces, and records that
+ * the agents are alive.
+ */
 import type pg from "pg";
 import { agentColumns, holdAgent } from "./agent-rows.ts";
 import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
@@ -44,6 +47,6 @@ select slot, machine_id in (select machine_id from counted) as counted from iden
  * place in `rows` from 1, and `counted`, which is false for a replayed nonce. Since a machine has only one key, the
  * slot tells the agent's row from others that claim the same machine.
  */
-export function countHeartbeats(rows: readonly HeartbeatRow[]): pg.QueryConfig {
-  return { name: "count-heartbeats", text, values: columns.toValues(rows) };
+export function authenticateHeartbeats(rows: readonly HeartbeatRow[]): pg.QueryConfig {
+  return { name: "authenticate-heartbeats", text, values: columns.toValues(rows) };
 }

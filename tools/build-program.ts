@@ -1,5 +1,5 @@
 /** The program as a bundle: Node needs longer to load its hundreds of modules than most commands run. `npm run build` makes the published one. */
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -46,9 +46,12 @@ export async function buildProgram(folder: string): Promise<string[]> {
   });
   writeFileSync(join(folder, "command-tree.json"), JSON.stringify(await readTree(folder)));
   const files = Object.keys(metafile.inputs);
+  const packages = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
+  // The files are named by where they are. Where a package is looked for may be a link to it.
+  const links = [...packages].map((path) => `node_modules/${path.split("node_modules/").at(-1)}`);
   // A package's own folder changes when packages of its own come into it.
-  const packages = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
-  return [...settings, ...files, ...new Set(packages.flatMap((path) => [path, `${path}/package.json`]))];
+  const looked = [...packages].flatMap((path) => [path, `${path}/package.json`]);
+  return [...settings, ...files, ...looked, ...links.filter((path) => existsSync(join(root, path)))];
 }
 
 /** From the bundle itself, so that it is the tree of these very sources. */

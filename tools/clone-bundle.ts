@@ -1,5 +1,5 @@
 /** The bundle that a clone runs. It is made when it is first needed, and made again when anything that it was made of has changed. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** What the newest bundle was made of. */
@@ -38,7 +38,7 @@ function findFreshFolder(): string | undefined {
 
 /** Differs as soon as the file is written to or another one takes its place; no program can set the time of a file's last change. */
 function stampFile(file: string): string {
-  const { ino, size, ctimeMs } = statSync(root + file);
+  const { ino, size, ctimeMs } = lstatSync(root + file);
   return `${ino} ${size} ${ctimeMs}`;
 }
 
@@ -55,7 +55,7 @@ async function makeBundle(): Promise<string> {
     const begunMs = Date.now();
     const files = await buildProgram(cache + folder);
     const stamps = Object.fromEntries(files.map((file) => [file, stampFile(file)]));
-    if (files.some((file) => statSync(root + file).ctimeMs > begunMs - clockLagMs)) throw new Error("files change");
+    if (files.some((file) => lstatSync(root + file).ctimeMs > begunMs - clockLagMs)) throw new Error("files change");
     writeFileSync(`${cache}${folder}.json`, JSON.stringify({ folder, stamps } satisfies BundleRecord));
     renameSync(`${cache}${folder}.json`, recordFile);
     removeOld(folder);

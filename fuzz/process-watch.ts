@@ -86,7 +86,7 @@ export function hasSettled(held: HeldConnections | undefined): boolean {
  * Connections of a process over which it is called, also those that it holds although the other side has reset them: the system lists
  * these no more. Undefined where there is no /proc, or no such process.
  */
-export async function countConnections({ pid, ports }: WatchedProcess): Promise<number | undefined> {
+async function countConnections({ pid, ports }: WatchedProcess): Promise<number | undefined> {
   try {
     const files = await readdir(`/proc/${pid}/fd`);
     const targets = await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => "")));

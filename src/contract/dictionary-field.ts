@@ -2,7 +2,7 @@
 import { type Dictionary, parseDictionary } from "structured-headers";
 
 /** Maximum length of a field in characters. It has room for a dozen signatures. */
-export const maxFieldLength = 4_096;
+const maxFieldLength = 4_096;
 
 /**
  * Parses a field whose lines are joined by commas. Throws Error if it is longer than `maxFieldLength` or not a

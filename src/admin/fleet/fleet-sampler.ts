@@ -31,7 +31,7 @@ export interface FleetSamplerLimits {
 
 const defaultLimits: FleetSamplerLimits = { maxAgeMs: 15_000, retryMs: 5_000 };
 
-/** Creates a sampler over `count`, which it never calls concurrently. */
+/** Creates a sampler over `count`, which it never calls concurrently. @public */
 export function createFleetSampler(
   count: () => Promise<FleetCount>,
   limits: FleetSamplerLimits = defaultLimits,

@@ -12,7 +12,7 @@ import { isOpen } from "./os-installation-request.ts";
  * Reasons why a request is withheld: an operator holds the machine, two machines use its id and key, or its agent
  * reported the request's generation before it was given that.
  */
-export const withholdingReasons = ["held", "duplicate_agent", "reported_before_given"] as const;
+const withholdingReasons = ["held", "duplicate_agent", "reported_before_given"] as const;
 
 export const installationWithheld = pgView("installation_withheld", {
   machineId: uuid("machine_id").notNull(),

@@ -16,7 +16,7 @@ export interface ProxyHeader {
   readonly address: string | undefined;
 }
 
-/** Maximum length of a header in bytes, including extensions of version 2. */
+/** Maximum length of a header in bytes, including extensions of version 2. @public */
 export const maxProxyHeaderBytes = 4096;
 
 const signature = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");

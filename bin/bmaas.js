@@ -11,11 +11,13 @@ if (major < 24) {
   );
   process.exit(2);
 }
-const source = new URL("../src/main.ts", import.meta.url);
+const find = (path) => new URL(`../${path}`, import.meta.url);
+const source = find("src/main.ts");
 if (existsSync(source)) {
-  module.enableCompileCache(fileURLToPath(new URL("../node_modules/.cache/bmaas/compiled", import.meta.url)));
-  const { findBundle } = await import("../tools/clone-bundle.ts");
+  module.enableCompileCache(fileURLToPath(find("node_modules/.cache/bmaas/compiled")));
+  // The names are computed, since the package does not have these files.
+  const { findBundle } = await import(find("tools/clone-bundle.ts").href);
   await import((await findBundle()) ?? source.href);
 } else {
-  await import("../dist/program/main.mjs");
+  await import(find("dist/program/main.mjs").href);
 }

@@ -53,8 +53,9 @@ export async function requestInstallations(
   await holdMachines(tx, machineIds);
   const [held] = (await findHolds(tx, machineIds)).values();
   if (held !== undefined) throw new MachineHeldError(held);
-  const reached = await findReachedGenerations(tx, machineIds);
+  // In this order: a report that commits in between raises what was reached, and refuses no request without a generation.
   const reported = await findRefusedGenerations(tx, machineIds);
+  const reached = await findReachedGenerations(tx, machineIds);
   const open = await holdOpenRequests(tx, machineIds);
   const demanding = requests.filter((request) => request.needsAdditions).map((request) => request.machineId);
   const unaware = await findUnawareAgents(tx, demanding);

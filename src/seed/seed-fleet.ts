@@ -10,6 +10,7 @@
  * of a machine whose key changes.
  */
 import type { Database, Transaction } from "../db/client.ts";
+import { GenerationNotGrowingError } from "../db/errors.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
@@ -162,19 +163,24 @@ async function writeTags(
   return { provided, labels, agents, generations };
 }
 
-/** Converts a conflict with an operator's change after the checks into a problem at its place in the file. */
+/** Converts a conflict with an operator's change or an agent's report after the checks into a problem at its place in the file. */
 function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
   const isConflict =
     error instanceof ProviderIdInUseError ||
     error instanceof PublicKeyInUseError ||
     error instanceof InstallationRefusedError ||
+    error instanceof GenerationNotGrowingError ||
     error instanceof MachineHeldError ||
     error instanceof TooManyLabelsError;
   if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
   if (target === undefined) return error;
   const path = ["machines", target.index];
-  if (error instanceof InstallationRefusedError || error instanceof MachineHeldError) {
+  const isOfInstallation =
+    error instanceof InstallationRefusedError ||
+    error instanceof GenerationNotGrowingError ||
+    error instanceof MachineHeldError;
+  if (isOfInstallation) {
     return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
   }
   if (error instanceof TooManyLabelsError) {

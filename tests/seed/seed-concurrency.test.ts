@@ -8,6 +8,7 @@ import { transact } from "../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { encodeTestImage } from "../support/machine.ts";
 import { imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
+import { waitForBlockedSessions } from "../support/wait.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -35,6 +36,21 @@ test("of seeds of the same file at once all succeed and one creates", async () =
   expect(creators[0]?.every(({ machine }) => machine === "created")).toBe(true);
   const stored = await readFleet(database);
   expect([stored.machines.length, stored.agents.length, stored.requests.length]).toEqual([60, 60, 60]);
+});
+
+test("a report that comes between the checks and the request is a problem of the file's generation", async () => {
+  const { db, url } = database;
+  const machineId = randomUUID();
+  const text = (more: string) => file([`{ id: ${machineId}, provided: { provider: a, providerId: "1" }${more} }`]);
+  await seedText(db, text(""));
+  await withClient(url, async (agent) => {
+    await agent.query("begin; lock table provided in exclusive mode");
+    const install = `, reservation: r }, install: { generation: 5, image: ${imageYaml()} }`;
+    const mistakes = mistakesOf(() => seedText(db, text("").replace(" } }", `${install} }`)));
+    await waitForBlockedSessions(agent, 1);
+    await agent.query(`insert into refused_report values ('${machineId}', 9, 9, now()); commit`);
+    expect(await mistakes).toEqual([expect.stringMatching(/machines\[0\].install: generation 5 .* does not exceed 9/)]);
+  });
 });
 
 test("seeds that change keys, heartbeats and other operators' requests get along", async () => {

@@ -35,12 +35,23 @@ function findRefused({ method: { input }, toJson }: (typeof texts)[number], valu
   return violations.map(({ field }) => pathToString(field));
 }
 
-test("there are texts, and no map of texts that these tests would miss", () => {
+const keys = listAdminMethods().flatMap(({ input }) =>
+  listFields(input)
+    .filter(({ field }) => field.fieldKind === "map" && field.mapKey === ScalarType.STRING)
+    .map((place) => ({ name: `${input.name} ${place.path}`, input, ...place })),
+);
+
+test("there are texts, and keys of maps", () => {
   expect(texts.length).toBeGreaterThan(50);
-  const maps = listAdminMethods().flatMap(({ input }) =>
-    listFields(input).filter(({ field }) => field.fieldKind === "map"),
-  );
-  expect(maps).toEqual([]);
+  expect(keys.length).toBeGreaterThan(0);
+});
+
+test.each(keys)("a key of $name holds no NUL and is bounded by the contract", ({ input, field, toJson }) => {
+  for (const key of ["\0", "a\0b", "a".repeat(100_000)]) {
+    const withKey = JSON.parse(JSON.stringify(toJson("value")).replace('"a":', `${JSON.stringify(key)}:`));
+    const { violations = [] } = validator.validate(input, fromJson(input, withKey));
+    expect(violations.map(({ field: path }) => pathToString(path).slice(0, field.name.length))).toContain(field.name);
+  }
 });
 
 describe("by the contract", () => {

@@ -172,6 +172,14 @@ export declare type FieldRules = Message<"buf.validate.FieldRules"> & {
     case: "repeated";
   } | {
     /**
+     * Of a map.
+     *
+     * @generated from field: buf.validate.MapRules map = 19;
+     */
+    value: MapRules;
+    case: "map";
+  } | {
+    /**
      * Of a google.protobuf.Duration.
      *
      * @generated from field: buf.validate.DurationRules duration = 21;
@@ -463,6 +471,40 @@ export declare type RepeatedRules = Message<"buf.validate.RepeatedRules"> & {
  * Use `create(RepeatedRulesSchema)` to create a new message.
  */
 export declare const RepeatedRulesSchema: GenMessage<RepeatedRules>;
+
+/**
+ * MapRules are the rules of a map.
+ *
+ * @generated from message buf.validate.MapRules
+ */
+export declare type MapRules = Message<"buf.validate.MapRules"> & {
+  /**
+   * Greatest number of entries.
+   *
+   * @generated from field: optional uint64 max_pairs = 2;
+   */
+  maxPairs: bigint;
+
+  /**
+   * Rules of every key.
+   *
+   * @generated from field: optional buf.validate.FieldRules keys = 4;
+   */
+  keys?: FieldRules | undefined;
+
+  /**
+   * Rules of every value.
+   *
+   * @generated from field: optional buf.validate.FieldRules values = 5;
+   */
+  values?: FieldRules | undefined;
+};
+
+/**
+ * Describes the message buf.validate.MapRules.
+ * Use `create(MapRulesSchema)` to create a new message.
+ */
+export declare const MapRulesSchema: GenMessage<MapRules>;
 
 /**
  * DurationRules are the rules of a google.protobuf.Duration.

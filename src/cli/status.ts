@@ -1,5 +1,5 @@
 /** `bmaas status` */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import {
   type FleetGroup,
   FleetService,
@@ -25,7 +25,11 @@ type Grouping = "provider" | "location" | { readonly labelKey: string };
 /** Creates the command `bmaas status`. */
 export function statusCommand(): Command {
   const command = new Command("status")
-    .option("--by <group>", "group by provider, by provider and location (location), or by label.KEY", groupingArgument)
+    .addOption(
+      new Option("--by <group>", "group by provider, by location of a provider, or by label.KEY")
+        .choices(["provider", "location", "label."])
+        .argParser(groupingArgument),
+    )
     .action(
       operate(async (operator, { by, json }: StatusFlags) => {
         const fleet = await operator

@@ -28,7 +28,7 @@ const cases: readonly [line: string, offered: readonly string[], notOffered: rea
   ["bmaas install list --state f", ["failed"], ["stale", "pending"]],
   ["bmaas tokens create alice --role ", ["viewer", "operator", "admin"], ["alice"]],
   ["bmaas completion ", ["bash", "zsh", "fish"], []],
-  ["bmaas status --by ", ["provider", "location"], []],
+  ["bmaas status --by ", ["provider", "location", "label."], []],
 ];
 
 describe.skipIf(spawnSync("bash", ["--version"]).status !== 0)("bash (skipped without it)", () => {

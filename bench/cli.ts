@@ -1,7 +1,8 @@
 /**
- * `npm run bench:cli` measures the CPU time of commands: of short ones beside `node -e 0`, and of operators' ones beside
- * an earlier commit, which it checks out into a temporary folder. `--rounds` sets the number of rounds, `--before` the
- * commit, and `--tests` measures `npm test` of both, once each. docs/performance.md explains the results.
+ * `npm run bench:cli` measures the CPU time of commands: of short ones beside `node -e 0`, and of operators' ones
+ * beside an earlier commit, which it checks out into a temporary folder. `--rounds` sets the number of rounds,
+ * `--before` the commit, and `--tests` measures `npm test` of both, once each. docs/performance.md explains the
+ * results.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** Reads the answers of HTTP/1.1 off a connection (RFC 9112), with a strictness that notices what clients would choke on. */
+/**
+ * Reads the answers of HTTP/1.1 off a connection (RFC 9112), with a strictness that notices what clients would choke
+ * on.
+ */
 
 /** One final answer. */
 export interface Answer {

@@ -19,7 +19,10 @@ export interface CampaignResult extends Figures {
   readonly kinds: ReadonlyMap<string, number>;
   /** From the first input until the last one had ended. */
   readonly seconds: number;
-  /** CPU time of all processes of the run but a PostgreSQL that was there before, in seconds; undefined where it cannot be read. */
+  /**
+   * CPU time of all processes of the run but a PostgreSQL that was there before, in seconds; undefined where it cannot
+   * be read.
+   */
   readonly cpuSeconds: number | undefined;
 }
 

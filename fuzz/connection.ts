@@ -77,7 +77,10 @@ export class Connection {
     });
   }
 
-  /** Resolves when the bytes are with the system, or when they do not get there: the other side may have stopped reading. */
+  /**
+   * Resolves when the bytes are with the system, or when they do not get there: the other side may have stopped
+   * reading.
+   */
   async send(bytes: Uint8Array): Promise<void> {
     if (this.#isGone || bytes.length === 0) return;
     this.#talk.note(`send ${bytes.length} bytes`);
@@ -109,7 +112,9 @@ export class Connection {
     this.#wake?.();
   }
 
-  /** Waits until something that came makes `isEnough` true; false when the connection goes or the time is over before. */
+  /**
+   * Waits until something that came makes `isEnough` true; false when the connection goes or the time is over before.
+   */
   async until(isEnough: () => boolean, timeoutMs: number): Promise<boolean> {
     const endsAtMs = performance.now() + timeoutMs;
     while (!isEnough()) {
@@ -153,8 +158,8 @@ export class Connection {
 }
 
 /**
- * Ends the connection by RST alone, unless its end has begun already. Node's own method sends FIN first, and never closes a socket that
- * is destroyed meanwhile; it is this property that makes the end of a socket a reset.
+ * Ends the connection by RST alone, unless its end has begun already. Node's own method sends FIN first, and never
+ * closes a socket that is destroyed meanwhile; it is this property that makes the end of a socket a reset.
  */
 function reset(tcp: Socket, socket: Socket): void {
   const isEnding = [tcp, socket].some(({ readableEnded, writableEnded }) => readableEnded || writableEnded);
@@ -162,7 +167,9 @@ function reset(tcp: Socket, socket: Socket): void {
   tcp.destroy();
 }
 
-/** Half of the inputs come from elsewhere on loopback, so that limits on one address do not shield what is behind them. */
+/**
+ * Half of the inputs come from elsewhere on loopback, so that limits on one address do not shield what is behind them.
+ */
 function drawSource({ random }: Talk): { localAddress?: string } {
   const address = `127.${random.between(1, 250)}.${random.between(1, 250)}.${random.between(1, 250)}`;
   return random.chance(0.5) && process.platform === "linux" ? { localAddress: address } : {};

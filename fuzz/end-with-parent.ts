@@ -1,4 +1,7 @@
-/** A server loads this module first: it ends the process once nobody holds the other end of its standard input, however that one ended. */
+/**
+ * A server loads this module first: it ends the process once nobody holds the other end of its standard input, however
+ * that one ended.
+ */
 import { isMainThread } from "node:worker_threads";
 
 if (isMainThread) {

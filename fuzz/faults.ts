@@ -1,4 +1,7 @@
-/** Takes in everything that goes wrong in a run, each kind of it once, and tells causes from what only follows from them. */
+/**
+ * Takes in everything that goes wrong in a run, each kind of it once, and tells causes from what only follows from
+ * them.
+ */
 import type { ServerProblem } from "./server-process.ts";
 
 /** Something that must not be. */
@@ -38,8 +41,8 @@ export class Faults {
   #calmAtMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * `readProgress` says how far the run is, and what may have caused something at a time on the clock of `performance.now()`. `onNews` is
-   * called for the first fault of each kind, and whenever a server has ended.
+   * `readProgress` says how far the run is, and what may have caused something at a time on the clock of
+   * `performance.now()`. `onNews` is called for the first fault of each kind, and whenever a server has ended.
    */
   constructor(readProgress: (atMs: number) => Progress, onNews: () => void) {
     this.#readProgress = readProgress;

@@ -18,7 +18,9 @@ export interface RunnerOptions {
   readonly onViolation: (number: number, what: string, steps: readonly string[]) => void;
 }
 
-/** Inputs that ended this long ago may still be the cause of something, in milliseconds; so many of them are remembered. */
+/**
+ * Inputs that ended this long ago may still be the cause of something, in milliseconds; so many of them are remembered.
+ */
 const suspectMs = 500;
 const keptCount = 2_000;
 
@@ -52,8 +54,8 @@ export class InputRunner {
   }
 
   /**
-   * Runs those from `first` on, until `last` has begun or `stop` aborts, and resolves with the number of the next one. Those that take
-   * seconds may still be under way then; `end` ends them.
+   * Runs those from `first` on, until `last` has begun or `stop` aborts, and resolves with the number of the next one.
+   * Those that take seconds may still be under way then; `end` ends them.
    */
   async runMany(first: number, last: number, stop: AbortSignal, end: AbortSignal): Promise<number> {
     let [next, times] = [first, 0];

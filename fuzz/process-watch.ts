@@ -50,7 +50,10 @@ export class ProcessWatch {
     this.#before = await this.#countConnections();
   }
 
-  /** Waits until servers hold no more connections than they did at first, but no longer than that; undefined where it cannot be seen. */
+  /**
+   * Waits until servers hold no more connections than they did at first, but no longer than that; undefined where it
+   * cannot be seen.
+   */
   async settle(timeoutMs: number): Promise<HeldConnections | undefined> {
     const before = this.#before;
     for (const endsAtMs = performance.now() + timeoutMs; ; await delay(sampleMs)) {
@@ -83,8 +86,8 @@ export function hasSettled(held: HeldConnections | undefined): boolean {
 }
 
 /**
- * Connections of a process over which it is called, also those that it holds although the other side has reset them: the system lists
- * these no more. Undefined where there is no /proc, or no such process.
+ * Connections of a process over which it is called, also those that it holds although the other side has reset them:
+ * the system lists these no more. Undefined where there is no /proc, or no such process.
  */
 async function countConnections({ pid, ports }: WatchedProcess): Promise<number | undefined> {
   try {

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz`: random inputs for every listener of a real server, while good agents and good operators call it. docs/fuzzing.md says
- * what is watched; `--help` lists the options. Ends with 1 when something was wrong, and says what and how to repeat it.
+ * `npm run fuzz`: random inputs for every listener of a real server, while good agents and good operators call it.
+ * docs/fuzzing.md says what is watched; `--help` lists the options. Ends with 1 when something was wrong, and says what
+ * and how to repeat it.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** Sends all inputs of a run. A server that ends is started again, and the input that did it is looked for among the latest. */
+/**
+ * Sends all inputs of a run. A server that ends is started again, and the input that did it is looked for among the
+ * latest.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Fault, Faults } from "./faults.ts";
 import type { InputRunner } from "./input-runner.ts";
@@ -24,7 +27,9 @@ export interface SendContext {
 
 /** What inputs that take seconds have after the last one has begun, in milliseconds. */
 const graceMs = 5_000;
-/** How often an input is tried that may be the cause of a fault, how often at a time, and for how long; milliseconds. */
+/**
+ * How often an input is tried that may be the cause of a fault, how often at a time, and for how long; milliseconds.
+ */
 const tries = 3;
 const copies = 8;
 const tryMs = 1_000;

@@ -55,7 +55,10 @@ interface LogLine {
   readonly adminTokenFile?: string;
 }
 
-/** Starts a server; resolves when it serves, and throws when it ends instead. It does not outlive this process, not even one killed. */
+/**
+ * Starts a server; resolves when it serves, and throws when it ends instead. It does not outlive this process, not even
+ * one killed.
+ */
 export async function startFuzzedServer(options: ServerOptions): Promise<FuzzedServer> {
   const { home, environment, program, onProblem } = options;
   const child = spawn(process.execPath, ["--import", endWithParent, program, "serve"], {

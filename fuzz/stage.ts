@@ -1,6 +1,6 @@
 /**
- * What a run plays on: two servers on one database, one with TLS on both listeners and one without, with agents, machines and tokens.
- * A server that ended can be started again where it was.
+ * What a run plays on: two servers on one database, one with TLS on both listeners and one without, with agents,
+ * machines and tokens. A server that ended can be started again where it was.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";

@@ -38,7 +38,10 @@ export class Talk implements Disposable {
     return door;
   }
 
-  /** Draws whose certificate a connection shows: most often that of an agent whose key is registered, if the door asks for any. */
+  /**
+   * Draws whose certificate a connection shows: most often that of an agent whose key is registered, if the door asks
+   * for any.
+   */
   drawCertified({ side, hasTls }: Door): FuzzAgent | undefined {
     if (side === "operators" || !hasTls || this.random.chance(0.3)) return undefined;
     const isKnown = this.random.chance(0.85);

@@ -1,4 +1,7 @@
-/** The program as a bundle: Node needs longer to load its hundreds of modules than most commands run. `npm run build` makes the published one. */
+/**
+ * The program as a bundle: Node needs longer to load its hundreds of modules than most commands run. `npm run build`
+ * makes the published one.
+ */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -9,8 +12,8 @@ import type { CommandNode } from "../src/cli/completion/command-tree.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * Packages that go into the bundle: what short commands load, and drizzle-orm, of which Node parses a large package.json for each of its
- * modules. All others stay packages.
+ * Packages that go into the bundle: what short commands load, and drizzle-orm, of which Node parses a large
+ * package.json for each of its modules. All others stay packages.
  */
 const bundled = /^(?:commander|drizzle-orm|leven|@bufbuild\/.*|@connectrpc\/.*)$/;
 
@@ -26,8 +29,8 @@ const entryPoints = {
 const settings = ["package.json", "tsconfig.json", "tools/build-program.ts", "tools/clone-bundle.ts"];
 
 /**
- * Writes the bundle into `folder`: main.mjs, worker-main.mjs, what they load, and the tree of commands for completion. Returns what
- * another bundle would come of when it changed: files and folders, as paths from the root of the clone.
+ * Writes the bundle into `folder`: main.mjs, worker-main.mjs, what they load, and the tree of commands for completion.
+ * Returns what another bundle would come of when it changed: files and folders, as paths from the root of the clone.
  */
 export async function buildProgram(folder: string): Promise<string[]> {
   const { metafile } = await build({

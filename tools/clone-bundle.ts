@@ -1,4 +1,7 @@
-/** The bundle that a clone runs. It is made when it is first needed, and made again when anything that it was made of has changed. */
+/**
+ * The bundle that a clone runs. It is made when it is first needed, and made again when anything that it was made of
+ * has changed.
+ */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -19,7 +22,10 @@ const clockLagMs = 20;
 /** For how long a program that runs may load more of a bundle that is no longer the newest, in milliseconds. */
 const oldestMs = 7 * 24 * 3_600_000;
 
-/** The URL of a bundle of the sources as they are now; undefined where none can be made, so that the sources themselves have to be run. */
+/**
+ * The URL of a bundle of the sources as they are now; undefined where none can be made, so that the sources themselves
+ * have to be run.
+ */
 export async function findBundle(): Promise<string | undefined> {
   const folder = findFreshFolder() ?? (await makeBundle().catch(() => undefined));
   return folder === undefined ? undefined : pathToFileURL(`${cache}${folder}/main.mjs`).href;
@@ -36,13 +42,19 @@ function findFreshFolder(): string | undefined {
   }
 }
 
-/** Differs as soon as the file is written to or another one takes its place; no program can set the time of a file's last change. */
+/**
+ * Differs as soon as the file is written to or another one takes its place; no program can set the time of a file's
+ * last change.
+ */
 function stampFile(file: string): string {
   const { ino, size, ctimeMs } = lstatSync(root + file);
   return `${ino} ${size} ${ctimeMs}`;
 }
 
-/** Makes the bundle and the record of it, and returns the name of its folder; throws where it cannot, or when a file changes meanwhile. */
+/**
+ * Makes the bundle and the record of it, and returns the name of its folder; throws where it cannot, or when a file
+ * changes meanwhile.
+ */
 async function makeBundle(): Promise<string> {
   const { randomUUID } = await import("node:crypto");
   const { setTimeout: delay } = await import("node:timers/promises");

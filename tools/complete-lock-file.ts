@@ -1,9 +1,9 @@
 /**
  * Adds to package-lock.json the packages for other platforms that a registry did not offer when the file was written.
  *
- * npm leaves an optional package out of the lock file when the registry does not have it, as mirrors for one platform do not,
- * and `npm ci` then refuses the lock file everywhere. Run it after `npm install` on such a registry: `npm run lock:complete`.
- * The entries have no integrity; `npm install` against a full registry adds it.
+ * npm leaves an optional package out of the lock file when the registry does not have it, as mirrors for one platform
+ * do not, and `npm ci` then refuses the lock file everywhere. Run it after `npm install` on such a registry: `npm run
+ * lock:complete`. The entries have no integrity; `npm install` against a full registry adds it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 

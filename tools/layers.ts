@@ -3,7 +3,10 @@ import { builtinModules } from "node:module";
 import { posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
 
-/** Rooms of src/ (folders, and modules beside them) from top to bottom; each imports from its own tier and from those below. */
+/**
+ * Rooms of src/ (folders, and modules beside them) from top to bottom; each imports from its own tier and from those
+ * below.
+ */
 const tiers: readonly (readonly string[])[] = [
   ["main"],
   ["cli"],
@@ -45,7 +48,10 @@ const browser = {
   packages: /^(?:@bufbuild\/protobuf|@connectrpc\/connect|@connectrpc\/connect-web|@noble\/.*|structured-headers)$/,
 };
 
-/** Modules that may import what only running them tells: each platform has a package of its own with PostgreSQL's programs. */
+/**
+ * Modules that may import what only running them tells: each platform has a package of its own with PostgreSQL's
+ * programs.
+ */
 const computing: readonly string[] = ["src/db/embedded/binaries.ts"];
 const computed = "(computed)";
 
@@ -59,8 +65,8 @@ interface Import {
 }
 
 /**
- * One line for each import of `sources` that breaks a rule, type imports included. `sources` maps paths from the root of the
- * repository, below src/ and gen/, to contents.
+ * One line for each import of `sources` that breaks a rule, type imports included. `sources` maps paths from the root
+ * of the repository, below src/ and gen/, to contents.
  */
 export function findViolations(sources: ReadonlyMap<string, string>): string[] {
   const imports = new Map([...sources].map(([file, source]) => [file, listImports(file, source)]));
@@ -75,7 +81,9 @@ export function findViolations(sources: ReadonlyMap<string, string>): string[] {
   ];
 }
 
-/** One line for each room that the rules name and that has no file among `files`, paths from the root of the repository. */
+/**
+ * One line for each room that the rules name and that has no file among `files`, paths from the root of the repository.
+ */
 export function findEmptyRooms(files: Iterable<string>): string[] {
   const rooms = new Set([...files].filter((file) => file.startsWith("src/")).map(roomOf));
   const named = [...tiers.flat(), ...apart, ...bans.map(({ room }) => room), ...owned.map(({ room }) => room)];

@@ -16,8 +16,8 @@ interface JournalEntry {
 }
 
 /**
- * One line for everything by which the migrations in `folder` differ from the schema modules, or would not all be applied: Drizzle's
- * migrator skips, without a word, one that is dated before another that it applied.
+ * One line for everything by which the migrations in `folder` differ from the schema modules, or would not all be
+ * applied: Drizzle's migrator skips, without a word, one that is dated before another that it applied.
  */
 export async function findMigrationFaults(folder: string): Promise<string[]> {
   const { entries } = readJson<Journal>(folder, "meta/_journal.json");

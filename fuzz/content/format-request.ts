@@ -1,4 +1,7 @@
-/** Requests as the bytes of HTTP/1.1 (RFC 9112), whole, with a body that lacks its end, or with lines that contradict one another. */
+/**
+ * Requests as the bytes of HTTP/1.1 (RFC 9112), whole, with a body that lacks its end, or with lines that contradict
+ * one another.
+ */
 import type { Random } from "../random.ts";
 import type { Call } from "./draw-call.ts";
 

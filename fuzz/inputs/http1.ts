@@ -1,4 +1,7 @@
-/** Requests over HTTP/1.1: pipelined, in pieces, with bodies that never become whole, damaged, and given up at any moment. */
+/**
+ * Requests over HTTP/1.1: pipelined, in pieces, with bodies that never become whole, damaged, and given up at any
+ * moment.
+ */
 import { AnswerReader } from "../answer-reader.ts";
 import { Connection } from "../connection.ts";
 import { type Call, drawCall } from "../content/draw-call.ts";
@@ -6,12 +9,14 @@ import { formatRequest, mustBeAnswered } from "../content/format-request.ts";
 import { mutate } from "../content/mutate.ts";
 import type { Talk } from "../talk.ts";
 
-/** Longest that a whole request may remain without an answer, in milliseconds: more than any time limit of the server. */
+/**
+ * Longest that a whole request may remain without an answer, in milliseconds: more than any time limit of the server.
+ */
 const answerTimeoutMs = 45_000;
 
 /**
- * Sends requests that are whole, and often one more that never becomes so, and goes away at some moment. Throws ViolationError when it
- * waits for all answers and one does not come.
+ * Sends requests that are whole, and often one more that never becomes so, and goes away at some moment. Throws
+ * ViolationError when it waits for all answers and one does not come.
  */
 export async function sendRequests(talk: Talk): Promise<void> {
   const { random } = talk;

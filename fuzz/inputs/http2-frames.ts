@@ -1,4 +1,7 @@
-/** HTTP/2 frame by frame (RFC 9113): calls as they should be, among frames that come too early, too often, or at no time at all. */
+/**
+ * HTTP/2 frame by frame (RFC 9113): calls as they should be, among frames that come too early, too often, or at no time
+ * at all.
+ */
 import { frame, frameType, literalField } from "../../bench/load/http2-frames.ts";
 import { Connection } from "../connection.ts";
 import { type CallContext, drawCall } from "../content/draw-call.ts";

@@ -1,4 +1,7 @@
-/** Calls over HTTP/2 by a client that keeps to the protocol and to nothing else: streams are cut, reset, never read, or left open. */
+/**
+ * Calls over HTTP/2 by a client that keeps to the protocol and to nothing else: streams are cut, reset, never read, or
+ * left open.
+ */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from "node:http2";
 import { Connection } from "../connection.ts";
 import { type Call, drawCall } from "../content/draw-call.ts";
@@ -19,7 +22,10 @@ interface StreamTalk {
   isClosed: boolean;
 }
 
-/** Makes calls at the same time and goes away at some moment. Throws ViolationError when a call that it waits for is not answered. */
+/**
+ * Makes calls at the same time and goes away at some moment. Throws ViolationError when a call that it waits for is not
+ * answered.
+ */
 export async function callOnStreams(talk: Talk): Promise<void> {
   const { random, target } = talk;
   const door = talk.drawDoor();

@@ -1,4 +1,7 @@
-/** Calls that are refused before their body has come, and others' calls after them on the same connection, as behind a proxy. */
+/**
+ * Calls that are refused before their body has come, and others' calls after them on the same connection, as behind a
+ * proxy.
+ */
 import { AnswerReader } from "../answer-reader.ts";
 import { Connection } from "../connection.ts";
 import type { Field } from "../content/odd-headers.ts";

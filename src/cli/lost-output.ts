@@ -5,7 +5,9 @@ let changes = 0;
 /** Exit status that is due when no change is under way. */
 let due: number | undefined;
 
-/** Has the process end when standard output fails: with 0 if its reader has gone, with a line and a status otherwise. */
+/**
+ * Has the process end when standard output fails: with 0 if its reader has gone, with a line and a status otherwise.
+ */
 export function endWithoutOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (due !== undefined) return;

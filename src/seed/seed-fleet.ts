@@ -163,7 +163,10 @@ async function writeTags(
   return { provided, labels, agents, generations };
 }
 
-/** Converts a conflict with an operator's change or an agent's report after the checks into a problem at its place in the file. */
+/**
+ * Converts a conflict with an operator's change or an agent's report after the checks into a problem at its place in
+ * the file.
+ */
 function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
   const isConflict =
     error instanceof ProviderIdInUseError ||

@@ -1,4 +1,6 @@
-/** A caller's own deadline is its own affair: it hides no stranger, and blames no database that had no time to answer. */
+/**
+ * A caller's own deadline is its own affair: it hides no stranger, and blames no database that had no time to answer.
+ */
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";

@@ -1,4 +1,7 @@
-/** Cancelling, superseding and replacing keys against deliveries, on two server processes: an agent has a request exactly when that is on record. */
+/**
+ * Cancelling, superseding and replacing keys against deliveries, on two server processes: an agent has a request
+ * exactly when that is on record.
+ */
 import { and, eq, isNull, sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";

@@ -1,4 +1,7 @@
-/** The main job, by every way in which an agent can speak: nothing pending, a request handed out until it is reported, then the next. */
+/**
+ * The main job, by every way in which an agent can speak: nothing pending, a request handed out until it is reported,
+ * then the next.
+ */
 import { describe, expect, test } from "vitest";
 import type { HeartbeatResponse } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { grpcAgent, type SignedProtocol, signingAgent, type TestAgent } from "../support/agents.ts";

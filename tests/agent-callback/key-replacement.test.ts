@@ -1,4 +1,7 @@
-/** What becomes of an agent whose key is replaced while it calls: the old key ends with the replacement, on every server and connection. */
+/**
+ * What becomes of an agent whose key is replaced while it calls: the old key ends with the replacement, on every server
+ * and connection.
+ */
 import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectTls } from "node:tls";

@@ -59,7 +59,10 @@ interface Fleet {
   readonly random?: () => number;
 }
 
-/** Pearson's statistic of how far the counts are from being equal: about as large as there are counts when they differ by chance. */
+/**
+ * Pearson's statistic of how far the counts are from being equal: about as large as there are counts when they differ
+ * by chance.
+ */
 function chiSquare(counts: readonly number[]): number {
   const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
   return counts.reduce((sum, count) => sum + (count - mean) ** 2 / mean, 0);

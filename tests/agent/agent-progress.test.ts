@@ -11,7 +11,10 @@ import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts
 import { requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
-/** Asks for each generation until it is reported, as the real server does; all are requested from the start, the newest is asked for. */
+/**
+ * Asks for each generation until it is reported, as the real server does; all are requested from the start, the newest
+ * is asked for.
+ */
 function askingFor(newest: () => bigint): Script {
   let reported = 0n;
   return ({ installationReport }) => {

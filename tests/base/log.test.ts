@@ -1,4 +1,7 @@
-/** What the log may hold of an error, on the errors that the database's libraries really throw, and what becomes of a log on a full disk. */
+/**
+ * What the log may hold of an error, on the errors that the database's libraries really throw, and what becomes of a
+ * log on a full disk.
+ */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";

@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { printable, printableBlock, printableJson, printableLines } from "../../src/base/printable.ts";
 
-/** What a terminal would take for a command: escape sequences by ESC and by C1, a bell, a carriage return, directions, a title. */
+/**
+ * What a terminal would take for a command: escape sequences by ESC and by C1, a bell, a carriage return, directions, a
+ * title.
+ */
 const hostile = "a\u001b[31mb\u009b2Jc\u0007d\u202ee\u2066f\u001b]0;title\u0007\u007f\ud800";
 
 test("shows what a terminal would obey", () => {

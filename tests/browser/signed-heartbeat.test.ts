@@ -1,4 +1,7 @@
-/** A page in a real browser heartbeats with a signature: the client library's part for browsers runs where it is meant to. */
+/**
+ * A page in a real browser heartbeats with a signature: the client library's part for browsers runs where it is meant
+ * to.
+ */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";

@@ -89,7 +89,8 @@ describe.skipIf(spawnSync("fish", ["--version"]).status !== 0)("fish (skipped wi
 });
 
 describe.skipIf(spawnSync("zsh", ["--version"]).status !== 0)("zsh (skipped without it)", () => {
-  // The completion system answers to a line editor only, so its builtins are replaced by ones that print what they are given.
+  // The completion system answers to a line editor only, so its builtins are replaced by ones that print what they are
+  // given.
   const ask = `
     compdef() { }
     compset() { [[ $1 == -P ]] && PREFIX=\${PREFIX##$~2} }

@@ -76,7 +76,8 @@ describe("a server that serves", () => {
         ...freePorts,
         BMAAS_SHUTDOWN_DELAY: "0",
       };
-      // exec: Ctrl-C reaches every process of the terminal, and a shell that stays would end by it with a status of its own.
+      // exec: Ctrl-C reaches every process of the terminal, and a shell that stays would end by it with a status of its
+      // own.
       const command = `exec '${process.execPath}' '${mainFile}' serve`;
       const terminal = spawn("script", ["-qec", command, "/dev/null"], { cwd: directory, env: environment });
       let shown = "";

@@ -1,6 +1,7 @@
 /**
- * Starts servers under test in this process. The suite wants a process for each way of serving, and gives it ten seconds; what it starts
- * is relay.js, which only passes on to the host what the suite says, so that all is loaded and compiled once.
+ * Starts servers under test in this process. The suite wants a process for each way of serving, and gives it ten
+ * seconds; what it starts is relay.js, which only passes on to the host what the suite says, so that all is loaded and
+ * compiled once.
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";

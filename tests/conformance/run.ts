@@ -1,8 +1,10 @@
 /**
- * `npm run conformance`: the Connect conformance suite against our server, once with Connect's handler alone and once with the unary
- * lane before it. What follows `--` goes to the suite, `-- --run 'Timeouts/**' --trace` for example; see docs/conformance.md.
+ * `npm run conformance`: the Connect conformance suite against our server, once with Connect's handler alone and once
+ * with the unary lane before it. What follows `--` goes to the suite, `-- --run 'Timeouts/**' --trace` for example; see
+ * docs/conformance.md.
  *
- * It needs Go and fetches nothing but the suite's Go module. Status 0: every case passed. 1: not so. 2: there is no Go, or it is too old.
+ * It needs Go and fetches nothing but the suite's Go module. Status 0: every case passed. 1: not so. 2: there is no Go,
+ * or it is too old.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

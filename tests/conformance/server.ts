@@ -1,7 +1,7 @@
 /**
- * The server under test of the Connect conformance suite: the suite's service in the place of ours, on what serves agents and
- * operators. Listener (TLS and plaintext, HTTP/1.1 and HTTP/2 on one port), limits, unary lane, intake, error mapping and the options of
- * Connect's handler are the product's own.
+ * The server under test of the Connect conformance suite: the suite's service in the place of ours, on what serves
+ * agents and operators. Listener (TLS and plaintext, HTTP/1.1 and HTTP/2 on one port), limits, unary lane, intake,
+ * error mapping and the options of Connect's handler are the product's own.
  *
  * What differs from the agents' listener, and why:
  * - Callers are known by the certificate that the suite gives its client, where agents are known by the database.
@@ -74,7 +74,10 @@ export function createServerUnderTest(asked: ServerCompatRequest, lane: LaneSett
   return listener;
 }
 
-/** Makes what throws `unauthenticated` for a connection without the certificate that the suite gives its client, where it gives one. */
+/**
+ * Makes what throws `unauthenticated` for a connection without the certificate that the suite gives its client, where
+ * it gives one.
+ */
 function createCallerCheck({ clientTlsCert }: ServerCompatRequest): (connection: TLSSocket | undefined) => void {
   if (clientTlsCert.length === 0) return () => {};
   const { fingerprint256 } = new X509Certificate(clientTlsCert);

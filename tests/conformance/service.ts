@@ -1,4 +1,7 @@
-/** The service that the conformance suite calls: each request says what to answer, each answer tells what the handler saw. */
+/**
+ * The service that the conformance suite calls: each request says what to answer, each answer tells what the handler
+ * saw.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
@@ -66,7 +69,10 @@ async function answer(definition: UnaryResponseDefinition | undefined, requests:
   return { payload: { requestInfo, ...(response?.case === "responseData" && { data: response.value }) } };
 }
 
-/** Sends the responses from the one at `index` on, then the error, if any; what the call was like is told once, with what comes first. */
+/**
+ * Sends the responses from the one at `index` on, then the error, if any; what the call was like is told once, with
+ * what comes first.
+ */
 async function* answerFrom(
   index: number,
   definition: StreamResponseDefinition | undefined,

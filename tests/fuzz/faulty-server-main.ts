@@ -1,4 +1,7 @@
-/** `bmaas serve` with faults that HTTP/1.1 brings out. PLANTED names them, separated by spaces; the process's own environment has it. */
+/**
+ * `bmaas serve` with faults that HTTP/1.1 brings out. PLANTED names them, separated by spaces; the process's own
+ * environment has it.
+ */
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 

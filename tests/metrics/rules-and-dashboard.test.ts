@@ -1,4 +1,6 @@
-/** The example rules, the dashboard and the documentation speak of metrics, labels and values that a running server has. */
+/**
+ * The example rules, the dashboard and the documentation speak of metrics, labels and values that a running server has.
+ */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
@@ -23,7 +25,9 @@ import { waitUntil } from "../support/wait.ts";
 
 const rulesFile = "docs/prometheus/rules.yaml";
 
-/** Of prometheus.io/docs/prometheus/latest/configuration/alerting_rules what is used here; nothing else may stand there. */
+/**
+ * Of prometheus.io/docs/prometheus/latest/configuration/alerting_rules what is used here; nothing else may stand there.
+ */
 const rulesSchema = z.strictObject({
   groups: z.array(
     z.strictObject({

@@ -1,4 +1,7 @@
-/** HTTP/2's table of headers that were sent before, which would hold each answer's date for as long as a connection lasts. */
+/**
+ * HTTP/2's table of headers that were sent before, which would hold each answer's date for as long as a connection
+ * lasts.
+ */
 import { once } from "node:events";
 import { connect } from "node:http2";
 import { setTimeout as delay } from "node:timers/promises";

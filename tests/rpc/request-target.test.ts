@@ -17,7 +17,10 @@ beforeAll(async () => {
 const fleetPath = "/bmaas.admin.v1.FleetService/GetFleet";
 const json = "Content-Type: application/json\r\nContent-Length: 2";
 
-/** Sends the lines of a head, and an empty JSON object behind a head that announces one; returns status, fields and body. */
+/**
+ * Sends the lines of a head, and an empty JSON object behind a head that announces one; returns status, fields and
+ * body.
+ */
 async function send(listener: "agents" | "operators", ...lines: string[]) {
   const url = listener === "agents" ? server.agentUrl : server.adminUrl;
   using connection = await openRaw({ url, ca: server.ca });

@@ -19,7 +19,10 @@ afterAll(async () => {
   await database?.close();
 });
 
-/** Small whole requests in one piece with one whose body is incomplete; the reset comes before, while or after they are answered. */
+/**
+ * Small whole requests in one piece with one whose body is incomplete; the reset comes before, while or after they are
+ * answered.
+ */
 async function resetInMidBody(url: string, ca: string, line: string, attempt: number): Promise<void> {
   const { host } = new URL(url);
   const connection = await openRaw({ url, ca });

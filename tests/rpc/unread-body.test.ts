@@ -1,4 +1,7 @@
-/** A request that is answered before its caller has sent everything ends for the caller, too, and leaves its connection usable. */
+/**
+ * A request that is answered before its caller has sent everything ends for the caller, too, and leaves its connection
+ * usable.
+ */
 import { connect } from "node:http2";
 import { setTimeout as delay } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";

@@ -1,4 +1,7 @@
-/** What callers and probes see of a database that refuses, freezes, is cut off or fails over, and how the server comes back. */
+/**
+ * What callers and probes see of a database that refuses, freezes, is cut off or fails over, and how the server comes
+ * back.
+ */
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import pg from "pg";

@@ -1,4 +1,7 @@
-/** Nothing that was acknowledged is lost when the server or its database is killed, and the survivors recover by themselves. */
+/**
+ * Nothing that was acknowledged is lost when the server or its database is killed, and the survivors recover by
+ * themselves.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -32,7 +35,10 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** An agent that reports one generation after the other, each until it is acknowledged, with a hardware report that counts along. */
+/**
+ * An agent that reports one generation after the other, each until it is acknowledged, with a hardware report that
+ * counts along.
+ */
 class DiligentAgent {
   acknowledged = 0n;
   failures = 0;

@@ -1,4 +1,6 @@
-/** How the server ends when it is told to: nobody who called before is left without an answer, and nothing holds it up. */
+/**
+ * How the server ends when it is told to: nobody who called before is left without an answer, and nothing holds it up.
+ */
 import { once } from "node:events";
 import http from "node:http";
 import { connect as connectHttp2 } from "node:http2";
@@ -95,7 +97,9 @@ test("under load readiness goes first, calls in flight are answered, new ones ar
   }
 });
 
-/** Sends heartbeats that count, one after another, until one fails, and resolves with the last one that was answered. */
+/**
+ * Sends heartbeats that count, one after another, until one fails, and resolves with the last one that was answered.
+ */
 async function countUntilRefused(machine: FleetMachine): Promise<{ machineId: string; answered: number }> {
   for (let count = 1; ; count++) {
     const code = await codeOf(machine.beat(0, { hardwareReport: { report: { product: `#${count}#` } } }));
@@ -106,7 +110,9 @@ async function countUntilRefused(machine: FleetMachine): Promise<{ machineId: st
   }
 }
 
-/** Calls one time after another on one connection of HTTP/1.1, until the server says that it closes, or a call is lost. */
+/**
+ * Calls one time after another on one connection of HTTP/1.1, until the server says that it closes, or a call is lost.
+ */
 async function callUntilTold(url: string, ca: string): Promise<"told" | "lost"> {
   using connection = await openRaw({ url, ca });
   for (let count = 1; ; count++) {

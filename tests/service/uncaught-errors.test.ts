@@ -1,4 +1,7 @@
-/** An error that nobody caught is told, counted, and ends the process that serves in good order; a server of several processes goes on. */
+/**
+ * An error that nobody caught is told, counted, and ends the process that serves in good order; a server of several
+ * processes goes on.
+ */
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";

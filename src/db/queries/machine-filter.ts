@@ -2,9 +2,9 @@
  * Finds the machines that pass a filter without reading all of them.
  *
  * Candidates come in the order of their ids, from the smallest index that holds them all: the open installations, the
- * failed ones, the machines that are held, those with a label, a provider's or a location's machines, or else the primary key of all
- * machines. Each candidate is then tested alone: for scalar subqueries, PostgreSQL has no other plan than to look the
- * tags up by their primary keys, and it stops at the limit.
+ * failed ones, the machines that are held, those with a label, a provider's or a location's machines, or else the
+ * primary key of all machines. Each candidate is then tested alone: for scalar subqueries, PostgreSQL has no other plan
+ * than to look the tags up by their primary keys, and it stops at the limit.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";

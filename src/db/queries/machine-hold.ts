@@ -35,8 +35,8 @@ export function describeHold({ heldBy, reason, ticket, until }: Omit<HoldRow, "m
 }
 
 /**
- * Holds the machine, and returns the hold whose place this one takes. Throws MachineNotFoundError, and HoldInPastError for
- * an end that has passed by the database's clock.
+ * Holds the machine, and returns the hold whose place this one takes. Throws MachineNotFoundError, and HoldInPastError
+ * for an end that has passed by the database's clock.
  *
  * It locks the agent's row as deliveries do, so that a delivery either commits before, or sees the hold: once this
  * transaction is committed, no agent is given an installation of the machine.

@@ -1,4 +1,7 @@
-/** What holds when operators change agents' keys while others do, and while agents call, on two server processes over one database. */
+/**
+ * What holds when operators change agents' keys while others do, and while agents call, on two server processes over
+ * one database.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AgentService } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
@@ -68,7 +71,9 @@ test("of two operators who exchange two machines' keys at once, both are told, a
   }
 });
 
-/** Heartbeats on both servers until `change` is done and one more each; tells those that began after it from the others. */
+/**
+ * Heartbeats on both servers until `change` is done and one more each; tells those that began after it from the others.
+ */
 async function beatDuring(machine: Pick<FleetMachine, "beat">, change: () => Promise<unknown>) {
   let isChanged = false;
   const before: string[] = [];

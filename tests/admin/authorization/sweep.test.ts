@@ -1,4 +1,7 @@
-/** Every method that the operators' listener serves, of services that nobody has thought of yet as well: who may call it, and who not. */
+/**
+ * Every method that the operators' listener serves, of services that nobody has thought of yet as well: who may call
+ * it, and who not.
+ */
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import {

@@ -1,4 +1,6 @@
-/** What holds when operators and agents meet at one machine's installation, on two server processes over one database. */
+/**
+ * What holds when operators and agents meet at one machine's installation, on two server processes over one database.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
@@ -38,8 +40,8 @@ const generationsOf = async (machineId: string, kind: string) =>
     .map((event) => BigInt(event.detail.generation as string));
 
 /**
- * Runs `race` on several machines, `rounds` times on each and then on until it had every one of `outcomes`: a race that only ever has
- * one outcome proves nothing.
+ * Runs `race` on several machines, `rounds` times on each and then on until it had every one of `outcomes`: a race that
+ * only ever has one outcome proves nothing.
  */
 async function repeat(
   rounds: number,

@@ -64,7 +64,10 @@ describe.each(Object.keys(forms))("%s", (contentType) => {
   });
 });
 
-/** A body that counts which of its bytes may be looked at: those of its parts, or all when something else is done with it. */
+/**
+ * A body that counts which of its bytes may be looked at: those of its parts, or all when something else is done with
+ * it.
+ */
 function watch(body: Uint8Array): { body: Uint8Array; looked: () => number } {
   const seen = new Set<number>();
   let isAllOpen = false;

@@ -1,4 +1,7 @@
-/** Whose installation reports are served while the server is past its capacity, and where they stand in the writer's queue. */
+/**
+ * Whose installation reports are served while the server is past its capacity, and where they stand in the writer's
+ * queue.
+ */
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../../src/agent/agent-key.ts";

@@ -85,7 +85,10 @@ const signatures: Record<string, (server: TestServer) => Fields | Promise<Fields
   },
 };
 
-/** What becomes of a call with the certificate of its machine, with none, with a stranger's, and with one of another kind of key. */
+/**
+ * What becomes of a call with the certificate of its machine, with none, with a stranger's, and with one of another
+ * kind of key.
+ */
 const outcomes: [keyof typeof signatures, own: Outcome, none: Outcome, strangers: Outcome, rsa: Outcome][] = [
   ["no signature", "counts", "no proof", "unknown", "bad certificate"],
   ["a foreign tag", "counts", "no proof", "unknown", "bad certificate"],

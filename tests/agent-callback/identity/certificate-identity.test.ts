@@ -9,7 +9,10 @@ import { issueCertificate, noExpiry } from "../../../src/tls/issue-certificate.t
 
 const spkiPrefix = "302a300506032b6570032100";
 
-/** A connection whose client showed a certificate for `publicKey`, signed by another key: a small-order one has no private half. */
+/**
+ * A connection whose client showed a certificate for `publicKey`, signed by another key: a small-order one has no
+ * private half.
+ */
 function connectionWith(publicKey: string) {
   const certificate = issueCertificate(
     {

@@ -9,7 +9,9 @@ const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const key = await generateAgentKey();
 const nowMs = 1_700_000_000_000;
 
-/** Signs for `url` and verifies as a server whose names are `own`, to which the request came with `host` over `scheme`. */
+/**
+ * Signs for `url` and verifies as a server whose names are `own`, to which the request came with `host` over `scheme`.
+ */
 async function verify(url: string, host: string, own: readonly string[], scheme?: "http" | "https") {
   const target = new URL(url);
   const body = new TextEncoder().encode("{}");

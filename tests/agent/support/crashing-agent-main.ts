@@ -1,4 +1,7 @@
-/** An agent to be killed in mid-install: records the attempt at generation 7, prints "installing", and runs an installer that hangs. */
+/**
+ * An agent to be killed in mid-install: records the attempt at generation 7, prints "installing", and runs an installer
+ * that hangs.
+ */
 import { create } from "@bufbuild/protobuf";
 import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { openInstallState } from "../../../src/agent/install-state.ts";

@@ -4,7 +4,10 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 
-/** Starts an agent on a state file whose installer is `command`; returns once that has printed its first line, with the line. */
+/**
+ * Starts an agent on a state file whose installer is `command`; returns once that has printed its first line, with the
+ * line.
+ */
 export async function startInstallingAgent(
   file: string,
   machineId: string,

@@ -8,7 +8,10 @@ import { temporaryFolder } from "./temporary-folder.ts";
 /** Contents by path; a text that begins with "->" makes a link to another path of the tree. */
 export type SystemTree = Record<string, string | Buffer>;
 
-/** Lays out a machine's /sys, with its /proc at "proc" in it; one that has no disks, interfaces or processors unless the tree has. */
+/**
+ * Lays out a machine's /sys, with its /proc at "proc" in it; one that has no disks, interfaces or processors unless the
+ * tree has.
+ */
 export async function layOutSystem(tree: SystemTree): Promise<{ sys: string; proc: string }> {
   const root = await temporaryFolder();
   for (const [path, content] of Object.entries({

@@ -1,4 +1,6 @@
-/** Commands that act on several machines: the set is settled and asked about first, and each machine's outcome is told. */
+/**
+ * Commands that act on several machines: the set is settled and asked about first, and each machine's outcome is told.
+ */
 import { randomUUID } from "node:crypto";
 import { inArray } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";

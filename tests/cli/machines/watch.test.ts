@@ -37,7 +37,8 @@ test("tells every change as a line of JSON, those while the server was away incl
   await waitUntil("the watch tells the last machine", () => seen().includes(created[2] as string));
 
   const events = readEvents(watch.output.stdout);
-  // A token tells a change again that was young beside a transaction under way, in whichever database of the PostgreSQL.
+  // A token tells a change again that was young beside a transaction under way, in whichever database of the
+  // PostgreSQL.
   const isNew = ({ machineId }: JsonObject) => machineId !== before;
   expect([...new Set(seen())].filter((machineId) => machineId !== before)).toEqual(created);
   expect(events.find(isNew)).toMatchObject({

@@ -1,4 +1,7 @@
-/** Waiting for installations, through all that can come between: restarts, newer requests, deletions, servers without a watch. */
+/**
+ * Waiting for installations, through all that can come between: restarts, newer requests, deletions, servers without a
+ * watch.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

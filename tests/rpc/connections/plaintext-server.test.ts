@@ -76,7 +76,9 @@ async function call(session: ClientHttp2Session, body = "", headers: Record<stri
   return await text(stream);
 }
 
-/** Sends the pieces one after the other, each in a segment of its own, and returns what comes until the server closes. */
+/**
+ * Sends the pieces one after the other, each in a segment of its own, and returns what comes until the server closes.
+ */
 async function converse(...pieces: (string | Buffer)[]): Promise<Buffer> {
   const socket = openSocket();
   const chunks: Buffer[] = [];

@@ -1,4 +1,6 @@
-/** Headers of the PROXY protocol, by the examples and the layout of its specification (HAProxy, doc/proxy-protocol.txt). */
+/**
+ * Headers of the PROXY protocol, by the examples and the layout of its specification (HAProxy, doc/proxy-protocol.txt).
+ */
 import { describe, expect, test } from "vitest";
 import { maxProxyHeaderBytes, parseProxyHeader } from "../../../src/rpc/connections/proxy-header.ts";
 import { binaryHeader } from "../../support/proxy-header.ts";

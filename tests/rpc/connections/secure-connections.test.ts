@@ -1,4 +1,6 @@
-/** HTTP/1.1 over TLS: a request that comes while an answer is still going out is answered, in whatever pieces it comes. */
+/**
+ * HTTP/1.1 over TLS: a request that comes while an answer is still going out is answered, in whatever pieces it comes.
+ */
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { Duplex } from "node:stream";

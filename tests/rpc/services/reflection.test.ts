@@ -1,4 +1,7 @@
-/** What clients without a schema learn from the operators' listener, by programs that are not ours and by the protocol itself. */
+/**
+ * What clients without a schema learn from the operators' listener, by programs that are not ours and by the protocol
+ * itself.
+ */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

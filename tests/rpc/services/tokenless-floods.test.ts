@@ -1,4 +1,6 @@
-/** What needs no token is bounded for each address, so that a flood from one leaves room for others, and little behind. */
+/**
+ * What needs no token is bounded for each address, so that a flood from one leaves room for others, and little behind.
+ */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
@@ -40,7 +42,10 @@ function ask(symbol = "bmaas.admin.v1.MachineService"): Buffer {
   return frameMessage(toBinary(ServerReflectionRequestSchema, create(ServerReflectionRequestSchema, request)));
 }
 
-/** Asks `count` times on one call; returns the bytes of each answer's files, those of all answers, and the call's status. */
+/**
+ * Asks `count` times on one call; returns the bytes of each answer's files, those of all answers, and the call's
+ * status.
+ */
 async function askOften(session: ClientHttp2Session, address: string, count: number) {
   const questions = Buffer.concat(Array<Buffer>(count).fill(ask()));
   const { headers, body, trailers } = await callHttp2(session, headersFrom(address, reflectionPath), questions);
@@ -55,7 +60,10 @@ async function askOften(session: ClientHttp2Session, address: string, count: num
   return { sizes, bytes: body.length, status: trailers["grpc-status"] ?? headers["grpc-status"] };
 }
 
-/** Begins a call that stays open; resolves with "open" at its first message, or with its status when it ends without one. */
+/**
+ * Begins a call that stays open; resolves with "open" at its first message, or with its status when it ends without
+ * one.
+ */
 function begin(session: ClientHttp2Session, address: string, path: string, write: (stream: ClientHttp2Stream) => void) {
   const begun = Promise.withResolvers<unknown>();
   void callHttp2(session, headersFrom(address, path), (stream) => {

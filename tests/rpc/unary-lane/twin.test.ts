@@ -1,4 +1,7 @@
-/** The lane against Connect's handler: for generated calls both answer alike, byte for byte where a protocol fixes the bytes. */
+/**
+ * The lane against Connect's handler: for generated calls both answer alike, byte for byte where a protocol fixes the
+ * bytes.
+ */
 import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import fc from "fast-check";

@@ -927,9 +927,9 @@ export declare const MachineService: GenService<{
     output: typeof SetLabelsResponseSchema;
   },
   /**
-   * SetHold holds a machine: until the hold ends or is cleared, RequestInstallation and RetryInstallation refuse the machine
-   * with failed_precondition, and no agent is given an open request of it. A second hold replaces the first one. Once
-   * this method has answered, nothing is given any more.
+   * SetHold holds a machine: until the hold ends or is cleared, RequestInstallation and RetryInstallation refuse the
+   * machine with failed_precondition, and no agent is given an open request of it. A second hold replaces the first
+   * one. Once this method has answered, nothing is given any more.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.SetHold
    */

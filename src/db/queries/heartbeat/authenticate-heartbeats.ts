@@ -1,6 +1,6 @@
 /**
- * The first statement of a batch: it authenticates the agents, refuses replayed signatures by their nonces, and records that
- * the agents are alive.
+ * The first statement of a batch: it authenticates the agents, refuses replayed signatures by their nonces, and records
+ * that the agents are alive.
  */
 import type pg from "pg";
 import { agentColumns, holdAgent } from "./agent-rows.ts";

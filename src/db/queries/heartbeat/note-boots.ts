@@ -1,7 +1,8 @@
 /**
- * Records boots in a transaction of their own, after the heartbeats'. Few heartbeats report one, and the statement would
- * cost every batch 0.12 ms of PostgreSQL's time even with nothing to record. Only this transaction writes the boot id
- * of agent_heartbeat, together with everything that follows from it. So after a failure the next heartbeat repeats it.
+ * Records boots in a transaction of their own, after the heartbeats'. Few heartbeats report one, and the statement
+ * would cost every batch 0.12 ms of PostgreSQL's time even with nothing to record. Only this transaction writes the
+ * boot id of agent_heartbeat, together with everything that follows from it. So after a failure the next heartbeat
+ * repeats it.
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";

@@ -46,9 +46,9 @@ export interface PendingInstallation {
 
 /**
  * Writes the heartbeats in one READ COMMITTED transaction, pipelined on `client`, then their boots in another one if
- * there are any, and returns their outcomes after the commits, in the order of `rows`. `rows` must not name a machine twice with the same key. When it throws, no heartbeat
- * counts, unless the connection was lost: then the outcome is unknown. Every row is safe to send again, except that a
- * signature's nonce may count as replayed.
+ * there are any, and returns their outcomes after the commits, in the order of `rows`. `rows` must not name a machine
+ * twice with the same key. When it throws, no heartbeat counts, unless the connection was lost: then the outcome is
+ * unknown. Every row is safe to send again, except that a signature's nonce may count as replayed.
  */
 export async function writeHeartbeats(
   client: pg.ClientBase,
@@ -97,7 +97,9 @@ function bySlot<Row>(rows: readonly Row[], returned: readonly pg.QueryResultRow[
   return new Map(returned.map((result) => [rows[Number(result.slot) - 1] as Row, result]));
 }
 
-/** Leaves out the request after a refused report, since the answer to that is an error, and after a returned boot id. */
+/**
+ * Leaves out the request after a refused report, since the answer to that is an error, and after a returned boot id.
+ */
 function toCounted(
   stored: pg.QueryResultRow | undefined,
   read: pg.QueryResultRow | undefined,

@@ -1,4 +1,6 @@
-/** Deliveries against everything else that happens to a request: one of the two comes first, and the other one knows. */
+/**
+ * Deliveries against everything else that happens to a request: one of the two comes first, and the other one knows.
+ */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

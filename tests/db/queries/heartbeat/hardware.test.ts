@@ -1,4 +1,6 @@
-/** What becomes of hardware reports: the last ten that differ are kept, and the newest one's figures stand beside it. */
+/**
+ * What becomes of hardware reports: the last ten that differ are kept, and the newest one's figures stand beside it.
+ */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { HardwareReportRow, HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";

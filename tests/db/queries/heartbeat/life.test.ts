@@ -1,4 +1,7 @@
-/** What every heartbeat leaves of its agent: until when silence is normal, since when it lives, its version and its boots. */
+/**
+ * What every heartbeat leaves of its agent: until when silence is normal, since when it lives, its version and its
+ * boots.
+ */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -1,4 +1,6 @@
-/** The heartbeat's two statements against each other: on many rows, on several connections, and on connections that die. */
+/**
+ * The heartbeat's two statements against each other: on many rows, on several connections, and on connections that die.
+ */
 import { randomBytes, randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";

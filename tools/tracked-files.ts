@@ -57,3 +57,15 @@ function judge({ path, bytes }: TrackedFile): string[] {
   const limit = row.maxBytes ?? maxBytes;
   return bytes > limit ? [`${path}: ${bytes} bytes are more than the ${limit} that a file may have`] : [];
 }
+
+/** Maximum width of a comment's line in columns, as in .editorconfig; the formatter breaks code, but no comments. */
+const maxCommentWidth = 120;
+
+/** Returns a complaint about each line of a TypeScript or protobuf file that is a comment and is too wide. */
+export function findWideComments(path: string, text: string): string[] {
+  if (!/\.(ts|proto)$/.test(path) || /(^|\/)gen\//.test(path)) return [];
+  return text.split("\n").flatMap((line, index) => {
+    const isWide = line.length > maxCommentWidth && /^\s*(\/\/|\/?\*)/.test(line);
+    return isWide ? [`${path}:${index + 1}: the comment is wider than ${maxCommentWidth} columns: break its line`] : [];
+  });
+}

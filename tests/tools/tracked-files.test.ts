@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { findUnexplainedFiles } from "../../tools/tracked-files.ts";
+import { findUnexplainedFiles, findWideComments } from "../../tools/tracked-files.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: repository, encoding: "utf8" })
@@ -45,4 +45,15 @@ describe("the check of tracked files", () => {
     const without = tracked.filter(({ path }) => path !== "LICENSE");
     expect(findUnexplainedFiles(without)).toEqual([expect.stringContaining("explains it, and it has no files")]);
   });
+});
+
+it("says that a comment that is wider than 120 columns is a fault, and code is none", () => {
+  const wide = "x".repeat(120);
+  const text = ["/** short */", ` * ${wide}`, `// ${wide}`, `const text = "${wide}";`, `  /* ${wide} */`].join("\n");
+  expect(findWideComments("src/a.ts", text).map((fault) => fault.split(": ")[0])).toEqual([
+    "src/a.ts:2",
+    "src/a.ts:3",
+    "src/a.ts:5",
+  ]);
+  expect(findWideComments("docs/a.md", text)).toEqual([]);
 });

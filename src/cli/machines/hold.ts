@@ -19,11 +19,11 @@ interface HoldFlags extends OperatorFlags, TargetFlags {
 /** The command for machinesCommand. */
 export function holdCommand(): Command {
   const command = addTargetsToChange(new Command("hold"))
-    .description("keep installations away from machines: none is requested of them, none is given to their agents")
-    .requiredOption("--reason <text>", "why, for everybody who finds the machine held")
-    .option("--ticket <url>", "where the work is tracked")
+    .description("hold machines: no installation can be requested for them or given to their agents")
+    .requiredOption("--reason <text>", "why the machines are held, for other operators")
+    .option("--ticket <url>", "URL where the work is tracked")
     .option("--for <duration>", "how long, for example 4h (default: until the machine is released)", durationArgument)
-    .option("--mute", "leave the machine out of alerts as well")
+    .option("--mute", "also leave the machines out of alerts")
     .action(
       operate(async (operator, flags: HoldFlags, machineIds: readonly string[]) => {
         const { reason, ticket = "", for: durationMs, mute = false } = flags;
@@ -47,7 +47,7 @@ export function holdCommand(): Command {
       "bmaas machines hold --selector label.rack=r12 --reason power --ticket https://tickets.example/812 --mute --yes",
     ],
     more: [
-      "\nAn installation that an agent has already been given goes on. A second hold replaces the first one.",
+      "\nAn installation that an agent has already been given continues. A second hold replaces the first one.",
       severalHelp("SetHoldResponse"),
     ],
   });

@@ -17,7 +17,7 @@ export function labelCommand(): Command {
   const command = addSelector(new Command("label"))
     .description("set and remove labels of machines; other labels stay as they are")
     .argument("<words...>", "the machines, by id; KEY=VALUE sets a label, KEY- removes one")
-    .option("--yes", "do not ask before acting on more than one machine")
+    .option("--yes", "act on more than one machine without asking")
     .action(
       operate(async (operator, flags: LabelFlags, words: readonly string[]) => {
         const { machineIds, set, remove } = readWords(words);
@@ -62,7 +62,7 @@ function readWords(words: readonly string[]): Words {
     try {
       const label = readLabel(word);
       if (label === undefined) machineIds.add(parseMachineId(word));
-      else if (labels.has(label.key)) mistakes.push(`${label.key} is there twice`);
+      else if (labels.has(label.key)) mistakes.push(`${label.key} is given twice`);
       else labels.set(label.key, label.value);
     } catch (error) {
       mistakes.push(`${JSON.stringify(word.slice(0, 80))} ${(error as Error).message}`);

@@ -9,7 +9,7 @@ import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../o
 /** The command for machinesCommand. */
 export function releaseCommand(): Command {
   const command = addTargetsToChange(new Command("release"))
-    .description("end the hold of machines; an open request is given to the agent again")
+    .description("release machines from their hold; agents are given open requests again")
     .action(
       operate(async (operator, flags: OperatorFlags & TargetFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);

@@ -60,7 +60,7 @@ describe("refuses", () => {
     ["what is neither an id nor a label", ["rack"], /"rack" a machine id is a UUID/],
     ["a bad key", ["-rack=1"], /"-rack=1" is not a label's key: write at most 63/],
     ["a bad value", ["rack=a b"], /"rack=a b" is not a label's value/],
-    ["a key twice", ["rack=1", "rack-"], /rack is there twice/],
+    ["a key twice", ["rack=1", "rack-"], /rack is given twice/],
   ])("%s, before anybody is asked", async (_, words, stderr) => {
     const machineId = randomUUID();
     const result = await operator.run("machines", "label", machineId, "--", ...words);

@@ -107,7 +107,7 @@ function nameMethods(response: UniversalServerResponse, { allowedMethods }: Univ
 }
 
 function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: ConnectRoutesOptions): void {
-  if (isGone(reply)) return;
+  if (isGone(reply) || isFailedWrite(error)) return;
   const refusal = error instanceof ConnectError && error.code === Code.InvalidArgument ? error : undefined;
   if (refusal === undefined) log.error({ err: error }, "an answer failed because of an internal error");
   if (reply.raw.headersSent) {
@@ -117,6 +117,12 @@ function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: 
   const answer = refusal ?? new ConnectError("internal error", Code.Internal);
   onUnserved?.(answer.code);
   replyWithError(reply, answer, limits);
+}
+
+/** Returns whether the error is of the caller's connection, which failed only now: the answer learns of its end later. */
+function isFailedWrite(error: unknown): boolean {
+  const cause = error instanceof ConnectError ? error.cause : error;
+  return cause instanceof Error && (cause as NodeJS.ErrnoException).syscall === "write";
 }
 
 /** Returns whether the caller has left, which can make an answer fail in many ways. */

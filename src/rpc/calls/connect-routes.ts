@@ -75,6 +75,7 @@ async function serve(
   reply: FastifyReply,
   options: ConnectRoutesOptions,
 ): Promise<void> {
+  reply.raw.once("close", endWait);
   try {
     const response = await handler(readRequest(request, reply, options));
     if (negotiationFailures.has(response.status)) options.onUnserved?.(Code.Unimplemented);
@@ -82,6 +83,14 @@ async function serve(
   } catch (error) {
     fail(error, reply, options);
   }
+}
+
+/**
+ * Ends Connect's wait for room in an answer whose connection is gone. Over TLS, Node may report the last write as done,
+ * and Connect would wait for ever, with all that the handler holds.
+ */
+function endWait(this: FastifyReply["raw"]): void {
+  this.emit("drain");
 }
 
 /** Statuses of answers to a method, a content type or a version of HTTP that no protocol has. */

@@ -35,8 +35,11 @@ export interface CampaignPlace {
 /** Times before the first input and after the last one, in milliseconds. */
 const beforeMs = 3_000;
 const afterMs = 5_000;
-/** What servers have to let go of what inputs held, in milliseconds: an idle connection may stay for 150 s. */
-const releaseMs = 170_000;
+/**
+ * What servers have to let go of what inputs held, in milliseconds: a connection over which nothing comes may stay for
+ * 155 s, and for 31 s more when its last answer cannot be sent.
+ */
+const releaseMs = 210_000;
 /** What a call of a good agent or operator may take, in milliseconds. */
 const witnessTimeoutMs = 30_000;
 /** Between two lines about how it goes, in milliseconds. */

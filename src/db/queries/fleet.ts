@@ -81,7 +81,8 @@ select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work
 const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
 
 /**
- * Selects the groups. Reads every table once, and only the index of all but heartbeats and open installations. @public
+ * Selects the groups. Reads every table once, and only the index of all but heartbeats, holds and open installations.
+ * @public
  */
 export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] = []) {
   const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>

@@ -85,7 +85,7 @@ describe("a report of an open request that was not given", () => {
     expect(await read(1n)).toMatchObject({ timesGiven: 0n });
     const { condition, remedies, next } = await explain();
     expect(condition).toMatch(
-      /it is withheld, because the machine's agent reported this generation before it was given/,
+      /it is withheld, because the machine's agent reported this generation, or a later one, before it was given/,
     );
     expect([next, remedies[0]?.command]).toEqual(["", expect.stringContaining("bmaas install request")]);
     expect(await request()).toBe(2n);
@@ -95,6 +95,28 @@ describe("a report of an open request that was not given", () => {
     expect(await read(1n)).toMatchObject({ finishedAt: null });
     expect(await fetch()).toBe(2n);
   });
+
+  test.each([
+    ["report", success(2n)],
+    ["progress", { installationProgress: { generation: 2n, phase: "writing the image" } }],
+  ])("withholds that request after the %s of a later generation too", async (_what, later) => {
+    await request();
+    await report(1n);
+    await errorOf(beat(later));
+    expect(await fetch()).toBeUndefined();
+    expect(await read(1n)).toMatchObject({ timesGiven: 0n });
+    expect(await request()).toBe(3n);
+    expect(await fetch()).toBe(3n);
+  });
+});
+
+test("an open request is not given to an agent that has reported a later one, which a restored database lacks", async () => {
+  expect(await request()).toBe(1n);
+  expect(await report(4n)).toMatchObject(neverRequested);
+  expect(await fetch()).toBeUndefined();
+  expect((await explain()).condition).toMatch(/reported this generation, or a later one, before it was given it/);
+  expect(await request()).toBe(5n);
+  expect(await fetch()).toBe(5n);
 });
 
 test("a late report of a cancelled request that was never given is a success, and does not count", async () => {

@@ -132,7 +132,7 @@ function explainPending(facts: Facts): Explanation {
 const withholdings = {
   held: "because the machine is held",
   duplicate_agent: "because two machines call with this machine's id and key",
-  reported_before_given: "because the machine's agent reported this generation before it was given it",
+  reported_before_given: "because the machine's agent reported this generation, or a later one, before it was given it",
 } as const satisfies Record<Facts["withheld"][number]["reason"], string>;
 
 function explainWithheld({ withheld }: Facts, asked: string): Explanation {

@@ -10,7 +10,7 @@ import { isOpen } from "./os-installation-request.ts";
 
 /**
  * Reasons why a request is withheld: an operator holds the machine, two machines use its id and key, or its agent
- * reported the request's generation before it was given that.
+ * reported the request's generation, or a later one, before it was given that.
  */
 const withholdingReasons = ["held", "duplicate_agent", "reported_before_given"] as const;
 
@@ -34,5 +34,6 @@ union all
 select request.machine_id, request.generation, 'reported_before_given', null
   from os_installation_request request
   join refused_report refused
-    on refused.machine_id = request.machine_id and request.generation in (refused.generation, refused.floor)
+    on refused.machine_id = request.machine_id
+   and (request.generation <= refused.floor or request.generation = refused.generation)
  where ${sql.raw(isOpen("request"))} and request.first_given_at is null`);

@@ -3,7 +3,7 @@
  * it.
  *
  * The report may be true: a restored database can lack rows. The agent does not repeat an installation that it has
- * carried out, and may send the report again, so no request is made or given under such a generation. Written by
+ * carried out, and may send the report again, so no request is made or first given up to such a generation. Written by
  * heartbeats. Deleted with the machine; deleted_machine then keeps the generation.
  */
 import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";

@@ -128,7 +128,9 @@ function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: 
   replyWithError(reply, answer, limits);
 }
 
-/** Returns whether the error is of the caller's connection, which failed only now: the answer learns of its end later. */
+/**
+ * Returns whether the error is of the caller's connection, which failed only now: the answer learns of its end later.
+ */
 function isFailedWrite(error: unknown): boolean {
   const cause = error instanceof ConnectError ? error.cause : error;
   return cause instanceof Error && (cause as NodeJS.ErrnoException).syscall === "write";

@@ -72,7 +72,7 @@ export function settleTlsMode(url: string, variable: string | undefined): Settle
   const shown = `sslmode=${quote(asked)}${named === undefined ? " of PGSSLMODE" : ""}`;
   if (mode === undefined) {
     throw new InvalidValueError(
-      `${shown} is none of disable, no-verify, verify-full (or allow, prefer, require, verify-ca)`,
+      `${shown} is not one of disable, no-verify, verify-full (or allow, prefer, require, verify-ca)`,
     );
   }
   for (const name of ["ssl", "uselibpqcompat"]) parameters.delete(name);
@@ -136,7 +136,7 @@ function readSsl(ssl: string | undefined): string | undefined {
   if (ssl === "true" || ssl === "1") return "verify-full";
   if (ssl === "false" || ssl === "0") return "disable";
   if (ssl === "no-verify") return ssl;
-  throw new InvalidValueError(`ssl=${quote(ssl)} is none of true, false, no-verify`);
+  throw new InvalidValueError(`ssl=${quote(ssl)} is not one of true, false, no-verify`);
 }
 
 /** Returns a note for a remote host without a TLS mode, where libpq would try TLS first. */

@@ -76,7 +76,7 @@ function checkMessage(bytes: Uint8Array, shape: Shape, path: string): void {
   while (!reader.isAtEnd) {
     const tag = reader.readVarint();
     const [number, wireType] = [Math.floor(tag / 8), tag % 8];
-    if (number === 0 || tag > maxTag) reader.refuse(`has a field of number ${number}, which there is not`);
+    if (number === 0 || tag > maxTag) reader.refuse(`has a field of number ${number}, which protobuf does not allow`);
     if (wireType === 0) reader.readVarint();
     else if (wireType === 1) reader.readBytes(8);
     else if (wireType === 2)
@@ -99,7 +99,7 @@ function checkText(value: Uint8Array, path: string): void {
   try {
     new TextDecoder("utf-8", { fatal: true }).decode(value);
   } catch {
-    refuse(path, "is no text in UTF-8");
+    refuse(path, "is not valid UTF-8");
   }
 }
 

@@ -56,9 +56,9 @@ describe("a TLS mode", () => {
   });
 
   test.each([
-    ["?sslmode=verify_full", 'sslmode="verify_full" is none of'],
-    ["?sslmode=", 'sslmode="" is none of'],
-    ["?ssl=off", 'ssl="off" is none of true, false, no-verify'],
+    ["?sslmode=verify_full", 'sslmode="verify_full" is not one of'],
+    ["?sslmode=", 'sslmode="" is not one of'],
+    ["?ssl=off", 'ssl="off" is not one of true, false, no-verify'],
     ["?sslrootcert=system", "sslrootcert=system is not supported"],
     ["?uselibpqcompat=true&sslmode=verify-ca", "sslmode=verify-ca needs sslrootcert"],
     ["?channel_binding=require", 'channel_binding="require" is not supported'],
@@ -70,7 +70,7 @@ describe("a TLS mode", () => {
 
   test("that PGSSLMODE misspells is refused", () => {
     expect(() => load("", { PGSSLMODE: "verify_full" })).toThrow(
-      'DATABASE_URL: sslmode="verify_full" of PGSSLMODE is none of',
+      'DATABASE_URL: sslmode="verify_full" of PGSSLMODE is not one of',
     );
   });
 });

@@ -73,7 +73,7 @@ describe("is refused, saying where", () => {
     [
       "a label that is no UTF-8",
       field(1, labels("ff")),
-      /: cluster_bootstrap\.labels\.pairs\.value is no text in UTF-8; /,
+      /: cluster_bootstrap\.labels\.pairs\.value is not valid UTF-8; /,
     ],
     ["a broken label pair", field(2, field(4, "0aff")), /: cluster_register\.labels ends in the middle of a field; /],
     [

@@ -83,7 +83,8 @@ export function describeDelivery(facts: Facts): string {
   if (!installation?.firstGivenAt) return `${nameInstallation(facts)} was given to the agent`;
   const { firstGivenAt, lastGivenAt, timesGiven } = installation;
   if (isNeverTakenUp(facts)) {
-    return `${nameInstallation(facts)} was given ${timesGiven} times, never taken up: since the first time ${ago(facts, firstGivenAt)} the agent asks again and again, without progress, report or silence`;
+    const given = `${nameInstallation(facts)} was given ${timesGiven} times, never taken up`;
+    return `${given}: the agent has kept asking since the first time ${ago(facts, firstGivenAt)}, without progress, report or silence`;
   }
   const first = `${nameInstallation(facts)} was given to the agent ${ago(facts, firstGivenAt)}`;
   return timesGiven < 2n || lastGivenAt === null

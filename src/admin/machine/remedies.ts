@@ -33,11 +33,11 @@ export const remedies = {
   },
   restart: {
     description:
-      "if the agent only repeats its report, and installs nothing, restart the machine: agents forget the report then",
+      "if the agent only repeats its report and installs nothing, restart the machine, so that the agent forgets the report",
   },
   readAgentLog: {
     description:
-      "see in the agent's log whether it can read the request: node parameters of another version, or a kind of installation that it does not know, make it fail with every answer",
+      "see in the agent's log whether it can read the request: it fails with every answer if the node parameters are of another version or the kind of installation is unknown to it",
   },
   startAgent: {
     description: "start the agent on the machine with the registered key, or find out why it cannot reach this server",

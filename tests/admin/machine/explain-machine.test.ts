@@ -224,7 +224,7 @@ describe("a request that the agent is given again and again", () => {
     return await explain(machineId);
   }
   const neverTakenUp =
-    /^installation 1 was given 12 times, never taken up: since the first time 10 min ago .* without progress, report or silence/;
+    /^installation 1 was given 12 times, never taken up: the agent has kept asking since the first time 10 min ago .* without progress, report or silence/;
 
   test.each(["whose agent has the request", "whose agent did not say anything of the request in time"])(
     "was never taken up, and the agent's log may say why: %s",

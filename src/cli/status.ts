@@ -7,8 +7,8 @@ import {
   GetFleetResponseSchema,
 } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
-import { parseLabelKey } from "../contract/labels.ts";
-import { argumentParser } from "./operator/arguments.ts";
+import { findLabel, parseLabelKey } from "../contract/labels.ts";
+import { argumentParser, parseQuoted } from "./operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, paint, print, printMessage, printTable } from "./operator/output.ts";
 import { formatCapacity, formatMemory } from "./operator/quantity.ts";
@@ -56,7 +56,7 @@ export function statusCommand(): Command {
 const groupingArgument = argumentParser((text): Grouping => {
   if (text === "provider" || text === "location") return text;
   if (!text.startsWith("label.")) throw new Error("expected provider, location or label.KEY");
-  return { labelKey: parseLabelKey(text.slice("label.".length)) };
+  return { labelKey: parseQuoted(text.slice("label.".length), parseLabelKey) };
 });
 
 /** Sums over groups. */
@@ -121,7 +121,7 @@ function printGroups({ groups }: GetFleetResponse, by: Grouping): void {
 const placeHeaders = { provider: ["PROVIDER"], location: ["PROVIDER", "LOCATION"] } as const;
 
 function placeOf({ provider, location, labels }: FleetGroup, by: Grouping): readonly string[] {
-  if (typeof by === "object") return [labels[by.labelKey] ?? ""];
+  if (typeof by === "object") return [findLabel(labels, by.labelKey) ?? ""];
   return by === "location" ? [provider, location] : [provider];
 }
 

@@ -31,6 +31,11 @@ export function parseLabelValue(text: string): string {
   return text;
 }
 
+/** Returns the value of a machine's label. Every object inherits names such as "toString", which are no labels. */
+export function findLabel(labels: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
+}
+
 /** Returns the name in metrics of a machine's label with this key. It follows kube-state-metrics. */
 export function nameMetricLabel(key: string): string {
   return `label_${key.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;

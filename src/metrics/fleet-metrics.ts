@@ -1,6 +1,6 @@
 /** Metrics of the fleet, from the sampler's last count. */
 import { setTimeout as delay } from "node:timers/promises";
-import { nameMetricLabel } from "../contract/labels.ts";
+import { findLabel, nameMetricLabel } from "../contract/labels.ts";
 import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
 
@@ -80,7 +80,7 @@ export function createFleetMetrics(
     }
     labelled.reset();
     for (const { state, labels, machines } of foldLabels(last.groups)) {
-      const named = labelKeys.map((key) => [nameMetricLabel(key), labels[key] ?? ""]);
+      const named = labelKeys.map((key) => [nameMetricLabel(key), findLabel(labels, key) ?? ""]);
       labelled.inc({ state, ...Object.fromEntries(named) }, Number(machines));
     }
   };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseLabelKey, parseLabelValue } from "../../src/contract/labels.ts";
+import { findLabel, parseLabelKey, parseLabelValue } from "../../src/contract/labels.ts";
 
 test.each([
   "rack",
@@ -40,4 +40,15 @@ test.each(["", "r12", "a.b_c-d", "9", "x".repeat(63)])("%j is a value", (value) 
 
 test.each(["-", "a ", "x".repeat(64), "a/b", "\0", "a,b"])("%j is no value", (value) => {
   expect(() => parseLabelValue(value)).toThrow(/is not a label's value/);
+});
+
+test("a label that a machine lacks has no value, even if every object has a property of that name", () => {
+  const labels = { rack: "r12", site: "" };
+  expect(["rack", "site", "team", "toString", "constructor"].map((key) => findLabel(labels, key))).toEqual([
+    "r12",
+    "",
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });

@@ -6,6 +6,7 @@ import {
   LabelOperator,
   type MachineFilter,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { findLabel } from "../../contract/labels.ts";
 
 /** Returns whether `machine` passes the filter at `nowMs`, in milliseconds since the epoch. */
 export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: number): boolean {
@@ -25,7 +26,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
 }
 
 function matchesLabel({ labels }: Machine, { key, operator, value }: LabelCondition): boolean {
-  const own = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  const own = findLabel(labels, key);
   switch (operator) {
     case LabelOperator.EQUALS:
       return own === value;

@@ -5,6 +5,7 @@ import { ConfigError } from "../../config/config.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
+import { parseQuoted } from "../operator/arguments.ts";
 import { showLabels } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
@@ -61,11 +62,11 @@ function readWords(words: readonly string[]): Words {
   for (const word of words) {
     try {
       const label = readLabel(word);
-      if (label === undefined) machineIds.add(parseMachineId(word));
+      if (label === undefined) machineIds.add(parseQuoted(word, parseMachineId));
       else if (labels.has(label.key)) mistakes.push(`${label.key} is given twice`);
       else labels.set(label.key, label.value);
     } catch (error) {
-      mistakes.push(`${JSON.stringify(word.slice(0, 80))} ${(error as Error).message}`);
+      mistakes.push((error as Error).message);
     }
   }
   if (labels.size === 0 && mistakes.length === 0) mistakes.push("name a label: KEY=VALUE sets it, KEY- removes it");
@@ -78,8 +79,9 @@ function readWords(words: readonly string[]): Words {
 function readLabel(word: string): { readonly key: string; readonly value: string | undefined } | undefined {
   const equals = word.indexOf("=");
   if (equals >= 0) {
-    return { key: parseLabelKey(word.slice(0, equals)), value: parseLabelValue(word.slice(equals + 1)) };
+    const [key, value] = [word.slice(0, equals), word.slice(equals + 1)];
+    return { key: parseQuoted(key, parseLabelKey), value: parseQuoted(value, parseLabelValue) };
   }
-  if (word.endsWith("-")) return { key: parseLabelKey(word.slice(0, -1)), value: undefined };
+  if (word.endsWith("-")) return { key: parseQuoted(word.slice(0, -1), parseLabelKey), value: undefined };
   return undefined;
 }

@@ -15,6 +15,15 @@ export function argumentParser<T>(parse: (text: string) => T): (text: string) =>
   };
 }
 
+/** Parses a part of an argument. Throws an error whose message begins with that part in quotation marks. */
+export function parseQuoted<T>(text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(text.slice(0, 80))} ${(error as Error).message}`);
+  }
+}
+
 /** Parses a machine's id. */
 export const machineIdArgument = argumentParser(parseMachineId);
 
@@ -43,18 +52,15 @@ export const limitArgument = argumentParser((text) => {
 export function labelArgument(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, key, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError("expected KEY=VALUE.");
-  return argumentParser(() => ({ ...before, [parseLabelKey(key)]: parseLabelValue(value) }))(text);
+  return argumentParser(() => ({
+    ...before,
+    [parseQuoted(key, parseLabelKey)]: parseQuoted(value, parseLabelValue),
+  }))(text);
 }
 
 /** Parses keys of labels, separated by commas. */
 export const labelKeysArgument = argumentParser((text) =>
-  text.split(",").map((key) => {
-    try {
-      return parseLabelKey(key);
-    } catch (error) {
-      throw new Error(`${JSON.stringify(key.slice(0, 80))} ${(error as Error).message}`);
-    }
-  }),
+  text.split(",").map((key) => parseQuoted(key, parseLabelKey)),
 );
 
 /** Collects the texts of an option that may be given several times. */

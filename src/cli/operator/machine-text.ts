@@ -1,5 +1,6 @@
 /** Formats a machine for people: as a row of a table, or with all its fields. */
 import type { Agent, HardwareSummary, Hold, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { findLabel } from "../../contract/labels.ts";
 import { listInstallationFields } from "./installation-text.ts";
 import { type Cell, type Field, formatFields, print } from "./output.ts";
 import { formatCapacity, formatMemory } from "./quantity.ts";
@@ -24,7 +25,7 @@ export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []
     hardware?.memoryBytes ? formatMemory(hardware.memoryBytes) : "-",
     hardware?.cpuThreads ? hardware.cpuThreads.toString() : "-",
     hardware === undefined ? "-" : formatCapacity(hardware.diskBytes),
-    ...labelKeys.map((key) => labels[key] ?? "-"),
+    ...labelKeys.map((key) => findLabel(labels, key) ?? "-"),
   ];
 }
 

@@ -13,6 +13,7 @@ import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
+import { parseQuoted } from "./arguments.ts";
 import { parseBytes } from "./quantity.ts";
 import { machineStateNames } from "./state-names.ts";
 import { parseDurationMs } from "./time.ts";
@@ -106,18 +107,10 @@ function readLabelTerm(term: string): LabelCondition | undefined {
   const [, not = "", key, unequal, value] = /^(!?)label\.([^=!]*)(?:(!?)=(.*))?$/s.exec(term) ?? [];
   if (key === undefined) return undefined;
   if (not !== "" && value !== undefined) throw new InvalidValueError(`${quote(term)}: write label.${key}!=${value}`);
-  const condition = { key: parseWord(key, parseLabelKey), value: parseWord(value ?? "", parseLabelValue) };
+  const condition = { key: parseQuoted(key, parseLabelKey), value: parseQuoted(value ?? "", parseLabelValue) };
   const isCompared = unequal === "!" ? LabelOperator.DIFFERS : LabelOperator.EQUALS;
   const isThere = not === "!" ? LabelOperator.MISSING : LabelOperator.EXISTS;
   return create(LabelConditionSchema, { ...condition, operator: value === undefined ? isThere : isCompared });
-}
-
-function parseWord(text: string, parse: (text: string) => string): string {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new InvalidValueError(`${quote(text)} ${(error as Error).message}`);
-  }
 }
 
 /** Splits at commas, except those after a backslash. Arguments of a command cannot contain NUL, which marks these. */

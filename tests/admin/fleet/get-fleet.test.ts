@@ -217,13 +217,13 @@ describe("by labels", () => {
   });
 
   test("metrics show the labels that they are told to", async () => {
-    await using fleet = await countedFleet(fill, { BMAAS_METRIC_LABELS: "rack,example.com/team" });
+    await using fleet = await countedFleet(fill, { BMAAS_METRIC_LABELS: "rack,example.com/team,toString" });
     const page = await fleet.scrape();
     const machines = (labels: Record<string, string>) => page.sum("bmaas_fleet_labelled_machines", labels);
     expect(machines({ label_rack: "r1" })).toBe(2);
     expect(machines({ label_rack: "r1", label_example_com_team: "a" })).toBe(1);
     expect(machines({ label_rack: "", label_example_com_team: "" })).toBe(1);
-    expect(machines({})).toBe(4);
+    expect(machines({ label_toString: "" })).toBe(4);
   });
 
   test("too many groups are refused, and metrics do without the labels", async () => {

@@ -36,6 +36,23 @@ test("sets and removes labels, which get and list show", async () => {
   expect(none.stdout).toBe(`${machineId}  no labels\n`);
 });
 
+test("shows no label where a machine lacks one that every object has a property of", async () => {
+  const value = `p-${randomUUID()}`;
+  const machineId = await bareMachine(database.db);
+  await operator.run("machines", "label", machineId, `rack=${value}`);
+  const list = await operator.run(
+    "machines",
+    "list",
+    "--selector",
+    `label.rack=${value}`,
+    "-L",
+    "toString,constructor",
+  );
+  expect(list).toMatchObject({ status: 0, stdout: expect.stringMatching(new RegExp(`^${machineId} .* - +-$`, "m")) });
+  const status = await operator.run("status", "--by", "label.toString");
+  expect(status).toMatchObject({ status: 0, stdout: expect.stringMatching(/^TOSTRING .*\n- /) });
+});
+
 test("labels what a selector finds, once it is told to go ahead", async () => {
   const value = `s-${randomUUID()}`;
   const create = () => operator.run("machines", "create", "--label", `batch=${value}`, "--label", "stage=new");
@@ -58,8 +75,8 @@ describe("refuses", () => {
   test.each([
     ["no label", [], /name a label: KEY=VALUE sets it, KEY- removes it/],
     ["what is neither an id nor a label", ["rack"], /"rack" a machine id is a UUID/],
-    ["a bad key", ["-rack=1"], /"-rack=1" is not a label's key: write at most 63/],
-    ["a bad value", ["rack=a b"], /"rack=a b" is not a label's value/],
+    ["a bad key", ["-rack=1"], /"-rack" is not a label's key: write at most 63/],
+    ["a bad value", ["rack=a b"], /"a b" is not a label's value/],
     ["a key twice", ["rack=1", "rack-"], /rack is given twice/],
   ])("%s, before anybody is asked", async (_, words, stderr) => {
     const machineId = randomUUID();
@@ -75,6 +92,10 @@ describe("refuses", () => {
     expect(await operator.run("status", "--by", "rack")).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/expected provider, location or label\.KEY/),
+    });
+    expect(await operator.run("status", "--by", "label.a b")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/"a b" is not a label's key/),
     });
     expect(await operator.run("machines", "create", "--label", "rack")).toMatchObject({
       status: 2,

@@ -34,7 +34,7 @@ export async function retryInstallation(
     throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${retryOf}`);
   }
   if (state !== "failed" && state !== "overdue") {
-    const reason = `is ${state}: only a failed or overdue installation can be retried`;
+    const reason = `is in the state ${state}: only a failed or overdue installation can be retried`;
     throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
   }
   const generations = await requestInstallations(tx, [{ machineId, retryOf, ...repeat(installation) }], actor);

@@ -21,8 +21,14 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (hardware?.largestDiskBytes ?? 0n) >= filter.minDiskBytes &&
     (filter.held === undefined || filter.held === (machine.hold !== undefined)) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
+    matchesStateAge(machine, filter, nowMs) &&
     matchesHeartbeatAge(machine, filter, nowMs)
   );
+}
+
+function matchesStateAge({ stateTime }: Machine, { minStateAge }: MachineFilter, nowMs: number): boolean {
+  if (minStateAge === undefined) return true;
+  return stateTime !== undefined && nowMs - timestampMs(stateTime) >= durationMs(minStateAge);
 }
 
 function matchesLabel({ labels }: Machine, { key, operator, value }: LabelCondition): boolean {

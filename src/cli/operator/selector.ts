@@ -30,6 +30,7 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   "min-threads": (value) => ({ minCpuThreads: parseCount(value) }),
   "heartbeat-older-than": (value) => ({ minHeartbeatAge: parseAge(value) }),
   "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
+  "in-state-longer-than": (value) => ({ minStateAge: parseAge(value) }),
   held: (value) => ({ held: parseYesNo(value) }),
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
@@ -58,6 +59,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   min-threads             hardware threads of all processors
   heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
+  in-state-longer-than    for example 1h; machines that have been in their state for longer
   held                    yes: an operator holds the machine; no
   id                      a machine id; repeat to match any
   label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it

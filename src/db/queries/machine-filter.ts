@@ -53,6 +53,8 @@ export interface MachineFilter {
   /** All of these conditions. */
   readonly labels?: readonly LabelCondition[] | undefined;
   readonly isHeld?: boolean | undefined;
+  /** Minimum time since the machine entered its state. */
+  readonly minStateAgeSeconds?: number | undefined;
 }
 
 /** Range of ids: after `after` and up to `through`, where given. */
@@ -155,7 +157,8 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
 
 /** Returns the tests of a candidate's tags. The test of its state is last, since it takes the most look-ups. */
 function listTests(filter: MachineFilter): SQL[] {
-  const { states = [], labels = [], minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
+  const { states = [], labels = [], minStateAgeSeconds: stateAge } = filter;
+  const { minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
   // Times are compared, not ages: PostgreSQL cannot subtract infinite times.
   const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
@@ -182,9 +185,13 @@ function listTests(filter: MachineFilter): SQL[] {
     ),
     ...labels.map(testLabel),
     filter.isHeld === undefined ? undefined : sql`${hold} is ${sql.raw(filter.isHeld ? "not null" : "null")}`,
-    states.length === 0
-      ? undefined
-      : sql`${tag(sql`state`, sql`${machineState}`)} = any(${arrayParameter(states, "text")})`,
+    joinTests(
+      [
+        states.length === 0 ? undefined : sql`state = any(${arrayParameter(states, "text")})`,
+        stateAge === undefined ? undefined : sql`since <= ${before(stateAge)}`,
+      ],
+      (test) => tag(test, sql`${machineState}`),
+    ),
   ];
   return tests.filter((test) => test !== undefined);
 }

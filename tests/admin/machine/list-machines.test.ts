@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { type MachineFilterSchema, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { agentHeartbeat, hardwareReport } from "../../../src/db/schema/index.ts";
+import { agentHeartbeat, hardwareReport, machine } from "../../../src/db/schema/index.ts";
 import { codeOf } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { bareMachine } from "../../support/machine.ts";
@@ -37,6 +37,11 @@ beforeAll(async () => {
   await provide("b1", "b", "east");
   await provide("b2", "b", "");
   ids.set("bare", await bareMachine(db));
+  const twoHoursAgo = sql`now() - interval '2 hours'`;
+  await db
+    .update(machine)
+    .set({ createdAt: twoHoursAgo })
+    .where(eq(machine.id, idOf("bare")));
   const heartbeat = (name: string, seconds: number) =>
     db
       .insert(agentHeartbeat)
@@ -64,6 +69,9 @@ test.each<[string, Filter, string[]]>([
   ["a location", { location: "east" }, ["a1", "b1"]],
   ["a provider's location", { provider: "b", location: "east" }, ["b1"]],
   ["heartbeats that are old, or never came", { minHeartbeatAge: age(500) }, ["a2", "b1", "b2", "bare"]],
+  ["a time in their state", { minStateAge: age(3600) }, ["bare"]],
+  ["a longer time in their state", { minStateAge: age(3 * 3600) }, []],
+  ["a time in a state", { minStateAge: age(3600), states: [MachineState.NO_AGENT] }, []],
   ["heartbeats that are fresh", { maxHeartbeatAge: age(500) }, ["a1"]],
   ["heartbeats between two ages", { minHeartbeatAge: age(5), maxHeartbeatAge: age(500) }, ["a1"]],
   ["heartbeats of any age", { maxHeartbeatAge: age(3_155_760_000) }, ["a1", "a2"]],

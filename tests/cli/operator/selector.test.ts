@@ -19,6 +19,10 @@ test.each([
     { minMemoryBytes: "17179869184", minDiskBytes: "1500000000000", minCpuThreads: 8 },
   ],
   ["heartbeat-older-than=1.5h,heartbeat-younger-than=2d", { minHeartbeatAge: "5400s", maxHeartbeatAge: "172800s" }],
+  [
+    "state=installing,in-state-longer-than=1h,held=no",
+    { states: ["MACHINE_STATE_INSTALLING"], minStateAge: "3600s", held: false },
+  ],
   [`id=${id.toUpperCase()},id=${id}`, { machineIds: [id, id] }],
 ])("reads %s", (selector, filter) => {
   expect(toJson(MachineFilterSchema, parseSelector([selector]))).toEqual(filter);
@@ -44,7 +48,7 @@ test("reads conditions on labels", () => {
 
 test("names every mistake in conditions on labels", () => {
   const keys =
-    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, held, id, label.KEY";
+    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, in-state-longer-than, held, id, label.KEY";
   const rule = 'write at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or digit';
   expect(() => parseSelector(["label.,label.-x=1,label.rack=a b,!label.rack=r1,labels.rack=r1"])).toThrow(
     new ConfigError([

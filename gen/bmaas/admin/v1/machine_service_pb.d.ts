@@ -96,6 +96,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: optional bool held = 11;
    */
   held?: boolean | undefined;
+
+  /**
+   * The machine has been in its state for at least this long, at most 100 years.
+   *
+   * @generated from field: google.protobuf.Duration min_state_age = 12;
+   */
+  minStateAge?: Duration | undefined;
 };
 
 /**

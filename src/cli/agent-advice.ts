@@ -1,6 +1,6 @@
 /** Advises whoever runs an agent about a failed heartbeat, by the reason for the failure. */
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { findSystemCode, isUntrusted } from "./system-code.ts";
+import { findSystemCode, isUntrusted } from "../base/system-code.ts";
 
 /** Identity of the agent, for advice about an agent that the server does not know. */
 export interface AgentNames {

@@ -114,7 +114,10 @@ function readSettings(environment: Environment, flags: Flags, directory: string)
   return { values: values as Partial<SettingValues>, mistaken };
 }
 
-/** Returns the URL with its TLS mode settled. Adds a note for the user to `notes`, or a mistake to `mistakes`. */
+/**
+ * Returns the URL with its TLS mode settled, and adds a note for the user to `notes` if there is one. Returns undefined
+ * as the URL for an unknown mode, and adds the mistake to `mistakes`.
+ */
 function settleDatabaseUrl(
   given: string | undefined,
   { PGSSLMODE }: Environment,
@@ -129,7 +132,7 @@ function settleDatabaseUrl(
   } catch (error) {
     if (!(error instanceof InvalidValueError)) throw error;
     mistakes.push(`DATABASE_URL: ${error.message}`);
-    return {};
+    return { databaseUrl: undefined };
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type pg from "pg";
 import { OperatorError } from "../base/operator-error.ts";
+import { findSystemCode, isUntrusted } from "../base/system-code.ts";
 import { connectionConfig, sessionSettings } from "./client.ts";
 import { assertCommitted, isDatabaseAway, sqlState } from "./errors.ts";
 import { refusePoolerWithoutStatements } from "./pooler.ts";
@@ -17,7 +18,8 @@ class UnsupportedPostgresError extends OperatorError {
 }
 
 /**
- * The database server refuses the connection: the user, the password, the database or the way of connecting is wrong.
+ * The connection was refused, by the database server or because of its certificate: the user, the password, the database
+ * or the way of connecting is wrong.
  */
 class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";
@@ -72,6 +74,12 @@ async function begin(client: pg.Client): Promise<void> {
       );
     }
     if (isDatabaseAway(error)) throw error;
+    if (isUntrusted(findSystemCode(error))) {
+      throw new DatabaseRefusedError(
+        "the database's certificate is not from a CA that the server trusts: " +
+          "add sslrootcert, the file of its CA, to DATABASE_URL, or write sslmode=no-verify for TLS that checks no certificate",
+      );
+    }
     throw new DatabaseRefusedError(`the database refused the connection: ${reason}`);
   }
 }

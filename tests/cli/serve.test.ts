@@ -135,6 +135,15 @@ describe("one message names every mistake, with nothing opened", () => {
     ]);
   });
 
+  test("of the database's TLS mode alone, without connecting in another mode", async () => {
+    const url = new URL(database.url);
+    url.pathname = "no_such_database";
+    url.search = "?sslmode=verify_full";
+    expect(await findMistakes({ DATABASE_URL: url.href })).toEqual([
+      expect.stringMatching(/^DATABASE_URL: sslmode="verify_full" is not one of/),
+    ]);
+  });
+
   test("of flags by their names, before the embedded PostgreSQL is made", async () => {
     const file = join(await makeFolder(), "file");
     await writeFile(file, "");

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { settleTlsMode } from "../../src/config/database-url.ts";
 import { connectionConfig } from "../../src/db/client.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded/embedded-postgres.ts";
+import { checkSchema } from "../../src/db/migrate.ts";
 import { caExtensions, issueCertificate, serverExtensions } from "../../src/tls/issue-certificate.ts";
 import { makeTestFolder, query } from "../support/embedded-owner.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -68,11 +69,14 @@ async function serveTls({ issuer }: ReturnType<typeof makeCa>, host: string): Pr
   });
 }
 
-async function connect(parameters: string): Promise<Outcome> {
+function urlWith(parameters: string): string {
   const { username, password, host, pathname } = new URL(embedded.url);
   const named = parameters.replace("CA", `sslrootcert=${encodeURIComponent(caFile)}`);
-  const { url } = settleTlsMode(`postgres://${username}:${password}@${host}${pathname}?${named}`, undefined);
-  const client = new pg.Client(connectionConfig(url, "test"));
+  return settleTlsMode(`postgres://${username}:${password}@${host}${pathname}?${named}`, undefined).url;
+}
+
+async function connect(parameters: string): Promise<Outcome> {
+  const client = new pg.Client(connectionConfig(urlWith(parameters), "test"));
   client.on("error", () => {});
   try {
     await client.connect();
@@ -135,4 +139,13 @@ describe.each(outcomes)("PostgreSQL with %s", (_what, serve, withTls) => {
     const expected = wanted === "never" ? "plaintext" : withTls.includes(wanted) ? "TLS" : "refused";
     expect(await connect(mode)).toBe(expected);
   });
+});
+
+test("a server that does not trust the database's certificate says what to write", async () => {
+  await serveTls(strange, "127.0.0.1");
+  for (const parameters of ["sslmode=require", "sslmode=verify-full&CA"]) {
+    await expect(checkSchema(urlWith(parameters))).rejects.toThrow(
+      /certificate is not from a CA that the server trusts: add sslrootcert, .* to DATABASE_URL, or write sslmode=no-/,
+    );
+  }
 });

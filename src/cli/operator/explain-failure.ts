@@ -6,8 +6,8 @@ import {
   PreconditionFailureSchema,
 } from "../../../gen/google/rpc/error_details_pb.js";
 import { printable } from "../../base/printable.ts";
+import { findSystemCode, isUntrusted } from "../../base/system-code.ts";
 import { nameCode } from "../../rpc/calls/call-record.ts";
-import { findSystemCode, isUntrusted } from "../system-code.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
 import { unprovenCode } from "./proving-agent.ts";

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { RetryInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
-import { findSystemCode } from "../system-code.ts";
+import { findSystemCode } from "../../base/system-code.ts";
 import { note } from "./output.ts";
 
 /** Waits before each repetition, in milliseconds. Together they are long enough for a server to restart. */

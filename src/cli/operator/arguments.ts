@@ -1,5 +1,6 @@
 /** Parsers of arguments and options. Each throws commander's InvalidArgumentError for an invalid text. */
 import { InvalidArgumentError } from "commander";
+import { InvalidFieldError } from "../../contract/installation-rules.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseDurationMs } from "./time.ts";
@@ -10,7 +11,9 @@ export function argumentParser<T>(parse: (text: string) => T): (text: string) =>
     try {
       return parse(text);
     } catch (error) {
-      throw new InvalidArgumentError(`${(error as Error).message}.`);
+      // Commander writes a sentence before this one, and an InvalidFieldError has no subject.
+      const subject = error instanceof InvalidFieldError ? "It " : "";
+      throw new InvalidArgumentError(`${subject}${(error as Error).message}.`);
     }
   };
 }

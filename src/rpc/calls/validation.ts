@@ -37,10 +37,14 @@ function createStrictValidator(): Validator {
   };
 }
 
+/** The contract's pattern of a line of text. Protovalidate's message quotes it, which tells people little. */
+const linePattern = String.raw`^([^\pZ\p{Cc}]([^\p{Cc}]*[^\pZ\p{Cc}])?)?$`;
+const describedLine = "must neither contain control characters nor begin or end with a space";
+
 function toBadRequest({ violations }: ValidationError): ConnectError {
   const fields = violations.map(({ field, message, ruleId }) => ({
     field: pathToString(field),
-    description: message,
+    description: message.includes(linePattern) ? describedLine : message,
     reason: ruleId,
   }));
   const text = fields.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`));

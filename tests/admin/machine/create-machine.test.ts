@@ -76,6 +76,14 @@ describe("refuses", () => {
     expect(await countMachines()).toBe(before);
   });
 
+  test("a text that is not one plain line, in words and not by a pattern", async () => {
+    const said = { ...provided(), provider: "a\0b", location: " am6" };
+    const plain = "must neither contain control characters nor begin or end with a space";
+    expect((await errorOf(machines.createMachine({ provided: said }))).message).toBe(
+      `provided.provider: ${plain}; provided.location: ${plain}`,
+    );
+  });
+
   test("nobody and viewers", async () => {
     const before = await countMachines();
     const viewer = await tokenOf(database.db, "viewer");

@@ -92,7 +92,10 @@ describe("request", () => {
       stderr:
         "bmaas: --image or --metropolis is missing\nbmaas: --digest is missing\nbmaas: --root-device is missing\n",
     });
-    expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("write the device's name alone: sda") });
+    expect(wrong).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("is invalid. It is a path; write the device's name alone: sda."),
+    });
   });
 });
 

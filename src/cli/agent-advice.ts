@@ -50,6 +50,10 @@ export function findAdvice(error: ConnectError, names: AgentNames): string | und
   const code = findSystemCode(error);
   if (isUntrusted(code)) return "name the CA of the server's certificate with --ca";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name from the server's certificate in --endpoint";
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER")
+    return "check the port in --endpoint: what listens there does not speak TLS";
+  if (code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL")
+    return "check --endpoint: what listens there does not speak HTTP/2";
   if (code === "ECONNREFUSED") return "check --endpoint, and check that the server runs";
   return undefined;
 }

@@ -1,7 +1,10 @@
 /** What an agent is advised to do about a refusal, by what a real server says of it. */
+import { once } from "node:events";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAgentClient } from "../../src/agent/agent-client.ts";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
@@ -9,9 +12,11 @@ import { createNodeFetch } from "../../src/agent/node-fetch.ts";
 import { createSigningAgentClient } from "../../src/agent/signing-agent-client.ts";
 import { SigningClock } from "../../src/agent/signing-clock.ts";
 import { findAdvice } from "../../src/cli/agent-advice.ts";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { machineWithAgent } from "../support/machine.ts";
+import { makeFolder } from "../support/program.ts";
 import { startTestServer } from "../support/server.ts";
 
 const database = await createTestDatabase();
@@ -105,4 +110,16 @@ test("is to let a proxy leave the body alone where it changes it", async () => {
   };
   const client = signingClient({ fetch: changing });
   expect(await adviceFor(client.heartbeat({ machineId }), true)).toMatch(/configure any proxy to keep the body/);
+});
+
+test("is to check the port where another listener answers: one without TLS, or without HTTP/2", async () => {
+  const tls = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+  const onlyHttp1 = createServer({ cert: tls.cert, key: tls.key }).listen(0, "127.0.0.1");
+  onTestFinished(() => void onlyHttp1.close());
+  await once(onlyHttp1, "listening");
+  const adviceAt = (url: string) =>
+    adviceFor(createAgentClient({ endpoint: url, key, ca: tls.ca }).heartbeat({ machineId }), false);
+  expect(await adviceAt(server.adminUrl.replace("http:", "https:"))).toMatch(/^check the port .* does not speak TLS$/);
+  const { port } = onlyHttp1.address() as AddressInfo;
+  expect(await adviceAt(`https://127.0.0.1:${port}`)).toMatch(/does not speak HTTP\/2$/);
 });

@@ -48,6 +48,9 @@ function explainConnection(error: ConnectError, systemCode: string, { url }: Ser
   if (systemCode === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return `the certificate of ${url} is for other names: use one of them in --admin-url`;
   }
+  if (systemCode === "EPROTO" && error.rawMessage.includes("wrong version number")) {
+    return `what listens at ${url} does not speak TLS: check the port, or write http:// in --admin-url`;
+  }
   return `the connection to ${url} failed: ${error.rawMessage} (${systemCode})`;
 }
 

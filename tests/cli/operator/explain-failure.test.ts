@@ -114,6 +114,15 @@ describe("a connection that fails ends with 6", () => {
     expect(failure.status).toBe(6);
     expect(failure.message).toContain(url);
   });
+
+  test("where https reaches a listener in plaintext", async () => {
+    const url = server.adminUrl.replace("http:", "https:");
+    const failure = await failureOf(adminClient(MachineService, url, admin).listMachines({}), url);
+    expect(failure).toMatchObject({
+      status: 6,
+      message: `what listens at ${url} does not speak TLS: check the port, or write http:// in --admin-url`,
+    });
+  });
 });
 
 test("what is no failed call stays what it is", () => {

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { Code, ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
+import { isFailedWrite } from "../wire/request-body.ts";
 import { type CallRecord, nameCode, type OnCall } from "./call-record.ts";
 
 /** Observer of calls. Its functions must not throw. */
@@ -93,6 +94,7 @@ function findOutcome({ signal, values }: HandlerContext): Pick<CallRecord, "code
   if (reason instanceof ConnectError) {
     return { code: nameCode(reason.code === Code.Aborted ? Code.Canceled : reason.code) };
   }
+  if (isFailedWrite(reason)) return { code: nameCode(Code.Canceled) };
   if (!(reason instanceof DOMException)) return { code: nameCode(Code.Internal), cause: reason };
   return { code: nameCode(values.get(isAnsweredKey) ? undefined : Code.Canceled) };
 }

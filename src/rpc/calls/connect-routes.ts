@@ -26,6 +26,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { ListenerLimits } from "../limits.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
+import { isFailedWrite } from "../wire/request-body.ts";
 
 /** Options of `connectRoutes`. Connect's own options keep their meaning. */
 export interface ConnectRoutesOptions extends ConnectRouterOptions {
@@ -126,14 +127,6 @@ function fail(error: unknown, reply: FastifyReply, { limits, log, onUnserved }: 
   const answer = refusal ?? new ConnectError("internal error", Code.Internal);
   onUnserved?.(answer.code);
   replyWithError(reply, answer, limits);
-}
-
-/**
- * Returns whether the error is of the caller's connection, which failed only now: the answer learns of its end later.
- */
-function isFailedWrite(error: unknown): boolean {
-  const cause = error instanceof ConnectError ? error.cause : error;
-  return cause instanceof Error && (cause as NodeJS.ErrnoException).syscall === "write";
 }
 
 /** Returns whether the caller has left, which can make an answer fail in many ways. */

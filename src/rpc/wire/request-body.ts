@@ -74,6 +74,15 @@ export function callerGone(): ConnectError {
 }
 
 /**
+ * Returns whether the error is of writing to the caller's connection, or is caused by one: the caller left, and Node
+ * reports that before the end of the connection.
+ */
+export function isFailedWrite(error: unknown): boolean {
+  const cause = error instanceof ConnectError ? error.cause : error;
+  return cause instanceof Error && "syscall" in cause && cause.syscall === "write";
+}
+
+/**
  * Reads a body to its end. Throws ConnectError: `resource_exhausted` beyond the limit, without reading on;
  * `deadline_exceeded` if it does not arrive in time; `canceled` if the caller leaves.
  */

@@ -24,7 +24,7 @@ select id, key, value
  where die < 0.98;
 
 insert into machine_hold (machine_id, reason, is_muted, held_at, held_by, until)
-select id, 'power', n % 2 = 0, now() - interval '1 hour', 'token:operator', now() + interval '1 day' from fleet where die between 0.5 and 0.51;
+select id, 'power', n % 2 = 0, now() - interval '1 hour', 'token:operator', now() + interval '1 day' from fleet where die between 0.5 and 0.6;
 
 insert into agent_started (machine_id, started_at, public_key)
 select id, now() - interval '29 days', sha256(id::text::bytea) from fleet where die < 0.96;

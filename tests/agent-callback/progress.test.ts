@@ -98,7 +98,7 @@ test("progress beside a report is not looked at", async () => {
 });
 
 test("progress of another generation than the open one is ignored, and the log says so to who looks closely", async () => {
-  const generation = await request();
+  const generation = await give();
   await tell({ generation: generation + 1n, percent: 5 });
   expect(await findRequest(generation)).toMatchObject({ startedAt: null, percent: null });
   expect(server.logged).toContainEqual(

@@ -82,7 +82,7 @@ describe("is refused", () => {
       code: "FailedPrecondition",
       preconditions: [`INSTALLATION_NOT_RETRYABLE machines/${machineId}/installations/1`],
     });
-    expect(error.message).toContain(`is ${state}`);
+    expect(error.message).toContain(`is in the state ${state}`);
     expect(await requested(machineId)).toHaveLength(1);
   });
 

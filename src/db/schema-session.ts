@@ -18,8 +18,8 @@ class UnsupportedPostgresError extends OperatorError {
 }
 
 /**
- * The connection was refused, by the database server or because of its certificate: the user, the password, the database
- * or the way of connecting is wrong.
+ * The connection was refused, by the database server or because of its certificate: the user, the password, the
+ * database or the way of connecting is wrong.
  */
 class DatabaseRefusedError extends OperatorError {
   override readonly name = "DatabaseRefusedError";

@@ -110,10 +110,12 @@ test("time in which nobody stood in line says nothing of how fast it moves", asy
   await delay(300);
   const add = () => line.add({ isUrgent: false, begin: () => work(1) });
   for (let call = 0; call < 60; call++) add();
+  const beganAtMs = performance.now();
   let longestWaitMs = 0;
   while (line.length > 0) {
     await turn();
     longestWaitMs = Math.max(longestWaitMs, line.expectedWaitMs);
   }
-  expect(longestWaitMs).toBeLessThan(300);
+  // With the idle time, the estimate would be more than ten times what it took.
+  expect(longestWaitMs).toBeLessThan(4 * (performance.now() - beganAtMs));
 });

@@ -114,6 +114,21 @@ describe.each(["on", "off"])("with the unary lane %s", (unaryLane) => {
     expect(readError(await callAgents(agents, machine, { body }))).toContain(text);
   });
 
+  test.each(["application/json", "application/grpc+json", "application/grpc-web+json"])(
+    "half a character in %s is the caller's fault, and every answer can be sent",
+    async (type) => {
+      const json = Buffer.from('{"\\ud800":1}');
+      const body = type === "application/json" ? json : frameMessage(json);
+      const before = agents.logged.length;
+      const answers = [
+        await callAgents(agents, machine, { headers: { "content-type": type }, body }),
+        await callOperators({ path: "MachineService/ListMachines", headers: { "content-type": type }, body }),
+      ];
+      for (const answer of answers) expect(readError(answer)).toMatch(/^invalid_argument .*half a character/);
+      expect([...agents.logged.slice(before), ...server.logged].filter(({ level }) => Number(level) >= 50)).toEqual([]);
+    },
+  );
+
   test.each([
     ["application/proto", (bytes: Uint8Array) => bytes],
     ["Application/Proto", (bytes: Uint8Array) => bytes],

@@ -2,7 +2,8 @@
  * Refuses JSON that protobuf-es would read as a different value than was sent (ProtoJSON,
  * https://protobuf.dev/programming-guides/json): an integer that a double cannot represent, which is rounded; "0x10"
  * for a number; a day that the calendar does not have, which becomes the next one; a duration with trailing text; bytes
- * that are not UTF-8.
+ * that are not UTF-8; half a character. Every error text is well-formed, since Connect cannot send any other in
+ * grpc-message.
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
@@ -22,7 +23,9 @@ export function createStrictDecoder(schema: DescMessage): JsonTextDecoder {
   return {
     decode(bytes) {
       const text = decodeUtf8(bytes);
-      checkMessage(schema, parseJson(text), "");
+      const json = parseJson(text, schema);
+      checkMessage(schema, json, "");
+      if (surrogateEscape.test(text)) assertWellFormed(json);
       return text;
     },
   };
@@ -45,12 +48,18 @@ const inexact = Symbol("inexact number");
 const safeDigits = 15;
 const manyDigits = /\d[\d.]{15}/;
 
-/** Returns a JSON value in which `inexact` replaces rounded fractions, or undefined for invalid JSON. */
-function parseJson(text: string): unknown {
+/**
+ * Returns a JSON value in which `inexact` replaces rounded fractions. Throws ConnectError with `invalid_argument` for
+ * invalid JSON.
+ */
+function parseJson(text: string, { typeName }: DescMessage): unknown {
   try {
     return manyDigits.test(text) ? JSON.parse(text, markInexact as Parameters<typeof JSON.parse>[1]) : JSON.parse(text);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    // The parser quotes a part of the text, and may cut a character in two.
+    const reason = error.message.toWellFormed();
+    throw new ConnectError(`cannot decode message ${typeName} from JSON: ${reason}`, Code.InvalidArgument);
   }
 }
 
@@ -62,6 +71,23 @@ function markInexact(_key: string, value: unknown, { source = "" }: { source?: s
   if (typeof value !== "number" || /^-?\d+$/.test(source)) return value;
   const [significand = ""] = source.split(/e/i);
   return significand.replace(/^[-0.]+|\D/g, "").length > safeDigits ? inexact : value;
+}
+
+/** Only an escape can bring half a character into a text that was valid UTF-8. */
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
+/**
+ * Throws ConnectError with `invalid_argument` for a text or a name with half a character (RFC 7493 section 2.1). It
+ * does not recurse, since JSON of strangers can be nested deeper than the stack.
+ */
+function assertWellFormed(json: unknown): void {
+  const values = [json];
+  for (let value = values.pop(); values.length > 0 || value !== undefined; value = values.pop()) {
+    if (typeof value === "string" && !value.isWellFormed()) {
+      refuse("", "TEXT_NOT_UNICODE", 'holds half a character: a surrogate such as "\\ud800" without the other one');
+    }
+    if (typeof value === "object" && value !== null) for (const entry of Object.entries(value)) values.push(...entry);
+  }
 }
 
 /** Type of a value in a field, a list or a map. */

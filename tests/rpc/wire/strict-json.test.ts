@@ -6,6 +6,7 @@ import { type DescMessage, fromJsonString, type JsonValue, ScalarType } from "@b
 import { DurationSchema, Int64ValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "vitest";
+import { ListMachinesRequestSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import {
   AgentHardwareReportSchema,
   HeartbeatRequestSchema,
@@ -154,6 +155,38 @@ test("a duration is seconds and nothing more", () => {
 test("bytes that are no UTF-8 are no text", () => {
   const json = Buffer.concat([Buffer.from('{"machineId":"'), Buffer.from([0xff]), Buffer.from('"}')]);
   expect(read(HeartbeatRequestSchema, json)).toContain("InvalidArgument the message is JSON but not encoded in UTF-8");
+});
+
+describe("an error text is well-formed, so that grpc-message can hold it", () => {
+  test.each([
+    ["an unknown name", '{"\\ud800":1}', /the message: holds half a character/],
+    ["an unknown enum value", '{"filter":{"states":["\\uDFFF"]}}', /half a character/],
+    ["a number", '{"pageSize":"\\ud800"}', /^InvalidArgument page_size: is not an integer/],
+    ["a text", '{"pageToken":"a\\ud800b"}', /half a character/],
+    ["a value of an unknown field", '{"x":[{"y":["\\udc00\\ud800"]}]}', /half a character/],
+    ["deeper than the stack", `{"x":${"[".repeat(200_000)}"\\ud800"${"]".repeat(200_000)}}`, /half a character/],
+  ])("for half a character in %s", (_, json, expected) => {
+    const answer = read(ListMachinesRequestSchema, json);
+    expect(answer).toMatch(expected);
+    expect(String(answer).isWellFormed()).toBe(true);
+  });
+
+  test("wherever the parser cuts the text that it quotes", () => {
+    const cuts = new Set<boolean>();
+    for (let length = 0; length < 60; length++) {
+      const json = `{"pageToken": ${"x".repeat(length % 3)}${"\u{1F600}".repeat(length)}}`;
+      const answer = String(read(ListMachinesRequestSchema, json));
+      expect(answer).toMatch(/^InvalidArgument cannot decode message bmaas.admin.v1.ListMachinesRequest from JSON: /);
+      expect(answer.isWellFormed()).toBe(true);
+      cuts.add(answer.includes("\ufffd"));
+    }
+    // Otherwise nothing was cut, and nothing is proved.
+    expect(cuts).toContain(true);
+  });
+
+  test("and whole characters in escapes are taken", () => {
+    expect(read(ListMachinesRequestSchema, '{"pageToken":"\\ud83d\\ude00"}')).toMatchObject({ pageToken: "\u{1F600}" });
+  });
 });
 
 test("what is wrong in another way is left to be refused as ever", () => {

@@ -20,11 +20,11 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { TooManyGroupsError } from "../db/queries/fleet.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
-import { MachineHeldError } from "../db/queries/machine-hold.ts";
+import { HoldInPastError, MachineHeldError } from "../db/queries/machine-hold.ts";
 import { TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
-import { errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
+import { badRequest, errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
 
 /**
  * Returns the code, message and details that a caller gets for an error of the domain, or undefined for any other
@@ -39,6 +39,7 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
   if (error instanceof AgentRefusedError) return refuse(error.obstacle, `machines/${error.machineId}`, error);
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
+  if (error instanceof HoldInPastError) return refuseField("end_time", "END_TIME_PAST", error);
   if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
   if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
@@ -81,6 +82,11 @@ export const findKnownError: ErrorTable = (error) => {
 
 function refuseInstallation(type: string, error: InstallationRefusedError | GenerationNotGrowingError): KnownError {
   return refuse(type, `machines/${error.machineId}/installations/${error.generation}`, error);
+}
+
+function refuseField(field: string, reason: string, { message: description }: Error): KnownError {
+  const details = [badRequest([{ field, description, reason }])];
+  return { code: Code.InvalidArgument, message: `${field} ${description}`, details };
 }
 
 function refuse(type: string, subject: string, { message }: Error): KnownError {

@@ -1,6 +1,5 @@
 /** Encodes operators' installation targets as the requests that agents are given. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import {
   ImageInstallationRequestSchema,
@@ -9,7 +8,6 @@ import {
   OSInstallationRequestSchema,
 } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import {
-  InvalidFieldError,
   limitPayload,
   parseDevice,
   parseDigest,
@@ -22,7 +20,7 @@ import { findStoredRequest } from "../../contract/stored-request.ts";
 import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import type { InstallationRequest } from "../../db/queries/os-installation-request.ts";
-import { badRequest } from "../../rpc/wire/error-details.ts";
+import { Violations } from "../violations.ts";
 
 /** A request for an installation, before it has a generation. */
 export type RequestContent = Required<Pick<InstallationRequest, "encode" | "needsAdditions">>;
@@ -32,19 +30,9 @@ export type RequestContent = Required<Pick<InstallationRequest, "encode" | "need
  * in the call, which begins with `target`.
  */
 export function toRequestContent(target: InstallationTarget | undefined): RequestContent {
-  const violations: { field: string; description: string }[] = [];
-  const type = toType(target, (field, parse) => {
-    try {
-      parse();
-    } catch (error) {
-      if (!(error instanceof InvalidFieldError)) throw error;
-      violations.push({ field: `target.${field}`, description: error.message });
-    }
-  });
-  if (violations.length > 0) {
-    const text = violations.map(({ field, description }) => `${field} ${description}`).join("; ");
-    throw new ConnectError(text, Code.InvalidArgument, undefined, [badRequest(violations)]);
-  }
+  const violations = new Violations();
+  const type = toType(target, (field, parse) => violations.check(`target.${field}`, parse));
+  violations.assertNone();
   return contentOf(create(OSInstallationRequestSchema, { type }));
 }
 

@@ -1,37 +1,9 @@
 /** Reads and checks the labels in a call. */
-import { Code, ConnectError } from "@connectrpc/connect";
 import { LabelOperator, type LabelCondition as SentCondition } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { InvalidFieldError } from "../../contract/installation-rules.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import type { LabelCondition } from "../../db/queries/machine-filter.ts";
 import type { LabelChange } from "../../db/queries/machine-label.ts";
-import { badRequest } from "../../rpc/wire/error-details.ts";
-
-/** Collects mistakes in the fields of a call. */
-class Violations {
-  readonly #violations: { field: string; description: string }[] = [];
-
-  add(field: string, description: string): void {
-    this.#violations.push({ field, description });
-  }
-
-  /** Runs `parse`, and keeps the InvalidFieldError that it throws. */
-  check(field: string, parse: () => unknown): void {
-    try {
-      parse();
-    } catch (error) {
-      if (!(error instanceof InvalidFieldError)) throw error;
-      this.add(field, error.message);
-    }
-  }
-
-  /** Throws ConnectError with `invalid_argument` if there are any mistakes. */
-  assertNone(): void {
-    if (this.#violations.length === 0) return;
-    const text = this.#violations.map(({ field, description }) => `${field} ${description}`).join("; ");
-    throw new ConnectError(text, Code.InvalidArgument, undefined, [badRequest(this.#violations)]);
-  }
-}
+import { Violations } from "../violations.ts";
 
 /**
  * Returns the labels that a call sets and removes. Throws ConnectError with `invalid_argument` that names every invalid

@@ -1,15 +1,14 @@
 /** The handler of MachineService.SetHold. */
 import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { HandlerContext } from "@connectrpc/connect";
 import {
   type SetHoldRequest,
   type SetHoldResponse,
   SetHoldResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { HoldInPastError, setHold } from "../../db/queries/machine-hold.ts";
-import { badRequest } from "../../rpc/wire/error-details.ts";
+import { setHold } from "../../db/queries/machine-hold.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";
@@ -26,17 +25,9 @@ export function createSetHold(context: AdminContext) {
       until: request.endTime === undefined ? null : timestampDate(request.endTime),
     };
     return await answerOnce(context, call, request, SetHoldResponseSchema, async (tx, actor) => {
-      const replaced = await setHold(tx, hold, actor).catch(refuseInPast);
+      const replaced = await setHold(tx, hold, actor);
       const machine = await readMachine(tx, hold.machineId);
       return create(SetHoldResponseSchema, { machine, ...(replaced && { replaced: toHold(replaced) }) });
     });
   };
-}
-
-function refuseInPast(error: unknown): never {
-  if (!(error instanceof HoldInPastError)) throw error;
-  const description = "is in the past: give a later time, or none for a hold that only an operator ends";
-  throw new ConnectError(`end_time ${description}`, Code.InvalidArgument, undefined, [
-    badRequest([{ field: "end_time", description, reason: "END_TIME_PAST" }]),
-  ]);
 }

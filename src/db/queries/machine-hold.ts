@@ -26,6 +26,9 @@ export class MachineHeldError extends Error {
 /** The hold would end before it begins. */
 export class HoldInPastError extends Error {
   override readonly name = "HoldInPastError";
+  constructor() {
+    super("is in the past: give a later time, or none for a hold that only an operator ends");
+  }
 }
 
 /** Returns who holds the machine, why, and until when, as the end of a sentence. */
@@ -47,7 +50,7 @@ export async function setHold(tx: Transaction, hold: NewHold, actor: string): Pr
   await tx.select().from(agentStarted).where(eq(agentStarted.machineId, machineId)).for("no key update");
   const before = (await findHolds(tx, [machineId])).get(machineId);
   const { rows } = await tx.execute(sql`select where ${until} <= now()`);
-  if (rows.length > 0) throw new HoldInPastError("the hold ends in the past");
+  if (rows.length > 0) throw new HoldInPastError();
   const values = { ...hold, heldBy: actor };
   await tx
     .insert(machineHold)

@@ -1,6 +1,6 @@
 /** The handler of MachineService.SetHold. */
 import { create } from "@bufbuild/protobuf";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
 import {
   type SetHoldRequest,
@@ -8,7 +8,7 @@ import {
   SetHoldResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { setHold } from "../../db/queries/machine-hold.ts";
+import { type NewHold, setHold } from "../../db/queries/machine-hold.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { readMachine } from "./read-machine.ts";
@@ -22,7 +22,7 @@ export function createSetHold(context: AdminContext) {
       reason: request.reason,
       ticket: request.ticket || null,
       isMuted: request.mute,
-      until: request.endTime === undefined ? null : timestampDate(request.endTime),
+      end: toEnd(request.end),
     };
     return await answerOnce(context, call, request, SetHoldResponseSchema, async (tx, actor) => {
       const replaced = await setHold(tx, hold, actor);
@@ -30,4 +30,9 @@ export function createSetHold(context: AdminContext) {
       return create(SetHoldResponseSchema, { machine, ...(replaced && { replaced: toHold(replaced) }) });
     });
   };
+}
+
+function toEnd({ case: kind, value }: SetHoldRequest["end"]): NewHold["end"] {
+  if (kind === "endTime") return { at: timestampDate(value) };
+  return kind === "duration" ? { afterSeconds: durationMs(value) / 1000 } : undefined;
 }

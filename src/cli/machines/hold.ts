@@ -1,5 +1,5 @@
 /** `bmaas machines hold` */
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { MachineService, SetHoldResponseSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
@@ -29,10 +29,11 @@ export function holdCommand(): Command {
         const { reason, ticket = "", for: durationMs, mute = false } = flags;
         const targets = await findTargets(operator, machineIds, flags);
         await confirm(targets, flags, "Hold #?");
-        const end = durationMs === undefined ? {} : { endTime: timestampFromMs(Date.now() + durationMs) };
+        const end =
+          durationMs === undefined ? undefined : { case: "duration" as const, value: durationFromMs(durationMs) };
         const client = operator.client(MachineService);
         await actAndReport(operator, targets, flags, {
-          act: ({ machineId }) => client.setHold({ machineId, reason, ticket, mute, ...end }),
+          act: ({ machineId }) => client.setHold({ machineId, reason, ticket, mute, ...(end && { end }) }),
           describe: ({ machine, replaced }, { machineId }) => {
             const instead = replaced === undefined ? "" : `, in place of the hold ${describeHold(replaced)}`;
             return `${machineId}  held ${machine?.hold === undefined ? "" : describeHold(machine.hold)}${instead}`;

@@ -1,5 +1,5 @@
 /** Holds of machines, set and released by operators who hold the machines' rows. */
-import { eq, sql } from "drizzle-orm";
+import { eq, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { agentStarted, machineHold } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
@@ -11,7 +11,10 @@ import { appendHistory } from "./machine-history.ts";
 export type HoldRow = typeof machineHold.$inferSelect;
 
 /** A hold to set. */
-export type NewHold = Pick<HoldRow, "machineId" | "reason" | "ticket" | "isMuted" | "until">;
+export type NewHold = Pick<HoldRow, "machineId" | "reason" | "ticket" | "isMuted"> & {
+  /** When it ends: at a time, after so many seconds by the database's clock, or when an operator ends it. */
+  readonly end: { readonly at: Date } | { readonly afterSeconds: number } | undefined;
+};
 
 /** The machine is held, so that no installation is requested of it. */
 export class MachineHeldError extends Error {
@@ -45,21 +48,26 @@ export function describeHold({ heldBy, reason, ticket, until }: Omit<HoldRow, "m
  * transaction is committed, no agent is given an installation of the machine.
  */
 export async function setHold(tx: Transaction, hold: NewHold, actor: string): Promise<HoldRow | undefined> {
-  const { machineId, reason, ticket, isMuted, until } = hold;
+  const { end, ...values } = hold;
+  const { machineId, reason, ticket, isMuted } = hold;
   await holdMachines(tx, [machineId]);
   await tx.select().from(agentStarted).where(eq(agentStarted.machineId, machineId)).for("no key update");
   const before = (await findHolds(tx, [machineId])).get(machineId);
-  const { rows } = await tx.execute(sql`select where ${until} <= now()`);
-  if (rows.length > 0) throw new HoldInPastError();
-  const values = { ...hold, heldBy: actor };
-  await tx
+  const set = { ...values, heldBy: actor, heldAt: sql`now()`, until: end === undefined ? null : toTime(end) };
+  const [held] = await tx
     .insert(machineHold)
-    .values(values)
-    .onConflictDoUpdate({ target: machineHold.machineId, set: { ...values, heldAt: sql`now()` } });
-  const end = until?.toISOString() ?? null;
-  const detail = { reason, ticket, until: end, muted: isMuted ? "true" : null };
+    .values(set)
+    .onConflictDoUpdate({ target: machineHold.machineId, set })
+    .returning({ until: machineHold.until, isPast: sql<boolean>`${machineHold.until} <= now()` });
+  if (held?.isPast === true) throw new HoldInPastError();
+  const until = held?.until?.toISOString() ?? null;
+  const detail = { reason, ticket, until, muted: isMuted ? "true" : null };
   await appendHistory(tx, [{ machineId, actor, kind: "machine_held", detail }]);
   return before;
+}
+
+function toTime(end: NonNullable<NewHold["end"]>): Date | SQL {
+  return "at" in end ? end.at : sql`now() + make_interval(secs => ${end.afterSeconds})`;
 }
 
 /** Releases the machine, if it is held. Throws MachineNotFoundError. */

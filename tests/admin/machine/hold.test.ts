@@ -11,6 +11,7 @@ import { errorOf } from "../../support/call-error.ts";
 import { moveInstallation } from "../../support/installation.ts";
 import { bareMachine, machineWithAgent, readTags, requestInstallation } from "../../support/machine.ts";
 import { scrape } from "../../support/metrics.ts";
+import { observe } from "../../support/observer.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { imageYaml, mistakesOf, seedText } from "../../support/seed.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
@@ -34,7 +35,8 @@ const target = {
 test("is shown with its machine, takes the place of an earlier one, and is on record", async () => {
   const machineId = await bareMachine(database.db);
   const endTime = inMs(3_600_000);
-  const first = { reason: "fan", ticket: "https://tickets.example/1", endTime, mute: true };
+  const end = { case: "endTime" as const, value: endTime };
+  const first = { reason: "fan", ticket: "https://tickets.example/1", end, mute: true };
   const answer = await machines.setHold({ machineId: machineId.toUpperCase(), ...first });
   const shown = { reason: "fan", ticket: first.ticket, actor, muted: true, endTime };
   expect(answer).toMatchObject({ machine: { id: machineId, hold: shown } });
@@ -59,7 +61,7 @@ describe("while a machine is held", () => {
   test("nothing is requested of it, and the refusal says who holds it, why and until when", async () => {
     const { machineId } = await machineWithAgent(database.db);
     const endTime = inMs(3_600_000);
-    await machines.setHold({ machineId, reason: "bench", ticket: "T-7", endTime });
+    await machines.setHold({ machineId, reason: "bench", ticket: "T-7", end: { case: "endTime", value: endTime } });
     const refused = await errorOf(installations.requestInstallation({ machineId, target }));
     const until = new Date(Number(endTime.seconds) * 1000).toISOString().slice(0, 19);
     expect(refused).toMatchObject({
@@ -95,7 +97,7 @@ describe("while a machine is held", () => {
       const ask = async () => (await agent.heartbeat({ machineId })).installationRequest?.generation;
       if (wasGiven) expect(await ask()).toBe(generation);
       const endMs = Date.now() + 1_500;
-      await machines.setHold({ machineId, reason: "bench", endTime: timestampFromMs(endMs) });
+      await machines.setHold({ machineId, reason: "bench", end: { case: "endTime", value: timestampFromMs(endMs) } });
       while (Date.now() < endMs - 200) expect(await ask()).toBeUndefined();
       await expect.poll(ask, { timeout: 10_000 }).toBe(generation);
       expect((await machines.getMachine({ machineId })).machine?.hold).toBeUndefined();
@@ -111,7 +113,7 @@ describe("while a machine is held", () => {
     expect(condition).toContain(`it is held by ${actor}: bench`);
     expect(next).toBe("");
     expect(remedies[0]?.command).toBe(`bmaas machines release ${machineId}`);
-    await machines.setHold({ machineId, reason: "bench", endTime: inMs(3_600_000) });
+    await machines.setHold({ machineId, reason: "bench", end: { case: "endTime", value: inMs(3_600_000) } });
     const later = await machines.explainMachine({ machineId });
     expect(later.next).toBe("the agent is given it with its first heartbeat after this time");
     expect(later.nextTime).toBeDefined();
@@ -141,6 +143,24 @@ test("SetHold answers after deliveries that are under way have ended", async () 
   await delivery.end();
 });
 
+test("lasts as long as it says by the database's clock, whatever the caller's clock shows", async () => {
+  const machineId = await bareMachine(database.db);
+  const lasting = (seconds: bigint) => ({ case: "duration" as const, value: { seconds, nanos: 0 } });
+  const { machine } = await machines.setHold({ machineId, reason: "bench", end: lasting(3_600n) });
+  const [row] = await observe(database)<{ lasts: string }[]>`
+    select extract(epoch from until - held_at)::text as lasts from machine_hold where machine_id = ${machineId}`;
+  expect(Number(row?.lasts)).toBe(3_600);
+  expect(machine?.hold?.endTime).toBeDefined();
+  await machines.setHold({ machineId, reason: "bench", end: lasting(1n) });
+  const isHeld = async () => (await machines.getMachine({ machineId })).machine?.hold !== undefined;
+  expect(await isHeld()).toBe(true);
+  await expect.poll(isHeld, { timeout: 5_000 }).toBe(false);
+  for (const seconds of [0n, -1n, 3_155_760_001n]) {
+    const refused = await errorOf(machines.setHold({ machineId, reason: "bench", end: lasting(seconds) }));
+    expect(refused).toMatchObject({ code: "InvalidArgument", fields: ["duration"] });
+  }
+});
+
 test("lists and watchers go by it", async () => {
   const provider = randomUUID();
   const create = async () => {
@@ -150,7 +170,7 @@ test("lists and watchers go by it", async () => {
   const [held, free, past] = [await create(), await create(), await create()];
   await using watch = await startWatch(machines, { filter: { held: true } });
   await machines.setHold({ machineId: held, reason: "bench" });
-  await machines.setHold({ machineId: past, reason: "short", endTime: inMs(300) });
+  await machines.setHold({ machineId: past, reason: "short", end: { case: "endTime", value: inMs(300) } });
   const list = async (isHeld: boolean) =>
     (await machines.listMachines({ filter: { provider, held: isHeld } })).machines.map(({ id }) => id);
   await expect.poll(() => list(true), { timeout: 5_000 }).toEqual([held]);
@@ -181,7 +201,7 @@ test("refuses what is wrong, nobody, viewers, and machines that do not exist", a
   };
   expect(await fieldsOf(machines.setHold({ machineId }))).toEqual(["InvalidArgument", "reason"]);
   expect(await fieldsOf(machines.setHold({ machineId, reason: " x" }))).toEqual(["InvalidArgument", "reason"]);
-  const past = { machineId, reason: "x", endTime: inMs(-60_000) };
+  const past = { machineId, reason: "x", end: { case: "endTime" as const, value: inMs(-60_000) } };
   expect(await fieldsOf(machines.setHold(past))).toEqual(["InvalidArgument", "end_time"]);
   expect(await codeOf(machines.setHold({ machineId: randomUUID(), reason: "x" }))).toBe("NotFound");
   expect(await codeOf(machines.clearHold({ machineId: randomUUID() }))).toBe("NotFound");

@@ -601,11 +601,27 @@ export declare type SetHoldRequest = Message<"bmaas.admin.v1.SetHoldRequest"> & 
   ticket: string;
 
   /**
-   * When the hold ends by itself, in the future; only ClearHold ends it when this is not set.
+   * When the hold ends by itself. Only ClearHold ends it when neither is set.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   * @generated from oneof bmaas.admin.v1.SetHoldRequest.end
    */
-  endTime?: Timestamp | undefined;
+  end: {
+    /**
+     * A time in the future.
+     *
+     * @generated from field: google.protobuf.Timestamp end_time = 4;
+     */
+    value: Timestamp;
+    case: "endTime";
+  } | {
+    /**
+     * How long the hold lasts, by the database's clock; at most 100 years.
+     *
+     * @generated from field: google.protobuf.Duration duration = 7;
+     */
+    value: Duration;
+    case: "duration";
+  } | { case: undefined; value?: undefined };
 
   /**
    * Whether alerts leave the machine out as well.

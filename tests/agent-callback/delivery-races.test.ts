@@ -3,27 +3,15 @@
  * exactly when that is on record.
  */
 import { and, eq, isNull, sql } from "drizzle-orm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { codeOf } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { connectMachine, type FleetMachine, machineOn, success } from "../support/fleet.ts";
 import { readInstallation } from "../support/installation.ts";
 import { readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
 
 const machines = (count: number) => Promise.all(Array.from({ length: count }, () => machineOn(database.db, servers)));
 

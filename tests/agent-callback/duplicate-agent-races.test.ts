@@ -2,30 +2,18 @@
  * Two machines with one key that call two server processes at once: once they have been noticed, nothing is handed out.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { codeOf } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { connectMachine, machineOn, success } from "../support/fleet.ts";
 import { readInstallation } from "../support/installation.ts";
 import { readTags, requestInstallation } from "../support/machine.ts";
 import { observe } from "../support/observer.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { type ServerProcess, startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
 
 interface Sample {
   readonly noticed: boolean;

@@ -1,26 +1,14 @@
 /** Holds against deliveries, on two server processes: once SetHold has answered, no agent is given anything more. */
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineOn, success } from "../support/fleet.ts";
 import { readInstallation } from "../support/installation.ts";
 import { requestInstallation } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
 
 test("a request is given before the hold, or not before the release", async () => {
   const { secret } = await tokenOf(database.db, "operator");

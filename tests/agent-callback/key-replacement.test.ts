@@ -6,30 +6,17 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import { eq } from "drizzle-orm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { createNodeFetch } from "../../src/agent/node-fetch.ts";
 import { signRequest } from "../../src/agent/request-signing.ts";
 import { agentStarted } from "../../src/db/schema/index.ts";
 import { codeOf, heartbeatPath } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { connectMachine, machineOn, success } from "../support/fleet.ts";
 import { machineWithAgent, readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { type ServerProcess, startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly [ServerProcess, ServerProcess];
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  const start = () => startServerProcess({ DATABASE_URL: database.url });
-  servers = await Promise.all([start(), start()]);
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
 
 describe("a key that is replaced under load, on two servers", () => {
   test("does not succeed once the replacement is committed; the new one does at once", async () => {

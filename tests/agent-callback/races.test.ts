@@ -1,22 +1,10 @@
 /** What holds when the same machine's calls, and its operators', meet on two server processes over one database. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { describe, expect, test } from "vitest";
 import { type FleetMachine, machineOn, success } from "../support/fleet.ts";
 import { readTags, requestInstallation } from "../support/machine.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
 
 const machines = (count: number) => Promise.all(Array.from({ length: count }, () => machineOn(database.db, servers)));
 const request = ({ machineId }: FleetMachine, generation?: bigint) =>

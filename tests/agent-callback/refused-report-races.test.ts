@@ -1,30 +1,17 @@
 /**
  * Reports of what an agent was not given against requests and deliveries, on two server processes over one database.
  */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { codeOf } from "../support/agents.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type FleetMachine, machineOn, success } from "../support/fleet.ts";
 import { readInstallation } from "../support/installation.ts";
 import { readTags, requestInstallation, testImage } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { type ServerProcess, startTwoServers } from "../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-let secret: string;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-  ({ secret } = await tokenOf(database.db, "operator"));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
+const { secret } = await tokenOf(database.db, "operator");
 
 const reportOf = async ({ machineId }: FleetMachine) => (await readTags(database, machineId)).report?.generation;
 const operator = (server: number) =>

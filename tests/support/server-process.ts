@@ -5,7 +5,8 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { inject } from "vitest";
+import { afterAll, inject } from "vitest";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { mainFile } from "./program.ts";
 import type { LogLine } from "./server.ts";
 import { unaryLane } from "./unary-lane.ts";
@@ -92,4 +93,20 @@ function readOutput(child: ChildProcessByStdio<null, Readable, Readable>) {
     output.stderr += `${text}\n`;
   });
   return { logged, output, serving };
+}
+
+/** Starts two servers on one new database. Stops them, and drops it, after the tests of the file that calls. */
+export async function startTwoServers(): Promise<{
+  database: TestDatabase;
+  servers: readonly [ServerProcess, ServerProcess];
+}> {
+  const database = await createTestDatabase();
+  afterAll(() => database.close());
+  const start = () => startServerProcess({ DATABASE_URL: database.url });
+  const servers = await Promise.all([start(), start()]);
+  // What is registered last runs first.
+  afterAll(async () => {
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  });
+  return { database, servers };
 }

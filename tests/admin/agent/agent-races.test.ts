@@ -2,34 +2,21 @@
  * What holds when operators change agents' keys while others do, and while agents call, on two server processes over
  * one database.
  */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { AgentService } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { generateAgentKey } from "../../../src/agent/agent-key.ts";
 import { codeOf } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { connectMachine, type FleetMachine, machineOn } from "../../support/fleet.ts";
 import { bareMachine, readTags } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { newPublicKey } from "../../support/seed.ts";
-import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
+import { type ServerProcess, startTwoServers } from "../../support/server-process.ts";
 
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-let secret: string;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-  ({ secret } = await tokenOf(database.db, "operator"));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
+const { secret } = await tokenOf(database.db, "operator");
 
 const agentsOn = (server: number) => adminClient(AgentService, (servers[server % 2] as ServerProcess).adminUrl, secret);
 const machinesOn = (server: number) =>

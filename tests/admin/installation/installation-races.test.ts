@@ -1,35 +1,22 @@
 /**
  * What holds when operators and agents meet at one machine's installation, on two server processes over one database.
  */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { errorOf } from "../../support/call-error.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { type FleetMachine, machineOn, success } from "../../support/fleet.ts";
 import { readInstallation } from "../../support/installation.ts";
 import { bareMachine, readTags, requestInstallation, testImage } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
-import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
-
-let database: TestDatabase;
-let servers: readonly ServerProcess[];
-let operators: readonly ReturnType<typeof connectOperator>[];
+import { type ServerProcess, startTwoServers } from "../../support/server-process.ts";
 
 const connectOperator = (server: ServerProcess, secret: string) =>
   adminClient(InstallationService, server.adminUrl, secret);
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  servers = await Promise.all([1, 2].map(() => startServerProcess({ DATABASE_URL: database.url })));
-  const { secret } = await tokenOf(database.db, "operator");
-  operators = servers.map((server) => connectOperator(server, secret));
-});
-
-afterAll(async () => {
-  for (const server of servers ?? []) await server[Symbol.asyncDispose]();
-  await database?.close();
-});
+const { database, servers } = await startTwoServers();
+const { secret } = await tokenOf(database.db, "operator");
+const operators = servers.map((server) => connectOperator(server, secret));
 
 const target = { type: { case: "image", value: testImage } } as const;
 const operator = (server: number) => operators[server % 2] as (typeof operators)[number];

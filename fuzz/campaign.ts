@@ -46,11 +46,14 @@ const witnessTimeoutMs = 30_000;
 const progressMs = 10_000;
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Runs it; `say` is told how it goes. Throws when servers cannot be started. */
+/**
+ * Runs it, until `stop` aborts at the latest; `say` is told how it goes. Throws when servers cannot be started.
+ */
 export async function runCampaign(
   options: Options,
   place: CampaignPlace,
   say: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<CampaignResult> {
   const campaign = new Campaign(options, say);
   await using stage = await setStage({
@@ -59,7 +62,7 @@ export async function runCampaign(
     onProblem: (server, problem) => campaign.faults.noteProblem(server, problem),
   });
   say(`the servers are processes ${stage.servers.map(({ pid }) => pid).join(" and ")}`);
-  return await campaign.run(stage);
+  return await campaign.run(stage, stop);
 }
 
 class Campaign {
@@ -84,7 +87,7 @@ class Campaign {
     return { inputs: this.#runner?.begun ?? 0, seconds, suspects: this.#runner?.listSuspects(atMs) ?? [] };
   }
 
-  async run(stage: Stage): Promise<CampaignResult> {
+  async run(stage: Stage, asked: AbortSignal): Promise<CampaignResult> {
     const { seed, from, inputs, only, times, concurrency, seconds, keepGoing, maxP99Ms } = this.#options;
     const { faults } = this;
     const runner = new InputRunner({
@@ -103,7 +106,7 @@ class Campaign {
     witness.beginPhase("during");
     this.#startedAtMs = performance.now();
     const progress = setInterval(() => this.#sayProgress(watch), progressMs);
-    const stop = AbortSignal.timeout(Math.min(seconds * 1_000, longestTimerMs));
+    const stop = AbortSignal.any([AbortSignal.timeout(Math.min(seconds * 1_000, longestTimerMs)), asked]);
     const sending = { from, last: from + inputs - 1, keepGoing, runner, stage, faults, witness, stop };
     await sendInputs({ ...sending, interruption: this.#interruption, say: this.#say });
     const took = (performance.now() - this.#startedAtMs) / 1_000;

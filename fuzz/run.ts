@@ -20,17 +20,19 @@ const end = () => {
   ended ??= resources.disposeAsync();
   return ended;
 };
-for (const [signal, status] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.once(signal, () => void end().finally(() => process.exit(status)));
-}
+const stop = new AbortController();
+const leave = (status: number) => void end().finally(() => process.exit(status));
+process.once("SIGTERM", () => leave(143));
+process.once("SIGINT", () => {
+  say("no more inputs begin, and the report follows; Ctrl-C once more ends at once");
+  stop.abort();
+  process.once("SIGINT", () => leave(130));
+});
 try {
   const folder = await mkdtemp(join(tmpdir(), "bmaas-fuzz-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
   const { url } = resources.use(await openFuzzDatabase(folder, process.env.TEST_DATABASE_URL));
-  const result = await runCampaign(options, { folder, databaseUrl: url }, say);
+  const result = await runCampaign(options, { folder, databaseUrl: url }, say, stop.signal);
   process.stdout.write(formatReport(options, result));
   process.exitCode = result.faults.length === 0 ? 0 : 1;
 } finally {

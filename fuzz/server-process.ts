@@ -65,6 +65,8 @@ export async function startFuzzedServer(options: ServerOptions): Promise<FuzzedS
     // Nothing of the caller's settings.
     env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(home, "..", "compiled"), BMAAS_HOME: home, ...environment },
     stdio: ["pipe", "pipe", "pipe"],
+    // Ctrl-C in a terminal is for the fuzzer alone.
+    detached: true,
   });
   let isStopping = false;
   let hasEnded = false;

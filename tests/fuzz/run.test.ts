@@ -66,6 +66,16 @@ test("cut connections, slow answers, growing memory and a loud log are faults", 
   expect(status).toBe(1);
 }, 300_000);
 
+test("Ctrl-C ends the inputs, and the report follows", async () => {
+  const { child, output } = startFuzzer("--seconds", "600", ...http1);
+  await expect.poll(() => output.stderr, { timeout: 120_000 }).toMatch(/[1-9]\d* inputs in/);
+  child.kill("SIGINT");
+  const [status] = await once(child, "close");
+  expect(output.stdout).toMatch(/^no fault; seed \d+, [1-9]\d* inputs in/);
+  expect(output.stdout).toContain("answers to good callers");
+  expect(status).toBe(0);
+}, 400_000);
+
 test("servers end with a fuzzer that is killed", async () => {
   const { child, output } = startFuzzer("--seconds", "600");
   await expect.poll(() => output.stderr, { timeout: 120_000 }).toContain("the servers are processes");

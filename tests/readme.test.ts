@@ -51,6 +51,8 @@ const recipes = {
   retry: { heading: "An installation", block: 2 },
   viewer: { heading: "Read-only access", block: 0 },
   many: { heading: "Many machines", block: 0 },
+  labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
+  holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
   admin: { file: "docs/operating.md", heading: "The API by buf curl", block: 0 },
   requestByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 1 },
   retryByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 2 },
@@ -128,6 +130,22 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
   });
 
+  test("label the machine, find it by its label, and count the fleet by it", async () => {
+    const { status, stdout } = await run(recipes.labels);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^${machineId}  rack=r12\n`));
+    expect(stdout).toMatch(new RegExp(`\n${machineId} .* r12 +-\n`));
+    expect(stdout).toMatch(/\nr12 +1 /);
+  });
+
+  test("hold the machine, find it among those that are held, and release it", async () => {
+    const { status, stdout } = await run(recipes.holds);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^${machineId}  held by \\S+ until .*: fan replaced on the bench\n`));
+    expect(stdout).toMatch(new RegExp(`\n${machineId}  \\w+, held `));
+    expect(stdout).toMatch(new RegExp(`\n${machineId}  released\n$`));
+  });
+
   test("request an installation, and see its progress and outcome", async () => {
     const { status, stdout, stderr } = await run(recipes.request);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/ {2}generation 1 succeeded after \d+ s\n$/)]);
@@ -156,6 +174,9 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
       ...installation("installation_reported"),
       ...installation("installation_reported"),
       ...installation("installation_reported"),
+      "token:bootstrap machine_released",
+      "token:bootstrap machine_held",
+      "token:bootstrap machine_labelled",
       "token:bootstrap agent_registered",
       "token:bootstrap machine_provided",
       "token:bootstrap machine_created",

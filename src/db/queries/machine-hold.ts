@@ -1,5 +1,6 @@
 /** Holds of machines, set and released by operators who hold the machines' rows. */
 import { eq, type SQL, sql } from "drizzle-orm";
+import { formatInstant } from "../../base/time-text.ts";
 import type { Transaction } from "../client.ts";
 import { agentStarted, machineHold } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
@@ -21,7 +22,7 @@ export class MachineHeldError extends Error {
   override readonly name = "MachineHeldError";
   readonly machineId: string;
   constructor(hold: HoldRow) {
-    super(`machine ${hold.machineId} is held ${describeHold(hold)}: release it first`);
+    super(`machine ${hold.machineId} is held ${describeHold(hold)}; release it first`);
     this.machineId = hold.machineId;
   }
 }
@@ -36,7 +37,7 @@ export class HoldInPastError extends Error {
 
 /** Returns who holds the machine, why, and until when, as the end of a sentence. */
 export function describeHold({ heldBy, reason, ticket, until }: Omit<HoldRow, "machineId">): string {
-  const end = until === null ? "" : ` until ${until.toISOString()}`;
+  const end = until === null ? "" : ` until ${formatInstant(until)}`;
   return `by ${heldBy}${end}: ${reason}${ticket === null ? "" : ` (${ticket})`}`;
 }
 

@@ -63,12 +63,12 @@ describe("while a machine is held", () => {
     const endTime = inMs(3_600_000);
     await machines.setHold({ machineId, reason: "bench", ticket: "T-7", end: { case: "endTime", value: endTime } });
     const refused = await errorOf(installations.requestInstallation({ machineId, target }));
-    const until = new Date(Number(endTime.seconds) * 1000).toISOString().slice(0, 19);
+    const until = new Date(Number(endTime.seconds) * 1000).toISOString().slice(0, 19).replace("T", " ");
     expect(refused).toMatchObject({
       code: "FailedPrecondition",
       preconditions: [`MACHINE_HELD machines/${machineId}`],
       message: expect.stringMatching(
-        `^machine ${machineId} is held by ${actor} until ${until}.*: bench \\(T-7\\): release`,
+        `^machine ${machineId} is held by ${actor} until ${until}.*: bench \\(T-7\\); release`,
       ),
     });
     const text = `machines: [{ id: ${machineId}, install: { image: ${imageYaml()} } }]`;

@@ -44,7 +44,7 @@ test("a held machine is refused with 4, is shown as held, and is released", asyn
   const refused = await operator.run("install", "request", machineId, ...image);
   expect(refused).toMatchObject({
     status: 4,
-    stderr: expect.stringMatching(/is held by .*: bench \(T-7\): release it first/),
+    stderr: expect.stringMatching(/is held by .*: bench \(T-7\); release it first/),
   });
   const again = await operator.run("machines", "hold", machineId, "--reason", "power");
   expect(again.stdout).toMatch(/held by \S+: power, in place of the hold by .*: bench \(T-7\)\n$/);

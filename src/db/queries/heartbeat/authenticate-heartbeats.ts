@@ -3,9 +3,7 @@
  * that the agents are alive.
  */
 import type pg from "pg";
-import { agentColumns, holdAgent } from "./agent-rows.ts";
-import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
-import { defineColumns } from "./input-columns.ts";
+import { agentColumns, defineColumns, findAllowanceMs, type HeartbeatRow, holdAgent } from "./heartbeat-row.ts";
 
 const columns = defineColumns<HeartbeatRow>({
   ...agentColumns,

@@ -9,8 +9,7 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { type AgentRow, agentColumns, holdAgents, joinAgent } from "./agent-rows.ts";
-import { defineColumns } from "./input-columns.ts";
+import { type AgentRow, agentColumns, defineColumns, holdAgents, joinAgent } from "./heartbeat-row.ts";
 import { isPending } from "./is-pending.ts";
 
 /** A request that is about to be given to an agent, which proved to hold the private key of `publicKey`. */

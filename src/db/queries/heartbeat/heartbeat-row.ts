@@ -1,5 +1,19 @@
-/** Heartbeats as the database stores them. */
-import type { AgentRow } from "./agent-rows.ts";
+/**
+ * The rows that the statements of heartbeats take: what is in them, how they are passed as parameters, and the SQL that
+ * keeps those which carry their machine's registered key.
+ *
+ * That SQL looks rows up machine by machine (`cross join lateral … limit 1`), by the unique index on the machine's id,
+ * so that PostgreSQL cannot join whole tables instead, however outdated its statistics are.
+ */
+import type pg from "pg";
+
+/** A machine and the public key whose private key the caller proved to hold. */
+export interface AgentRow {
+  /** UUID in lower case. */
+  readonly machineId: string;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
 
 /**
  * One heartbeat whose caller proved to hold the private key of `publicKey`. Its texts are bounded and contain no NUL.
@@ -70,4 +84,83 @@ export const defaultSilenceAllowanceMs = 90_000;
 /** Returns how long silence after the heartbeat is normal, in milliseconds, unless the agent announces more. */
 export function findAllowanceMs({ silenceAllowanceMs = defaultSilenceAllowanceMs }: HeartbeatRow): number {
   return silenceAllowanceMs;
+}
+
+/** A column's PostgreSQL type and its value in one row; undefined stands for null. */
+export type InputColumn<Row> = readonly [type: string, read: (row: Row) => unknown];
+
+/** Rows that a statement takes as one array for each column. */
+export interface InputColumns<Row> {
+  /** The arrays as arguments of `unnest`, such as "$1::uuid[], $2::bytea[]". */
+  readonly parameters: string;
+  /** The columns' names, in the order of the parameters. */
+  readonly names: string;
+  /** Number of the columns' parameters. A statement's other parameters follow them. */
+  readonly count: number;
+  /** Returns the parameters' values. */
+  toValues(rows: readonly Row[]): unknown[][];
+}
+
+/** Defines the columns of a statement, by their names in it. Numbers their parameters from $1, in the given order. */
+export function defineColumns<Row>(columns: Readonly<Record<string, InputColumn<Row>>>): InputColumns<Row> {
+  const entries = Object.entries(columns);
+  return {
+    parameters: entries.map(([, [type]], index) => `$${index + 1}::${type}[]`).join(", "),
+    names: entries.map(([name]) => name).join(", "),
+    count: entries.length,
+    toValues: (rows) => entries.map(([, [, read]]) => rows.map(read)),
+  };
+}
+
+/**
+ * Returns the bytes as a Buffer, which pg writes as bytea within an array. It would write another Uint8Array as a
+ * nested array.
+ */
+export function toBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** columns that the fragments below read. */
+export const agentColumns: Readonly<Record<"machine_id" | "public_key", InputColumn<AgentRow>>> = {
+  machine_id: ["uuid", (row) => row.machineId],
+  public_key: ["bytea", (row) => toBuffer(row.publicKey)],
+};
+
+/** Joins `input` with `agent`: keeps the rows whose key is the machine's registered key. */
+export const joinAgent = `
+    cross join lateral (
+      select from agent_started agent
+       where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1
+    ) agent`;
+
+/**
+ * Does the same as `joinAgent`, and locks each agent_started row until the transaction ends. The input must be in the
+ * order of machine ids.
+ */
+export const holdAgent = `
+    cross join lateral (
+      select from agent_started agent
+       where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1 for no key update
+    ) agent`;
+
+/**
+ * Does the same as `joinAgent`, but keeps only rows whose heartbeat this transaction has counted. Adds the boot id of
+ * agent_heartbeat as known_boot_id.
+ */
+export const joinCounted = `${joinAgent}
+    cross join lateral (
+      select boot_id as known_boot_id from agent_heartbeat heartbeat
+       where heartbeat.machine_id = input.machine_id and heartbeat.xmin = (select pg_current_xact_id_if_assigned()::xid) limit 1
+    ) heartbeat`;
+
+const heldColumns = defineColumns<AgentRow>(agentColumns);
+
+const holdText = `
+select from (
+  select * from unnest(${heldColumns.parameters}) as input (${heldColumns.names}) order by machine_id
+) input ${holdAgent}`;
+
+/** Locks the agents' agent_started rows in the order of machine ids. */
+export function holdAgents(rows: readonly AgentRow[]): pg.QueryConfig {
+  return { name: "hold-agents", text: holdText, values: heldColumns.toValues(rows) };
 }

@@ -6,10 +6,8 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { agentColumns, holdAgents, joinAgent } from "./agent-rows.ts";
 import { type DuplicateSign, joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
-import type { HeartbeatRow } from "./heartbeat-row.ts";
-import { defineColumns } from "./input-columns.ts";
+import { agentColumns, defineColumns, type HeartbeatRow, holdAgents, joinAgent } from "./heartbeat-row.ts";
 
 /** A boot id that has returned after another one. */
 export interface ReturnedBoot {

@@ -4,10 +4,15 @@
  */
 import type pg from "pg";
 import { isOpen } from "../../schema/os-installation-request.ts";
-import { agentColumns, joinCounted } from "./agent-rows.ts";
 import { joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
-import { findAllowanceMs, type HeartbeatRow } from "./heartbeat-row.ts";
-import { defineColumns, toBuffer } from "./input-columns.ts";
+import {
+  agentColumns,
+  defineColumns,
+  findAllowanceMs,
+  type HeartbeatRow,
+  joinCounted,
+  toBuffer,
+} from "./heartbeat-row.ts";
 
 const columns = defineColumns<HeartbeatRow>({
   ...agentColumns,
@@ -168,11 +173,6 @@ select brought.slot, reported.verdict is not distinct from 'refused' as refused,
        began.value, began.previous
   from brought left join reported on reported.slot = brought.slot left join began on began.slot = brought.slot
  where reported.verdict = 'refused' or began.slot is not null`;
-
-/** Returns whether a heartbeat carries anything that this statement stores. */
-export function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
-  return hardwareReport !== undefined || installationReport !== undefined || installationProgress !== undefined;
-}
 
 /**
  * Stores the reports and the progress of the heartbeats that counted. Returns `slot`, the row's place in `rows` from 1,

@@ -13,10 +13,10 @@ import { isStatementError } from "../../errors.ts";
 import { runPipelined } from "../../pipelined-transaction.ts";
 import { authenticateHeartbeats } from "./authenticate-heartbeats.ts";
 import type { DuplicateSign } from "./duplicate-signs.ts";
-import type { HeartbeatRow } from "./heartbeat-row.ts";
+import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
+import { isPending } from "./is-pending.ts";
 import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
-import { readPending } from "./read-pending.ts";
-import { bringsSomething, storeBrought } from "./store-brought.ts";
+import { storeBrought } from "./store-brought.ts";
 
 /** Outcome of one heartbeat. Nothing of it is stored unless it counted. */
 export type HeartbeatOutcome =
@@ -72,6 +72,36 @@ export async function writeHeartbeats(
     if (isCounted === undefined) return { kind: "unauthenticated" };
     return isCounted ? toCounted(stored.get(row), pending.get(row), returned.get(row)) : { kind: "replayed" };
   });
+}
+
+/** Returns whether a heartbeat carries anything that store-brought.ts stores. */
+function bringsSomething({ hardwareReport, installationReport, installationProgress }: HeartbeatRow): boolean {
+  return hardwareReport !== undefined || installationReport !== undefined || installationProgress !== undefined;
+}
+
+const pendingColumns = defineColumns<HeartbeatRow>({ ...agentColumns, boot_id: ["text", (row) => row.bootId] });
+
+const pendingText = `
+with counted as materialized (
+  select slot, machine_id, boot_id is not null and boot_id is distinct from known_boot_id as booted
+    from unnest(${pendingColumns.parameters}) with ordinality as input (${pendingColumns.names}, slot)
+    ${joinCounted}
+)
+select slot, booted, generation, request
+  from counted left join lateral (
+    select generation, request from os_installation_request request
+     where request.machine_id = counted.machine_id and ${isPending("request")}
+     limit 1
+  ) open on true
+ where booted or generation is not null`;
+
+/**
+ * Reads the pending requests of the machines whose heartbeats counted, by the partial index of open requests. Returns
+ * `slot`, the row's place in `rows` from 1, for each heartbeat whose machine has such a request, with `generation` and
+ * `request`, or whose boot id is not the one on record, with `booted` true.
+ */
+function readPending(rows: readonly HeartbeatRow[]): pg.QueryConfig {
+  return { name: "read-pending", text: pendingText, values: pendingColumns.toValues(rows) };
 }
 
 /**

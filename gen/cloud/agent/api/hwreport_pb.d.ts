@@ -349,6 +349,22 @@ export declare type BlockDevice = Message<"cloud.agent.api.BlockDevice"> & {
    * @generated from field: repeated string path = 19;
    */
   path: string[];
+
+  /**
+   * What uses the disk or a part of it, for people to read, for example "sda1 is mounted at /" and "sda2 is held by
+   * dm-0 (LVM)". Empty when nothing does. An agent installs onto no disk that is in use.
+   *
+   * @generated from field: repeated string use = 20;
+   */
+  use: string[];
+
+  /**
+   * Identifier in the disk's partition table: the GUID of a GPT in lower case, or the signature of an MBR as eight
+   * hexadecimal digits. Empty when there is no partition table, or the agent could not read it.
+   *
+   * @generated from field: string partition_table_id = 21;
+   */
+  partitionTableId: string;
 };
 
 /**

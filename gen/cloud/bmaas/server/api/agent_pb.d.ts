@@ -289,6 +289,16 @@ export declare type OSInstallationRequest = Message<"cloud.bmaas.server.api.OSIn
     value: ImageInstallationRequest;
     case: "image";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The disk to install onto. An agent that knows this field finds the disk by it and never by `root_device` alone. It
+   * reports an error that begins with "disk_mismatch", and writes nothing, when the disk is not there, is in use, or
+   * differs in anything that this message states. For other agents, `root_device` is the name that the newest hardware
+   * report gives to this disk. Not set when the request was made without a hardware report.
+   *
+   * @generated from field: cloud.bmaas.server.api.ExpectedDisk expected_disk = 17;
+   */
+  expectedDisk?: ExpectedDisk | undefined;
 };
 
 /**
@@ -296,6 +306,64 @@ export declare type OSInstallationRequest = Message<"cloud.bmaas.server.api.OSIn
  * Use `create(OSInstallationRequestSchema)` to create a new message.
  */
 export declare const OSInstallationRequestSchema: GenMessage<OSInstallationRequest>;
+
+/**
+ * ExpectedDisk says which disk of the machine to install onto. What it states identifies the disk: its World Wide Name;
+ * without one its serial number and capacity; without these its path, model and capacity.
+ *
+ * @generated from message cloud.bmaas.server.api.ExpectedDisk
+ */
+export declare type ExpectedDisk = Message<"cloud.bmaas.server.api.ExpectedDisk"> & {
+  /**
+   * World Wide Name, NAA or EUI-64 (NGUID included), as raw bytes; empty when the disk has none.
+   *
+   * @generated from field: bytes wwn = 1;
+   */
+  wwn: Uint8Array;
+
+  /**
+   * Serial number; empty when the disk has none.
+   *
+   * @generated from field: string serial_number = 2;
+   */
+  serialNumber: string;
+
+  /**
+   * Capacity, in bytes.
+   *
+   * @generated from field: int64 capacity_bytes = 3;
+   */
+  capacityBytes: bigint;
+
+  /**
+   * Full model name.
+   *
+   * @generated from field: string model = 4;
+   */
+  model: string;
+
+  /**
+   * Name of the disk by the path that leads to it, in the form of BlockDevice.stable_name; set only when the disk has
+   * neither World Wide Name nor serial number.
+   *
+   * @generated from field: string by_path = 5;
+   */
+  byPath: string;
+
+  /**
+   * Path of the disk's device, for example "/dev/sda". Servers leave it empty. The agent sets it, once it has found the
+   * disk, for the install command that it starts.
+   *
+   * @generated from field: string device_path = 16;
+   */
+  devicePath: string;
+};
+
+/**
+ * Describes the message cloud.bmaas.server.api.ExpectedDisk.
+ * Use `create(ExpectedDiskSchema)` to create a new message.
+ */
+export declare const ExpectedDiskSchema: GenMessage<ExpectedDisk>;
 
 /**
  * MetropolisInstallationRequest asks for a Metropolis node.

@@ -1,10 +1,8 @@
 /** Finds the paths that lead to the same disk, so that it is reported and counted once. */
 import { BlockDevice_Protocol as Protocol } from "../../../gen/cloud/agent/api/hwreport_pb.js";
+import { isPlaceholderDiskSerial } from "../../contract/disk-identity.ts";
 import { isUsb } from "./disk-kind.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
-
-/** Serial numbers that many disks share. */
-const placeholder = /^(.)\1*$|^0?12345|^n\/?a$|^none$|^unknown$|^default|^serial|^deadbeef/i;
 
 /**
  * Groups the block devices that are the same disk. Names are sorted within a group, and groups are in the order of
@@ -39,7 +37,7 @@ function findKey(disk: SysfsDisk): string | undefined {
   if (isUsb(device) || /\/ata\d+\//.test(device) || protocol === Protocol.MMC) return undefined;
   // Cheap disks may share a World Wide Name, but not the serial number as well.
   if (wwn.length > 0) return JSON.stringify([Buffer.from(wwn).toString("hex"), serial, model, size]);
-  const isNumbered = serial.length > 3 && !placeholder.test(serial);
+  const isNumbered = serial.length > 3 && !isPlaceholderDiskSerial(serial);
   if (wwid !== "")
     return wwid.startsWith("uuid.") || isNumbered ? JSON.stringify([wwid, serial, model, size]) : undefined;
   if (protocol !== Protocol.SCSI || !isNumbered || vendor === "") return undefined;

@@ -1,0 +1,83 @@
+/**
+ * What identifies a disk: the server names a disk by it in an installation request, and the agent finds the disk by it.
+ *
+ * A World Wide Name identifies a disk; without one its serial number and capacity do; without these its path, model and
+ * capacity. Kernel names such as "sda" identify nothing, since they may lead to another disk after the next boot.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { BlockDevice } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import { type ExpectedDisk, ExpectedDiskSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+
+/** The facts of a disk that can identify it. */
+export type DiskFacts = Pick<BlockDevice, "wwn" | "serialNumber" | "capacityBytes" | "deviceModel" | "stableName">;
+
+/** Serial numbers that many disks share. */
+const placeholder = /^(.)\1*$|^0?12345|^n\/?a$|^none$|^unknown$|^default|^serial|^deadbeef/i;
+
+const byPathFolder = "disk/by-path/";
+
+/** Maximum length of a text in an identity, in UTF-16 code units. */
+const maxTextLength = 256;
+
+/** Returns whether many disks may share a serial number, such as "0000000000" or "Default". */
+export function isPlaceholderDiskSerial(serialNumber: string): boolean {
+  return placeholder.test(serialNumber);
+}
+
+/** Returns what identifies the disk, or undefined if nothing does. */
+export function findIdentity(disk: DiskFacts): ExpectedDisk | undefined {
+  const { wwn, capacityBytes } = disk;
+  const serialNumber = toText(disk.serialNumber);
+  const identity: MessageInitShape<typeof ExpectedDiskSchema> = {
+    wwn: wwn.slice(0, maxTextLength),
+    serialNumber: serialNumber.length > 3 && !isPlaceholderDiskSerial(serialNumber) ? serialNumber : "",
+    capacityBytes,
+    model: toText(disk.deviceModel),
+  };
+  if (identity.wwn?.length === 0 && identity.serialNumber === "") {
+    identity.byPath = disk.stableName.find((name) => name.startsWith(byPathFolder))?.slice(0, maxTextLength) ?? "";
+    if (identity.byPath === "") return undefined;
+  }
+  return create(ExpectedDiskSchema, identity);
+}
+
+/** Returns a text that is the same for the same identity, and different for any other. It contains no NUL. */
+export function toDiskId(identity: ExpectedDisk): string {
+  const { wwn, serialNumber, capacityBytes, byPath, model } = identity;
+  const facts = byPath === "" ? [toHex(wwn), serialNumber] : ["path", byPath, model];
+  return [...facts, capacityBytes.toString()].map(encodeURIComponent).join("/");
+}
+
+/** Returns the bytes as hexadecimal digits. */
+export function toHex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Returns the identity in words, for example "WWN 0x5000c500a1b2c3d4, serial number ZA1B2C3D, 4000787030016 bytes". */
+export function describeIdentity({ wwn, serialNumber, capacityBytes, byPath, model }: ExpectedDisk): string {
+  return [
+    wwn.length > 0 ? `WWN 0x${toHex(wwn)}` : "",
+    serialNumber === "" ? "" : `serial number ${serialNumber}`,
+    byPath,
+    model === "" ? "" : `model ${model}`,
+    `${capacityBytes} bytes`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/**
+ * Returns in what the disk differs from the expected one, in words, such as "serial number", or undefined if it does
+ * not differ.
+ */
+export function findDifference(expected: ExpectedDisk, disk: ExpectedDisk): string | undefined {
+  if (toHex(expected.wwn) !== toHex(disk.wwn)) return "WWN";
+  if (expected.serialNumber !== disk.serialNumber) return "serial number";
+  if (expected.capacityBytes !== disk.capacityBytes) return "capacity";
+  if (expected.model !== disk.model) return "model";
+  return expected.byPath === disk.byPath ? undefined : "path";
+}
+
+function toText(text: string): string {
+  return text.trim().slice(0, maxTextLength).toWellFormed();
+}

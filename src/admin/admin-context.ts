@@ -1,5 +1,6 @@
 /** The dependencies of the handlers of the admin services. */
 import type { Logger } from "pino";
+import type { EffectiveSetting } from "../config/config.ts";
 import type { Database } from "../db/client.ts";
 import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
@@ -9,5 +10,7 @@ export interface AdminContext {
   readonly db: Database;
   readonly feed: ChangeFeed;
   readonly fleet: FleetSamplers;
+  /** Settings of the server, without secrets. */
+  readonly settings: readonly EffectiveSetting[];
   readonly log: Logger;
 }

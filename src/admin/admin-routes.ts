@@ -6,6 +6,7 @@ import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { ServerService } from "../../gen/bmaas/admin/v1/server_service_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
 import { createRegisterAgent } from "./agent/register-agent.ts";
@@ -28,6 +29,7 @@ import { createListMachines } from "./machine/list-machines.ts";
 import { createSetHold } from "./machine/set-hold.ts";
 import { createSetLabels } from "./machine/set-labels.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
+import { createGetServer } from "./server/get-server.ts";
 import { createCreateToken } from "./token/create-token.ts";
 import { answerGetCaller } from "./token/get-caller.ts";
 import { createListTokens } from "./token/list-tokens.ts";
@@ -58,6 +60,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       getCaller: answerGetCaller,
     });
     router.service(FleetService, { getFleet: createGetFleet(context) });
+    router.service(ServerService, { getServer: createGetServer(context) });
     router.service(MachineService, {
       createMachine: createCreateMachine(context),
       getMachine: createGetMachine(context),

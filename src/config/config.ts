@@ -33,8 +33,19 @@ interface SettingGroups {
   readonly oidc?: OidcConfig | undefined;
 }
 
+/** A setting of the server as it applies, for people to read. */
+export interface EffectiveSetting {
+  readonly variable: string;
+  /** The text of the value; empty for a secret, and without a value. */
+  readonly value: string;
+  readonly source: "flag" | "environment" | "default" | "unset";
+  readonly isSecret: boolean;
+}
+
 /** All settings; `settings` describes each of them. Contains secrets: never log it whole. */
 export interface Config extends SettingValues, SettingGroups {
+  /** The settings that `serve` reads, as they apply. Contains no secrets. */
+  readonly effective: readonly EffectiveSetting[];
   /** Absent: nothing is traced. */
   readonly tracing?: TracingConfig | undefined;
   /** Warnings about allowed but questionable settings, to log at start, one sentence each. */
@@ -92,7 +103,31 @@ export function loadConfig(
       "agents are served in plaintext beyond loopback: only signed requests are accepted, and the network can read them",
     );
   }
-  return { ...values, ...groups, tracing, notes };
+  return { ...values, ...groups, tracing, effective: listEffective(environment, flags), notes };
+}
+
+/** Lists the settings that `serve` reads, as they apply, in the order of their declaration. */
+function listEffective(environment: Environment, flags: Flags): EffectiveSetting[] {
+  return (Object.keys(settings) as SettingName[]).flatMap((name) => {
+    const setting: Setting = settings[name];
+    if (!setting.commands.includes("serve")) return [];
+    const { source, text = "" } = findText(name, environment, flags);
+    const isSecret = setting.isSecret === true;
+    return [{ variable: setting.variable, value: isSecret ? "" : text, source, isSecret }];
+  });
+}
+
+/** Returns the text of a setting and where it is from. */
+function findText(
+  name: SettingName,
+  environment: Environment,
+  flags: Flags,
+): { readonly source: EffectiveSetting["source"]; readonly text?: string | undefined } {
+  const setting: Setting = settings[name];
+  const flag = findFlag(name, flags);
+  if (flag !== undefined) return { source: "flag", text: flag };
+  if (environment[setting.variable]) return { source: "environment", text: environment[setting.variable] };
+  return setting.default === undefined ? { source: "unset" } : { source: "default", text: setting.default };
 }
 
 /** Parses every setting that has a value or a default. Each of them is either in `values` or in `mistaken`. */
@@ -101,7 +136,7 @@ function readSettings(environment: Environment, flags: Flags, directory: string)
   const mistaken = new Map<SettingName, string>();
   for (const name of Object.keys(settings) as SettingName[]) {
     const setting: Setting = settings[name];
-    const text = findFlag(name, flags) ?? (environment[setting.variable] || setting.default);
+    const { text } = findText(name, environment, flags);
     if (text === undefined) continue;
     try {
       if (text.trim() === "") throw new InvalidValueError("is empty");

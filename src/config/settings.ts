@@ -38,6 +38,8 @@ export interface Setting {
   readonly parse: (text: string, directory: string) => unknown;
   /** The commands that read the setting and have its flag. */
   readonly commands: readonly [SettingsCommand, ...SettingsCommand[]];
+  /** Whether the value is a secret, which nobody is shown. A secret has no flag. */
+  readonly isSecret?: true;
   /** One sentence without a full stop. If there is no default, it says what applies without a value. */
   readonly description: string;
 }
@@ -49,6 +51,7 @@ export const settings = {
     value: "URL",
     parse: parseDatabaseUrl,
     commands: ["serve", "migrate", "seed"],
+    isSecret: true,
     description: "PostgreSQL to use; without it the server starts its own",
   },
   home: {
@@ -201,6 +204,7 @@ export const settings = {
     value: "TOKEN",
     parse: parseBearerToken,
     commands: ["operators"],
+    isSecret: true,
     description: "token of operators' commands; without it the local server's, from BMAAS_HOME",
   },
   adminCaFile: {

@@ -95,7 +95,8 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   });
   const health = createHealthMonitor(findUnreadiness);
   const page = { ...metrics, render: () => metrics.render(context.readOthers) };
-  const operators = { db, feed, fleet, findUnreadiness, health, metrics: page, tracing, serverKey, log };
+  const { effective: settings } = config;
+  const operators = { db, feed, fleet, settings, findUnreadiness, health, metrics: page, tracing, serverKey, log };
   const listeners = createListeners(context, resources);
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
   const agents = { store, writers, metrics, tracing, log };

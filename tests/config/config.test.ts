@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   ConfigError,
+  type EffectiveSetting,
   type Environment,
   type Flags,
   loadConfig,
@@ -18,6 +19,15 @@ function mistakesOf(environment: Environment, flags: Flags = {}): readonly strin
     throw error;
   }
   return [];
+}
+
+function shown(
+  variable: string,
+  value: string,
+  source: EffectiveSetting["source"],
+  isSecret = false,
+): EffectiveSetting {
+  return { variable, value, source, isSecret };
 }
 
 describe("without any setting", () => {
@@ -38,8 +48,27 @@ describe("without any setting", () => {
       historyDays: 365,
       shutdownDelayMs: 250,
       workers: 1,
+      effective: expect.any(Array),
       notes: [],
     });
+  });
+
+  test("shows where each setting of the server is from, and no secret", () => {
+    const environment = { DATABASE_URL: "postgres://user:hidden@db/x", BMAAS_LOG_LEVEL: "warn", BMAAS_WORKERS: "" };
+    const { effective } = loadConfig(environment, { historyDays: "7" }, directory);
+    const find = (variable: string) => effective.find((setting) => setting.variable === variable);
+    expect(find("DATABASE_URL")).toEqual(shown("DATABASE_URL", "", "environment", true));
+    expect(find("BMAAS_LOG_LEVEL")).toEqual(shown("BMAAS_LOG_LEVEL", "warn", "environment"));
+    expect(find("BMAAS_HISTORY_DAYS")).toEqual(shown("BMAAS_HISTORY_DAYS", "7", "flag"));
+    expect(find("BMAAS_WORKERS")).toEqual(shown("BMAAS_WORKERS", "1", "default"));
+    expect(find("BMAAS_TLS_CERT")).toEqual(shown("BMAAS_TLS_CERT", "", "unset"));
+    expect(find("BMAAS_ADMIN_TOKEN")).toBeUndefined();
+    expect(JSON.stringify(effective)).not.toContain("hidden");
+  });
+
+  test("what has no flag, and only that, is a secret", () => {
+    const rows = Object.values<Setting>(settings);
+    expect(rows.filter(({ isSecret }) => isSecret)).toEqual(rows.filter(({ flag }) => flag === undefined));
   });
 
   test("reads the environment of the process when none is given", () => {

@@ -53,6 +53,7 @@ const recipes = {
   many: { heading: "Many machines", block: 0 },
   labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
   holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
+  bundle: { file: "docs/operating.md", heading: "A bundle for a bug report", block: 0 },
   admin: { file: "docs/operating.md", heading: "The API by buf curl", block: 0 },
   requestByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 1 },
   retryByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 2 },
@@ -181,6 +182,11 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
       "token:bootstrap machine_provided",
       "token:bootstrap machine_created",
     ]);
+  });
+
+  test("bundle what is known of the machine, and read in the bundle why it is in its state", async () => {
+    const { status, stdout } = await run(recipes.bundle);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^machine +4b9f3a52.*\nstate +installed\n/)]);
   });
 
   test("let a viewer look, and not touch", async () => {

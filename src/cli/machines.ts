@@ -1,5 +1,6 @@
 /** `bmaas machines`: operators' commands for machines. */
 import { Command } from "commander";
+import { bundleCommand } from "./machines/bundle.ts";
 import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
 import { explainCommand } from "./machines/explain.ts";
@@ -18,6 +19,7 @@ export function machinesCommand(): Command {
     .addCommand(getCommand())
     .addCommand(watchCommand())
     .addCommand(explainCommand())
+    .addCommand(bundleCommand())
     .addCommand(createCommand())
     .addCommand(setProvidedCommand())
     .addCommand(labelCommand())

@@ -37,7 +37,8 @@ export function explainCommand(): Command {
   });
 }
 
-function describeExplanation({ machine, condition, next, nextTime, remedies }: ExplainMachineResponse): string {
+/** Returns an explanation as text for people. */
+export function describeExplanation({ machine, condition, next, nextTime, remedies }: ExplainMachineResponse): string {
   const nothing = "nothing without you";
   const when = timeOf(nextTime);
   return formatFields([

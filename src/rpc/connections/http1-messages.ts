@@ -1,5 +1,6 @@
 /**
- * HTTP/1.1 requests and responses whose errors never end the process, and by which a server makes its callers leave.
+ * HTTP/1.1 requests and responses whose errors never end the process, by which a server makes its callers leave, and
+ * which know the answers that a connection still owes.
  */
 import { IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -24,8 +25,9 @@ class Http1Response<Request extends IncomingMessage = IncomingMessage> extends S
     super(...options);
     this.on("error", ignore);
     this.#connection = this.req.socket;
-    if (this.#connection[latestKey] === undefined) addConnection(this.#connection);
-    this.#connection[latestKey] = this;
+    const responses = this.#connection[responsesKey] ?? addConnection(this.#connection);
+    while (responses[0] !== undefined && isOver(responses[0])) responses.shift();
+    responses.push(this);
   }
 
   /**
@@ -33,8 +35,8 @@ class Http1Response<Request extends IncomingMessage = IncomingMessage> extends S
    * one closes the connection (RFC 9112 section 9.6).
    */
   override writeHead(...head: unknown[]): this {
-    const { server, [latestKey]: latest } = this.#connection;
-    if (latest === this && server !== undefined && leaving.has(server)) this.shouldKeepAlive = false;
+    const { server, [responsesKey]: responses } = this.#connection;
+    if (responses?.at(-1) === this && server !== undefined && leaving.has(server)) this.shouldKeepAlive = false;
     return Reflect.apply(super.writeHead, this, head) as this;
   }
 }
@@ -45,20 +47,39 @@ export const http1Messages = {
   ServerResponse: Http1Response,
 } satisfies ServerOptions;
 
-/** Key of a connection's response to its latest request. */
-const latestKey = Symbol("latest response");
+/** Key of a connection's responses in the order of their requests, without those that were over at the latest one. */
+const responsesKey = Symbol("responses");
 /** A connection. Node sets its server. */
-type Connection = Socket & { readonly server?: object; [latestKey]?: object };
+type Connection = Socket & { readonly server?: object; [responsesKey]?: ServerResponse[] };
 
 const leaving = new WeakSet<object>();
 const connections = new WeakMap<object, Set<Connection>>();
 
-function addConnection(connection: Connection): void {
+function addConnection(connection: Connection): ServerResponse[] {
+  const responses: ServerResponse[] = [];
+  connection[responsesKey] = responses;
   const { server } = connection;
-  if (server === undefined) return;
+  if (server === undefined) return responses;
   const ofServer = connections.get(server) ?? new Set();
   connections.set(server, ofServer.add(connection));
   connection.once("close", () => ofServer.delete(connection));
+  return responses;
+}
+
+function isOver(response: ServerResponse): boolean {
+  return response.writableFinished || response.destroyed;
+}
+
+/**
+ * Calls `then`, perhaps at once, when a connection owes no more answers to requests that arrived whole. `then` learns
+ * whether the answer to a request that never arrived whole had begun.
+ */
+export function afterOwedAnswers(connection: Connection, then: (isIncompleteAnswered: boolean) => void): void {
+  const responses = connection[responsesKey] ?? [];
+  const last = responses.findLast((response) => response.req.complete && !isOver(response));
+  const settle = () => then(responses.some(({ req, headersSent }) => !req.complete && headersSent));
+  if (last === undefined) settle();
+  else last.once("close", settle);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
+import { afterOwedAnswers } from "./http1-messages.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 
 const statuses: ReadonlyMap<string | undefined, number> = new Map([
@@ -13,12 +14,16 @@ const statuses: ReadonlyMap<string | undefined, number> = new Map([
  * Creates Fastify's handler for errors of connections. It sends the answer, and then drops what the client still sends,
  * for at most `lingerTimeoutMs`. Destroying the connection at once would lose the answer, which TLS may not have sent
  * yet, or which the system drops together with unread bytes.
+ *
+ * Answers to whole requests before the invalid one go first (RFC 9112 section 9.3.2): sent among them, this one would
+ * be read as theirs, or as a part of one. They have `lingerTimeoutMs` as well; then the connection is cut.
  */
 export function createUnreadableRequestHandler({
   lingerTimeoutMs,
   checkIntervalMs,
 }: Pick<ListenerLimits, "lingerTimeoutMs" | "checkIntervalMs">): (error: { code?: string }, socket: Socket) => void {
   const lingering = createSharedTimeout<Socket>(lingerTimeoutMs, checkIntervalMs, (socket) => socket.destroy());
+  const refused = new WeakSet<Socket>();
   function forget(this: Socket): void {
     lingering.delete(this);
   }
@@ -28,11 +33,23 @@ export function createUnreadableRequestHandler({
       socket.destroy();
       return;
     }
-    const status = statuses.get(code) ?? 400;
-    const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status] });
-    const fields = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n\r\n${body}`);
+    // Node reports the same connection again when more of it arrives.
+    if (refused.has(socket)) return;
+    refused.add(socket);
     lingering.add(socket);
     socket.on("close", forget);
+    afterOwedAnswers(socket, (isIncompleteAnswered) => {
+      if (socket.destroyed || socket.writableEnded) return;
+      if (isIncompleteAnswered) socket.end();
+      else socket.end(formatRefusal(statuses.get(code) ?? 400));
+      lingering.delete(socket);
+      lingering.add(socket);
+    });
   };
+}
+
+function formatRefusal(status: number): string {
+  const body = JSON.stringify({ statusCode: status, error: STATUS_CODES[status] });
+  const fields = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n\r\n${body}`;
 }

@@ -3,6 +3,7 @@ import type { Client } from "@connectrpc/connect";
 import type { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
 import type { Random } from "./backoff.ts";
+import type { FindDisk } from "./hardware/find-disk.ts";
 import type { CollectHardware } from "./hardware-feed.ts";
 import type { InstallState } from "./install-state.ts";
 import type { Installer } from "./installer.ts";
@@ -13,6 +14,8 @@ export interface AgentOptions {
   readonly client: Client<typeof AgentCallback>;
   readonly state: InstallState;
   readonly install: Installer;
+  /** Finds the disk that a request expects before the installer starts. Default: among this machine's disks. */
+  readonly findDisk?: FindDisk | undefined;
   /**
    * Called when a success has been reported, for example to reboot. Resolves to the error, or to undefined on success.
    */

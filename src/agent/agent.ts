@@ -5,6 +5,7 @@ import { unknownRequestError } from "../contract/unknown-request.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
+import { findExpectedDisk } from "./hardware/find-disk.ts";
 import { createFields, type HeartbeatLoad } from "./heartbeat-fields.ts";
 import { HeartbeatLoader } from "./heartbeat-loader.ts";
 import type { InstallProgress } from "./install-progress.ts";
@@ -156,14 +157,14 @@ export class Agent {
 
   /** Begins an installation after the attempt is stored on disk. The next heartbeat follows at once and reports it. */
   async #install(request: OSInstallationRequest): Promise<Pause> {
-    const { install, signal, state } = this.#options;
+    const { install, findDisk = findExpectedDisk, signal, state } = this.#options;
     const { generation } = request;
     if (!isKnown(request)) return await this.#refuse(request);
     if (!(await this.#save(() => state.recordAttempt(generation, digestRequest(request))))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const onProgress = (progress: InstallProgress) =>
       this.#emit({ type: "installation-progress", generation, progress });
-    const run = new InstallationRun(request, install, { signal, onProgress });
+    const run = new InstallationRun(request, install, { signal, findDisk, onProgress });
     this.#run = run;
     this.#installing = this.#awaitOutcome(run);
     return this.#pause(0);

@@ -3,8 +3,8 @@
  *
  * The second heartbeat waits for the first report, so a disk that is slow to state its health or a link that is slow to
  * come up misses that report. The hardware is therefore collected again soon, with more time, and any difference is
- * reported. After that it is collected at long intervals, and reported only if it has changed. This bounds the number
- * of reports from an agent whose hardware changes all the time.
+ * reported. After that it is collected at long intervals, and reported if it has changed, or if the last report is half
+ * a day old. This bounds the number of reports from an agent whose hardware changes all the time.
  */
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { hasChanged, isDifferent } from "./hardware-change.ts";
@@ -30,6 +30,9 @@ export interface HardwareFeedOptions {
 /** Time after which the hardware is collected for the second time. */
 const secondAfterMs = 60_000;
 
+/** Time after which a report is repeated although nothing has changed, so that the server knows that it still holds. */
+const repeatAfterMs = 12 * 60 * 60 * 1000;
+
 /** Longest time of each part of a collection that no heartbeat waits for. */
 const patientTimeoutMs = 120_000;
 
@@ -41,6 +44,7 @@ export class HardwareFeed {
   #nextAtMs = 0;
   /** The report that the server has last accepted or refused. */
   #told: AgentHardwareReport | undefined;
+  #toldAtMs = 0;
   #untold: AgentHardwareReport | undefined;
 
   /** Begins the first collection. */
@@ -65,6 +69,7 @@ export class HardwareFeed {
   /** Records that the server accepted a report, or refused its content. */
   settle(report: AgentHardwareReport): void {
     this.#told = report;
+    this.#toldAtMs = this.#options.nowMs();
     if (this.#untold === report) this.#untold = undefined;
   }
 
@@ -91,7 +96,7 @@ export class HardwareFeed {
   }
 
   #isNews(report: AgentHardwareReport): boolean {
-    if (this.#told === undefined) return true;
+    if (this.#told === undefined || this.#options.nowMs() - this.#toldAtMs >= repeatAfterMs) return true;
     return this.#collections === 1 ? isDifferent(this.#told, report) : hasChanged(this.#told, report);
   }
 }

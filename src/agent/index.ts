@@ -8,6 +8,8 @@ export { runAgent } from "./agent-loop.ts";
 export type { AgentOptions } from "./agent-options.ts";
 export * from "./browser.ts";
 export { type ClientCertificate, createClientCertificate } from "./client-certificate.ts";
+export { createFileDiskFinder, readFileDisk, replaceDisks } from "./hardware/file-disk.ts";
+export { DiskMismatchError, type FindDisk, type FoundDisk, findExpectedDisk } from "./hardware/find-disk.ts";
 export { collectHardwareReport, type HardwareReportOptions } from "./hardware-report.ts";
 export type { InstallProgress } from "./install-progress.ts";
 export { type InstallOutcome, InstallState, InstallStateError, openInstallState } from "./install-state.ts";
@@ -15,6 +17,7 @@ export {
   type CommandInstallerOptions,
   createCommandInstaller,
   createPretendingInstaller,
+  findDevicePath,
   type Installer,
 } from "./installer.ts";
 export { AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "./key-file.ts";

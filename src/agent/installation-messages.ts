@@ -1,6 +1,6 @@
 /** Creates agents' messages about installations. */
 import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { clone, create, toBinary } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type OSInstallationProgress,
@@ -41,7 +41,12 @@ export function createProgress(
   });
 }
 
-/** Returns a digest that is the same for the same request, across restarts. */
+/**
+ * Returns a digest that is the same for the same request, across restarts. The root device does not count beside an
+ * expected disk: it is that disk's name at the time when the request was given.
+ */
 export function digestRequest(request: OSInstallationRequest): string {
-  return createHash("sha256").update(toBinary(OSInstallationRequestSchema, request)).digest("hex");
+  const copy = clone(OSInstallationRequestSchema, request);
+  if (copy.expectedDisk !== undefined && copy.type.value !== undefined) copy.type.value.rootDevice = "";
+  return createHash("sha256").update(toBinary(OSInstallationRequestSchema, copy)).digest("hex");
 }

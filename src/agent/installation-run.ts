@@ -1,6 +1,8 @@
 /** A running installation, during which the agent continues to send heartbeats. */
-import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { clone } from "@bufbuild/protobuf";
+import { type OSInstallationRequest, OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { parseWholeDisk } from "../contract/installation-rules.ts";
+import type { FindDisk } from "./hardware/find-disk.ts";
 import { boundProgress, type InstallProgress } from "./install-progress.ts";
 import type { Installer } from "./installer.ts";
 
@@ -12,11 +14,14 @@ export class InstallationRun {
   #progress: InstallProgress = {};
   #hasNews = false;
 
-  /** Starts the installer, unless the root device is not a whole disk. `onProgress` is called with every change. */
+  /**
+   * Starts the installer, unless the expected disk is not found, or the root device is not a whole disk. `onProgress` is
+   * called with every change.
+   */
   constructor(
     request: OSInstallationRequest,
     install: Installer,
-    options: { signal: AbortSignal; onProgress: (progress: InstallProgress) => void },
+    options: { signal: AbortSignal; findDisk: FindDisk; onProgress: (progress: InstallProgress) => void },
   ) {
     this.generation = request.generation;
     let isUnderWay = true;
@@ -28,8 +33,8 @@ export class InstallationRun {
       options.onProgress(progress);
     };
     this.ended = capture(async () => {
-      checkRootDevice(request);
-      return await install(request, options.signal, report);
+      const located = await locateDisk(request, options.findDisk);
+      return await install(located, options.signal, report);
     }).finally(() => {
       isUnderWay = false;
     });
@@ -45,6 +50,23 @@ export class InstallationRun {
     this.#hasNews = false;
     return this.#progress;
   }
+}
+
+/**
+ * Returns the request with the expected disk's present name and device path. Throws if the disk is not found or may not
+ * be overwritten. A request without an expected disk names it by its root device alone.
+ */
+async function locateDisk(request: OSInstallationRequest, findDisk: FindDisk): Promise<OSInstallationRequest> {
+  const { expectedDisk } = request;
+  if (expectedDisk === undefined) {
+    checkRootDevice(request);
+    return request;
+  }
+  const { path, name } = await findDisk(expectedDisk);
+  const located = clone(OSInstallationRequestSchema, request);
+  if (located.expectedDisk !== undefined) located.expectedDisk.devicePath = path;
+  if (located.type.value !== undefined) located.type.value.rootDevice = name;
+  return located;
 }
 
 /**

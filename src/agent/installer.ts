@@ -26,8 +26,8 @@ export interface CommandInstallerOptions {
 }
 
 /**
- * Creates an installer that runs a shell command. The command gets the request as ProtoJSON on its standard input, and
- * succeeds if its exit status is zero. It reports its progress by lines on its standard output, in the form of
+ * Creates an installer that runs a shell command. The command gets the request as ProtoJSON on its standard input and
+ * the path of the disk's device in the variable INSTALL_DISK, and succeeds if its exit status is zero. It reports its progress by lines on its standard output, in the form of
  * `parseProgressLine`. Everything that it started ends with it, or with this process.
  */
 export function createCommandInstaller(command: string, options: CommandInstallerOptions = {}): Installer {
@@ -38,9 +38,18 @@ export function createCommandInstaller(command: string, options: CommandInstalle
       if (progress === undefined) options.onLine?.(line);
       else report(progress);
     };
-    const failure = await runShellCommand(command, { ...options, input, signal, onLine });
+    const variables = { INSTALL_DISK: findDevicePath(request) };
+    const failure = await runShellCommand(command, { ...options, input, variables, signal, onLine });
     return failure === undefined ? undefined : `installer: ${failure}`;
   };
+}
+
+/**
+ * Returns the path of the device to install onto: that of the expected disk, which the agent has found, or else that of
+ * the root device, whose name is all that the request says.
+ */
+export function findDevicePath({ expectedDisk, type }: OSInstallationRequest): string {
+  return expectedDisk?.devicePath || `/dev/${type.value?.rootDevice.replace(/^\/dev\//, "") ?? ""}`;
 }
 
 /** Phases that the pretending installer reports, in order. */

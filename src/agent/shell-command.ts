@@ -7,6 +7,8 @@ import { LineSplitter, OutputTail } from "./output-tail.ts";
 export interface ShellCommandOptions {
   /** Written to standard input, which is then closed. The command need not read it. */
   readonly input?: string;
+  /** Environment variables of the command, beside those of this process. */
+  readonly variables?: Readonly<Record<string, string>> | undefined;
   /** Time after which the command is stopped. Default: none. */
   readonly timeoutMs?: number | undefined;
   /** Stops the command when it aborts. */
@@ -29,16 +31,17 @@ const drainMs = 1000;
  * The watcher ignores signals to stop, and it is not a child of the command, which may wait for all its children.
  */
 const script =
-  '( { trap "" HUP INT TERM; read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 & ); exec /bin/sh -c "$1" 3<&-';
+  '( { trap "" HUP INT TERM; read -r _ <&3; kill -s KILL -- "-$$"; } >/dev/null 2>&1 & ); exec env "$@" 3<&-';
 
 /**
  * Runs `command` by /bin/sh. Resolves to undefined if it exits with 0, or else to the error with the end of standard
  * error.
  */
 export async function runShellCommand(command: string, options: ShellCommandOptions = {}): Promise<string | undefined> {
-  const { input = "", timeoutMs, signal, graceMs = 5000, onLine = () => {} } = options;
+  const { input = "", variables = {}, timeoutMs, signal, graceMs = 5000, onLine = () => {} } = options;
   if (signal?.aborted) return "not started: the agent is stopping";
-  const child = spawn("/bin/sh", ["-c", script, "sh", command], {
+  const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  const child = spawn("/bin/sh", ["-c", script, "sh", ...settings, "/bin/sh", "-c", command], {
     detached: true,
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });

@@ -19,6 +19,7 @@ interface AgentFlags extends IdentityOptions {
   readonly installCommand?: string;
   readonly installTimeout: number;
   readonly afterInstallCommand?: string;
+  readonly diskFile?: string;
   readonly state?: string;
   readonly interval?: number;
   readonly logLevel?: string;
@@ -46,6 +47,10 @@ export function agentCommand(): Command {
     .option(
       "--after-install-command <command>",
       "shell command to run after a success has been reported, for example reboot",
+    )
+    .option(
+      "--disk-file <file>",
+      "for trials: report this file, or loop device, as the machine's only disk, and install onto no other",
     )
     .option(
       "--state <file>",
@@ -100,7 +105,7 @@ async function run(flags: AgentFlags): Promise<void> {
       client,
       state,
       ...createCommands(flags, agent, (line) => log.info({ line }, "installer")),
-      collectHardware: agent.collectHardwareReport,
+      ...(await createDiskAccess(flags, agent)),
       intervalMs: flags.interval === undefined ? undefined : flags.interval * 1000,
       signal: abortOnSignal(),
       onEvent: (event) => logAgentEvent(log, event, names),
@@ -122,6 +127,17 @@ function createCommands(flags: AgentFlags, agent: typeof import("../agent/index.
       afterInstallCommand === undefined
         ? undefined
         : (signal: AbortSignal) => agent.runShellCommand(afterInstallCommand, { signal, onLine }),
+  };
+}
+
+async function createDiskAccess({ diskFile }: AgentFlags, agent: typeof import("../agent/index.ts")) {
+  if (diskFile === undefined) return { collectHardware: agent.collectHardwareReport };
+  await agent.readFileDisk(diskFile).catch((error: Error) => {
+    throw new ConfigError([`--disk-file: ${error.message}`]);
+  });
+  return {
+    collectHardware: agent.replaceDisks(agent.collectHardwareReport, diskFile),
+    findDisk: agent.createFileDiskFinder(diskFile),
   };
 }
 

@@ -67,6 +67,19 @@ describe("the hardware", () => {
     expect(told()).toMatchObject([{}, { blockDevice: [{ criticalWarning: true }] }]);
   });
 
+  test("is told again half a day after it was told, so that the server knows that it still holds", async () => {
+    const { told, pass } = await run({ blockDevice: disk() });
+    await pass(minuteMs);
+    for (let hour = 0; hour < 11; hour++) await pass(hourMs);
+    expect(told()).toHaveLength(1);
+    await pass(hourMs);
+    expect(told()).toHaveLength(2);
+    for (let hour = 0; hour < 11; hour++) await pass(hourMs);
+    expect(told()).toHaveLength(2);
+    await pass(hourMs);
+    expect(told()).toHaveLength(3);
+  });
+
   test("makes no report out of what never rests", async () => {
     const { machine, told, pass } = await run({ blockDevice: disk({ mediaErrors: 4n }), memoryUsableRatio: 0.97 });
     await pass(minuteMs);

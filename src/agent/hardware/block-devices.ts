@@ -1,4 +1,5 @@
 /** Reads the machine's disks: their description from Linux, and their health as far as the disks state it in time. */
+import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   type BlockDevice,
@@ -8,7 +9,9 @@ import {
 import { collectHealth, type HealthDeadlines } from "./collect-health.ts";
 import type { DiskHealth } from "./disk-health.ts";
 import { groupPaths } from "./disk-paths.ts";
+import { type DevicesInUse, findDiskUse, readDevicesInUse } from "./disk-use.ts";
 import { toInt32 } from "./fields.ts";
+import { readPartitionTableId } from "./partition-table.ts";
 import { findStableNames, type LinkedNames, readLinkedNames } from "./stable-names.ts";
 import { findText, type SystemFiles } from "./sysfs.ts";
 import { readSysfsDisks, type SysfsDisk } from "./sysfs-disks.ts";
@@ -25,18 +28,58 @@ export interface FoundBlockDevices {
  */
 export async function readBlockDevices(files: SystemFiles, deadlines: HealthDeadlines): Promise<FoundBlockDevices> {
   if (process.platform !== "linux") throw new Error("disks are detected on Linux only");
-  const [disks, linked] = await Promise.all([readSysfsDisks(files.sys), readLinkedNames(files.dev)]);
+  const [disks, linked, inUse] = await Promise.all([
+    readSysfsDisks(files.sys),
+    readLinkedNames(files.dev),
+    readDevicesInUse(files),
+  ]);
   const groups = groupPaths(disks);
-  const { health, warnings } = await collectHealth(groups, deadlines);
-  const blockDevice = await Promise.all(groups.map((paths) => describe(files.sys, paths, linked, health)));
+  const [{ health, warnings }, tables] = await Promise.all([
+    collectHealth(groups, deadlines),
+    readPartitionTables(files, groups, deadlines),
+  ]);
+  const sources = { sys: files.sys, linked, inUse, health, tables };
+  const blockDevice = await Promise.all(groups.map((paths) => describe(paths, sources)));
   return { fields: { blockDevice }, warnings };
 }
 
+/** Maximum number of disks whose partition tables are read concurrently, and the time for each. */
+const concurrency = 8;
+const tableTimeoutMs = 2000;
+
+/** Returns identifiers of partition tables by the kernel name of a disk's first path, as far as they are known in time. */
+async function readPartitionTables(
+  { dev }: SystemFiles,
+  groups: readonly (readonly SysfsDisk[])[],
+  { timeoutMs }: HealthDeadlines,
+): Promise<ReadonlyMap<string, string>> {
+  const tables = new Map<string, string>();
+  if (dev === undefined) return tables;
+  const endsAtMs = performance.now() + timeoutMs;
+  const queue = groups.values();
+  const work = async () => {
+    for (const [disk] of queue) {
+      const remainingMs = Math.min(tableTimeoutMs, endsAtMs - performance.now());
+      if (disk === undefined || remainingMs < 1) return;
+      const device = join(dev, disk.name.replaceAll("!", "/"));
+      tables.set(disk.name, await readPartitionTableId(device, disk.logicalBlockSizeBytes ?? 512, remainingMs));
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  return tables;
+}
+
+interface Sources {
+  readonly sys: string;
+  readonly linked: LinkedNames;
+  readonly inUse: DevicesInUse;
+  readonly health: ReadonlyMap<string, DiskHealth>;
+  readonly tables: ReadonlyMap<string, string>;
+}
+
 async function describe(
-  sys: string,
   paths: readonly SysfsDisk[],
-  linked: LinkedNames,
-  health: ReadonlyMap<string, DiskHealth>,
+  { sys, linked, inUse, health, tables }: Sources,
 ): Promise<BlockDevice> {
   const [disk] = paths as readonly [SysfsDisk];
   const { name, protocol, kind, vendor, model, serial, wwn, rotational, capacityBytes, hiddenPaths } = disk;
@@ -46,6 +89,12 @@ async function describe(
     physicalBlockSizeBytes: toInt32(disk.physicalBlockSizeBytes),
     kernelName: name,
     stableName: await findStableNames(paths, linked),
+    use: await findDiskUse(
+      sys,
+      paths.map((path) => path.name),
+      inUse,
+    ),
+    partitionTableId: tables.get(name) ?? "",
     path: paths.length > 1 ? paths.map((path) => path.name) : [...hiddenPaths],
     ...(health.get(name) ?? (protocol === Protocol.MMC ? await readMmcHealth(sys, name) : {})),
   });

@@ -1,0 +1,53 @@
+/** Reads the identifier of a disk's partition table. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+/** Number of bytes that hold the beginning of either table, for logical blocks of up to 4096 bytes. */
+const headBytes = 8192;
+
+const mbrSignature = { at: 510, bytes: Buffer.of(0x55, 0xaa) };
+/** The disk's signature in an MBR, and the type of its first partition, which is 0xee where a GPT follows. */
+const mbr = { diskSignature: 440, firstType: 450, gptType: 0xee };
+/** Signature and disk GUID of a GPT header (UEFI specification 2.10 section 5.3.2). */
+const gpt = { signature: Buffer.from("EFI PART"), diskGuid: 56 };
+
+/**
+ * Returns the GUID of the disk's GPT in lower case, or the signature of its MBR as eight hexadecimal digits; "" if the
+ * device has neither or cannot be read in time. Reads in another process, since a failing disk can block its reader.
+ */
+export async function readPartitionTableId(device: string, blockSizeBytes: number, timeoutMs: number): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)("dd", [`if=${device}`, `bs=${headBytes}`, "count=1"], {
+      encoding: "buffer",
+      maxBuffer: 2 * headBytes,
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+    });
+    return findPartitionTableId(stdout, blockSizeBytes);
+  } catch {
+    return "";
+  }
+}
+
+/** Returns the identifier of the partition table at the beginning of a disk; "" if there is none. */
+export function findPartitionTableId(head: Buffer, blockSizeBytes: number): string {
+  const header = head.subarray(blockSizeBytes);
+  const hasGpt = header.subarray(0, gpt.signature.length).equals(gpt.signature);
+  if (hasGpt && header.length >= gpt.diskGuid + 16) return formatGuid(header.subarray(gpt.diskGuid, gpt.diskGuid + 16));
+  const hasMbr = head.subarray(mbrSignature.at, mbrSignature.at + 2).equals(mbrSignature.bytes);
+  if (!hasMbr || head[mbr.firstType] === mbr.gptType) return "";
+  const signature = head.readUInt32LE(mbr.diskSignature);
+  return signature === 0 ? "" : signature.toString(16).padStart(8, "0");
+}
+
+/** Formats a GUID, whose first three groups are stored in little-endian order (UEFI specification 2.10 appendix A). */
+function formatGuid(bytes: Buffer): string {
+  const groups = [
+    bytes.readUInt32LE(0).toString(16).padStart(8, "0"),
+    bytes.readUInt16LE(4).toString(16).padStart(4, "0"),
+    bytes.readUInt16LE(6).toString(16).padStart(4, "0"),
+    bytes.toString("hex", 8, 10),
+    bytes.toString("hex", 10),
+  ];
+  return groups.join("-");
+}

@@ -15,8 +15,8 @@ export class InstallationRun {
   #hasNews = false;
 
   /**
-   * Starts the installer, unless the expected disk is not found, or the root device is not a whole disk. `onProgress` is
-   * called with every change.
+   * Starts the installer, unless the expected disk is not found, or the root device is not a whole disk. `onProgress`
+   * is called with every change.
    */
   constructor(
     request: OSInstallationRequest,

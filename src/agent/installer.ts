@@ -27,8 +27,9 @@ export interface CommandInstallerOptions {
 
 /**
  * Creates an installer that runs a shell command. The command gets the request as ProtoJSON on its standard input and
- * the path of the disk's device in the variable INSTALL_DISK, and succeeds if its exit status is zero. It reports its progress by lines on its standard output, in the form of
- * `parseProgressLine`. Everything that it started ends with it, or with this process.
+ * the path of the disk's device in the variable INSTALL_DISK, and succeeds if its exit status is zero. It reports its
+ * progress by lines on its standard output, in the form of `parseProgressLine`. Everything that it started ends with
+ * it, or with this process.
  */
 export function createCommandInstaller(command: string, options: CommandInstallerOptions = {}): Installer {
   return async (request, signal, report) => {

@@ -85,8 +85,8 @@ describe("a request", () => {
 test("a real server counts such an installation as failed, and explains it without advising a retry", async () => {
   const { database, server } = await startServerWithDatabase();
   const { machineId: id, key } = await machineWithAgent(database.db);
-  // Field 17 is a type that only a newer server knows.
-  const type = Buffer.from([0x8a, 0x01, 0x02, 0x0a, 0x00]);
+  // Field 18 is a type that only a newer server knows.
+  const type = Buffer.from([0x92, 0x01, 0x02, 0x0a, 0x00]);
   const encode = (generation: bigint) =>
     Buffer.concat([toBinary(OSInstallationRequestSchema, create(OSInstallationRequestSchema, { generation })), type]);
   await transact(database.db, (tx) =>

@@ -47,7 +47,7 @@ export async function readBlockDevices(files: SystemFiles, deadlines: HealthDead
 const concurrency = 8;
 const tableTimeoutMs = 2000;
 
-/** Returns identifiers of partition tables by the kernel name of a disk's first path, as far as they are known in time. */
+/** Returns identifiers of partition tables by the kernel name of a disk's first path, as far as known in time. */
 async function readPartitionTables(
   { dev }: SystemFiles,
   groups: readonly (readonly SysfsDisk[])[],

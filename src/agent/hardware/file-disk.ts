@@ -1,4 +1,4 @@
-/** A file, or a loop device, that takes the place of the machine's disks, so that nobody's own disk is at risk in a trial. */
+/** A file, or a loop device, in the place of the machine's disks, so that nobody's own disk is at risk in a trial. */
 import { realpath, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { create } from "@bufbuild/protobuf";

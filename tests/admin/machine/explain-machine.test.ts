@@ -180,7 +180,7 @@ describe("a request that is stored and cannot be read", () => {
 });
 
 describe("a request of a type that only a newer server knows", () => {
-  const ofNewerType = Buffer.from([0x08, 0x01, 0x8a, 0x01, 0x00]);
+  const ofNewerType = Buffer.from([0x08, 0x01, 0x92, 0x01, 0x00]);
 
   test("is given to the agent like any other", async () => {
     const explained = await explainWithRequest("that is to be installed", ofNewerType);

@@ -18,7 +18,9 @@ const maxInt64 = 2n ** 63n - 1n;
  * Returns the figures of a report. Only disks among its block devices count as capacity. Negative figures count as 0,
  * and sums stop at the greatest number that fits their column.
  */
-export function toHardwareFigures({ report: node }: AgentHardwareReport): Omit<HardwareReportRow, "report"> {
+export function toHardwareFigures({
+  report: node,
+}: AgentHardwareReport): Omit<HardwareReportRow, "report" | "identifiers"> {
   let cpuThreads = 0;
   for (const { hardwareThreads } of node?.cpu ?? []) {
     cpuThreads = Math.min(maxInt32, cpuThreads + Math.max(0, hardwareThreads));

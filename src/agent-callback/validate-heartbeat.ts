@@ -16,6 +16,7 @@ import type {
   InstallationReportRow,
 } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toHardwareFigures } from "./hardware-figures.ts";
+import { toIdentifiers } from "./hardware-identifiers.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";
 
@@ -41,6 +42,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
     hardwareReport: hardwareReport && {
       report: toBinary(AgentHardwareReportSchema, hardwareReport),
       ...toHardwareFigures(hardwareReport),
+      identifiers: toIdentifiers(hardwareReport),
     },
     installationReport: installationReport && toInstallationReportRow(installationReport),
     installationProgress: progress && toProgressRow(progress),

@@ -89,6 +89,18 @@ const sharedUuids: ReadonlySet<string> = new Set([
   "6ab5b300-538d-1014-9fb5-b0684d007b53",
 ]);
 
+/** Serial numbers of disks that virtual machines get unless somebody names one: those of QEMU and of Proxmox VE. */
+const sharedDiskSerialNumber = /^(?:qm\d{5}|drive(?:ide|sata|scsi|virtio)\d+)$/;
+
+/** MAC addresses that drivers and management controllers give to interfaces of many machines. */
+const sharedMacs: ReadonlySet<string> = new Set([
+  // The host's side of the network to the BMC, on Supermicro boards.
+  "be3af2b6059f",
+  // Microsoft's and Palm's virtual adapters, and VMware's on the host, as GLPI lists them.
+  ...["02004e434950", "0200544e0101", "028037ec0200", "204153594eff", "005056c00001", "005056c00008"],
+  ...["00a0c6000000", "505054503030", "33506f453030", "feffffffffff"],
+]);
+
 /**
  * Returns whether the name of a manufacturer, product or version says nothing, such as "System Product Name" or "...".
  */
@@ -104,13 +116,34 @@ export function isPlaceholderSerialNumber(text: string): boolean {
   return /^(.)\1*$/u.test(squeezed) || isCounting(squeezed);
 }
 
+/** Returns whether a disk's serial number identifies no disk. */
+export function isPlaceholderDiskSerialNumber(text: string): boolean {
+  return isPlaceholderSerialNumber(text) || sharedDiskSerialNumber.test(squeeze(text));
+}
+
+/** Returns whether a link-layer address, as hexadecimal digits in lower case, identifies no interface. */
+export function isPlaceholderMac(digits: string): boolean {
+  return isOneByte(digits) || sharedMacs.has(digits);
+}
+
+/** Returns whether a WWN, as hexadecimal digits, identifies no disk: all of its bytes are the same. */
+export function isPlaceholderWwn(digits: string): boolean {
+  return isOneByte(digits);
+}
+
 /**
  * Returns whether machines share a system's UUID, or whether it means that there is none (all bytes are equal). Returns
  * false for a text that is not a UUID.
  */
 export function isPlaceholderUuid(uuid: string): boolean {
   const text = uuid.toLowerCase();
-  return /^(..)\1{15}$/.test(text.replaceAll("-", "")) || sharedUuids.has(text) || sharedUuids.has(swapBytes(text));
+  const digits = text.replaceAll("-", "");
+  return (digits.length === 32 && isOneByte(digits)) || sharedUuids.has(text) || sharedUuids.has(swapBytes(text));
+}
+
+/** Returns whether hexadecimal digits stand for one byte and its repetitions. */
+function isOneByte(digits: string): boolean {
+  return /^(..)\1*$/.test(digits);
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Opens what exists once for all processes of a server: the database, its schema, and the files in the home. */
 import type { Logger } from "pino";
 import { ensureBootstrapToken } from "../admin/authorization/bootstrap-token.ts";
+import { readIdentifiers } from "../agent-callback/hardware-identifiers.ts";
 import type { Config } from "../config/config.ts";
 import { connectDatabase } from "../db/client.ts";
 import { startHistoryRetention } from "../db/history-retention.ts";
+import { startIdentifierUpkeep } from "../db/identifier-upkeep.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
@@ -44,6 +46,7 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
   const adminTokenFile = await ensureBootstrapToken({ db, home, isOwnDatabase, log });
   const serverKey = await openServerKey(home, log);
   resources.adopt(startHistoryRetention(db, { historyDays, log }), (retention) => retention.close());
+  resources.adopt(startIdentifierUpkeep(db, { read: readIdentifiers, log }), (upkeep) => upkeep.close());
   const laid = resources.move();
   return {
     databaseUrl: databaseServer.url,

@@ -1,6 +1,7 @@
 /** Creates heartbeats as the database stores them, and their machines. */
 import { randomBytes, randomUUID } from "node:crypto";
 import type pg from "pg";
+import type { Identifier, IdentifierKind } from "../../src/contract/identifiers.ts";
 import type {
   HardwareReportRow,
   HeartbeatRow,
@@ -62,10 +63,25 @@ export function successOf(generation: bigint): InstallationReportRow {
   return { generation, result: "success", report: Buffer.from([0x08, Number(generation & 0x7fn)]) };
 }
 
-/** Returns a unique hardware report. */
+/** Returns a unique hardware report with two unique identifiers. */
 export function newHardware(): HardwareReportRow {
   const [memoryBytes, diskBytes, largestDiskBytes] = [64n * 2n ** 30n, 3_000_000_000_000n, 2_000_000_000_000n];
-  return { report: randomBytes(16), product: "X1", memoryBytes, cpuThreads: 32, diskBytes, largestDiskBytes };
+  const figures = { memoryBytes, cpuThreads: 32, diskBytes, largestDiskBytes };
+  return {
+    report: randomBytes(16),
+    product: "X1",
+    ...figures,
+    identifiers: [newIdentifier("serial_number"), newIdentifier("mac")],
+  };
+}
+
+/** Returns an identifier, by default one that nothing else has. */
+export function newIdentifier(
+  kind: IdentifierKind,
+  value = randomBytes(6).toString("hex"),
+  of: Partial<Identifier> = {},
+): Identifier {
+  return { kind, value, scope: "", shown: value.toUpperCase(), part: "", ...of };
 }
 
 /** Returns the generation that is pending for a counted heartbeat, or undefined. */

@@ -4,6 +4,7 @@
  * Written by a heartbeat whose report differs from the stored one, which then becomes a past one. Deleted with the
  * machine.
  */
+import { sql } from "drizzle-orm";
 import { bigint, index, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
@@ -28,9 +29,18 @@ export const hardwareReport = pgTable(
     /** Total size of all disks. */
     diskBytes: bigint({ mode: "bigint" }),
     largestDiskBytes: bigint({ mode: "bigint" }),
+    /**
+     * The value of reported_at with which the report's identifiers were stored; another one when a server stored the
+     * report that did not know the table machine_identifier.
+     */
+    identifiedAt: timestamptz(),
   },
   // The count of the fleet reads all machines in the order of their ids, and only these figures of each report.
   (table) => [
     index("hardware_report_figures_idx").on(table.machineId, table.memoryBytes, table.cpuThreads, table.diskBytes),
+    // For finding the reports whose identifiers are not stored yet.
+    index("hardware_report_unidentified_idx")
+      .on(table.machineId)
+      .where(sql`identified_at is distinct from reported_at`),
   ],
 );

@@ -6,6 +6,7 @@
  * so that PostgreSQL cannot join whole tables instead, however outdated its statistics are.
  */
 import type pg from "pg";
+import type { Identifier } from "../../../contract/identifiers.ts";
 
 /** A machine and the public key whose private key the caller proved to hold. */
 export interface AgentRow {
@@ -53,6 +54,8 @@ export interface HardwareReportRow {
   readonly cpuThreads: number;
   readonly diskBytes: bigint;
   readonly largestDiskBytes: bigint;
+  /** By what the machine and its parts can be found, no identifier twice. */
+  readonly identifiers: readonly Identifier[];
 }
 
 /** An installation report as a heartbeat carries it. */

@@ -13,6 +13,7 @@ import {
   joinCounted,
   toBuffer,
 } from "./heartbeat-row.ts";
+import { storeIdentifiers } from "./store-identifiers.ts";
 
 const columns = defineColumns<HeartbeatRow>({
   ...agentColumns,
@@ -25,6 +26,7 @@ const columns = defineColumns<HeartbeatRow>({
   cpu_threads: ["integer", (row) => row.hardwareReport?.cpuThreads],
   disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
   largest_disk_bytes: ["bigint", (row) => row.hardwareReport?.largestDiskBytes],
+  identifiers: ["jsonb", ({ hardwareReport }) => hardwareReport && JSON.stringify(hardwareReport.identifiers)],
   reported_generation: ["bigint", (row) => row.installationReport?.generation],
   result: ["text", (row) => row.installationReport?.result],
   error: ["text", (row) => row.installationReport?.error],
@@ -50,12 +52,14 @@ with brought as materialized (
 ), hardware_news as materialized (
   select brought.*, stored.reported_at as stored_at, stored.report as stored_hardware,
          stored.serial_number as stored_serial_number,
-         stored.report is distinct from brought.hardware as differs
+         stored.report is distinct from brought.hardware as differs,
+         case when stored.report = brought.hardware then stored.reported_at else now() end as identified_at
     from brought left join lateral (
       select * from hardware_report stored where stored.machine_id = brought.machine_id limit 1
     ) stored on true
    where brought.hardware is not null
-     and (stored.report is distinct from brought.hardware or stored.memory_bytes is null)
+     and (stored.report is distinct from brought.hardware or stored.memory_bytes is null
+          or stored.identified_at is distinct from stored.reported_at)
 ), hardware_kept as (
   insert into hardware_report_past (machine_id, reported_at, report)
   select machine_id, stored_at, stored_hardware from hardware_news
@@ -69,16 +73,16 @@ with brought as materialized (
      ) past where differs))
 ), hardware_stored as (
   insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number,
-                               memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes)
-  select machine_id, case when differs then now() else stored_at end, hardware, manufacturer, product, serial_number,
-         memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes
+                               memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at)
+  select machine_id, identified_at, hardware, manufacturer, product, serial_number,
+         memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at
     from hardware_news order by machine_id
   on conflict (machine_id) do update
     set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,
         product = excluded.product, serial_number = excluded.serial_number, memory_bytes = excluded.memory_bytes,
         cpu_threads = excluded.cpu_threads, disk_bytes = excluded.disk_bytes,
-        largest_disk_bytes = excluded.largest_disk_bytes
-), changed as materialized (
+        largest_disk_bytes = excluded.largest_disk_bytes, identified_at = excluded.identified_at
+), ${storeIdentifiers.trim()}, changed as materialized (
   select changed.machine_id, public_key, slot, own_serial_number as value, stored_serial_number as previous,
          past_values, duplicate_until
     from hardware_news changed ${joinPast("serial_numbers")}
@@ -179,10 +183,11 @@ select brought.slot, reported.verdict is not distinct from 'refused' as refused,
  * for each heartbeat whose installation report is `refused`, with whether its generation was `requested`, and for each
  * whose serial number reveals two machines, with that number as `value` and the one before as `previous`.
  *
- * A hardware report that differs replaces the stored one, which is kept together with the eight before it. An
- * installation report counts if its generation was given to the machine's agent and exceeds the stored one's; it
- * finishes its request, even a superseded or cancelled one. A report of a request that was never given is recorded in
- * the history only; if that request is open or does not exist, the report is refused and its generation stored.
+ * A hardware report that differs replaces the stored one, which is kept together with the eight before it, and its
+ * identifiers replace those of the stored one. An installation report counts if its generation was given to the
+ * machine's agent and exceeds the stored one's; it finishes its request, even a superseded or cancelled one. A report
+ * of a request that was never given is recorded in the history only; if that request is open or does not exist, the
+ * report is refused and its generation stored.
  * Progress counts only for an open request that was given; progress of a request that was never given, and is open or
  * does not exist, has its generation stored too. Operators who change requests do not lock agent_started, so the
  * statement locks each request before it examines it.

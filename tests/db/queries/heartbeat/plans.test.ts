@@ -24,6 +24,11 @@ beforeAll(async () => {
      select machine_id, 1, now(), 'success', '\\x' from agent_started`,
   );
   await requestGeneration(admin, fleet, 2n);
+  await admin.query(
+    `insert into machine_identifier (machine_id, kind, value, scope, shown, part, first_seen_at, since)
+     select machine_id, 'disk_wwn', md5(machine_id::text || disk), '', '', '', now(), now()
+       from agent_started cross join generate_series(1, 5) as disk`,
+  );
   await admin.query("analyze");
   // What this session has scanned itself must not turn up in the statistics later.
   await admin.query("select pg_stat_force_next_flush()");

@@ -1,11 +1,64 @@
 /**
- * Runs a handler behind its interceptors, as Connect does, but creates nothing before it is used. It uses no async
- * functions, since each call of one leaves a kilobyte of garbage.
+ * Creates the context of a call, and runs its handler behind the interceptors, as Connect does, but creates nothing
+ * before it is used. It uses no async functions, since each call of one leaves a kilobyte of garbage.
  */
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import type { ConnectError, HandlerContext, Interceptor, UnaryRequest, UnaryResponse } from "@connectrpc/connect";
-import { type CallContext, signalKey, withSignal } from "./call-context.ts";
+import type {
+  ConnectError,
+  ContextValues,
+  HandlerContext,
+  Interceptor,
+  UnaryRequest,
+  UnaryResponse,
+} from "@connectrpc/connect";
+import { type CallSignal, createLazyHeaders } from "./context-parts.ts";
+import type { Exchange } from "./exchange.ts";
+import type { LaneMethod } from "./lane.ts";
+import { createMetadata } from "./messages.ts";
 import type { UnarySpec } from "./unary-methods.ts";
+
+/** Key of the CallSignal from which an object's property `signal` is created on first use. */
+const signalKey = Symbol("signal of the call");
+
+const signalProperty: PropertyDescriptor & ThisType<{ readonly [signalKey]: CallSignal }> = {
+  get() {
+    return this[signalKey].signal;
+  },
+  enumerable: true,
+  configurable: true,
+};
+
+/** Gives an object an own property `signal`, so that a copy of the object has it as well. */
+function withSignal<T extends { readonly [signalKey]: CallSignal }>(target: T): T & { readonly signal: AbortSignal } {
+  return Object.defineProperty(target, "signal", signalProperty) as T & { readonly signal: AbortSignal };
+}
+
+/** A context whose signal is created on first use. */
+export type CallContext = HandlerContext & { readonly [signalKey]: CallSignal };
+
+/** Creates the context of a call. */
+export function createCallContext(
+  { spec: { method } }: LaneMethod,
+  { kind, headers }: Exchange,
+  url: string,
+  values: ContextValues,
+  signal: CallSignal,
+): CallContext {
+  const { responseHeader, responseTrailer } = createMetadata(kind);
+  return withSignal({
+    service: method.parent,
+    method,
+    requestMethod: "POST",
+    protocolName: kind.protocol,
+    url,
+    requestHeader: createLazyHeaders(headers),
+    responseHeader,
+    responseTrailer,
+    values,
+    timeoutMs: signal.timeoutMs,
+    [signalKey]: signal,
+  });
+}
 
 /** A message whose type only its method knows. */
 export type AnyMessage = MessageShape<DescMessage>;

@@ -12,7 +12,7 @@ import type { OnCall } from "../calls/call-record.ts";
 import type { Authenticate } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { createStrictDecoder } from "../wire/strict-json.ts";
-import type { ExchangeTimeouts } from "./exchange-timeouts.ts";
+import type { ExchangeTimeouts } from "./exchange.ts";
 import type { UnarySpec } from "./unary-methods.ts";
 
 /** Options of a lane. An option that Connect's handler has as well means the same. */

@@ -7,14 +7,25 @@ import { nameCode, okCode } from "../calls/call-record.ts";
 import { type CallerDeadline, callerTimeoutKey, readCallerDeadline } from "../calls/caller-deadline.ts";
 import type { CallConnection, RawCall } from "../calls/raw-call.ts";
 import { assertBodyFits } from "../wire/request-body.ts";
-import { createMetadata, encodeError, encodeMessage, type Metadata } from "./answers.ts";
-import { assertProtocolVersion, type CallContext, createCallContext } from "./call-context.ts";
-import { CallSignal } from "./call-signal.ts";
-import { CallValues } from "./call-values.ts";
+import { CallSignal, CallValues } from "./context-parts.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";
-import { type AnyMessage, type ErrorMap, invokeHandler, isPromise } from "./invoke-handler.ts";
+import {
+  type AnyMessage,
+  type CallContext,
+  createCallContext,
+  type ErrorMap,
+  invokeHandler,
+  isPromise,
+} from "./invoke-handler.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
-import { readRequest } from "./read-request.ts";
+import {
+  assertProtocolVersion,
+  createMetadata,
+  encodeError,
+  encodeMessage,
+  type Metadata,
+  readRequest,
+} from "./messages.ts";
 
 /** Serves the call of an exchange. Returns at once, and handles every error itself. */
 export function serveCall(lane: Lane, method: LaneMethod, exchange: Exchange): void {

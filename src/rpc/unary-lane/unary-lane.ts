@@ -50,7 +50,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ListenerLimits } from "../limits.ts";
 import { type CallKind, findCallKind } from "./call-kind.ts";
 import type { Exchange } from "./exchange.ts";
-import { ExchangeTimeouts } from "./exchange-timeouts.ts";
+import { ExchangeTimeouts } from "./exchange.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { createLaneMethod, type Lane, type LaneOptions } from "./lane.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ExchangeTimeouts, type TimedExchange } from "../../../src/rpc/unary-lane/exchange-timeouts.ts";
+import { ExchangeTimeouts, type TimedExchange } from "../../../src/rpc/unary-lane/exchange.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createLazyHeaders, LazyHeaders } from "../../../src/rpc/unary-lane/lazy-headers.ts";
+import { createLazyHeaders, LazyHeaders } from "../../../src/rpc/unary-lane/context-parts.ts";
 
 const name = fc.constantFrom("a", "b", "X-C", "set-cookie", "content-type", "x-d-bin");
 const value = fc.stringMatching(/^[!-~]{1,5}$/);

@@ -1,13 +1,58 @@
-/** Encodes the outcome of a call in its protocol. */
-import type { JsonWriteOptions } from "@bufbuild/protobuf";
-import type { ConnectError, HandlerContext } from "@connectrpc/connect";
+/** Decodes the message of a call from its body, and encodes the outcome of the call, in the call's protocol. */
+import type { JsonWriteOptions, Message } from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
-import { frameMessage, frameTrailers } from "../wire/grpc-frames.ts";
+import { decodeBase64Body, frameMessage, frameTrailers, readMessage } from "../wire/grpc-frames.ts";
 import { setErrorTrailers } from "../wire/grpc-status.ts";
+import { findUndecodable } from "../wire/undecodable-message.ts";
 import type { CallKind } from "./call-kind.ts";
-import type { UnaryAnswer } from "./exchange.ts";
-import { createLazyHeaders, LazyHeaders } from "./lazy-headers.ts";
+import { createLazyHeaders, LazyHeaders } from "./context-parts.ts";
+import type { Exchange, UnaryAnswer } from "./exchange.ts";
+import type { Lane, LaneMethod } from "./lane.ts";
+
+/** The only version of Connect's protocol (connectrpc.com/docs/protocol). */
+const protocolVersion = "1";
+
+/**
+ * Throws ConnectError with `invalid_argument` if the lane requires the version of Connect's protocol and the caller
+ * states none or a different one.
+ */
+export function assertProtocolVersion(
+  { kind, headers }: Exchange,
+  lane: Pick<Lane, "requireConnectProtocolHeader">,
+): void {
+  if (lane.requireConnectProtocolHeader !== true || kind.protocol !== "connect") return;
+  const version = headers["connect-protocol-version"];
+  if (version === protocolVersion) return;
+  const text =
+    version === undefined
+      ? `missing required header: set Connect-Protocol-Version to "${protocolVersion}"`
+      : `Connect-Protocol-Version must be "${protocolVersion}": got "${version}"`;
+  throw new ConnectError(text, Code.InvalidArgument);
+}
+
+/** Decodes the message. Throws ConnectError, which names the wrong field if the message cannot be decoded. */
+export function readRequest(
+  kind: CallKind,
+  body: Uint8Array<ArrayBuffer>,
+  { spec, serialization }: LaneMethod,
+  { readMaxBytes }: Pick<Lane, "readMaxBytes">,
+): Message {
+  const bytes = readBytes(kind, body, readMaxBytes);
+  if (!kind.isBinary) return serialization.getI(false).parse(bytes);
+  try {
+    return serialization.getI(true).parse(bytes);
+  } catch (error) {
+    throw findUndecodable(spec.method.input, bytes) ?? error;
+  }
+}
+
+function readBytes(kind: CallKind, body: Uint8Array<ArrayBuffer>, maxBytes: number): Uint8Array<ArrayBuffer> {
+  if (kind.protocol === "connect") return body;
+  const frames = kind.isTextRequest ? decodeBase64Body(body) : body;
+  return readMessage(frames, maxBytes, kind.protocol === "grpc-web");
+}
 
 /** Headers and trailers of an answer, to which a handler can add. They begin with those that the protocol sets. */
 export type Metadata = Pick<HandlerContext, "responseHeader" | "responseTrailer">;

@@ -5,8 +5,7 @@ import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
 import type { CallConnection, RawCall } from "../rpc/calls/raw-call.ts";
 import { isCompressed } from "./admission/carries-report.ts";
 import type { IsUrgent } from "./admission/urgent-calls.ts";
-import { findWaitEnd, finishInTime, waitEndKey } from "./call-deadline.ts";
-import { assertGoesOn } from "./call-end.ts";
+import { assertGoesOn, findWaitEnd, finishInTime, waitEndKey } from "./call-patience.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import {
   type AgentIdentity,

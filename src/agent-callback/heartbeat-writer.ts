@@ -14,7 +14,7 @@ import type { DeliveryRow } from "../db/queries/heartbeat/deliver-installations.
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { retryableSqlStates } from "../db/transact.ts";
-import type { Patience } from "./call-deadline.ts";
+import type { Patience } from "./call-patience.ts";
 import { createDrainRate } from "./queues/drain-rate.ts";
 import { type Waiting, WriterQueue } from "./queues/writer-queue.ts";
 

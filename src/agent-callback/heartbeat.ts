@@ -17,8 +17,7 @@ import type { DuplicateSign } from "../db/queries/heartbeat/duplicate-signs.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { PendingInstallation } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
-import { finishInTime, waitEndKey } from "./call-deadline.ts";
-import { patienceOf } from "./call-end.ts";
+import { finishInTime, patienceOf, waitEndKey } from "./call-patience.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "./heartbeat-writer.ts";
 import {

@@ -5,7 +5,7 @@ import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAdmission } from "../agent-callback/admission/admission.ts";
 import { createUrgencyTest } from "../agent-callback/admission/urgent-calls.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
-import { noteCallEnd } from "../agent-callback/call-end.ts";
+import { noteCallEnd } from "../agent-callback/call-patience.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createRefusalLog } from "../agent-callback/identity/agent-identity.ts";

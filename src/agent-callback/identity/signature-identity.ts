@@ -14,7 +14,7 @@ import {
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
 import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
-import { finishInTime, type WaitEnd } from "../call-deadline.ts";
+import { finishInTime, type WaitEnd } from "../call-patience.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
 import {
   createRegisteredKeys,

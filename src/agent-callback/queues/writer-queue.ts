@@ -1,6 +1,6 @@
 /** The queue of a writer. */
 
-import type { Patience } from "../call-deadline.ts";
+import type { Patience } from "../call-patience.ts";
 
 /** A row whose caller waits for its outcome. */
 export interface Waiting<Row, Outcome> {

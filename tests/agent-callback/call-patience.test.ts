@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { signRequest } from "../../src/agent/request-signing.ts";
-import { findWaitEnd, finishInTime } from "../../src/agent-callback/call-deadline.ts";
+import { findWaitEnd, finishInTime } from "../../src/agent-callback/call-patience.ts";
 import { defaultFailureRule } from "../../src/agent-callback/stranger-limit.ts";
 import { codeOf, grpcAgent, heartbeatPath } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";

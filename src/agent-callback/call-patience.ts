@@ -1,5 +1,10 @@
-/** Bounds how long a call waits, so that the caller still waits when it gets the error. */
-import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
+/**
+ * Bounds how long a call waits, so that the caller still waits when it gets the error, and records that a call has
+ * ended, so that remaining work for it can stop.
+ */
+import { Code, ConnectError, type ContextValues, createContextKey } from "@connectrpc/connect";
+import type { CallRecord } from "../rpc/calls/call-record.ts";
+import { callerGone } from "../rpc/wire/request-body.ts";
 
 /** Longest wait of a call for the database, in milliseconds. Agents in the field disconnect after 10 s. */
 const maxWaitMs = 8_000;
@@ -77,4 +82,40 @@ function deadlinePassed(): ConnectError {
 
 function databaseSilent(): ConnectError {
   return new ConnectError("the database does not answer: retry later", Code.Unavailable);
+}
+
+/** Context key of whether a call is over. Setting it is cheaper than creating the signal of the call's context. */
+const isOverKey = createContextKey(false, { description: "whether the call is over" });
+
+/** Records that a call has ended, answered or not. */
+export function noteCallEnd({ values }: Pick<CallRecord, "values">): void {
+  values.set(isOverKey, true);
+}
+
+/** Throws a ConnectError with `canceled` if the call has ended. */
+export function assertGoesOn(values: ContextValues): void {
+  if (values.get(isOverKey)) throw callerGone();
+}
+
+/** Returns a patience that ends when the call ends or when `others` does. */
+export function patienceOf(values: ContextValues, others: Patience): Patience {
+  return new CallersPatience(values, others);
+}
+
+class CallersPatience implements Patience {
+  readonly #values: ContextValues;
+  readonly #others: Patience;
+
+  constructor(values: ContextValues, others: Patience) {
+    this.#values = values;
+    this.#others = others;
+  }
+
+  get aborted(): boolean {
+    return this.#others.aborted || this.#values.get(isOverKey);
+  }
+
+  get reason(): unknown {
+    return this.#others.aborted ? this.#others.reason : callerGone();
+  }
 }

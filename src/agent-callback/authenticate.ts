@@ -3,7 +3,7 @@ import type { ContextValues } from "@connectrpc/connect";
 import { agentSignatureTag } from "../contract/agent-signature.ts";
 import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
 import type { CallConnection, RawCall } from "../rpc/calls/raw-call.ts";
-import { isCompressed } from "./admission/carries-report.ts";
+import { isCompressed } from "../rpc/wire/request-body.ts";
 import type { IsUrgent } from "./admission/urgent-calls.ts";
 import { assertGoesOn, findWaitEnd, finishInTime, waitEndKey } from "./call-patience.ts";
 import { type HeartbeatObserver, observeRefusal } from "./heartbeat-observer.ts";

@@ -57,6 +57,14 @@ export function assertBodyFits(contentLength: string | undefined, { maxBodyBytes
   if (contentLength !== undefined && Number(contentLength) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
 }
 
+/**
+ * Returns whether the headers declare the body, or the message in it, to be compressed. The size of such a body does
+ * not show what it costs to decode.
+ */
+export function isCompressed(headers: NodeJS.Dict<string | string[]>): boolean {
+  return ["content-encoding", "grpc-encoding"].some((name) => (headers[name] ?? "identity") !== "identity");
+}
+
 /** Returns the error `resource_exhausted` for a body that is too large, or in too many pieces. */
 export function bodyTooLarge(maxBodyBytes: number): ConnectError {
   const text = `the body is larger than ${maxBodyBytes} bytes, or comes in more than ${maxPieces} pieces`;

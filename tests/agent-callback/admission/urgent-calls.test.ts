@@ -4,7 +4,7 @@ import { create, toBinary, toJsonString } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type HeartbeatRequest, HeartbeatRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { mayCarryReport } from "../../../src/agent-callback/admission/carries-report.ts";
+import { mayCarryReport } from "../../../src/agent-callback/admission/urgent-calls.ts";
 import { frameMessage } from "../../../src/rpc/wire/grpc-frames.ts";
 
 const encode = (request: HeartbeatRequest) => toBinary(HeartbeatRequestSchema, request);

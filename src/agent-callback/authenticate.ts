@@ -1,8 +1,7 @@
 /** Decides which of the two proofs authenticates an agent's call, and checks that proof. */
 import type { ContextValues } from "@connectrpc/connect";
 import { agentSignatureTag } from "../contract/agent-signature.ts";
-import { callerTimeoutKey } from "../rpc/calls/caller-deadline.ts";
-import type { CallConnection, RawCall } from "../rpc/calls/raw-call.ts";
+import { type CallConnection, callerTimeoutKey, type RawCall } from "../rpc/calls/raw-call.ts";
 import { isCompressed } from "../rpc/wire/request-body.ts";
 import type { IsUrgent } from "./admission/urgent-calls.ts";
 import { assertGoesOn, findWaitEnd, finishInTime, waitEndKey } from "./call-patience.ts";

@@ -9,8 +9,7 @@
 import { Code, type ContextValues, createContextKey } from "@connectrpc/connect";
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
-import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
-import { toParty } from "../rpc/callers/client-address.ts";
+import { type AttemptRule, createAttemptLimit, toParty } from "../rpc/callers/attempt-limit.ts";
 import { type CallRecord, nameCode, okCode } from "../rpc/calls/call-record.ts";
 import { defaultRetryAfterSeconds } from "../rpc/calls/error-mapping.ts";
 import { agentIdentityKey } from "./identity/agent-identity.ts";

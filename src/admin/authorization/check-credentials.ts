@@ -5,8 +5,7 @@
  * or a stranger behind the same proxy, would lock out the operators who share its address.
  */
 import { createHash } from "node:crypto";
-import { type AttemptRule, createAttemptLimit } from "../../rpc/callers/attempt-limit.ts";
-import { toParty } from "../../rpc/callers/client-address.ts";
+import { type AttemptRule, createAttemptLimit, toParty } from "../../rpc/callers/attempt-limit.ts";
 import type { Identity } from "./caller.ts";
 import type { Identify } from "./identify.ts";
 

@@ -53,10 +53,10 @@ interface EncodedCall {
 }
 
 /**
- * Returns whether an undecoded heartbeat carries an installation report: true if the body has one, or if compression or escapes may hide one. It
- * examines only a small part of the body, because the caller has not been authenticated yet: the cost is the same
- * however large the body is. Returns false if the body has no report, if it cannot be decoded, or if the report is
- * outside the examined part.
+ * Returns whether an undecoded heartbeat carries an installation report: true if the body has one, or if compression or
+ * escapes may hide one; false if it has none, if it cannot be decoded, or if the report is outside the examined part.
+ * Only a small part of the body is examined, because the caller has not been authenticated yet: the cost is the same
+ * however large the body is.
  */
 export function mayCarryReport({ headers, body }: EncodedCall): boolean {
   if (isCompressed(headers)) return true;

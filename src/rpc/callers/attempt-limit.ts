@@ -1,4 +1,6 @@
 /** Limits how often each party may do something, in memory that strangers cannot make grow. */
+import { isIP } from "node:net";
+import { readAddress } from "./client-address.ts";
 
 /** How many attempts a party has, and for how many parties they are counted. */
 export interface AttemptRule {
@@ -66,4 +68,24 @@ export function createAttemptLimit(rule: AttemptRule, now: () => number = () => 
     charge: (party) => set(party, Math.max(-rule.burst, count(party) - 1)),
     giveBack: (party) => set(party, Math.min(rule.burst, count(party) + 1)),
   };
+}
+
+/**
+ * Returns the party that an address belongs to: the address itself for IPv4, even if IPv4-mapped, and its /64 for IPv6,
+ * within which one party can choose addresses freely.
+ */
+export function toParty(address: string): string {
+  if (!address.includes(":")) return address;
+  const bare = readAddress(address) ?? address;
+  if (isIP(bare) !== 6) return bare;
+  const [head = "", tail] = bare.split("::");
+  const before = splitGroups(head);
+  const after = splitGroups(tail ?? "");
+  const groups = [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill("0"), ...after];
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}
+
+/** Splits a part of an IPv6 address into groups. An IPv4 address at the end counts as two groups. */
+function splitGroups(text: string): string[] {
+  return text === "" ? [] : text.split(":").flatMap((group) => (group.includes(".") ? [group, group] : [group]));
 }

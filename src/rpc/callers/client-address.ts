@@ -30,23 +30,3 @@ export function readAddress(text: string): string | undefined {
   const canonical = new SocketAddress({ address, family: "ipv6" }).address;
   return canonical.replace(/^::ffff:(?=\d+\.)/, "");
 }
-
-/**
- * Returns the party that an address belongs to: the address itself for IPv4, even if IPv4-mapped, and its /64 for IPv6,
- * within which one party can choose addresses freely.
- */
-export function toParty(address: string): string {
-  if (!address.includes(":")) return address;
-  const bare = readAddress(address) ?? address;
-  if (isIP(bare) !== 6) return bare;
-  const [head = "", tail] = bare.split("::");
-  const before = splitGroups(head);
-  const after = splitGroups(tail ?? "");
-  const groups = [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill("0"), ...after];
-  return `${groups.slice(0, 4).join(":")}::/64`;
-}
-
-/** Splits a part of an IPv6 address into groups. An IPv4 address at the end counts as two groups. */
-function splitGroups(text: string): string[] {
-  return text === "" ? [] : text.split(":").flatMap((group) => (group.includes(".") ? [group, group] : [group]));
-}

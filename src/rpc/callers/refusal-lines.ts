@@ -1,8 +1,7 @@
 /**
  * Decides at which level refusals of callers are logged, so that they are visible but strangers cannot fill the log.
  */
-import { type AttemptRule, createAttemptLimit } from "./attempt-limit.ts";
-import { toParty } from "./client-address.ts";
+import { type AttemptRule, createAttemptLimit, toParty } from "./attempt-limit.ts";
 
 /** Limits on lines at warn level for one party and for all together. Further lines are logged at debug. */
 const perAddress: AttemptRule = { burst: 20, secondsPerAttempt: 3, maxParties: 10_000 };

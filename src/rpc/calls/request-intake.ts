@@ -11,9 +11,15 @@ import { type ListenerLimits, maxCallerTimeoutMs } from "../limits.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
 import { callerGone, readBody } from "../wire/request-body.ts";
 import type { OnCall } from "./call-record.ts";
-import { callerTimeoutKey, readCallerDeadline } from "./caller-deadline.ts";
 import { findProtocol, recordCall } from "./connect-call-record.ts";
-import { type Authenticate, type CallConnection, findHttp1Connection, findHttp2Connection } from "./raw-call.ts";
+import {
+  type Authenticate,
+  type CallConnection,
+  callerTimeoutKey,
+  findHttp1Connection,
+  findHttp2Connection,
+  readCallerDeadline,
+} from "./raw-call.ts";
 
 const valuesByRequest = new WeakMap<FastifyRequest, ContextValues>();
 

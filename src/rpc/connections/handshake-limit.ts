@@ -10,8 +10,7 @@
 import type { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
-import { type AttemptRule, createAttemptLimit } from "../callers/attempt-limit.ts";
-import { toParty } from "../callers/client-address.ts";
+import { type AttemptRule, createAttemptLimit, toParty } from "../callers/attempt-limit.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { HandshakePlaces } from "./handshake-places.ts";
 import { findPeerAddress } from "./peer-address.ts";

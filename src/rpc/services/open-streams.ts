@@ -1,6 +1,6 @@
 /** Limits streams that need no token, so that one address cannot use up the places of all others. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { toParty } from "../callers/client-address.ts";
+import { toParty } from "../callers/attempt-limit.ts";
 
 /** Maximum numbers of open streams. For IPv6, an address means a /64. */
 export interface StreamLimits {

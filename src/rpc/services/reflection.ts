@@ -8,8 +8,8 @@ import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@co
 import { file_google_rpc_error_details } from "../../../gen/google/rpc/error_details_pb.js";
 import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { createAttemptLimit } from "../callers/attempt-limit.ts";
-import { clientAddressKey, toParty } from "../callers/client-address.ts";
+import { createAttemptLimit, toParty } from "../callers/attempt-limit.ts";
+import { clientAddressKey } from "../callers/client-address.ts";
 import { createKnownError } from "../calls/error-mapping.ts";
 import { maxOpenMessageBytes } from "../limits.ts";
 import { createOpenStreams } from "./open-streams.ts";

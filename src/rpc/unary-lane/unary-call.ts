@@ -4,8 +4,13 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { nameCode, okCode } from "../calls/call-record.ts";
-import { type CallerDeadline, callerTimeoutKey, readCallerDeadline } from "../calls/caller-deadline.ts";
-import type { CallConnection, RawCall } from "../calls/raw-call.ts";
+import {
+  type CallConnection,
+  type CallerDeadline,
+  callerTimeoutKey,
+  type RawCall,
+  readCallerDeadline,
+} from "../calls/raw-call.ts";
 import { assertBodyFits } from "../wire/request-body.ts";
 import { CallSignal, CallValues } from "./context-parts.ts";
 import type { Exchange, ExchangeEvents } from "./exchange.ts";

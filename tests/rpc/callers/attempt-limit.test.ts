@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createAttemptLimit } from "../../../src/rpc/callers/attempt-limit.ts";
+import { createAttemptLimit, toParty } from "../../../src/rpc/callers/attempt-limit.ts";
 
 const rule = { burst: 3, secondsPerAttempt: 10, maxParties: 2 };
 
@@ -72,4 +72,20 @@ test("what was made at once is paid for one by one, and no more than a burst is 
   expect(limit.take("a")).toBe(40);
   clock.ms = 40_000;
   expect([limit.take("a"), limit.take("a")]).toEqual([undefined, 10]);
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8:0:0::/64"],
+  ["::1", "0:0:0:0::/64"],
+  ["1:2:3::", "1:2:3:0::/64"],
+  ["1:2:3::4:5:6:7", "1:2:3:0::/64"],
+  ["64:ff9b::192.0.2.1", "64:ff9b:0:0::/64"],
+  ["::ffff:192.0.2.1", "192.0.2.1"],
+  ["::ffff:c000:201", "192.0.2.1"],
+  ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ["unknown", "unknown"],
+])("%s counts as %s", (address, party) => {
+  expect(toParty(address)).toBe(party);
 });

@@ -1,7 +1,7 @@
 /** A caller's deadline is read as its protocol writes it, and one that outlasts any call counts as none. */
 import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { readCallerDeadline } from "../../../src/rpc/calls/caller-deadline.ts";
+import { readCallerDeadline } from "../../../src/rpc/calls/raw-call.ts";
 
 const maxMs = 3_600_000;
 

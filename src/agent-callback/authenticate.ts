@@ -14,7 +14,7 @@ import {
   unknownIdentityMessage,
 } from "./identity/agent-identity.ts";
 import { findCertificateIdentity } from "./identity/certificate-identity.ts";
-import { readSignatureHeaders, type VerifySignature } from "./identity/signature-identity.ts";
+import type { VerifySignature } from "./identity/signature-identity.ts";
 import { createBatchedReads, type ReadMany } from "./queues/batched-reads.ts";
 import type { Claim, StrangerLimit } from "./stranger-limit.ts";
 
@@ -54,21 +54,17 @@ export function createAuthenticate(options: AuthenticateOptions) {
       try {
         const claim = (claimed: Omit<Claim, "remoteAddress">) =>
           strangers.assertMayTry({ remoteAddress: call.remoteAddress, ...claimed }, values);
-        const headers = readSignatureHeaders(call.headers);
         const signed =
-          headers.signatureInput === undefined
+          call.headers["signature-input"] === undefined
             ? undefined
-            : await verifySignature(
-                { ...call, headers },
-                {
-                  assertMayTry: (machineId) => {
-                    assertGoesOn(values);
-                    claim({ machineId });
-                  },
-                  waitEnd: values.get(waitEndKey),
-                  isUrgent: () => isUrgent(call, connection),
+            : await verifySignature(call, {
+                assertMayTry: (machineId) => {
+                  assertGoesOn(values);
+                  claim({ machineId });
                 },
-              );
+                waitEnd: values.get(waitEndKey),
+                isUrgent: () => isUrgent(call, connection),
+              });
         const identity = signed ?? identifyByCertificate(certificate, claim);
         if (signed === undefined && isCostly(call) && !strangers.isKnown(identity)) {
           await finishInTime(values.get(waitEndKey), () => assertRegistered(identity));

@@ -16,7 +16,7 @@ import type { HeartbeatOutcome } from "../db/queries/heartbeat/write-heartbeats.
 import { retryableSqlStates } from "../db/transact.ts";
 import type { Patience } from "./call-patience.ts";
 import { createDrainRate } from "./queues/drain-rate.ts";
-import { type Waiting, WriterQueue } from "./queues/writer-queue.ts";
+import { type Waiting, WriterQueue } from "./queues/urgent-first.ts";
 
 /** Too many heartbeats wait for the writer. Nothing of this one was stored. */
 export class WriterOverloadedError extends Error {

@@ -62,6 +62,8 @@ const maxAgents = 100_000;
 const lineRule: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxParties: 10_000 };
 const allLinesRule: AttemptRule = { burst: 50, secondsPerAttempt: 1, maxParties: 1 };
 
+/** Code with which a call ends that proves no registered agent. */
+const unprovenCode = nameCode(Code.Unauthenticated);
 /** Codes with which only an agent's call ends, and codes that say nothing about the caller. */
 const agentsCodes: ReadonlySet<string> = new Set([okCode, nameCode(Code.FailedPrecondition)]);
 const serversCodes: ReadonlySet<string> = new Set(
@@ -123,7 +125,7 @@ export function createStrangerLimit(
       if (claim === undefined || serversCodes.has(code)) return;
       // A caller that signs for a machine and leaves before the signature is verified has proved nothing.
       const isUnproven = claim.machineId !== undefined && values.get(agentIdentityKey) === undefined;
-      const isFailure = code === nameCode(Code.Unauthenticated) || (isUnproven && callersCodes.has(code));
+      const isFailure = code === unprovenCode || (isUnproven && callersCodes.has(code));
       if (agentsCodes.has(code)) agents.set(nameOf(claim), true);
       else if (isFailure || !isAgent(claim)) noteFailure(claim);
     },

@@ -14,6 +14,7 @@ import {
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
 import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
+import type { RawCall } from "../../rpc/calls/raw-call.ts";
 import { finishInTime, type WaitEnd } from "../call-patience.ts";
 import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
 import {
@@ -25,16 +26,9 @@ import {
 } from "./registered-keys.ts";
 import type { SignatureChecks } from "./signature-checks.ts";
 
-/** A request as its signature covers it. */
-export interface SignedRequest {
-  readonly method: string;
-  readonly scheme: "http" | "https";
-  readonly authority: string;
-  readonly path: string;
+/** A call with the fields that its signature needs. */
+interface SignedRequest extends Omit<RawCall, "headers"> {
   readonly headers: SignatureFields & { readonly contentDigest: string | undefined };
-  readonly remoteAddress: string | undefined;
-  /** The body exactly as sent. */
-  readonly body: Uint8Array;
 }
 
 /** Returns the fields that a signature needs. Several lines of one name form one list (RFC 9110 section 5.3). */
@@ -79,11 +73,11 @@ export interface SignedCall {
 }
 
 /**
- * Returns the identity that an agent's signature of a request proves, or undefined if the request has no agent's
+ * Returns the identity that an agent's signature of a call proves, or undefined if the call has no agent's
  * signature, even if others signed it. Throws IdentityRefusedError, errors of the call's `assertMayTry`, and errors of
  * the database.
  */
-export type VerifySignature = (request: SignedRequest, call: SignedCall) => Promise<AgentIdentity | undefined>;
+export type VerifySignature = (rawCall: RawCall, call: SignedCall) => Promise<AgentIdentity | undefined>;
 
 /**
  * Creates a verifier. It does the cheap checks first, and hashes the body last. It does not check the nonce: only the
@@ -92,7 +86,8 @@ export type VerifySignature = (request: SignedRequest, call: SignedCall) => Prom
 export function createSignatureVerifier(options: SignatureVerifierOptions): VerifySignature {
   const keys = createRegisteredKeys(options.readPublicKeys);
   const findProvenKey = createProof(keys, options.checks);
-  return async (request, call) => {
+  return async (rawCall, call) => {
+    const request = { ...rawCall, headers: readSignatureHeaders(rawCall.headers) };
     const signature = readSignature(request, call);
     if (signature === undefined) return undefined;
     const { machineId } = signature;

@@ -1,4 +1,5 @@
-/** A queue that returns urgent items first. */
+/** Queues that return urgent items first: one of any items, and one of the rows that wait for a writer. */
+import type { Patience } from "../call-patience.ts";
 
 /** A queue that returns urgent items first, and otherwise the oldest. */
 export class UrgentFirst<T> {
@@ -53,5 +54,67 @@ class Fifo<T> {
       this.#head = 0;
     }
     return item;
+  }
+}
+
+/** A row whose caller waits for its outcome. */
+export interface Waiting<Row, Outcome> {
+  /** Text that identifies machine and key. */
+  readonly agent: string;
+  readonly row: Row;
+  readonly isUrgent: boolean;
+  readonly patience: Patience;
+  resolve(outcome: Outcome): void;
+  reject(error: unknown): void;
+}
+
+/** Rows that wait for a writer: urgent ones first, and each agent's rows in the order in which they came. */
+export class WriterQueue<Row, Outcome> {
+  #urgent: Waiting<Row, Outcome>[] = [];
+  #others: Waiting<Row, Outcome>[] = [];
+
+  get length(): number {
+    return this.#urgent.length + this.#others.length;
+  }
+
+  /** Returns the number of rows that are urgent, or that are not. They are limited separately. */
+  count(isUrgent: boolean): number {
+    return (isUrgent ? this.#urgent : this.#others).length;
+  }
+
+  add(waiting: Waiting<Row, Outcome>): void {
+    if (!waiting.isUrgent) {
+      this.#others.push(waiting);
+      return;
+    }
+    this.#hurry(waiting.agent);
+    this.#urgent.push(waiting);
+  }
+
+  /** Makes the agent's earlier rows urgent, so that they stay before its urgent row. */
+  #hurry(agent: string): void {
+    const earlier = this.#others.filter((waiting) => waiting.agent === agent);
+    if (earlier.length === 0) return;
+    this.#others = this.#others.filter((waiting) => waiting.agent !== agent);
+    this.#urgent.push(...earlier);
+  }
+
+  /**
+   * Removes and returns the next rows, one for each agent that is not `busy`. Rejects and drops rows whose caller no
+   * longer waits.
+   */
+  takeBatch(busy: ReadonlySet<string>, maxRows: number): Waiting<Row, Outcome>[] {
+    const batch = new Map<string, Waiting<Row, Outcome>>();
+    const take = (queue: readonly Waiting<Row, Outcome>[]) =>
+      queue.filter((waiting) => {
+        const { agent } = waiting;
+        if (waiting.patience.aborted) waiting.reject(waiting.patience.reason);
+        else if (batch.size === maxRows || batch.has(agent) || busy.has(agent)) return true;
+        else batch.set(agent, waiting);
+        return false;
+      });
+    this.#urgent = take(this.#urgent);
+    this.#others = take(this.#others);
+    return [...batch.values()];
   }
 }

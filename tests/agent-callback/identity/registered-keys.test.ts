@@ -39,11 +39,7 @@ function verifierOver(registered: Map<string, Uint8Array>) {
           scheme: "https",
           authority,
           path: url.pathname,
-          headers: {
-            signatureInput: headers["signature-input"],
-            signature: headers.signature,
-            contentDigest: headers["content-digest"],
-          },
+          headers,
           remoteAddress: undefined,
           body,
         },

@@ -29,11 +29,7 @@ async function verify(url: string, host: string, own: readonly string[], scheme?
       scheme: scheme ?? (target.protocol === "https:" ? "https" : "http"),
       authority: host,
       path: target.pathname,
-      headers: {
-        signatureInput: headers["signature-input"],
-        signature: headers.signature,
-        contentDigest: headers["content-digest"],
-      },
+      headers,
       remoteAddress: undefined,
       body,
     },

@@ -16,8 +16,7 @@ import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.t
 import { logOutages } from "../db/outage-log.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
-import { prepareClose } from "../rpc/connections/close-listener.ts";
-import { type Drain, prepareDrain, prepareToLeave } from "../rpc/connections/drain.ts";
+import { type Drain, prepareClose, prepareDrain, prepareToLeave } from "../rpc/connections/close-listener.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { createHealthMonitor } from "../rpc/services/health.ts";
 import { openTracing } from "../tracing/open-tracing.ts";

@@ -13,8 +13,7 @@ import type { Logger } from "pino";
 import { type AttemptRule, createAttemptLimit, toParty } from "../callers/attempt-limit.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { HandshakePlaces } from "./handshake-places.ts";
-import { findPeerAddress } from "./peer-address.ts";
-import { nameConnection } from "./silent-connections.ts";
+import { findPeerAddress, nameConnection } from "./peer-address.ts";
 import { WaitingConnections } from "./waiting-connections.ts";
 
 /** Limits on handshakes. */

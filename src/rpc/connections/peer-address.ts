@@ -26,3 +26,14 @@ export function findPeerAddress(socket: Ends): string | undefined {
 function nameEnds({ remoteAddress, remotePort, localPort }: Ends): string {
   return `${remoteAddress} ${remotePort} ${localPort}`;
 }
+
+/** Remote end of a connection. */
+export type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
+
+/**
+ * Returns the name of a connection: its remote address and port, since a TLS socket and its TCP socket share nothing
+ * else.
+ */
+export function nameConnection({ remoteAddress, remotePort }: Peer): string {
+  return `${remoteAddress} ${remotePort}`;
+}

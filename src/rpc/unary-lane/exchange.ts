@@ -4,7 +4,21 @@ import type { ConnectError } from "@connectrpc/connect";
 import type { CallConnection } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { BodyPieces, bodyTooLarge, bodyTooLate } from "../wire/request-body.ts";
-import type { CallKind } from "./call-kind.ts";
+
+/** One form of a unary call in HTTP. */
+export interface CallKind {
+  /** Name of the protocol in HandlerContext. */
+  readonly protocol: "connect" | "grpc" | "grpc-web";
+  /** Whether the message is in protobuf's binary form, and not in JSON. */
+  readonly isBinary: boolean;
+  /** Whether the request, or the answer, is in base64, for user agents that cannot read bytes (PROTOCOL-WEB). */
+  readonly isTextRequest: boolean;
+  readonly isTextAnswer: boolean;
+  /** Content type of the answer. */
+  readonly contentType: string;
+  /** Headers of the answer before its handler adds any. */
+  readonly header: { readonly "content-type": string };
+}
 
 /** The answer to a call. */
 export interface UnaryAnswer {

@@ -3,9 +3,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { type CallConnection, findHttp1Connection } from "../calls/raw-call.ts";
 import { sendByHttp1 } from "../wire/send-answer.ts";
 import { type ReadyAnswer, sendAtTurnEnd } from "./answer-burst.ts";
-import type { CallKind } from "./call-kind.ts";
 import { abortedByCaller } from "./caller-gone.ts";
-import { Exchange, type UnaryAnswer } from "./exchange.ts";
+import { type CallKind, Exchange, type UnaryAnswer } from "./exchange.ts";
 
 /** Key under which the listeners, which all exchanges share, find the exchange. */
 const exchangeKey = Symbol("exchange");

@@ -6,9 +6,8 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type CallConnection, findHttp2Connection } from "../calls/raw-call.ts";
 import { sendByHttp2 } from "../wire/send-answer.ts";
-import type { CallKind } from "./call-kind.ts";
 import { abortedByReset } from "./caller-gone.ts";
-import { Exchange, type UnaryAnswer } from "./exchange.ts";
+import { type CallKind, Exchange, type UnaryAnswer } from "./exchange.ts";
 
 /** Key under which the listeners, which all exchanges share, find the exchange. */
 const exchangeKey = Symbol("exchange");

@@ -6,9 +6,8 @@ import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-conn
 import { decodeBase64Body, frameMessage, frameTrailers, readMessage } from "../wire/grpc-frames.ts";
 import { setErrorTrailers } from "../wire/grpc-status.ts";
 import { findUndecodable } from "../wire/undecodable-message.ts";
-import type { CallKind } from "./call-kind.ts";
 import { createLazyHeaders, LazyHeaders } from "./context-parts.ts";
-import type { Exchange, UnaryAnswer } from "./exchange.ts";
+import type { CallKind, Exchange, UnaryAnswer } from "./exchange.ts";
 import type { Lane, LaneMethod } from "./lane.ts";
 
 /** The only version of Connect's protocol (connectrpc.com/docs/protocol). */

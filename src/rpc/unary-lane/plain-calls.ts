@@ -1,6 +1,6 @@
 /**
- * Makes Node create an exchange for each HTTP/2 request that a lane serves, instead of the two streams of its
- * compatibility API.
+ * Decides from the headers which requests are plain unary calls, and makes Node create an exchange for each one over
+ * HTTP/2 that a lane serves, instead of the two streams of its compatibility API.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import {
@@ -11,8 +11,51 @@ import {
   type ServerOptions,
 } from "node:http2";
 import type { FastifyInstance } from "fastify";
-import { findCallKind } from "./call-kind.ts";
+import type { CallKind } from "./exchange.ts";
 import { findExchange, Http2Exchange } from "./http2-exchange.ts";
+
+function createKind(protocol: CallKind["protocol"], contentType: string, how: Partial<CallKind> = {}): CallKind {
+  const binary = { isBinary: true, isTextRequest: false, isTextAnswer: false };
+  return { protocol, contentType, header: { "content-type": contentType }, ...binary, ...how };
+}
+
+const grpc = createKind("grpc", "application/grpc+proto");
+const grpcWeb = createKind("grpc-web", "application/grpc-web+proto");
+const grpcWebAnsweredInText = createKind("grpc-web", "application/grpc-web-text+proto", { isTextAnswer: true });
+const grpcWebText: CallKind = { ...grpcWebAnsweredInText, isTextRequest: true };
+const connectProto = createKind("connect", "application/proto");
+const connectJson = createKind("connect", "application/json", { isBinary: false });
+
+const kinds: ReadonlyMap<string | undefined, CallKind> = new Map([
+  ["application/grpc", grpc],
+  ["application/grpc+proto", grpc],
+  ["application/grpc-web", grpcWeb],
+  ["application/grpc-web+proto", grpcWeb],
+  ["application/grpc-web-text", grpcWebText],
+  ["application/grpc-web-text+proto", grpcWebText],
+  ["application/proto", connectProto],
+  ["application/json", connectJson],
+]);
+
+/**
+ * Returns the kind of a call with these headers, or undefined if it is not for the lane because of a content type in
+ * another spelling, a compressed message, gRPC over HTTP/1.1, or an expectation. A caller that accepts compressed
+ * answers is no obstacle, since answers need not be compressed.
+ */
+export function findCallKind(headers: IncomingHttpHeaders, isHttp2: boolean): CallKind | undefined {
+  const kind = kinds.get(headers["content-type"]);
+  if (kind === undefined || headers.expect !== undefined) return undefined;
+  if (kind.protocol === "connect") return isIdentity(headers["content-encoding"]) ? kind : undefined;
+  if (!isIdentity(headers["grpc-encoding"])) return undefined;
+  if (kind === grpc) return isHttp2 ? kind : undefined;
+  return kind === grpcWeb && headers.accept?.startsWith("application/grpc-web-text") === true
+    ? grpcWebAnsweredInText
+    : kind;
+}
+
+function isIdentity(encoding: string | string[] | undefined): boolean {
+  return encoding === undefined || encoding === "identity";
+}
 
 /** Plain unary calls of a listener. */
 export interface PlainCalls {

@@ -10,8 +10,8 @@
  * ## What it accepts
  *
  * POST requests of a unary method in gRPC (HTTP/2), gRPC-Web (binary and base64) and Connect (binary and JSON), with
- * content types in their usual spelling, uncompressed and without an expectation; call-kind.ts decides. The router uses
- * a constraint derived from the headers, so everything else reaches Connect's routes, which know nothing about the
+ * content types in their usual spelling, uncompressed and without an expectation; plain-calls.ts decides. The router
+ * uses a constraint derived from the headers, so everything else reaches Connect's routes, which know nothing about the
  * lane. Turning the lane off costs only speed, and base64, which Connect's handler lacks.
  *
  * ## What is the same
@@ -48,13 +48,12 @@ import type { ServerHttp2Stream } from "node:http2";
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ListenerLimits } from "../limits.ts";
-import { type CallKind, findCallKind } from "./call-kind.ts";
-import type { Exchange } from "./exchange.ts";
+import type { CallKind, Exchange } from "./exchange.ts";
 import { ExchangeTimeouts } from "./exchange.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { createLaneMethod, type Lane, type LaneOptions } from "./lane.ts";
-import { findPlainCalls } from "./plain-calls.ts";
+import { findCallKind, findPlainCalls } from "./plain-calls.ts";
 import { serveCall } from "./unary-call.ts";
 import { listUnaryMethods } from "./unary-methods.ts";
 

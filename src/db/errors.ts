@@ -76,27 +76,6 @@ export class ContentionError extends Error {
   override readonly name = "ContentionError";
 }
 
-/**
- * PostgreSQL answered COMMIT with something else, usually ROLLBACK: it wrote nothing because a statement had failed
- * before.
- *
- * @public
- */
-export class NotCommittedError extends Error {
-  override readonly name = "NotCommittedError";
-  /** `command` is PostgreSQL's answer. */
-  constructor(command: string) {
-    super(
-      `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as it does after an error in the transaction`,
-    );
-  }
-}
-
-/** Throws NotCommittedError unless `answer` is PostgreSQL's answer to COMMIT and says that it committed. */
-export function assertCommitted(answer: Pick<pg.QueryResult, "command"> | undefined): void {
-  if (answer?.command !== "COMMIT") throw new NotCommittedError(answer?.command ?? "nothing");
-}
-
 /** Returns whether a transaction gave way to others, so that the same call can succeed later. */
 export function isContention(error: unknown): boolean {
   return error instanceof ContentionError || contentionStates.has(sqlState(error) ?? "");

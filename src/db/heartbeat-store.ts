@@ -1,7 +1,8 @@
 /** The database as heartbeats see it. Heartbeats have connections of their own, so no operator's query delays them. */
 import type pg from "pg";
+import type { Logger } from "pino";
 import { connectionConfig, sessionSettings } from "./client.ts";
-import { isStatementError } from "./errors.ts";
+import { describeOutage, isDatabaseAway, isStatementError } from "./errors.ts";
 import { createPool, isPooled, type PoolUsage, readPoolUsage } from "./pool.ts";
 import { type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deliver-installations.ts";
 import type { HeartbeatRow } from "./queries/heartbeat/heartbeat-row.ts";
@@ -108,4 +109,57 @@ async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) =
   } finally {
     client.release(broken);
   }
+}
+
+/**
+ * Returns a store that passes every call to `store`, and logs an outage of the database once, and once that it is over,
+ * however many calls fail in between.
+ */
+export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {
+  let failures = 0;
+  /**
+   * Troubles that were logged during this outage. A database can, for example, be away first and then, after a
+   * failover, read-only.
+   */
+  const said = new Set<string>();
+  /** When the outage last began or ended. A call that began before then says nothing about the time since. */
+  let changedAtMs = 0;
+
+  async function watch<T>(call: () => Promise<T>): Promise<T> {
+    const beganAtMs = performance.now();
+    try {
+      const result = await call();
+      if (failures > 0 && beganAtMs > changedAtMs) noteReturn();
+      return result;
+    } catch (error) {
+      if (isDatabaseAway(error) && (failures > 0 || beganAtMs > changedAtMs)) noteFailure(error);
+      throw error;
+    }
+  }
+
+  function noteFailure(error: unknown): void {
+    if (failures++ === 0) changedAtMs = performance.now();
+    const trouble = describeOutage(error);
+    if (said.has(trouble)) return;
+    said.add(trouble);
+    log.error({ err: error }, `${trouble}: heartbeats get unavailable until it is reachable again`);
+  }
+
+  function noteReturn(): void {
+    const nowMs = performance.now();
+    log.info({ failedCalls: failures, awayMs: Math.round(nowMs - changedAtMs) }, "the database is reachable again");
+    failures = 0;
+    said.clear();
+    changedAtMs = nowMs;
+  }
+
+  return {
+    write: (rows) => watch(() => store.write(rows)),
+    deliver: (rows) => watch(() => store.deliver(rows)),
+    readPublicKeys: (machineIds) => watch(() => store.readPublicKeys(machineIds)),
+    readMachineIds: (publicKeys) => watch(() => store.readMachineIds(publicKeys)),
+    ping: () => watch(() => store.ping()),
+    getPoolUsage: () => store.getPoolUsage(),
+    close: () => store.close(),
+  };
 }

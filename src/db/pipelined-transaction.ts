@@ -1,10 +1,30 @@
 /**
- * Transactions that take one round trip, however many statements they have. No statement may depend on another one's
- * result.
+ * Transactions that take one round trip, however many statements they have, and how the answer to COMMIT is read. No
+ * statement of such a transaction may depend on another one's result.
  */
 import type { Writable } from "node:stream";
 import type pg from "pg";
-import { assertCommitted } from "./errors.ts";
+
+/**
+ * PostgreSQL answered COMMIT with something else, usually ROLLBACK: it wrote nothing because a statement had failed
+ * before.
+ *
+ * @public
+ */
+export class NotCommittedError extends Error {
+  override readonly name = "NotCommittedError";
+  /** `command` is PostgreSQL's answer. */
+  constructor(command: string) {
+    super(
+      `the transaction was not committed: PostgreSQL answered COMMIT with ${command}, as it does after an error in the transaction`,
+    );
+  }
+}
+
+/** Throws NotCommittedError unless `answer` is PostgreSQL's answer to COMMIT and says that it committed. */
+export function assertCommitted(answer: Pick<pg.QueryResult, "command"> | undefined): void {
+  if (answer?.command !== "COMMIT") throw new NotCommittedError(answer?.command ?? "nothing");
+}
 
 /**
  * Runs the statements in order in one READ COMMITTED transaction, pipelined on `client`, and returns their rows by name

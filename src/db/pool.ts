@@ -1,6 +1,7 @@
 /** Pools of connections whose settings hold even when a pooler between the program and PostgreSQL drops them. */
 import pg from "pg";
-import { assertCommitted, isDatabaseAway, NoConnectionError } from "./errors.ts";
+import { isDatabaseAway, NoConnectionError } from "./errors.ts";
+import { assertCommitted } from "./pipelined-transaction.ts";
 import { findDroppedSettings, type SessionSettings, setInEachTransaction } from "./session-settings.ts";
 
 /** Numbers of a pool's connections, and of those who wait for one. */

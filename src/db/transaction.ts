@@ -2,7 +2,8 @@
 import { drizzle } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import type { Database, Transaction } from "./client.ts";
-import { assertCommitted, isDatabaseAway } from "./errors.ts";
+import { isDatabaseAway } from "./errors.ts";
+import { assertCommitted } from "./pipelined-transaction.ts";
 import * as schema from "./schema/index.ts";
 
 /** Isolation level of a transaction, and whether it may write: the text after `begin` in SQL. */

@@ -12,8 +12,7 @@ import {
 import { readVersion } from "../base/version.ts";
 import type { Config, ListenAddress } from "../config/config.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
-import { type HeartbeatStore, openHeartbeatStore } from "../db/heartbeat-store.ts";
-import { logOutages } from "../db/outage-log.ts";
+import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
 import { type Drain, prepareClose, prepareDrain, prepareToLeave } from "../rpc/connections/close-listener.ts";

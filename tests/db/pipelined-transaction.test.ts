@@ -1,8 +1,8 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { connectionConfig } from "../../src/db/client.ts";
-import { NotCommittedError, sqlState } from "../../src/db/errors.ts";
-import { runPipelined } from "../../src/db/pipelined-transaction.ts";
+import { sqlState } from "../../src/db/errors.ts";
+import { NotCommittedError, runPipelined } from "../../src/db/pipelined-transaction.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const [first, second] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];

@@ -1,7 +1,6 @@
 /** What of an outage is logged: that it began and that it is over, each once, and not by whom it was heard last. */
 import { expect, test } from "vitest";
-import type { HeartbeatStore } from "../../src/db/heartbeat-store.ts";
-import { logOutages } from "../../src/db/outage-log.ts";
+import { type HeartbeatStore, logOutages } from "../../src/db/heartbeat-store.ts";
 import { createCollectingLog, type LogLine } from "../support/server.ts";
 
 /** A store whose pings end when and how the test says, and what was logged of them. */

@@ -15,7 +15,6 @@ import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { retryableSqlStates } from "../db/transact.ts";
 import type { Patience } from "./call-patience.ts";
-import { createDrainRate } from "./queues/drain-rate.ts";
 import { type Waiting, WriterQueue } from "./queues/urgent-first.ts";
 
 /** Too many heartbeats wait for the writer. Nothing of this one was stored. */
@@ -95,7 +94,6 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
   limits: HeartbeatWriterLimits,
 ): AgentWriter<Row, Outcome> {
   const queue = new WriterQueue<Row, Outcome>();
-  const drainRate = createDrainRate();
   let batchesUnderWay = 0;
   let isTurnEnding = false;
   const agentsUnderWay = new Set<string>();
@@ -125,7 +123,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
     const beganAtMs = performance.now();
     const isWritten = await writeBatch(writeRows, batch);
     if (isWritten && batch.length === limits.maxBatchRows) {
-      drainRate.add({ rows: batch.length, durationMs: performance.now() - beganAtMs, underWay: batchesUnderWay });
+      queue.noteBatch(batch.length, performance.now() - beganAtMs, batchesUnderWay);
     }
     for (const { agent } of batch) agentsUnderWay.delete(agent);
     batchesUnderWay--;
@@ -137,7 +135,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
       return queue.length;
     },
     get expectedWaitMs() {
-      return drainRate.expectMs(queue.length);
+      return queue.expectedWaitMs;
     },
     write(row, patience, isUrgent = false) {
       if (queue.count(isUrgent) >= limits.maxQueued) {

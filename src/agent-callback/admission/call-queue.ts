@@ -6,7 +6,6 @@
  * database's answers, operators' calls and health checks would wait until the last signature is verified, and the
  * database would be idle meanwhile. A queued call delays nothing and can be counted.
  */
-import { createDrainRate } from "../queues/drain-rate.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
 /** A queued call. */
@@ -66,7 +65,6 @@ export interface CallQueueOptions {
 export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
   const { askForMore = () => false, hasRoom = () => true, beforeSlice = () => {} } = options;
   const standing = new UrgentFirst<Standing>();
-  const drainRate = createDrainRate();
   let passed = 0;
   let isTurnEnding = false;
   let lastSliceEndedAtMs = 0;
@@ -116,7 +114,7 @@ export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
     const wasBacklogged = isBacklogged;
     isBacklogged = standing.length > 0;
     if (isBacklogged && wasBacklogged && slice.begun > 0) {
-      drainRate.add({ rows: slice.begun, durationMs: nowMs - lastSliceEndedAtMs, underWay: 1 });
+      standing.noteBatch(slice.begun, nowMs - lastSliceEndedAtMs, 1);
     }
     awaitEnd();
     lastSliceEndedAtMs = nowMs;
@@ -133,7 +131,7 @@ export function createCallQueue(options: CallQueueOptions = {}): CallQueue {
       return standing.length;
     },
     get expectedWaitMs() {
-      return drainRate.expectMs(standing.length);
+      return standing.expectedWaitMs;
     },
     passes() {
       if (passed === maxPassing || standing.length > 0) return false;

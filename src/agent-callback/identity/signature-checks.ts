@@ -7,7 +7,6 @@
  */
 import { type KeyObject, verify } from "node:crypto";
 import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
-import { createDrainRate } from "../queues/drain-rate.ts";
 import { getOverloadedError } from "../queues/overloaded-error.ts";
 import { UrgentFirst } from "../queues/urgent-first.ts";
 
@@ -53,7 +52,6 @@ interface Waiting {
 /** Creates signature checks with nothing under way. */
 export function createSignatureChecks(): SignatureChecks {
   const waiting = new UrgentFirst<Waiting>();
-  const drainRate = createDrainRate();
   let underWay = 0;
   /**
    * Start of the current measurement and the number of checks begun since, while others wait. Begins anew after every
@@ -82,7 +80,7 @@ export function createSignatureChecks(): SignatureChecks {
     busy.done++;
     if (busy.done === maxUnderWay) {
       const nowMs = performance.now();
-      drainRate.add({ rows: busy.done, durationMs: nowMs - busy.sinceMs, underWay: 1 });
+      waiting.noteBatch(busy.done, nowMs - busy.sinceMs, 1);
       [busy.sinceMs, busy.done] = [nowMs, 0];
     }
     begin(next);
@@ -102,7 +100,7 @@ export function createSignatureChecks(): SignatureChecks {
 
   return {
     get expectedWaitMs() {
-      return drainRate.expectMs(waiting.length);
+      return waiting.expectedWaitMs;
     },
     get waitingCount() {
       return waiting.length;

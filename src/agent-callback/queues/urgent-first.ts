@@ -1,8 +1,49 @@
-/** Queues that return urgent items first: one of any items, and one of the rows that wait for a writer. */
+/**
+ * Queues that return urgent items first and estimate how long they take to drain: one of any items, and one of the rows
+ * that wait for a writer.
+ */
 import type { Patience } from "../call-patience.ts";
 
+/** Weight of the last batch against all earlier ones. */
+const weight = 0.2;
+/**
+ * Age at which a measurement is forgotten, in milliseconds. Otherwise callers refused because of it would prevent a new
+ * measurement for ever.
+ */
+const forgottenAfterMs = 5_000;
+
+/** A queue that estimates how long it will take from how fast it drained, if it was told. */
+abstract class MeasuredQueue {
+  #itemsPerMs: number | undefined;
+  #measuredAtMs = 0;
+
+  abstract get length(): number;
+
+  /**
+   * Adds a full batch that has left the queue and succeeded, since only full ones show how fast the queue can drain.
+   * `underWay` is the number of concurrent batches, including this one.
+   */
+  noteBatch(items: number, durationMs: number, underWay: number): void {
+    // Little's law. The minimum avoids a division by zero.
+    const present = (underWay * items) / Math.max(durationMs, 0.1);
+    this.#itemsPerMs =
+      this.#itemsPerMs === undefined ? present : this.#itemsPerMs + weight * (present - this.#itemsPerMs);
+    this.#measuredAtMs = performance.now();
+  }
+
+  /**
+   * Expected wait of an item that is added now, in milliseconds; 0 before the first full batch, and when the last one
+   * was too long ago.
+   */
+  get expectedWaitMs(): number {
+    if (this.length === 0 || this.#itemsPerMs === undefined) return 0;
+    if (performance.now() - this.#measuredAtMs > forgottenAfterMs) this.#itemsPerMs = undefined;
+    return this.#itemsPerMs === undefined ? 0 : this.length / this.#itemsPerMs;
+  }
+}
+
 /** A queue that returns urgent items first, and otherwise the oldest. */
-export class UrgentFirst<T> {
+export class UrgentFirst<T> extends MeasuredQueue {
   readonly #urgent = new Fifo<T>();
   readonly #others = new Fifo<T>();
 
@@ -69,7 +110,7 @@ export interface Waiting<Row, Outcome> {
 }
 
 /** Rows that wait for a writer: urgent ones first, and each agent's rows in the order in which they came. */
-export class WriterQueue<Row, Outcome> {
+export class WriterQueue<Row, Outcome> extends MeasuredQueue {
   #urgent: Waiting<Row, Outcome>[] = [];
   #others: Waiting<Row, Outcome>[] = [];
 

@@ -1,6 +1,6 @@
 /**
- * Records which files of a program have functions that are called. Preload it: at each SIGUSR2 it writes the URLs of the
- * files entered since the signal before, one per line, to ENTERED_FILES_FILE.
+ * Records which files of a program have functions that are called. Preload it: at each SIGUSR2 it writes the URLs of
+ * the files entered since the signal before, one per line, to ENTERED_FILES_FILE.
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector";

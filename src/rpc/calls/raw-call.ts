@@ -1,6 +1,6 @@
 /**
- * A call before it is decoded, served by the lane or by Connect's handler: what authentication needs, its connection, and
- * the deadline that its caller sets.
+ * A call before it is decoded, served by the lane or by Connect's handler: what authentication needs, its connection,
+ * and the deadline that its caller sets.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";

@@ -57,6 +57,8 @@ interface EncodedCall {
  * escapes may hide one; false if it has none, if it cannot be decoded, or if the report is outside the examined part.
  * Only a small part of the body is examined, because the caller has not been authenticated yet: the cost is the same
  * however large the body is.
+ *
+ * @public
  */
 export function mayCarryReport({ headers, body }: EncodedCall): boolean {
   if (isCompressed(headers)) return true;

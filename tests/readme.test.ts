@@ -54,6 +54,7 @@ const recipes = {
   labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
   holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
   bundle: { file: "docs/operating.md", heading: "A bundle for a bug report", block: 0 },
+  health: { file: "docs/operating.md", heading: "Health", block: 0 },
   admin: { file: "docs/operating.md", heading: "The API by buf curl", block: 0 },
   requestByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 1 },
   retryByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 2 },
@@ -145,6 +146,13 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     expect(stdout).toMatch(new RegExp(`^${machineId}  held by \\S+ until .*: fan replaced on the bench\n`));
     expect(stdout).toMatch(new RegExp(`\n${machineId}  \\w+, held `));
     expect(stdout).toMatch(new RegExp(`\n${machineId}  released\n$`));
+  });
+
+  test("put a health alert on the machine, see it, find the machine by it, and clear it", async () => {
+    const { status, stdout, stderr } = await run(recipes.health);
+    expect([status, stderr]).toEqual([0, expect.stringContaining("the machine has no alerts of burn-in now\n")]);
+    expect(stdout.match(/^critical +memtest +dimm3 +burn-in .* block_install +4 errors$/gm)).toHaveLength(2);
+    expect(stdout).toMatch(new RegExp(`\n${machineId}  \\w+, blocked `));
   });
 
   test("request an installation, and see its progress and outcome", async () => {

@@ -3,6 +3,7 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
@@ -14,6 +15,8 @@ import { createReplaceAgent } from "./agent/replace-agent.ts";
 import { createRevokeAgent } from "./agent/revoke-agent.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
 import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
+import { createGetHealth } from "./health/get-health.ts";
+import { createPutHealth } from "./health/put-health.ts";
 import { createListEvents } from "./history/list-events.ts";
 import { createCancelInstallation } from "./installation/cancel-installation.ts";
 import { createGetInstallation } from "./installation/get-installation.ts";
@@ -40,6 +43,7 @@ import { createWatchMachines } from "./watch/watch-machines.ts";
 export function createAdminRoutes(context: AdminContext): (router: ConnectRouter) => void {
   return (router) => {
     router.service(HardwareService, { listHardwareReports: createListHardwareReports(context) });
+    router.service(HealthService, { putHealth: createPutHealth(context), getHealth: createGetHealth(context) });
     router.service(HistoryService, { listEvents: createListEvents(context) });
     router.service(InstallationService, {
       requestInstallation: createRequestInstallation(context),

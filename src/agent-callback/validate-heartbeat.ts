@@ -19,6 +19,7 @@ import { toHardwareFigures } from "./hardware-figures.ts";
 import { toIdentifiers } from "./hardware-identifiers.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
 import { toStorableText } from "./storable-text.ts";
+import { toHealthRow } from "./to-health-row.ts";
 
 /** Maximum length of the stored error text, in UTF-16 code units. The report's own bytes are stored unchanged. */
 const maxErrorLength = 4096;
@@ -29,7 +30,7 @@ const maxQuietForMs = 24 * 60 * 60 * 1000;
 
 /** Checks every field and returns the row. Throws a ConnectError with `invalid_argument` that names a wrong field. */
 export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIdentity): HeartbeatRow {
-  const { hardwareReport, installationReport, installationProgress } = request;
+  const { hardwareReport, installationReport, installationProgress, health } = request;
   // Nothing else in the heartbeat may prevent its report from being accepted.
   const progress = installationReport === undefined ? installationProgress : undefined;
   return {
@@ -46,12 +47,19 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
     },
     installationReport: installationReport && toInstallationReportRow(installationReport),
     installationProgress: progress && toProgressRow(progress),
+    health: health && toHealthRow(health),
   };
 }
 
 /** Returns whether the heartbeat has a field with number 16 or above, which Monogon agents do not have. */
-function hasAdditions({ agentVersion, bootId, installationProgress, $unknown = [] }: HeartbeatRequest): boolean {
-  const known = [agentVersion, bootId, installationProgress];
+function hasAdditions({
+  agentVersion,
+  bootId,
+  installationProgress,
+  health,
+  $unknown = [],
+}: HeartbeatRequest): boolean {
+  const known = [agentVersion, bootId, installationProgress, health];
   return known.some((value) => value !== undefined) || $unknown.some(({ no }) => no >= 16);
 }
 

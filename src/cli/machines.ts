@@ -5,6 +5,7 @@ import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
 import { explainCommand } from "./machines/explain.ts";
 import { getCommand } from "./machines/get.ts";
+import { healthCommand } from "./machines/health.ts";
 import { holdCommand } from "./machines/hold.ts";
 import { labelCommand } from "./machines/label.ts";
 import { listCommand } from "./machines/list.ts";
@@ -23,6 +24,7 @@ export function machinesCommand(): Command {
     .addCommand(createCommand())
     .addCommand(setProvidedCommand())
     .addCommand(labelCommand())
+    .addCommand(healthCommand())
     .addCommand(holdCommand())
     .addCommand(releaseCommand())
     .addCommand(deleteCommand());

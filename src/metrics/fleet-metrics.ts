@@ -44,7 +44,10 @@ export function createFleetMetrics(
       "bmaas_fleet_held_machines",
       "Machines that operators hold; nothing is installed on them.",
     ),
-    mutedMachines: groupGauge("bmaas_fleet_muted_machines", "Machines whose holds leave them out of alerts."),
+    mutedMachines: groupGauge(
+      "bmaas_fleet_muted_machines",
+      "Machines whose holds or health alerts leave them out of alerts.",
+    ),
   } as const;
   const labelled = new Gauge({
     name: "bmaas_fleet_labelled_machines",

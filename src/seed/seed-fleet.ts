@@ -14,6 +14,7 @@ import { GenerationNotGrowingError } from "../db/errors.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
+import { MachineBlockedError } from "../db/queries/machine-health.ts";
 import { MachineHeldError } from "../db/queries/machine-hold.ts";
 import { setLabels, TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { requestInstallations } from "../db/queries/os-installation-request.ts";
@@ -174,6 +175,7 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
     error instanceof InstallationRefusedError ||
     error instanceof GenerationNotGrowingError ||
     error instanceof MachineHeldError ||
+    error instanceof MachineBlockedError ||
     error instanceof TooManyLabelsError;
   if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
@@ -182,7 +184,8 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
   const isOfInstallation =
     error instanceof InstallationRefusedError ||
     error instanceof GenerationNotGrowingError ||
-    error instanceof MachineHeldError;
+    error instanceof MachineHeldError ||
+    error instanceof MachineBlockedError;
   if (isOfInstallation) {
     return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
   }

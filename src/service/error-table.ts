@@ -20,6 +20,7 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { TooManyGroupsError } from "../db/queries/fleet.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
+import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-health.ts";
 import { HoldInPastError, MachineHeldError } from "../db/queries/machine-hold.ts";
 import { TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
@@ -34,6 +35,7 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof MachineNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof MachineExistsError) return takenBy("MACHINE_EXISTS", error.machineId, error);
   if (error instanceof ProviderIdInUseError) return takenBy("PROVIDER_ID_IN_USE", error.holderId, error);
+  if (error instanceof TooMuchHealthError) return { code: Code.ResourceExhausted, message: error.message };
   if (error instanceof TooManyGroupsError) return { code: Code.ResourceExhausted, message: error.message };
   if (error instanceof TooManyLabelsError) return { code: Code.InvalidArgument, message: error.message };
   if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
@@ -41,6 +43,7 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
   if (error instanceof HoldInPastError) return refuseField("end_time", "END_TIME_PAST", error);
   if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
+  if (error instanceof MachineBlockedError) return refuse("MACHINE_BLOCKED", `machines/${error.machineId}`, error);
   if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
   if (error instanceof GenerationNotGrowingError) return refuseInstallation("GENERATION_NOT_GROWING", error);

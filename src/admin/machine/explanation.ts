@@ -38,9 +38,10 @@ export function explain(facts: Facts): Explanation {
   return { ...explanation, condition: `${explanation.condition}${describeTrouble(facts)}`, remedies: [...remedies] };
 }
 
-function remediesForTrouble({ hold, duplicate, refusedReport }: Facts): readonly RemedyName[] {
+function remediesForTrouble({ hold, alerts, duplicate, refusedReport }: Facts): readonly RemedyName[] {
   return [
     ...(hold === null ? [] : (["release"] as const)),
+    ...(alerts.length === 0 ? [] : (["showHealth"] as const)),
     ...(duplicate === undefined ? [] : (["sayWhich"] as const)),
     ...(refusedReport === undefined ? [] : (["restart"] as const)),
   ];
@@ -131,9 +132,16 @@ function explainPending(facts: Facts): Explanation {
 
 const withholdings = {
   held: "because the machine is held",
+  unhealthy: "because a health alert blocks installations",
   duplicate_agent: "because two machines call with this machine's id and key",
   reported_before_given: "because the machine's agent reported this generation, or a later one, before it was given it",
 } as const satisfies Record<Facts["withheld"][number]["reason"], string>;
+
+/** What must not happen meanwhile, for reasons that come back. */
+const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string>> = {
+  unhealthy: "if the alert is not put again",
+  duplicate_agent: "if no further sign of two machines appears",
+};
 
 function explainWithheld({ withheld }: Facts, asked: string): Explanation {
   const reasons = withheld.map(({ reason }) => withholdings[reason]).join(", and ");
@@ -144,9 +152,8 @@ function explainWithheld({ withheld }: Facts, asked: string): Explanation {
     const isReported = withheld.some(({ reason }) => reason === "reported_before_given");
     return { condition, next: "", remedies: [...(isReported ? (["request"] as const) : []), ...remedies] };
   }
-  const next = withheld.some(({ reason }) => reason === "duplicate_agent")
-    ? "the agent is given it with its first heartbeat after this time, if no further sign of two machines appears"
-    : "the agent is given it with its first heartbeat after this time";
+  const conditions = withheld.flatMap(({ reason }) => unlessRepeated[reason] ?? []);
+  const next = ["the agent is given it with its first heartbeat after this time", ...conditions].join(", ");
   return { condition, next, nextTime: new Date(Math.max(...ends.map(Number))), remedies };
 }
 

@@ -1,6 +1,7 @@
 /** Formats facts about a machine as parts of an explanation. Times are relative to the database's clock. */
 
 import { formatDuration, formatInstant } from "../../base/time-text.ts";
+import { describeAlert } from "../../db/queries/machine-health.ts";
 import { describeHold } from "../../db/queries/machine-hold.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import type { MachineTrouble } from "../../db/queries/machine-trouble.ts";
@@ -122,9 +123,10 @@ const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
 /** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
-  const { hold, duplicate, refusedReport } = facts;
+  const { hold, alerts, duplicate, refusedReport } = facts;
   const troubles: string[] = [];
   if (hold !== null) troubles.push(`it is held ${describeHold(hold)}`);
+  if (alerts.length > 0) troubles.push(describeHealth(facts));
   if (duplicate !== undefined) {
     const { sign, value, otherValue, seenAt } = duplicate;
     troubles.push(
@@ -138,6 +140,22 @@ export function describeTrouble(facts: Facts): string {
     );
   }
   return troubles.map((trouble) => `; ${trouble}`).join("");
+}
+
+/** Maximum number of alerts that an explanation names. */
+const maxNamedAlerts = 3;
+
+/** Names the health alerts, those that block installations first. */
+function describeHealth(facts: Facts): string {
+  const { alerts } = facts;
+  const ranked = [...alerts.filter((alert) => alert.blocksInstall), ...alerts.filter((alert) => !alert.blocksInstall)];
+  const named = ranked.slice(0, maxNamedAlerts).map((alert) => {
+    const effects = [alert.blocksInstall ? "blocks installations" : "", alert.mutes ? "mutes" : ""].filter(Boolean);
+    const suffix = effects.length === 0 ? "" : `, which ${effects.join(" and ")}`;
+    return `${oneLine(describeAlert(alert))}, ${since({ ...facts, since: alert.since })}${suffix}`;
+  });
+  const more = ranked.length > maxNamedAlerts ? [`${ranked.length - maxNamedAlerts} more`] : [];
+  return `${ranked.length === 1 ? "it has the health alert" : "it has the health alerts"} ${[...named, ...more].join("; ")}`;
 }
 
 /** Returns an agent's text on one line, shortened to fit a sentence. */

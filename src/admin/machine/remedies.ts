@@ -27,6 +27,10 @@ export const remedies = {
     description: "release the machine, so that installations can be requested and given again",
     command: (id) => `bmaas machines release ${id}`,
   },
+  showHealth: {
+    description: "read the machine's health alerts, solve the problems, and have their sources take the alerts back",
+    command: (id) => `bmaas machines health ${id}`,
+  },
   sayWhich: {
     description: "create a new key for the right machine, and replace the key that both machines use",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,

@@ -27,6 +27,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     minDiskBytes: filter.minDiskBytes || undefined,
     machineIds: machineIds.size === 0 ? undefined : [...machineIds].toSorted(),
     isHeld: filter.held,
+    isBlocked: filter.blocked,
     minStateAgeSeconds: toSeconds(filter.minStateAge),
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),
   };

@@ -6,6 +6,9 @@ import {
   AgentSchema,
   type HardwareSummary,
   HardwareSummarySchema,
+  type Health,
+  HealthSchema,
+  HealthSeverity,
   type Hold,
   HoldSchema,
   type Machine,
@@ -44,9 +47,17 @@ export const providerStatuses = {
   failed: ProviderStatus.FAILED,
 } as const satisfies Record<NonNullable<MachineOverview["provided"]>["status"], ProviderStatus>;
 
+/** Severities of the contract, by their names in the database. */
+export const severities = {
+  info: HealthSeverity.INFO,
+  warning: HealthSeverity.WARNING,
+  critical: HealthSeverity.CRITICAL,
+} as const satisfies Record<NonNullable<MachineOverview["health"]["severity"]>, HealthSeverity>;
+
 /** Converts one machine. */
 export function toMachine(overview: MachineOverview): Machine {
-  const { machine, state, since, labels, hold, provided, agent, hardware, installation, installationState } = overview;
+  const { machine, state, since, labels, hold, health, provided, agent, hardware, installation, installationState } =
+    overview;
   return create(MachineSchema, {
     id: machine.id,
     createTime: timestampFromDate(machine.createdAt),
@@ -54,6 +65,7 @@ export function toMachine(overview: MachineOverview): Machine {
     stateTime: timestampFromDate(since),
     labels,
     ...(hold && { hold: toHold(hold) }),
+    ...(health.severity !== null && { health: toHealth(health, severities[health.severity]) }),
     ...(provided && { provided: toProvided(provided) }),
     ...(agent && { agent: toAgent(agent, overview.heartbeat) }),
     ...(hardware && { hardware: toHardwareSummary(hardware) }),
@@ -72,6 +84,10 @@ export function toHold({ reason, ticket, heldAt, heldBy, until, isMuted }: Omit<
     ...(until && { endTime: timestampFromDate(until) }),
     muted: isMuted,
   });
+}
+
+function toHealth({ alerts, blocksInstall, mutes }: MachineOverview["health"], severity: HealthSeverity): Health {
+  return create(HealthSchema, { severity, alerts, blocksInstall, muted: mutes });
 }
 
 function toProvided(row: NonNullable<MachineOverview["provided"]>): Provided {

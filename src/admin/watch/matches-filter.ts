@@ -20,6 +20,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (hardware?.cpuThreads ?? 0) >= filter.minCpuThreads &&
     (hardware?.largestDiskBytes ?? 0n) >= filter.minDiskBytes &&
     (filter.held === undefined || filter.held === (machine.hold !== undefined)) &&
+    (filter.blocked === undefined || filter.blocked === (machine.health?.blocksInstall ?? false)) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesStateAge(machine, filter, nowMs) &&
     matchesHeartbeatAge(machine, filter, nowMs)

@@ -1,10 +1,17 @@
 /** Formats a machine for people: as a row of a table, or with all its fields. */
-import type { Agent, HardwareSummary, Hold, Machine, Provided } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import type {
+  Agent,
+  HardwareSummary,
+  Health,
+  Hold,
+  Machine,
+  Provided,
+} from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { findLabel } from "../../contract/labels.ts";
 import { listInstallationFields } from "./installation-text.ts";
 import { type Cell, type Field, formatFields, print } from "./output.ts";
 import { formatCapacity, formatMemory } from "./quantity.ts";
-import { providerStatusNames, showMachineState } from "./state-names.ts";
+import { providerStatusNames, showHealthSeverity, showMachineState } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
 
 /** The columns of `toMachineRow`. */
@@ -12,11 +19,12 @@ export const machineHeader = ["ID", "STATE", "SINCE", "PROVIDER", "LOCATION", "H
 
 /** Returns one machine as a row, with a further column for each of the labels. */
 export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []): Cell[] {
-  const { id, state, stateTime, provided, agent, hardware, labels, hold } = machine;
+  const { id, state, stateTime, provided, agent, hardware, labels, hold, health } = machine;
   const shown = showMachineState(state);
+  const more = [hold === undefined ? "" : ", held", health?.blocksInstall ? ", blocked" : ""].join("");
   return [
     id,
-    hold === undefined ? shown : { ...shown, text: `${shown.text}, held` },
+    { ...shown, text: `${shown.text}${more}` },
     ageOf(stateTime),
     provided?.provider || "-",
     provided?.location || "-",
@@ -35,6 +43,11 @@ export function describeHold({ actor, reason, ticket, endTime, muted }: Hold): s
   return `by ${actor}${end}${muted ? ", out of alerts" : ""}: ${reason}${ticket === "" ? "" : ` (${ticket})`}`;
 }
 
+function describeHealth({ severity, alerts, blocksInstall, muted }: Health): string {
+  const effects = [blocksInstall ? ", blocks installations" : "", muted ? ", out of alerts" : ""].join("");
+  return `${showHealthSeverity(severity).text}, ${alerts === 1 ? "1 alert" : `${alerts} alerts`}${effects}`;
+}
+
 /** Returns labels in the order of their keys, in the form of `machines label`. */
 export function showLabels(labels: Readonly<Record<string, string>>): string {
   const terms = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
@@ -42,7 +55,7 @@ export function showLabels(labels: Readonly<Record<string, string>>): string {
 }
 
 function listMachineFields(machine: Machine): Field[] {
-  const { id, state, stateTime, createTime, labels, hold, provided, agent, hardware, installation } = machine;
+  const { id, state, stateTime, createTime, labels, hold, health, provided, agent, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
@@ -50,6 +63,7 @@ function listMachineFields(machine: Machine): Field[] {
     ["created", timeOf(createTime)],
     ["labels", showLabels(labels) || undefined],
     ["held", hold && describeHold(hold)],
+    ["health", health && describeHealth(health)],
     ...(provided === undefined ? [] : listProvidedFields(provided)),
     ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
     ...(hardware === undefined ? [] : listHardwareFields(hardware)),

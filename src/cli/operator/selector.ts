@@ -32,6 +32,7 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
   "in-state-longer-than": (value) => ({ minStateAge: parseAge(value) }),
   held: (value) => ({ held: parseYesNo(value) }),
+  blocked: (value) => ({ blocked: parseYesNo(value) }),
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
 
@@ -61,6 +62,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
   in-state-longer-than    for example 1h; machines that have been in their state for longer
   held                    yes: an operator holds the machine; no
+  blocked                 yes: a health alert keeps installations away from the machine; no
   id                      a machine id; repeat to match any
   label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it
   label.KEY, !label.KEY   the machine has the label; the machine lacks it (quote "!" in an interactive shell)`;

@@ -1,6 +1,7 @@
 /** Names of the contract's enum values for people: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
+import { HealthEffect } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { HealthSeverity, MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { Cell } from "./output.ts";
 
@@ -39,6 +40,11 @@ export const installationStateNames: EnumNames<InstallationState> = namesOf(Inst
 /** Statuses of machines according to their providers. */
 export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus as unknown as EnumObject);
 
+/** Effects of health alerts. */
+export const healthEffectNames: EnumNames<HealthEffect> = namesOf(HealthEffect as unknown as EnumObject);
+
+const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity as unknown as EnumObject);
+
 /** Roles of tokens. */
 export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);
 
@@ -61,6 +67,16 @@ const installationStyles: Partial<Record<InstallationState, Style>> = {
   [InstallationState.FAILED]: "red",
   [InstallationState.SUCCEEDED]: "green",
 };
+
+const severityStyles: Partial<Record<HealthSeverity, Style>> = {
+  [HealthSeverity.CRITICAL]: "red",
+  [HealthSeverity.WARNING]: "yellow",
+};
+
+/** Returns the severity of a health alert for a table. */
+export function showHealthSeverity(severity: HealthSeverity): StyledCell {
+  return { text: healthSeverityNames.nameOf(severity), style: severityStyles[severity] };
+}
 
 /** Returns a machine's state for a table. */
 export function showMachineState(state: MachineState): StyledCell {

@@ -3,7 +3,14 @@ import { and, eq, gt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { duplicateAgent, hardwareReport, machineHold, machineLabel, machineState } from "../schema/index.ts";
+import {
+  duplicateAgent,
+  hardwareReport,
+  machineHold,
+  machineLabel,
+  machineMuted,
+  machineState,
+} from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
 import { runTransaction } from "../transaction.ts";
 
@@ -17,7 +24,7 @@ export interface FleetGroup {
   /** The requested labels that the machines have. */
   readonly labels: Readonly<Record<string, string>>;
   readonly machines: bigint;
-  /** Machines that are held, and those of them that are left out of alerts. */
+  /** Machines that are held, and machines that are left out of alerts. */
   readonly heldMachines: bigint;
   readonly mutedMachines: bigint;
   /** Sums over all these machines, as far as their agents have reported hardware. */
@@ -81,7 +88,8 @@ select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work
 const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
 
 /**
- * Selects the groups. Reads every table once, and only the index of all but heartbeats, holds and open installations.
+ * Selects the groups. Reads every table once, and only the index of all but heartbeats, holds, muting alerts and open
+ * installations.
  * @public
  */
 export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] = []) {
@@ -89,6 +97,7 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
     sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);
   const { provider, location } = machineState;
   const hold = alias(machineHold, "hold");
+  const muted = alias(machineMuted, "muted");
   const labels = labelKeys.map((_, index) => alias(machineLabel, `label_${index}`));
   const values = sql<(string | null)[]>`array[${sql.join(
     labels.map(({ value }) => sql`${value}`),
@@ -102,7 +111,7 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
       values,
       machines: sql`count(*)`.mapWith(BigInt),
       heldMachines: sql`count(hold.machine_id)`.mapWith(BigInt),
-      mutedMachines: sql`count(*) filter (where hold.is_muted)`.mapWith(BigInt),
+      mutedMachines: sql`count(muted.machine_id)`.mapWith(BigInt),
       memoryBytes: sum(hardwareReport.memoryBytes),
       cpuThreads: sum(hardwareReport.cpuThreads),
       diskBytes: sum(hardwareReport.diskBytes),
@@ -110,6 +119,7 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
     .from(machineState)
     .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
     .leftJoin(hold, and(eq(hold.machineId, machineState.machineId), sql.raw(isHolding("hold"))))
+    .leftJoin(muted, eq(muted.machineId, machineState.machineId))
     .$dynamic();
   for (const [index, label] of labels.entries()) {
     query.leftJoin(label, and(eq(label.machineId, machineState.machineId), eq(label.key, labelKeys[index] as string)));

@@ -2,15 +2,17 @@
  * Finds the machines that pass a filter without reading all of them.
  *
  * Candidates come in the order of their ids, from the smallest index that holds them all: the open installations, the
- * failed ones, the machines that are held, those with a label, a provider's or a location's machines, or else the
- * primary key of all machines. Each candidate is then tested alone: for scalar subqueries, PostgreSQL has no other plan
- * than to look the tags up by their primary keys, and it stops at the limit.
+ * failed ones, the machines that are held, those that a health alert blocks, those with a label, a provider's or a
+ * location's machines, or else the primary key of all machines. Each candidate is then tested alone: for scalar
+ * subqueries, PostgreSQL has no other plan than to look the tags up by their primary keys, and it stops at the limit.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
   hardwareReport,
+  healthAlert,
   machine,
   machineHold,
   machineLabel,
@@ -53,6 +55,8 @@ export interface MachineFilter {
   /** All of these conditions. */
   readonly labels?: readonly LabelCondition[] | undefined;
   readonly isHeld?: boolean | undefined;
+  /** Whether a health alert keeps installations away. */
+  readonly isBlocked?: boolean | undefined;
   /** Minimum time since the machine entered its state. */
   readonly minStateAgeSeconds?: number | undefined;
 }
@@ -113,6 +117,7 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
     return limit === undefined ? branches : sql`${branches} limit ${limit}`;
   }
   if (filter.isHeld === true) return walk(sql`${machineHold}`, sql`machine_id`, undefined, range, limit);
+  if (filter.isBlocked === true) return walkBlocked(range, limit);
   const label =
     labels.find(({ operator }) => operator === "equals") ?? labels.find(({ operator }) => operator === "exists");
   if (label !== undefined) return walkLabelled(label, range, limit);
@@ -144,6 +149,12 @@ function walkLabelled(condition: LabelCondition, range: IdRange, limit?: number)
   return walk(sql`${machineLabel}`, sql`machine_id`, test, range, limit);
 }
 
+/** Walks health_alert_blocking_idx, in which a machine has an entry for each alert. */
+function walkBlocked(range: IdRange, limit?: number): SQL {
+  const blocked = sql`(select distinct machine_id from ${healthAlert} where blocks_install) as blocked`;
+  return walk(blocked, sql`machine_id`, undefined, range, limit);
+}
+
 function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, through }: IdRange, limit?: number): SQL {
   const conditions = [
     condition,
@@ -164,6 +175,8 @@ function listTests(filter: MachineFilter): SQL[] {
   const heartbeat = (test: SQL) => tag(sql`heartbeat_at ${test}`, sql`${agentHeartbeat}`);
   const hold = sql`(select machine_id from ${machineHold} as hold
      where hold.machine_id = candidate.id and ${sql.raw(isHolding("hold"))})`;
+  const blocking = sql`(select machine_id from ${healthAlert} as alert
+     where alert.machine_id = candidate.id and alert.blocks_install and ${sql.raw(isLiving("alert"))} limit 1)`;
   const before = (seconds: number) => sql`now() - make_interval(secs => ${seconds})`;
   const tests: (SQL | undefined)[] = [
     joinTests(
@@ -185,6 +198,7 @@ function listTests(filter: MachineFilter): SQL[] {
     ),
     ...labels.map(testLabel),
     filter.isHeld === undefined ? undefined : sql`${hold} is ${sql.raw(filter.isHeld ? "not null" : "null")}`,
+    filter.isBlocked === undefined ? undefined : sql`${blocking} is ${sql.raw(filter.isBlocked ? "not null" : "null")}`,
     joinTests(
       [
         states.length === 0 ? undefined : sql`state = any(${arrayParameter(states, "text")})`,

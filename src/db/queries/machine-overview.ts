@@ -7,10 +7,12 @@
  */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { type healthSeverities, isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
   agentStarted,
   hardwareReport,
+  healthAlert,
   installationState,
   machine,
   machineHold,
@@ -68,6 +70,14 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
   };
   const labels = sql<Record<string, string> | null>`jsonb_object_agg(key, value)`.as("labels");
+  const health = {
+    alerts: sql<number>`count(*)::int`.as("alerts"),
+    severity: sql<(typeof healthSeverities)[number] | null>`case
+      when bool_or(severity = 'critical') then 'critical' when bool_or(severity = 'warning') then 'warning'
+      when count(*) > 0 then 'info' end`.as("severity"),
+    blocksInstall: sql<boolean>`coalesce(bool_or(blocks_install), false)`.as("blocks_install"),
+    mutes: sql<boolean>`coalesce(bool_or(mutes), false)`.as("mutes"),
+  };
   const one = { state: installationState.state, since: installationState.since };
   const rows = await db
     .select()
@@ -89,6 +99,14 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
         .where(and(eq(machineHold.machineId, id), sql.raw(isHolding("machine_hold"))))
         .limit(1)
         .as("hold"),
+      sql`true`,
+    )
+    .innerJoinLateral(
+      db
+        .select(health)
+        .from(healthAlert)
+        .where(and(eq(healthAlert.machineId, id), sql.raw(isLiving("health_alert"))))
+        .as("health"),
       sql`true`,
     )
     .leftJoinLateral(

@@ -1,9 +1,10 @@
 /**
  * Reads what keeps a machine from its installation apart from its state. Every query uses the machine's primary key.
  */
-import { and, asc, eq, gt, gte, sql } from "drizzle-orm";
+import { and, eq, gt, gte, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
+import { findAlerts, type HealthAlertRow } from "./machine-health.ts";
 
 /** Problems that one machine has now. */
 export interface MachineTrouble {
@@ -11,6 +12,8 @@ export interface MachineTrouble {
   readonly duplicate?: typeof duplicateAgent.$inferSelect | undefined;
   /** Set if its agent's last heartbeat reported an installation, or its progress, that the agent was never given. */
   readonly refusedReport?: typeof refusedReport.$inferSelect | undefined;
+  /** Its health alerts that count now, the most severe first. */
+  readonly alerts: readonly HealthAlertRow[];
   /** Reasons why its open request is withheld. Empty if the request may be given to the agent, or if there is none. */
   readonly withheld: readonly Pick<typeof installationWithheld.$inferSelect, "reason" | "until">[];
 }
@@ -26,10 +29,13 @@ export async function findMachineTrouble(db: Database | Transaction, machineId: 
     .from(refusedReport)
     .innerJoin(agentHeartbeat, eq(agentHeartbeat.machineId, refusedReport.machineId))
     .where(and(eq(refusedReport.machineId, machineId), gte(refusedReport.refusedAt, agentHeartbeat.heartbeatAt)));
+  const { reason, until } = installationWithheld;
+  // Several alerts may block: null, which is no end, counts as the latest.
   const withheld = await db
-    .select({ reason: installationWithheld.reason, until: installationWithheld.until })
+    .selectDistinctOn([reason], { reason, until })
     .from(installationWithheld)
     .where(eq(installationWithheld.machineId, machineId))
-    .orderBy(asc(installationWithheld.reason));
-  return { duplicate, refusedReport: refused?.refusedReport, withheld };
+    .orderBy(reason, sql`${until} desc nulls first`);
+  const alerts = await findAlerts(db, machineId);
+  return { duplicate, refusedReport: refused?.refusedReport, withheld, alerts };
 }

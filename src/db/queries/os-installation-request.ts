@@ -13,6 +13,7 @@ import { findUnawareAgents } from "./agent-started.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
+import { findBlockingAlerts, MachineBlockedError } from "./machine-health.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 import { findHolds, MachineHeldError } from "./machine-hold.ts";
 
@@ -39,10 +40,11 @@ export type StoredInstallationRequest = Pick<
 
 /**
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
- * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; GenerationNotGrowingError for a
- * generation that does not exceed all that were requested of or reported by its machine, or for a machine that has used
- * up `maxGeneration`; and InstallationRefusedError for an open request that was given and must be kept, for a
- * generation that the agent has already reported, or for an agent that may not support the request.
+ * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; MachineBlockedError;
+ * GenerationNotGrowingError for a generation that does not exceed all that were requested of or reported by its
+ * machine, or for a machine that has used up `maxGeneration`; and InstallationRefusedError for an open request that was
+ * given and must be kept, for a generation that the agent has already reported, or for an agent that may not support
+ * the request.
  */
 export async function requestInstallations(
   tx: Transaction,
@@ -53,6 +55,8 @@ export async function requestInstallations(
   await holdMachines(tx, machineIds);
   const [held] = (await findHolds(tx, machineIds)).values();
   if (held !== undefined) throw new MachineHeldError(held);
+  const [blocked] = await findBlockingAlerts(tx, machineIds);
+  if (blocked !== undefined) throw new MachineBlockedError(...blocked);
   // In this order: a report that commits in between raises what was reached, and refuses no request without a
   // generation.
   const reported = await findRefusedGenerations(tx, machineIds);

@@ -1,18 +1,20 @@
 /**
- * The view that decides which open requests are given to no agent, and why: one row for each reason. Both the statement
- * that records a delivery and explanations read it. Nothing else withholds a request.
+ * The view that decides which open requests are given to no agent, and why: one row for each reason, and for each of
+ * the alerts that block. Both the statement that records a delivery and explanations read it. Nothing else withholds a
+ * request.
  */
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
+import { isLiving } from "./health-alert.ts";
 import { isHolding } from "./machine-hold.ts";
 import { isOpen } from "./os-installation-request.ts";
 
 /**
- * Reasons why a request is withheld: an operator holds the machine, two machines use its id and key, or its agent
- * reported the request's generation, or a later one, before it was given that.
+ * Reasons why a request is withheld: an operator holds the machine, a health alert blocks installations, two machines
+ * use its id and key, or its agent reported the request's generation, or a later one, before it was given that.
  */
-const withholdingReasons = ["held", "duplicate_agent", "reported_before_given"] as const;
+const withholdingReasons = ["held", "unhealthy", "duplicate_agent", "reported_before_given"] as const;
 
 export const installationWithheld = pgView("installation_withheld", {
   machineId: uuid("machine_id").notNull(),
@@ -24,6 +26,12 @@ export const installationWithheld = pgView("installation_withheld", {
 select request.machine_id, request.generation, 'held' as reason, hold.until
   from os_installation_request request
   join machine_hold hold on hold.machine_id = request.machine_id and ${sql.raw(isHolding("hold"))}
+ where ${sql.raw(isOpen("request"))}
+union all
+select request.machine_id, request.generation, 'unhealthy', alert.until
+  from os_installation_request request
+  join health_alert alert
+    on alert.machine_id = request.machine_id and alert.blocks_install and ${sql.raw(isLiving("alert"))}
  where ${sql.raw(isOpen("request"))}
 union all
 select request.machine_id, request.generation, 'duplicate_agent', duplicate.until

@@ -17,6 +17,7 @@ const historyKinds = [
   "machine_labelled",
   "machine_held",
   "machine_released",
+  "health_changed",
   "agent_registered",
   "agent_replaced",
   "agent_revoked",

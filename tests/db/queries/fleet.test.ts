@@ -70,14 +70,16 @@ test("counts each machine once, and sums what there is", async () => {
   expect(Math.abs(countedAt.getTime() - Date.now())).toBeLessThan(60_000);
 });
 
-test("reads each table once, in the order of the machines, and of all but three the index alone", async () => {
+test("reads each table once, holds also for who is muted, in the order of the machines, and most by the index alone", async () => {
   const nodes = await transact(database.db, explainFleet);
   const tables = nodes.flatMap((node) => node["Relation Name"] ?? []);
   expect(tables.toSorted()).toEqual([
     "agent_heartbeat",
     "agent_started",
     "hardware_report",
+    "health_alert",
     "machine",
+    "machine_hold",
     "machine_hold",
     "os_installation_report",
     "os_installation_request",

@@ -131,7 +131,7 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
   heldMachines: bigint;
 
   /**
-   * How many of them are left out of alerts, because their holds say so.
+   * How many of them are left out of alerts, because their holds or health alerts say so.
    *
    * @generated from field: int64 muted_machines = 10;
    */

@@ -89,6 +89,13 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: bmaas.admin.v1.Hold hold = 10;
    */
   hold?: Hold | undefined;
+
+  /**
+   * Summary of the machine's health alerts; not set while there are none.
+   *
+   * @generated from field: bmaas.admin.v1.Health health = 11;
+   */
+  health?: Health | undefined;
 };
 
 /**
@@ -151,6 +158,47 @@ export declare type Hold = Message<"bmaas.admin.v1.Hold"> & {
  * Use `create(HoldSchema)` to create a new message.
  */
 export declare const HoldSchema: GenMessage<Hold>;
+
+/**
+ * Health is a summary of a machine's health alerts, which HealthService returns one by one.
+ *
+ * @generated from message bmaas.admin.v1.Health
+ */
+export declare type Health = Message<"bmaas.admin.v1.Health"> & {
+  /**
+   * Severity of the most severe alert.
+   *
+   * @generated from field: bmaas.admin.v1.HealthSeverity severity = 1;
+   */
+  severity: HealthSeverity;
+
+  /**
+   * Number of alerts.
+   *
+   * @generated from field: int32 alerts = 2;
+   */
+  alerts: number;
+
+  /**
+   * Whether one of them keeps installations away from the machine.
+   *
+   * @generated from field: bool blocks_install = 3;
+   */
+  blocksInstall: boolean;
+
+  /**
+   * Whether one of them makes monitoring leave the machine out.
+   *
+   * @generated from field: bool muted = 4;
+   */
+  muted: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.Health.
+ * Use `create(HealthSchema)` to create a new message.
+ */
+export declare const HealthSchema: GenMessage<Health>;
 
 /**
  * Provided is a provider's data of a machine. Its strings contain no control characters and neither begin nor end with
@@ -331,6 +379,46 @@ export declare type HardwareSummary = Message<"bmaas.admin.v1.HardwareSummary"> 
  * Use `create(HardwareSummarySchema)` to create a new message.
  */
 export declare const HardwareSummarySchema: GenMessage<HardwareSummary>;
+
+/**
+ * HealthSeverity says how bad a problem is.
+ *
+ * @generated from enum bmaas.admin.v1.HealthSeverity
+ */
+export enum HealthSeverity {
+  /**
+   * Never used.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Worth knowing; nothing has to be done.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_INFO = 1;
+   */
+  INFO = 1,
+
+  /**
+   * Somebody should look at it soon.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * The machine cannot be relied on.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_CRITICAL = 3;
+   */
+  CRITICAL = 3,
+}
+
+/**
+ * Describes the enum bmaas.admin.v1.HealthSeverity.
+ */
+export declare const HealthSeveritySchema: GenEnum<HealthSeverity>;
 
 /**
  * MachineState is the state of a machine. Lists, metrics and explanations share one definition. Where several states

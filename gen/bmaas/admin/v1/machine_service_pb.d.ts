@@ -103,6 +103,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: google.protobuf.Duration min_state_age = 12;
    */
   minStateAge?: Duration | undefined;
+
+  /**
+   * A health alert keeps installations away from the machine, or none does.
+   *
+   * @generated from field: optional bool blocked = 13;
+   */
+  blocked?: boolean | undefined;
 };
 
 /**

@@ -7,6 +7,7 @@
  */
 import type pg from "pg";
 import type { Identifier } from "../../../contract/identifiers.ts";
+import type { NewAlert } from "../replace-alerts.ts";
 
 /** A machine and the public key whose private key the caller proved to hold. */
 export interface AgentRow {
@@ -39,6 +40,15 @@ export interface HeartbeatRow extends AgentRow {
   readonly silenceAllowanceMs?: number | undefined;
   /** Never present together with an installation report. */
   readonly installationProgress?: InstallationProgressRow | undefined;
+  readonly health?: HealthRow | undefined;
+}
+
+/** Problems that an agent knows of. */
+export interface HealthRow {
+  /** No two of them have the same id and target. */
+  readonly alerts: readonly NewAlert[];
+  /** How long they count, unless another report replaces them. */
+  readonly ttlMs: number;
 }
 
 /** A hardware report with the figures that operators filter and sum by, none of them negative. */

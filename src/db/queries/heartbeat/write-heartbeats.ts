@@ -6,7 +6,7 @@
  * never in the middle of it. The other statements run under snapshots taken once the rows are locked: a heartbeat that
  * waited for another one sees everything that one did. So its reports are compared with the current rows, and a request
  * whose report was acknowledged is not pending. Reports and progress, which few heartbeats carry, have a statement of
- * their own that most batches skip, and boots a transaction of their own.
+ * their own that most batches skip, health alerts have another one, and boots a transaction of their own.
  */
 import type pg from "pg";
 import { isStatementError } from "../../errors.ts";
@@ -17,6 +17,7 @@ import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./h
 import { isPending } from "./is-pending.ts";
 import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
 import { storeBrought } from "./store-brought.ts";
+import { storeHealth } from "./store-health.ts";
 
 /** Outcome of one heartbeat. Nothing of it is stored unless it counted. */
 export type HeartbeatOutcome =
@@ -55,9 +56,11 @@ export async function writeHeartbeats(
   rows: readonly HeartbeatRow[],
 ): Promise<HeartbeatOutcome[]> {
   const bringing = rows.filter(bringsSomething);
+  const alarming = rows.filter(({ health }) => health !== undefined);
   const { count, store, read } = await runPipelined(client, {
     count: authenticateHeartbeats(rows),
     store: bringing.length === 0 ? undefined : storeBrought(bringing),
+    alarm: alarming.length === 0 ? undefined : storeHealth(alarming),
     read: readPending(rows),
   });
   const counted = bySlot(rows, count);

@@ -7,7 +7,7 @@
 // Agents in the field rely on this interface. Field numbers and types up to 15 are fixed. Additions use numbers from 16
 // up and stay optional, so that an agent that does not know them loses nothing.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { Node } from "../../../agent/api/hwreport_pb.js";
@@ -68,6 +68,14 @@ export declare type HeartbeatRequest = Message<"cloud.bmaas.server.api.Heartbeat
    * @generated from field: optional string boot_id = 18;
    */
   bootId?: string | undefined;
+
+  /**
+   * Problems that the agent knows of. They replace those of its last heartbeat with this field; without the field,
+   * those stay until their time is over. Agents send it when something has changed, and again before the time is over.
+   *
+   * @generated from field: optional cloud.bmaas.server.api.AgentHealthReport health = 19;
+   */
+  health?: AgentHealthReport | undefined;
 };
 
 /**
@@ -132,6 +140,85 @@ export declare type AgentHardwareReport = Message<"cloud.bmaas.server.api.AgentH
  * Use `create(AgentHardwareReportSchema)` to create a new message.
  */
 export declare const AgentHardwareReportSchema: GenMessage<AgentHardwareReport>;
+
+/**
+ * AgentHealthReport is all problems of a machine that its agent knows of.
+ *
+ * @generated from message cloud.bmaas.server.api.AgentHealthReport
+ */
+export declare type AgentHealthReport = Message<"cloud.bmaas.server.api.AgentHealthReport"> & {
+  /**
+   * The problems. Id and target identify one; of several with the same, the first one counts. The server keeps at most
+   * 100, those that block installations first, then the most severe.
+   *
+   * @generated from field: repeated cloud.bmaas.server.api.HealthAlert alert = 1;
+   */
+  alert: HealthAlert[];
+
+  /**
+   * How long the problems count from now on, unless another report replaces them. The server honours 1 s to one day.
+   * When not set, one hour.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 2;
+   */
+  ttl?: Duration | undefined;
+};
+
+/**
+ * Describes the message cloud.bmaas.server.api.AgentHealthReport.
+ * Use `create(AgentHealthReportSchema)` to create a new message.
+ */
+export declare const AgentHealthReportSchema: GenMessage<AgentHealthReport>;
+
+/**
+ * HealthAlert is one problem of a machine.
+ *
+ * @generated from message cloud.bmaas.server.api.HealthAlert
+ */
+export declare type HealthAlert = Message<"cloud.bmaas.server.api.HealthAlert"> & {
+  /**
+   * What kind of problem it is, for example "smart_failing". The server ignores an alert without one, and keeps the
+   * first 64 characters.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The part of the machine that has the problem, for example "sda"; empty for the machine as a whole. The server keeps
+   * the first 128 characters.
+   *
+   * @generated from field: string target = 2;
+   */
+  target: string;
+
+  /**
+   * How bad it is. The server takes a severity that it does not know for a warning.
+   *
+   * @generated from field: cloud.bmaas.server.api.HealthSeverity severity = 3;
+   */
+  severity: HealthSeverity;
+
+  /**
+   * The problem in one line, for people to read. The server keeps the first 1024 characters.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * What follows from the problem. The server ignores effects that it does not know.
+   *
+   * @generated from field: repeated cloud.bmaas.server.api.HealthEffect effects = 5;
+   */
+  effects: HealthEffect[];
+};
+
+/**
+ * Describes the message cloud.bmaas.server.api.HealthAlert.
+ * Use `create(HealthAlertSchema)` to create a new message.
+ */
+export declare const HealthAlertSchema: GenMessage<HealthAlert>;
 
 /**
  * OSInstallationReport is the outcome of one installation.
@@ -490,6 +577,79 @@ export declare type ImageInstallationRequest = Message<"cloud.bmaas.server.api.I
  * Use `create(ImageInstallationRequestSchema)` to create a new message.
  */
 export declare const ImageInstallationRequestSchema: GenMessage<ImageInstallationRequest>;
+
+/**
+ * HealthSeverity says how bad a problem is.
+ *
+ * @generated from enum cloud.bmaas.server.api.HealthSeverity
+ */
+export enum HealthSeverity {
+  /**
+   * A warning.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Worth knowing; nothing has to be done.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_INFO = 1;
+   */
+  INFO = 1,
+
+  /**
+   * Somebody should look at it soon.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * The machine cannot be relied on.
+   *
+   * @generated from enum value: HEALTH_SEVERITY_CRITICAL = 3;
+   */
+  CRITICAL = 3,
+}
+
+/**
+ * Describes the enum cloud.bmaas.server.api.HealthSeverity.
+ */
+export declare const HealthSeveritySchema: GenEnum<HealthSeverity>;
+
+/**
+ * HealthEffect is what follows from a problem while it lasts.
+ *
+ * @generated from enum cloud.bmaas.server.api.HealthEffect
+ */
+export enum HealthEffect {
+  /**
+   * Nothing.
+   *
+   * @generated from enum value: HEALTH_EFFECT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The server gives the agent no installation, and refuses to request one.
+   *
+   * @generated from enum value: HEALTH_EFFECT_BLOCK_INSTALL = 1;
+   */
+  BLOCK_INSTALL = 1,
+
+  /**
+   * The server's monitoring leaves the machine out.
+   *
+   * @generated from enum value: HEALTH_EFFECT_MUTE = 2;
+   */
+  MUTE = 2,
+}
+
+/**
+ * Describes the enum cloud.bmaas.server.api.HealthEffect.
+ */
+export declare const HealthEffectSchema: GenEnum<HealthEffect>;
 
 /**
  * AgentCallback is the service that agents call.

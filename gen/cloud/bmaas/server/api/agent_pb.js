@@ -7,7 +7,7 @@
 // Agents in the field rely on this interface. Field numbers and types up to 15 are fixed. Additions use numbers from 16
 // up and stay optional, so that an agent that does not know them loses nothing.
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_cloud_agent_api_hwreport } from "../../../agent/api/hwreport_pb.js";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 
@@ -15,7 +15,7 @@ import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
  * Describes the file cloud/bmaas/server/api/agent.proto.
  */
 export const file_cloud_bmaas_server_api_agent = /*@__PURE__*/
-  fileDesc("CiJjbG91ZC9ibWFhcy9zZXJ2ZXIvYXBpL2FnZW50LnByb3RvEhZjbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpIqsDChBIZWFydGJlYXRSZXF1ZXN0EhIKCm1hY2hpbmVfaWQYASABKAkSSQoPaGFyZHdhcmVfcmVwb3J0GAIgASgLMisuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5BZ2VudEhhcmR3YXJlUmVwb3J0SACIAQESTgoTaW5zdGFsbGF0aW9uX3JlcG9ydBgDIAEoCzIsLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuT1NJbnN0YWxsYXRpb25SZXBvcnRIAYgBARJSChVpbnN0YWxsYXRpb25fcHJvZ3Jlc3MYECABKAsyLi5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLk9TSW5zdGFsbGF0aW9uUHJvZ3Jlc3NIAogBARIaCg1hZ2VudF92ZXJzaW9uGBEgASgJSAOIAQESFAoHYm9vdF9pZBgSIAEoCUgEiAEBQhIKEF9oYXJkd2FyZV9yZXBvcnRCFgoUX2luc3RhbGxhdGlvbl9yZXBvcnRCGAoWX2luc3RhbGxhdGlvbl9wcm9ncmVzc0IQCg5fYWdlbnRfdmVyc2lvbkIKCghfYm9vdF9pZCKZAQoRSGVhcnRiZWF0UmVzcG9uc2USSwoUaW5zdGFsbGF0aW9uX3JlcXVlc3QYASABKAsyLS5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLk9TSW5zdGFsbGF0aW9uUmVxdWVzdBI3ChRuZXh0X2hlYXJ0YmVhdF9hZnRlchgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJNChNBZ2VudEhhcmR3YXJlUmVwb3J0EiUKBnJlcG9ydBgBIAEoCzIVLmNsb3VkLmFnZW50LmFwaS5Ob2RlEg8KB3dhcm5pbmcYAiADKAki5QEKFE9TSW5zdGFsbGF0aW9uUmVwb3J0EhIKCmdlbmVyYXRpb24YASABKAMSRwoHc3VjY2VzcxgCIAEoCzI0LmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuT1NJbnN0YWxsYXRpb25SZXBvcnQuU3VjY2Vzc0gAEkMKBWVycm9yGAMgASgLMjIuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5PU0luc3RhbGxhdGlvblJlcG9ydC5FcnJvckgAGgkKB1N1Y2Nlc3MaFgoFRXJyb3ISDQoFZXJyb3IYASABKAlCCAoGcmVzdWx0IosBChZPU0luc3RhbGxhdGlvblByb2dyZXNzEhIKCmdlbmVyYXRpb24YASABKAMSDQoFcGhhc2UYAiABKAkSFAoHcGVyY2VudBgDIAEoBUgAiAEBEiwKCXF1aWV0X2ZvchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIKCghfcGVyY2VudCKAAgoVT1NJbnN0YWxsYXRpb25SZXF1ZXN0EhIKCmdlbmVyYXRpb24YASABKAMSSwoKbWV0cm9wb2xpcxgCIAEoCzI1LmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuTWV0cm9wb2xpc0luc3RhbGxhdGlvblJlcXVlc3RIABJBCgVpbWFnZRgQIAEoCzIwLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuSW1hZ2VJbnN0YWxsYXRpb25SZXF1ZXN0SAASOwoNZXhwZWN0ZWRfZGlzaxgRIAEoCzIkLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuRXhwZWN0ZWREaXNrQgYKBHR5cGUifwoMRXhwZWN0ZWREaXNrEgsKA3d3bhgBIAEoDBIVCg1zZXJpYWxfbnVtYmVyGAIgASgJEhYKDmNhcGFjaXR5X2J5dGVzGAMgASgDEg0KBW1vZGVsGAQgASgJEg8KB2J5X3BhdGgYBSABKAkSEwoLZGV2aWNlX3BhdGgYECABKAkiiQEKHU1ldHJvcG9saXNJbnN0YWxsYXRpb25SZXF1ZXN0EhcKD25vZGVfcGFyYW1ldGVycxgCIAEoDBITCgtyb290X2RldmljZRgDIAEoCRI0Cghvc19pbWFnZRgEIAEoCzIiLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuT1NJbWFnZVJlZkoECAEQAiJbCgpPU0ltYWdlUmVmEg4KBnNjaGVtZRgBIAEoCRIMCgRob3N0GAIgASgJEhIKCnJlcG9zaXRvcnkYAyABKAkSCwoDdGFnGAQgASgJEg4KBmRpZ2VzdBgFIAEoCSJyChhJbWFnZUluc3RhbGxhdGlvblJlcXVlc3QSCwoDdXJsGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRITCgtyb290X2RldmljZRgDIAEoCRIWCgl1c2VyX2RhdGEYBCABKAxIAIgBAUIMCgpfdXNlcl9kYXRhMnEKDUFnZW50Q2FsbGJhY2sSYAoJSGVhcnRiZWF0EiguY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5IZWFydGJlYXRSZXF1ZXN0GikuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5IZWFydGJlYXRSZXNwb25zZWIGcHJvdG8z", [file_cloud_agent_api_hwreport, file_google_protobuf_duration]);
+  fileDesc("CiJjbG91ZC9ibWFhcy9zZXJ2ZXIvYXBpL2FnZW50LnByb3RvEhZjbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpIvYDChBIZWFydGJlYXRSZXF1ZXN0EhIKCm1hY2hpbmVfaWQYASABKAkSSQoPaGFyZHdhcmVfcmVwb3J0GAIgASgLMisuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5BZ2VudEhhcmR3YXJlUmVwb3J0SACIAQESTgoTaW5zdGFsbGF0aW9uX3JlcG9ydBgDIAEoCzIsLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuT1NJbnN0YWxsYXRpb25SZXBvcnRIAYgBARJSChVpbnN0YWxsYXRpb25fcHJvZ3Jlc3MYECABKAsyLi5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLk9TSW5zdGFsbGF0aW9uUHJvZ3Jlc3NIAogBARIaCg1hZ2VudF92ZXJzaW9uGBEgASgJSAOIAQESFAoHYm9vdF9pZBgSIAEoCUgEiAEBEj4KBmhlYWx0aBgTIAEoCzIpLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuQWdlbnRIZWFsdGhSZXBvcnRIBYgBAUISChBfaGFyZHdhcmVfcmVwb3J0QhYKFF9pbnN0YWxsYXRpb25fcmVwb3J0QhgKFl9pbnN0YWxsYXRpb25fcHJvZ3Jlc3NCEAoOX2FnZW50X3ZlcnNpb25CCgoIX2Jvb3RfaWRCCQoHX2hlYWx0aCKZAQoRSGVhcnRiZWF0UmVzcG9uc2USSwoUaW5zdGFsbGF0aW9uX3JlcXVlc3QYASABKAsyLS5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLk9TSW5zdGFsbGF0aW9uUmVxdWVzdBI3ChRuZXh0X2hlYXJ0YmVhdF9hZnRlchgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJNChNBZ2VudEhhcmR3YXJlUmVwb3J0EiUKBnJlcG9ydBgBIAEoCzIVLmNsb3VkLmFnZW50LmFwaS5Ob2RlEg8KB3dhcm5pbmcYAiADKAkibwoRQWdlbnRIZWFsdGhSZXBvcnQSMgoFYWxlcnQYASADKAsyIy5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLkhlYWx0aEFsZXJ0EiYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKrAQoLSGVhbHRoQWxlcnQSCgoCaWQYASABKAkSDgoGdGFyZ2V0GAIgASgJEjgKCHNldmVyaXR5GAMgASgOMiYuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5IZWFsdGhTZXZlcml0eRIPCgdtZXNzYWdlGAQgASgJEjUKB2VmZmVjdHMYBSADKA4yJC5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLkhlYWx0aEVmZmVjdCLlAQoUT1NJbnN0YWxsYXRpb25SZXBvcnQSEgoKZ2VuZXJhdGlvbhgBIAEoAxJHCgdzdWNjZXNzGAIgASgLMjQuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5PU0luc3RhbGxhdGlvblJlcG9ydC5TdWNjZXNzSAASQwoFZXJyb3IYAyABKAsyMi5jbG91ZC5ibWFhcy5zZXJ2ZXIuYXBpLk9TSW5zdGFsbGF0aW9uUmVwb3J0LkVycm9ySAAaCQoHU3VjY2VzcxoWCgVFcnJvchINCgVlcnJvchgBIAEoCUIICgZyZXN1bHQiiwEKFk9TSW5zdGFsbGF0aW9uUHJvZ3Jlc3MSEgoKZ2VuZXJhdGlvbhgBIAEoAxINCgVwaGFzZRgCIAEoCRIUCgdwZXJjZW50GAMgASgFSACIAQESLAoJcXVpZXRfZm9yGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgoKCF9wZXJjZW50IoACChVPU0luc3RhbGxhdGlvblJlcXVlc3QSEgoKZ2VuZXJhdGlvbhgBIAEoAxJLCgptZXRyb3BvbGlzGAIgASgLMjUuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5NZXRyb3BvbGlzSW5zdGFsbGF0aW9uUmVxdWVzdEgAEkEKBWltYWdlGBAgASgLMjAuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5JbWFnZUluc3RhbGxhdGlvblJlcXVlc3RIABI7Cg1leHBlY3RlZF9kaXNrGBEgASgLMiQuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5FeHBlY3RlZERpc2tCBgoEdHlwZSJ/CgxFeHBlY3RlZERpc2sSCwoDd3duGAEgASgMEhUKDXNlcmlhbF9udW1iZXIYAiABKAkSFgoOY2FwYWNpdHlfYnl0ZXMYAyABKAMSDQoFbW9kZWwYBCABKAkSDwoHYnlfcGF0aBgFIAEoCRITCgtkZXZpY2VfcGF0aBgQIAEoCSKJAQodTWV0cm9wb2xpc0luc3RhbGxhdGlvblJlcXVlc3QSFwoPbm9kZV9wYXJhbWV0ZXJzGAIgASgMEhMKC3Jvb3RfZGV2aWNlGAMgASgJEjQKCG9zX2ltYWdlGAQgASgLMiIuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5PU0ltYWdlUmVmSgQIARACIlsKCk9TSW1hZ2VSZWYSDgoGc2NoZW1lGAEgASgJEgwKBGhvc3QYAiABKAkSEgoKcmVwb3NpdG9yeRgDIAEoCRILCgN0YWcYBCABKAkSDgoGZGlnZXN0GAUgASgJInIKGEltYWdlSW5zdGFsbGF0aW9uUmVxdWVzdBILCgN1cmwYASABKAkSDgoGZGlnZXN0GAIgASgJEhMKC3Jvb3RfZGV2aWNlGAMgASgJEhYKCXVzZXJfZGF0YRgEIAEoDEgAiAEBQgwKCl91c2VyX2RhdGEqhgEKDkhlYWx0aFNldmVyaXR5Eh8KG0hFQUxUSF9TRVZFUklUWV9VTlNQRUNJRklFRBAAEhgKFEhFQUxUSF9TRVZFUklUWV9JTkZPEAESGwoXSEVBTFRIX1NFVkVSSVRZX1dBUk5JTkcQAhIcChhIRUFMVEhfU0VWRVJJVFlfQ1JJVElDQUwQAypmCgxIZWFsdGhFZmZlY3QSHQoZSEVBTFRIX0VGRkVDVF9VTlNQRUNJRklFRBAAEh8KG0hFQUxUSF9FRkZFQ1RfQkxPQ0tfSU5TVEFMTBABEhYKEkhFQUxUSF9FRkZFQ1RfTVVURRACMnEKDUFnZW50Q2FsbGJhY2sSYAoJSGVhcnRiZWF0EiguY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5IZWFydGJlYXRSZXF1ZXN0GikuY2xvdWQuYm1hYXMuc2VydmVyLmFwaS5IZWFydGJlYXRSZXNwb25zZWIGcHJvdG8z", [file_cloud_agent_api_hwreport, file_google_protobuf_duration]);
 
 /**
  * Describes the message cloud.bmaas.server.api.HeartbeatRequest.
@@ -39,67 +39,109 @@ export const AgentHardwareReportSchema = /*@__PURE__*/
   messageDesc(file_cloud_bmaas_server_api_agent, 2);
 
 /**
+ * Describes the message cloud.bmaas.server.api.AgentHealthReport.
+ * Use `create(AgentHealthReportSchema)` to create a new message.
+ */
+export const AgentHealthReportSchema = /*@__PURE__*/
+  messageDesc(file_cloud_bmaas_server_api_agent, 3);
+
+/**
+ * Describes the message cloud.bmaas.server.api.HealthAlert.
+ * Use `create(HealthAlertSchema)` to create a new message.
+ */
+export const HealthAlertSchema = /*@__PURE__*/
+  messageDesc(file_cloud_bmaas_server_api_agent, 4);
+
+/**
  * Describes the message cloud.bmaas.server.api.OSInstallationReport.
  * Use `create(OSInstallationReportSchema)` to create a new message.
  */
 export const OSInstallationReportSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 3);
+  messageDesc(file_cloud_bmaas_server_api_agent, 5);
 
 /**
  * Describes the message cloud.bmaas.server.api.OSInstallationReport.Success.
  * Use `create(OSInstallationReport_SuccessSchema)` to create a new message.
  */
 export const OSInstallationReport_SuccessSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 3, 0);
+  messageDesc(file_cloud_bmaas_server_api_agent, 5, 0);
 
 /**
  * Describes the message cloud.bmaas.server.api.OSInstallationReport.Error.
  * Use `create(OSInstallationReport_ErrorSchema)` to create a new message.
  */
 export const OSInstallationReport_ErrorSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 3, 1);
+  messageDesc(file_cloud_bmaas_server_api_agent, 5, 1);
 
 /**
  * Describes the message cloud.bmaas.server.api.OSInstallationProgress.
  * Use `create(OSInstallationProgressSchema)` to create a new message.
  */
 export const OSInstallationProgressSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 4);
+  messageDesc(file_cloud_bmaas_server_api_agent, 6);
 
 /**
  * Describes the message cloud.bmaas.server.api.OSInstallationRequest.
  * Use `create(OSInstallationRequestSchema)` to create a new message.
  */
 export const OSInstallationRequestSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 5);
+  messageDesc(file_cloud_bmaas_server_api_agent, 7);
 
 /**
  * Describes the message cloud.bmaas.server.api.ExpectedDisk.
  * Use `create(ExpectedDiskSchema)` to create a new message.
  */
 export const ExpectedDiskSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 6);
+  messageDesc(file_cloud_bmaas_server_api_agent, 8);
 
 /**
  * Describes the message cloud.bmaas.server.api.MetropolisInstallationRequest.
  * Use `create(MetropolisInstallationRequestSchema)` to create a new message.
  */
 export const MetropolisInstallationRequestSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 7);
+  messageDesc(file_cloud_bmaas_server_api_agent, 9);
 
 /**
  * Describes the message cloud.bmaas.server.api.OSImageRef.
  * Use `create(OSImageRefSchema)` to create a new message.
  */
 export const OSImageRefSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 8);
+  messageDesc(file_cloud_bmaas_server_api_agent, 10);
 
 /**
  * Describes the message cloud.bmaas.server.api.ImageInstallationRequest.
  * Use `create(ImageInstallationRequestSchema)` to create a new message.
  */
 export const ImageInstallationRequestSchema = /*@__PURE__*/
-  messageDesc(file_cloud_bmaas_server_api_agent, 9);
+  messageDesc(file_cloud_bmaas_server_api_agent, 11);
+
+/**
+ * Describes the enum cloud.bmaas.server.api.HealthSeverity.
+ */
+export const HealthSeveritySchema = /*@__PURE__*/
+  enumDesc(file_cloud_bmaas_server_api_agent, 0);
+
+/**
+ * HealthSeverity says how bad a problem is.
+ *
+ * @generated from enum cloud.bmaas.server.api.HealthSeverity
+ */
+export const HealthSeverity = /*@__PURE__*/
+  tsEnum(HealthSeveritySchema);
+
+/**
+ * Describes the enum cloud.bmaas.server.api.HealthEffect.
+ */
+export const HealthEffectSchema = /*@__PURE__*/
+  enumDesc(file_cloud_bmaas_server_api_agent, 1);
+
+/**
+ * HealthEffect is what follows from a problem while it lasts.
+ *
+ * @generated from enum cloud.bmaas.server.api.HealthEffect
+ */
+export const HealthEffect = /*@__PURE__*/
+  tsEnum(HealthEffectSchema);
 
 /**
  * AgentCallback is the service that agents call.

@@ -1,0 +1,149 @@
+/** What agents report about their machines' health: what is kept of it, what follows, and what it costs. */
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
+import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { codeOf, grpcAgent, type HeartbeatInit } from "../support/agents.ts";
+import { machineWithAgent, readTags, requestInstallation } from "../support/machine.ts";
+import { observe } from "../support/observer.ts";
+import { adminClient, tokenOf } from "../support/operator.ts";
+import { startServerWithDatabase } from "../support/server.ts";
+
+const { database, server } = await startServerWithDatabase();
+const { secret } = await tokenOf(database.db, "operator");
+const healths = adminClient(HealthService, server.adminUrl, secret);
+const machines = adminClient(MachineService, server.adminUrl, secret);
+type Report = NonNullable<HeartbeatInit["health"]>;
+const { BLOCK_INSTALL } = HealthEffect;
+
+async function createAgent() {
+  const { machineId, key } = await machineWithAgent(database.db);
+  const agent = grpcAgent(server, key);
+  return {
+    machineId,
+    actor: `agent:${key.publicKeyHex}`,
+    beat: (init: HeartbeatInit = {}) => agent.heartbeat({ machineId, ...init }),
+    report: (health: Report) => agent.heartbeat({ machineId, health }),
+    alerts: async () => (await healths.getHealth({ machineId })).alerts,
+    history: async () => (await readTags(database, machineId)).history.filter(({ kind }) => kind === "health_changed"),
+    rows: () =>
+      observe(database)<{ id: string; xmin: string; lasts: number }[]>`
+        select alert_id as id, xmin::text, extract(epoch from until - now())::float8 as lasts
+          from health_alert where machine_id = ${machineId} order by alert_id`,
+    [Symbol.dispose]: () => agent[Symbol.dispose](),
+  };
+}
+
+test("replaces what the agent reported before, and nothing of others; heartbeats without it leave it", async () => {
+  using agent = await createAgent();
+  const { machineId } = agent;
+  const ttl = durationFromMs(60_000);
+  await healths.putHealth({ machineId, source: "bmc", alerts: [{ id: "psu", severity: 2 }], ttl });
+  await agent.report({
+    alert: [{ id: "raid", target: "md0", severity: HealthSeverity.CRITICAL, message: "degraded" }],
+  });
+  await agent.beat();
+  const [own] = await agent.alerts();
+  expect(own).toMatchObject({ source: "agent", id: "raid", target: "md0", severity: 3, message: "degraded" });
+  await agent.report({ alert: [{ id: "raid", target: "md0" }, { id: "fan" }] });
+  expect(await agent.alerts()).toMatchObject([
+    { source: "agent", id: "fan", severity: 2, target: "" },
+    { source: "agent", id: "raid", severity: 2, sinceTime: own?.sinceTime },
+    { source: "bmc", id: "psu" },
+  ]);
+  await agent.report({});
+  expect(await agent.alerts()).toMatchObject([{ source: "bmc" }]);
+  expect((await agent.history()).slice(1)).toMatchObject([
+    { actor: agent.actor, detail: { source: "agent", began: "raid of md0 (critical): degraded" } },
+    { detail: { began: "fan (warning)", changed: "raid of md0 (warning)" } },
+    { detail: { ended: "fan; raid of md0" } },
+  ]);
+});
+
+test("blocks installations from the answer to the same heartbeat on", async () => {
+  using agent = await createAgent();
+  const generation = await requestInstallation(database.db, agent.machineId);
+  const alert = [{ id: "raid", effects: [BLOCK_INSTALL] }];
+  expect((await agent.report({ alert })).installationRequest).toBeUndefined();
+  expect((await agent.beat()).installationRequest).toBeUndefined();
+  const { condition } = await machines.explainMachine({ machineId: agent.machineId });
+  expect(condition).toMatch(/it has the health alert raid \(warning, from agent\), for .*, which blocks installations/);
+  expect((await agent.report({ alert: [{ id: "raid" }] })).installationRequest?.generation).toBe(generation);
+});
+
+test("that is repeated unchanged is written only when its time would be over too soon", async () => {
+  using agent = await createAgent();
+  const report = { alert: [{ id: "raid", message: "degraded" }, { id: "fan" }], ttl: durationFromMs(3_600_000) };
+  await agent.report(report);
+  const before = await agent.rows();
+  await agent.report(report);
+  expect(await agent.rows()).toMatchObject(before.map(({ id, xmin }) => ({ id, xmin })));
+  expect(Math.min(...before.map(({ lasts }) => lasts))).toBeGreaterThan(3_600);
+  await observe(
+    database,
+  )`update health_alert set until = now() + interval '59 minutes' where machine_id = ${agent.machineId} and alert_id = 'fan'`;
+  await agent.report(report);
+  const after = await agent.rows();
+  expect(after.map(({ xmin }, index) => xmin === before[index]?.xmin)).toEqual([false, true]);
+  expect(after[0]?.lasts).toBeGreaterThan(3_600);
+  expect(await agent.history()).toHaveLength(1);
+});
+
+test("is kept for an hour unless the agent says for how long, and for a day at most", async () => {
+  using agent = await createAgent();
+  const lasting = async (health: Omit<Report, "$typeName" | "alert">) => {
+    await agent.report({ alert: [{ id: String(Math.random()) }], ...health });
+    const [row] = await agent.rows();
+    // A quarter longer at most, so that the agent can repeat it unchanged.
+    return Math.round((row?.lasts ?? 0) / 1.25);
+  };
+  expect(await lasting({})).toBe(3_600);
+  expect(await lasting({ ttl: durationFromMs(7_200_000) })).toBe(7_200);
+  expect(await lasting({ ttl: durationFromMs(365 * 86_400_000) })).toBe(86_400);
+  expect(await codeOf(agent.report({ ttl: { seconds: -1n, nanos: 0 } }))).toBe("InvalidArgument");
+});
+
+test("is bounded, printable, and never stops the heartbeat", async () => {
+  using agent = await createAgent();
+  const fillers = Array.from({ length: 200 }, (_, index) => ({ id: `x${index}`, severity: HealthSeverity.INFO }));
+  const worst = { id: "a\0\n b".padEnd(500, "c"), target: "t".repeat(500), message: " m\u0007\nn".padEnd(5_000, "o") };
+  const important = [
+    { ...worst, severity: HealthSeverity.CRITICAL },
+    { id: "raid", effects: [BLOCK_INSTALL, 77 as HealthEffect] },
+  ];
+  await agent.report({
+    alert: [
+      { id: " " },
+      ...fillers,
+      ...important,
+      { id: "raid", message: "twice" },
+      { id: "y", severity: 99 as HealthSeverity },
+    ],
+  });
+  const alerts = await agent.alerts();
+  expect(alerts).toHaveLength(100);
+  expect(alerts[0]).toMatchObject({
+    id: expect.stringMatching(/^a\ufffd bc+$/),
+    severity: 3,
+    message: expect.stringMatching(/^m no+$/),
+  });
+  expect([alerts[0]?.id.length, alerts[0]?.target.length]).toEqual([63, 128]);
+  expect(alerts.slice(1, 3)).toMatchObject([
+    { id: "raid", message: "", severity: 2, effects: [1] },
+    { id: "y", severity: 2 },
+  ]);
+});
+
+test("shows that the agent knows more than Monogon's", async () => {
+  using agent = await createAgent();
+  await agent.beat();
+  const knows = async () =>
+    (
+      await observe(database)<{ knows: boolean }[]>`
+    select knows_additions as knows from agent_heartbeat where machine_id = ${agent.machineId}`
+    )[0]?.knows;
+  expect(await knows()).toBe(false);
+  await agent.report({});
+  expect(await knows()).toBe(true);
+});

@@ -25,6 +25,13 @@ export type AgentEvent =
   | { readonly type: "hardware-collected"; readonly warnings: readonly string[] }
   /** Heartbeats with this hardware report fail. The agent continues without it, and reports a warning instead. */
   | { readonly type: "hardware-refused"; readonly error: ConnectError }
+  /**
+   * The health was collected and has changed, with the number of alerts, or could not be collected: then the alerts
+   * before it stay until they end.
+   */
+  | { readonly type: "health-collected"; readonly alerts: number; readonly error?: Error }
+  /** Heartbeats with this health report fail. The agent continues without it until the health changes. */
+  | { readonly type: "health-refused"; readonly error: ConnectError }
   /** Heartbeats with the agent's version and boot id fail. The agent continues without them. */
   | { readonly type: "labels-refused"; readonly error: ConnectError }
   /** The server requested an installation, which begins now. */

@@ -5,6 +5,7 @@ import type { AgentEvent } from "./agent-event.ts";
 import type { Random } from "./backoff.ts";
 import type { FindDisk } from "./hardware/find-disk.ts";
 import type { CollectHardware } from "./hardware-feed.ts";
+import type { CollectHealth } from "./health-feed.ts";
 import type { InstallState } from "./install-state.ts";
 import type { Installer } from "./installer.ts";
 
@@ -24,6 +25,10 @@ export interface AgentOptions {
   readonly collectHardware?: CollectHardware | undefined;
   /** Time between collections of the hardware. The second collection follows within a minute. Default: 1 h. */
   readonly hardwareIntervalMs?: number | undefined;
+  /** Finds the machine's problems. Default: none are reported. */
+  readonly collectHealth?: CollectHealth | undefined;
+  /** Time between two collections of the health. Alerts end after three times as long. Default: 5 min. */
+  readonly healthIntervalMs?: number | undefined;
   /** Version shown to operators. Default: that of this package. */
   readonly version?: string | undefined;
   /** Id that distinguishes boots of the machine. Default: the kernel's, if it has one. */

@@ -1,6 +1,10 @@
 /** Creates the fields of an agent's heartbeat. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { AgentHardwareReport, HeartbeatRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type {
+  AgentHardwareReport,
+  AgentHealthReport,
+  HeartbeatRequestSchema,
+} from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentOptions } from "./agent-options.ts";
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
@@ -11,6 +15,7 @@ export interface HeartbeatLoad {
   /** The generation whose installation was running when the load was created. */
   readonly installing: bigint | undefined;
   readonly hardwareReport: AgentHardwareReport | undefined;
+  readonly health: AgentHealthReport | undefined;
   readonly outcome: InstallOutcome | undefined;
   /** Progress of the running installation. */
   readonly progress: (InstallProgress & { readonly generation: bigint }) | undefined;
@@ -23,7 +28,7 @@ const toleratedIntervals = 3;
 /** Creates the fields of a heartbeat. */
 export function createFields(
   machineId: string,
-  { hardwareReport, outcome, progress, labels: { version, bootId } }: HeartbeatLoad,
+  { hardwareReport, health, outcome, progress, labels: { version, bootId } }: HeartbeatLoad,
   intervalMs: number,
 ): MessageInitShape<typeof HeartbeatRequestSchema> {
   const quietForMs = toleratedIntervals * intervalMs;
@@ -32,6 +37,7 @@ export function createFields(
     ...(version !== undefined && { agentVersion: toLabel(version) }),
     ...(bootId !== undefined && { bootId: toLabel(bootId) }),
     ...(hardwareReport !== undefined && { hardwareReport }),
+    ...(health !== undefined && { health }),
     ...(outcome !== undefined && { installationReport: createReport(outcome) }),
     ...(progress !== undefined && { installationProgress: createProgress(progress, { quietForMs }) }),
   };

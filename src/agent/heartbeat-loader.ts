@@ -1,9 +1,10 @@
 /** Decides what each heartbeat carries, and leaves out parts that make heartbeats fail. */
 import { Code, type ConnectError } from "@connectrpc/connect";
-import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentHardwareReport, AgentHealthReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { type CollectHardware, HardwareFeed } from "./hardware-feed.ts";
+import { HealthFeed } from "./health-feed.ts";
 import type { HeartbeatLoad } from "./heartbeat-fields.ts";
 import type { InstallationRun } from "./installation-run.ts";
 import { createLeftOut, toSoundReport } from "./sound-report.ts";
@@ -14,6 +15,7 @@ export class HeartbeatLoader {
   readonly #options: AgentOptions;
   readonly #emit: (event: AgentEvent) => void;
   readonly #hardware: HardwareFeed | undefined;
+  readonly #health: HealthFeed | undefined;
   readonly #suspicion = new Suspicion();
   #isFirst = true;
   /** Report that is sent instead of a hardware report that makes heartbeats fail. */
@@ -21,14 +23,19 @@ export class HeartbeatLoader {
   /** The generation whose progress is not reported. */
   #untold: bigint | undefined;
   #hasLabels = true;
-  /** The last hardware report, and the last generation with progress, that heartbeats carried. */
+  /** The last reports of hardware and health, and the last generation with progress, that heartbeats carried. */
   #lastHardware: AgentHardwareReport | undefined;
+  #lastHealth: AgentHealthReport | undefined;
   #lastProgress: bigint | undefined;
 
   constructor(options: AgentOptions, emit: (event: AgentEvent) => void) {
     this.#options = options;
     this.#emit = emit;
     this.#hardware = options.collectHardware && this.#createFeed(options.collectHardware);
+    const { collectHealth: collect, healthIntervalMs: intervalMs = 5 * 60 * 1000, signal } = options;
+    const { nowMs = () => performance.now() } = options;
+    const onCollected = (found: { alerts: number; error?: Error }) => emit({ type: "health-collected", ...found });
+    this.#health = collect && new HealthFeed({ collect, intervalMs, nowMs, onCollected, signal });
   }
 
   #createFeed(collectHardware: CollectHardware): HardwareFeed {
@@ -45,16 +52,21 @@ export class HeartbeatLoader {
     const hardwareReport = mayCarry("hardware") && !this.#isFirst ? await this.#findHardware() : undefined;
     const run = findRun();
     // During an installation, nothing else accesses the disks.
-    if (run === undefined) this.#hardware?.refresh();
+    if (run === undefined) {
+      this.#hardware?.refresh();
+      this.#health?.refresh();
+    }
     const load = {
       installing: run?.generation,
       hardwareReport,
+      health: mayCarry("health") ? this.#health?.next() : undefined,
       // An outcome is stored on disk before it is reported.
       outcome: run === undefined && mayCarry("outcome") ? this.#options.state.pendingOutcome : undefined,
       progress: mayCarry("progress") ? this.#takeProgress(run) : undefined,
       labels: mayCarry("labels") && this.#hasLabels ? this.#options : {},
     };
     this.#lastHardware = load.hardwareReport ?? this.#lastHardware;
+    this.#lastHealth = load.health ?? this.#lastHealth;
     this.#lastProgress = load.progress?.generation ?? this.#lastProgress;
     return load;
   }
@@ -70,9 +82,10 @@ export class HeartbeatLoader {
   }
 
   /** Records that the server accepted a load. */
-  noteSuccess({ hardwareReport }: HeartbeatLoad): void {
+  noteSuccess({ hardwareReport, health }: HeartbeatLoad): void {
     this.#isFirst = false;
     if (hardwareReport !== undefined) this.#settle(hardwareReport);
+    if (health !== undefined) this.#health?.settle(health);
     const culprit = this.#suspicion.noteSuccess();
     if (culprit !== undefined) this.#leaveOut(culprit);
   }
@@ -90,8 +103,12 @@ export class HeartbeatLoader {
   }
 
   #leaveOut({ part, error }: Culprit): void {
-    const [report, generation] = [this.#lastHardware, this.#lastProgress];
+    const [report, health, generation] = [this.#lastHardware, this.#lastHealth, this.#lastProgress];
     if (part === "hardware" && report !== undefined) this.#leaveHardwareOut(report, error);
+    if (part === "health" && health !== undefined) {
+      this.#health?.settle(health);
+      this.#emit({ type: "health-refused", error });
+    }
     if (part === "progress" && generation !== undefined) {
       this.#untold = generation;
       this.#emit({ type: "progress-refused", generation, error });
@@ -111,15 +128,17 @@ export class HeartbeatLoader {
   }
 }
 
-function findRefused({ hardwareReport, progress }: HeartbeatLoad, error: ConnectError): SparePart | undefined {
+function findRefused({ hardwareReport, health, progress }: HeartbeatLoad, error: ConnectError): SparePart | undefined {
+  if (health !== undefined && error.rawMessage.startsWith("health.")) return "health";
   const namesProgress = error.rawMessage.includes("installation_progress");
   if (progress !== undefined && (namesProgress || hardwareReport === undefined)) return "progress";
   return hardwareReport === undefined ? undefined : "hardware";
 }
 
-function listParts({ hardwareReport, progress, labels }: HeartbeatLoad): SparePart[] {
+function listParts({ hardwareReport, health, progress, labels }: HeartbeatLoad): SparePart[] {
   const carried: Record<SparePart, boolean> = {
     hardware: hardwareReport !== undefined,
+    health: health !== undefined,
     progress: progress !== undefined,
     labels: labels.version !== undefined || labels.bootId !== undefined,
   };

@@ -11,6 +11,8 @@ export { type ClientCertificate, createClientCertificate } from "./client-certif
 export { createFileDiskFinder, readFileDisk, replaceDisks } from "./hardware/file-disk.ts";
 export { DiskMismatchError, type FindDisk, type FoundDisk, findExpectedDisk } from "./hardware/find-disk.ts";
 export { collectHardwareReport, type HardwareReportOptions } from "./hardware-report.ts";
+export { createHealthCommand, type HealthCommandOptions } from "./health-command.ts";
+export type { CollectHealth } from "./health-feed.ts";
 export type { InstallProgress } from "./install-progress.ts";
 export { type InstallOutcome, InstallState, InstallStateError, openInstallState } from "./install-state.ts";
 export {

@@ -17,6 +17,8 @@ export interface ShellCommandOptions {
   readonly graceMs?: number | undefined;
   /** Called with each line of standard output and standard error. */
   readonly onLine?: ((line: string, stream: "stdout" | "stderr") => void) | undefined;
+  /** Called with each piece of standard output. */
+  readonly onOutput?: ((chunk: Buffer) => void) | undefined;
 }
 
 /** Maximum size of standard error's end in an error text. */
@@ -38,7 +40,7 @@ const script =
  * error.
  */
 export async function runShellCommand(command: string, options: ShellCommandOptions = {}): Promise<string | undefined> {
-  const { input = "", variables = {}, timeoutMs, signal, graceMs = 5000, onLine = () => {} } = options;
+  const { input = "", variables = {}, timeoutMs, signal, graceMs = 5000, onLine = () => {}, onOutput } = options;
   if (signal?.aborted) return "not started: the agent is stopping";
   const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   const child = spawn("/bin/sh", ["-c", script, "sh", ...settings, "/bin/sh", "-c", command], {
@@ -47,7 +49,7 @@ export async function runShellCommand(command: string, options: ShellCommandOpti
   });
   const tail = new OutputTail(maxTailBytes);
   const drained = Promise.all([
-    follow(child.stdout as Readable, (line) => onLine(line, "stdout")),
+    follow(child.stdout as Readable, (line) => onLine(line, "stdout"), onOutput),
     follow(
       child.stderr as Readable,
       (line) => onLine(line, "stderr"),

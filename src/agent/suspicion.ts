@@ -9,7 +9,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 
 /** Parts that a server can do without, the one most likely to be at fault first. */
-export const spareParts = ["hardware", "progress", "labels"] as const;
+export const spareParts = ["hardware", "health", "progress", "labels"] as const;
 
 /** A part that a server can do without. */
 export type SparePart = (typeof spareParts)[number];

@@ -35,6 +35,17 @@ function describeEvent(event: AgentEvent, names: AgentNames): LogLine {
         level: "error",
         message: `heartbeats with the hardware report fail, so the agent leaves it out: ${event.error.rawMessage}`,
       };
+    case "health-collected": {
+      const { alerts, error } = event;
+      if (error === undefined) return { level: "info", message: "health changed", fields: { alerts } };
+      const message = `the health command failed, so the alerts before it stay until they end: ${error.message}`;
+      return { level: "warn", message, fields: { alerts } };
+    }
+    case "health-refused":
+      return {
+        level: "error",
+        message: `heartbeats with the health alerts fail, so the agent leaves these out: ${event.error.rawMessage}`,
+      };
     case "labels-refused":
       return {
         level: "warn",
@@ -55,6 +66,8 @@ type InstallationEvent = Exclude<
       | "heartbeat-failed"
       | "hardware-collected"
       | "hardware-refused"
+      | "health-collected"
+      | "health-refused"
       | "labels-refused"
       | "state-failed";
   }

@@ -19,6 +19,8 @@ interface AgentFlags extends IdentityOptions {
   readonly installCommand?: string;
   readonly installTimeout: number;
   readonly afterInstallCommand?: string;
+  readonly healthCommand?: string;
+  readonly healthInterval: number;
   readonly diskFile?: string;
   readonly state?: string;
   readonly interval?: number;
@@ -48,6 +50,11 @@ export function agentCommand(): Command {
       "--after-install-command <command>",
       "shell command to run after a success has been reported, for example reboot",
     )
+    .option(
+      "--health-command <command>",
+      "shell command that finds problems of this machine: prints them as for bmaas machines health --put",
+    )
+    .option("--health-interval <seconds>", "time between two runs of that command", parseSeconds, 300)
     .option(
       "--disk-file <file>",
       "for trials: report this file, or loop device, as the machine's only disk, and install onto no other",
@@ -105,6 +112,7 @@ async function run(flags: AgentFlags): Promise<void> {
       client,
       state,
       ...createCommands(flags, agent, (line) => log.info({ line }, "installer")),
+      ...createHealth(flags, agent, (line) => log.info({ line }, "health command")),
       ...(await createDiskAccess(flags, agent)),
       intervalMs: flags.interval === undefined ? undefined : flags.interval * 1000,
       signal: abortOnSignal(),
@@ -127,6 +135,18 @@ function createCommands(flags: AgentFlags, agent: typeof import("../agent/index.
       afterInstallCommand === undefined
         ? undefined
         : (signal: AbortSignal) => agent.runShellCommand(afterInstallCommand, { signal, onLine }),
+  };
+}
+
+function createHealth(
+  { healthCommand, healthInterval }: AgentFlags,
+  agent: typeof import("../agent/index.ts"),
+  onLine: (line: string) => void,
+) {
+  if (healthCommand === undefined) return {};
+  return {
+    collectHealth: agent.createHealthCommand(healthCommand, { onLine }),
+    healthIntervalMs: healthInterval * 1000,
   };
 }
 

@@ -1,0 +1,115 @@
+/** When a real agent tells a server of problems, by a clock and with problems that the test moves. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, test } from "vitest";
+import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createHealthCommand } from "../../src/agent/health-command.ts";
+import type { WrittenAlert } from "../../src/contract/health-alerts.ts";
+import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
+import { startAgent } from "./support/running-agent.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
+
+const minuteMs = 60_000;
+const fan: WrittenAlert = {
+  id: "fan",
+  target: "fan1",
+  severity: "critical",
+  message: "slow",
+  effects: ["block_install"],
+};
+
+async function run(script: Script = () => ({})) {
+  const server = await startHeartbeatServer(script);
+  const machine = { alerts: [] as WrittenAlert[], nowMs: 0, error: undefined as Error | undefined, collections: 0 };
+  const agent = await startAgent(server, await temporaryFolder(), {
+    collectHealth: async () => {
+      machine.collections += 1;
+      if (machine.error !== undefined) throw machine.error;
+      return machine.alerts;
+    },
+    healthIntervalMs: 5 * minuteMs,
+    nowMs: () => machine.nowMs,
+  });
+  const told = () =>
+    server.requests.flatMap(({ health }) => (health === undefined ? [] : [health.alert.map(({ id }) => id)]));
+  /** Lets the time pass and some heartbeats happen, so that a collection that is due has been told. */
+  const pass = async (ms: number) => {
+    machine.nowMs += ms;
+    const heartbeats = agent.events.filter(({ type }) => type === "heartbeat").length;
+    await agent.happened("heartbeat", heartbeats + 4);
+  };
+  await pass(0);
+  return { machine, agent, told, pass, server };
+}
+
+describe("the health", () => {
+  test("is told at first, when it has changed, and before the server would forget it", async () => {
+    const { machine, told, pass, server } = await run();
+    expect(told()).toEqual([[]]);
+    machine.alerts = [fan];
+    await pass(5 * minuteMs - 1);
+    expect(machine.collections).toBe(1);
+    await pass(1);
+    expect(told()).toEqual([[], ["fan"]]);
+    expect(server.requests.findLast(({ health }) => health)?.health).toMatchObject({
+      alert: [
+        { target: "fan1", severity: HealthSeverity.CRITICAL, message: "slow", effects: [HealthEffect.BLOCK_INSTALL] },
+      ],
+      ttl: { seconds: 900n },
+    });
+    await pass(5 * minuteMs);
+    expect(told()).toHaveLength(2);
+    await pass(2.5 * minuteMs);
+    expect(told()).toEqual([[], ["fan"], ["fan"]]);
+    machine.alerts = [];
+    await pass(5 * minuteMs);
+    await pass(60 * minuteMs);
+    // That there are no problems needs no repetition.
+    expect(told()).toEqual([[], ["fan"], ["fan"], []]);
+  });
+
+  test("is not repeated while it cannot be found out", async () => {
+    const { machine, agent, told, pass } = await run();
+    machine.alerts = [fan];
+    await pass(5 * minuteMs);
+    machine.error = new Error("no tool");
+    for (let round = 0; round < 4; round++) await pass(5 * minuteMs);
+    expect(told()).toEqual([[], ["fan"]]);
+    expect(agent.events).toContainEqual({ type: "health-collected", alerts: 1, error: machine.error });
+    machine.error = undefined;
+    await pass(5 * minuteMs);
+    expect(told()).toEqual([[], ["fan"], ["fan"]]);
+  });
+
+  test("that a server refuses costs no other heartbeat", async () => {
+    const { agent, told, pass } = await run(({ health }) => {
+      if (health !== undefined)
+        throw new ConnectError("health.ttl: must be a duration of 0 or more", Code.InvalidArgument);
+      return {};
+    });
+    await pass(minuteMs);
+    expect(told()).toEqual([[]]);
+    expect(agent.events.filter(({ type }) => type === "health-refused")).toHaveLength(1);
+    expect(agent.events.filter(({ type }) => type === "heartbeat-failed")).toHaveLength(1);
+  });
+});
+
+describe("a health command", () => {
+  const signal = AbortSignal.timeout(60_000);
+  const runCommand = (command: string) => createHealthCommand(command, { timeoutMs: 20_000 })(signal);
+
+  test("prints alerts, on lines of any length", async () => {
+    const message = "m".repeat(1000);
+    const print = `node -e 'console.log(JSON.stringify(Array.from({ length: 9 }, (_, id) => ({ id: String(id), severity: "info", message: "${message}" }))))'`;
+    expect(await runCommand(print.replace("node", process.execPath))).toHaveLength(9);
+    expect(await runCommand("echo; echo '[ ]'; echo noise >&2")).toEqual([]);
+  });
+
+  test.each([
+    ["echo '[]'; exit 3", /^exit status 3$/],
+    ["echo no", /^what it printed is no JSON/],
+    ["echo '[{}]'", /^what it printed alerts\[0\]/],
+    ["head -c 300000 /dev/zero", /^printed 300000 bytes; 262144 are the most/],
+  ])("fails: %s", async (command, said) => {
+    await expect(runCommand(command)).rejects.toThrow(said);
+  });
+});

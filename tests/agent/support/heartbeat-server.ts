@@ -43,6 +43,12 @@ const certificate = issueCertificate(
   issuer,
 ).toString();
 
+/** Key and certificate of a server on the loopback; who trusts the certificate trusts the server. */
+export const loopbackTls = {
+  key: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  cert: certificate,
+};
+
 /** Starts a server on a port (0: any) of the loopback. */
 export async function startHeartbeatServer(script: Script, port = 0): Promise<HeartbeatServer> {
   const requests: HeartbeatRequest[] = [];
@@ -51,8 +57,7 @@ export async function startHeartbeatServer(script: Script, port = 0): Promise<He
     routes: (router) =>
       router.service(AgentCallback, { heartbeat: (request) => script(request, requests.push(request) - 1) }),
   });
-  const key = keys.privateKey.export({ type: "pkcs8", format: "pem" });
-  const server = createSecureServer({ key, cert: certificate, requestCert: true, rejectUnauthorized: false }, handler);
+  const server = createSecureServer({ ...loopbackTls, requestCert: true, rejectUnauthorized: false }, handler);
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);

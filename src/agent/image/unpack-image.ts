@@ -1,0 +1,124 @@
+/** Unpacks an image as it is fetched: gzip, zstd and xz, which its first bytes tell, or nothing. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { splitHead } from "./split-head.ts";
+import { ZstdFormatError, ZstdFrames } from "./zstd-frames.ts";
+
+/** The image's compressed data is damaged, ends early, or cannot be unpacked here. */
+export class UnpackError extends Error {
+  override readonly name = "UnpackError";
+}
+
+type Unpack = (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+
+/** Compressions by the bytes with which they begin. */
+const compressions: readonly { readonly magic: string; readonly unpack: Unpack }[] = [
+  { magic: "1f8b", unpack: gunzip },
+  { magic: "28b52ffd", unpack: unpackZstd },
+  // A zstd file may begin with a skippable frame.
+  ...Array.from({ length: 16 }, (_, at) => ({ magic: `5${at.toString(16)}2a4d18`, unpack: unpackZstd })),
+  { magic: "fd377a585a00", unpack: unpackXz },
+];
+
+const longestMagicBytes = 6;
+
+/** Size of the pieces that a decompressor returns. Each costs a turn of the event loop. */
+const pieceBytes = 256 * 1024;
+
+/** An image whose compression is known. */
+export interface UnpackedImage {
+  readonly isCompressed: boolean;
+  /** The unpacked content, to be read once. Throws UnpackError, and what the source throws. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+/** Reads the first bytes of `source`, and unpacks it if they tell a compression. */
+export async function unpackImage(source: AsyncIterable<Buffer>): Promise<UnpackedImage> {
+  const { head, rest } = await splitHead(source, longestMagicBytes);
+  const hex = head.toString("hex");
+  const found = compressions.find(({ magic }) => hex.startsWith(magic));
+  return { isCompressed: found !== undefined, content: found === undefined ? rest : found.unpack(rest) };
+}
+
+async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  yield* decompress(source, createGunzip({ chunkSize: pieceBytes }), "gzip");
+}
+
+async function* unpackZstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  yield* decompress(splitFrames(source), createZstdDecompress({ chunkSize: pieceBytes }), "zstd");
+}
+
+async function* splitFrames(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  const frames = new ZstdFrames();
+  try {
+    for await (const chunk of source) yield* frames.split(chunk);
+  } catch (error) {
+    throw error instanceof ZstdFormatError ? new UnpackError(`cannot unpack the image: ${error.message}`) : error;
+  }
+  if (!frames.isBetweenFrames) throw endsEarly("zstd");
+}
+
+async function* decompress(
+  source: AsyncIterable<Buffer>,
+  decoder: ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>,
+  name: string,
+): AsyncGenerator<Buffer, void, undefined> {
+  pipeline(Readable.from(source), decoder, () => {});
+  try {
+    yield* decoder as AsyncIterable<Buffer>;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "Z_BUF_ERROR") throw endsEarly(name);
+    if (!/^Z(?:STD)?_/.test(code)) throw error;
+    throw new UnpackError(`the image's ${name} data is damaged: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function endsEarly(name: string): UnpackError {
+  return new UnpackError(`the image ends early: its ${name} data is not complete`);
+}
+
+/** Memory that xz may use: `xz -9` needs 65 MiB. */
+const xzMemory = "--memlimit-decompress=80MiB";
+
+/** Unpacks by the system's xz, since Node has none. */
+async function* unpackXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  const xz = spawn("xz", ["--decompress", "--stdout", "--threads=1", xzMemory], { stdio: ["pipe", "pipe", "pipe"] });
+  const ended = new Promise<string | undefined>((resolve) => {
+    let said = "";
+    xz.stderr.on("data", (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(0, 1000);
+    });
+    xz.once("error", () => resolve("this machine has no xz: install it (Debian: xz-utils), or compress with zstd"));
+    xz.once("close", (status) => resolve(status === 0 ? undefined : said.trim() || `exit status ${status}`));
+  });
+  let failure: unknown;
+  const feeding = feed(source, xz.stdin).catch((error: unknown) => {
+    failure = error;
+    xz.kill();
+  });
+  try {
+    yield* xz.stdout as AsyncIterable<Buffer>;
+    const reason = await ended;
+    if (failure !== undefined) throw failure;
+    await feeding;
+    if (reason?.includes("Unexpected end of input")) throw endsEarly("xz");
+    if (reason !== undefined) throw new UnpackError(`cannot unpack the image by xz: ${reason}`);
+  } finally {
+    xz.kill();
+  }
+}
+
+/** Writes `source` to a program's input, unless the program ends. */
+async function feed(source: AsyncIterable<Buffer>, input: NodeJS.WritableStream): Promise<void> {
+  const closed = new AbortController();
+  input.on("error", () => closed.abort());
+  input.on("close", () => closed.abort());
+  for await (const chunk of source) {
+    if (closed.signal.aborted) return;
+    if (!input.write(chunk)) await once(input, "drain", { signal: closed.signal }).catch(() => {});
+  }
+  input.end();
+}

@@ -1,0 +1,147 @@
+/**
+ * Whenever the power fails during an installation, the disk boots what it had, boots all of the image, or does not boot.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import type { Target } from "../../../src/agent/image/target.ts";
+import { serveImage } from "./support/image-server.ts";
+import { createDisk, findBootable, install, mib, readDisk } from "./support/install.ts";
+import { createGptImage, digestOf } from "./support/test-image.ts";
+
+const diskBytes = 9 * mib;
+const image = createGptImage({ sizeBytes: 4 * mib });
+const seed = {
+  machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
+  generation: 1n,
+  userData: Buffer.from("#cloud-config\n"),
+};
+
+type Step = { readonly bytes: Buffer; readonly position: number } | "sync";
+
+/** Records what the disk is told to do, in order. */
+function record(steps: Step[]): (target: Target) => Target {
+  return (target) => ({
+    path: target.path,
+    sizeBytes: target.sizeBytes,
+    sectorBytes: target.sectorBytes,
+    alignmentBytes: target.alignmentBytes,
+    read: (into, position) => target.read(into, position),
+    write: async (bytes, position) => {
+      steps.push({ bytes: Buffer.from(bytes), position });
+      await target.write(bytes, position);
+    },
+    sync: async () => {
+      await target.sync();
+      steps.push("sync");
+    },
+    close: () => target.close(),
+  });
+}
+
+/** Numbers that are the same in every run. */
+function createRandom(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+const sectorBytes = 512;
+
+/**
+ * Returns a disk after the power failed behind `count` steps. Everything before the last sync is on it; of what was
+ * written since, any sectors may be.
+ */
+function cutPower(before: Buffer, steps: readonly Step[], count: number, random: () => number): Buffer {
+  const disk = Buffer.from(before);
+  const lastSync = steps.slice(0, count).lastIndexOf("sync");
+  for (const [index, step] of steps.slice(0, count).entries()) {
+    if (step === "sync") continue;
+    if (index < lastSync) disk.set(step.bytes, step.position);
+    else {
+      // All of it, nothing, or some sectors.
+      const share = [1, 0, 0.5, 0.9][Math.floor(random() * 4)] ?? 0;
+      for (let at = 0; at < step.bytes.length; at += sectorBytes) {
+        if (random() < share) disk.set(step.bytes.subarray(at, at + sectorBytes), step.position + at);
+      }
+    }
+  }
+  return disk;
+}
+
+/** The disk before and after an installation that succeeds, and what was done in between. */
+async function recordInstallation() {
+  const path = await createDisk(diskBytes);
+  const before = await readDisk(path);
+  const steps: Step[] = [];
+  expect(await install(path, image, { seed, wrap: record(steps) })).toBeUndefined();
+  return { before, steps, after: await readDisk(path) };
+}
+
+const bodyOf = (disk: Buffer) => disk.subarray(mib, -mib);
+
+/** Says what firmware makes of a disk. Fails if that is a part of an image. */
+function judge(disk: Buffer, before: Buffer, after: Buffer): string {
+  const bootable = findBootable(disk);
+  if (bootable.includes("second GPT")) expect(bodyOf(disk).equals(bodyOf(after)), "body below a second GPT").toBe(true);
+  // Firmware uses a GPT, first or second copy, only under a boot sector (UEFI specification 2.10 section 5.2.3).
+  if (!bootable.includes("boot sector")) return "does not boot";
+  if (bodyOf(disk).equals(bodyOf(before))) return "boots what it had";
+  expect(bodyOf(disk).equals(bodyOf(after)), "the body").toBe(true);
+  expect(disk.subarray(-mib).equals(after.subarray(-mib)), "the end").toBe(true);
+  expect(disk.subarray(4096, mib).equals(after.subarray(4096, mib)), "the beginning").toBe(true);
+  return "boots the image";
+}
+
+test("power that fails at any write never leaves a disk that boots a part of the image", async () => {
+  const { before, steps, after } = await recordInstallation();
+  expect(steps.filter((step) => step === "sync")).toHaveLength(5);
+  expect(steps.length).toBeGreaterThan(12);
+  const random = createRandom(7);
+  const outcomes = new Set<string>();
+  for (let count = 0; count <= steps.length; count++) {
+    for (let round = 0; round < 20; round++) outcomes.add(judge(cutPower(before, steps, count, random), before, after));
+  }
+  expect([...outcomes].sort()).toEqual(["boots the image", "boots what it had", "does not boot"]);
+});
+
+test("an agent that is killed at any moment leaves the same", async () => {
+  const { url } = await serveImage(image, {
+    // Slowly enough to be killed in between.
+    fault: (_request, response) => {
+      response.writeHead(200, { etag: '"one"', "content-length": image.length });
+      void (async () => {
+        for (let at = 0; at < image.length; at += 128 * 1024) {
+          response.write(image.subarray(at, at + 128 * 1024));
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        response.end();
+      })();
+      return true;
+    },
+  });
+  const main = fileURLToPath(new URL("support/install-main.ts", import.meta.url));
+  const outcomes = new Set<string>();
+  for (let round = 0; round < 12; round++) {
+    const path = await createDisk(diskBytes);
+    const before = await readDisk(path);
+    const child = spawn(process.execPath, [main, url, digestOf(image), path], { stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    await once(child.stdout, "data");
+    if (round < 11) setTimeout(() => child.kill("SIGKILL"), round * 40);
+    await exited;
+    const disk = await readDisk(path);
+    if (!findBootable(disk).includes("boot sector")) outcomes.add("does not boot");
+    else if (disk.equals(before)) outcomes.add("boots what it had");
+    else {
+      expect(disk.subarray(mib, 3 * mib).equals(image.subarray(mib, 3 * mib))).toBe(true);
+      expect(findBootable(disk)).toEqual(["boot sector", "GPT", "second GPT"]);
+      outcomes.add("boots the image");
+    }
+  }
+  expect(outcomes).toContain("does not boot");
+  expect(outcomes).toContain("boots the image");
+});

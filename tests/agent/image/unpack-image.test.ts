@@ -1,0 +1,91 @@
+/** Unpacking compressed images, whatever tool made them and wherever the network cuts them. */
+import { spawnSync } from "node:child_process";
+import { buffer } from "node:stream/consumers";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { unpackImage } from "../../../src/agent/image/unpack-image.ts";
+import { createNoise } from "./support/test-image.ts";
+
+const noise = createNoise(700_000, "noise");
+const zeros = Buffer.alloc(500_000);
+const content = Buffer.concat([noise, zeros]);
+
+async function* cut(bytes: Buffer, pieceBytes: number): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+}
+
+async function unpack(packed: Buffer, pieceBytes = 65_536): Promise<Buffer> {
+  return await buffer((await unpackImage(cut(packed, pieceBytes))).content);
+}
+
+/** Compresses into one frame with a checksum, and with a window of 2^`windowLog` bytes. */
+function compress(bytes: Buffer, windowLog = 20): Buffer {
+  const params = { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_windowLog]: windowLog };
+  return zstdCompressSync(bytes, { params });
+}
+
+/** A skippable frame (RFC 8878 section 3.1.2). */
+const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0, 1, 2, 3, 4, 5]);
+const hasXz = spawnSync("xz", ["--version"]).status === 0;
+const pack = (program: string, bytes: Buffer) => spawnSync(program, ["-c"], { input: bytes, maxBuffer: 1e8 }).stdout;
+
+const packed: readonly [string, Buffer][] = [
+  ["raw", content],
+  ["gzip", gzipSync(content)],
+  ["several gzip members", Buffer.concat([gzipSync(noise), gzipSync(zeros)])],
+  ["zstd", compress(content)],
+  ["zstd without a checksum", zstdCompressSync(content)],
+  ["several zstd frames", Buffer.concat([compress(noise), zstdCompressSync(zeros)])],
+  ["zstd with skippable frames", Buffer.concat([skippable, compress(noise), skippable, compress(zeros), skippable])],
+  ["zstd frames without content", Buffer.concat([compress(Buffer.alloc(0)), compress(content)])],
+  ...(hasXz ? [["xz", pack("xz", content)] as [string, Buffer]] : []),
+];
+
+describe.each(packed)("%s", (name, bytes) => {
+  test.each([bytes.length, 65_536, 1_021])("is unpacked in pieces of %i bytes", async (pieceBytes) => {
+    expect((await unpack(bytes, pieceBytes)).equals(content)).toBe(true);
+  });
+
+  test.runIf(name !== "raw")("that ends early is told as that", async () => {
+    await expect(unpack(bytes.subarray(0, -9))).rejects.toThrow(/^the image ends early: its \w+ data is not complete$/);
+    await expect(unpack(bytes.subarray(0, 100_000))).rejects.toThrow(/^the image ends early/);
+  });
+
+  test.runIf(name !== "raw")("that is damaged is told as that", async () => {
+    const damaged = Buffer.from(bytes);
+    for (let at = 300_000; at < 300_040; at++) damaged[at] = ~(damaged[at] ?? 0);
+    if (name === "zstd without a checksum") return;
+    await expect(unpack(damaged)).rejects.toThrow(/data is damaged: |cannot unpack the image/);
+  });
+});
+
+test.skipIf(hasXz)("xz needs the system's xz (skipped with it)", async () => {
+  await expect(unpack(Buffer.from("fd377a585a000000", "hex"))).rejects.toThrow(/this machine has no xz: install it/);
+});
+
+test("zstd is split at every place, one byte at a time", async () => {
+  const small = Buffer.concat([skippable, compress(noise.subarray(0, 3000)), skippable, compress(zeros)]);
+  expect((await unpack(small, 1)).equals(Buffer.concat([noise.subarray(0, 3000), zeros]))).toBe(true);
+});
+
+test("data behind the end of zstd is refused, and never left out silently", async () => {
+  const bytes = Buffer.concat([compress(content), Buffer.from("something else")]);
+  await expect(unpack(bytes)).rejects.toThrow("other data follows the end of the zstd data");
+});
+
+test("zstd that needs more memory than an agent has is refused with what to do", async () => {
+  const large = createNoise(5_000_000, "large");
+  await expect(unpack(compress(large, 27), 65_536)).resolves.toHaveLength(large.length);
+  // Descriptor and window of a frame whose size is not known beforehand: 128 MiB.
+  const frame = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0]);
+  await expect(unpack(frame)).rejects.toThrow(/a window of 128 MiB, and an agent has memory for 32 MiB: .* zstd -19/);
+});
+
+test("errors of the source are passed on unchanged", async () => {
+  const broken = async function* () {
+    yield compress(content).subarray(0, 1000);
+    throw new Error("the network is gone");
+  };
+  const { content: unpacked } = await unpackImage(broken());
+  await expect(buffer(unpacked)).rejects.toThrow("the network is gone");
+});

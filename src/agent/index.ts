@@ -13,6 +13,7 @@ export { DiskMismatchError, type FindDisk, type FoundDisk, findExpectedDisk } fr
 export { collectHardwareReport, type HardwareReportOptions } from "./hardware-report.ts";
 export { createHealthCommand, type HealthCommandOptions } from "./health-command.ts";
 export type { CollectHealth } from "./health-feed.ts";
+export { createImageInstaller, type ImageInstallerOptions } from "./image/image-installer.ts";
 export type { InstallProgress } from "./install-progress.ts";
 export { type InstallOutcome, InstallState, InstallStateError, openInstallState } from "./install-state.ts";
 export {

@@ -4,24 +4,18 @@ import { Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config/config.ts";
 import { certificateCommand } from "./agent-certificate.ts";
 import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
+import { chooseInstaller, createInstaller, type InstallerFlags, installerOption } from "./agent-installer.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
 import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
-/** Duration of a pretended installation, in milliseconds: long enough to see its progress. */
-const pretendedDurationMs = 6000;
-
-interface AgentFlags extends IdentityOptions {
+interface AgentFlags extends IdentityOptions, InstallerFlags {
   readonly endpoint?: string;
   readonly ca?: string;
   readonly signed?: boolean;
-  readonly installCommand?: string;
-  readonly installTimeout: number;
-  readonly afterInstallCommand?: string;
   readonly healthCommand?: string;
   readonly healthInterval: number;
-  readonly diskFile?: string;
   readonly state?: string;
   readonly interval?: number;
   readonly logLevel?: string;
@@ -30,6 +24,8 @@ interface AgentFlags extends IdentityOptions {
 const examples = [
   "bmaas agent --machine-id 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --key agent.pem --endpoint https://127.0.0.1:8443 \\",
   "  --ca .bmaas/tls/ca.pem --install-command ./install.sh --after-install-command reboot",
+  "bmaas agent --machine-id 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --key agent.pem --endpoint https://127.0.0.1:8443 \\",
+  "  --ca .bmaas/tls/ca.pem --installer image --disk-file disk.img",
 ];
 
 /** Creates the command `bmaas agent`, with its subcommands. */
@@ -39,16 +35,18 @@ export function agentCommand(): Command {
     .option("--machine-id <uuid>", "id of this machine")
     .option("--key <file>", "the agent's private key, created for example with: bmaas agent keygen")
     .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")
-    .option("--ca <file>", "trust the CAs in this PEM file (default: those that Node trusts)")
+    .option("--ca <file>", "trust the CAs in this PEM file, for images too (default: those that Node trusts)")
     .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
+    .addOption(installerOption())
     .option(
       "--install-command <command>",
-      "shell command that installs: reads the request as JSON on stdin, prints progress lines (default: only pretend)",
+      "shell command that installs instead: reads the request as JSON on stdin, prints progress lines",
     )
+    .option("--verify", "with --installer image: read back and compare everything (default: a sample)")
     .option("--install-timeout <seconds>", "stop the installer after this time", parseSeconds, 3600)
     .option(
       "--after-install-command <command>",
-      "shell command to run after a success has been reported, for example reboot",
+      "shell command to run after a success has been reported (default: reboot after --installer image, but not with --disk-file)",
     )
     .option(
       "--health-command <command>",
@@ -85,6 +83,7 @@ async function run(flags: AgentFlags): Promise<void> {
   if (url.protocol !== "https:" && flags.signed !== true) {
     throw new ConfigError(["--endpoint: a client certificate needs an https URL (without TLS, add --signed)"]);
   }
+  const kind = chooseInstaller(flags, { platform: process.platform, userId: process.getuid?.() });
   const { logLevel } = loadConfig(undefined, { logLevel: flags.logLevel });
   const { key, warnings } = await loadKey(flags);
   const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
@@ -104,14 +103,20 @@ async function run(flags: AgentFlags): Promise<void> {
   const state = await agent.openInstallState(flags.state ?? `${flags.key}.state.json`, machineId);
   try {
     log.info(
-      { machineId, publicKey: names.publicKey, endpoint, proof: flags.signed ? "signature" : "certificate" },
+      {
+        ...{ machineId, publicKey: names.publicKey, endpoint },
+        ...{ proof: flags.signed ? "signature" : "certificate", installer: kind },
+      },
       "agent started",
     );
+    if (kind === "pretend" && flags.installer === undefined) {
+      log.warn("this agent only pretends to install: run it as root on Linux, or name --install-command");
+    }
     await agent.runAgent({
       machineId,
       client,
       state,
-      ...createCommands(flags, agent, (line) => log.info({ line }, "installer")),
+      ...createInstaller(agent, kind, { flags, machineId, ca, log }),
       ...createHealth(flags, agent, (line) => log.info({ line }, "health command")),
       ...(await createDiskAccess(flags, agent)),
       intervalMs: flags.interval === undefined ? undefined : flags.interval * 1000,
@@ -122,20 +127,6 @@ async function run(flags: AgentFlags): Promise<void> {
   } finally {
     state.close();
   }
-}
-
-function createCommands(flags: AgentFlags, agent: typeof import("../agent/index.ts"), onLine: (line: string) => void) {
-  const { installCommand, installTimeout, afterInstallCommand } = flags;
-  return {
-    install:
-      installCommand === undefined
-        ? agent.createPretendingInstaller({ durationMs: pretendedDurationMs, onLine })
-        : agent.createCommandInstaller(installCommand, { timeoutMs: installTimeout * 1000, onLine }),
-    afterInstall:
-      afterInstallCommand === undefined
-        ? undefined
-        : (signal: AbortSignal) => agent.runShellCommand(afterInstallCommand, { signal, onLine }),
-  };
 }
 
 function createHealth(

@@ -207,7 +207,7 @@ describe("bmaas agent", () => {
     const folder = await folderWithKey();
     const server = await startHeartbeatServer(() => ({}));
     const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url];
-    const agent = start(process.execPath, [mainFile, "agent", ...options], folder);
+    const agent = start(process.execPath, [mainFile, "agent", ...options, "--installer", "pretend"], folder);
     const advice: unknown[] = [];
     for await (const line of createInterface(agent.stdout)) {
       const entry = JSON.parse(line) as { advice?: string };
@@ -220,7 +220,8 @@ describe("bmaas agent", () => {
 
   test("does not start beside another one on the same state", async () => {
     const folder = await folderWithKey();
-    const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", "http://127.0.0.1:9", "--signed"];
+    const identity = ["--machine-id", machineId, "--key", "agent.key"];
+    const options = [...identity, "--endpoint", "http://127.0.0.1:9", "--signed", "--installer", "pretend"];
     const agent = start(process.execPath, [mainFile, "agent", ...options], folder);
     await once(createInterface(agent.stdout), "line");
     const { stderr, status } = await bmaas(folder, options);

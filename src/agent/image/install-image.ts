@@ -44,8 +44,8 @@ const [writtenPercent, comparedPercent] = [90, 98];
 const sectorBytes = 4096;
 
 /**
- * Installs the image. Returns how the disk is laid out. Throws an error that says whether the disk was written to; if it
- * was, its first and last MiB are wiped, so that nothing boots from it.
+ * Installs the image. Returns how the disk is laid out. Throws an error that says whether the disk was written to; if
+ * it was, its first and last MiB are wiped, so that nothing boots from it.
  */
 export async function installImage(
   source: ImageSource,

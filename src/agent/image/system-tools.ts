@@ -1,4 +1,6 @@
-/** Tells the kernel and the firmware about an installed disk, by the system's tools. Without them the disk boots too. */
+/**
+ * Tells the kernel and the firmware about an installed disk, by the system's tools. Without them the disk boots too.
+ */
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";

@@ -1,5 +1,6 @@
 /**
- * Whenever the power fails during an installation, the disk boots what it had, boots all of the image, or does not boot.
+ * Whenever the power fails during an installation, the disk boots what it had, boots all of the image, or does not
+ * boot.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * Installs an image in a process of its own, to be killed or measured: URL, digest, disk. Prints "begins", and then what
- * it uses.
+ * Installs an image in a process of its own, to be killed or measured: URL, digest, disk. Prints "begins", and then
+ * what it uses.
  */
 import { installImage } from "../../../../src/agent/image/install-image.ts";
 import { openTarget } from "../../../../src/agent/image/target.ts";

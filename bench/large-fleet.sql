@@ -1,8 +1,9 @@
 -- Fills an empty, migrated database with a fleet for measurements: psql "$DATABASE_URL" -v machines=100000 -f bench/large-fleet.sql
 --
 -- Of the machines 98 % are provided (by 4 providers at 40 locations), 96 % have an agent, 94 % heartbeated in the last 30 s and count as
--- heartbeating for an hour, 1 % went silent; all of those have a hardware report of 1.2 kB. 60 % were installed, a tenth of them twice,
--- 1 % of installations failed, and 2 % of all machines have an open installation in one of its four states.
+-- heartbeating for an hour, 1 % went silent; all of those have a hardware report of 1.2 kB, with eight identifiers and one that is gone, and
+-- one machine in a thousand shares a MAC address with another. 60 % were installed, a tenth of them twice, 1 % of installations failed, and
+-- 2 % of all machines have an open installation in one of its four states.
 \set ON_ERROR_STOP on
 begin;
 select setseed(0.5);
@@ -35,11 +36,27 @@ select id, now() - silence, now() - interval '28 days', now() - silence + interv
           from fleet where die < 0.95) as heartbeating;
 
 insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number, memory_bytes, cpu_threads,
-                             disk_bytes, largest_disk_bytes)
+                             disk_bytes, largest_disk_bytes, identified_at)
 select id, now() - interval '28 days', filling, 'Example', 'Server 1', 'serial-' || n, 1024 ^ 3 * 64 * (1 + n % 8),
-       16 * (1 + n % 8), 1e12 * (1 + n % 6), 1e12
+       16 * (1 + n % 8), 1e12 * (1 + n % 6), 1e12, now() - interval '28 days'
   from fleet cross join lateral (
     select string_agg(sha256((id::text || part)::bytea), '') as filling from generate_series(1, 37) as part) as report
+ where die < 0.95;
+
+insert into machine_identifier (machine_id, kind, value, scope, shown, part, first_seen_at, since, gone_at, is_shared)
+select id, kind, value, case kind when 'disk_serial_number' then 'disk 1' else '' end, upper(value),
+       case when kind like 'disk%' then 'Disk 1' else '' end, now() - interval '28 days', now() - interval '28 days',
+       case when gone then now() - interval '1 day' end, shared
+  from fleet cross join lateral (values
+    ('serial_number', 'serial-' || n, false, false),
+    ('system_uuid', md5('uuid' || n), false, false),
+    ('mac', '3cecef' || lpad(to_hex(n), 6, '0'), false, false),
+    ('mac', case when n % 2000 < 2 then '3cee' || lpad(to_hex(n / 2000), 8, '0') else '3cef' || lpad(to_hex(n), 8, '0') end, false, n % 2000 < 2),
+    ('disk_serial_number', 'disk-a-' || n, false, false),
+    ('disk_wwn', '5000c5' || lpad(to_hex(n), 10, '0'), false, false),
+    ('disk_serial_number', 'disk-b-' || n, false, false),
+    ('disk_wwn', '5000c6' || lpad(to_hex(n), 10, '0'), false, false),
+    ('disk_serial_number', 'disk-c-' || n, true, false)) as identifier (kind, value, gone, shared)
  where die < 0.95;
 
 insert into os_installation_request (machine_id, generation, requested_at, requested_by, superseded_at, first_given_at, last_given_at,

@@ -14,6 +14,7 @@ import { createRegisterAgent } from "./agent/register-agent.ts";
 import { createReplaceAgent } from "./agent/replace-agent.ts";
 import { createRevokeAgent } from "./agent/revoke-agent.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
+import { createFindParts } from "./hardware/find-parts.ts";
 import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
 import { createGetHealth } from "./health/get-health.ts";
 import { createPutHealth } from "./health/put-health.ts";
@@ -27,6 +28,7 @@ import { createClearHold } from "./machine/clear-hold.ts";
 import { createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createExplainMachine } from "./machine/explain-machine.ts";
+import { createFindMachines } from "./machine/find-machines.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
 import { createSetHold } from "./machine/set-hold.ts";
@@ -42,8 +44,11 @@ import { createWatchMachines } from "./watch/watch-machines.ts";
 /** Returns a function that registers the services of bmaas.admin.v1 on a router. */
 export function createAdminRoutes(context: AdminContext): (router: ConnectRouter) => void {
   return (router) => {
-    router.service(HardwareService, { listHardwareReports: createListHardwareReports(context) });
     router.service(HealthService, { putHealth: createPutHealth(context), getHealth: createGetHealth(context) });
+    router.service(HardwareService, {
+      listHardwareReports: createListHardwareReports(context),
+      findParts: createFindParts(context),
+    });
     router.service(HistoryService, { listEvents: createListEvents(context) });
     router.service(InstallationService, {
       requestInstallation: createRequestInstallation(context),
@@ -69,6 +74,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       createMachine: createCreateMachine(context),
       getMachine: createGetMachine(context),
       listMachines: createListMachines(context),
+      findMachines: createFindMachines(context),
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
       setLabels: createSetLabels(context),

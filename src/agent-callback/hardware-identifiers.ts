@@ -19,7 +19,13 @@ import {
   isPlaceholderUuid,
   isPlaceholderWwn,
 } from "../contract/firmware-placeholders.ts";
-import { type Identifier, type IdentifierKind, normalizeHex, normalizeSerialNumber } from "../contract/identifiers.ts";
+import {
+  type Identifier,
+  type IdentifierKind,
+  normalizeHex,
+  normalizeSerialNumber,
+  toUuid,
+} from "../contract/identifiers.ts";
 import { toStorableText } from "./storable-text.ts";
 
 /** Maximum number of identifiers of a report. A machine with 340 disks of its own has fewer. */
@@ -77,7 +83,7 @@ function* ofSerialNumber(
 function* ofSystemUuid(text: string): Generator<Identifier> {
   const value = text.length <= maxTextLength ? normalizeHex(text) : undefined;
   if (value?.length !== 32) return;
-  const shown = value.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const shown = toUuid(value);
   if (!isPlaceholderUuid(shown)) yield { kind: "system_uuid", value, scope: "", shown, part: "" };
 }
 

@@ -7,6 +7,7 @@ import {
   ListHardwareReportsResponseSchema,
 } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { printable } from "../base/printable.ts";
+import { whereCommand } from "./hardware/where.ts";
 import { machineIdArgument } from "./operator/arguments.ts";
 import { printHardware } from "./operator/hardware-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
@@ -20,6 +21,8 @@ interface HardwareFlags extends OperatorFlags {
 /** Creates the command `bmaas hardware`. */
 export function hardwareCommand(): Command {
   const command = new Command("hardware")
+    .addCommand(whereCommand())
+    .enablePositionalOptions()
     .argument("<machine-id>", "the machine", machineIdArgument)
     .option("--diff", "show only the changes between reports, newest first")
     .action(

@@ -4,6 +4,7 @@ import { bundleCommand } from "./machines/bundle.ts";
 import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
 import { explainCommand } from "./machines/explain.ts";
+import { findCommand } from "./machines/find.ts";
 import { getCommand } from "./machines/get.ts";
 import { healthCommand } from "./machines/health.ts";
 import { holdCommand } from "./machines/hold.ts";
@@ -17,6 +18,7 @@ import { watchCommand } from "./machines/watch.ts";
 export function machinesCommand(): Command {
   return new Command("machines")
     .addCommand(listCommand())
+    .addCommand(findCommand())
     .addCommand(getCommand())
     .addCommand(watchCommand())
     .addCommand(explainCommand())

@@ -50,7 +50,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./history.ts")).historyCommand(),
   },
   hardware: {
-    description: "show a machine's hardware and how it changed",
+    description: "show a machine's hardware and how it changed, and find where a part is",
     usage: "[options] <machine-id>",
     load: async () => (await import("./hardware.ts")).hardwareCommand(),
   },

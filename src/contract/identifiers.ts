@@ -17,9 +17,6 @@ export const identifierKinds = [
 /** Kind of an identifier. */
 export type IdentifierKind = (typeof identifierKinds)[number];
 
-/** Kinds whose normalized form is hexadecimal digits. */
-export const hexKinds: readonly IdentifierKind[] = ["system_uuid", "mac", "disk_wwn"];
-
 /** An identifier of a machine or of one of its parts. No text is longer than 512 UTF-16 code units or contains NUL. */
 export interface Identifier {
   readonly kind: IdentifierKind;
@@ -56,4 +53,32 @@ export function normalizeHex(text: string): string | undefined {
  */
 export function swapUuidBytes(digits: string): string {
   return digits.replace(/^(..)(..)(..)(..)(..)(..)(..)(..)/, "$4$3$2$1$6$5$8$7");
+}
+
+/** What to look for among normalized identifiers and ids of machines. */
+export interface SearchTexts {
+  /** Identifiers that are exactly what was written. */
+  readonly exact: readonly string[];
+  /** Beginnings of such identifiers. */
+  readonly beginnings: readonly string[];
+  /** The first and the last UUID that begin with what was written, in canonical form; absent if none can. */
+  readonly uuids?: readonly [first: string, last: string];
+}
+
+/** Number of hexadecimal digits of a UUID. */
+const uuidDigits = 32;
+
+/** Returns what a person may mean who writes `text`, which is not only white space, to name a machine or a part. */
+export function toSearchTexts(text: string): SearchTexts {
+  const digits = normalizeHex(text);
+  const beginnings = [...new Set([normalizeSerialNumber(text), digits ?? ""])].filter((each) => each !== "");
+  if (digits === undefined || digits.length > uuidDigits) return { exact: beginnings, beginnings };
+  const exact = digits.length === uuidDigits ? [...new Set([...beginnings, swapUuidBytes(digits)])] : beginnings;
+  const [first, last] = ["0", "f"].map((digit) => toUuid(digits.padEnd(uuidDigits, digit))) as [string, string];
+  return { exact, beginnings, uuids: [first, last] };
+}
+
+/** Returns a UUID's digits in canonical form, with hyphens. */
+export function toUuid(digits: string): string {
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

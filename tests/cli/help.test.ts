@@ -15,8 +15,12 @@ function pathOf(command: Command): string {
   return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
-/** A command that does something itself, and is not just the way to others. */
-const actors = listCommands(program).filter((command) => command.commands.length === 0 || command.name() === "agent");
+/** Returns whether a command does something itself, and is not just the way to others. */
+function actsItself(command: Command): boolean {
+  return command.commands.length === 0 || command.name() === "agent" || command.name() === "hardware";
+}
+
+const actors = listCommands(program).filter(actsItself);
 
 function helpOf(command: Command): string {
   let help = "";
@@ -72,7 +76,7 @@ async function parse(words: string[]): Promise<void> {
   const fresh = await createProgram();
   for (const command of listCommands(fresh)) {
     command.exitOverride().configureOutput({ writeErr: () => {} });
-    if (command.commands.length === 0 || command.name() === "agent") command.action(() => {});
+    if (actsItself(command)) command.action(() => {});
   }
   await fresh.parseAsync(words, { from: "user" });
 }

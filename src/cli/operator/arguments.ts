@@ -51,6 +51,16 @@ export const limitArgument = argumentParser((text) => {
   return Number(text);
 });
 
+/** Parses what to search for: a text without the spaces around it. */
+export const searchArgument = argumentParser((text) => {
+  const trimmed = text.trim();
+  if (trimmed === "") throw new Error("write what to look for, such as a serial number");
+  if (trimmed.length > 255 || /\p{Cc}/u.test(trimmed)) {
+    throw new Error("write at most 255 characters, all of them on one line");
+  }
+  return trimmed;
+});
+
 /** Parses a label as KEY=VALUE, and adds it to those before. */
 export function labelArgument(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, key, value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];

@@ -2,6 +2,7 @@
 import { HealthEffect } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { HealthSeverity, MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { MatchKind } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { Cell } from "./output.ts";
 
@@ -47,6 +48,9 @@ const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity as
 
 /** Roles of tokens. */
 export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);
+
+/** Kinds of facts by which machines and parts are found. */
+export const matchKindNames: EnumNames<MatchKind> = namesOf(MatchKind as unknown as EnumObject);
 
 const machineStyles: Partial<Record<MachineState, Style>> = {
   [MachineState.STALE]: "yellow",

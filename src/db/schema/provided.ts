@@ -39,6 +39,9 @@ export const provided = pgTable(
     index("provided_location_machine_id_idx").on(table.location, table.machineId),
     // The count of the fleet reads all machines in the order of their ids, and only the place of each.
     index("provided_machine_id_place_idx").on(table.machineId, table.provider, table.location),
+    // For finding a machine by its provider's id or its address, or their beginning, in any case.
+    index("provided_lower_provider_id_idx").on(sql`lower(${table.providerId}) text_pattern_ops`, table.machineId),
+    index("provided_lower_address_idx").on(sql`lower(${table.address}) text_pattern_ops`, table.machineId),
     check(
       "provided_status_check",
       sql`${table.status} in ('unknown', 'provisioning', 'running', 'stopped', 'missing', 'failed')`,

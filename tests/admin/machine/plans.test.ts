@@ -2,18 +2,23 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FindPartsRequestSchema } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { ListInstallationsRequestSchema } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineState } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import {
   ExplainMachineRequestSchema,
+  FindMachinesRequestSchema,
   LabelOperator,
   ListMachinesRequestSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AdminContext } from "../../../src/admin/admin-context.ts";
+import { createFindParts } from "../../../src/admin/hardware/find-parts.ts";
 import { createListInstallations } from "../../../src/admin/installation/list-installations.ts";
 import { createExplainMachine } from "../../../src/admin/machine/explain-machine.ts";
+import { createFindMachines } from "../../../src/admin/machine/find-machines.ts";
 import { createListMachines } from "../../../src/admin/machine/list-machines.ts";
+import { sharedIdentifier } from "../../../src/db/schema/index.ts";
 import { captureScans, type Scan } from "../../support/captured-plans.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { createLargeFleet } from "../../support/large-fleet.ts";
@@ -48,6 +53,16 @@ const listInstallations =
   (context) =>
     createListInstallations(context as AdminContext)(create(ListInstallationsRequestSchema, { states }));
 
+const find =
+  (text: string): Call =>
+  (context) =>
+    createFindMachines(context as AdminContext)(create(FindMachinesRequestSchema, { text }));
+
+const findParts =
+  (text: string): Call =>
+  (context) =>
+    createFindParts(context as AdminContext)(create(FindPartsRequestSchema, { text }));
+
 const calls: readonly (readonly [string, Call])[] = [
   ["the first page of all machines", list({})],
   ["the first page of a thousand", list({ pageSize: 1000 })],
@@ -65,6 +80,16 @@ const calls: readonly (readonly [string, Call])[] = [
   ["all installations", listInstallations([])],
   ["failed installations", listInstallations([InstallationState.FAILED])],
   ["superseded installations", listInstallations([InstallationState.SUPERSEDED])],
+  ["a search for an identifier that one machine has", find("3c:ec:ef:00:10:01")],
+  ["a search for a beginning that all machines have", find("5000c5")],
+  ["a search for a serial number that machines had", find("disk-c-77")],
+  ["a search for a beginning of ids", find("a")],
+  ["a search for what a provider says", find("SERVER-2077")],
+  ["a search for a label of many", find("team-1")],
+  ["a search for nothing", find("nothing has this")],
+  ["a search for a part", findParts("disk-a-2077")],
+  ["a search for parts with one beginning", findParts("disk")],
+  ["what several machines have", ({ db }) => db.select().from(sharedIdentifier).limit(50)],
   [
     "an explanation",
     (context, machineId) =>

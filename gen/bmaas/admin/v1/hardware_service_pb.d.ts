@@ -8,6 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { AgentHardwareReport } from "../../../cloud/bmaas/server/api/agent_pb.js";
+import type { MatchKind } from "./machine_service_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/hardware_service.proto.
@@ -133,6 +134,136 @@ export declare type HardwareDifference = Message<"bmaas.admin.v1.HardwareDiffere
 export declare const HardwareDifferenceSchema: GenMessage<HardwareDifference>;
 
 /**
+ * FindPartsRequest names a part.
+ *
+ * @generated from message bmaas.admin.v1.FindPartsRequest
+ */
+export declare type FindPartsRequest = Message<"bmaas.admin.v1.FindPartsRequest"> & {
+  /**
+   * Serial number, UUID, MAC address or WWN of the part, or its beginning.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FindPartsRequest.
+ * Use `create(FindPartsRequestSchema)` to create a new message.
+ */
+export declare const FindPartsRequestSchema: GenMessage<FindPartsRequest>;
+
+/**
+ * FindPartsResponse holds the parts that were found.
+ *
+ * @generated from message bmaas.admin.v1.FindPartsResponse
+ */
+export declare type FindPartsResponse = Message<"bmaas.admin.v1.FindPartsResponse"> & {
+  /**
+   * The parts, in the order of their values; at most 100 machines that have or had them.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Part parts = 1;
+   */
+  parts: Part[];
+
+  /**
+   * Whether there are more parts, or more machines that have or had them, than are returned.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FindPartsResponse.
+ * Use `create(FindPartsResponseSchema)` to create a new message.
+ */
+export declare const FindPartsResponseSchema: GenMessage<FindPartsResponse>;
+
+/**
+ * Part is a part of a machine, or a machine or board itself, by one of its identifiers.
+ *
+ * @generated from message bmaas.admin.v1.Part
+ */
+export declare type Part = Message<"bmaas.admin.v1.Part"> & {
+  /**
+   * Kind of the identifier: one of those from SERIAL_NUMBER on.
+   *
+   * @generated from field: bmaas.admin.v1.MatchKind kind = 1;
+   */
+  kind: MatchKind;
+
+  /**
+   * The identifier, as people write it.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * Vendor and model of the disk; otherwise empty.
+   *
+   * @generated from field: string part = 3;
+   */
+  part: string;
+
+  /**
+   * The machines that have the part, and then those that had it, the last one first.
+   *
+   * @generated from field: repeated bmaas.admin.v1.PartHolder holders = 4;
+   */
+  holders: PartHolder[];
+};
+
+/**
+ * Describes the message bmaas.admin.v1.Part.
+ * Use `create(PartSchema)` to create a new message.
+ */
+export declare const PartSchema: GenMessage<Part>;
+
+/**
+ * PartHolder is a machine that has or had a part.
+ *
+ * @generated from message bmaas.admin.v1.PartHolder
+ */
+export declare type PartHolder = Message<"bmaas.admin.v1.PartHolder"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * When the first hardware report of the machine with the part arrived.
+   *
+   * @generated from field: google.protobuf.Timestamp first_seen_time = 2;
+   */
+  firstSeenTime?: Timestamp | undefined;
+
+  /**
+   * Since when the machine has the part, or when it last got it before it lost it. Later than first_seen_time if the
+   * part was elsewhere in between.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 3;
+   */
+  sinceTime?: Timestamp | undefined;
+
+  /**
+   * When the first hardware report without the part arrived; not set while the machine has it.
+   *
+   * @generated from field: google.protobuf.Timestamp gone_time = 4;
+   */
+  goneTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.PartHolder.
+ * Use `create(PartHolderSchema)` to create a new message.
+ */
+export declare const PartHolderSchema: GenMessage<PartHolder>;
+
+/**
  * HardwareService returns machines' hardware.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
@@ -151,6 +282,19 @@ export declare const HardwareService: GenService<{
     methodKind: "unary";
     input: typeof ListHardwareReportsRequestSchema;
     output: typeof ListHardwareReportsResponseSchema;
+  },
+  /**
+   * FindParts returns which machines have a part now, and which had it before. It looks for parts, boards and machines
+   * with exactly this serial number, UUID, MAC address or WWN, or with one that begins with it if there are none. Case
+   * does not matter, nor do spaces and separators of hexadecimal digits. It knows the first 1,024 identifiers in the
+   * newest hardware report of each machine, and up to 1,024 that only earlier reports had.
+   *
+   * @generated from rpc bmaas.admin.v1.HardwareService.FindParts
+   */
+  findParts: {
+    methodKind: "unary";
+    input: typeof FindPartsRequestSchema;
+    output: typeof FindPartsResponseSchema;
   },
 }>;
 

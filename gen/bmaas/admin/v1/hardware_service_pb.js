@@ -5,6 +5,7 @@
 // Hardware: what agents reported and how it changed.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_bmaas_admin_v1_machine_service } from "./machine_service_pb.js";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_cloud_bmaas_server_api_agent } from "../../../cloud/bmaas/server/api/agent_pb.js";
@@ -15,7 +16,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file bmaas/admin/v1/hardware_service.proto.
  */
 export const file_bmaas_admin_v1_hardware_service = /*@__PURE__*/
-  fileDesc("CiVibWFhcy9hZG1pbi92MS9oYXJkd2FyZV9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJcChpMaXN0SGFyZHdhcmVSZXBvcnRzUmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBgKKAAiTgobTGlzdEhhcmR3YXJlUmVwb3J0c1Jlc3BvbnNlEi8KB3JlcG9ydHMYASADKAsyHi5ibWFhcy5hZG1pbi52MS5IYXJkd2FyZVJlcG9ydCLJAQoOSGFyZHdhcmVSZXBvcnQSNQoLcmVwb3J0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEkEKBnJlcG9ydBgCIAEoCzIrLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuQWdlbnRIYXJkd2FyZVJlcG9ydEIE4kEBAxI9CgtkaWZmZXJlbmNlcxgDIAMoCzIiLmJtYWFzLmFkbWluLnYxLkhhcmR3YXJlRGlmZmVyZW5jZUIE4kEBAyJaChJIYXJkd2FyZURpZmZlcmVuY2USEgoEcGF0aBgBIAEoCUIE4kEBAxIXCglvbGRfdmFsdWUYAiABKAlCBOJBAQMSFwoJbmV3X3ZhbHVlGAMgASgJQgTiQQEDMooBCg9IYXJkd2FyZVNlcnZpY2USdwoTTGlzdEhhcmR3YXJlUmVwb3J0cxIqLmJtYWFzLmFkbWluLnYxLkxpc3RIYXJkd2FyZVJlcG9ydHNSZXF1ZXN0GisuYm1hYXMuYWRtaW4udjEuTGlzdEhhcmR3YXJlUmVwb3J0c1Jlc3BvbnNlIgeQAgGItRgBYgZwcm90bzM", [file_bmaas_admin_v1_role, file_buf_validate_validate, file_cloud_bmaas_server_api_agent, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("CiVibWFhcy9hZG1pbi92MS9oYXJkd2FyZV9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJcChpMaXN0SGFyZHdhcmVSZXBvcnRzUmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBgKKAAiTgobTGlzdEhhcmR3YXJlUmVwb3J0c1Jlc3BvbnNlEi8KB3JlcG9ydHMYASADKAsyHi5ibWFhcy5hZG1pbi52MS5IYXJkd2FyZVJlcG9ydCLJAQoOSGFyZHdhcmVSZXBvcnQSNQoLcmVwb3J0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEkEKBnJlcG9ydBgCIAEoCzIrLmNsb3VkLmJtYWFzLnNlcnZlci5hcGkuQWdlbnRIYXJkd2FyZVJlcG9ydEIE4kEBAxI9CgtkaWZmZXJlbmNlcxgDIAMoCzIiLmJtYWFzLmFkbWluLnYxLkhhcmR3YXJlRGlmZmVyZW5jZUIE4kEBAyJaChJIYXJkd2FyZURpZmZlcmVuY2USEgoEcGF0aBgBIAEoCUIE4kEBAxIXCglvbGRfdmFsdWUYAiABKAlCBOJBAQMSFwoJbmV3X3ZhbHVlGAMgASgJQgTiQQEDIlwKEEZpbmRQYXJ0c1JlcXVlc3QSSAoEdGV4dBgBIAEoCUI64kEBArpIM3IxEAEY/wEyKl4oW15ccFpccHtDY31dKFteXHB7Q2N9XSpbXlxwWlxwe0NjfV0pPyk/JCJGChFGaW5kUGFydHNSZXNwb25zZRIjCgVwYXJ0cxgBIAMoCzIULmJtYWFzLmFkbWluLnYxLlBhcnQSDAoEbW9yZRgCIAEoCCJ5CgRQYXJ0EicKBGtpbmQYASABKA4yGS5ibWFhcy5hZG1pbi52MS5NYXRjaEtpbmQSDQoFdmFsdWUYAiABKAkSDAoEcGFydBgDIAEoCRIrCgdob2xkZXJzGAQgAygLMhouYm1hYXMuYWRtaW4udjEuUGFydEhvbGRlciK0AQoKUGFydEhvbGRlchISCgptYWNoaW5lX2lkGAEgASgJEjMKD2ZpcnN0X3NlZW5fdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc2luY2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJZ29uZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDLlAQoPSGFyZHdhcmVTZXJ2aWNlEncKE0xpc3RIYXJkd2FyZVJlcG9ydHMSKi5ibWFhcy5hZG1pbi52MS5MaXN0SGFyZHdhcmVSZXBvcnRzUmVxdWVzdBorLmJtYWFzLmFkbWluLnYxLkxpc3RIYXJkd2FyZVJlcG9ydHNSZXNwb25zZSIHkAIBiLUYARJZCglGaW5kUGFydHMSIC5ibWFhcy5hZG1pbi52MS5GaW5kUGFydHNSZXF1ZXN0GiEuYm1hYXMuYWRtaW4udjEuRmluZFBhcnRzUmVzcG9uc2UiB5ACAYi1GAFiBnByb3RvMw", [file_bmaas_admin_v1_machine_service, file_bmaas_admin_v1_role, file_buf_validate_validate, file_cloud_bmaas_server_api_agent, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message bmaas.admin.v1.ListHardwareReportsRequest.
@@ -44,6 +45,34 @@ export const HardwareReportSchema = /*@__PURE__*/
  */
 export const HardwareDifferenceSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_hardware_service, 3);
+
+/**
+ * Describes the message bmaas.admin.v1.FindPartsRequest.
+ * Use `create(FindPartsRequestSchema)` to create a new message.
+ */
+export const FindPartsRequestSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_hardware_service, 4);
+
+/**
+ * Describes the message bmaas.admin.v1.FindPartsResponse.
+ * Use `create(FindPartsResponseSchema)` to create a new message.
+ */
+export const FindPartsResponseSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_hardware_service, 5);
+
+/**
+ * Describes the message bmaas.admin.v1.Part.
+ * Use `create(PartSchema)` to create a new message.
+ */
+export const PartSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_hardware_service, 6);
+
+/**
+ * Describes the message bmaas.admin.v1.PartHolder.
+ * Use `create(PartHolderSchema)` to create a new message.
+ */
+export const PartHolderSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_hardware_service, 7);
 
 /**
  * HardwareService returns machines' hardware.

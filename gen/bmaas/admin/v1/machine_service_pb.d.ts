@@ -322,6 +322,142 @@ export declare type ListMachinesResponse = Message<"bmaas.admin.v1.ListMachinesR
 export declare const ListMachinesResponseSchema: GenMessage<ListMachinesResponse>;
 
 /**
+ * FindMachinesRequest says what to look for.
+ *
+ * @generated from message bmaas.admin.v1.FindMachinesRequest
+ */
+export declare type FindMachinesRequest = Message<"bmaas.admin.v1.FindMachinesRequest"> & {
+  /**
+   * Whole or beginning: an id, an address, a label's value, a serial number, a UUID, a MAC address or a WWN.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Maximum number of machines to return, up to 100. 0 means 20.
+   *
+   * @generated from field: int32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FindMachinesRequest.
+ * Use `create(FindMachinesRequestSchema)` to create a new message.
+ */
+export declare const FindMachinesRequestSchema: GenMessage<FindMachinesRequest>;
+
+/**
+ * FindMachinesResponse holds the machines that were found.
+ *
+ * @generated from message bmaas.admin.v1.FindMachinesResponse
+ */
+export declare type FindMachinesResponse = Message<"bmaas.admin.v1.FindMachinesResponse"> & {
+  /**
+   * The machines, the best match first.
+   *
+   * @generated from field: repeated bmaas.admin.v1.FoundMachine results = 1;
+   */
+  results: FoundMachine[];
+
+  /**
+   * Whether more machines match than are returned. A longer text, or a higher limit, shows them.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FindMachinesResponse.
+ * Use `create(FindMachinesResponseSchema)` to create a new message.
+ */
+export declare const FindMachinesResponseSchema: GenMessage<FindMachinesResponse>;
+
+/**
+ * FoundMachine is a machine that was found, and by what.
+ *
+ * @generated from message bmaas.admin.v1.FoundMachine
+ */
+export declare type FoundMachine = Message<"bmaas.admin.v1.FoundMachine"> & {
+  /**
+   * The machine.
+   *
+   * @generated from field: bmaas.admin.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+
+  /**
+   * What matched, the best match first; at most ten.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Match matches = 2;
+   */
+  matches: Match[];
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FoundMachine.
+ * Use `create(FoundMachineSchema)` to create a new message.
+ */
+export declare const FoundMachineSchema: GenMessage<FoundMachine>;
+
+/**
+ * Match is a fact of a machine that matches what was looked for.
+ *
+ * @generated from message bmaas.admin.v1.Match
+ */
+export declare type Match = Message<"bmaas.admin.v1.Match"> & {
+  /**
+   * Kind of the fact.
+   *
+   * @generated from field: bmaas.admin.v1.MatchKind kind = 1;
+   */
+  kind: MatchKind;
+
+  /**
+   * The fact itself, as people write it.
+   *
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * Vendor and model of the disk, key of the label, or name of the provider; otherwise empty.
+   *
+   * @generated from field: string part = 3;
+   */
+  part: string;
+
+  /**
+   * Whether the text is all of the value, not only its beginning.
+   *
+   * @generated from field: bool exact = 4;
+   */
+  exact: boolean;
+
+  /**
+   * Since when the machine has the part, or when it got it before it lost it; set for what hardware reports contain.
+   *
+   * @generated from field: google.protobuf.Timestamp since_time = 5;
+   */
+  sinceTime?: Timestamp | undefined;
+
+  /**
+   * When the first hardware report without it arrived; not set while the machine has it.
+   *
+   * @generated from field: google.protobuf.Timestamp gone_time = 6;
+   */
+  goneTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.Match.
+ * Use `create(MatchSchema)` to create a new message.
+ */
+export declare const MatchSchema: GenMessage<Match>;
+
+/**
  * WatchMachinesRequest selects what to watch.
  *
  * @generated from message bmaas.admin.v1.WatchMachinesRequest
@@ -869,6 +1005,102 @@ export enum LabelOperator {
 export declare const LabelOperatorSchema: GenEnum<LabelOperator>;
 
 /**
+ * MatchKind is the kind of a fact by which machines are found.
+ *
+ * @generated from enum bmaas.admin.v1.MatchKind
+ */
+export enum MatchKind {
+  /**
+   * Never used.
+   *
+   * @generated from enum value: MATCH_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Id of the machine.
+   *
+   * @generated from enum value: MATCH_KIND_MACHINE_ID = 1;
+   */
+  MACHINE_ID = 1,
+
+  /**
+   * The provider's id of the machine.
+   *
+   * @generated from enum value: MATCH_KIND_PROVIDER_ID = 2;
+   */
+  PROVIDER_ID = 2,
+
+  /**
+   * The machine's address as its provider states it.
+   *
+   * @generated from enum value: MATCH_KIND_ADDRESS = 3;
+   */
+  ADDRESS = 3,
+
+  /**
+   * Value of a label.
+   *
+   * @generated from enum value: MATCH_KIND_LABEL = 4;
+   */
+  LABEL = 4,
+
+  /**
+   * Serial number of the system.
+   *
+   * @generated from enum value: MATCH_KIND_SERIAL_NUMBER = 5;
+   */
+  SERIAL_NUMBER = 5,
+
+  /**
+   * Serial number of the main board.
+   *
+   * @generated from enum value: MATCH_KIND_BOARD_SERIAL_NUMBER = 6;
+   */
+  BOARD_SERIAL_NUMBER = 6,
+
+  /**
+   * Serial number of the chassis.
+   *
+   * @generated from enum value: MATCH_KIND_CHASSIS_SERIAL_NUMBER = 7;
+   */
+  CHASSIS_SERIAL_NUMBER = 7,
+
+  /**
+   * UUID of the system, from SMBIOS.
+   *
+   * @generated from enum value: MATCH_KIND_SYSTEM_UUID = 8;
+   */
+  SYSTEM_UUID = 8,
+
+  /**
+   * MAC address, or a longer link-layer address.
+   *
+   * @generated from enum value: MATCH_KIND_MAC = 9;
+   */
+  MAC = 9,
+
+  /**
+   * Serial number of a disk.
+   *
+   * @generated from enum value: MATCH_KIND_DISK_SERIAL_NUMBER = 10;
+   */
+  DISK_SERIAL_NUMBER = 10,
+
+  /**
+   * WWN of a disk: an NAA name, or the EUI-64 or NGUID of an NVMe disk.
+   *
+   * @generated from enum value: MATCH_KIND_DISK_WWN = 11;
+   */
+  DISK_WWN = 11,
+}
+
+/**
+ * Describes the enum bmaas.admin.v1.MatchKind.
+ */
+export declare const MatchKindSchema: GenEnum<MatchKind>;
+
+/**
  * MachineService manages machines.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
@@ -909,6 +1141,20 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof ListMachinesRequestSchema;
     output: typeof ListMachinesResponseSchema;
+  },
+  /**
+   * FindMachines returns the machines that a text names, whatever it is: the id of a machine, its provider's id or
+   * address, the value of a label, or a serial number, UUID, MAC address or WWN of the machine or a part of it.
+   * Machines that have exactly this come first, then those that had such a part before, then those where it is the
+   * beginning of something. Case does not matter, nor do spaces and separators of what is written in hexadecimal
+   * digits, nor the byte order of a UUID's first three fields.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.FindMachines
+   */
+  findMachines: {
+    methodKind: "unary";
+    input: typeof FindMachinesRequestSchema;
+    output: typeof FindMachinesResponseSchema;
   },
   /**
    * WatchMachines streams every change of the machines that match the filter until the caller ends the call. Each

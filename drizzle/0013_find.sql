@@ -1,0 +1,3 @@
+CREATE INDEX "machine_label_lower_value_idx" ON "machine_label" USING btree (lower("value") text_pattern_ops,"machine_id");--> statement-breakpoint
+CREATE INDEX "provided_lower_provider_id_idx" ON "provided" USING btree (lower("provider_id") text_pattern_ops,"machine_id");--> statement-breakpoint
+CREATE INDEX "provided_lower_address_idx" ON "provided" USING btree (lower("address") text_pattern_ops,"machine_id");

@@ -29,4 +29,6 @@ function report(error: unknown): number {
 endWithoutOutput();
 // Without a reader for its messages, the command still does its work.
 process.stderr.on("error", () => {});
-process.exitCode = await main(process.argv.slice(2));
+// A command that has done its work may have set a status of its own.
+const status = await main(process.argv.slice(2));
+process.exitCode = status || process.exitCode;

@@ -6,6 +6,7 @@ import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js
 import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { IssueService } from "../../gen/bmaas/admin/v1/issue_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ServerService } from "../../gen/bmaas/admin/v1/server_service_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
@@ -24,6 +25,7 @@ import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
 import { createRequestInstallation } from "./installation/request-installation.ts";
 import { createRetryInstallation } from "./installation/retry-installation.ts";
+import { createListIssues } from "./issue/list-issues.ts";
 import { createClearHold } from "./machine/clear-hold.ts";
 import { createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
@@ -70,6 +72,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
     });
     router.service(FleetService, { getFleet: createGetFleet(context) });
     router.service(ServerService, { getServer: createGetServer(context) });
+    router.service(IssueService, { listIssues: createListIssues(context) });
     router.service(MachineService, {
       createMachine: createCreateMachine(context),
       getMachine: createGetMachine(context),

@@ -54,6 +54,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     usage: "[options] <machine-id>",
     load: async () => (await import("./hardware.ts")).hardwareCommand(),
   },
+  issues: {
+    description: "list what is wrong with machines and since when, the most urgent first",
+    usage: "[options]",
+    load: async () => (await import("./issues.ts")).issuesCommand(),
+  },
   tokens: {
     description: "create, list and revoke the tokens of operators and programs",
     load: async () => (await import("./tokens.ts")).tokensCommand(),

@@ -59,6 +59,12 @@ export function createFleetMetrics(
     "bmaas_fleet_duplicate_agents",
     "Machines whose id and key two machines call with; nothing is installed on them.",
   );
+  const issues = new Gauge({
+    name: "bmaas_fleet_issues",
+    help: "Issues, by type and severity.",
+    labelNames: ["type", "severity"],
+    registers,
+  });
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
 
@@ -73,6 +79,7 @@ export function createFleetMetrics(
       return;
     }
     duplicates.set(Number(last.duplicateAgents));
+    for (const { type, severity, issues: count } of last.issues) issues.set({ type, severity }, Number(count));
     age.set((performance.now() - last.beganAtMs) / 1000);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();

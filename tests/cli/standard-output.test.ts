@@ -38,7 +38,7 @@ async function makePlace(secret: string): Promise<string> {
 
 test.each([
   ["has no reader", undefined, 0],
-  ["is a full disk", full, 10],
+  ["is a full disk", full, 11],
 ])("a change of many machines goes on to its end when its output %s", async (_what, stdoutFile, status) => {
   if (stdoutFile !== undefined && !existsSync(stdoutFile)) return;
   const { secret } = await tokenOf(database.db, "admin");
@@ -76,7 +76,7 @@ describe.skipIf(!existsSync(full))("on a full disk", () => {
     const happening = setInterval(() => void machines.createMachine({ requestId: randomUUID() }), 500);
     onTestFinished(() => clearInterval(happening));
     onTestFinished(() => void program.child.kill("SIGKILL"));
-    expect(await program.exited).toBe(10);
+    expect(await program.exited).toBe(11);
     expect(program.output.stderr.split("\n").slice(-2)).toEqual([said, ""]);
     expect(program.output.stderr).not.toMatch(/^ +at /m);
   });

@@ -7,19 +7,24 @@ import {
   type GetFleetRequest,
   type GetFleetResponse,
   GetFleetResponseSchema,
+  IssueCountSchema,
 } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import type { FleetCount } from "../../db/queries/fleet.ts";
 import type { AdminContext } from "../admin-context.ts";
+import { severities } from "../issue/to-issue.ts";
 import { readLabelKeys } from "../machine/read-labels.ts";
 import { machineStates } from "../machine/to-machine.ts";
 
 /** Creates the handler of FleetService.GetFleet. */
 export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
   return async ({ labelKeys }: GetFleetRequest): Promise<GetFleetResponse> => {
-    const { countedAt, groups } = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
+    const { countedAt, groups, issues } = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
     return create(GetFleetResponseSchema, {
       countTime: timestampFromDate(countedAt),
       groups: groups.map(toFleetGroup).sort(compareGroups),
+      issues: issues.map(({ severity, ...count }) =>
+        create(IssueCountSchema, { ...count, severity: severities[severity] }),
+      ),
     });
   };
 }

@@ -3,6 +3,7 @@ import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { MachineFilter } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import type { MachineFilter as MachineCondition, MachineStateName } from "../../db/queries/machine-filter.ts";
+import { readIssueTypes } from "../issue/to-issue.ts";
 import type { ListScope } from "../page-token.ts";
 import { readLabelConditions } from "./read-labels.ts";
 import { machineStates } from "./to-machine.ts";
@@ -29,6 +30,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     isHeld: filter.held,
     isBlocked: filter.blocked,
     minStateAgeSeconds: toSeconds(filter.minStateAge),
+    issueTypes: readIssueTypes("filter.issue_types", filter.issueTypes),
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),
   };
 }

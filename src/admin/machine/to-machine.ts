@@ -21,6 +21,7 @@ import {
 import type { HoldRow } from "../../db/queries/machine-hold.ts";
 import type { MachineOverview } from "../../db/queries/machine-overview.ts";
 import { toInstallation } from "../installation/to-installation.ts";
+import { toIssue } from "../issue/to-issue.ts";
 
 /** States of the contract, by their names in the database. */
 export const machineStates = {
@@ -64,6 +65,7 @@ export function toMachine(overview: MachineOverview): Machine {
     state: machineStates[state],
     stateTime: timestampFromDate(since),
     labels,
+    issues: overview.issues.map(toIssue),
     ...(hold && { hold: toHold(hold) }),
     ...(health.severity !== null && { health: toHealth(health, severities[health.severity]) }),
     ...(provided && { provided: toProvided(provided) }),

@@ -21,6 +21,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (hardware?.largestDiskBytes ?? 0n) >= filter.minDiskBytes &&
     (filter.held === undefined || filter.held === (machine.hold !== undefined)) &&
     (filter.blocked === undefined || filter.blocked === (machine.health?.blocksInstall ?? false)) &&
+    (filter.issueTypes.length === 0 || machine.issues.some(({ type }) => filter.issueTypes.includes(type))) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesStateAge(machine, filter, nowMs) &&
     matchesHeartbeatAge(machine, filter, nowMs)

@@ -10,6 +10,7 @@ import {
   type WatchMachinesResponse,
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { readIssueTypes } from "../issue/to-issue.ts";
 import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import type { ChangeBatch, WatchEvent } from "./change-reader.ts";
@@ -25,6 +26,7 @@ export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
     const from = request.resumeToken === "" ? undefined : decodeResumeToken(request.resumeToken);
     const filter = request.filter ?? create(MachineFilterSchema);
     readLabelConditions(filter.labels);
+    readIssueTypes("filter.issue_types", filter.issueTypes);
     for await (const batch of feed.watch(from, context.signal)) {
       yield* toResponses(batch, filter);
       yield create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(batch.point) });

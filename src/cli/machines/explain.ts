@@ -6,6 +6,7 @@ import {
   MachineService,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { actAndReport, isSingle, severalHelp } from "../operator/act-on-each.ts";
+import { listIssueLines } from "../operator/issue-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { formatFields, messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
@@ -46,6 +47,7 @@ export function describeExplanation({ machine, condition, next, nextTime, remedi
     ["state", machine && showMachineState(machine.state)],
     ["since", timeOf(machine?.stateTime)],
     ["because", condition],
+    ["issues", listIssueLines(machine?.issues ?? []) || undefined],
     ["next", next === "" ? nothing : [next, when && `by ${when}`].filter(Boolean).join("\n")],
     [
       "you can",

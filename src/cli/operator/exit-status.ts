@@ -1,6 +1,6 @@
 /** Exit statuses of commands, by which scripts distinguish failures. */
 
-/** Exit statuses by meaning. 0 to 2 and 10 apply to every command. */
+/** Exit statuses by meaning. 0 to 2 and 11 apply to every command. */
 export const exitStatus = {
   failed: 1,
   usage: 2,
@@ -11,7 +11,8 @@ export const exitStatus = {
   installationFailed: 7,
   waitEnded: 8,
   installationDropped: 9,
-  outputLost: 10,
+  issuesFound: 10,
+  outputLost: 11,
   interrupted: 130,
 } as const;
 
@@ -32,4 +33,4 @@ export class CommandFailure extends Error {
 export const exitStatusHelp = `
 Exit status: 0 done; 1 failed; 2 wrong usage, configuration or input; 3 not found; 4 refused: the machine's state does
 not allow it, or a name, id or key is already in use; 5 not allowed: the token is missing or invalid, or its role does not
-suffice; 6 the server is unreachable or does not answer; 10 standard output could not be written, for example on a full disk.`;
+suffice; 6 the server is unreachable or does not answer; 11 standard output could not be written, for example on a full disk.`;

@@ -9,6 +9,7 @@ import type {
 } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { findLabel } from "../../contract/labels.ts";
 import { listInstallationFields } from "./installation-text.ts";
+import { listIssueLines } from "./issue-text.ts";
 import { type Cell, type Field, formatFields, print } from "./output.ts";
 import { formatCapacity, formatMemory } from "./quantity.ts";
 import { providerStatusNames, showHealthSeverity, showMachineState } from "./state-names.ts";
@@ -55,7 +56,8 @@ export function showLabels(labels: Readonly<Record<string, string>>): string {
 }
 
 function listMachineFields(machine: Machine): Field[] {
-  const { id, state, stateTime, createTime, labels, hold, health, provided, agent, hardware, installation } = machine;
+  const { id, state, stateTime, createTime, labels, hold, health, issues } = machine;
+  const { provided, agent, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
@@ -64,6 +66,7 @@ function listMachineFields(machine: Machine): Field[] {
     ["labels", showLabels(labels) || undefined],
     ["held", hold && describeHold(hold)],
     ["health", health && describeHealth(health)],
+    ["issues", listIssueLines(issues) || undefined],
     ...(provided === undefined ? [] : listProvidedFields(provided)),
     ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
     ...(hardware === undefined ? [] : listHardwareFields(hardware)),

@@ -11,6 +11,7 @@ import {
 import { suggestName } from "../../base/suggest-name.ts";
 import { ConfigError } from "../../config/config.ts";
 import { InvalidValueError } from "../../config/values.ts";
+import { isIssueType, issueTypeNames } from "../../contract/issue-types.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseQuoted } from "./arguments.ts";
@@ -31,21 +32,23 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   "heartbeat-older-than": (value) => ({ minHeartbeatAge: parseAge(value) }),
   "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
   "in-state-longer-than": (value) => ({ minStateAge: parseAge(value) }),
+  issue: (value) => ({ issueTypes: [parseIssueType(value)] }),
   held: (value) => ({ held: parseYesNo(value) }),
   blocked: (value) => ({ blocked: parseYesNo(value) }),
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
 
 /** Keys that may be given several times. A machine must match any of the values. */
-const repeatable: readonly string[] = ["state", "id"];
+const repeatable: readonly string[] = ["state", "issue", "id"];
 
 const selectorKeys: readonly string[] = Object.keys(keys);
 
-/** Beginnings of terms, and terms with states in full, for completion in shells. */
+/** Beginnings of terms, and terms with states and issues in full, for completion in shells. */
 export const selectorWords: readonly string[] = [
-  ...selectorKeys.flatMap((key) =>
-    key === "state" ? machineStateNames.names.map((name) => `state=${name}`) : `${key}=`,
-  ),
+  ...selectorKeys.flatMap((key) => {
+    const values = { state: machineStateNames.names, issue: issueTypeNames }[key];
+    return values === undefined ? `${key}=` : values.map((name) => `${key}=${name}`);
+  }),
   "label.",
   "!label.",
 ];
@@ -61,6 +64,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
   in-state-longer-than    for example 1h; machines that have been in their state for longer
+  issue                   for example agent_silent; machines with such an issue, see docs/issues.md; repeat to match any
   held                    yes: an operator holds the machine; no
   blocked                 yes: a health alert keeps installations away from the machine; no
   id                      a machine id; repeat to match any
@@ -83,7 +87,8 @@ export function parseSelector(selectors: readonly string[]): MachineFilter {
   const states = parts.flatMap((part) => part.states ?? []);
   const machineIds = parts.flatMap((part) => part.machineIds ?? []);
   const labels = parts.flatMap((part) => part.labels ?? []);
-  return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds, labels }));
+  const issueTypes = parts.flatMap((part) => part.issueTypes ?? []);
+  return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds, labels, issueTypes }));
 }
 
 function readTerm(term: string, seen: Set<string>): FilterPart {
@@ -128,6 +133,12 @@ function parseState(text: string): number {
   if (state === undefined)
     throw new InvalidValueError(`${quote(text)} is not a state${hint(text, machineStateNames.names)}`);
   return state;
+}
+
+function parseIssueType(text: string): string {
+  const type = text.replaceAll("-", "_");
+  if (!isIssueType(type)) throw new InvalidValueError(`${quote(text)} is not an issue${hint(type, issueTypeNames)}`);
+  return type;
 }
 
 function parseCount(text: string): number {

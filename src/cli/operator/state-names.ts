@@ -1,6 +1,7 @@
 /** Names of the contract's enum values for people: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
 import { HealthEffect } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import { IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
 import { HealthSeverity, MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MatchKind } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
@@ -45,6 +46,8 @@ export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderSt
 export const healthEffectNames: EnumNames<HealthEffect> = namesOf(HealthEffect as unknown as EnumObject);
 
 const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity as unknown as EnumObject);
+/** Severities of issues, the least urgent first. */
+export const issueSeverityNames: EnumNames<IssueSeverity> = namesOf(IssueSeverity as unknown as EnumObject);
 
 /** Roles of tokens. */
 export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);

@@ -1,18 +1,24 @@
 /** Counts the whole fleet, from the view that decides states. */
-import { and, eq, gt, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
+import { type IssueSeverity, type IssueType, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
+import { isDuplicated } from "../schema/duplicate-agent.ts";
 import {
   duplicateAgent,
   hardwareReport,
   machineHold,
+  machineIssue,
   machineLabel,
   machineMuted,
   machineState,
 } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
+import { getIssueDefinition } from "../schema/machine-issue.ts";
 import { runTransaction } from "../transaction.ts";
+import { isOfTypes, walkCandidates } from "./issue-candidates.ts";
+import { issueWalks } from "./issue-list.ts";
 
 /** The machines of one state at one provider's location. */
 export interface FleetGroup {
@@ -39,6 +45,15 @@ export interface FleetCount {
   readonly groups: readonly FleetGroup[];
   /** Machines whose id and key are used by two machines. */
   readonly duplicateAgents: bigint;
+  /** Issues of every type and severity that there can be, in the order of their list. */
+  readonly issues: readonly IssueCount[];
+}
+
+/** Number of the issues of one type and severity. */
+export interface IssueCount {
+  readonly type: IssueType;
+  readonly severity: IssueSeverity;
+  readonly issues: bigint;
 }
 
 /** Maximum number of groups in a count by labels. */
@@ -63,12 +78,13 @@ export class TooManyGroupsError extends Error {
 export function countFleet(db: Database, labelKeys: readonly string[] = []): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
     const { rows } = await tx.execute<{ at: string }>(prepareCounting);
-    const groups = await selectFleetGroups(tx, labelKeys);
+    const groups: readonly CountedGroup[] = await selectFleetGroups(tx, labelKeys);
     if (groups.length > maxGroups && labelKeys.length > 0) throw new TooManyGroupsError(labelKeys);
     return {
       countedAt: parseDatabaseTime(rows[0]?.at ?? ""),
       groups: groups.map((group) => nameLabels(group, labelKeys)),
-      duplicateAgents: BigInt(await tx.$count(duplicateAgent, gt(duplicateAgent.until, sql`now()`))),
+      duplicateAgents: BigInt(await tx.$count(duplicateAgent, sql.raw(isDuplicated("duplicate_agent")))),
+      issues: countIssues(groups, await countOtherIssues(tx)),
     };
   });
 }
@@ -128,7 +144,55 @@ export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] 
   return labels.length === 0 ? grouped : grouped.limit(maxGroups + 1);
 }
 
-type CountedGroup = Omit<FleetGroup, "labels"> & { readonly values: readonly (string | null)[] };
+type CountedGroup = Omit<FleetGroup, "labels"> & {
+  readonly values: readonly (string | null)[];
+};
+
+/**
+ * Types that a machine has as long as it is in a state. Their numbers follow from those of the machines in each state.
+ */
+const promptIssues = issueTypeNames.flatMap((type) => {
+  const definition = getIssueDefinition(type);
+  return "state" in definition && definition.minAge === undefined ? [{ type, state: definition.state }] : [];
+});
+
+/**
+ * Counts the issues of other types, by type and severity. For those that a state becomes by lasting, it looks the
+ * candidates up one by one: the time since which a machine has been in its state is in no index that the count of the
+ * groups reads.
+ */
+async function countOtherIssues(tx: Transaction): Promise<readonly IssueCount[]> {
+  const counts = { type: machineIssue.type, severity: machineIssue.severity, issues: sql`count(*)`.mapWith(BigInt) };
+  const own = await tx
+    .select(counts)
+    .from(machineIssue)
+    .where(eq(machineIssue.ofState, false))
+    .groupBy(machineIssue.type, machineIssue.severity);
+  const late: IssueCount[] = [];
+  for (const type of issueTypeNames) {
+    const { candidates, minAge } = { minAge: undefined, ...getIssueDefinition(type) };
+    if (candidates === undefined || minAge === undefined) continue;
+    const { rows } = await tx.execute<{ issues: string }>(sql`
+      select count(*)::text as issues
+        from (${walkCandidates(candidates, {}, { isTested: true })}) as candidate
+       cross join lateral (
+         select from ${machineIssue} where machine_id = candidate.id and ${isOfTypes([type])} offset 0
+       ) issue`);
+    late.push({ type, severity: issueTypes[type].severities[0], issues: BigInt(rows[0]?.issues ?? 0) });
+  }
+  return [...own, ...late];
+}
+
+/** Combines the issues that states decide with others. */
+function countIssues(groups: readonly CountedGroup[], others: readonly IssueCount[]): IssueCount[] {
+  const counts = new Map(others.map(({ type, severity, issues }) => [`${type} ${severity}`, issues]));
+  for (const { type, state } of promptIssues) {
+    const affected = groups.filter((group) => group.state === state);
+    const issues = affected.reduce((sum, { machines, mutedMachines }) => sum + machines - mutedMachines, 0n);
+    counts.set(`${type} ${issueTypes[type].severities[0]}`, issues);
+  }
+  return issueWalks.map((walk) => ({ ...walk, issues: counts.get(`${walk.type} ${walk.severity}`) ?? 0n }));
+}
 
 function nameLabels({ values, ...group }: CountedGroup, labelKeys: readonly string[]): FleetGroup {
   const named = labelKeys.flatMap((key, index) => (values[index] == null ? [] : [[key, values[index]]]));

@@ -7,6 +7,7 @@
  * subqueries, PostgreSQL has no other plan than to look the tags up by their primary keys, and it stops at the limit.
  */
 import { type SQL, sql } from "drizzle-orm";
+import type { IssueType } from "../../contract/issue-types.ts";
 import type { Database, Transaction } from "../client.ts";
 import { isLiving } from "../schema/health-alert.ts";
 import {
@@ -15,6 +16,7 @@ import {
   healthAlert,
   machine,
   machineHold,
+  machineIssue,
   machineLabel,
   machineState,
   osInstallationReport,
@@ -24,6 +26,7 @@ import {
 import { isHolding } from "../schema/machine-hold.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { type IdRange, isOfTypes, walkIssueCandidates } from "./issue-candidates.ts";
 
 /** Name of the state of a machine, as the view machine_state has it. */
 export type MachineStateName = typeof machineState.$inferSelect.state;
@@ -59,12 +62,8 @@ export interface MachineFilter {
   readonly isBlocked?: boolean | undefined;
   /** Minimum time since the machine entered its state. */
   readonly minStateAgeSeconds?: number | undefined;
-}
-
-/** Range of ids: after `after` and up to `through`, where given. */
-interface IdRange {
-  readonly after: string | undefined;
-  readonly through: string | undefined;
+  /** An issue of any of these types. */
+  readonly issueTypes?: readonly IssueType[] | undefined;
 }
 
 /**
@@ -116,6 +115,7 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
     const branches = sql`(${walkOpen(range, limit)}) union (${walkFailed(range, limit)}) order by id`;
     return limit === undefined ? branches : sql`${branches} limit ${limit}`;
   }
+  if (filter.issueTypes !== undefined) return walkIssueCandidates(filter.issueTypes, range, limit);
   if (filter.isHeld === true) return walk(sql`${machineHold}`, sql`machine_id`, undefined, range, limit);
   if (filter.isBlocked === true) return walkBlocked(range, limit);
   const label =
@@ -166,8 +166,8 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
   return sql`select ${column} as id from ${table}${where} order by ${column}${end}`;
 }
 
-/** Returns the tests of a candidate's tags. The test of its state is last, since it takes the most look-ups. */
-function listTests(filter: MachineFilter): SQL[] {
+/** Returns the tests of a candidate's tags. The tests of its state and issues are last: they take the most look-ups. */
+export function listTests(filter: MachineFilter): SQL[] {
   const { states = [], labels = [], minStateAgeSeconds: stateAge } = filter;
   const { minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
@@ -206,6 +206,7 @@ function listTests(filter: MachineFilter): SQL[] {
       ],
       (test) => tag(test, sql`${machineState}`),
     ),
+    filter.issueTypes === undefined ? undefined : testIssues(filter.issueTypes),
   ];
   return tests.filter((test) => test !== undefined);
 }
@@ -224,6 +225,11 @@ function testLabel(condition: LabelCondition): SQL {
     case "missing":
       return sql`coalesce(${label(sql`false`)}, true)`;
   }
+}
+
+/** Returns the test of the machine's issues. The types are literals, so that only their branches of the view run. */
+function testIssues(types: readonly IssueType[]): SQL {
+  return sql`exists (select from ${machineIssue} where machine_id = candidate.id and ${isOfTypes(types)} offset 0)`;
 }
 
 function joinTests(tests: readonly (SQL | undefined)[], within: (test: SQL) => SQL): SQL | undefined {

@@ -16,6 +16,7 @@ import {
   installationState,
   machine,
   machineHold,
+  machineIssue,
   machineLabel,
   machineState,
   osInstallationReport,
@@ -24,6 +25,7 @@ import {
 } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { compareIssues, type IssueColumns, toIssueRow } from "./issue-list.ts";
 import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
 
 /** One machine with its tags; a missing tag is null. */
@@ -69,6 +71,7 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     /** When the state was read, by the database's clock. */
     readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
   };
+  const issues = sql<IssueColumns[] | null>`jsonb_agg(to_jsonb(machine_issue))`.as("issues");
   const labels = sql<Record<string, string> | null>`jsonb_object_agg(key, value)`.as("labels");
   const health = {
     alerts: sql<number>`count(*)::int`.as("alerts"),
@@ -90,6 +93,10 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     .leftJoinLateral(db.select().from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"), sql`true`)
     .innerJoinLateral(
       db.select({ labels }).from(machineLabel).where(eq(machineLabel.machineId, id)).as("label"),
+      sql`true`,
+    )
+    .innerJoinLateral(
+      db.select({ issues }).from(machineIssue).where(eq(machineIssue.machineId, id)).as("issue"),
       sql`true`,
     )
     .leftJoinLateral(
@@ -150,5 +157,10 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
       sql`true`,
     )
     .orderBy(id);
-  return rows.map(({ view, label, ...row }) => ({ ...row, ...view, labels: label.labels ?? {} }));
+  return rows.map(({ view, label, issue, ...row }) => ({
+    ...row,
+    ...view,
+    labels: label.labels ?? {},
+    issues: (issue.issues ?? []).map(toIssueRow).toSorted(compareIssues),
+  }));
 }

@@ -1,9 +1,11 @@
 /**
  * Reads what keeps a machine from its installation apart from its state. Every query uses the machine's primary key.
  */
-import { and, eq, gt, gte, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { isDuplicated } from "../schema/duplicate-agent.ts";
 import { agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
+import { isRefusedNow } from "../schema/refused-report.ts";
 import { findAlerts, type HealthAlertRow } from "./machine-health.ts";
 
 /** Problems that one machine has now. */
@@ -23,12 +25,12 @@ export async function findMachineTrouble(db: Database | Transaction, machineId: 
   const [duplicate] = await db
     .select()
     .from(duplicateAgent)
-    .where(and(eq(duplicateAgent.machineId, machineId), gt(duplicateAgent.until, sql`now()`)));
+    .where(and(eq(duplicateAgent.machineId, machineId), sql.raw(isDuplicated("duplicate_agent"))));
   const [refused] = await db
     .select({ refusedReport })
     .from(refusedReport)
     .innerJoin(agentHeartbeat, eq(agentHeartbeat.machineId, refusedReport.machineId))
-    .where(and(eq(refusedReport.machineId, machineId), gte(refusedReport.refusedAt, agentHeartbeat.heartbeatAt)));
+    .where(and(eq(refusedReport.machineId, machineId), sql.raw(isRefusedNow("refused_report", "agent_heartbeat"))));
   const { reason, until } = installationWithheld;
   // Several alerts may block: null, which is no end, counts as the latest.
   const withheld = await db

@@ -31,3 +31,8 @@ export const duplicateAgent = pgTable(
   },
   (table) => [check("duplicate_agent_sign_check", sql`${table.sign} in ('boot_id', 'serial_number')`)],
 );
+
+/** Returns the SQL condition that the duplicate_agent row `duplicate` counts now. */
+export function isDuplicated(duplicate: string): string {
+  return `${duplicate}.until > now()`;
+}

@@ -16,6 +16,7 @@ export { machine } from "./machine.ts";
 export { machineHistory } from "./machine-history.ts";
 export { machineHold } from "./machine-hold.ts";
 export { machineIdentifier } from "./machine-identifier.ts";
+export { machineIssue } from "./machine-issue.ts";
 export { machineLabel } from "./machine-label.ts";
 export { machineMuted } from "./machine-muted.ts";
 export { machineState } from "./machine-state.ts";

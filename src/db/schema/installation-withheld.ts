@@ -6,6 +6,7 @@
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
+import { isDuplicated } from "./duplicate-agent.ts";
 import { isLiving } from "./health-alert.ts";
 import { isHolding } from "./machine-hold.ts";
 import { isOpen } from "./os-installation-request.ts";
@@ -36,7 +37,7 @@ select request.machine_id, request.generation, 'unhealthy', alert.until
 union all
 select request.machine_id, request.generation, 'duplicate_agent', duplicate.until
   from os_installation_request request
-  join duplicate_agent duplicate on duplicate.machine_id = request.machine_id and duplicate.until > now()
+  join duplicate_agent duplicate on duplicate.machine_id = request.machine_id and ${sql.raw(isDuplicated("duplicate"))}
  where ${sql.raw(isOpen("request"))}
 union all
 select request.machine_id, request.generation, 'reported_before_given', null

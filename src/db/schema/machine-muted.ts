@@ -7,9 +7,12 @@ import { pgView, uuid } from "drizzle-orm/pg-core";
 import { isLiving } from "./health-alert.ts";
 import { isHolding } from "./machine-hold.ts";
 
+/** The query of the view, which other views contain, so that a migration can replace either. */
+export const selectMutedMachines = `
+select hold.machine_id from machine_hold hold where hold.is_muted and ${isHolding("hold")}
+union
+select alert.machine_id from health_alert alert where alert.mutes and ${isLiving("alert")}`;
+
 export const machineMuted = pgView("machine_muted", {
   machineId: uuid("machine_id").notNull(),
-}).as(sql`
-select hold.machine_id from machine_hold hold where hold.is_muted and ${sql.raw(isHolding("hold"))}
-union
-select alert.machine_id from health_alert alert where alert.mutes and ${sql.raw(isLiving("alert"))}`);
+}).as(sql.raw(selectMutedMachines));

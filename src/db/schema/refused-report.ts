@@ -6,6 +6,7 @@
  * carried out, and may send the report again, so no request is made or first given up to such a generation. Written by
  * heartbeats. Deleted with the machine; deleted_machine then keeps the generation.
  */
+import { sql } from "drizzle-orm";
 import { bigint, pgTable, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
@@ -20,4 +21,14 @@ export const refusedReport = pgTable("refused_report", {
   floor: bigint({ mode: "bigint" }).notNull(),
   /** Time of the last such report or progress. */
   refusedAt: timestamptz().notNull(),
+  /** Time of the first one with the same generation. */
+  since: timestamptz().notNull().default(sql`now()`),
 });
+
+/**
+ * Returns the SQL condition that the refused_report row `refused` was written by the last heartbeat, the
+ * agent_heartbeat row `heartbeat`.
+ */
+export function isRefusedNow(refused: string, heartbeat: string): string {
+  return `${refused}.refused_at >= ${heartbeat}.heartbeat_at`;
+}

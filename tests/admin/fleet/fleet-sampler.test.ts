@@ -18,6 +18,7 @@ function samplerOf(limits: { maxAgeMs: number; retryMs: number }) {
     countedAt: new Date(second * 1000),
     groups: [],
     duplicateAgents: 0n,
+    issues: [],
   });
   return {
     sampler,

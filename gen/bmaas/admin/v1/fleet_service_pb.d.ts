@@ -7,6 +7,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { IssueSeverity } from "./issue_pb.js";
 import type { MachineState } from "./machine_pb.js";
 
 /**
@@ -53,6 +54,13 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
    * @generated from field: repeated bmaas.admin.v1.FleetGroup groups = 2;
    */
   groups: FleetGroup[];
+
+  /**
+   * Number of issues of each type and severity that there can be, the most urgent types first.
+   *
+   * @generated from field: repeated bmaas.admin.v1.IssueCount issues = 3;
+   */
+  issues: IssueCount[];
 };
 
 /**
@@ -60,6 +68,40 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
  * Use `create(GetFleetResponseSchema)` to create a new message.
  */
 export declare const GetFleetResponseSchema: GenMessage<GetFleetResponse>;
+
+/**
+ * IssueCount is how many issues of one type and severity there are.
+ *
+ * @generated from message bmaas.admin.v1.IssueCount
+ */
+export declare type IssueCount = Message<"bmaas.admin.v1.IssueCount"> & {
+  /**
+   * Type of the issues.
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * Their severity.
+   *
+   * @generated from field: bmaas.admin.v1.IssueSeverity severity = 2;
+   */
+  severity: IssueSeverity;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: int64 issues = 3;
+   */
+  issues: bigint;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.IssueCount.
+ * Use `create(IssueCountSchema)` to create a new message.
+ */
+export declare const IssueCountSchema: GenMessage<IssueCount>;
 
 /**
  * FleetGroup is the machines in one state at one location of one provider.

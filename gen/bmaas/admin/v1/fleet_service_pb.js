@@ -5,6 +5,7 @@
 // The fleet in numbers.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_bmaas_admin_v1_issue } from "./issue_pb.js";
 import { file_bmaas_admin_v1_machine } from "./machine_pb.js";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
@@ -14,7 +15,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file bmaas/admin/v1/fleet_service.proto.
  */
 export const file_bmaas_admin_v1_fleet_service = /*@__PURE__*/
-  fileDesc("CiJibWFhcy9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJkCg9HZXRGbGVldFJlcXVlc3QSUQoKbGFiZWxfa2V5cxgBIAMoCUI9ukg6kgE3EAQYASIxci8YvQIyKl4oW15ccFpccHtDY31dKFteXHB7Q2N9XSpbXlxwWlxwe0NjfV0pPyk/JCJuChBHZXRGbGVldFJlc3BvbnNlEi4KCmNvdW50X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBmdyb3VwcxgCIAMoCzIaLmJtYWFzLmFkbWluLnYxLkZsZWV0R3JvdXAixAIKCkZsZWV0R3JvdXASEAoIcHJvdmlkZXIYASABKAkSEAoIbG9jYXRpb24YAiABKAkSKwoFc3RhdGUYAyABKA4yHC5ibWFhcy5hZG1pbi52MS5NYWNoaW5lU3RhdGUSEAoIbWFjaGluZXMYBCABKAMSFAoMbWVtb3J5X2J5dGVzGAUgASgDEhMKC2NwdV90aHJlYWRzGAYgASgDEhIKCmRpc2tfYnl0ZXMYByABKAMSNgoGbGFiZWxzGAggAygLMiYuYm1hYXMuYWRtaW4udjEuRmxlZXRHcm91cC5MYWJlbHNFbnRyeRIVCg1oZWxkX21hY2hpbmVzGAkgASgDEhYKDm11dGVkX21hY2hpbmVzGAogASgDGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEyZgoMRmxlZXRTZXJ2aWNlElYKCEdldEZsZWV0Eh8uYm1hYXMuYWRtaW4udjEuR2V0RmxlZXRSZXF1ZXN0GiAuYm1hYXMuYWRtaW4udjEuR2V0RmxlZXRSZXNwb25zZSIHkAIBiLUYAWIGcHJvdG8z", [file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiJibWFhcy9hZG1pbi92MS9mbGVldF9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJkCg9HZXRGbGVldFJlcXVlc3QSUQoKbGFiZWxfa2V5cxgBIAMoCUI9ukg6kgE3EAQYASIxci8YvQIyKl4oW15ccFpccHtDY31dKFteXHB7Q2N9XSpbXlxwWlxwe0NjfV0pPyk/JCKaAQoQR2V0RmxlZXRSZXNwb25zZRIuCgpjb3VudF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZncm91cHMYAiADKAsyGi5ibWFhcy5hZG1pbi52MS5GbGVldEdyb3VwEioKBmlzc3VlcxgDIAMoCzIaLmJtYWFzLmFkbWluLnYxLklzc3VlQ291bnQiWwoKSXNzdWVDb3VudBIMCgR0eXBlGAEgASgJEi8KCHNldmVyaXR5GAIgASgOMh0uYm1hYXMuYWRtaW4udjEuSXNzdWVTZXZlcml0eRIOCgZpc3N1ZXMYAyABKAMixAIKCkZsZWV0R3JvdXASEAoIcHJvdmlkZXIYASABKAkSEAoIbG9jYXRpb24YAiABKAkSKwoFc3RhdGUYAyABKA4yHC5ibWFhcy5hZG1pbi52MS5NYWNoaW5lU3RhdGUSEAoIbWFjaGluZXMYBCABKAMSFAoMbWVtb3J5X2J5dGVzGAUgASgDEhMKC2NwdV90aHJlYWRzGAYgASgDEhIKCmRpc2tfYnl0ZXMYByABKAMSNgoGbGFiZWxzGAggAygLMiYuYm1hYXMuYWRtaW4udjEuRmxlZXRHcm91cC5MYWJlbHNFbnRyeRIVCg1oZWxkX21hY2hpbmVzGAkgASgDEhYKDm11dGVkX21hY2hpbmVzGAogASgDGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEyZgoMRmxlZXRTZXJ2aWNlElYKCEdldEZsZWV0Eh8uYm1hYXMuYWRtaW4udjEuR2V0RmxlZXRSZXF1ZXN0GiAuYm1hYXMuYWRtaW4udjEuR2V0RmxlZXRSZXNwb25zZSIHkAIBiLUYAWIGcHJvdG8z", [file_bmaas_admin_v1_issue, file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message bmaas.admin.v1.GetFleetRequest.
@@ -31,11 +32,18 @@ export const GetFleetResponseSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_fleet_service, 1);
 
 /**
+ * Describes the message bmaas.admin.v1.IssueCount.
+ * Use `create(IssueCountSchema)` to create a new message.
+ */
+export const IssueCountSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_fleet_service, 2);
+
+/**
  * Describes the message bmaas.admin.v1.FleetGroup.
  * Use `create(FleetGroupSchema)` to create a new message.
  */
 export const FleetGroupSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_fleet_service, 2);
+  messageDesc(file_bmaas_admin_v1_fleet_service, 3);
 
 /**
  * FleetService returns figures of all machines together.

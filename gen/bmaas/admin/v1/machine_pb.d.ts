@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Installation } from "./installation_pb.js";
+import type { Issue } from "./issue_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/machine.proto.
@@ -96,6 +97,13 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: bmaas.admin.v1.Health health = 11;
    */
   health?: Health | undefined;
+
+  /**
+   * What is wrong with the machine now, the most urgent first; empty while the machine is muted.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Issue issues = 12;
+   */
+  issues: Issue[];
 };
 
 /**

@@ -110,6 +110,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: optional bool blocked = 13;
    */
   blocked?: boolean | undefined;
+
+  /**
+   * Machines with an issue of one of these types, for example "installation_failed".
+   *
+   * @generated from field: repeated string issue_types = 14;
+   */
+  issueTypes: string[];
 };
 
 /**

@@ -119,7 +119,9 @@ told as materialized (
    where verdict = 'refused' order by machine_id
   on conflict (machine_id) do update
     set generation = excluded.generation, floor = greatest(refused_report.floor, excluded.floor),
-        refused_at = excluded.refused_at
+        refused_at = excluded.refused_at,
+        since = case when refused_report.generation = excluded.generation then refused_report.since
+                     else excluded.since end
 ), accepted as (
   insert into os_installation_report (machine_id, generation, reported_at, result, error, report)
   select machine_id, reported_generation, now(), result, error, report

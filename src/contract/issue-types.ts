@@ -1,0 +1,69 @@
+/**
+ * The types of issues: what can be wrong with a machine or with the server, in the words that lists, explanations,
+ * metrics and alerts share. docs/issues.md has a section for each type. What decides whether a machine has an issue is
+ * in src/db/schema/machine-issue.ts. Runs in Node and in browsers.
+ */
+
+/** Severities, the most urgent first. */
+export const issueSeverities = ["critical", "warning", "info"] as const;
+
+/**
+ * How urgent an issue is. Critical: a part is failing, or the server keeps back what was requested until somebody acts.
+ * Warning: the machine does not do what it should, or will not for long. Info: worth knowing, nothing is broken.
+ */
+export type IssueSeverity = (typeof issueSeverities)[number];
+
+/** What all issues of one type have in common. */
+export interface IssueTypeWords {
+  /** Severities that an issue of this type can have. */
+  readonly severities: readonly [IssueSeverity, ...IssueSeverity[]];
+  /** What is wrong, as a sentence without a full stop that begins in lower case; an issue's detail may follow. */
+  readonly summary: string;
+}
+
+/** The types by name, the most urgent first; within a severity, those that most machines may have come last. */
+export const issueTypes = {
+  duplicate_agent: {
+    severities: ["critical"],
+    summary: "two machines call with this machine's id and key",
+  },
+  installation_failed: {
+    severities: ["warning"],
+    summary: "the last installation failed",
+  },
+  installation_overdue: {
+    severities: ["warning"],
+    summary: "the agent has not reported on its installation in time",
+  },
+  installation_pending_long: {
+    severities: ["warning"],
+    summary: "no agent has fetched the requested installation for 15 minutes",
+  },
+  report_refused: {
+    severities: ["warning"],
+    summary: "the agent reports an installation that it was never given",
+  },
+  agent_silent: {
+    severities: ["warning"],
+    summary: "the agent is silent",
+  },
+  hold_ending: {
+    severities: ["info"],
+    summary: "the machine's hold is about to end",
+  },
+  never_heartbeated: {
+    severities: ["info"],
+    summary: "a key is registered, but no agent has called with it",
+  },
+} as const satisfies Readonly<Record<string, IssueTypeWords>>;
+
+/** Name of a type. */
+export type IssueType = keyof typeof issueTypes;
+
+/** Names of the types, the most urgent first. */
+export const issueTypeNames = Object.keys(issueTypes) as IssueType[];
+
+/** Returns whether a name is that of a type. */
+export function isIssueType(name: string): name is IssueType {
+  return Object.hasOwn(issueTypes, name);
+}

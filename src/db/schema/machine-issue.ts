@@ -1,0 +1,193 @@
+/**
+ * The view that alone decides what is wrong: one row for each issue of a machine. Lists, explanations, metrics and
+ * watchers all read it. src/contract/issue-types.ts has the words for each type.
+ *
+ * A machine that is muted has no issues. Time enters by `now()`, as in machine_state. With a condition on
+ * machine_id the view reads one machine's rows; with one on type PostgreSQL plans only that type's branch.
+ */
+import { sql } from "drizzle-orm";
+import { boolean, pgView, text, uuid } from "drizzle-orm/pg-core";
+import { type IssueType, issueSeverities, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
+import { timestamptz } from "./columns.ts";
+import { isDuplicated } from "./duplicate-agent.ts";
+import { isHolding } from "./machine-hold.ts";
+import { selectMutedMachines } from "./machine-muted.ts";
+import { type machineState, selectMachineStates } from "./machine-state.ts";
+import { isOpen } from "./os-installation-request.ts";
+import { isRefusedNow } from "./refused-report.ts";
+
+/**
+ * Where to find the machines that may have an issue without reading all of them. In a test, a scalar subquery leaves
+ * PostgreSQL no other plan than to look rows up one by one.
+ */
+export interface Candidates {
+  /**
+   * The table, whose rows are called `candidate` and have a machine_id. "machine" has all machines: lists then walk a
+   * bounded number of them for each page.
+   */
+  readonly table: string;
+  /** Condition of a partial index on machine_id. Default: the table's index on machine_id has them all. */
+  readonly indexed?: string;
+  /** A test of the row that every machine with the issue passes, and few others. Default: none. */
+  readonly test?: string;
+}
+
+/** An issue that a machine has in one of its states. */
+interface StateIssue {
+  readonly candidates: Candidates;
+  readonly state: typeof machineState.$inferSelect.state;
+  /** Age of the state, as an interval in SQL, from which on it is an issue. Default: at once. */
+  readonly minAge?: string;
+  /** SQL text that tells more of the row `state` of machine_state. */
+  readonly detail: string;
+}
+
+/** An issue that tables of its own decide. */
+interface OwnIssue {
+  /** Absent for an issue of the server, which has no machine and whose targets differ. */
+  readonly candidates?: Candidates;
+  /** Select of machine_id, since, target and detail, and of severity if the type can have several. */
+  readonly select: string;
+}
+
+/** Maximum length of a text that a detail quotes. */
+const maxQuoted = 200;
+
+const quote = (text: string) => `left(regexp_replace(${text}, '[[:cntrl:][:space:]]+', ' ', 'g'), ${maxQuoted})`;
+const instant = (time: string) => `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')`;
+
+const openRequests = { table: "os_installation_request", indexed: isOpen("candidate") };
+const openInstallation = "'installation ' || state.open_generation";
+
+/** How long before its end a hold is about to end: a quarter of its duration, at most an hour. */
+const holdNotice = "least(interval '1 hour', (hold.until - hold.held_at) / 4)";
+
+/** What decides about each type. */
+const issueDefinitions = {
+  duplicate_agent: {
+    candidates: { table: "duplicate_agent", test: isDuplicated("candidate") },
+    select: `
+select machine_id, since, ''::text as target,
+       case sign when 'boot_id' then 'boot id' else 'serial number' end || ' "' || ${quote("value")}
+         || '" came back after "' || ${quote("other_value")} || '"' as detail
+  from duplicate_agent duplicate where ${isDuplicated("duplicate")}`,
+  },
+  installation_failed: {
+    candidates: {
+      table: "os_installation_report",
+      indexed: "candidate.result = 'error'",
+      test: `(select true from os_installation_request request
+               where request.machine_id = candidate.machine_id and ${isOpen("request")}) is null`,
+    },
+    state: "installation_failed",
+    detail: `(select 'installation ' || report.generation || coalesce(': ' || nullif(${quote("report.error")}, ''), '')
+                from os_installation_report report where report.machine_id = state.machine_id)`,
+  },
+  installation_overdue: {
+    candidates: { ...openRequests, test: "candidate.due_at < now()" },
+    state: "installation_overdue",
+    detail: openInstallation,
+  },
+  installation_pending_long: {
+    candidates: {
+      ...openRequests,
+      test: "candidate.first_given_at is null and candidate.requested_at <= now() - interval '15 minutes'",
+    },
+    state: "installation_pending",
+    minAge: "interval '15 minutes'",
+    detail: openInstallation,
+  },
+  report_refused: {
+    candidates: { table: "refused_report" },
+    select: `
+select refused.machine_id, refused.since, ''::text as target, 'installation ' || refused.generation as detail
+  from refused_report refused join agent_heartbeat heartbeat on heartbeat.machine_id = refused.machine_id
+ where ${isRefusedNow("refused", "heartbeat")}`,
+  },
+  agent_silent: {
+    candidates: {
+      table: "machine",
+      test: `(select true from agent_heartbeat heartbeat
+               where heartbeat.machine_id = candidate.id and heartbeat.quiet_until < now())`,
+    },
+    state: "stale",
+    detail: `(select 'last heard ' || ${instant("heartbeat.heartbeat_at")}
+                from agent_heartbeat heartbeat where heartbeat.machine_id = state.machine_id)`,
+  },
+  never_heartbeated: {
+    candidates: {
+      table: "machine",
+      test: `(select true from agent_started agent where agent.machine_id = candidate.id)
+             and (select true from agent_heartbeat heartbeat where heartbeat.machine_id = candidate.id) is null`,
+    },
+    state: "never_heartbeated",
+    detail: "''::text",
+  },
+  hold_ending: {
+    candidates: { table: "machine_hold", indexed: "candidate.until is not null" },
+    select: `
+select machine_id, until - ${holdNotice} as since, ''::text as target,
+       'held by ' || held_by || ' until ' || ${instant("until")} || ': ' || ${quote("reason")} as detail
+  from machine_hold hold where ${isHolding("hold")} and until - ${holdNotice} <= now()`,
+  },
+} as const satisfies Readonly<Record<IssueType, StateIssue | OwnIssue>>;
+
+/** Returns the definition of a type. */
+export function getIssueDefinition(type: IssueType): StateIssue | OwnIssue {
+  return issueDefinitions[type];
+}
+
+/** Returns the SQL condition that the machine_state row `state` is an issue. */
+function isStateIssue({ state: name, minAge }: StateIssue, state: string): string {
+  return `${state}.state = '${name}'${minAge === undefined ? "" : ` and ${state}.since <= now() - ${minAge}`}`;
+}
+
+function selectStateIssues(): string {
+  const branches = issueTypeNames.flatMap((type) => {
+    const definition = getIssueDefinition(type);
+    if (!("state" in definition)) return [];
+    const since = definition.minAge === undefined ? "state.since" : `state.since + ${definition.minAge}`;
+    return `
+    select '${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity, ${since} as since,
+           ${definition.detail} as detail
+     where ${isStateIssue(definition, "state")}`;
+  });
+  return `
+  select state.machine_id, issue.type, issue.severity, issue.since, ''::text as target, issue.detail,
+         true as of_state
+    from (${selectMachineStates}) state
+   cross join lateral (${branches.join("\n     union all")}) issue`;
+}
+
+function selectOwnIssues(): string[] {
+  return issueTypeNames.flatMap((type) => {
+    const definition = getIssueDefinition(type);
+    if ("state" in definition) return [];
+    const { severities } = issueTypes[type];
+    const severity = severities.length === 1 ? `'${severities[0]}'::text` : "found.severity";
+    return `
+  select found.machine_id, '${type}'::text as type, ${severity} as severity, found.since, found.target, found.detail,
+         false as of_state
+    from (${definition.select}) found`;
+  });
+}
+
+export const machineIssue = pgView("machine_issue", {
+  /** The machine; null for an issue of the server. */
+  machineId: uuid("machine_id"),
+  type: text("type").$type<IssueType>().notNull(),
+  severity: text("severity", { enum: issueSeverities }).notNull(),
+  /** Since when the issue has lasted. It does not change while the issue does. */
+  since: timestamptz("since").notNull(),
+  /** The part that has the issue, such as a disk; empty for the machine as a whole. */
+  target: text("target").notNull(),
+  /** More about the issue, in words; may be empty. It may quote an agent. */
+  detail: text("detail").notNull(),
+  /** Whether machine_state decides it. PostgreSQL plans only the branches that a condition on it leaves. */
+  ofState: boolean("of_state").notNull(),
+}).as(
+  sql.raw(`
+select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, issue.detail, issue.of_state
+  from (${[selectStateIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
+ where not exists (select from (${selectMutedMachines}) muted where muted.machine_id = issue.machine_id)`),
+);

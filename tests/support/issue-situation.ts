@@ -1,0 +1,128 @@
+/** Machines with one issue of each type, and how each issue ends. */
+import { eq, sql } from "drizzle-orm";
+import type { IssueType } from "../../src/contract/issue-types.ts";
+import type { Database } from "../../src/db/client.ts";
+import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
+import {
+  agentHeartbeat,
+  duplicateAgent,
+  machineHold,
+  osInstallationReport,
+  osInstallationRequest,
+  refusedReport,
+} from "../../src/db/schema/index.ts";
+import { transact } from "../../src/db/transact.ts";
+import { situations } from "./situation.ts";
+
+/** A machine with an issue. */
+export interface IssueSituation {
+  /** Text that the issue's detail contains. */
+  readonly detail: string;
+  /** How many minutes the issue has lasted. */
+  readonly sinceMinutes: number;
+  /** Creates a machine that has this issue and no other, and returns its id. */
+  make(db: Database): Promise<string>;
+  /** Removes the cause. */
+  end(db: Database, machineId: string): Promise<unknown>;
+}
+
+const minutesAgo = (minutes: number) => sql`now() - make_interval(mins => ${minutes})`;
+
+function make(db: Database, name: string): Promise<string> {
+  const situation = situations.find((each) => each.name === name);
+  if (situation === undefined) throw new Error(`there is no machine ${name}`);
+  return situation.make(db);
+}
+
+async function heartbeat(db: Database, machineId: string): Promise<void> {
+  const times = { heartbeatAt: minutesAgo(0), aliveSince: minutesAgo(0), quietUntil: minutesAgo(-4) };
+  await db
+    .insert(agentHeartbeat)
+    .values({ machineId, ...times })
+    .onConflictDoUpdate({ target: agentHeartbeat.machineId, set: times });
+}
+
+/** One situation for each type. */
+export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
+  duplicate_agent: {
+    detail: 'boot id "one" came back after "two"',
+    sinceMinutes: 7,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const times = { since: minutesAgo(7), seenAt: minutesAgo(1), until: minutesAgo(-50) };
+      await db.insert(duplicateAgent).values({ machineId, sign: "boot_id", value: "one", otherValue: "two", ...times });
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(duplicateAgent)
+        .set({ until: minutesAgo(1) })
+        .where(eq(duplicateAgent.machineId, machineId)),
+  },
+  installation_failed: {
+    detail: "installation 1",
+    sinceMinutes: 5,
+    make: (db) => make(db, "that failed"),
+    end: (db, machineId) =>
+      db
+        .update(osInstallationReport)
+        .set({ result: "success", error: null })
+        .where(eq(osInstallationReport.machineId, machineId)),
+  },
+  installation_overdue: {
+    detail: "installation 1",
+    sinceMinutes: 10,
+    make: (db) => make(db, "whose agent did not say anything of the request in time"),
+    end: (db, machineId) =>
+      db
+        .update(osInstallationRequest)
+        .set({ dueAt: minutesAgo(-5) })
+        .where(eq(osInstallationRequest.machineId, machineId)),
+  },
+  installation_pending_long: {
+    detail: "installation 1",
+    sinceMinutes: 20,
+    make: (db) => make(db, "that is to be installed"),
+    end: (db, machineId) =>
+      db
+        .update(osInstallationRequest)
+        .set({ requestedAt: minutesAgo(14) })
+        .where(eq(osInstallationRequest.machineId, machineId)),
+  },
+  report_refused: {
+    detail: "installation 12",
+    sinceMinutes: 3,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const times = { refusedAt: minutesAgo(0), since: minutesAgo(3) };
+      await db.insert(refusedReport).values({ machineId, generation: 12n, floor: 12n, ...times });
+      return machineId;
+    },
+    end: heartbeat,
+  },
+  agent_silent: {
+    detail: "last heard ",
+    sinceMinutes: 10,
+    make: (db) => make(db, "whose agent is silent"),
+    end: heartbeat,
+  },
+  hold_ending: {
+    detail: "held by test until ",
+    sinceMinutes: 15,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const hold = { machineId, reason: "a fan", ticket: null, isMuted: false, end: undefined };
+      await transact(db, (tx) => setHold(tx, hold, "test"));
+      const times = { heldAt: minutesAgo(600), until: minutesAgo(-45) };
+      await db.update(machineHold).set(times).where(eq(machineHold.machineId, machineId));
+      return machineId;
+    },
+    end: (db, machineId) => transact(db, (tx) => clearHold(tx, machineId, "test")),
+  },
+  never_heartbeated: {
+    detail: "",
+    sinceMinutes: 50,
+    make: (db) => make(db, "whose agent has not called yet"),
+    end: heartbeat,
+  },
+};

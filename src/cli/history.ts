@@ -1,13 +1,14 @@
 /** `bmaas history` */
 import { create } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { type Event, HistoryService, ListEventsResponseSchema } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { limitArgument, machineIdArgument } from "./operator/arguments.ts";
+import { describeDetail } from "./operator/event-text.ts";
 import { listPages } from "./operator/list-pages.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, printMessage, printTable } from "./operator/output.ts";
 import { timeOf } from "./operator/timestamp-text.ts";
-import { shorten } from "./text-width.ts";
 
 interface HistoryFlags extends OperatorFlags {
   readonly limit: number;
@@ -40,15 +41,9 @@ export function historyCommand(): Command {
   });
 }
 
-/** Maximum width of a value, in columns. JSON contains the whole value. */
-const maxValueWidth = 80;
-
 function toRow({ eventTime, actor, kind, detail }: Event): Cell[] {
-  const names = Object.keys(detail).sort(
-    (a, b) => Number(b === "generation") - Number(a === "generation") || (a < b ? -1 : 1),
-  );
-  const details = names.map((name) => `${name}=${shorten(detail[name] ?? "", maxValueWidth)}`);
-  return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, details.join(" ")];
+  const time = eventTime && timestampDate(eventTime);
+  return [timeOf(eventTime) ?? "-", shortenKey(actor), kind, describeDetail({ kind, detail, time })];
 }
 
 /** Shortens the 64 digits of an agent's key, which `machines get` shows in full. */

@@ -123,7 +123,7 @@ const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
 /** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
-  const { hold, alerts, duplicate, refusedReport } = facts;
+  const { hold, alerts, duplicate, bootLoop, refusedReport } = facts;
   const troubles: string[] = [];
   if (hold !== null) troubles.push(`it is held ${describeHold(hold)}`);
   if (alerts.length > 0) troubles.push(describeHealth(facts));
@@ -132,6 +132,11 @@ export function describeTrouble(facts: Facts): string {
     troubles.push(
       `two machines call with its id and key: ${signs[sign]} "${oneLine(value)}" came back after "${oneLine(otherValue)}", last ${ago(facts, seenAt)}`,
     );
+  }
+  if (bootLoop !== undefined) {
+    const { loopBoots, loopSince, lastAt } = bootLoop;
+    const first = loopSince === null ? "" : ` between ${formatInstant(loopSince)} and ${formatInstant(lastAt)}`;
+    troubles.push(`it is in a boot loop: booted ${loopBoots} times${first}`);
   }
   if (refusedReport !== undefined) {
     const { generation, refusedAt } = refusedReport;

@@ -9,6 +9,7 @@ import {
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { printable } from "../../base/printable.ts";
 import { formatInstant } from "../../base/time-text.ts";
+import { findBootRun } from "../operator/event-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson, note, paint, print, printJson } from "../operator/output.ts";
@@ -53,10 +54,13 @@ export function watchCommand(): Command {
 }
 
 function describeEvent({ eventTime, machineId, kind, actor, machine, detail }: WatchMachinesResponse): string {
-  const time = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
+  const first = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
+  const run = findBootRun({ kind, detail });
+  const time = run === undefined ? first : formatInstant(run.lastBootTime);
   const { text, style } =
     machine === undefined ? { text: "deleted", style: undefined } : showMachineState(machine.state);
   const generation = detail.generation === undefined ? "" : ` ${printable(detail.generation)}`;
+  const times = run === undefined ? "" : ` ${run.boots} times since ${first}`;
   const who = actor === "" ? "" : `  by ${printable(actor)}`;
-  return `${time}  ${printable(machineId)}  ${paint(text, style)}  ${printable(kind)}${generation}${who}`;
+  return `${time}  ${printable(machineId)}  ${paint(text, style)}  ${printable(kind)}${generation}${times}${who}`;
 }

@@ -3,8 +3,9 @@
  */
 import { and, eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { isBootLoop } from "../schema/agent-boots.ts";
 import { isDuplicated } from "../schema/duplicate-agent.ts";
-import { agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
+import { agentBoots, agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
 import { isRefusedNow } from "../schema/refused-report.ts";
 import { findAlerts, type HealthAlertRow } from "./machine-health.ts";
 
@@ -12,6 +13,8 @@ import { findAlerts, type HealthAlertRow } from "./machine-health.ts";
 export interface MachineTrouble {
   /** Set while two machines use its id and key. */
   readonly duplicate?: typeof duplicateAgent.$inferSelect | undefined;
+  /** Set while it is in a boot loop. */
+  readonly bootLoop?: Pick<typeof agentBoots.$inferSelect, "loopSince" | "loopBoots" | "lastAt"> | undefined;
   /** Set if its agent's last heartbeat reported an installation, or its progress, that the agent was never given. */
   readonly refusedReport?: typeof refusedReport.$inferSelect | undefined;
   /** Its health alerts that count now, the most severe first. */
@@ -26,6 +29,10 @@ export async function findMachineTrouble(db: Database | Transaction, machineId: 
     .select()
     .from(duplicateAgent)
     .where(and(eq(duplicateAgent.machineId, machineId), sql.raw(isDuplicated("duplicate_agent"))));
+  const [bootLoop] = await db
+    .select({ loopSince: agentBoots.loopSince, loopBoots: agentBoots.loopBoots, lastAt: agentBoots.lastAt })
+    .from(agentBoots)
+    .where(and(eq(agentBoots.machineId, machineId), sql.raw(isBootLoop("agent_boots"))));
   const [refused] = await db
     .select({ refusedReport })
     .from(refusedReport)
@@ -39,5 +46,5 @@ export async function findMachineTrouble(db: Database | Transaction, machineId: 
     .where(eq(installationWithheld.machineId, machineId))
     .orderBy(reason, sql`${until} desc nulls first`);
   const alerts = await findAlerts(db, machineId);
-  return { duplicate, refusedReport: refused?.refusedReport, withheld, alerts };
+  return { duplicate, bootLoop, refusedReport: refused?.refusedReport, withheld, alerts };
 }

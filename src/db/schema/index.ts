@@ -1,6 +1,7 @@
 /** All tables and views, for Drizzle. */
 export { adminRequest } from "./admin-request.ts";
 export { adminToken } from "./admin-token.ts";
+export { agentBoots } from "./agent-boots.ts";
 export { agentHeartbeat } from "./agent-heartbeat.ts";
 export { agentPast } from "./agent-past.ts";
 export { agentStarted } from "./agent-started.ts";

@@ -63,6 +63,7 @@ test.each([1, 20, 200])(
       } as const;
       await store.write(batch.map((row) => ({ ...row, health: { alerts: [alert], ttlMs: 60_000 } })));
       await store.write(batch.map((row) => ({ ...row, health: { alerts: [], ttlMs: 60_000 } })));
+      for (const bootId of ["next", "after that"]) await store.write(batch.map((row) => ({ ...row, bootId })));
       const outcomes = await store.write(
         batch.map((row) => ({ ...row, hardwareReport: newHardware(), installationReport: successOf(2n) })),
       );

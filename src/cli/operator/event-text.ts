@@ -23,7 +23,7 @@ export function findBootRun({ kind, detail }: { readonly kind: string; readonly 
 /** Maximum width of a value, in columns. JSON contains the whole value. */
 const maxValueWidth = 80;
 
-/** Returns the details of an event on one line, such as "generation=3 result=success", a run of boots in words first. */
+/** Returns the details of an event on one line, such as "generation=3 result=success"; a run of boots in words. */
 export function describeDetail(event: {
   readonly kind: string;
   readonly detail: Detail;

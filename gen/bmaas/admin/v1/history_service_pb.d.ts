@@ -104,7 +104,7 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
 
   /**
    * Details of the event, for example the generation. One event "agent_booted" stands for all boots within an hour:
-   * event_time is the first one, and when there were several, "boots" is their number and "lastBootTime" the time of the
+   * event_time is the first one. When there were several, "boots" is their number, and "lastBootTime" the time of the
    * last one.
    *
    * @generated from field: map<string, string> detail = 4;

@@ -6,7 +6,8 @@
  *
  * The history has one row for a run of boots, which each further boot of the run extends. Watchers read it again then,
  * since it has the transaction of the last boot. So a machine that boots all the time, or an agent that invents boot
- * ids, adds no more than a row an hour.
+ * ids, adds no more than a row an hour. Rows of the history are looked up by an array of ids: for a join, PostgreSQL
+ * would read all of them.
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
@@ -22,7 +23,7 @@ export interface ReturnedBoot {
 
 const columns = defineColumns<HeartbeatRow>({ ...agentColumns, boot_id: ["text", (row) => row.bootId] });
 
-/** Longest time from the first to the last boot of one row of the history, so that a machine has one an hour at most. */
+/** Longest time from the first to the last boot of one row of the history: a machine has at most one row an hour. */
 const longestRun = "interval '1 hour'";
 
 const isoNow = `to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
@@ -57,7 +58,8 @@ booted as materialized (
      set transaction = pg_current_xact_id(),
          detail = detail || jsonb_build_object('bootId', value, 'boots', (run_boots + 1)::text,
                                                'lastBootTime', ${isoNow})
-    from booted where history.id = booted.history_id and booted.is_in_run
+    from booted
+   where history.id = any (array(select history_id from booted where is_in_run)) and history.id = booted.history_id
   returning history.machine_id, history.id
 ), history_written as (
   insert into machine_history (machine_id, actor, kind, detail)

@@ -73,7 +73,7 @@ test.each([1, 20, 200])(
     await store.close();
     await expect.poll(countHeartbeatSessions).toBe(0);
     expect(await countRowsScanned()).toEqual(before);
-    expect((await countIndexEntriesRead()) - readBefore).toBeLessThan(130 * 10 * size);
+    expect((await countIndexEntriesRead()) - readBefore).toBeLessThan(150 * 10 * size);
   },
 );
 

@@ -1,5 +1,10 @@
-/** Signs HTTP requests as a machine's agent (RFC 9421, RFC 9530). Runs in Node and in browsers. */
-import { agentSignatureBase, createAgentSignatureClaim, formatSignatureHeaders } from "../contract/agent-signature.ts";
+/** Signs HTTP requests as an agent (RFC 9421, RFC 9530). Runs in Node and in browsers. */
+import {
+  agentSignatureBase,
+  createAgentSignatureClaim,
+  createKeySignatureClaim,
+  formatSignatureHeaders,
+} from "../contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../contract/content-digest.ts";
 import type { AgentKey } from "./agent-key.ts";
 
@@ -12,18 +17,22 @@ export interface OutgoingRequest {
 
 /** Identity and time of a signature. */
 export interface RequestSigner {
-  readonly machineId: string;
-  readonly key: Pick<AgentKey, "sign">;
+  /** Undefined for an agent that has no machine id yet and enrols: the key itself names the signer. */
+  readonly machineId: string | undefined;
+  readonly key: Pick<AgentKey, "sign" | "publicKey">;
   /** Seconds since the epoch. */
   readonly created: number;
-  /** Greater than the nonces of all earlier requests of this machine. */
+  /** Greater than the nonces of all earlier requests by this key. */
   readonly nonce: bigint;
 }
 
 /** Returns the three header fields that authenticate a request. It must be sent with them and otherwise unchanged. */
 export async function signRequest(request: OutgoingRequest, signer: RequestSigner) {
   const { machineId, key, created, nonce } = signer;
-  const claim = createAgentSignatureClaim({ machineId, created, nonce });
+  const claim =
+    machineId === undefined
+      ? createKeySignatureClaim({ publicKey: key.publicKey, created, nonce })
+      : createAgentSignatureClaim({ machineId, created, nonce });
   const contentDigest = formatContentDigest(await sha256(request.body));
   const base = agentSignatureBase(
     {

@@ -6,6 +6,7 @@ import { createSigningFetch, type SigningFetchOptions } from "./signing-fetch.ts
 
 /** Options of `createSigningAgentClient`. */
 export interface SigningAgentClientOptions extends SigningFetchOptions {
+  readonly machineId: string;
   /** URL of the agents' listener as the client reaches it, since the signature covers its host. */
   readonly endpoint: string;
 }

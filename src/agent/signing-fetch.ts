@@ -5,7 +5,8 @@ import { SigningClock } from "./signing-clock.ts";
 
 /** Options of `createSigningFetch`. */
 export interface SigningFetchOptions {
-  readonly machineId: string;
+  /** Undefined for an agent that has no machine id yet and enrols. */
+  readonly machineId: string | undefined;
   readonly key: AgentKey;
   /** Default: the platform's. */
   readonly fetch?: typeof globalThis.fetch | undefined;

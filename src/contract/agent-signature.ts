@@ -30,10 +30,8 @@ export class InvalidSignatureHeaderError extends Error {
   override readonly name = "InvalidSignatureHeaderError";
 }
 
-/** Parameters of a signature, which it covers besides the request itself. */
-export interface AgentSignatureClaim {
-  /** Lower-case canonical UUID. */
-  readonly machineId: string;
+/** Parameters of a signature, which it covers besides the request itself and whoever it is by. */
+export interface SignatureParameters {
   /** When the client signed, in seconds since the epoch. */
   readonly created: number;
   /** Increases with every request of the machine; 0 to 2^63-1. */
@@ -42,13 +40,34 @@ export interface AgentSignatureClaim {
   readonly covered: string;
 }
 
-/** A signature as received, not yet verified. */
-export interface AgentSignature extends AgentSignatureClaim {
+/** Parameters of a machine's signature. Its `keyid` is the machine id. */
+export interface AgentSignatureClaim extends SignatureParameters {
+  /** Lower-case canonical UUID. */
+  readonly machineId: string;
+}
+
+/**
+ * Parameters of the signature of an agent that has no machine id yet, as on an enrolment. Its `keyid` is the public key
+ * itself, as 64 hexadecimal digits in lower case.
+ */
+export interface KeySignatureClaim extends SignatureParameters {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** The signature that belongs to its parameters, as received and not yet verified. */
+interface Received {
   /** Name of the signature in the dictionaries of both fields. */
   readonly label: string;
   /** The 64 bytes of the Ed25519 signature. */
   readonly signature: Uint8Array;
 }
+
+/** A machine's signature as received, not yet verified. */
+export interface AgentSignature extends AgentSignatureClaim, Received {}
+
+/** The signature of an agent without a machine id as received, not yet verified. */
+export interface KeySignature extends KeySignatureClaim, Received {}
 
 /** The parts of a request that an agent's signature covers. */
 export interface AgentSignedRequest {
@@ -67,6 +86,16 @@ export interface AgentSignedRequest {
 export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "covered">): AgentSignatureClaim {
   const { created, nonce } = claim;
   const machineId = parseMachineId(claim.machineId);
+  return { machineId, created, nonce, covered: cover(machineId, claim) };
+}
+
+/** Creates the parameters of a signature of an agent without a machine id. Throws RangeError. */
+export function createKeySignatureClaim(claim: Omit<KeySignatureClaim, "covered">): KeySignatureClaim {
+  const keyid = Array.from(claim.publicKey, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return { ...claim, covered: cover(keyid, claim) };
+}
+
+function cover(keyid: string, { created, nonce }: Omit<SignatureParameters, "covered">): string {
   if (!Number.isInteger(created) || created < 0 || created > maxCreated) {
     throw new RangeError("created is not a whole number of seconds");
   }
@@ -74,25 +103,24 @@ export function createAgentSignatureClaim(claim: Omit<AgentSignatureClaim, "cove
   const params: Parameters = new Map<string, string | number>([
     ["created", created],
     ["nonce", nonce.toString()],
-    ["keyid", machineId],
+    ["keyid", keyid],
     ["alg", algorithm],
     ["tag", agentSignatureTag],
   ]);
-  const covered = serializeInnerList([components.map((name) => [name, new Map()]), params]);
-  return { machineId, created, nonce, covered };
+  return serializeInnerList([components.map((name) => [name, new Map()]), params]);
 }
 
 /**
  * Returns the text to sign or to verify for a request. Throws SignatureBaseError when a part of it cannot be signed.
  */
-export function agentSignatureBase(request: AgentSignedRequest, claim: AgentSignatureClaim): string {
+export function agentSignatureBase(request: AgentSignedRequest, claim: Pick<SignatureParameters, "covered">): string {
   const { method, scheme, authority, path, contentDigest } = request;
   const headers = new Map([["content-digest", [contentDigest]]]);
   return createSignatureBase({ method, scheme, authority, target: path, headers }, components, claim.covered);
 }
 
 /** Returns the two signature fields of a signed request. */
-export function formatSignatureHeaders(claim: AgentSignatureClaim, signature: Uint8Array) {
+export function formatSignatureHeaders(claim: Pick<SignatureParameters, "covered">, signature: Uint8Array) {
   return {
     "signature-input": `${label}=${claim.covered}`,
     signature: serializeDictionary(new Map([[label, [new Uint8Array(signature), new Map()]]])),
@@ -129,10 +157,18 @@ export interface SignatureFields {
  * signature.
  */
 export function findAgentSignature(fields: SignatureFields): AgentSignature | undefined {
-  return readOwnSpelling(fields) ?? readAnySpelling(fields);
+  return readOwnSpelling(fields) ?? readAnySpelling(fields, (keyid) => ({ machineId: readMachineId(keyid) }));
 }
 
-function readAnySpelling(fields: SignatureFields): AgentSignature | undefined {
+/** Parses the signature of an agent without a machine id as `findAgentSignature` does that of a machine. */
+export function findKeySignature(fields: SignatureFields): KeySignature | undefined {
+  return readAnySpelling(fields, (keyid) => ({ publicKey: readKey(keyid) }));
+}
+
+function readAnySpelling<Signer>(
+  fields: SignatureFields,
+  readSigner: (keyid: unknown) => Signer,
+): (Signer & SignatureParameters & Received) | undefined {
   const tagged = [...parseField("signature-input", fields.signatureInput ?? "")].filter(
     ([, [, params]]) => params.get("tag") === agentSignatureTag,
   );
@@ -143,7 +179,8 @@ function readAnySpelling(fields: SignatureFields): AgentSignature | undefined {
   if (!isInnerList(input)) refuse(`signature-input: ${name} is not a list of components`);
   assertComponents(input[0]);
   const covered = serializeInnerList(input);
-  return { label: name, ...readClaim(input[1]), covered, signature: getSignature(name, fields.signature) };
+  const { signer, ...claim } = readClaim(input[1], readSigner);
+  return { label: name, ...signer, ...claim, covered, signature: getSignature(name, fields.signature) };
 }
 
 function parseField(field: string, value: string) {
@@ -164,7 +201,7 @@ function assertComponents(items: readonly (readonly [unknown, Parameters])[]): v
   if (items.length > components.length) refuse(`signature-input: more than ${components.length} components`);
 }
 
-function readClaim(params: Parameters): Omit<AgentSignatureClaim, "covered"> {
+function readClaim<Signer>(params: Parameters, readSigner: (keyid: unknown) => Signer) {
   for (const name of parameterNames) if (!params.has(name)) refuse(`signature-input: parameter ${name} is missing`);
   if (params.size > parameterNames.length)
     refuse(`signature-input: parameters other than ${parameterNames.join(", ")}`);
@@ -173,7 +210,7 @@ function readClaim(params: Parameters): Omit<AgentSignatureClaim, "covered"> {
   if (typeof created !== "number" || !Number.isSafeInteger(created) || created < 0) {
     refuse("signature-input: created is not a whole number of seconds since the epoch");
   }
-  return { machineId: readMachineId(params.get("keyid")), created, nonce: readNonce(params.get("nonce")) };
+  return { signer: readSigner(params.get("keyid")), created, nonce: readNonce(params.get("nonce")) };
 }
 
 function readMachineId(keyid: unknown): string {
@@ -183,6 +220,13 @@ function readMachineId(keyid: unknown): string {
     if (!(error instanceof InvalidMachineIdError)) throw error;
   }
   return refuse("signature-input: keyid is not a machine id, a UUID in quotes");
+}
+
+function readKey(keyid: unknown): Uint8Array {
+  if (typeof keyid !== "string" || !/^[0-9a-f]{64}$/.test(keyid)) {
+    return refuse("signature-input: keyid is not a public key, 64 hexadecimal digits in lower case in quotes");
+  }
+  return Uint8Array.from(keyid.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
 }
 
 function readNonce(nonce: unknown): bigint {

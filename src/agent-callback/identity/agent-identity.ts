@@ -13,6 +13,18 @@ export interface AgentIdentity {
   readonly signed?: { readonly machineId: string; readonly nonce: bigint };
 }
 
+/** The identity of an agent that has no machine id yet. */
+export interface KeyIdentity extends Pick<AgentIdentity, "publicKey" | "remoteAddress"> {
+  /** Nonce that an HTTP signature covers; absent if the proof is a TLS client certificate. */
+  readonly nonce?: bigint | undefined;
+}
+
+/** What a caller without a proof claims to be, for the log. */
+export interface IdentityClaims {
+  readonly machineId?: string;
+  readonly publicKey?: Uint8Array;
+}
+
 /** Reasons for refusing a proof, as operators count them: by the check that fails, not by the caller. */
 export type IdentityRefusal =
   | "no_proof"
@@ -30,7 +42,7 @@ export class IdentityRefusedError extends ConnectError {
   readonly refusal: IdentityRefusal;
   readonly machineId: string | undefined;
   readonly publicKey: Uint8Array | undefined;
-  constructor(refusal: IdentityRefusal, message: string, claims: { machineId?: string; publicKey?: Uint8Array } = {}) {
+  constructor(refusal: IdentityRefusal, message: string, claims: IdentityClaims = {}) {
     super(message, Code.Unauthenticated);
     this.refusal = refusal;
     this.machineId = claims.machineId;
@@ -70,6 +82,11 @@ export function assertSpeaksFor({ signed }: AgentIdentity, claims: { machineId: 
   if (signed === undefined || signed.machineId === claims.machineId) return;
   throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, claims);
 }
+
+/** Context key of the identity of an agent without a machine id, set before its call's handler runs. */
+export const keyIdentityKey = createContextKey<KeyIdentity | undefined>(undefined, {
+  description: "key that the calling agent proved",
+});
 
 /** Context key of a call's identity, set before its handler runs. */
 export const agentIdentityKey = createContextKey<AgentIdentity | undefined>(undefined, {

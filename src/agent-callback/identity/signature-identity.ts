@@ -4,19 +4,24 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import {
-  type AgentSignature,
   agentSignatureBase,
   findAgentSignature,
   InvalidSignatureHeaderError,
   maxClockSkewSeconds,
   type SignatureFields,
+  type SignatureParameters,
 } from "../../contract/agent-signature.ts";
 import { digestAlgorithm, InvalidContentDigestError, parseContentDigest } from "../../contract/content-digest.ts";
 import { assertSecret, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { normaliseAuthority, SignatureBaseError } from "../../contract/signature-base.ts";
 import type { RawCall } from "../../rpc/calls/raw-call.ts";
 import { finishInTime, type WaitEnd } from "../call-patience.ts";
-import { type AgentIdentity, IdentityRefusedError, unknownIdentityMessage } from "./agent-identity.ts";
+import {
+  type AgentIdentity,
+  type IdentityClaims,
+  IdentityRefusedError,
+  unknownIdentityMessage,
+} from "./agent-identity.ts";
 import {
   createRegisteredKeys,
   type ReadPublicKeys,
@@ -88,27 +93,40 @@ export function createSignatureVerifier(options: SignatureVerifierOptions): Veri
   const findProvenKey = createProof(keys, options.checks);
   return async (rawCall, call) => {
     const request = { ...rawCall, headers: readSignatureHeaders(rawCall.headers) };
-    const signature = readSignature(request, call);
+    const signature = parseSignature(findAgentSignature, request.headers);
     if (signature === undefined) return undefined;
+    call.assertMayTry(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
+    if (signature instanceof IdentityRefusedError) throw signature;
     const { machineId } = signature;
-    assertFresh(signature, options.now());
-    const scheme = findAgentScheme(request);
-    const authority = normaliseAuthority(request.authority, scheme);
-    if (!listSpellings(authority, scheme).some(options.isOwnAuthority)) {
-      throw new IdentityRefusedError(
-        "authority",
-        `this server is not ${authority}: sign for the authority it is known by`,
-        {
-          machineId,
-        },
-      );
-    }
-    const { contentDigest, digests } = getContentDigest(request, machineId);
-    const base = getBase({ ...request, scheme }, contentDigest, signature);
+    const { base, digests } = readCovered(options, request, signature, { machineId });
     const publicKey = await findProvenKey(call, machineId, base, signature.signature);
-    assertDigests(digests, request.body, machineId);
+    assertDigests(digests, request.body, { machineId });
     return { publicKey, remoteAddress: request.remoteAddress, signed: { machineId, nonce: signature.nonce } };
   };
+}
+
+/**
+ * Returns what a signature covers: the text that it signs, and the digests of the body. Throws IdentityRefusedError if
+ * the signature is not fresh, is for another server, or covers no digest that this server knows.
+ */
+export function readCovered(
+  options: Pick<SignatureVerifierOptions, "isOwnAuthority" | "now">,
+  request: SignedRequest,
+  signature: SignatureParameters,
+  claims: IdentityClaims,
+) {
+  assertFresh(signature, options.now(), claims);
+  const scheme = findAgentScheme(request);
+  const authority = normaliseAuthority(request.authority, scheme);
+  if (!listSpellings(authority, scheme).some(options.isOwnAuthority)) {
+    throw new IdentityRefusedError(
+      "authority",
+      `this server is not ${authority}: sign for the authority it is known by`,
+      claims,
+    );
+  }
+  const { contentDigest, digests } = getContentDigest(request, claims);
+  return { base: getBase({ ...request, scheme }, contentDigest, signature, claims), digests };
 }
 
 /**
@@ -128,41 +146,40 @@ function listSpellings(authority: string, scheme: SignedRequest["scheme"]): stri
   return hasPort ? [authority] : [authority, `${authority}:${scheme === "https" ? 443 : 80}`];
 }
 
-function readSignature({ headers }: SignedRequest, call: SignedCall): AgentSignature | undefined {
-  const signature = parseSignature(headers);
-  if (signature === undefined) return undefined;
-  call.assertMayTry(signature instanceof IdentityRefusedError ? undefined : signature.machineId);
-  if (signature instanceof IdentityRefusedError) throw signature;
-  return signature;
-}
-
-function parseSignature(fields: SignatureFields): AgentSignature | IdentityRefusedError | undefined {
+/**
+ * Parses a signature by `find`. Returns the refusal of fields that follow no profile, so that the caller can be judged
+ * first.
+ */
+export function parseSignature<Signature>(
+  find: (fields: SignatureFields) => Signature | undefined,
+  fields: SignatureFields,
+): Signature | IdentityRefusedError | undefined {
   try {
-    return findAgentSignature(fields);
+    return find(fields);
   } catch (error) {
     if (error instanceof InvalidSignatureHeaderError) return new IdentityRefusedError("signature", error.message);
     throw error;
   }
 }
 
-function assertFresh({ created, machineId }: AgentSignature, nowMs: number): void {
+function assertFresh({ created }: SignatureParameters, nowMs: number, claims: IdentityClaims): void {
   const ageSeconds = Math.floor(nowMs / 1000) - created;
   if (Math.abs(ageSeconds) <= maxClockSkewSeconds) return;
   const direction = ageSeconds > 0 ? "before" : "after";
   throw new IdentityRefusedError(
     "clock_skew",
     `the signature was created ${Math.abs(ageSeconds)} s ${direction} the server's clock (${maxClockSkewSeconds} s are allowed): correct the clock by the response's Date header and sign again`,
-    { machineId },
+    claims,
   );
 }
 
 /** Returns the Content-Digest field and the digests in it, one of which must be SHA-256. */
-function getContentDigest({ headers: { contentDigest } }: SignedRequest, machineId: string) {
+function getContentDigest({ headers: { contentDigest } }: SignedRequest, claims: IdentityClaims) {
   if (contentDigest === undefined)
-    throw new IdentityRefusedError("signature", "a signed request needs content-digest", { machineId });
-  const digests = readDigests(contentDigest, machineId);
+    throw new IdentityRefusedError("signature", "a signed request needs content-digest", claims);
+  const digests = readDigests(contentDigest, claims);
   if (!digests.has(digestAlgorithm)) {
-    throw new IdentityRefusedError("signature", `content-digest has no ${digestAlgorithm}`, { machineId });
+    throw new IdentityRefusedError("signature", `content-digest has no ${digestAlgorithm}`, claims);
   }
   return { contentDigest, digests };
 }
@@ -171,15 +188,17 @@ function getContentDigest({ headers: { contentDigest } }: SignedRequest, machine
  * Checks the digests of the body. Every digest with a known algorithm must be correct. The cost grows with the body, so
  * the signature must have been verified.
  */
-function assertDigests(digests: ReadonlyMap<string, Uint8Array>, body: Uint8Array, machineId: string): void {
+export function assertDigests(
+  digests: ReadonlyMap<string, Uint8Array>,
+  body: Uint8Array,
+  claims: IdentityClaims,
+): void {
   for (const [algorithm, digest] of digests) {
     const hash = nodeHashes.get(algorithm);
     if (hash === undefined) continue;
     const expected = createHash(hash).update(body).digest();
     if (digest.length !== expected.length || !timingSafeEqual(digest, expected)) {
-      throw new IdentityRefusedError("signature", `content-digest: ${algorithm} does not match the body`, {
-        machineId,
-      });
+      throw new IdentityRefusedError("signature", `content-digest: ${algorithm} does not match the body`, claims);
     }
   }
 }
@@ -190,23 +209,27 @@ const nodeHashes: ReadonlyMap<string, string> = new Map([
   ["sha-512", "sha512"],
 ]);
 
-function readDigests(contentDigest: string, machineId: string): Map<string, Uint8Array> {
+function readDigests(contentDigest: string, claims: IdentityClaims): Map<string, Uint8Array> {
   try {
     return parseContentDigest(contentDigest);
   } catch (error) {
-    if (error instanceof InvalidContentDigestError)
-      throw new IdentityRefusedError("signature", error.message, { machineId });
+    if (error instanceof InvalidContentDigestError) throw new IdentityRefusedError("signature", error.message, claims);
     throw error;
   }
 }
 
-function getBase(request: SignedRequest, contentDigest: string, signature: AgentSignature): Buffer {
+function getBase(
+  request: SignedRequest,
+  contentDigest: string,
+  signature: SignatureParameters,
+  claims: IdentityClaims,
+): Buffer {
   const { method, scheme, authority, path } = request;
   try {
     return Buffer.from(agentSignatureBase({ method, scheme, authority, path, contentDigest }, signature));
   } catch (error) {
     if (!(error instanceof SignatureBaseError)) throw error;
-    throw new IdentityRefusedError("signature", error.message, { machineId: signature.machineId });
+    throw new IdentityRefusedError("signature", error.message, claims);
   }
 }
 

@@ -48,7 +48,6 @@ async function serveAgents(unaryLane: "on" | "off", tls: ListenerTls | undefined
   const metrics = createMetrics();
   const listener = createAgentListener({
     tls,
-    method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat }),
     authenticate: () => () => {},
     interceptors: [],

@@ -1,6 +1,7 @@
 /** All services of bmaas.admin.v1. Each method is in the file of its name. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
+import { EnrolmentService } from "../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
@@ -14,6 +15,11 @@ import type { AdminContext } from "./admin-context.ts";
 import { createRegisterAgent } from "./agent/register-agent.ts";
 import { createReplaceAgent } from "./agent/replace-agent.ts";
 import { createRevokeAgent } from "./agent/revoke-agent.ts";
+import { createApproveEnrolment } from "./enrolment/approve-enrolment.ts";
+import { createForgetEnrolment } from "./enrolment/forget-enrolment.ts";
+import { createGetEnrolment } from "./enrolment/get-enrolment.ts";
+import { createListEnrolments } from "./enrolment/list-enrolments.ts";
+import { createRejectEnrolment } from "./enrolment/reject-enrolment.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
 import { createFindParts } from "./hardware/find-parts.ts";
 import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
@@ -63,6 +69,13 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       registerAgent: createRegisterAgent(context),
       replaceAgent: createReplaceAgent(context),
       revokeAgent: createRevokeAgent(context),
+    });
+    router.service(EnrolmentService, {
+      listEnrolments: createListEnrolments(context),
+      getEnrolment: createGetEnrolment(context),
+      approveEnrolment: createApproveEnrolment(context),
+      rejectEnrolment: createRejectEnrolment(context),
+      forgetEnrolment: createForgetEnrolment(context),
     });
     router.service(TokenService, {
       createToken: createCreateToken(context),

@@ -21,19 +21,28 @@ export interface Claim {
   readonly machineId?: string | undefined;
   /** Key of the connection's certificate. The caller has proved to hold its private half. */
   readonly publicKey?: Uint8Array | undefined;
+  /** Whether the call is an enrolment. Then it claims nothing else, and every one that was examined counts. */
+  readonly isEnrolment?: true;
 }
 
-/** Too many calls from the address failed to prove an agent. This one was not examined. */
+/** Too many calls from the address failed to prove an agent, or were enrolments. This one was not examined. */
 export class AddressLimitError extends Error {
   override readonly name = "AddressLimitError";
   readonly retryAfterSeconds: number;
-  constructor(retryAfterSeconds: number) {
-    super("too many calls from your address failed authentication: retry later");
+  constructor(retryAfterSeconds: number, isEnrolment = false) {
+    super(
+      isEnrolment
+        ? "too many enrolments come from your address: retry later"
+        : "too many calls from your address failed authentication: retry later",
+    );
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
-/** Bounds how many calls from one address may fail to prove a registered agent. */
+/**
+ * Bounds how many calls from one address may fail to prove a registered agent, and separately how many enrolments may
+ * come from it.
+ */
 export interface StrangerLimit {
   /** Records the claim of a call. Throws AddressLimitError if the call must not be examined now. */
   assertMayTry(claim: Claim, values: ContextValues): void;
@@ -79,6 +88,7 @@ export function createStrangerLimit(
 ): StrangerLimit {
   const strangers = createAttemptLimit(rule);
   const impostors = createAttemptLimit(rule);
+  const enrolments = createAttemptLimit(rule);
   const lines = createAttemptLimit(lineRule);
   const allLines = createAttemptLimit(allLinesRule);
   const agents = new LRUCache<string, true>({ max: maxAgents });
@@ -87,6 +97,7 @@ export function createStrangerLimit(
   const isAgent = (claim: Claim) => agents.get(nameOf(claim)) === true;
 
   function isWelcome(claim: Claim, party: string): boolean {
+    if (claim.isEnrolment && enrolments.look(party) !== undefined) return false;
     const [areStrangers, areImpostors] = [strangers, impostors].map((limit) => limit.look(party) === undefined);
     if (areStrangers && areImpostors) return true;
     if (!isAgent(claim)) return areStrangers === true;
@@ -114,15 +125,21 @@ export function createStrangerLimit(
       if (lines.take(party) === undefined && allLines.take("all") === undefined) {
         log.warn(
           { remoteAddress: claim.remoteAddress },
-          "too many calls from this address failed authentication: for a while, the server accepts only agents that have called before",
+          claim.isEnrolment
+            ? "too many enrolments come from this address: for a while, the server refuses more of them"
+            : "too many calls from this address failed authentication: for a while, the server accepts only agents that have called before",
         );
       }
-      throw new AddressLimitError(Math.round(defaultRetryAfterSeconds * (1 + random())));
+      throw new AddressLimitError(Math.round(defaultRetryAfterSeconds * (1 + random())), claim.isEnrolment);
     },
     isKnown: (claim) => isAgent(claim) && isBelieved(claim),
     noteCall({ code, values }) {
       const claim = values.get(claimKey);
       if (claim === undefined || serversCodes.has(code)) return;
+      if (claim.isEnrolment) {
+        enrolments.charge(partyOf(claim));
+        return;
+      }
       // A caller that signs for a machine and leaves before the signature is verified has proved nothing.
       const isUnproven = claim.machineId !== undefined && values.get(agentIdentityKey) === undefined;
       const isFailure = code === unprovenCode || (isUnproven && callersCodes.has(code));

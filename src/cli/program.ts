@@ -40,6 +40,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     description: "register, replace and revoke agents' keys",
     load: async () => (await import("./agents.ts")).agentsCommand(),
   },
+  enrolments: {
+    description: "list, show, approve, reject and forget agents that ask to be let in",
+    load: async () => (await import("./enrolments.ts")).enrolmentsCommand(),
+  },
   install: {
     description: "request, follow, retry and cancel OS installations",
     load: async () => (await import("./install.ts")).installCommand(),

@@ -65,6 +65,7 @@ export function createFleetMetrics(
     labelNames: ["type", "severity"],
     registers,
   });
+  const enrolments = gauge("bmaas_fleet_waiting_enrolments", "Agents without a machine that wait to be let in.");
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
 
@@ -74,12 +75,14 @@ export function createFleetMetrics(
     if (last === undefined) {
       // Without a count the gauges are absent, since 0 would be wrong.
       duplicates.remove();
+      enrolments.remove();
       age.remove();
       duration.remove();
       return;
     }
     duplicates.set(Number(last.duplicateAgents));
     for (const { type, severity, issues: count } of last.issues) issues.set({ type, severity }, Number(count));
+    enrolments.set(Number(last.waitingEnrolments));
     age.set((performance.now() - last.beganAtMs) / 1000);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();

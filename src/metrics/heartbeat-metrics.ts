@@ -1,5 +1,6 @@
-/** Metrics of heartbeats: refusals by reason, and the batches in which heartbeats are written. */
+/** Metrics of agents' calls: refusals and enrolments, and the batches in which heartbeats are written. */
 
+import { type EnrolmentObserver, enrolmentOutcomes } from "../agent-callback/enrolment/enrolment-observer.ts";
 import { type HeartbeatObserver, refusalReasons } from "../agent-callback/heartbeat-observer.ts";
 import { isStatementError } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -31,6 +32,18 @@ export function createHeartbeatObserver(registry: Registry): HeartbeatObserver {
     registers: [registry],
   });
   return { refused, undecodableRequest: () => undecodable.inc() };
+}
+
+/** Creates an observer that counts what becomes of enrolments. */
+export function createEnrolmentObserver(registry: Registry): EnrolmentObserver {
+  const counter = new Counter({
+    name: "bmaas_enrolments_total",
+    help: "Calls of agents that asked to be let in, by outcome: the answer, or why nothing was stored.",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
+  for (const outcome of enrolmentOutcomes) counter.inc({ outcome }, 0);
+  return { enrolled: (outcome) => counter.inc({ outcome }) };
 }
 
 /** Queue lengths of the writers, by the writer's name. */

@@ -1,12 +1,19 @@
 /** All metrics of a server, for Prometheus. Each server has its own; none is global. */
 
+import type { EnrolmentObserver } from "../agent-callback/enrolment/enrolment-observer.ts";
 import type { HeartbeatObserver } from "../agent-callback/heartbeat-observer.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.ts";
 import { createDatabaseMetrics, createTransactObserver, type DatabaseSource } from "./database-metrics.ts";
 import { countFailures, createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
-import { createHeartbeatObserver, measureBatches, showWriterQueues, type WriterQueues } from "./heartbeat-metrics.ts";
+import {
+  createEnrolmentObserver,
+  createHeartbeatObserver,
+  measureBatches,
+  showWriterQueues,
+  type WriterQueues,
+} from "./heartbeat-metrics.ts";
 import { combine, keepCounts, type MetricsSnapshot, readAll } from "./metrics-snapshot.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
 import { Gauge, Registry } from "./prom-client.ts";
@@ -15,6 +22,7 @@ import { Gauge, Registry } from "./prom-client.ts";
 export interface Metrics {
   readonly calls: CallMetrics;
   readonly heartbeats: HeartbeatObserver;
+  readonly enrolments: EnrolmentObserver;
   readonly transactions: TransactObserver;
   /** Returns a store that passes every call to `store` and measures its batches. */
   measureBatches(store: HeartbeatStore): HeartbeatStore;
@@ -81,6 +89,7 @@ export function createMetrics(): Metrics {
   return {
     calls,
     heartbeats: createHeartbeatObserver(registry),
+    enrolments: createEnrolmentObserver(registry),
     transactions: createTransactObserver(registry),
     measureBatches: (store) => measureBatches(registry, store),
     show: (sources) => {

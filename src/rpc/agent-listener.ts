@@ -2,7 +2,6 @@
  * The agents' listener: gRPC, gRPC-Web and Connect over HTTP/1.1 and HTTP/2 on one port. It requests a client
  * certificate.
  */
-import type { DescMethodUnary } from "@bufbuild/protobuf";
 import type { ConnectError, ConnectRouter, Interceptor } from "@connectrpc/connect";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
@@ -16,13 +15,13 @@ import { withStrictMessages } from "./calls/strict-routes.ts";
 import { defaultLimits, type ListenerLimits, maxCallerTimeoutMs } from "./limits.ts";
 import { createListener, type ListenerOptions, type ListenerTls } from "./listener.ts";
 import { unaryLane } from "./unary-lane/unary-lane.ts";
+import { listUnaryMethods } from "./unary-lane/unary-methods.ts";
 
 /** Options of `createAgentListener`. */
 export interface AgentListenerOptions {
   /** Undefined for plaintext, behind a proxy that ends TLS. */
   readonly tls: ListenerTls | undefined;
-  /** The only method that agents call. */
-  readonly method: DescMethodUnary;
+  /** The methods that agents call, all of them unary. */
   readonly routes: (router: ConnectRouter) => void;
   readonly authenticate: Authenticate;
   /** Interceptors, outermost first. Errors of handlers and interceptors are mapped for them. */
@@ -66,7 +65,15 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
   listener.register(async (scope) => {
     const records = createRecordOptions();
     const mapErrors = createErrorInterceptor(toConnectError);
-    scope.addHook("preHandler", createIntake(options.method, authenticate, toConnectError, limits, onCall));
+    const intakes = new Map(
+      [...listUnaryMethods(routes)].map(([path, { method }]) => [
+        path,
+        createIntake(method, authenticate, toConnectError, limits, onCall),
+      ]),
+    );
+    scope.addHook("preHandler", async (request, reply) => {
+      await intakes.get(request.routeOptions.url ?? "")?.(request, reply);
+    });
     await scope.register(connectRoutes, {
       ...calls,
       routes: withStrictMessages(routes, { jsonOptions: calls.jsonOptions, limits }),

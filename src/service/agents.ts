@@ -1,18 +1,23 @@
-/** Builds the agents' side of the server: heartbeats, with either kind of proof. */
+/** Builds the agents' side of the server: heartbeats and enrolments, with either kind of proof. */
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAdmission } from "../agent-callback/admission/admission.ts";
 import { createUrgencyTest } from "../agent-callback/admission/urgent-calls.ts";
 import { createAuthenticate } from "../agent-callback/authenticate.ts";
 import { noteCallEnd } from "../agent-callback/call-patience.ts";
+import { createAuthenticateEnrolment } from "../agent-callback/enrolment/authenticate-enrolment.ts";
+import { createEnrol } from "../agent-callback/enrolment/enrol.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
 import { createRefusalLog } from "../agent-callback/identity/agent-identity.ts";
+import { createKeySignatureVerifier } from "../agent-callback/identity/key-signature-identity.ts";
 import { createSignatureChecks } from "../agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
 import type { Config } from "../config/config.ts";
+import type { Database } from "../db/client.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { createAgentListener } from "../rpc/agent-listener.ts";
@@ -27,6 +32,8 @@ import { paceAgents } from "./pace-agents.ts";
 
 /** Dependencies of the agents' side. */
 export interface AgentsContext {
+  /** Connections for enrolments, which must not occupy those of heartbeats. */
+  readonly db: Database;
   readonly store: HeartbeatStore;
   readonly writers: { readonly heartbeats: HeartbeatWriter; readonly deliveries: DeliveryWriter };
   readonly metrics: Metrics;
@@ -34,9 +41,16 @@ export interface AgentsContext {
   readonly log: Logger;
 }
 
+const enrolPath = `/${EnrolmentService.typeName}/${EnrolmentService.method.enrol.name}`;
+
+/** Returns the method of a call by its path. The listener serves no others. */
+function findMethod(path: string) {
+  return path === enrolPath ? EnrolmentService.method.enrol : AgentCallback.method.heartbeat;
+}
+
 /** Builds the agents' listener without opening its port. */
 export function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
-  const { store, writers, metrics, tracing, log } = context;
+  const { db, store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
   const checks = createSignatureChecks();
@@ -62,29 +76,36 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     logRefusal,
     log,
   });
-  const verifySignature = createSignatureVerifier({
-    isOwnAuthority: (authority) => authorities().includes(authority),
-    now: Date.now,
-    readPublicKeys: (machineIds) => store.readPublicKeys(machineIds),
-    checks,
+  const enrol = createEnrol({ db, pacer, observer: metrics.enrolments, logRefusal });
+  const isOwnAuthority = (authority: string) => authorities().includes(authority);
+  const readPublicKeys = (machineIds: readonly string[]) => store.readPublicKeys(machineIds);
+  const authenticateHeartbeat = createAuthenticate({
+    verifySignature: createSignatureVerifier({ isOwnAuthority, now: Date.now, readPublicKeys, checks }),
+    strangers,
+    isUrgent,
+    readMachineIds: (publicKeys) => store.readMachineIds(publicKeys),
+    observer: metrics.heartbeats,
+    logRefusal,
   });
-  const { heartbeat: method } = AgentCallback.method;
-  const authenticate = admission.guard(
-    createAuthenticate({
-      verifySignature,
-      strangers,
-      isUrgent,
-      readMachineIds: (publicKeys) => store.readMachineIds(publicKeys),
-      observer: metrics.heartbeats,
-      logRefusal,
-    }),
-  );
+  const authenticateEnrolment = createAuthenticateEnrolment({
+    verifySignature: createKeySignatureVerifier({ isOwnAuthority, now: Date.now, checks }),
+    strangers,
+    observer: metrics.enrolments,
+    logRefusal,
+  });
+  const authenticate = admission.guard((connection, values) => {
+    // It also reads the connection's certificate, which an enrolment needs as well.
+    const finish = authenticateHeartbeat(connection, values);
+    return (call) => (call.path === enrolPath ? authenticateEnrolment(call, connection, values) : finish(call));
+  });
   const listener = createAgentListener({
     tls,
     proxies: config.agentProxies,
-    method,
-    routes: (router) => router.service(AgentCallback, { heartbeat }),
-    authenticate: tracing?.traceAuthenticate(method, authenticate) ?? authenticate,
+    routes: (router) => {
+      router.service(AgentCallback, { heartbeat });
+      router.service(EnrolmentService, { enrol });
+    },
+    authenticate: tracing?.traceAuthenticate(findMethod, authenticate) ?? authenticate,
     interceptors: tracing === undefined ? [] : [tracing.interceptor],
     toConnectError,
     unaryLane: config.unaryLane,

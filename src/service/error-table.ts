@@ -17,6 +17,11 @@ import { InstallationNotFoundError, InstallationRefusedError } from "../db/insta
 import { LastAdminTokenError, TokenNameInUseError, TokenNotFoundError } from "../db/queries/admin-token.ts";
 import { AgentRefusedError } from "../db/queries/agent-key.ts";
 import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
+import {
+  EnrolmentDecidedError,
+  EnrolmentDuplicateError,
+  EnrolmentGoneError,
+} from "../db/queries/enrolment-decision.ts";
 import { TooManyGroupsError } from "../db/queries/fleet.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
@@ -40,6 +45,9 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof TooManyLabelsError) return { code: Code.InvalidArgument, message: error.message };
   if (error instanceof PublicKeyInUseError) return takenBy("PUBLIC_KEY_IN_USE", error.holderId, error);
   if (error instanceof AgentRefusedError) return refuse(error.obstacle, `machines/${error.machineId}`, error);
+  if (error instanceof EnrolmentGoneError) return refuseEnrolment("ENROLMENT_GONE", error);
+  if (error instanceof EnrolmentDecidedError) return refuseEnrolment("ENROLMENT_DECIDED", error);
+  if (error instanceof EnrolmentDuplicateError) return refuseEnrolment("ENROLMENT_DUPLICATE", error);
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
   if (error instanceof HoldInPastError) return refuseField("end_time", "END_TIME_PAST", error);
   if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
@@ -85,6 +93,13 @@ export const findKnownError: ErrorTable = (error) => {
 
 function refuseInstallation(type: string, error: InstallationRefusedError | GenerationNotGrowingError): KnownError {
   return refuse(type, `machines/${error.machineId}/installations/${error.generation}`, error);
+}
+
+function refuseEnrolment(
+  type: string,
+  error: EnrolmentGoneError | EnrolmentDecidedError | EnrolmentDuplicateError,
+): KnownError {
+  return refuse(type, `enrolments/${error.enrolmentId}`, error);
 }
 
 function refuseField(field: string, reason: string, { message: description }: Error): KnownError {

@@ -97,7 +97,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const operators = { db, feed, fleet, settings, findUnreadiness, health, metrics: page, tracing, serverKey, log };
   const listeners = createListeners(context, resources);
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
-  const agents = { store, writers, metrics, tracing, log };
+  const agents = { db, store, writers, metrics, tracing, log };
   const agentAddress = await listeners.open(createAgents(config, certificates.agent, agents), config.agentListen);
   // Watchers resume on another server. No listener closes while they are connected.
   resources.defer(() => feed.close());

@@ -32,11 +32,11 @@ export function createCallSpans(
     beginCall: ({ method, requestHeader, values }) => {
       values.set(spanKey, begin(method, requestHeader, performance.now()));
     },
-    traceAuthenticate: (method, authenticate) => (connection, values) => {
+    traceAuthenticate: (findMethod, authenticate) => (connection, values) => {
       const beganAtMs = performance.now();
       const finish = authenticate(connection, values);
       return (call) => {
-        const span = begin(method, call.headers, beganAtMs);
+        const span = begin(findMethod(call.path), call.headers, beganAtMs);
         values.set(spanKey, span);
         return current.run(span, () => finish(call));
       };

@@ -13,9 +13,9 @@ export interface Tracing {
   readonly beginCall: (call: HandlerContext) => void;
   /**
    * Wraps `authenticate` so that it begins the span of an agent's call. The span starts when the headers have arrived,
-   * so it includes the time that the call waits.
+   * so it includes the time that the call waits. `findMethod` returns the method by the call's path.
    */
-  traceAuthenticate(method: DescMethod, authenticate: Authenticate): Authenticate;
+  traceAuthenticate(findMethod: (path: string) => DescMethod, authenticate: Authenticate): Authenticate;
   /** Makes the call's span the parent of its transactions. */
   readonly interceptor: Interceptor;
   /** Ends the call's span. A call that failed before it had a span gets one now. */

@@ -45,6 +45,30 @@ function floodWith(code: string, claim: () => Partial<Claim> = () => ({ publicKe
   for (let attempt = 0; attempt < rule.burst; attempt++) expect(isServed(claim(), code)).toBe(true);
 }
 
+describe("an address that enrols", () => {
+  const enrolment = { isEnrolment: true } as const;
+
+  test("too often is refused, whatever came of its calls, and its other calls are not", () => {
+    floodWith("ok", () => enrolment);
+    expect(call(enrolment, "ok")).toMatchObject({ message: "too many enrolments come from your address: retry later" });
+    expect(isServed({ publicKey: someKey() })).toBe(true);
+    expect(isServed({ ...enrolment, remoteAddress: "192.0.2.8" })).toBe(true);
+  });
+
+  test("becomes no known agent, and is refused like others whose address failed too often", () => {
+    const claim = { publicKey: someKey() };
+    expect(isServed(enrolment)).toBe(true);
+    expect([limit.isKnown({ remoteAddress, ...claim }), limit.isKnown({ remoteAddress })]).toEqual([false, false]);
+    floodWith("unauthenticated");
+    expect(isServed(enrolment)).toBe(false);
+  });
+
+  test.each(["unavailable", "internal", "resource_exhausted"])("and is answered %s is not to blame", (code) => {
+    floodWith(code, () => enrolment);
+    expect(isServed(enrolment)).toBe(true);
+  });
+});
+
 describe("an address whose calls fail", () => {
   test.each(["unauthenticated", "invalid_argument", "canceled", "deadline_exceeded", "unimplemented"])(
     "with %s is over its limit",

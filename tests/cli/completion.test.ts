@@ -57,6 +57,7 @@ describe.skipIf(spawnSync("bash", ["--version"]).status !== 0)("bash (skipped wi
 
   test("completes selectors term by term, as bash breaks words at the equals sign", () => {
     expect(complete("bmaas machines list --selector prov")).toEqual(["provider="]);
+    expect(complete("bmaas enrolments list --selector se")).toEqual(["serial="]);
     expect(complete("bmaas machines list --selector state=installation_f")).toEqual(["installation_failed"]);
     expect(complete("bmaas machines list --selector state=stale,state=installation_o")).toEqual([
       "installation_overdue",

@@ -52,7 +52,6 @@ export async function startAgentListener(options: TestListenerOptions = {}): Pro
   const { log = pino({ level: "silent" }) } = options;
   const listener = createAgentListener({
     tls,
-    method: AgentCallback.method.heartbeat,
     routes: (router) => router.service(AgentCallback, { heartbeat: options.heartbeat ?? (() => ({})) }),
     authenticate: options.authenticate ?? (() => () => {}),
     interceptors: options.interceptors ?? [],

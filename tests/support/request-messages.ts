@@ -1,6 +1,7 @@
 /** Lists every method that the listeners route, so that a test of all methods includes new ones automatically. */
 import type { DescMethod } from "@bufbuild/protobuf";
 import { createConnectRouter } from "@connectrpc/connect";
+import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { AdminContext } from "../../src/admin/admin-context.ts";
 import { createAdminRoutes } from "../../src/admin/admin-routes.ts";
@@ -15,5 +16,5 @@ export function listAdminMethods(): DescMethod[] {
 
 /** Returns the methods of both listeners' own contracts. */
 export function listMethods(): DescMethod[] {
-  return [...AgentCallback.methods, ...listAdminMethods()];
+  return [...AgentCallback.methods, ...EnrolmentService.methods, ...listAdminMethods()];
 }

@@ -128,7 +128,7 @@ export function createChangeFeed(
       const mailbox = new Mailbox(limits.maxWaitingEvents, ends);
       try {
         let point = from ?? (await readNow(db));
-        yield { events: [], machines: new Map(), point, isLast: true };
+        yield { events: [], ...nothing, point, isLast: true };
         mailboxes.add(mailbox);
         if (reached === undefined) await begin();
         for await (const batch of catchUp(point)) {
@@ -147,7 +147,7 @@ export function createChangeFeed(
           const events = batch?.events.filter(
             (event) => event.actor === "" || isBefore(position, event.point.position),
           );
-          yield { events: events ?? [], machines: batch?.machines ?? new Map(), point, isLast: true };
+          yield { ...nothing, ...batch, events: events ?? [], point, isLast: true };
         }
       } finally {
         mailboxes.delete(mailbox);
@@ -157,6 +157,8 @@ export function createChangeFeed(
     close: () => closing.abort(),
   };
 }
+
+const nothing = { machines: new Map(), enrolments: new Map() };
 
 /** Batches that wait for one watcher, which is woken when one arrives or `ends` aborts. */
 class Mailbox {

@@ -1,6 +1,8 @@
-/** Reads what changed since a point, batch after batch, with the current state of the machines. */
+/** Reads what changed since a point, batch after batch, with the current state of the machines and enrolments. */
+import type { Enrolment } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { Database } from "../../db/client.ts";
+import { findEnrolments } from "../../db/queries/enrolment-list.ts";
 import {
   listMachineChanges,
   listProgressChanges,
@@ -8,6 +10,7 @@ import {
   type QuietChange,
 } from "../../db/queries/machine-change.ts";
 import { findMachineOverviews } from "../../db/queries/machine-overview.ts";
+import { toEnrolments } from "../enrolment/to-enrolment.ts";
 import { toMachine } from "../machine/to-machine.ts";
 import type { ResumePoint } from "./resume-token.ts";
 
@@ -15,6 +18,7 @@ import type { ResumePoint } from "./resume-token.ts";
 export interface WatchEvent {
   /** Point that continues after this event. */
   readonly point: ResumePoint;
+  /** The machine, or the enrolment if `isOfEnrolment`. */
   readonly machineId: string;
   readonly kind: string;
   readonly actor: string;
@@ -22,11 +26,18 @@ export interface WatchEvent {
   readonly detail: Readonly<Record<string, string | null>>;
 }
 
+/** Returns whether an event is one of an enrolment and not of a machine. */
+export function isOfEnrolment({ kind }: Pick<WatchEvent, "kind">): boolean {
+  return kind.startsWith("enrolment_");
+}
+
 /** Changes that were read at once. */
 export interface ChangeBatch {
   readonly events: readonly WatchEvent[];
   /** Current state of the events' machines, by id; a deleted machine is absent. */
   readonly machines: ReadonlyMap<string, Machine>;
+  /** Current state of the events' enrolments, by id; one that has gone is absent. */
+  readonly enrolments: ReadonlyMap<string, Enrolment>;
   /** Point that continues after this batch. */
   readonly point: ResumePoint;
   /** Whether there were no further changes to read. */
@@ -66,6 +77,7 @@ export function createChangeReader(db: Database): ChangeReader {
         ...quiet.map((change): WatchEvent => ({ ...change, point: { ...point, position }, actor: "", detail: {} })),
       ];
       const machines = await findMachines(db, events);
+      const enrolments = await readEnrolments(db, events);
       // Only after the last statement that can fail: otherwise a change that was never returned would count as
       // returned.
       for (const change of quiet) told.set(toKey(change), change.at.getTime());
@@ -73,6 +85,7 @@ export function createChangeReader(db: Database): ChangeReader {
       return {
         events,
         machines,
+        enrolments,
         point: { position, silenceAt: silences.at },
         isLast: changes.length < maxEvents,
       };
@@ -85,8 +98,17 @@ function toKey({ machineId, kind, at }: QuietChange): string {
 }
 
 async function findMachines(db: Database, events: readonly WatchEvent[]): Promise<Map<string, Machine>> {
-  const machineIds = [...new Set(events.map((event) => event.machineId))];
+  const machineIds = listIds(events.filter((event) => !isOfEnrolment(event)));
   if (machineIds.length === 0) return new Map();
   const overviews = await findMachineOverviews(db, machineIds);
   return new Map(overviews.map((overview) => [overview.machine.id, toMachine(overview)]));
+}
+
+async function readEnrolments(db: Database, events: readonly WatchEvent[]): Promise<Map<string, Enrolment>> {
+  const enrolments = await toEnrolments(db, await findEnrolments(db, listIds(events.filter(isOfEnrolment))));
+  return new Map(enrolments.map((enrolment) => [enrolment.id, enrolment]));
+}
+
+function listIds(events: readonly WatchEvent[]): string[] {
+  return [...new Set(events.map((event) => event.machineId))];
 }

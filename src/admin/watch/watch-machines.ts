@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
+import type { Enrolment } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import {
   type MachineFilter,
@@ -13,7 +14,7 @@ import {
 import { readIssueTypes } from "../issue/to-issue.ts";
 import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
-import type { ChangeBatch, WatchEvent } from "./change-reader.ts";
+import { type ChangeBatch, isOfEnrolment, type WatchEvent } from "./change-reader.ts";
 import { matchesFilter, namesMachine } from "./matches-filter.ts";
 import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
 
@@ -28,15 +29,23 @@ export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
     readLabelConditions(filter.labels);
     readIssueTypes("filter.issue_types", filter.issueTypes);
     for await (const batch of feed.watch(from, context.signal)) {
-      yield* toResponses(batch, filter);
+      yield* toResponses(batch, filter, request.enrolments);
       yield create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(batch.point) });
     }
   };
 }
 
-function* toResponses(batch: ChangeBatch, filter: MachineFilter): Generator<WatchMachinesResponse> {
+function* toResponses(
+  batch: ChangeBatch,
+  filter: MachineFilter,
+  withEnrolments: boolean,
+): Generator<WatchMachinesResponse> {
   const nowMs = Date.now();
   for (const event of batch.events) {
+    if (isOfEnrolment(event)) {
+      if (withEnrolments) yield toEnrolmentResponse(event, batch.enrolments.get(event.machineId));
+      continue;
+    }
     const machine = batch.machines.get(event.machineId);
     const passes =
       machine === undefined ? namesMachine(filter, event.machineId) : matchesFilter(machine, filter, nowMs);
@@ -45,14 +54,26 @@ function* toResponses(batch: ChangeBatch, filter: MachineFilter): Generator<Watc
 }
 
 function toResponse(event: WatchEvent, machine: Machine | undefined): WatchMachinesResponse {
-  const detail = Object.entries(event.detail).flatMap(([name, value]) => (value === null ? [] : [[name, value]]));
+  const { machineId } = event;
+  return create(WatchMachinesResponseSchema, { ...toCommonFields(event), machineId, ...(machine && { machine }) });
+}
+
+function toEnrolmentResponse(event: WatchEvent, enrolment: Enrolment | undefined): WatchMachinesResponse {
+  const { machineId: enrolmentId } = event;
   return create(WatchMachinesResponseSchema, {
-    resumeToken: encodeResumeToken(event.point),
-    eventTime: timestampFromDate(event.at),
-    kind: event.kind,
-    actor: event.actor,
-    machineId: event.machineId,
-    detail: Object.fromEntries(detail),
-    ...(machine && { machine }),
+    ...toCommonFields(event),
+    enrolmentId,
+    ...(enrolment && { enrolment }),
   });
+}
+
+function toCommonFields({ point, at, kind, actor, detail }: WatchEvent) {
+  const known = Object.entries(detail).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
+  return {
+    resumeToken: encodeResumeToken(point),
+    eventTime: timestampFromDate(at),
+    kind,
+    actor,
+    detail: Object.fromEntries(known),
+  };
 }

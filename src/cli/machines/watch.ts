@@ -12,27 +12,29 @@ import { formatInstant } from "../../base/time-text.ts";
 import { findBootRun } from "../operator/event-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
-import { messageToJson, note, paint, print, printJson } from "../operator/output.ts";
+import { messageToJson, note, paint, print, printJson, type Style } from "../operator/output.ts";
 import { parseSelector, selectorHelp } from "../operator/selector.ts";
-import { showMachineState } from "../operator/state-names.ts";
+import { showEnrolmentState, showMachineState } from "../operator/state-names.ts";
 import { addSelector, type TargetFlags } from "../operator/targets.ts";
 
 interface WatchFlags extends OperatorFlags, TargetFlags {
   readonly from?: string;
+  readonly enrolments?: boolean;
 }
 
 /** Creates the command `bmaas machines watch`. */
 export function watchCommand(): Command {
   const command = addSelector(new Command("watch"))
     .description("follow changes of machines until Ctrl-C, across restarts of the server")
+    .option("--enrolments", "also show agents that ask to be let in, and what becomes of them")
     .option("--from <token>", "resume from this token of an earlier watch or list (default: now)")
     .action(
-      operate(async (operator, { selector = [], from = "", json }: WatchFlags) => {
+      operate(async (operator, { selector = [], from = "", enrolments = false, json }: WatchFlags) => {
         const filter = selector.length === 0 ? create(MachineFilterSchema) : parseSelector(selector);
         const onConnection = (trouble: Error | undefined) =>
           note(trouble === undefined ? "bmaas: watching again" : "bmaas: the server is unreachable; waiting for it");
         if (process.stderr.isTTY) note("watching; press Ctrl-C to stop");
-        for await (const event of followMachines(operator, { filter, resumeToken: from, onConnection })) {
+        for await (const event of followMachines(operator, { filter, enrolments, resumeToken: from, onConnection })) {
           if (event.kind === "") continue;
           if (json) printJson(messageToJson(WatchMachinesResponseSchema, event), { oneLine: true });
           else print(describeEvent(event));
@@ -53,14 +55,23 @@ export function watchCommand(): Command {
   });
 }
 
-function describeEvent({ eventTime, machineId, kind, actor, machine, detail }: WatchMachinesResponse): string {
+function describeEvent(event: WatchMachinesResponse): string {
+  const { eventTime, machineId, enrolmentId, kind, actor, detail } = event;
   const first = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
   const run = findBootRun({ kind, detail });
   const time = run === undefined ? first : formatInstant(run.lastBootTime);
-  const { text, style } =
-    machine === undefined ? { text: "deleted", style: undefined } : showMachineState(machine.state);
+  const { text, style } = showState(event);
   const generation = detail.generation === undefined ? "" : ` ${printable(detail.generation)}`;
   const times = run === undefined ? "" : ` ${run.boots} times since ${first}`;
   const who = actor === "" ? "" : `  by ${printable(actor)}`;
-  return `${time}  ${printable(machineId)}  ${paint(text, style)}  ${printable(kind)}${generation}${times}${who}`;
+  const id = printable(machineId || enrolmentId);
+  return `${time}  ${id}  ${paint(text, style)}  ${printable(kind)}${generation}${times}${who}`;
+}
+
+function showState({ enrolmentId, enrolment, machine }: WatchMachinesResponse): {
+  text: string;
+  style?: Style | undefined;
+} {
+  if (enrolmentId !== "") return enrolment === undefined ? { text: "gone" } : showEnrolmentState(enrolment.state);
+  return machine === undefined ? { text: "deleted" } : showMachineState(machine.state);
 }

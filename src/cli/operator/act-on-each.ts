@@ -21,7 +21,19 @@ export interface Report<T> {
   readonly describe: (value: T, target: Target) => string;
   /** Returns an object for programs. */
   readonly toJson: (value: T) => JsonValue;
+  /** What the targets are, if they are no machines. */
+  readonly kind?: TargetKind;
 }
+
+/** What targets are called. */
+export interface TargetKind {
+  /** Plural for people. */
+  readonly noun: string;
+  /** Name of a target's id in JSON. */
+  readonly idName: string;
+}
+
+const machineKind: TargetKind = { noun: "machines", idName: "machineId" };
 
 const concurrency = 8;
 
@@ -101,7 +113,13 @@ export function tellOutcome<T>(
  */
 export function reportOutcomes<T>(
   outcomes: readonly Outcome<T>[],
-  { describe, toJson, single, json }: Report<T> & { readonly single: boolean; readonly json: boolean },
+  {
+    describe,
+    toJson,
+    kind = machineKind,
+    single,
+    json,
+  }: Report<T> & { readonly single: boolean; readonly json: boolean },
 ): void {
   const [first] = outcomes;
   if (single && first !== undefined) {
@@ -110,25 +128,29 @@ export function reportOutcomes<T>(
     if (!json) tellOutcome(first, { describe });
     return;
   }
-  if (json) printJson({ results: outcomes.map((outcome) => outcomeToJson(outcome, toJson)) });
+  if (json) printJson({ results: outcomes.map((outcome) => outcomeToJson(outcome, toJson, kind)) });
   const failures = outcomes.flatMap(({ failure }) => failure ?? []);
   if (failures.length === 0) return;
   const [status = exitStatus.failed, ...others] = new Set(failures.map((failure) => failure.status));
-  const message = `${failures.length} of ${outcomes.length} machines failed`;
+  const message = `${failures.length} of ${outcomes.length} ${kind.noun} failed`;
   throw new CommandFailure(message, others.length === 0 ? status : exitStatus.failed);
 }
 
-function outcomeToJson<T>({ target, value, failure }: Outcome<T>, toJson: Report<T>["toJson"]): JsonValue {
+function outcomeToJson<T>(
+  { target, value, failure }: Outcome<T>,
+  toJson: Report<T>["toJson"],
+  { idName }: TargetKind,
+): JsonValue {
   const answer = value === undefined ? {} : (toJson(value) as Record<string, JsonValue>);
   const error = failure && { code: failure.code ?? null, message: failure.message, status: failure.status };
-  return { machineId: target.machineId, ...answer, ...(error && { error }) };
+  return { [idName]: target.machineId, ...answer, ...(error && { error }) };
 }
 
-/** Returns help about the JSON of commands that act on several machines. */
-export function severalHelp(response: string): string {
+/** Returns help about the JSON of commands that act on several machines, or on several of another kind. */
+export function severalHelp(response: string, { noun, idName }: TargetKind = machineKind): string {
   return (
-    `\nWith --json: one ${response} of bmaas.admin.v1 for one machine named by its id; for several ids or a selector` +
-    '\n{"results": […]}, each with machineId and the fields of the response, or error: { code, message, status }.' +
-    "\nThe exit status is that of the failed machines if all failed alike, else 1."
+    `\nWith --json: one ${response} of bmaas.admin.v1 for one ${noun.slice(0, -1)} named by its id; for several ids or a selector` +
+    `\n{"results": […]}, each with ${idName} and the fields of the response, or error: { code, message, status }.` +
+    `\nThe exit status is that of the failed ${noun} if all failed alike, else 1.`
   );
 }

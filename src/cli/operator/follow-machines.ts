@@ -12,6 +12,8 @@ import { findServerDelayMs, isPassing } from "./repeat-safely.ts";
 /** Options of `followMachines`. */
 export interface FollowOptions {
   readonly filter: MachineFilter;
+  /** Whether to follow enrolments as well. Default: false. */
+  readonly enrolments?: boolean;
   /** Start position: a token of a list or an earlier watch, or empty for now. */
   readonly resumeToken: string;
   readonly signal?: AbortSignal;
@@ -32,7 +34,7 @@ const maxFirstFailures = 4;
  */
 export async function* followMachines(
   operator: Operator,
-  { filter, resumeToken, signal, onConnection = () => {} }: FollowOptions,
+  { filter, enrolments = false, resumeToken, signal, onConnection = () => {} }: FollowOptions,
 ): AsyncGenerator<WatchMachinesResponse> {
   const client = operator.client(MachineService);
   let token = resumeToken;
@@ -41,7 +43,7 @@ export async function* followMachines(
   for (let failures = 0; !isEnded(); ) {
     let trouble = new ConnectError("the server ended the watch", Code.Unavailable);
     try {
-      for await (const message of watchOnce(client, { filter, resumeToken: token }, signal)) {
+      for await (const message of watchOnce(client, { filter, enrolments, resumeToken: token }, signal)) {
         if (failures > 0) onConnection(undefined);
         failures = 0;
         wasConnected = true;
@@ -73,7 +75,7 @@ function isWorthComingBack(trouble: ConnectError): boolean {
  */
 async function* watchOnce(
   client: Client<typeof MachineService>,
-  request: { filter: MachineFilter; resumeToken: string },
+  request: { filter: MachineFilter; enrolments: boolean; resumeToken: string },
   signal: AbortSignal | undefined,
 ): AsyncGenerator<WatchMachinesResponse> {
   const silent = new AbortController();

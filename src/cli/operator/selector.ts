@@ -16,14 +16,14 @@ import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseQuoted } from "./arguments.ts";
 import { parseBytes } from "./quantity.ts";
-import { machineStateNames } from "./state-names.ts";
+import { type EnumNames, machineStateNames } from "./state-names.ts";
 import { parseDurationMs } from "./time.ts";
 
 type FilterPart = Partial<Omit<MachineFilter, "$typeName" | "$unknown">>;
 
 /** Parsers of the keys' values, which return parts of the filter. They throw for an invalid value. */
 const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
-  state: (value) => ({ states: [parseState(value)] }),
+  state: (value) => ({ states: [parseState(value, machineStateNames)] }),
   provider: (value) => ({ provider: value }),
   location: (value) => ({ location: value }),
   "min-memory": (value) => ({ minMemoryBytes: parseBytes(value) }),
@@ -41,11 +41,9 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
 /** Keys that may be given several times. A machine must match any of the values. */
 const repeatable: readonly string[] = ["state", "issue", "id"];
 
-const selectorKeys: readonly string[] = Object.keys(keys);
-
 /** Beginnings of terms, and terms with states and issues in full, for completion in shells. */
 export const selectorWords: readonly string[] = [
-  ...selectorKeys.flatMap((key) => {
+  ...Object.keys(keys).flatMap((key) => {
     const values = { state: machineStateNames.names, issue: issueTypeNames }[key];
     return values === undefined ? `${key}=` : values.map((name) => `${key}=${name}`);
   }),
@@ -73,17 +71,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
 
 /** Parses selectors to one filter, whose conditions must all hold. Throws ConfigError with every mistake. */
 export function parseSelector(selectors: readonly string[]): MachineFilter {
-  const parts: FilterPart[] = [];
-  const seen = new Set<string>();
-  const mistakes: string[] = [];
-  for (const term of selectors.flatMap(splitTerms)) {
-    try {
-      parts.push(readTerm(term, seen));
-    } catch (error) {
-      mistakes.push(`--selector: ${(error as Error).message}`);
-    }
-  }
-  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const parts = parseTerms(selectors, { keys, repeatable, moreKeys: ["label.KEY"], readOther: readLabelPart });
   const states = parts.flatMap((part) => part.states ?? []);
   const machineIds = parts.flatMap((part) => part.machineIds ?? []);
   const labels = parts.flatMap((part) => part.labels ?? []);
@@ -91,24 +79,59 @@ export function parseSelector(selectors: readonly string[]): MachineFilter {
   return create(MachineFilterSchema, Object.assign({}, ...parts, { states, machineIds, labels, issueTypes }));
 }
 
-function readTerm(term: string, seen: Set<string>): FilterPart {
-  const label = readLabelTerm(term);
-  if (label !== undefined) return { labels: [label] };
+/** What terms of a selector may be. */
+export interface TermRules<Part> {
+  /** Parsers of the keys' values, which return parts of the filter. They throw for an invalid value. */
+  readonly keys: Readonly<Record<string, (value: string) => Part>>;
+  /** Keys that may be given several times. */
+  readonly repeatable: readonly string[];
+  /** Forms of terms that `readOther` parses, for the list of keys in an error. */
+  readonly moreKeys?: readonly string[];
+  /** Parses terms of another form. Returns undefined for a term of the form key=value. */
+  readonly readOther?: (term: string) => Part | undefined;
+}
+
+/** Parses the terms of selectors, each to a part of a filter. Throws ConfigError with every mistake. */
+export function parseTerms<Part>(selectors: readonly string[], rules: TermRules<Part>): Part[] {
+  const parts: Part[] = [];
+  const seen = new Set<string>();
+  const mistakes: string[] = [];
+  for (const term of selectors.flatMap(splitTerms)) {
+    try {
+      parts.push(rules.readOther?.(term) ?? readTerm(term, seen, rules));
+    } catch (error) {
+      mistakes.push(`--selector: ${(error as Error).message}`);
+    }
+  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  return parts;
+}
+
+function readTerm<Part>(
+  term: string,
+  seen: Set<string>,
+  { keys: parsers, repeatable: several, moreKeys = [] }: TermRules<Part>,
+): Part {
   const at = term.indexOf("=");
   const key = at < 0 ? term : term.slice(0, at);
   const value = term.slice(at + 1);
-  const read = Object.hasOwn(keys, key) ? keys[key] : undefined;
+  const read = Object.hasOwn(parsers, key) ? parsers[key] : undefined;
   if (read === undefined) {
-    throw new InvalidValueError(`${quote(key)} is not a key${hint(key, [...selectorKeys, "label.KEY"])}`);
+    throw new InvalidValueError(`${quote(key)} is not a key${hint(key, [...Object.keys(parsers), ...moreKeys])}`);
   }
   if (at < 0 || value === "") throw new InvalidValueError(`${key} needs a value: ${key}=…`);
-  if (seen.has(key) && !repeatable.includes(key)) throw new InvalidValueError(`${key} is given twice`);
+  if (seen.has(key) && !several.includes(key)) throw new InvalidValueError(`${key} is given twice`);
   seen.add(key);
   try {
     return read(value);
   } catch (error) {
     throw new InvalidValueError(`${key}: ${(error as Error).message}`);
   }
+}
+
+function readLabelPart(term: string): FilterPart | undefined {
+  const label = readLabelTerm(term);
+  return label && { labels: [label] };
 }
 
 /** Parses a condition on a label, such as `label.rack=r12`. Returns undefined for any other term. */
@@ -128,10 +151,10 @@ function splitTerms(selector: string): string[] {
   return terms.map((term) => term.replaceAll("\0", ","));
 }
 
-function parseState(text: string): number {
-  const state = machineStateNames.find(text);
-  if (state === undefined)
-    throw new InvalidValueError(`${quote(text)} is not a state${hint(text, machineStateNames.names)}`);
+/** Parses the name of a state. Throws InvalidValueError. */
+export function parseState<State extends number>(text: string, names: EnumNames<State>): State {
+  const state = names.find(text);
+  if (state === undefined) throw new InvalidValueError(`${quote(text)} is not a state${hint(text, names.names)}`);
   return state;
 }
 
@@ -151,7 +174,8 @@ function parseYesNo(text: string): boolean {
   return text === "yes";
 }
 
-function parseAge(text: string): Duration {
+/** Parses an age such as "15m". Throws an error for any other text. */
+export function parseAge(text: string): Duration {
   return durationFromMs(parseDurationMs(text));
 }
 

@@ -1,4 +1,6 @@
 /** Names of the contract's enum values for people: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
+
+import { EnrolmentState } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import { HealthEffect } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
@@ -38,6 +40,9 @@ export const machineStateNames: EnumNames<MachineState> = namesOf(MachineState a
 
 /** States of installations. */
 export const installationStateNames: EnumNames<InstallationState> = namesOf(InstallationState as unknown as EnumObject);
+
+/** States of enrolments. */
+export const enrolmentStateNames: EnumNames<EnrolmentState> = namesOf(EnrolmentState as unknown as EnumObject);
 
 /** Statuses of machines according to their providers. */
 export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus as unknown as EnumObject);
@@ -93,4 +98,15 @@ export function showMachineState(state: MachineState): StyledCell {
 /** Returns an installation's state for a table. */
 export function showInstallationState(state: InstallationState): StyledCell {
   return { text: installationStateNames.nameOf(state), style: installationStyles[state] };
+}
+
+const enrolmentStyles: Partial<Record<EnrolmentState, Style>> = {
+  [EnrolmentState.WAITING]: "yellow",
+  [EnrolmentState.APPROVED]: "green",
+  [EnrolmentState.REJECTED]: "red",
+};
+
+/** Returns an enrolment's state for a table. */
+export function showEnrolmentState(state: EnrolmentState): StyledCell {
+  return { text: enrolmentStateNames.nameOf(state), style: enrolmentStyles[state] };
 }

@@ -9,8 +9,9 @@ import { CommandFailure, exitStatus } from "./exit-status.ts";
 import { listMachines } from "./list-pages.ts";
 import { parseSelector } from "./selector.ts";
 
-/** A machine to act on. */
+/** A machine, or another thing that has a UUID, to act on. */
 export interface Target {
+  /** UUID of the thing. */
   readonly machineId: string;
   /** The machine when it was selected; absent if it was named by its id. */
   readonly machine?: Machine;
@@ -58,11 +59,17 @@ export async function findTargets(
 
 /**
  * Asks the user to confirm before acting on more than one machine. `what` is the question, with "#" for text such as
- * "12 machines". Throws ConfigError without a terminal to ask on, and CommandFailure if the answer is no.
+ * "12 machines"; `noun` says what else the targets are. Throws ConfigError without a terminal to ask on, and
+ * CommandFailure if the answer is no.
  */
-export async function confirm(targets: readonly Target[], { yes = false }: TargetFlags, what: string): Promise<void> {
+export async function confirm(
+  targets: readonly Target[],
+  { yes = false }: TargetFlags,
+  what: string,
+  noun = "machines",
+): Promise<void> {
   if (targets.length < 2 || yes) return;
-  const question = what.replace("#", `${targets.length} machines`);
+  const question = what.replace("#", `${targets.length} ${noun}`);
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new ConfigError([`${question} There is no terminal to ask on: add --yes to proceed`]);
   }

@@ -1,5 +1,5 @@
 /** Counts the whole fleet, from the view that decides states. */
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, isNull, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import { type IssueSeverity, type IssueType, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
 import type { Database, Transaction } from "../client.ts";
@@ -8,6 +8,7 @@ import { isDuplicated } from "../schema/duplicate-agent.ts";
 import {
   duplicateAgent,
   hardwareReport,
+  machineEnrolment,
   machineHold,
   machineIssue,
   machineLabel,
@@ -45,6 +46,8 @@ export interface FleetCount {
   readonly groups: readonly FleetGroup[];
   /** Machines whose id and key are used by two machines. */
   readonly duplicateAgents: bigint;
+  /** Agents without a machine that wait to be let in. */
+  readonly waitingEnrolments: bigint;
   /** Issues of every type and severity that there can be, in the order of their list. */
   readonly issues: readonly IssueCount[];
 }
@@ -55,6 +58,9 @@ export interface IssueCount {
   readonly severity: IssueSeverity;
   readonly issues: bigint;
 }
+
+/** Whether an enrolment waits. Approved ones have a machine, and are not in the index of the others. */
+const isWaiting = and(isNull(machineEnrolment.machineId), eq(machineEnrolment.state, "waiting"));
 
 /** Maximum number of groups in a count by labels. */
 const maxGroups = 5000;
@@ -85,6 +91,7 @@ export function countFleet(db: Database, labelKeys: readonly string[] = []): Pro
       groups: groups.map((group) => nameLabels(group, labelKeys)),
       duplicateAgents: BigInt(await tx.$count(duplicateAgent, sql.raw(isDuplicated("duplicate_agent")))),
       issues: countIssues(groups, await countOtherIssues(tx)),
+      waitingEnrolments: BigInt(await tx.$count(machineEnrolment, isWaiting)),
     };
   });
 }

@@ -12,6 +12,7 @@ import {
   agentHeartbeat,
   historyFloor,
   installationState,
+  machineEnrolment,
   machineHistory,
   machineState,
   osInstallationRequest,
@@ -40,11 +41,12 @@ export interface MachineChange {
 
 /**
  * A change that the history does not record: time or a heartbeat after a silence moved a machine to another state, or
- * its installation made progress.
+ * its installation made progress; or an agent asked to be let in, which strangers do too often to record it.
  */
 export interface QuietChange {
+  /** The machine, or the enrolment. */
   readonly machineId: string;
-  readonly kind: "state_changed" | "installation_progressed";
+  readonly kind: "state_changed" | "installation_progressed" | "enrolment_waiting";
   /** Time of the change. */
   readonly at: Date;
 }
@@ -137,21 +139,27 @@ export async function listSilenceChanges(db: Database, after: Date): Promise<{ c
   return { changes, at: rows[0] === undefined ? after : parseDatabaseTime(rows[0].at) };
 }
 
+/** Maximum number of new enrolments that are read at once. Beyond it, strangers flood the server. */
+const maxNewEnrolments = 1000;
+
 /**
  * Returns the open installations that made progress or became overdue since `after`, by the partial index of the open
- * ones.
+ * ones, and the newest enrolments that wait and came since then, by the index on (first_seen_at, id).
  */
 export async function listProgressChanges(db: Database, after: Date): Promise<QuietChange[]> {
-  const { rows } = await db.execute<{ machine_id: string; overdue: boolean; at: string }>(sql`
-    select request.machine_id, state.state = 'overdue' as overdue,
+  const { rows } = await db.execute<{ id: string; kind: QuietChange["kind"]; at: string }>(sql`
+    select request.machine_id as id,
+           case state.state when 'overdue' then 'state_changed' else 'installation_progressed' end as kind,
            case state.state when 'overdue' then state.since else request.progress_at end as at
       from ${osInstallationRequest} request
       join ${installationState} state on state.machine_id = request.machine_id and state.generation = request.generation
      where ${sql.raw(isOpen("request"))}
-       and (request.progress_at >= ${after} or (state.state = 'overdue' and state.since >= ${after}))`);
-  return rows.map(({ machine_id: machineId, overdue, at }) => ({
-    machineId,
-    kind: overdue ? "state_changed" : "installation_progressed",
-    at: parseDatabaseTime(at),
-  }));
+       and (request.progress_at >= ${after} or (state.state = 'overdue' and state.since >= ${after}))
+    union all
+    (select id, 'enrolment_waiting', first_seen_at
+       from ${machineEnrolment}
+      where first_seen_at >= ${after} and state = 'waiting'
+      order by first_seen_at desc, id desc
+      limit ${maxNewEnrolments})`);
+  return rows.map(({ id: machineId, kind, at }) => ({ machineId, kind, at: parseDatabaseTime(at) }));
 }

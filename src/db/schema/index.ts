@@ -14,6 +14,7 @@ export { historyFloor } from "./history-floor.ts";
 export { installationState } from "./installation-state.ts";
 export { installationWithheld } from "./installation-withheld.ts";
 export { machine } from "./machine.ts";
+export { machineEnrolment } from "./machine-enrolment.ts";
 export { machineHistory } from "./machine-history.ts";
 export { machineHold } from "./machine-hold.ts";
 export { machineIdentifier } from "./machine-identifier.ts";

@@ -19,6 +19,10 @@ const historyKinds = [
   "machine_held",
   "machine_released",
   "health_changed",
+  "machine_enrolled",
+  "enrolment_approved",
+  "enrolment_rejected",
+  "enrolment_forgotten",
   "agent_registered",
   "agent_replaced",
   "agent_revoked",
@@ -36,6 +40,7 @@ export const machineHistory = pgTable(
   "machine_history",
   {
     id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
+    /** The machine, or the enrolment for kinds that begin with "enrolment_". */
     machineId: uuid().notNull(),
     at: timestamptz().notNull().default(sql`now()`),
     /**

@@ -1,5 +1,5 @@
 /** Finds the unary methods in routes for Connect's router. */
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescMethodUnary, DescService } from "@bufbuild/protobuf";
 import {
   type ConnectRouter,
   createMethodImplSpec,
@@ -10,7 +10,7 @@ import {
 import { createMethodUrl } from "@connectrpc/connect/protocol";
 
 /** A unary method and its handler. */
-export type UnarySpec = MethodImplSpec & { kind: "unary" };
+export type UnarySpec = MethodImplSpec & { kind: "unary"; method: DescMethodUnary };
 
 /** Returns the unary methods by path. Leaves methods with options of their own to Connect. */
 export function listUnaryMethods(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UnarySpec> {

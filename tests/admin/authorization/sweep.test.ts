@@ -38,7 +38,7 @@ async function listServices(): Promise<DescService[]> {
   );
   const found = modules.flatMap((module) => Object.values(module as Record<string, { kind?: string } | undefined>));
   const services = found.filter((value) => value?.kind === "service") as unknown as DescService[];
-  return services.filter(({ typeName }) => !typeName.startsWith("cloud."));
+  return services.filter(({ typeName }) => !/^(?:cloud|bmaas\.agent)\./.test(typeName));
 }
 
 const services = await listServices();

@@ -53,6 +53,7 @@ async function startAgents() {
   const config = loadConfig({ DATABASE_URL: database.url, BMAAS_AGENT_LISTEN: "127.0.0.1:0" });
   const tls = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
   const listener = createAgents(config, tls, {
+    db: database.db,
     store,
     writers: { heartbeats, deliveries: createDeliveryWriter(store) },
     metrics: createMetrics(),

@@ -20,7 +20,7 @@ export declare const file_bmaas_admin_v1_history_service: GenFile;
  */
 export declare type ListEventsRequest = Message<"bmaas.admin.v1.ListEventsRequest"> & {
   /**
-   * UUID of the machine.
+   * UUID of the machine or of the enrolment.
    *
    * @generated from field: string machine_id = 1;
    */
@@ -130,7 +130,7 @@ export declare const EventSchema: GenMessage<Event>;
 export declare const HistoryService: GenService<{
   /**
    * ListEvents returns a machine's events, newest first, page by page, also for a deleted machine as long as they are
-   * kept. It returns none for a machine without any.
+   * kept, and for an enrolment, whose decisions are kept under its own id. It returns none for a machine without any.
    *
    * @generated from rpc bmaas.admin.v1.HistoryService.ListEvents
    */

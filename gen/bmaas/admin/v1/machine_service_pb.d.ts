@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Hold, Machine, MachineState, Provided } from "./machine_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Enrolment } from "./enrolment_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/machine_service.proto.
@@ -483,6 +484,14 @@ export declare type WatchMachinesRequest = Message<"bmaas.admin.v1.WatchMachines
    * @generated from field: string resume_token = 2;
    */
   resumeToken: string;
+
+  /**
+   * Also report enrolments: the kinds "enrolment_waiting", "enrolment_approved", "enrolment_rejected" and
+   * "enrolment_forgotten", whatever the filter.
+   *
+   * @generated from field: bool enrolments = 3;
+   */
+  enrolments: boolean;
 };
 
 /**
@@ -528,7 +537,7 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
   actor: string;
 
   /**
-   * UUID of the machine.
+   * UUID of the machine; empty for a change of an enrolment.
    *
    * @generated from field: string machine_id = 5;
    */
@@ -547,6 +556,20 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
    * @generated from field: map<string, string> detail = 7;
    */
   detail: { [key: string]: string };
+
+  /**
+   * UUID of the enrolment that changed; empty for a change of a machine.
+   *
+   * @generated from field: string enrolment_id = 8;
+   */
+  enrolmentId: string;
+
+  /**
+   * The enrolment as it is now; not set when it has gone, and for a change of a machine.
+   *
+   * @generated from field: bmaas.admin.v1.Enrolment enrolment = 9;
+   */
+  enrolment?: Enrolment | undefined;
 };
 
 /**

@@ -1,0 +1,106 @@
+/** The Enrol call: it stores what an agent without a machine says of itself, and tells it what became of its wish. */
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import {
+  type EnrolRequest,
+  type EnrolResponse,
+  EnrolResponseSchema,
+} from "../../../gen/bmaas/agent/v1/enrolment_service_pb.js";
+import type { Database } from "../../db/client.ts";
+import { type EnrolmentOutcome, enrol } from "../../db/queries/enrolment.ts";
+import { transact } from "../../db/transact.ts";
+import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
+import { finishInTime, type Patience, patienceOf, waitEndKey } from "../call-patience.ts";
+import {
+  IdentityRefusedError,
+  type KeyIdentity,
+  keyIdentityKey,
+  type LogRefusal,
+  unknownIdentityMessage,
+} from "../identity/agent-identity.ts";
+import type { Pacer } from "../pacing.ts";
+import { getOverloadedError } from "../queues/overloaded-error.ts";
+import { type EnrolmentObserver, observeEnrolmentFailure } from "./enrolment-observer.ts";
+import { toEnrolmentWish } from "./validate-enrolment.ts";
+
+/** Options of `createEnrol`. */
+export interface EnrolOptions {
+  readonly db: Database;
+  readonly pacer: Pick<Pacer, "pace">;
+  readonly observer: EnrolmentObserver;
+  readonly logRefusal: LogRefusal;
+}
+
+/** Maximum number of enrolments that wait for the database. */
+const maxWaiting = 500;
+/** How much longer than others a rejected agent is asked to wait, as a factor. */
+const rejectedFactor = 10;
+
+/** Reason that a rejected agent gets, which reveals nothing of the fleet. */
+const rejectedReason = "this server does not accept the agent; ask those who run it";
+
+/** Creates the handler of EnrolmentService.Enrol. Its errors are those that enrolment_service.proto lists. */
+export function createEnrol({ db, pacer, observer, logRefusal }: EnrolOptions) {
+  const takeTurn = createTurns();
+  return async (request: EnrolRequest, { values }: HandlerContext): Promise<EnrolResponse> => {
+    const identity = values.get(keyIdentityKey);
+    try {
+      if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
+      const wish = toEnrolmentWish(request, identity);
+      const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
+        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish))),
+      );
+      return answer(outcome, identity);
+    } catch (error) {
+      observeEnrolmentFailure(observer, error);
+      if (error instanceof IdentityRefusedError) logRefusal(error, identity?.remoteAddress);
+      throw error;
+    }
+  };
+
+  function answer(outcome: EnrolmentOutcome, identity: KeyIdentity): EnrolResponse {
+    const { publicKey } = identity;
+    const { kind } = outcome;
+    if (kind === "replayed") {
+      const message = "the signature's nonce is not greater than the last one accepted: sign every request anew";
+      throw new IdentityRefusedError("replayed", message, { publicKey });
+    }
+    if (kind === "another_machine") {
+      const { machineId } = outcome;
+      throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, { machineId, publicKey });
+    }
+    observer.enrolled(kind);
+    if (kind === "accepted") {
+      const { machineId } = outcome;
+      return create(EnrolResponseSchema, { outcome: { case: "accepted", value: { machineId } } });
+    }
+    const { pauseMs } = pacer.pace(Buffer.from(publicKey).toString("hex"), Date.now(), false);
+    return kind === "waiting"
+      ? create(EnrolResponseSchema, { outcome: { case: "pending", value: {} }, askAgainAfter: durationFromMs(pauseMs) })
+      : create(EnrolResponseSchema, {
+          outcome: { case: "refused", value: { reason: rejectedReason } },
+          askAgainAfter: durationFromMs(rejectedFactor * pauseMs),
+        });
+  }
+}
+
+/**
+ * Creates a function that runs work one after the other, so that strangers occupy one connection to the database at
+ * most. It rejects if too many wait, or if its caller has left when its turn comes.
+ */
+function createTurns() {
+  let waiting = 0;
+  let previous: Promise<unknown> = Promise.resolve();
+  return <T>(patience: Patience, work: () => Promise<T>): Promise<T> => {
+    if (waiting >= maxWaiting) return Promise.reject(getOverloadedError(defaultRetryAfterSeconds));
+    waiting++;
+    const turn = previous.then(() => {
+      waiting--;
+      if (patience.aborted) throw patience.reason;
+      return work();
+    });
+    previous = turn.catch(() => {});
+    return turn;
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * Decides about enrolments: operators approve, reject and forget them.
+ *
+ * Approvals run one after the other, so that of two agents with one serial number the second one meets the first. Then
+ * the enrolment's row is locked, so that of two decisions about it the second one finds the first. Then the machine is.
+ */
+import { eq, sql } from "drizzle-orm";
+import { formatInstant } from "../../base/time-text.ts";
+import type { Transaction } from "../client.ts";
+import { machineEnrolment } from "../schema/index.ts";
+import { AgentRefusedError } from "./agent-key.ts";
+import { type AgentKey, findPublicKeys, registerAgents } from "./agent-started.ts";
+import type { EnrolmentRow } from "./enrolment.ts";
+import { findEnrolments, findLookalikes } from "./enrolment-list.ts";
+import { createMachines, holdMachines } from "./machine.ts";
+import { appendHistory, type HistoryEntry } from "./machine-history.ts";
+
+/** There is no such enrolment any more. */
+export class EnrolmentGoneError extends Error {
+  override readonly name = "EnrolmentGoneError";
+  readonly enrolmentId: string;
+  constructor(enrolmentId: string) {
+    super(
+      `enrolment ${enrolmentId} has gone: it was forgotten, made way for newer ones, or its agent describes another machine now`,
+    );
+    this.enrolmentId = enrolmentId;
+  }
+}
+
+/** The enrolment is approved already. */
+export class EnrolmentDecidedError extends Error {
+  override readonly name = "EnrolmentDecidedError";
+  readonly enrolmentId: string;
+  /** `wish` completes the sentence, such as "it cannot be rejected". */
+  constructor(row: EnrolmentRow, wish: string) {
+    super(`enrolment ${row.id} ${describeApproval(row)}: ${wish}`);
+    this.enrolmentId = row.id;
+  }
+}
+
+/** Another machine has an identifier that should be one machine's alone. */
+export class EnrolmentDuplicateError extends Error {
+  override readonly name = "EnrolmentDuplicateError";
+  readonly enrolmentId: string;
+  constructor(enrolmentId: string, target: string, holders: string) {
+    super(`enrolment ${enrolmentId} cannot become ${target}: ${holders}`);
+    this.enrolmentId = enrolmentId;
+  }
+}
+
+/** Returns onto which machine an approved enrolment was approved, by whom and when. */
+function describeApproval({
+  machineId,
+  decidedBy,
+  decidedAt,
+}: Pick<EnrolmentRow, "machineId" | "decidedBy" | "decidedAt">) {
+  const when = decidedAt === null ? "" : ` at ${formatInstant(decidedAt)}`;
+  return `was approved onto machine ${machineId} by ${decidedBy}${when}`;
+}
+
+/** How an enrolment is approved. */
+export interface Approval {
+  readonly enrolmentId: string;
+  readonly machineId: string;
+  /** Whether the machine is to be created. */
+  readonly isNew: boolean;
+  /** Whether a key that the machine has is replaced. */
+  readonly replacesKey: boolean;
+  /** Whether other machines may have an identifier of this one. */
+  readonly allowsDuplicate: boolean;
+}
+
+/** Key of the advisory lock of approvals; no other advisory lock of this program has this number. */
+const approvalsLock = 4_716_022_925;
+
+/**
+ * Registers the key of an enrolment's agent for the machine, and returns false if it was approved onto this machine
+ * before. Throws EnrolmentGoneError, EnrolmentDecidedError, EnrolmentDuplicateError, MachineNotFoundError,
+ * AgentRefusedError and PublicKeyInUseError.
+ */
+export async function approveEnrolment(tx: Transaction, approval: Approval, actor: string): Promise<boolean> {
+  const { enrolmentId, machineId, isNew } = approval;
+  await tx.execute(sql`select pg_advisory_xact_lock(${approvalsLock}::bigint)`);
+  const row = await holdEnrolment(tx, enrolmentId);
+  if (row.state === "approved") {
+    if (row.machineId === machineId) return false;
+    const wish = isNew ? "it cannot become another machine" : `it cannot become machine ${machineId}`;
+    throw new EnrolmentDecidedError(row, wish);
+  }
+  if (!approval.allowsDuplicate) await assertUnlike(tx, row, approval);
+  if (isNew) await createMachines(tx, [machineId], actor);
+  else await holdMachines(tx, [machineId]);
+  const { publicKey } = row;
+  if (!approval.replacesKey) await assertNoOtherKey(tx, { machineId, publicKey });
+  await tx.delete(machineEnrolment).where(eq(machineEnrolment.machineId, machineId));
+  await tx
+    .update(machineEnrolment)
+    .set({ state: "approved", machineId, decidedAt: sql`now()`, decidedBy: actor, report: null })
+    .where(eq(machineEnrolment.id, enrolmentId));
+  const hexKey = Buffer.from(publicKey).toString("hex");
+  const { serialNumber, address } = row;
+  await appendHistory(tx, [
+    { machineId, actor, kind: "machine_enrolled", detail: { enrolmentId, publicKey: hexKey, serialNumber, address } },
+    { machineId: enrolmentId, actor, kind: "enrolment_approved", detail: { machineId, publicKey: hexKey } },
+  ]);
+  await registerAgents(tx, [{ machineId, publicKey }], actor);
+  return true;
+}
+
+/** Rejects an enrolment that waits. Throws EnrolmentGoneError and EnrolmentDecidedError. */
+export async function rejectEnrolment(tx: Transaction, enrolmentId: string, actor: string): Promise<void> {
+  const row = await holdEnrolment(tx, enrolmentId);
+  if (row.state === "rejected") return;
+  if (row.state === "approved") {
+    throw new EnrolmentDecidedError(row, "it cannot be rejected; revoke the agent's key instead");
+  }
+  await tx
+    .update(machineEnrolment)
+    .set({ state: "rejected", decidedAt: sql`now()`, decidedBy: actor })
+    .where(eq(machineEnrolment.id, enrolmentId));
+  await appendHistory(tx, [toEntry(row, actor, "enrolment_rejected")]);
+}
+
+/** Deletes an enrolment that is not approved. Throws EnrolmentGoneError and EnrolmentDecidedError. */
+export async function forgetEnrolment(tx: Transaction, enrolmentId: string, actor: string): Promise<void> {
+  const row = await holdEnrolment(tx, enrolmentId);
+  if (row.state === "approved") {
+    throw new EnrolmentDecidedError(row, "it cannot be forgotten; it goes with the machine");
+  }
+  await tx.delete(machineEnrolment).where(eq(machineEnrolment.id, enrolmentId));
+  await appendHistory(tx, [toEntry(row, actor, "enrolment_forgotten")]);
+}
+
+function toEntry(
+  { id: machineId, publicKey, serialNumber, address }: EnrolmentRow,
+  actor: string,
+  kind: HistoryEntry["kind"],
+): HistoryEntry {
+  const detail = { publicKey: Buffer.from(publicKey).toString("hex"), serialNumber, address };
+  return { machineId, actor, kind, detail };
+}
+
+async function holdEnrolment(tx: Transaction, id: string): Promise<EnrolmentRow> {
+  const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.id, id)).for("update");
+  if (row === undefined) throw new EnrolmentGoneError(id);
+  return row;
+}
+
+/** Throws EnrolmentDuplicateError if another machine than the approval's has an identifier of the enrolment. */
+async function assertUnlike(tx: Transaction, row: EnrolmentRow, { machineId, isNew }: Approval): Promise<void> {
+  const lookalikes = (await findLookalikes(tx, [row])).get(row.id) ?? [];
+  const others = lookalikes.filter((each) => each.machineId !== null && each.machineId !== machineId);
+  if (others.length === 0) return;
+  const approved = await findEnrolments(
+    tx,
+    others.flatMap(({ enrolmentId }) => enrolmentId ?? []),
+  );
+  const holders = others.map(({ machineId: holderId, enrolmentId, kinds }) => {
+    const names = kinds.map((kind) => kindNames[kind]).join(" and ");
+    const approval = approved.find(({ id }) => id === enrolmentId);
+    const how =
+      approval === undefined ? "" : `, which ${describeApproval(approval).replace(` onto machine ${holderId}`, "")}`;
+    return `its ${names} is that of machine ${holderId}${how}`;
+  });
+  const target = isNew ? "a new machine" : `machine ${machineId}`;
+  throw new EnrolmentDuplicateError(row.id, target, holders.join("; "));
+}
+
+const kindNames = { serial_number: "serial number", system_uuid: "UUID", mac: "MAC address" } as const;
+
+/** Throws AgentRefusedError if the machine, which the transaction holds, has another key. */
+async function assertNoOtherKey(tx: Transaction, { machineId, publicKey }: AgentKey): Promise<void> {
+  const key = (await findPublicKeys(tx, [machineId])).get(machineId);
+  if (key === undefined || key === Buffer.from(publicKey).toString("hex")) return;
+  throw new AgentRefusedError("AGENT_REGISTERED", machineId, `has another agent's key, ${key}: ask to replace it`);
+}

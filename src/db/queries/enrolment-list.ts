@@ -1,0 +1,193 @@
+/** Reads enrolments for operators, with the machines and other enrolments that they resemble. */
+import { and, desc, eq, getTableColumns, inArray, type SQL, sql } from "drizzle-orm";
+import { swapUuidBytes } from "../../contract/identifiers.ts";
+import type { Database, Transaction } from "../client.ts";
+import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
+import type { EnrolmentRow } from "./enrolment.ts";
+
+/** An enrolment without the agent's report. */
+export type EnrolmentOverview = Omit<EnrolmentRow, "report">;
+
+/** Conditions on enrolments, all of which must hold. */
+export interface EnrolmentFilter {
+  /** Any of these states. */
+  readonly states?: readonly EnrolmentRow["state"][] | undefined;
+  /** Any of these ids; UUIDs in lower case. */
+  readonly enrolmentIds?: readonly string[] | undefined;
+  readonly address?: string | undefined;
+  readonly serialNumber?: string | undefined;
+  readonly manufacturer?: string | undefined;
+  readonly product?: string | undefined;
+  /** The agent first described this machine at least this long ago. */
+  readonly minAgeSeconds?: number | undefined;
+}
+
+/** Position in a list of enrolments, newest first. */
+export interface EnrolmentKey {
+  /** Microseconds since the epoch. */
+  readonly firstSeenAt: bigint;
+  readonly id: string;
+}
+
+const { report: _, ...overviewColumns } = getTableColumns(machineEnrolment);
+
+/**
+ * Returns up to `limit` enrolments after `after` that pass the filter, newest first, by the index on (first_seen_at,
+ * id), each with its key.
+ */
+export async function listEnrolments(
+  db: Database,
+  filter: EnrolmentFilter,
+  { after, limit }: { readonly after: EnrolmentKey | undefined; readonly limit: number },
+): Promise<{ readonly enrolment: EnrolmentOverview; readonly key: EnrolmentKey }[]> {
+  const { firstSeenAt, id } = machineEnrolment;
+  const rows = await db
+    .select({
+      enrolment: overviewColumns,
+      microseconds: sql<string>`(extract(epoch from ${firstSeenAt}) * 1000000)::bigint::text`,
+    })
+    .from(machineEnrolment)
+    .where(
+      and(
+        ...listTests(filter),
+        after &&
+          sql`(${firstSeenAt}, ${id}) < ('epoch'::timestamptz + ${after.firstSeenAt}::bigint * interval '1 microsecond', ${after.id}::uuid)`,
+      ),
+    )
+    .orderBy(desc(firstSeenAt), desc(id))
+    .limit(limit);
+  return rows.map(({ enrolment, microseconds }) => ({
+    enrolment,
+    key: { firstSeenAt: BigInt(microseconds), id: enrolment.id },
+  }));
+}
+
+function listTests(filter: EnrolmentFilter): SQL[] {
+  const { states, enrolmentIds, address, serialNumber, manufacturer, product, minAgeSeconds } = filter;
+  const row = machineEnrolment;
+  return [
+    states && inArray(row.state, [...states]),
+    enrolmentIds && sql`${row.id} = any(${arrayParameter(enrolmentIds, "uuid")})`,
+    address === undefined ? undefined : eq(row.address, address),
+    serialNumber === undefined ? undefined : sql`lower(${row.serialNumber}) = lower(${serialNumber})`,
+    manufacturer === undefined ? undefined : eq(row.manufacturer, manufacturer),
+    product === undefined ? undefined : eq(row.product, product),
+    minAgeSeconds === undefined
+      ? undefined
+      : sql`${row.firstSeenAt} <= now() - make_interval(secs => ${minAgeSeconds})`,
+  ].filter((test) => test !== undefined);
+}
+
+/** Returns those of the enrolments that exist, in no order. */
+export async function findEnrolments(db: Database | Transaction, ids: readonly string[]): Promise<EnrolmentOverview[]> {
+  if (ids.length === 0) return [];
+  return await db
+    .select(overviewColumns)
+    .from(machineEnrolment)
+    .where(sql`${machineEnrolment.id} = any(${arrayParameter(ids, "uuid")})`);
+}
+
+/** Returns the enrolment with the agent's report, if it exists. */
+export async function findEnrolment(db: Database | Transaction, id: string): Promise<EnrolmentRow | undefined> {
+  const [row] = await db.select().from(machineEnrolment).where(eq(machineEnrolment.id, id));
+  return row;
+}
+
+/** Kinds of identifiers that should be one machine's alone. */
+type IdentifierKind = "serial_number" | "system_uuid" | "mac";
+
+/** Another machine, or another agent that waits, with identifiers of an enrolment. */
+export interface Lookalike {
+  /** Null for an agent that waits. */
+  readonly machineId: string | null;
+  /** The enrolment of the agent, or the one by which the machine's agent came; null for any other machine. */
+  readonly enrolmentId: string | null;
+  readonly kinds: readonly IdentifierKind[];
+}
+
+/** Maximum number of lookalikes with one identifier that are looked at. */
+const maxPerIdentifier = 10;
+
+/** A row of the query of lookalikes. */
+interface Resemblance extends Record<string, unknown> {
+  readonly id: string;
+  readonly kind: IdentifierKind;
+  readonly machine_id: string | null;
+  readonly enrolment_id: string | null;
+}
+
+/**
+ * Returns, by the id of each enrolment, the machines and other undecided enrolments that have one of its identifiers.
+ * A UUID whose first three groups are in the other byte order is the same. A machine whose agent was approved and has
+ * not reported its hardware yet is known by its enrolment. Looks each identifier up by the indexes on them.
+ */
+export async function findLookalikes(
+  db: Database | Transaction,
+  enrolments: readonly EnrolmentOverview[],
+): Promise<Map<string, Lookalike[]>> {
+  const claims = enrolments.flatMap(({ id, machineId, identifiers }) =>
+    identifiers.flatMap(spell).map((claim) => ({ id, machineId, ...claim })),
+  );
+  if (claims.length === 0) return new Map();
+  const { rows } = await db.execute<Resemblance>(sql`
+    with claim as materialized (
+      select * from unnest(
+        ${arrayParameter(
+          claims.map((claim) => claim.id),
+          "uuid",
+        )},
+        ${arrayParameter(
+          claims.map((claim) => claim.machineId),
+          "uuid",
+        )},
+        ${arrayParameter(
+          claims.map((claim) => claim.kind),
+          "text",
+        )},
+        ${arrayParameter(
+          claims.map((claim) => claim.value),
+          "text",
+        )}
+      ) as claim (id, own_machine_id, kind, value)
+    )
+    select claim.id, kind, held.machine_id, null::uuid as enrolment_id
+      from claim cross join lateral (
+        select machine_id from ${machineIdentifier} held
+         where held.value = claim.value and held.kind = claim.kind and held.gone_at is null
+           and held.machine_id is distinct from claim.own_machine_id
+         order by machine_id limit ${maxPerIdentifier}
+      ) held
+    union all
+    select claim.id, kind, other.machine_id, other.id
+      from claim cross join lateral (
+        select id, machine_id from ${machineEnrolment} other
+         where other.identifiers @> array[claim.kind || ':' || claim.value]
+           and other.id <> claim.id and other.state <> 'rejected'
+         limit ${maxPerIdentifier}
+      ) other`);
+  return collect(rows);
+}
+
+/** Returns an identifier as "kind:value" in every form in which others may have it. */
+function spell(identifier: string): { kind: string; value: string }[] {
+  const at = identifier.indexOf(":");
+  const [kind, value] = [identifier.slice(0, at), identifier.slice(at + 1)];
+  return (kind === "system_uuid" ? [value, swapUuidBytes(value)] : [value]).map((each) => ({ kind, value: each }));
+}
+
+function collect(rows: readonly Resemblance[]): Map<string, Lookalike[]> {
+  const found = new Map<string, Map<string, Lookalike>>();
+  for (const { id, kind, machine_id: machineId, enrolment_id: enrolmentId } of rows) {
+    const others = found.get(id) ?? new Map<string, Lookalike>();
+    found.set(id, others);
+    const name = machineId ?? enrolmentId ?? "";
+    const known = others.get(name);
+    others.set(name, {
+      machineId,
+      enrolmentId: known?.enrolmentId ?? enrolmentId,
+      kinds: [...new Set([...(known?.kinds ?? []), kind])],
+    });
+  }
+  return new Map([...found].map(([id, others]) => [id, [...others.values()]]));
+}

@@ -153,6 +153,11 @@ function printAttention({ groups }: GetFleetResponse): void {
     const command = `bmaas ${verb} --selector state=${machineStateNames.nameOf(state)}`;
     return machines === 0n ? [] : [[{ text: machines.toString(), style: "yellow" }, what, command] as Cell[]];
   });
+  const overdue = groups.reduce((total, group) => total + group.stateOverdueMachines, 0n);
+  if (overdue > 0n) {
+    const command = "bmaas machines explain --selector state-overdue=yes";
+    found.push([{ text: overdue.toString(), style: "yellow" }, "in their state for too long", command]);
+  }
   if (found.length === 0) return;
   print(`\n${paint("Needs attention", "bold")}`);
   printTable(["MACHINES", "WHY", "COMMAND"], found);

@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import { parseDatabaseUrl } from "./database-url.ts";
+import { parseStateLimits } from "./durations.ts";
 import { parseAudiences, parseIssuer, parseRoleRules } from "./oidc.ts";
 import {
   parseAdminUrl,
@@ -241,6 +242,15 @@ export const settings = {
     parse: parseDeadlineMs,
     commands: ["serve"],
     description: "time until an installation is overdue when its agent reports no progress",
+  },
+  stateLimits: {
+    variable: "BMAAS_STATE_LIMITS",
+    flag: "--state-limits",
+    value: "STATE=DURATION,…",
+    parse: parseStateLimits,
+    commands: ["serve"],
+    description:
+      "longest times in states, such as installation_given=10m,never_heartbeated=1d; the same for all servers",
   },
   historyDays: {
     variable: "BMAAS_HISTORY_DAYS",

@@ -1,8 +1,9 @@
 /** Metrics of the fleet, from the sampler's last count. */
-import { setTimeout as delay } from "node:timers/promises";
 import { findLabel, nameMetricLabel } from "../contract/labels.ts";
-import type { FleetCount, FleetGroup } from "../db/queries/fleet.ts";
+import type { FleetCount } from "../db/queries/fleet.ts";
+import type { FleetGroup } from "../db/queries/fleet-groups.ts";
 import { Counter, Gauge, type Registry } from "./prom-client.ts";
+import { createStateMetrics, waitForCount } from "./state-metrics.ts";
 
 /** Source of counts of the fleet. */
 export interface FleetSource {
@@ -11,12 +12,6 @@ export interface FleetSource {
   readonly last: (FleetCount & { readonly beganAtMs: number; readonly durationMs: number }) | undefined;
   readonly failures: number;
 }
-
-/**
- * Longest time that a scrape waits for a new count, in milliseconds. After it, the page shows the old count, as it does
- * while the database is away.
- */
-const maxWaitMs = 3_000;
 
 /**
  * Maximum number of places with their own series. A place is a provider's location, or a set of labels. The machines of
@@ -44,11 +39,16 @@ export function createFleetMetrics(
       "bmaas_fleet_held_machines",
       "Machines that operators hold; nothing is installed on them.",
     ),
+    stateOverdueMachines: groupGauge(
+      "bmaas_fleet_state_overdue_machines",
+      "Machines that have been in their state for longer than BMAAS_STATE_LIMITS allows.",
+    ),
     mutedMachines: groupGauge(
       "bmaas_fleet_muted_machines",
       "Machines whose holds or health alerts leave them out of alerts.",
     ),
   } as const;
+  const showStates = createStateMetrics(registry);
   const labelled = new Gauge({
     name: "bmaas_fleet_labelled_machines",
     help: "Machines, by state and the labels that BMAAS_METRIC_LABELS names.",
@@ -70,7 +70,7 @@ export function createFleetMetrics(
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
 
   return async () => {
-    await Promise.race([source.get().catch(() => {}), delay(maxWaitMs, undefined, { ref: false })]);
+    await waitForCount(source);
     const { last } = source;
     if (last === undefined) {
       // Without a count the gauges are absent, since 0 would be wrong.
@@ -78,6 +78,7 @@ export function createFleetMetrics(
       enrolments.remove();
       age.remove();
       duration.remove();
+      showStates([]);
       return;
     }
     duplicates.set(Number(last.duplicateAgents));
@@ -91,6 +92,7 @@ export function createFleetMetrics(
       for (const [name, figure] of Object.entries(figures))
         figure.inc(labels, Number(group[name as keyof typeof figures]));
     }
+    showStates(last.groups, last.countedAt);
     labelled.reset();
     for (const { state, labels, machines } of foldLabels(last.groups)) {
       const named = labelKeys.map((key) => [nameMetricLabel(key), findLabel(labels, key) ?? ""]);

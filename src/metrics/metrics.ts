@@ -17,6 +17,7 @@ import {
 import { combine, keepCounts, type MetricsSnapshot, readAll } from "./metrics-snapshot.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
 import { Gauge, Registry } from "./prom-client.ts";
+import { createTransitionMetrics, type TransitionSource } from "./state-metrics.ts";
 
 /** Metrics of one server, and the observers that its parts report to. */
 export interface Metrics {
@@ -55,6 +56,7 @@ export interface MetricSources {
   readonly fleet: FleetSource;
   /** Keys of the machines' labels by which the fleet is shown. */
   readonly fleetLabels: readonly string[];
+  readonly transitions: TransitionSource;
   readonly database: DatabaseSource;
   readonly writers: WriterQueues;
   readonly feed: { readonly watchers: number };
@@ -98,7 +100,11 @@ export function createMetrics(): Metrics {
       showSubscribers(registry, sources.feed);
       showWorkers(registry);
       countFailures(registry, sources.fleet);
-      refreshFleet = createFleetMetrics(fleetRegistry, sources.fleet, sources.fleetLabels);
+      const refreshes = [
+        createFleetMetrics(fleetRegistry, sources.fleet, sources.fleetLabels),
+        createTransitionMetrics(fleetRegistry, sources.transitions),
+      ];
+      refreshFleet = async () => void (await Promise.all(refreshes.map((look) => look())));
       refresh = [createDatabaseMetrics(registry, sources.database), createReadiness(registry, sources.findUnreadiness)];
     },
     render: async (readOthers) => {

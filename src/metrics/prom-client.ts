@@ -43,3 +43,47 @@ export const collectors: readonly Collector[] = [
   "version",
   "gc",
 ].map((name) => load(`prom-client/lib/metrics/${name}.js`));
+
+/** A histogram that shows given numbers, for values that nobody observes one by one. */
+export interface HistogramOptions {
+  readonly name: string;
+  readonly help: string;
+  /** Name of its label. */
+  readonly label: string;
+  /** Upper bounds of the buckets, ascending. */
+  readonly buckets: readonly number[];
+}
+
+/** Numbers of one series: how many values there are, their sum, and how many are within each bucket's upper bound. */
+export interface HistogramSeries {
+  readonly label: string;
+  readonly count: number;
+  readonly sum: number;
+  readonly buckets: readonly number[];
+}
+
+/** Adds such a histogram to a registry, and returns a function that replaces its series. */
+export function registerHistogram(
+  registry: Registry,
+  { name, help, label, buckets }: HistogramOptions,
+): (series: readonly HistogramSeries[]) => void {
+  let values: { metricName: string; labels: Record<string, string>; value: number }[] = [];
+  const metric = { name, help, type: "histogram", get: async () => ({ name, help, type: "histogram", values }) };
+  registry.registerMetric(metric as unknown as Parameters<Registry["registerMetric"]>[0]);
+  return (series) => {
+    values = series.flatMap((each) => {
+      const bounds = [...buckets.map(String), "+Inf"];
+      const counts = [...each.buckets, each.count];
+      const labels = { [label]: each.label };
+      return [
+        ...bounds.map((le, index) => ({
+          metricName: `${name}_bucket`,
+          labels: { ...labels, le },
+          value: counts[index] ?? 0,
+        })),
+        { metricName: `${name}_sum`, labels, value: each.sum },
+        { metricName: `${name}_count`, labels, value: each.count },
+      ];
+    });
+  };
+}

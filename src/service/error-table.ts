@@ -22,7 +22,7 @@ import {
   EnrolmentDuplicateError,
   EnrolmentGoneError,
 } from "../db/queries/enrolment-decision.ts";
-import { TooManyGroupsError } from "../db/queries/fleet.ts";
+import { TooManyGroupsError } from "../db/queries/fleet-groups.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-health.ts";

@@ -9,6 +9,7 @@ import { startIdentifierUpkeep } from "../db/identifier-upkeep.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
+import { replaceStateLimits } from "../db/queries/state-limit.ts";
 import { openServerKey } from "./admin-url.ts";
 
 /** The database and the files of a server, open until `close`. */
@@ -42,6 +43,11 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
   });
   resources.defer(disconnect);
   await adoptRestoredHistory(db);
+  const { stateLimits = {} } = config;
+  const otherLimits = await replaceStateLimits(db, stateLimits);
+  if (otherLimits !== undefined) {
+    log.info({ before: otherLimits, now: stateLimits }, "the limits on the time in states have changed, in seconds");
+  }
   const isOwnDatabase = config.databaseUrl === undefined;
   const adminTokenFile = await ensureBootstrapToken({ db, home, isOwnDatabase, log });
   const serverKey = await openServerKey(home, log);

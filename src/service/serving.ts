@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
-import { createFleetSamplers, createMetricsSample } from "../admin/fleet/fleet-sampler.ts";
+import { createFleetSamplers, createMetricsSample, createSampler } from "../admin/fleet/fleet-sampler.ts";
 import { createChangeFeed } from "../admin/watch/change-feed.ts";
 import {
   createDeliveryWriter,
@@ -14,6 +14,7 @@ import type { Config, ListenAddress } from "../config/config.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { countFleet } from "../db/queries/fleet.ts";
+import { countStateTransitions } from "../db/queries/state-transition.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
 import { type Drain, prepareClose, prepareDrain, prepareToLeave } from "../rpc/connections/close-listener.ts";
 import { defaultLimits } from "../rpc/limits.ts";
@@ -86,6 +87,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     version: readVersion(),
     fleet: createMetricsSample(fleet, metricLabels, log),
     fleetLabels: metricLabels,
+    transitions: createSampler(async () => ({ transitions: await countStateTransitions(db) })),
     database: createDatabaseSource(store, database),
     writers,
     feed,

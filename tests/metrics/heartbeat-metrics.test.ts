@@ -153,6 +153,7 @@ test("shows how many heartbeats wait while the writer is busy, and what became o
     database: { findTrouble: async () => undefined, pools: { heartbeats: store.getPoolUsage } },
     writers: { heartbeats, deliveries: { queueLength: 0 } },
     fleetLabels: [],
+    transitions: { get: unused, last: undefined },
     feed: { watchers: 5 },
     findUnreadiness: async () => undefined,
   };

@@ -1,26 +1,30 @@
 /** Counts the fleet at most every 15 s, however many callers and scrapers ask. */
 import type { Logger } from "pino";
-import { type FleetCount, TooManyGroupsError } from "../../db/queries/fleet.ts";
+import type { FleetCount } from "../../db/queries/fleet.ts";
+import { TooManyGroupsError } from "../../db/queries/fleet-groups.ts";
 
-/** A count of the fleet, with when and how long it was counted. */
-export interface FleetSample extends FleetCount {
+/** A count, with when and how long it was counted. */
+type Sample<Count> = Count & {
   /** When the count began, by performance.now(). */
   readonly beganAtMs: number;
   readonly durationMs: number;
-}
+};
 
-/** Counts the fleet on demand, and caches the count. */
-export interface FleetSampler {
+/** Counts on demand, and caches the count. */
+export interface Sampler<Count> {
   /**
    * Returns a count that is at most `maxAgeMs` old. Concurrent callers share one count. Rejects with the error of the
    * count.
    */
-  get(): Promise<FleetSample>;
+  get(): Promise<Sample<Count>>;
   /** The last successful count, however old; kept while the database is away. */
-  readonly last: FleetSample | undefined;
+  readonly last: Sample<Count> | undefined;
   /** Number of failed counts. */
   readonly failures: number;
 }
+
+/** Counts the fleet on demand, and caches the count. */
+type FleetSampler = Sampler<FleetCount>;
 
 /** Times of a sampler, in milliseconds. */
 export interface FleetSamplerLimits {
@@ -31,17 +35,17 @@ export interface FleetSamplerLimits {
 
 const defaultLimits: FleetSamplerLimits = { maxAgeMs: 15_000, retryMs: 5_000 };
 
-/** Creates a sampler over `count`, which it never calls concurrently. @public */
-export function createFleetSampler(
-  count: () => Promise<FleetCount>,
+/** Creates a sampler over `count`, which it never calls concurrently. */
+export function createSampler<Count extends object>(
+  count: () => Promise<Count>,
   limits: FleetSamplerLimits = defaultLimits,
-): FleetSampler {
-  let last: FleetSample | undefined;
+): Sampler<Count> {
+  let last: Sample<Count> | undefined;
   let failures = 0;
-  let underWay: Promise<FleetSample> | undefined;
+  let underWay: Promise<Sample<Count>> | undefined;
   let failed: { readonly error: unknown; readonly atMs: number } | undefined;
 
-  async function sample(): Promise<FleetSample> {
+  async function sample(): Promise<Sample<Count>> {
     const beganAtMs = performance.now();
     try {
       last = { ...(await count()), beganAtMs, durationMs: performance.now() - beganAtMs };
@@ -96,7 +100,7 @@ export function createFleetSamplers(count: (labelKeys: readonly string[]) => Pro
     by(labelKeys) {
       const keys = labelKeys.toSorted();
       const name = keys.join(",");
-      const sampler = samplers.get(name) ?? createFleetSampler(() => countInTurn(keys));
+      const sampler = samplers.get(name) ?? createSampler(() => countInTurn(keys));
       samplers.delete(name);
       samplers.set(name, sampler);
       if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value as string);

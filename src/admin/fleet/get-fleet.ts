@@ -29,12 +29,14 @@ export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
   };
 }
 
-function toFleetGroup({ provider, location, state, ...figures }: FleetCount["groups"][number]): FleetGroup {
+function toFleetGroup(group: FleetCount["groups"][number]): FleetGroup {
+  const { provider, location, state, oldestStateTime, ...figures } = group;
   return create(FleetGroupSchema, {
     provider: provider ?? "",
     location: location ?? "",
     state: machineStates[state],
     ...figures,
+    oldestStateTime: timestampFromDate(oldestStateTime),
   });
 }
 

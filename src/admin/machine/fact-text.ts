@@ -11,6 +11,7 @@ export type Facts = Pick<
   MachineOverview,
   | "state"
   | "since"
+  | "overdueSince"
   | "readAt"
   | "hold"
   | "provided"
@@ -123,8 +124,12 @@ const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
 /** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
-  const { hold, alerts, duplicate, bootLoop, refusedReport } = facts;
+  const { overdueSince, hold, alerts, duplicate, bootLoop, refusedReport } = facts;
   const troubles: string[] = [];
+  if (overdueSince !== null) {
+    const limit = formatDuration(overdueSince.getTime() - facts.since.getTime());
+    troubles.push(`it has been in this state for longer than the limit of ${limit}`);
+  }
   if (hold !== null) troubles.push(`it is held ${describeHold(hold)}`);
   if (alerts.length > 0) troubles.push(describeHealth(facts));
   if (duplicate !== undefined) {

@@ -29,6 +29,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     machineIds: machineIds.size === 0 ? undefined : [...machineIds].toSorted(),
     isHeld: filter.held,
     isBlocked: filter.blocked,
+    isStateOverdue: filter.stateOverdue,
     minStateAgeSeconds: toSeconds(filter.minStateAge),
     issueTypes: readIssueTypes("filter.issue_types", filter.issueTypes),
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),

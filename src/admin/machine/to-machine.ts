@@ -57,13 +57,26 @@ export const severities = {
 
 /** Converts one machine. */
 export function toMachine(overview: MachineOverview): Machine {
-  const { machine, state, since, labels, hold, health, provided, agent, hardware, installation, installationState } =
-    overview;
+  const {
+    machine,
+    state,
+    since,
+    overdueSince,
+    labels,
+    hold,
+    health,
+    provided,
+    agent,
+    hardware,
+    installation,
+    installationState,
+  } = overview;
   return create(MachineSchema, {
     id: machine.id,
     createTime: timestampFromDate(machine.createdAt),
     state: machineStates[state],
     stateTime: timestampFromDate(since),
+    ...(overdueSince && { stateOverdueTime: timestampFromDate(overdueSince) }),
     labels,
     issues: overview.issues.map(toIssue),
     ...(hold && { hold: toHold(hold) }),

@@ -22,6 +22,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (filter.held === undefined || filter.held === (machine.hold !== undefined)) &&
     (filter.blocked === undefined || filter.blocked === (machine.health?.blocksInstall ?? false)) &&
     (filter.issueTypes.length === 0 || machine.issues.some(({ type }) => filter.issueTypes.includes(type))) &&
+    (filter.stateOverdue === undefined || filter.stateOverdue === (machine.stateOverdueTime !== undefined)) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesStateAge(machine, filter, nowMs) &&
     matchesHeartbeatAge(machine, filter, nowMs)

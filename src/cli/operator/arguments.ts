@@ -1,9 +1,9 @@
 /** Parsers of arguments and options. Each throws commander's InvalidArgumentError for an invalid text. */
 import { InvalidArgumentError } from "commander";
+import { parseDurationMs } from "../../config/durations.ts";
 import { InvalidFieldError } from "../../contract/installation-rules.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { parseDurationMs } from "./time.ts";
 
 /** Converts a parser that throws for an invalid text to a parser for commander. */
 export function argumentParser<T>(parse: (text: string) => T): (text: string) => T {

@@ -21,11 +21,12 @@ export const machineHeader = ["ID", "STATE", "SINCE", "PROVIDER", "LOCATION", "H
 /** Returns one machine as a row, with a further column for each of the labels. */
 export function toMachineRow(machine: Machine, labelKeys: readonly string[] = []): Cell[] {
   const { id, state, stateTime, provided, agent, hardware, labels, hold, health } = machine;
+  const isOverdue = machine.stateOverdueTime !== undefined;
   const shown = showMachineState(state);
-  const more = [hold === undefined ? "" : ", held", health?.blocksInstall ? ", blocked" : ""].join("");
+  const more = [isOverdue && ", too long", hold !== undefined && ", held", health?.blocksInstall && ", blocked"];
   return [
     id,
-    { ...shown, text: `${shown.text}${more}` },
+    { ...shown, text: `${shown.text}${more.filter(Boolean).join("")}` },
     ageOf(stateTime),
     provided?.provider || "-",
     provided?.location || "-",
@@ -56,12 +57,13 @@ export function showLabels(labels: Readonly<Record<string, string>>): string {
 }
 
 function listMachineFields(machine: Machine): Field[] {
-  const { id, state, stateTime, createTime, labels, hold, health, issues } = machine;
+  const { id, state, stateTime, stateOverdueTime, createTime, labels, hold, health, issues } = machine;
   const { provided, agent, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
     ["since", timeOf(stateTime)],
+    ["too long since", timeOf(stateOverdueTime)],
     ["created", timeOf(createTime)],
     ["labels", showLabels(labels) || undefined],
     ["held", hold && describeHold(hold)],

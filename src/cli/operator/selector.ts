@@ -10,6 +10,7 @@ import {
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { suggestName } from "../../base/suggest-name.ts";
 import { ConfigError } from "../../config/config.ts";
+import { parseDurationMs } from "../../config/durations.ts";
 import { InvalidValueError } from "../../config/values.ts";
 import { isIssueType, issueTypeNames } from "../../contract/issue-types.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
@@ -17,7 +18,6 @@ import { parseMachineId } from "../../contract/machine-id.ts";
 import { parseQuoted } from "./arguments.ts";
 import { parseBytes } from "./quantity.ts";
 import { type EnumNames, machineStateNames } from "./state-names.ts";
-import { parseDurationMs } from "./time.ts";
 
 type FilterPart = Partial<Omit<MachineFilter, "$typeName" | "$unknown">>;
 
@@ -34,6 +34,7 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   "in-state-longer-than": (value) => ({ minStateAge: parseAge(value) }),
   issue: (value) => ({ issueTypes: [parseIssueType(value)] }),
   held: (value) => ({ held: parseYesNo(value) }),
+  "state-overdue": (value) => ({ stateOverdue: parseYesNo(value) }),
   blocked: (value) => ({ blocked: parseYesNo(value) }),
   id: (value) => ({ machineIds: [parseMachineId(value)] }),
 };
@@ -63,6 +64,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
   in-state-longer-than    for example 1h; machines that have been in their state for longer
   issue                   for example agent_silent; machines with such an issue, see docs/issues.md; repeat to match any
+  state-overdue           yes: in its state for longer than BMAAS_STATE_LIMITS of the server allows; no
   held                    yes: an operator holds the machine; no
   blocked                 yes: a health alert keeps installations away from the machine; no
   id                      a machine id; repeat to match any

@@ -1,44 +1,15 @@
 /** Counts the whole fleet, from the view that decides states. */
 import { and, eq, isNull, sql } from "drizzle-orm";
-import { alias } from "drizzle-orm/pg-core";
 import { type IssueSeverity, type IssueType, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import { isDuplicated } from "../schema/duplicate-agent.ts";
-import {
-  duplicateAgent,
-  hardwareReport,
-  machineEnrolment,
-  machineHold,
-  machineIssue,
-  machineLabel,
-  machineMuted,
-  machineState,
-} from "../schema/index.ts";
-import { isHolding } from "../schema/machine-hold.ts";
+import { duplicateAgent, machineEnrolment, machineIssue } from "../schema/index.ts";
 import { getIssueDefinition } from "../schema/machine-issue.ts";
 import { runTransaction } from "../transaction.ts";
+import { type FleetGroup, readFleetGroups } from "./fleet-groups.ts";
 import { isOfTypes, walkCandidates } from "./issue-candidates.ts";
 import { issueWalks } from "./issue-list.ts";
-
-/** The machines of one state at one provider's location. */
-export interface FleetGroup {
-  /** Null when the machines are not provided. */
-  readonly provider: string | null;
-  /** Null when it is not known. */
-  readonly location: string | null;
-  readonly state: typeof machineState.$inferSelect.state;
-  /** The requested labels that the machines have. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly machines: bigint;
-  /** Machines that are held, and machines that are left out of alerts. */
-  readonly heldMachines: bigint;
-  readonly mutedMachines: bigint;
-  /** Sums over all these machines, as far as their agents have reported hardware. */
-  readonly memoryBytes: bigint;
-  readonly cpuThreads: bigint;
-  readonly diskBytes: bigint;
-}
 
 /** The groups that have machines, in no order, and when they were counted by the database's clock. */
 export interface FleetCount {
@@ -62,19 +33,6 @@ export interface IssueCount {
 /** Whether an enrolment waits. Approved ones have a machine, and are not in the index of the others. */
 const isWaiting = and(isNull(machineEnrolment.machineId), eq(machineEnrolment.state, "waiting"));
 
-/** Maximum number of groups in a count by labels. */
-const maxGroups = 5000;
-
-/** The requested labels split the fleet into too many groups. */
-export class TooManyGroupsError extends Error {
-  override readonly name = "TooManyGroupsError";
-  constructor(labelKeys: readonly string[]) {
-    super(
-      `the labels ${labelKeys.join(", ")} split the fleet into more than ${maxGroups} groups: count by fewer of them`,
-    );
-  }
-}
-
 /**
  * Counts all machines by state, provider, location and the labels of the given keys. Throws TooManyGroupsError. Indexes
  * return every table in the order of the machines' ids, so PostgreSQL merges them as it reads. That takes a third of
@@ -84,11 +42,11 @@ export class TooManyGroupsError extends Error {
 export function countFleet(db: Database, labelKeys: readonly string[] = []): Promise<FleetCount> {
   return runTransaction(db, "isolation level read committed read only", async (tx) => {
     const { rows } = await tx.execute<{ at: string }>(prepareCounting);
-    const groups: readonly CountedGroup[] = await selectFleetGroups(tx, labelKeys);
-    if (groups.length > maxGroups && labelKeys.length > 0) throw new TooManyGroupsError(labelKeys);
+    const countedAt = parseDatabaseTime(rows[0]?.at ?? "");
+    const groups = await readFleetGroups(tx, labelKeys, countedAt);
     return {
-      countedAt: parseDatabaseTime(rows[0]?.at ?? ""),
-      groups: groups.map((group) => nameLabels(group, labelKeys)),
+      countedAt,
+      groups,
       duplicateAgents: BigInt(await tx.$count(duplicateAgent, sql.raw(isDuplicated("duplicate_agent")))),
       issues: countIssues(groups, await countOtherIssues(tx)),
       waitingEnrolments: BigInt(await tx.$count(machineEnrolment, isWaiting)),
@@ -103,57 +61,6 @@ export function countFleet(db: Database, labelKeys: readonly string[] = []): Pro
 export const prepareCounting = sql`
 select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work_mem', '32MB', true),
        set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)`;
-
-/**
- * Upper bound of a sum, the same as of an agent's own figures: one agent that claims the maximum must not keep the
- * others from being shown.
- */
-const maxInt64 = sql.raw((2n ** 63n - 1n).toString());
-
-/**
- * Selects the groups. Reads every table once, and only the index of all but heartbeats, holds, muting alerts and open
- * installations.
- * @public
- */
-export function selectFleetGroups(tx: Transaction, labelKeys: readonly string[] = []) {
-  const sum = (column: (typeof hardwareReport)["memoryBytes" | "cpuThreads" | "diskBytes"]) =>
-    sql`least(coalesce(sum(${column}), 0), ${maxInt64})`.mapWith(BigInt);
-  const { provider, location } = machineState;
-  const hold = alias(machineHold, "hold");
-  const muted = alias(machineMuted, "muted");
-  const labels = labelKeys.map((_, index) => alias(machineLabel, `label_${index}`));
-  const values = sql<(string | null)[]>`array[${sql.join(
-    labels.map(({ value }) => sql`${value}`),
-    sql`, `,
-  )}]::text[]`;
-  const query = tx
-    .select({
-      provider,
-      location,
-      state: machineState.state,
-      values,
-      machines: sql`count(*)`.mapWith(BigInt),
-      heldMachines: sql`count(hold.machine_id)`.mapWith(BigInt),
-      mutedMachines: sql`count(muted.machine_id)`.mapWith(BigInt),
-      memoryBytes: sum(hardwareReport.memoryBytes),
-      cpuThreads: sum(hardwareReport.cpuThreads),
-      diskBytes: sum(hardwareReport.diskBytes),
-    })
-    .from(machineState)
-    .leftJoin(hardwareReport, eq(hardwareReport.machineId, machineState.machineId))
-    .leftJoin(hold, and(eq(hold.machineId, machineState.machineId), sql.raw(isHolding("hold"))))
-    .leftJoin(muted, eq(muted.machineId, machineState.machineId))
-    .$dynamic();
-  for (const [index, label] of labels.entries()) {
-    query.leftJoin(label, and(eq(label.machineId, machineState.machineId), eq(label.key, labelKeys[index] as string)));
-  }
-  const grouped = query.groupBy(provider, location, machineState.state, ...labels.map(({ value }) => value));
-  return labels.length === 0 ? grouped : grouped.limit(maxGroups + 1);
-}
-
-type CountedGroup = Omit<FleetGroup, "labels"> & {
-  readonly values: readonly (string | null)[];
-};
 
 /**
  * Types that a machine has as long as it is in a state. Their numbers follow from those of the machines in each state.
@@ -191,7 +98,7 @@ async function countOtherIssues(tx: Transaction): Promise<readonly IssueCount[]>
 }
 
 /** Combines the issues that states decide with others. */
-function countIssues(groups: readonly CountedGroup[], others: readonly IssueCount[]): IssueCount[] {
+function countIssues(groups: readonly FleetGroup[], others: readonly IssueCount[]): IssueCount[] {
   const counts = new Map(others.map(({ type, severity, issues }) => [`${type} ${severity}`, issues]));
   for (const { type, state } of promptIssues) {
     const affected = groups.filter((group) => group.state === state);
@@ -199,9 +106,4 @@ function countIssues(groups: readonly CountedGroup[], others: readonly IssueCoun
     counts.set(`${type} ${issueTypes[type].severities[0]}`, issues);
   }
   return issueWalks.map((walk) => ({ ...walk, issues: counts.get(`${walk.type} ${walk.severity}`) ?? 0n }));
-}
-
-function nameLabels({ values, ...group }: CountedGroup, labelKeys: readonly string[]): FleetGroup {
-  const named = labelKeys.flatMap((key, index) => (values[index] == null ? [] : [[key, values[index]]]));
-  return { ...group, labels: Object.fromEntries(named) };
 }

@@ -25,6 +25,7 @@ import {
 } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
+import { selectOverdueSince } from "../schema/state-limit.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { type IdRange, isOfTypes, walkIssueCandidates } from "./issue-candidates.ts";
 
@@ -60,6 +61,8 @@ export interface MachineFilter {
   readonly isHeld?: boolean | undefined;
   /** Whether a health alert keeps installations away. */
   readonly isBlocked?: boolean | undefined;
+  /** Whether the machine has exceeded the limit of its state. */
+  readonly isStateOverdue?: boolean | undefined;
   /** Minimum time since the machine entered its state. */
   readonly minStateAgeSeconds?: number | undefined;
   /** An issue of any of these types. */
@@ -203,6 +206,9 @@ export function listTests(filter: MachineFilter): SQL[] {
       [
         states.length === 0 ? undefined : sql`state = any(${arrayParameter(states, "text")})`,
         stateAge === undefined ? undefined : sql`since <= ${before(stateAge)}`,
+        filter.isStateOverdue === undefined
+          ? undefined
+          : sql.raw(`${selectOverdueSince("machine_state")} is ${filter.isStateOverdue ? "not null" : "null"}`),
       ],
       (test) => tag(test, sql`${machineState}`),
     ),

@@ -7,6 +7,7 @@
  */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
+import { parseDatabaseTime } from "../database-time.ts";
 import { type healthSeverities, isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
@@ -24,6 +25,7 @@ import {
   provided,
 } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
+import { selectOverdueSince } from "../schema/state-limit.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { compareIssues, type IssueColumns, toIssueRow } from "./issue-list.ts";
 import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
@@ -68,6 +70,10 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
   const state = {
     state: machineState.state,
     since: machineState.since,
+    /** When the machine exceeded the limit of its state; null if it has not. */
+    overdueSince: sql<Date | null>`${sql.raw(selectOverdueSince("machine_state"))}`
+      .mapWith<(time: string) => Date | null>(parseDatabaseTime)
+      .as("overdue_since"),
     /** When the state was read, by the database's clock. */
     readAt: sql`now()`.mapWith(machine.createdAt).as("read_at"),
   };

@@ -6,7 +6,7 @@
  * key changes before or after a heartbeat, never in the middle of one.
  */
 import { sql } from "drizzle-orm";
-import { check, pgTable, unique, uuid } from "drizzle-orm/pg-core";
+import { check, index, pgTable, unique, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
@@ -22,6 +22,8 @@ export const agentStarted = pgTable(
   },
   (table) => [
     unique("agent_started_public_key_key").on(table.publicKey),
+    // The count of the fleet reads all machines in the order of their ids, and only these columns of each.
+    index("agent_started_machine_id_since_idx").on(table.machineId, table.startedAt),
     check("agent_started_public_key_check", sql`octet_length(${table.publicKey}) = 32`),
   ],
 );

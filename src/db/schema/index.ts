@@ -27,4 +27,6 @@ export { osInstallationRequest } from "./os-installation-request.ts";
 export { provided } from "./provided.ts";
 export { refusedReport } from "./refused-report.ts";
 export { sharedIdentifier } from "./shared-identifier.ts";
+export { stateLimit } from "./state-limit.ts";
+export { machineSeenState, stateTransition } from "./state-transition.ts";
 export { uncomparedMachine } from "./uncompared-machine.ts";

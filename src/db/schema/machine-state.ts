@@ -9,22 +9,8 @@
  */
 import { sql } from "drizzle-orm";
 import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
+import { machineStateNames } from "../../contract/machine-states.ts";
 import { timestamptz } from "./columns.ts";
-
-/** States of a machine. */
-const machineStates = [
-  "not_provided",
-  "no_agent",
-  "never_heartbeated",
-  "heartbeating",
-  "stale",
-  "installation_pending",
-  "installation_given",
-  "installing",
-  "installation_overdue",
-  "installation_failed",
-  "installed",
-] as const;
 
 /**
  * The query of the view, which other views contain: if they named the view itself, PostgreSQL would not let a migration
@@ -62,7 +48,7 @@ select machine.id as machine_id,
 
 export const machineState = pgView("machine_state", {
   machineId: uuid("machine_id").notNull(),
-  state: text("state", { enum: machineStates }).notNull(),
+  state: text("state", { enum: machineStateNames }).notNull(),
   /** When the machine entered this state. */
   since: timestamptz("since").notNull(),
   /** Generation of the open installation; null if there is none. */

@@ -27,8 +27,8 @@ export const osInstallationReport = pgTable(
     report: bytea().notNull(),
   },
   (table) => [
-    // The count of the fleet reads all machines in the order of their ids, and only the result of each.
-    index("os_installation_report_machine_id_result_idx").on(table.machineId, table.result),
+    // The count of the fleet reads all machines in the order of their ids, and only these columns of each.
+    index("os_installation_report_machine_id_result_since_idx").on(table.machineId, table.result, table.reportedAt),
     // Operators look for failed machines first.
     index("os_installation_report_failed_idx").on(table.machineId).where(sql`${table.result} = 'error'`),
     check("os_installation_report_result_check", sql`${table.result} in ('success', 'error')`),

@@ -37,8 +37,8 @@ export const provided = pgTable(
     // Lists of one provider or location read only its machines, in the order of their ids.
     index("provided_provider_machine_id_idx").on(table.provider, table.machineId),
     index("provided_location_machine_id_idx").on(table.location, table.machineId),
-    // The count of the fleet reads all machines in the order of their ids, and only the place of each.
-    index("provided_machine_id_place_idx").on(table.machineId, table.provider, table.location),
+    // The count of the fleet reads all machines in the order of their ids, and only these columns of each.
+    index("provided_machine_id_place_since_idx").on(table.machineId, table.provider, table.location, table.providedAt),
     // For finding a machine by its provider's id or its address, or their beginning, in any case.
     index("provided_lower_provider_id_idx").on(sql`lower(${table.providerId}) text_pattern_ops`, table.machineId),
     index("provided_lower_address_idx").on(sql`lower(${table.address}) text_pattern_ops`, table.machineId),

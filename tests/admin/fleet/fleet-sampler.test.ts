@@ -1,7 +1,7 @@
 /** How often the fleet is counted, whoever asks. */
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createFleetSampler } from "../../../src/admin/fleet/fleet-sampler.ts";
+import { createSampler } from "../../../src/admin/fleet/fleet-sampler.ts";
 import type { FleetCount } from "../../../src/db/queries/fleet.ts";
 
 const never = Number.POSITIVE_INFINITY;
@@ -9,7 +9,7 @@ const never = Number.POSITIVE_INFINITY;
 /** A sampler whose counts end when and how the test says. */
 function samplerOf(limits: { maxAgeMs: number; retryMs: number }) {
   const counts: PromiseWithResolvers<FleetCount>[] = [];
-  const sampler = createFleetSampler(() => {
+  const sampler = createSampler(() => {
     const count = Promise.withResolvers<FleetCount>();
     counts.push(count);
     return count.promise;

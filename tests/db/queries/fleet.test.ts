@@ -3,7 +3,8 @@ import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLargeFleet } from "../../../bench/measure/large-fleet.ts";
 import type { Transaction } from "../../../src/db/client.ts";
-import { countFleet, prepareCounting, selectFleetGroups } from "../../../src/db/queries/fleet.ts";
+import { countFleet, prepareCounting } from "../../../src/db/queries/fleet.ts";
+import { selectFleetGroups } from "../../../src/db/queries/fleet-groups.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -43,7 +44,7 @@ interface PlanNode {
 async function explainFleet(tx: Transaction): Promise<PlanNode[]> {
   await tx.execute(prepareCounting);
   const { rows } = await tx.execute<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
-    sql`explain (analyze, format json) ${selectFleetGroups(tx).getSQL()}`,
+    sql`explain (analyze, format json) ${selectFleetGroups({ labelKeys: [], limits: { stale: 60 }, countedAt: new Date() })}`,
   );
   const nodes = rows.map((row) => row["QUERY PLAN"][0].Plan);
   for (const node of nodes) nodes.push(...(node.Plans ?? []));

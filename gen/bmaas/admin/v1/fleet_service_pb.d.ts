@@ -178,6 +178,21 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
    * @generated from field: int64 muted_machines = 10;
    */
   mutedMachines: bigint;
+
+  /**
+   * How many of them have been in the state for longer than the server's settings allow; held ones, and those that are
+   * left out of alerts, do not count.
+   *
+   * @generated from field: int64 state_overdue_machines = 11;
+   */
+  stateOverdueMachines: bigint;
+
+  /**
+   * When the one that has been in the state for longest entered it.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_state_time = 12;
+   */
+  oldestStateTime?: Timestamp | undefined;
 };
 
 /**

@@ -104,6 +104,14 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: repeated bmaas.admin.v1.Issue issues = 12;
    */
   issues: Issue[];
+
+  /**
+   * When the machine exceeded the limit that the server's settings have for its state; not set while it has not, and
+   * for a machine that is held or left out of alerts.
+   *
+   * @generated from field: google.protobuf.Timestamp state_overdue_time = 13;
+   */
+  stateOverdueTime?: Timestamp | undefined;
 };
 
 /**

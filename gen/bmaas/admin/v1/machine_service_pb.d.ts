@@ -118,6 +118,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: repeated string issue_types = 14;
    */
   issueTypes: string[];
+
+  /**
+   * The machine has been in its state for longer than the server's settings allow, or has not.
+   *
+   * @generated from field: optional bool state_overdue = 15;
+   */
+  stateOverdue?: boolean | undefined;
 };
 
 /**

@@ -1,0 +1,59 @@
+/** Parses durations as operators write them, and limits that are made of them. */
+import { suggestName } from "../base/suggest-name.ts";
+import { machineStateNames } from "../contract/machine-states.ts";
+import { InvalidValueError } from "./values.ts";
+
+const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Longest accepted duration: a century. */
+const maxDurationMs = 36_525 * 86_400_000;
+
+/**
+ * Parses a number with one of the units s, m, h and d, such as `90s` or `1.5h`, to milliseconds. Throws
+ * InvalidValueError.
+ */
+export function parseDurationMs(text: string): number {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
+  const durationMs = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
+  if (!(durationMs <= maxDurationMs)) {
+    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not a duration such as 90s, 15m, 2h or 30d`);
+  }
+  return durationMs;
+}
+
+/** How long machines may be in a state, in seconds, by the state. */
+export type StateLimits = Readonly<Partial<Record<(typeof machineStateNames)[number], number>>>;
+
+/** Parses limits such as `installation_given=10m, stale=1d`. Throws InvalidValueError with every mistake. */
+export function parseStateLimits(text: string): StateLimits {
+  const limits = new Map<string, number>();
+  const mistakes: string[] = [];
+  for (const part of text.split(",").map((each) => each.trim())) {
+    try {
+      const [state, seconds] = readLimit(part);
+      if (limits.has(state)) mistakes.push(`${state} is given twice`);
+      limits.set(state, seconds);
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      mistakes.push(error.message);
+    }
+  }
+  if (mistakes.length > 0) throw new InvalidValueError(mistakes.join("; "));
+  return Object.fromEntries(limits);
+}
+
+function readLimit(text: string): [state: string, seconds: number] {
+  const [, name, duration] = /^([^=]*)=(.*)$/.exec(text) ?? [];
+  if (name === undefined || duration === undefined) {
+    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not STATE=DURATION, for example stale=1h`);
+  }
+  const state = machineStateNames.find((known) => known === name);
+  if (state === undefined) {
+    const meant = suggestName(name, machineStateNames);
+    const hint = meant === undefined ? ` (there are ${machineStateNames.join(", ")})` : `, did you mean ${meant}?`;
+    throw new InvalidValueError(`${JSON.stringify(name.slice(0, 80))} is not a state${hint}`);
+  }
+  const seconds = Math.round(parseDurationMs(duration) / 1000);
+  if (seconds < 1) throw new InvalidValueError(`${state} needs a duration of at least 1s`);
+  return [state, seconds];
+}

@@ -14,7 +14,7 @@ const tiers: readonly (readonly string[])[] = [
   ["service"],
   ["metrics", "tracing"],
   ["admin", "agent-callback"],
-  ["rpc"],
+  ["rpc", "receivers"],
   ["seed", "agent", "simulate"],
   ["db"],
   ["contract", "config", "tls"],

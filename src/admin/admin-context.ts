@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { EffectiveSetting } from "../config/config.ts";
 import type { Database } from "../db/client.ts";
+import type { AddressGuard } from "../receivers/allowed-address.ts";
 import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
 
@@ -10,6 +11,8 @@ export interface AdminContext {
   readonly db: Database;
   readonly feed: ChangeFeed;
   readonly fleet: FleetSamplers;
+  /** Decides which addresses receivers may have. */
+  readonly guard: AddressGuard;
   /** Settings of the server, without secrets. */
   readonly settings: readonly EffectiveSetting[];
   readonly log: Logger;

@@ -9,6 +9,7 @@ import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { IssueService } from "../../gen/bmaas/admin/v1/issue_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { ServerService } from "../../gen/bmaas/admin/v1/server_service_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
@@ -42,6 +43,14 @@ import { createListMachines } from "./machine/list-machines.ts";
 import { createSetHold } from "./machine/set-hold.ts";
 import { createSetLabels } from "./machine/set-labels.ts";
 import { createSetProvided } from "./machine/set-provided.ts";
+import { createAddReceiverSecret } from "./receiver/add-receiver-secret.ts";
+import { createCreateReceiver } from "./receiver/create-receiver.ts";
+import { createDeleteReceiver } from "./receiver/delete-receiver.ts";
+import { createListDeliveries } from "./receiver/list-deliveries.ts";
+import { createListReceivers } from "./receiver/list-receivers.ts";
+import { createProbeReceiver } from "./receiver/probe-receiver.ts";
+import { createResendDeliveries } from "./receiver/resend-deliveries.ts";
+import { createRetireReceiverSecrets } from "./receiver/retire-receiver-secrets.ts";
 import { createGetServer } from "./server/get-server.ts";
 import { createCreateToken } from "./token/create-token.ts";
 import { answerGetCaller } from "./token/get-caller.ts";
@@ -84,6 +93,16 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       getCaller: answerGetCaller,
     });
     router.service(FleetService, { getFleet: createGetFleet(context) });
+    router.service(ReceiverService, {
+      createReceiver: createCreateReceiver(context),
+      listReceivers: createListReceivers(context),
+      deleteReceiver: createDeleteReceiver(context),
+      addReceiverSecret: createAddReceiverSecret(context),
+      retireReceiverSecrets: createRetireReceiverSecrets(context),
+      probeReceiver: createProbeReceiver(context),
+      resendDeliveries: createResendDeliveries(context),
+      listDeliveries: createListDeliveries(context),
+    });
     router.service(ServerService, { getServer: createGetServer(context) });
     router.service(IssueService, { listIssues: createListIssues(context) });
     router.service(MachineService, {

@@ -18,6 +18,7 @@ import {
   parseLogLevel,
   parseMetricLabels,
   parseNetworks,
+  parseReceiverAllow,
   parseSwitch,
   parseWorkers,
 } from "./values.ts";
@@ -277,6 +278,14 @@ export const settings = {
     parse: parseMetricLabels,
     commands: ["serve"],
     description: "labels of machines that the fleet's metrics show as label_KEY; each combination is a series",
+  },
+  receiverAllow: {
+    variable: "BMAAS_RECEIVER_ALLOW",
+    flag: "--receiver-allow",
+    value: "ADDRESS[/BITS]|HOST,…",
+    parse: parseReceiverAllow,
+    commands: ["serve"],
+    description: "private addresses and hosts that receivers of events may have, and that may use plain http",
   },
   logLevel: {
     variable: "BMAAS_LOG_LEVEL",

@@ -77,6 +77,23 @@ function parseNetwork(text: string): string {
   return text;
 }
 
+/** Networks and host names, as `parseReceiverAllow` returns them. */
+export interface NetworksAndHosts {
+  readonly networks: readonly string[];
+  /** In lower case. */
+  readonly hosts: readonly string[];
+}
+
+/** Parses a list of IP addresses, networks and host names, separated by commas; empty for none. */
+export function parseReceiverAllow(text: string): NetworksAndHosts {
+  const parts = text.split(",").map((part) => part.trim().toLowerCase());
+  const isHost = (part: string) => hostName.test(part) && !/^[\d.]*$/.test(part);
+  return {
+    networks: [...new Set(parts.filter((part) => !isHost(part)).map(parseNetwork))],
+    hosts: parts.filter(isHost),
+  };
+}
+
 /** Parses `on` or `off`. */
 export function parseSwitch(text: string): "on" | "off" {
   if (text !== "on" && text !== "off") throw new InvalidValueError(`${quote(text)} is neither on nor off`);

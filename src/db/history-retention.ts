@@ -1,12 +1,13 @@
 /**
- * Deletes old events and old answers to calls in the background, batch by batch, so that their tables do not grow for
- * ever.
+ * Deletes old events, answers to calls and deliveries in the background, batch by batch, so that their tables do not
+ * grow for ever.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
+import { deleteOldDeliveries } from "./queries/receiver-delivery.ts";
 import { transact } from "./transact.ts";
 
 /** Options of `startHistoryRetention`. */
@@ -20,10 +21,13 @@ export interface RetentionOptions {
 export interface RetentionResult {
   readonly events: number;
   readonly adminRequests: number;
+  readonly deliveries: number;
 }
 
 /** How many days answers to calls with a request id are kept. No client repeats a call for that long. */
 const adminRequestDays = 7;
+/** How many days deliveries to receivers are kept after they have ended. */
+const deliveryDays = 7;
 const batchSize = 1000;
 /** Pause between two batches, so that other work proceeds: at most 10,000 rows are deleted per second. */
 const pauseMs = 100;
@@ -51,8 +55,10 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
   const { log } = options;
   while (!signal.aborted) {
     try {
-      const { events, adminRequests } = await runRetention(db, options, signal);
-      if (events + adminRequests > 0) log.info({ events, adminRequests }, "deleted expired history");
+      const { events, adminRequests, deliveries } = await runRetention(db, options, signal);
+      if (events + adminRequests + deliveries > 0) {
+        log.info({ events, adminRequests, deliveries }, "deleted expired history");
+      }
     } catch (error) {
       const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
       log.warn({ err: error }, `could not delete old events: ${reason}; retrying in an hour`);
@@ -74,7 +80,12 @@ export async function runRetention(
   const deleteEvents = (tx: Transaction) => deleteOldEvents(tx, historyDays, batchSize);
   const events = historyDays === 0 ? 0 : await deleteBatches(db, deleteEvents, signal);
   const deleteRequests = (tx: Transaction) => deleteOldAdminRequests(tx, adminRequestDays, batchSize);
-  return { events, adminRequests: await deleteBatches(db, deleteRequests, signal) };
+  const deleteDeliveries = (tx: Transaction) => deleteOldDeliveries(tx, deliveryDays, batchSize);
+  return {
+    events,
+    adminRequests: await deleteBatches(db, deleteRequests, signal),
+    deliveries: await deleteBatches(db, deleteDeliveries, signal),
+  };
 }
 
 async function deleteBatches(

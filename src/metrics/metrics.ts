@@ -4,6 +4,7 @@ import type { EnrolmentObserver } from "../agent-callback/enrolment/enrolment-ob
 import type { HeartbeatObserver } from "../agent-callback/heartbeat-observer.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
 import type { TransactObserver } from "../db/transact-observer.ts";
+import type { DispatchObserver } from "../receivers/dispatcher.ts";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.ts";
 import { createDatabaseMetrics, createTransactObserver, type DatabaseSource } from "./database-metrics.ts";
 import { countFailures, createFleetMetrics, type FleetSource } from "./fleet-metrics.ts";
@@ -17,6 +18,7 @@ import {
 import { combine, keepCounts, type MetricsSnapshot, readAll } from "./metrics-snapshot.ts";
 import { getProcessMetrics } from "./process-metrics.ts";
 import { Gauge, Registry } from "./prom-client.ts";
+import { createDispatchObserver } from "./receiver-metrics.ts";
 import { createTransitionMetrics, type TransitionSource } from "./state-metrics.ts";
 
 /** Metrics of one server, and the observers that its parts report to. */
@@ -25,6 +27,7 @@ export interface Metrics {
   readonly heartbeats: HeartbeatObserver;
   readonly enrolments: EnrolmentObserver;
   readonly transactions: TransactObserver;
+  readonly dispatch: DispatchObserver;
   /** Returns a store that passes every call to `store` and measures its batches. */
   measureBatches(store: HeartbeatStore): HeartbeatStore;
   /** Adds the metrics that are read on demand. To be called once, when all sources exist. */
@@ -93,6 +96,7 @@ export function createMetrics(): Metrics {
     heartbeats: createHeartbeatObserver(registry),
     enrolments: createEnrolmentObserver(registry),
     transactions: createTransactObserver(registry),
+    dispatch: createDispatchObserver(registry),
     measureBatches: (store) => measureBatches(registry, store),
     show: (sources) => {
       showBuild(registry, sources.version);

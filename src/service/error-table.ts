@@ -29,6 +29,13 @@ import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-h
 import { HoldInPastError, MachineHeldError } from "../db/queries/machine-hold.ts";
 import { TooManyLabelsError } from "../db/queries/machine-label.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
+import {
+  ReceiverExistsError,
+  ReceiverNotFoundError,
+  TooManyReceiversError,
+  TooManySecretsError,
+} from "../db/queries/receiver.ts";
+import { DeliveryNotFoundError } from "../db/queries/receiver-delivery.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
 import { badRequest, errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
 
@@ -76,6 +83,14 @@ export const findKnownError: ErrorTable = (error) => {
     const details = [errorInfo("TOKEN_NAME_IN_USE", { token_id: error.tokenId })];
     return { code: Code.AlreadyExists, message: error.message, details };
   }
+  if (error instanceof ReceiverNotFoundError || error instanceof DeliveryNotFoundError) {
+    return { code: Code.NotFound, message: error.message };
+  }
+  if (error instanceof ReceiverExistsError) {
+    return { code: Code.AlreadyExists, message: error.message, details: [errorInfo("RECEIVER_EXISTS", {})] };
+  }
+  if (error instanceof TooManyReceiversError) return refuse("TOO_MANY_RECEIVERS", "receivers", error);
+  if (error instanceof TooManySecretsError) return refuse("TOO_MANY_SECRETS", `receivers/${error.receiverName}`, error);
   if (error instanceof WriterOverloadedError) {
     const message = "too many heartbeats are queued: retry later";
     return { code: Code.ResourceExhausted, message, retryAfterSeconds: defaultRetryAfterSeconds };

@@ -9,6 +9,7 @@ import { startIdentifierUpkeep } from "../db/identifier-upkeep.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
+import { adoptRestoredDispatch } from "../db/queries/receiver-dispatch.ts";
 import { replaceStateLimits } from "../db/queries/state-limit.ts";
 import { openServerKey } from "./admin-url.ts";
 
@@ -42,6 +43,7 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
       ),
   });
   resources.defer(disconnect);
+  await adoptRestoredDispatch(db);
   await adoptRestoredHistory(db);
   const { stateLimits = {} } = config;
   const otherLimits = await replaceStateLimits(db, stateLimits);

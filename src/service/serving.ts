@@ -16,6 +16,8 @@ import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heart
 import { countFleet } from "../db/queries/fleet.ts";
 import { countStateTransitions } from "../db/queries/state-transition.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
+import { createAddressGuard } from "../receivers/allowed-address.ts";
+import { startDispatcher } from "../receivers/dispatcher.ts";
 import { type Drain, prepareClose, prepareDrain, prepareToLeave } from "../rpc/connections/close-listener.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { createHealthMonitor } from "../rpc/services/health.ts";
@@ -80,6 +82,8 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     observer: { ...metrics.transactions, ...tracing?.transactions },
   });
   resources.defer(database.close);
+  const guard = createAddressGuard(config.receiverAllow ?? { networks: [], hosts: [] });
+  resources.adopt(startDispatcher({ db, guard, observer: metrics.dispatch, log }), (each) => each.close());
   const feed = createChangeFeed({ db, log });
   const { metricLabels = [] } = config;
   const fleet = createFleetSamplers((labelKeys) => countFleet(db, labelKeys));
@@ -96,7 +100,19 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const health = createHealthMonitor(findUnreadiness);
   const page = { ...metrics, render: () => metrics.render(context.readOthers) };
   const { effective: settings } = config;
-  const operators = { db, feed, fleet, settings, findUnreadiness, health, metrics: page, tracing, serverKey, log };
+  const operators = {
+    db,
+    feed,
+    fleet,
+    guard,
+    settings,
+    findUnreadiness,
+    health,
+    metrics: page,
+    tracing,
+    serverKey,
+    log,
+  };
   const listeners = createListeners(context, resources);
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
   const agents = { db, store, writers, metrics, tracing, log };

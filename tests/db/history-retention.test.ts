@@ -9,7 +9,7 @@ import {
   checkHistoryPosition,
   readHistoryPosition,
 } from "../../src/db/queries/machine-change.ts";
-import { adminRequest, historyFloor, machineHistory } from "../../src/db/schema/index.ts";
+import { adminRequest, historyFloor, machineHistory, receiver, receiverDelivery } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { captureScans } from "../support/captured-plans.ts";
@@ -57,7 +57,11 @@ describe("one round", () => {
     await addEvents(2500, 31);
     const old = await database.db.select().from(machineHistory);
     await addEvents(10, 29);
-    expect(await runRetention(database.db, { historyDays: 30 }, never)).toEqual({ events: 2500, adminRequests: 0 });
+    expect(await runRetention(database.db, { historyDays: 30 }, never)).toEqual({
+      events: 2500,
+      adminRequests: 0,
+      deliveries: 0,
+    });
     expect(await events()).toBe(10);
     const last = old.reduce((a, b) => (a.id > b.id ? a : b));
     expect(await floor()).toEqual({ only: true, transaction: last.transaction, historyId: last.id });
@@ -76,10 +80,38 @@ describe("one round", () => {
     expect(await floor()).toEqual(before);
   });
 
+  test("deletes deliveries a week after they have ended, and none that waits", async () => {
+    const { db } = database;
+    const [made] = await db
+      .insert(receiver)
+      .values({ name: "r", url: "https://r.example/", events: ["*"], createdBy: "test" })
+      .returning();
+    const values = {
+      receiverId: made?.id ?? "",
+      machineId: randomUUID(),
+      eventType: "machine.created",
+      eventAt: new Date(),
+      payload: "{}",
+    };
+    await db.insert(receiverDelivery).values([
+      { ...values, id: "old", state: "delivered", endedAt: daysAgo(8) },
+      { ...values, id: "given up long ago", state: "given_up", endedAt: daysAgo(8) },
+      { ...values, id: "new", state: "delivered", endedAt: daysAgo(6) },
+      { ...values, id: "waiting", createdAt: daysAgo(100) },
+    ]);
+    expect(await runRetention(db, { historyDays: 0 }, never)).toMatchObject({ deliveries: 2 });
+    const kept = await db.select({ id: receiverDelivery.id }).from(receiverDelivery).orderBy(receiverDelivery.seq);
+    expect(kept.map(({ id }) => id)).toEqual(["new", "waiting"]);
+  });
+
   test("keeps the history for ever when told to, and answered calls for a week all the same", async () => {
     await addEvents(3, 40_000);
     for (const days of [6, 8, 365]) await addRequest(days);
-    expect(await runRetention(database.db, { historyDays: 0 }, never)).toEqual({ events: 0, adminRequests: 2 });
+    expect(await runRetention(database.db, { historyDays: 0 }, never)).toEqual({
+      events: 0,
+      adminRequests: 2,
+      deliveries: 0,
+    });
     expect([await events(), await requests()]).toEqual([3, 1]);
     expect(await floor()).toBeUndefined();
   });
@@ -90,9 +122,9 @@ describe("one round", () => {
     const round = () => runRetention(database.db, { historyDays: 30 }, never);
     await transact(database.db, async (tx: Transaction) => {
       expect(await tryRetentionLock(tx)).toBe(true);
-      expect(await round()).toEqual({ events: 0, adminRequests: 0 });
+      expect(await round()).toEqual({ events: 0, adminRequests: 0, deliveries: 0 });
     });
-    expect(await round()).toEqual({ events: 1, adminRequests: 1 });
+    expect(await round()).toEqual({ events: 1, adminRequests: 1, deliveries: 0 });
   });
 
   test("reads no table from end to end, and no row that it does not delete", async () => {

@@ -100,7 +100,7 @@ export async function checkHistoryPosition(db: Database, { transaction, id }: Hi
 
 /** Returns the first `limit` changes after the position, in order, by the index on (transaction, id). */
 export async function listMachineChanges(
-  db: Database,
+  db: Database | Transaction,
   after: HistoryPosition,
   limit: number,
 ): Promise<MachineChange[]> {

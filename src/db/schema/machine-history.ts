@@ -10,7 +10,7 @@ import { bigint, index, jsonb, pgTable, text, uniqueIndex, uuid } from "drizzle-
 import { timestamptz, xid8 } from "./columns.ts";
 
 /** Kinds of events. */
-const historyKinds = [
+export const historyKinds = [
   "machine_created",
   "machine_deleted",
   "machine_provided",

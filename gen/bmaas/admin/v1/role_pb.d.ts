@@ -30,7 +30,7 @@ export enum Role {
   UNSPECIFIED = 0,
 
   /**
-   * Reads everything except tokens; changes nothing.
+   * Reads everything except tokens and secrets; changes nothing.
    *
    * @generated from enum value: ROLE_VIEWER = 1;
    */
@@ -44,7 +44,7 @@ export enum Role {
   OPERATOR = 2,
 
   /**
-   * Also manages tokens and deletes machines.
+   * Also manages tokens and receivers, and deletes machines.
    *
    * @generated from enum value: ROLE_ADMIN = 3;
    */

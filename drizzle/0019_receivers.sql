@@ -1,0 +1,144 @@
+CREATE TABLE "receiver" (
+	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
+	"name" text NOT NULL,
+	"url" text NOT NULL,
+	"events" text[] NOT NULL,
+	"ca" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"created_by" text NOT NULL,
+	"from_snapshot" text DEFAULT pg_current_snapshot()::text NOT NULL,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"failing_since" timestamp with time zone,
+	"retry_at" timestamp with time zone,
+	"delivered_at" timestamp with time zone,
+	"gave_up_at" timestamp with time zone,
+	"last_error" text,
+	CONSTRAINT "receiver_name_key" UNIQUE("name")
+);
+--> statement-breakpoint
+CREATE TABLE "receiver_delivery" (
+	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "receiver_delivery_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"id" text NOT NULL,
+	"receiver_id" uuid NOT NULL,
+	"machine_id" uuid NOT NULL,
+	"event_type" text NOT NULL,
+	"event_at" timestamp with time zone NOT NULL,
+	"payload" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"state" text DEFAULT 'waiting' NOT NULL,
+	"next_attempt_at" timestamp with time zone,
+	"tried_since" timestamp with time zone DEFAULT now() NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"last_attempts" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"ended_at" timestamp with time zone,
+	CONSTRAINT "receiver_delivery_id_key" UNIQUE("id"),
+	CONSTRAINT "receiver_delivery_state_check" CHECK ("receiver_delivery"."state" in ('waiting', 'delivered', 'given_up'))
+);
+--> statement-breakpoint
+CREATE TABLE "receiver_dispatch" (
+	"only" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"holder" uuid,
+	"held_until" timestamp with time zone,
+	"transaction" "xid8" DEFAULT pg_snapshot_xmin(pg_current_snapshot()) NOT NULL,
+	"history_id" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "receiver_dispatch_only_check" CHECK ("receiver_dispatch"."only")
+);
+--> statement-breakpoint
+CREATE TABLE "receiver_secret" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "receiver_secret_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"receiver_id" uuid NOT NULL,
+	"secret" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"created_by" text NOT NULL
+);
+--> statement-breakpoint
+DROP VIEW "public"."machine_issue";--> statement-breakpoint
+ALTER TABLE "receiver_delivery" ADD CONSTRAINT "receiver_delivery_receiver_id_receiver_id_fk" FOREIGN KEY ("receiver_id") REFERENCES "public"."receiver"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "receiver_secret" ADD CONSTRAINT "receiver_secret_receiver_id_receiver_id_fk" FOREIGN KEY ("receiver_id") REFERENCES "public"."receiver"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "receiver_delivery_receiver_id_seq_idx" ON "receiver_delivery" USING btree ("receiver_id","seq");--> statement-breakpoint
+CREATE INDEX "receiver_delivery_next_attempt_idx" ON "receiver_delivery" USING btree ("receiver_id","next_attempt_at","seq") WHERE "receiver_delivery"."next_attempt_at" is not null;--> statement-breakpoint
+CREATE INDEX "receiver_delivery_waiting_idx" ON "receiver_delivery" USING btree ("receiver_id","machine_id","seq") WHERE "receiver_delivery"."state" = 'waiting';--> statement-breakpoint
+CREATE INDEX "receiver_delivery_oldest_idx" ON "receiver_delivery" USING btree ("created_at") WHERE "receiver_delivery"."state" = 'waiting';--> statement-breakpoint
+CREATE INDEX "receiver_delivery_ended_at_idx" ON "receiver_delivery" USING btree ("ended_at");--> statement-breakpoint
+CREATE VIEW "public"."machine_issue" AS (
+select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, issue.detail, issue.of_state
+  from (
+  select state.machine_id, issue.type, issue.severity, issue.since, ''::text as target, issue.detail,
+         true as of_state
+    from (
+select machine.id as machine_id,
+       case when open.state = 'pending' then 'installation_pending'
+            when open.state = 'given' then 'installation_given'
+            when open.state = 'installing' then 'installing'
+            when open.state = 'overdue' then 'installation_overdue'
+            when report.result = 'error' then 'installation_failed'
+            when report.result = 'success' then 'installed'
+            when agent.machine_id is null and provided.machine_id is null then 'not_provided'
+            when agent.machine_id is null then 'no_agent'
+            when heartbeat.machine_id is null then 'never_heartbeated'
+            when heartbeat.quiet_until < now() then 'stale'
+            else 'heartbeating' end as state,
+       case when open.state is not null then open.since
+            when report.result is not null then report.reported_at
+            when agent.machine_id is null then greatest(
+              machine.created_at, machine.agent_revoked_at, coalesce(provided.provided_at, machine.unprovided_at))
+            when heartbeat.machine_id is null then agent.started_at
+            when heartbeat.quiet_until < now() then heartbeat.quiet_until
+            else heartbeat.alive_since end as since,
+       open.generation as open_generation,
+       provided.provider as provider,
+       provided.location as location
+  from machine
+  left join provided on provided.machine_id = machine.id
+  left join agent_started agent on agent.machine_id = machine.id
+  left join agent_heartbeat heartbeat on heartbeat.machine_id = machine.id
+  left join os_installation_report report on report.machine_id = machine.id
+  left join installation_state open on open.machine_id = machine.id and open.is_open) state
+   cross join lateral (
+    select 'installation_failed'::text as type, 'warning'::text as severity, state.since as since,
+           (select 'installation ' || report.generation || coalesce(': ' || nullif(left(regexp_replace(report.error, '[[:cntrl:][:space:]]+', ' ', 'g'), 200), ''), '')
+                from os_installation_report report where report.machine_id = state.machine_id) as detail
+     where state.state = 'installation_failed'
+     union all
+    select 'installation_overdue'::text as type, 'warning'::text as severity, state.since as since,
+           'installation ' || state.open_generation as detail
+     where state.state = 'installation_overdue'
+     union all
+    select 'installation_pending_long'::text as type, 'warning'::text as severity, state.since + interval '15 minutes' as since,
+           'installation ' || state.open_generation as detail
+     where state.state = 'installation_pending' and state.since <= now() - interval '15 minutes'
+     union all
+    select 'agent_silent'::text as type, 'warning'::text as severity, state.since as since,
+           (select 'last heard ' || to_char(heartbeat.heartbeat_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+                from agent_heartbeat heartbeat where heartbeat.machine_id = state.machine_id) as detail
+     where state.state = 'stale'
+     union all
+    select 'never_heartbeated'::text as type, 'info'::text as severity, state.since as since,
+           ''::text as detail
+     where state.state = 'never_heartbeated') issue
+  union all
+  select found.machine_id, 'duplicate_agent'::text as type, 'critical'::text as severity, found.since, found.target, found.detail,
+         false as of_state
+    from (
+select machine_id, since, ''::text as target,
+       case sign when 'boot_id' then 'boot id' else 'serial number' end || ' "' || left(regexp_replace(value, '[[:cntrl:][:space:]]+', ' ', 'g'), 200)
+         || '" came back after "' || left(regexp_replace(other_value, '[[:cntrl:][:space:]]+', ' ', 'g'), 200) || '"' as detail
+  from duplicate_agent duplicate where duplicate.until > now()) found
+  union all
+  select found.machine_id, 'report_refused'::text as type, 'warning'::text as severity, found.since, found.target, found.detail,
+         false as of_state
+    from (
+select refused.machine_id, refused.since, ''::text as target, 'installation ' || refused.generation as detail
+  from refused_report refused join agent_heartbeat heartbeat on heartbeat.machine_id = refused.machine_id
+ where refused.refused_at >= heartbeat.heartbeat_at) found
+  union all
+  select found.machine_id, 'hold_ending'::text as type, 'info'::text as severity, found.since, found.target, found.detail,
+         false as of_state
+    from (
+select machine_id, until - least(interval '1 hour', (hold.until - hold.held_at) / 4) as since, ''::text as target,
+       'held by ' || held_by || ' until ' || to_char(until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') || ': ' || left(regexp_replace(reason, '[[:cntrl:][:space:]]+', ' ', 'g'), 200) as detail
+  from machine_hold hold where (hold.until is null or hold.until > now()) and until - least(interval '1 hour', (hold.until - hold.held_at) / 4) <= now()) found) issue
+ where not exists (select from (
+select hold.machine_id from machine_hold hold where hold.is_muted and (hold.until is null or hold.until > now())
+union
+select alert.machine_id from health_alert alert where alert.mutes and alert.until > now()) muted where muted.machine_id = issue.machine_id));

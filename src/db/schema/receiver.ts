@@ -1,0 +1,51 @@
+/**
+ * Receivers: endpoints that are sent events. Written by administrators; how attempts went is written with each attempt.
+ */
+import { sql } from "drizzle-orm";
+import { bigint, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { timestamptz } from "./columns.ts";
+
+export const receiver = pgTable("receiver", {
+  id: uuid().primaryKey().defaultRandom(),
+  name: text().notNull().unique("receiver_name_key"),
+  /** May hold secrets, so only its origin is shown. */
+  url: text().notNull(),
+  /** Types of events that it is sent, such as "installation.*". */
+  events: text().array().notNull(),
+  /** CAs of its certificate in PEM; null for those that the server trusts. */
+  ca: text(),
+  createdAt: timestamptz().notNull().default(sql`now()`),
+  createdBy: text().notNull(),
+  /** What was committed when it was created, as text of PostgreSQL's type pg_snapshot. It is sent everything else. */
+  fromSnapshot: text().notNull().default(sql`pg_current_snapshot()::text`),
+  /** Attempts that failed since the last one that succeeded. */
+  failures: integer().notNull().default(0),
+  /** Time of the first of them; null while there are none. */
+  failingSince: timestamptz(),
+  /** Time before which it is not called again; null when it may be called. */
+  retryAt: timestamptz(),
+  /** Time of the last attempt that succeeded. */
+  deliveredAt: timestamptz(),
+  /** Time at which a delivery was last given up. */
+  gaveUpAt: timestamptz(),
+  /** Why the last failed attempt failed. */
+  lastError: text(),
+});
+
+export const receiverSecret = pgTable("receiver_secret", {
+  /** Grows, so the newest secret has the highest one. */
+  id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
+  receiverId: uuid()
+    .notNull()
+    .references(() => receiver.id, { onDelete: "cascade" }),
+  /** "whsec_" and base64, readable, since the server signs with it. */
+  secret: text().notNull(),
+  createdAt: timestamptz().notNull().default(sql`now()`),
+  createdBy: text().notNull(),
+});
+
+/** Returns the SQL condition that the receiver row `receiver` is failing, for which an issue is told. */
+export function isFailing(receiver: string): string {
+  const recently = "now() - interval '1 day'";
+  return `(${receiver}.failing_since <= ${recently} or ${receiver}.gave_up_at > ${recently}) is true`;
+}

@@ -1,0 +1,89 @@
+/** The messages that receivers are sent, as JSON. */
+import { createHash } from "node:crypto";
+import { formatInstant } from "../base/time-text.ts";
+import type { MachineChange } from "../db/queries/machine-change.ts";
+import type { MachineOverview } from "../db/queries/machine-overview.ts";
+import { probeType, toEventType } from "./event-type.ts";
+
+/** An event to send. */
+export interface EventMessage {
+  /** Distinguishes the event from every other one, whichever server reads it. */
+  readonly key: string;
+  readonly machineId: string;
+  readonly type: string;
+  readonly at: Date;
+  /** The body of the message. */
+  readonly payload: string;
+}
+
+/** Maximum length of a text of the history in a message, in UTF-16 code units. */
+const maxTextLength = 2000;
+
+/**
+ * Returns the message of an event of the history. `machine` is the machine as it is now; undefined for a deleted one.
+ */
+export function writeHistoryMessage(change: MachineChange, machine: MachineOverview | undefined): EventMessage {
+  const { machineId, kind, actor, at } = change;
+  const entries = Object.entries(change.detail).flatMap(([name, value]) =>
+    value === null ? [] : [[name, shorten(value)] as const],
+  );
+  const told = entries.map(([name, value]) => `${name}=${value}`).join(" ");
+  return writeMessage({
+    key: `${change.position.id} ${machineId} ${kind} ${at.getTime()}`,
+    machineId,
+    type: toEventType(kind),
+    at,
+    data: {
+      ...describeMachine(machineId, machine),
+      text: `${nameSubject(change, machine)}: ${kind} by ${actor}${told === "" ? "" : `: ${told}`}`,
+      kind,
+      actor,
+      detail: Object.fromEntries(entries),
+    },
+  });
+}
+
+/** Returns the body of a probe. */
+export function writeProbe(name: string, actor: string, at: Date): string {
+  const text = `${actor} probes the receiver ${name} at ${formatInstant(at)}`;
+  return JSON.stringify({ type: probeType, timestamp: at.toISOString(), data: { text, receiver: name, actor } });
+}
+
+/**
+ * Returns the id of a message to a receiver. It depends on the event alone, so an event that is read again, as after a
+ * restore of the database, has the same id.
+ */
+export function toMessageId(receiverId: string, { key, type }: EventMessage): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([receiverId, type, key]))
+    .digest("hex");
+  return `msg_${hash.slice(0, 32)}`;
+}
+
+function writeMessage({ key, machineId, type, at, data }: Omit<EventMessage, "payload"> & { readonly data: object }) {
+  return { key, machineId, type, at, payload: JSON.stringify({ type, timestamp: at.toISOString(), data }) };
+}
+
+/** Returns who the machine is, in the words of the API's JSON. */
+function describeMachine(machineId: string, machine: MachineOverview | undefined): object {
+  return {
+    machineId,
+    provider: machine?.provided?.provider ?? "",
+    providerId: machine?.provided?.providerId ?? "",
+    location: machine?.provided?.location ?? "",
+    labels: machine?.labels ?? {},
+    state: machine?.state ?? "",
+    muted: machine?.hold?.isMuted ?? false,
+  };
+}
+
+/** Returns who the event is about. Decisions on enrolments have the enrolment's id, and there may be no machine. */
+function nameSubject({ machineId, kind }: MachineChange, machine: MachineOverview | undefined): string {
+  const provided = machine?.provided;
+  if (kind.startsWith("enrolment_")) return `enrolment ${machineId}`;
+  return provided ? `machine ${machineId} (${provided.provider} ${provided.providerId})` : `machine ${machineId}`;
+}
+
+function shorten(text: string): string {
+  return text.length > maxTextLength ? `${text.slice(0, maxTextLength).toWellFormed()}…` : text;
+}

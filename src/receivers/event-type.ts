@@ -1,0 +1,18 @@
+/** Types of the events that receivers are sent, and the patterns by which a receiver chooses among them. */
+import { historyKinds } from "../db/schema/machine-history.ts";
+
+/** Returns the type of an event of the history: "agent.booted" for the kind "agent_booted". */
+export function toEventType(kind: string): string {
+  return kind.replace("_", ".");
+}
+
+/** Types of all events that this server sends by itself. */
+export const eventTypes: readonly string[] = historyKinds.map(toEventType);
+
+/** Type of the event by which an operator probes a receiver, whatever it chooses. */
+export const probeType = "receiver.probe";
+
+/** Returns whether one of the patterns fits the type. "*" stands for any characters. */
+export function matchesEvent(patterns: readonly string[], type: string): boolean {
+  return patterns.some((pattern) => new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*")}$`).test(type));
+}

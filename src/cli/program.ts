@@ -67,6 +67,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     description: "create, list and revoke the tokens of operators and programs",
     load: async () => (await import("./tokens.ts")).tokensCommand(),
   },
+  receivers: {
+    description: "create, list, probe and delete receivers: HTTPS endpoints that are sent events",
+    load: async () => (await import("./receivers.ts")).receiversCommand(),
+  },
   status: {
     description: "show the fleet in numbers and what needs attention",
     usage: "[options]",

@@ -6,6 +6,7 @@ import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.j
 import { IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
 import { HealthSeverity, MachineState, ProviderStatus } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MatchKind } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { DeliveryState } from "../../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { Cell } from "./output.ts";
 
@@ -53,6 +54,9 @@ export const healthEffectNames: EnumNames<HealthEffect> = namesOf(HealthEffect a
 const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity as unknown as EnumObject);
 /** Severities of issues, the least urgent first. */
 export const issueSeverityNames: EnumNames<IssueSeverity> = namesOf(IssueSeverity as unknown as EnumObject);
+
+/** States of deliveries to receivers. */
+export const deliveryStateNames: EnumNames<DeliveryState> = namesOf(DeliveryState as unknown as EnumObject);
 
 /** Roles of tokens. */
 export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);

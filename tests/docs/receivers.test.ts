@@ -1,0 +1,78 @@
+/** docs/receivers.md lists what is sent, and its programs work as they stand there. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { eventTypes, probeType } from "../../src/receivers/event-type.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { bareMachine } from "../support/machine.ts";
+import { makeFolder } from "../support/program.ts";
+import { allowLoopback, createReceiver, readDeliveries } from "../support/receivers.ts";
+import { startTestServer } from "../support/server.ts";
+import { waitUntil } from "../support/wait.ts";
+
+const page = readFileSync("docs/receivers.md", "utf8");
+
+test("lists every type of event, and no other", () => {
+  const section = page.split("## Events")[1]?.split("## A message")[0] ?? "";
+  const listed = section.split("\n").flatMap((line) => {
+    const [, types = ""] = /^\| (`.*?`) +\|/.exec(line) ?? [];
+    return [...types.matchAll(/`([a-z._]+)`/g)].map(([, type]) => type);
+  });
+  expect(listed.toSorted()).toEqual([...eventTypes, probeType].toSorted());
+});
+
+/** Saves a program of the page, and runs it until the test ends. */
+async function runProgramOf(heading: string, environment: Record<string, string>): Promise<void> {
+  const section = page.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? "";
+  const [, program = ""] = /^```js\n(.*?)^```$/ms.exec(section) ?? [];
+  const file = join(await makeFolder(), "bridge.mjs");
+  await writeFile(file, program);
+  const child = spawn(process.execPath, [file], { env: { PATH: process.env.PATH, ...environment }, stdio: "inherit" });
+  onTestFinished(() => void child.kill("SIGKILL"));
+}
+
+/** A server that others call, which records what it is sent. Answers 500 once, to see that the call is repeated. */
+async function startTarget() {
+  const calls: { url: string; body: unknown }[] = [];
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request.setEncoding("utf8")) body += chunk;
+    calls.push({ url: request.url ?? "", body: JSON.parse(body) });
+    response.writeHead(calls.length === 1 ? 500 : 200).end("ok");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+async function findFreePort(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
+test("the bridge to a chat posts the text of genuine messages, and has bmaas repeat what the chat refuses", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.close());
+  await using server = await startTestServer(database.url, allowLoopback);
+  const [chat, port] = [await startTarget(), await findFreePort()];
+  const url = `http://127.0.0.1:${port}/`;
+  const secret = await createReceiver(database.db, server.adminUrl, { name: "chat", url, events: ["machine.created"] });
+  await runProgramOf("A chat", { WEBHOOK_SECRET: secret, CHAT_URL: chat.url, PORT: port });
+  const forged = await waitUntil("the bridge answers", () =>
+    fetch(url, { method: "POST", body: "{}", headers: { "webhook-id": "msg_1" } }).catch(() => undefined),
+  );
+  expect(forged.status).toBe(401);
+  const machineId = await bareMachine(database.db);
+  await waitUntil("it is delivered", async () => (await readDeliveries(database, "chat"))[0]?.state === "delivered");
+  const text = expect.stringMatching(new RegExp(`^machine ${machineId}: machine_created by test`));
+  expect(chat.calls.map(({ body }) => body)).toEqual([{ text }, { text }]);
+});

@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import type { Identifier } from "../contract/identifiers.ts";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
-import { compareMachines, identifyReports, tryUpkeepLock } from "./queries/machine-identifier.ts";
+import { compareMachines, findUpkeep, identifyReports, tryUpkeepLock } from "./queries/machine-identifier.ts";
 import { transact } from "./transact.ts";
 
 /** Options of `startIdentifierUpkeep`. */
@@ -28,16 +28,23 @@ const intervalMs = 2000;
 /** Time until the next round after one that failed. */
 const retryMs = 30_000;
 
-/**
- * Starts the upkeep: one round at once, then one every two seconds. A round with nothing to do reads two empty indexes.
- * `close` stops the round under way before its next batch and waits for that.
- */
-export function startIdentifierUpkeep(db: Database, options: UpkeepOptions): { close(): Promise<void> } {
+/** The upkeep in the background. */
+export interface IdentifierUpkeep {
+  /** Makes it begin nothing more, and does not wait. */
+  stop(): void;
+  /** Stops the round under way before its next batch and waits for that. */
+  close(): Promise<void>;
+}
+
+/** Starts the upkeep: a round at once, then one every two seconds. One with nothing to do reads two empty indexes. */
+export function startIdentifierUpkeep(db: Database, options: UpkeepOptions): IdentifierUpkeep {
   const closing = new AbortController();
   const running = repeatRounds(db, options, closing.signal);
+  const stop = () => closing.abort();
   return {
+    stop,
     close: () => {
-      closing.abort();
+      stop();
       return running;
     },
   };
@@ -67,8 +74,9 @@ export async function runIdentifierUpkeep(
   read: UpkeepOptions["read"],
   signal: AbortSignal,
 ): Promise<{ readonly reports: number }> {
-  const reports = await runBatches(db, (tx) => identifyReports(tx, read, reportsAtOnce), signal);
-  await runBatches(db, (tx) => compareMachines(tx, machinesAtOnce), signal);
+  const due = await findUpkeep(db);
+  const reports = due.reports ? await runBatches(db, (tx) => identifyReports(tx, read, reportsAtOnce), signal) : 0;
+  if (due.reports || due.machines) await runBatches(db, (tx) => compareMachines(tx, machinesAtOnce), signal);
   return { reports };
 }
 

@@ -23,6 +23,8 @@ export interface Foundation {
   readonly serverKey: string | undefined;
   /** Resolves to the reason when the server's own PostgreSQL failed for good. Absent if it uses another one. */
   readonly lost: Promise<Error> | undefined;
+  /** Makes background work on the database begin nothing more, and does not wait. Call it before `close`. */
+  stopWork(): void;
   close(): Promise<void>;
 }
 
@@ -54,13 +56,14 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
   const adminTokenFile = await ensureBootstrapToken({ db, home, isOwnDatabase, log });
   const serverKey = await openServerKey(home, log);
   resources.adopt(startHistoryRetention(db, { historyDays, log }), (retention) => retention.close());
-  resources.adopt(startIdentifierUpkeep(db, { read: readIdentifiers, log }), (upkeep) => upkeep.close());
+  const upkeep = resources.adopt(startIdentifierUpkeep(db, { read: readIdentifiers, log }), ({ close }) => close());
   const laid = resources.move();
   return {
     databaseUrl: databaseServer.url,
     adminTokenFile,
     serverKey,
     lost: databaseServer.lost,
+    stopWork: upkeep.stop,
     close: () => laid.disposeAsync(),
   };
 }

@@ -49,6 +49,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const started = resources.move();
   const close = (options?: CloseOptions) => {
     closing = options;
+    foundation.stopWork();
     return started.disposeAsync();
   };
   return { agentUrl, adminUrl, caFile: certificates.caFile, adminTokenFile, lost, close };

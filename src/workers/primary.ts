@@ -45,5 +45,9 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
     pool.replaceAll();
   };
   const started = resources.move();
-  return { agentUrl, adminUrl, caFile, adminTokenFile, lost, replaceWorkers, close: () => started.disposeAsync() };
+  const close = () => {
+    foundation.stopWork();
+    return started.disposeAsync();
+  };
+  return { agentUrl, adminUrl, caFile, adminTokenFile, lost, replaceWorkers, close };
 }

@@ -231,12 +231,17 @@ test("leaves it to another server that is at it", async () => {
   expect(await database.db.$count(uncomparedMachine)).toBe(0);
 });
 
-test("compares a few machines among many without reading the others", async () => {
+test("compares a few machines among many without reading the others, and reads nothing when there is nothing to do", async () => {
   const rows = await newMachines(3000);
   const hardware = rows.map((row) => ({ ...row, hardwareReport: newHardware() }));
   for (let at = 0; at < rows.length; at += 500) await writeHeartbeats(client, hardware.slice(at, at + 500));
   await run();
   await database.db.$client.query("vacuum analyze");
+  const idle = await captureScans(database.url, (db) => runIdentifierUpkeep(db, read, never));
+  expect(idle.map((scan) => [scan.relation, scan.rows]).toSorted()).toEqual([
+    ["hardware_report", 0],
+    ["uncompared_machine", 0],
+  ]);
   await report(rows[7], newIdentifier("mac"), newIdentifier("serial_number"));
   const scans = await captureScans(database.url, (db) => runIdentifierUpkeep(db, read, never));
   expect(scans.reduce((sum, scan) => sum + scan.rows, 0)).toBeLessThan(200);
@@ -248,7 +253,8 @@ test("runs until it is closed, and says when the database is away", async () => 
   const upkeep = startIdentifierUpkeep(database.db, { read, log: createCollectingLog(logged) });
   const shared = newIdentifier("mac");
   for (const row of rows) await report(row, shared);
-  await waitUntil("both are listed", async () => (await listShared(rows)).length === 2);
+  await waitUntil("all are compared", async () => (await database.db.$count(uncomparedMachine)) === 0);
+  expect(await listShared(rows)).toHaveLength(2);
   await upkeep.close();
   await report(rows[0]);
   await upkeep.close();

@@ -1,7 +1,7 @@
 /** Queries on the tag Identifier that keep it complete, and know which identifiers several machines have. */
 import { type SQL, sql } from "drizzle-orm";
 import type { Identifier } from "../../contract/identifiers.ts";
-import type { Transaction } from "../client.ts";
+import type { Database, Transaction } from "../client.ts";
 import { hardwareReport, machine, machineIdentifier, uncomparedMachine } from "../schema/index.ts";
 import { holdAgents } from "./agent-started.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -24,6 +24,26 @@ export async function tryUpkeepLock(tx: Transaction): Promise<boolean> {
     sql`select pg_try_advisory_xact_lock(${upkeepLock}::bigint) as taken`,
   );
   return rows[0]?.taken === true;
+}
+
+/** Longest wait for the answer to whether there is something to do, in milliseconds; a stopping server waits for it. */
+const lookTimeoutMs = 3_000;
+
+/**
+ * Returns whether there are reports whose identifiers are not stored, and machines to compare. Each is the first entry
+ * of an index that is empty most of the time. The order keeps PostgreSQL from reading the table of reports instead,
+ * since it expects that most of them would do.
+ */
+export async function findUpkeep(db: Database): Promise<{ readonly reports: boolean; readonly machines: boolean }> {
+  const query = {
+    text: `
+select (select machine_id from hardware_report where identified_at is distinct from reported_at
+         order by machine_id limit 1) is not null as reports,
+       (select machine_id from uncompared_machine order by machine_id limit 1) is not null as machines`,
+    query_timeout: lookTimeoutMs,
+  };
+  const { rows } = await db.$client.query<{ reports: boolean; machines: boolean }>(query);
+  return rows[0] ?? { reports: false, machines: false };
 }
 
 /**

@@ -15,9 +15,9 @@ const maxDurationMs = 36_525 * 86_400_000;
 export function parseDurationMs(text: string): number {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
   const durationMs = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
-  if (!(durationMs <= maxDurationMs)) {
-    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not a duration such as 90s, 15m, 2h or 30d`);
-  }
+  const quoted = JSON.stringify(text.slice(0, 80));
+  if (Number.isNaN(durationMs)) throw new InvalidValueError(`${quoted} is not a duration such as 90s, 15m, 2h or 30d`);
+  if (durationMs > maxDurationMs) throw new InvalidValueError(`${quoted} is longer than a century`);
   return durationMs;
 }
 

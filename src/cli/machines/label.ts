@@ -17,7 +17,7 @@ type LabelFlags = OperatorFlags & TargetFlags;
 export function labelCommand(): Command {
   const command = addSelector(new Command("label"))
     .description("set and remove labels of machines; other labels stay as they are")
-    .argument("<words...>", "the machines, by id; KEY=VALUE sets a label, KEY- removes one")
+    .argument("<id|KEY=VALUE|KEY-...>", "the machines, by id; KEY=VALUE sets a label, KEY- removes one")
     .option("--yes", "act on more than one machine without asking")
     .action(
       operate(async (operator, flags: LabelFlags, words: readonly string[]) => {

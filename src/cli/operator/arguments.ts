@@ -71,10 +71,11 @@ export function labelArgument(text: string, before: Readonly<Record<string, stri
   }))(text);
 }
 
-/** Parses keys of labels, separated by commas. */
-export const labelKeysArgument = argumentParser((text) =>
-  text.split(",").map((key) => parseQuoted(key, parseLabelKey)),
-);
+/** Parses keys of labels, separated by commas, and adds those that are not among the ones before. */
+export function labelKeysArgument(text: string, before: readonly string[] = []): readonly string[] {
+  const keys = argumentParser(() => text.split(",").map((key) => parseQuoted(key, parseLabelKey)))(text);
+  return [...new Set([...before, ...keys])];
+}
 
 /** Collects the texts of an option that may be given several times. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -36,6 +36,17 @@ test("sets and removes labels, which get and list show", async () => {
   expect(none.stdout).toBe(`${machineId}  no labels\n`);
 });
 
+test("shows each label in one column, however often it is named", async () => {
+  const columns = ["-L", "rack,rack", "-L", "site,rack"];
+  const list = await operator.run("machines", "list", ...columns);
+  expect(list.stdout.split("\n", 1)[0]).toMatch(/ DISK +RACK +SITE$/);
+});
+
+test("the help names what it takes", async () => {
+  const { stdout } = await operator.run("machines", "label", "--help");
+  expect(stdout).toMatch(/^Usage: bmaas machines label \[options\] <id\|KEY=VALUE\|KEY-\.\.\.>\n/);
+});
+
 test("shows no label where a machine lacks one that every object has a property of", async () => {
   const value = `p-${randomUUID()}`;
   const machineId = await bareMachine(database.db);

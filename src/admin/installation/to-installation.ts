@@ -9,7 +9,7 @@ import {
   InstallationTargetSchema,
 } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { findStoredRequest } from "../../contract/stored-request.ts";
-import type { InstallationRow } from "../../db/queries/installation-overview.ts";
+import type { InstallationRow, InstallationWithReasons } from "../../db/queries/installation-overview.ts";
 
 /** States of the contract, by their names in the database. */
 export const installationStates = {
@@ -23,8 +23,16 @@ export const installationStates = {
   superseded: InstallationState.SUPERSEDED,
 } as const satisfies Record<InstallationRow["state"], InstallationState>;
 
+/** Why a request is withheld, in words. */
+export const withholdings = {
+  held: "the machine is held",
+  unhealthy: "a health alert blocks installations",
+  duplicate_agent: "two machines call with this machine's id and key",
+  reported_before_given: "the machine's agent reported this generation, or a later one, before it was given it",
+} as const satisfies Record<InstallationWithReasons["withheld"][number], string>;
+
 /** Converts one installation. Leaves out everything that may contain secrets. */
-export function toInstallation(row: InstallationRow): Installation {
+export function toInstallation(row: InstallationRow & Partial<InstallationWithReasons>): Installation {
   const { firstGivenAt, lastGivenAt, dueAt, progressAt, finishedAt, cancelledAt, supersededAt } = row;
   const endedAt = finishedAt ?? cancelledAt ?? supersededAt;
   const target = toTarget(row.request);
@@ -38,6 +46,7 @@ export function toInstallation(row: InstallationRow): Installation {
     requester: row.requestedBy,
     timesGiven: row.timesGiven,
     error: row.error ?? "",
+    withheld: row.withheld?.map((reason) => withholdings[reason]) ?? [],
     ...(firstGivenAt && { firstGivenTime: timestampFromDate(firstGivenAt) }),
     ...(lastGivenAt && { lastGivenTime: timestampFromDate(lastGivenAt) }),
     ...(dueAt && { dueTime: timestampFromDate(dueAt) }),

@@ -4,6 +4,7 @@
  */
 import { formatInstant } from "../../base/time-text.ts";
 import { saysUnknownRequest } from "../../contract/unknown-request.ts";
+import { withholdings } from "../installation/to-installation.ts";
 import {
   ago,
   describeAgent,
@@ -130,13 +131,6 @@ function explainPending(facts: Facts): Explanation {
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
 }
 
-const withholdings = {
-  held: "because the machine is held",
-  unhealthy: "because a health alert blocks installations",
-  duplicate_agent: "because two machines call with this machine's id and key",
-  reported_before_given: "because the machine's agent reported this generation, or a later one, before it was given it",
-} as const satisfies Record<Facts["withheld"][number]["reason"], string>;
-
 /** What must not happen meanwhile, for reasons that come back. */
 const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string>> = {
   unhealthy: "if the alert is not put again",
@@ -144,7 +138,7 @@ const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string
 };
 
 function explainWithheld({ withheld }: Facts, asked: string): Explanation {
-  const reasons = withheld.map(({ reason }) => withholdings[reason]).join(", and ");
+  const reasons = withheld.map(({ reason }) => `because ${withholdings[reason]}`).join(", and ");
   const ends = withheld.map(({ until }) => until);
   const condition = `${asked}, but it is withheld, ${reasons}`;
   const remedies: RemedyName[] = ["cancel", "showHistory"];

@@ -27,11 +27,12 @@ export function toInstallationRow(installation: Installation): Cell[] {
 
 /** Returns all fields of an installation. */
 export function listInstallationFields(installation: Installation): Field[] {
-  const { generation, state, stateTime, target, timesGiven, progress, error } = installation;
+  const { generation, state, stateTime, target, timesGiven, progress, error, withheld } = installation;
   return [
     ["installation", `generation ${generation}: ${describeTarget(target)}`],
     ["stands", showInstallationState(state)],
     ["since", timeOf(stateTime)],
+    ["withheld", withheld.map((reason) => `because ${reason}`).join(", and ") || undefined],
     ["requested", `${timeOf(installation.requestTime)} by ${installation.requester}`],
     ["first given", timeOf(installation.firstGivenTime)],
     ["last given", timesGiven > 1n ? `${timeOf(installation.lastGivenTime)}, ${timesGiven} times in total` : undefined],

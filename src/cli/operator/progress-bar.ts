@@ -16,14 +16,14 @@ export function createProgressView(): ProgressView {
   return process.stderr.isTTY ? createBarView(process.stderr) : createLineView();
 }
 
-/** Creates a view that prints a line whenever an installation's state or phase changes, and for every ten percent. */
+/** Creates a view that prints a line whenever an installation's state or phase changes, or what withholds it, and for every ten percent. */
 function createLineView(): ProgressView {
   const shown = new Map<string, string>();
   return {
     update(installation) {
-      const { machineId, state, progress } = installation;
+      const { machineId, state, progress, withheld } = installation;
       const tens = Math.floor((progress?.percent ?? 0) / 10);
-      const key = `${state} ${progress?.phase} ${tens}`;
+      const key = `${state} ${progress?.phase} ${tens} ${withheld}`;
       if (shown.get(machineId) === key) return;
       shown.set(machineId, key);
       note(`${machineId}  generation ${installation.generation}  ${describeProgress(installation)}`);
@@ -107,7 +107,7 @@ export function describeProgress(installation: Installation, { withPercent = tru
   const { phase = "", percent } = installation.progress ?? {};
   switch (installation.state) {
     case InstallationState.PENDING:
-      return `${name}: waiting for a heartbeat`;
+      return `${name}: ${describeWithheld(installation) ?? "waiting for a heartbeat"}`;
     case InstallationState.GIVEN:
       return `${name}: no progress report yet`;
     case InstallationState.INSTALLING:
@@ -122,6 +122,12 @@ export function describeProgress(installation: Installation, { withPercent = tru
     default:
       return name;
   }
+}
+
+/** Returns why the installation is given to no agent, or undefined if it may be given. */
+function describeWithheld({ withheld }: Installation): string | undefined {
+  if (withheld.length === 0) return undefined;
+  return `withheld, ${withheld.map((reason) => `because ${printable(reason)}`).join(", and ")}`;
 }
 
 /** Returns how long the agent took. */

@@ -59,7 +59,9 @@ export async function waitForInstallations(
   };
   const hear = async ({ machineId, machine }: WatchMachinesResponse) => {
     const newest = machine?.installation;
-    if (newest !== undefined && newest.generation === open.get(machineId)) learn(machineId, newest);
+    const isComplete = newest?.generation === open.get(machineId) && newest?.state !== InstallationState.PENDING;
+    // The installation of a machine does not tell what withholds it.
+    if (newest !== undefined && isComplete) learn(machineId, newest);
     else await refresh([machineId]);
   };
   await Promise.all(

@@ -2,13 +2,19 @@
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { InstallationNotFoundError } from "../installation-errors.ts";
-import { installationState, osInstallationRequest } from "../schema/index.ts";
+import { installationState, installationWithheld, osInstallationRequest } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { checkMachineExists } from "./machine.ts";
 
 /** One installation of one machine, with its state. */
 export type InstallationRow = typeof osInstallationRequest.$inferSelect &
   Pick<typeof installationState.$inferSelect, "state" | "since">;
+
+/** One installation, with the reasons why its request is withheld. */
+export interface InstallationWithReasons extends InstallationRow {
+  /** Empty if the request may be given to an agent, or was. */
+  readonly withheld: readonly (typeof installationWithheld.$inferSelect)["reason"][];
+}
 
 /** Name of the state of an installation. */
 export type InstallationStateName = InstallationRow["state"];
@@ -24,15 +30,26 @@ export async function getInstallation(
   db: Database | Transaction,
   machineId: string,
   generation?: bigint,
-): Promise<InstallationRow> {
+): Promise<InstallationWithReasons> {
   const isMachines = eq(osInstallationRequest.machineId, machineId);
   const [row] = await selectInstallations(
     db,
     generation === undefined ? isMachines : and(isMachines, eq(osInstallationRequest.generation, generation)),
   ).limit(1);
-  if (row !== undefined) return row;
+  if (row !== undefined) return { ...row, withheld: row.state === "pending" ? await listReasons(db, row) : [] };
   await checkMachineExists(db, machineId);
   throw new InstallationNotFoundError(machineId, generation);
+}
+
+/** Returns why the request is withheld, each reason once, by the primary keys of what may withhold it. */
+async function listReasons(db: Database | Transaction, { machineId, generation }: InstallationKey) {
+  const { reason } = installationWithheld;
+  const rows = await db
+    .selectDistinct({ reason })
+    .from(installationWithheld)
+    .where(and(eq(installationWithheld.machineId, machineId), eq(installationWithheld.generation, generation)))
+    .orderBy(reason);
+  return rows.map((row) => row.reason);
 }
 
 /**

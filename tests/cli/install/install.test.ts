@@ -7,7 +7,13 @@ import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api
 import { grpcAgent } from "../../support/agents.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { findInstallation, moveInstallation } from "../../support/installation.ts";
-import { bareMachine, machineWithAgent, requestInstallation, testImage } from "../../support/machine.ts";
+import {
+  bareMachine,
+  machineWithAgent,
+  replaceAgentKey,
+  requestInstallation,
+  testImage,
+} from "../../support/machine.ts";
 import { tokenOf } from "../../support/operator.ts";
 import { type OperatorCommand, operatorCommand } from "../../support/operator-command.ts";
 import { makeFolder } from "../../support/program.ts";
@@ -127,6 +133,36 @@ describe("--wait", () => {
       ]),
     );
     expect(lines.at(-1)).toMatch(/^bmaas: generation 1 failed after \d+ s: disk sda is on fire$/);
+  });
+
+  test("tells what withholds the installation, as long as it is", async () => {
+    const { machineId, key } = await machineWithAgent(database.db);
+    using agent = grpcAgent(server, key);
+    for (const bootId of ["a", "b", "a"]) await agent.heartbeat({ machineId, bootId });
+    const twice = "because two machines call with this machine's id and key";
+    const request = await operator.run("install", "request", machineId, ...image);
+    expect(request.stdout).toBe(`${machineId}  generation 1 pending: withheld, ${twice}\n`);
+    const waiting = operator.start("install", "get", machineId, "--wait");
+    const tells = (text: string) =>
+      waitUntil(`it tells ${text}`, () =>
+        waiting.output.stderr.split("\n").includes(`${machineId}  generation 1  pending: ${text}`),
+      );
+    await tells(`withheld, ${twice}`);
+    await operator.run("machines", "hold", machineId, "--reason", "on a bench");
+    await tells(`withheld, ${twice}, and because the machine is held`);
+    const next = await replaceAgentKey(database.db, machineId);
+    await tells("withheld, because the machine is held");
+    const get = await operator.run("install", "get", machineId);
+    expect(get.stdout).toMatch(/\nwithheld +because the machine is held\n/);
+    await operator.run("machines", "release", machineId);
+    await tells("waiting for a heartbeat");
+    using successor = grpcAgent(server, next);
+    await successor.heartbeat({ machineId });
+    await successor.heartbeat({
+      machineId,
+      installationReport: { generation: 1n, result: { case: "success", value: {} } },
+    });
+    expect(await waiting.exited).toBe(0);
   });
 
   test("ends with 0 on success, 9 when it is superseded, and 8 when its time is over", async () => {

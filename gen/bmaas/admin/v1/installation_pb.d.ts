@@ -117,6 +117,14 @@ export declare type Installation = Message<"bmaas.admin.v1.Installation"> & {
    * @generated from field: string error = 14;
    */
   error: string;
+
+  /**
+   * Why the pending installation is given to no agent, for people to read, such as "the machine is held"; empty when an
+   * agent may be given it. Only methods that return a single installation set it.
+   *
+   * @generated from field: repeated string withheld = 15;
+   */
+  withheld: string[];
 };
 
 /**

@@ -16,7 +16,10 @@ export function createProgressView(): ProgressView {
   return process.stderr.isTTY ? createBarView(process.stderr) : createLineView();
 }
 
-/** Creates a view that prints a line whenever an installation's state or phase changes, or what withholds it, and for every ten percent. */
+/**
+ * Creates a view that prints a line whenever an installation's state or phase changes, or what withholds it, and for
+ * every ten percent.
+ */
 function createLineView(): ProgressView {
   const shown = new Map<string, string>();
   return {

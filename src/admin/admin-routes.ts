@@ -8,6 +8,7 @@ import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { IssueService } from "../../gen/bmaas/admin/v1/issue_service_pb.js";
+import { JoinTokenService } from "../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { ServerService } from "../../gen/bmaas/admin/v1/server_service_pb.js";
@@ -33,6 +34,9 @@ import { createListInstallations } from "./installation/list-installations.ts";
 import { createRequestInstallation } from "./installation/request-installation.ts";
 import { createRetryInstallation } from "./installation/retry-installation.ts";
 import { createListIssues } from "./issue/list-issues.ts";
+import { createCreateJoinToken } from "./join-token/create-join-token.ts";
+import { createListJoinTokens } from "./join-token/list-join-tokens.ts";
+import { createRevokeJoinToken } from "./join-token/revoke-join-token.ts";
 import { createClearHold } from "./machine/clear-hold.ts";
 import { createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
@@ -85,6 +89,11 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       approveEnrolment: createApproveEnrolment(context),
       rejectEnrolment: createRejectEnrolment(context),
       forgetEnrolment: createForgetEnrolment(context),
+    });
+    router.service(JoinTokenService, {
+      createJoinToken: createCreateJoinToken(context),
+      listJoinTokens: createListJoinTokens(context),
+      revokeJoinToken: createRevokeJoinToken(context),
     });
     router.service(TokenService, {
       createToken: createCreateToken(context),

@@ -44,6 +44,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     description: "list, show, approve, reject and forget agents that ask to be let in",
     load: async () => (await import("./enrolments.ts")).enrolmentsCommand(),
   },
+  "join-tokens": {
+    description: "create, list and revoke the tokens that let agents in",
+    load: async () => (await import("./join-tokens.ts")).joinTokensCommand(),
+  },
   install: {
     description: "request, follow, retry and cancel OS installations",
     load: async () => (await import("./install.ts")).installCommand(),

@@ -76,7 +76,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     logRefusal,
     log,
   });
-  const enrol = createEnrol({ db, pacer, observer: metrics.enrolments, logRefusal });
+  const enrol = createEnrol({ db, pacer, observer: metrics.enrolments, logRefusal, log });
   const isOwnAuthority = (authority: string) => authorities().includes(authority);
   const readPublicKeys = (machineIds: readonly string[]) => store.readPublicKeys(machineIds);
   const authenticateHeartbeat = createAuthenticate({

@@ -23,6 +23,7 @@ import {
   EnrolmentGoneError,
 } from "../db/queries/enrolment-decision.ts";
 import { TooManyGroupsError } from "../db/queries/fleet-groups.ts";
+import { JoinTokenNotFoundError } from "../db/queries/join-token.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-health.ts";
@@ -78,6 +79,7 @@ export const findKnownError: ErrorTable = (error) => {
     };
   }
   if (error instanceof TokenNotFoundError) return { code: Code.NotFound, message: error.message };
+  if (error instanceof JoinTokenNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof LastAdminTokenError) return refuse("LAST_ADMIN_TOKEN", `tokens/${error.tokenId}`, error);
   if (error instanceof TokenNameInUseError) {
     const details = [errorInfo("TOKEN_NAME_IN_USE", { token_id: error.tokenId })];

@@ -8,7 +8,7 @@ import {
   ApproveEnrolmentResponseSchema,
 } from "../../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { approveEnrolment } from "../../db/queries/enrolment-decision.ts";
+import { applyOwnJoinToken, approveEnrolment } from "../../db/queries/enrolment-decision.ts";
 import { setLabels } from "../../db/queries/machine-label.ts";
 import { setProvided } from "../../db/queries/provided.ts";
 import type { AdminContext } from "../admin-context.ts";
@@ -36,6 +36,7 @@ export function createApproveEnrolment(context: Pick<AdminContext, "db">) {
       if (await approveEnrolment(tx, approval, actor)) {
         if (provided) await setProvided(tx, [toProvidedChange(machineId, provided)], actor);
         await setLabels(tx, [{ machineId, labels }], actor);
+        await applyOwnJoinToken(tx, enrolmentId, actor);
       }
       return create(ApproveEnrolmentResponseSchema, {
         enrolment: await readEnrolment(tx, enrolmentId),

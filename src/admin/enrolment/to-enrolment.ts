@@ -59,6 +59,7 @@ function toEnrolment(row: EnrolmentOverview, lookalikes: readonly Lookalike[]): 
     diskBytes: row.diskBytes ?? 0n,
     machineId: row.machineId ?? "",
     decider: row.decidedBy ?? "",
+    joinTokenId: row.joinTokenId ?? "",
     ...(row.decidedAt && { decideTime: timestampFromDate(row.decidedAt) }),
     lookalikes: lookalikes.map(({ machineId, enrolmentId, kinds }) =>
       create(LookalikeSchema, {

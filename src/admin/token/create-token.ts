@@ -66,7 +66,8 @@ function nameReserved(): ConnectError {
   ]);
 }
 
-function madeBefore(tokenId: string): ConnectError {
+/** Returns the error for a call that repeats an earlier request id, whose secret cannot be shown again. */
+export function madeBefore(tokenId: string): ConnectError {
   return new ConnectError(
     `token ${tokenId} was already created under this request id, and its secret cannot be shown again: ` +
       "if the secret is lost, revoke that token and create another one",

@@ -34,6 +34,6 @@ export function createListTokens({ db }: Pick<AdminContext, "db">) {
 }
 
 /** Parses the key of a page token: the id of the last token of the previous page. */
-function parseKey([id, ...rest]: readonly string[]): string | undefined {
+export function parseKey([id, ...rest]: readonly string[]): string | undefined {
   return id !== undefined && rest.length === 0 && isSecretId(id) ? id : undefined;
 }

@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { Logger } from "pino";
 import {
   type EnrolRequest,
   type EnrolResponse,
@@ -30,6 +31,7 @@ export interface EnrolOptions {
   readonly pacer: Pick<Pacer, "pace">;
   readonly observer: EnrolmentObserver;
   readonly logRefusal: LogRefusal;
+  readonly log: Logger;
 }
 
 /** Maximum number of enrolments that wait for the database. */
@@ -41,15 +43,16 @@ const rejectedFactor = 10;
 const rejectedReason = "this server does not accept the agent; ask those who run it";
 
 /** Creates the handler of EnrolmentService.Enrol. Its errors are those that enrolment_service.proto lists. */
-export function createEnrol({ db, pacer, observer, logRefusal }: EnrolOptions) {
+export function createEnrol({ db, pacer, observer, logRefusal, log }: EnrolOptions) {
   const takeTurn = createTurns();
   return async (request: EnrolRequest, { values }: HandlerContext): Promise<EnrolResponse> => {
     const identity = values.get(keyIdentityKey);
     try {
       if (identity === undefined) throw new ConnectError("no identity was established for this call", Code.Internal);
       const wish = toEnrolmentWish(request, identity);
+      const joinToken = request.joinToken === "" ? undefined : request.joinToken;
       const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
-        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish))),
+        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish, { joinToken }))),
       );
       return answer(outcome, identity);
     } catch (error) {
@@ -70,6 +73,11 @@ export function createEnrol({ db, pacer, observer, logRefusal }: EnrolOptions) {
       const { machineId } = outcome;
       throw new IdentityRefusedError("unknown_identity", unknownIdentityMessage, { machineId, publicKey });
     }
+    if (kind === "token_refused") {
+      observer.enrolled(outcome.reason);
+      log.info({ ...describe(identity), reason: outcome.reason }, "a join token let an agent not in");
+      throw new ConnectError("the join token is not valid", Code.Unauthenticated);
+    }
     observer.enrolled(kind);
     if (kind === "accepted") {
       const { machineId } = outcome;
@@ -83,6 +91,10 @@ export function createEnrol({ db, pacer, observer, logRefusal }: EnrolOptions) {
           askAgainAfter: durationFromMs(rejectedFactor * pauseMs),
         });
   }
+}
+
+function describe({ publicKey, remoteAddress }: KeyIdentity) {
+  return { publicKey: Buffer.from(publicKey).toString("hex"), remoteAddress };
 }
 
 /**

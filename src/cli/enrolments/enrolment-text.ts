@@ -51,6 +51,7 @@ export function listEnrolmentFields(enrolment: Enrolment): Field[] {
     ["decided", decided],
     ["machine", machineId],
     ["agent's key", Buffer.from(publicKey).toString("hex")],
+    ["join token", enrolment.joinTokenId],
     ["address", enrolment.address],
     ["first seen", timeOf(enrolment.firstSeenTime)],
     ["last seen", timeOf(enrolment.lastSeenTime)],

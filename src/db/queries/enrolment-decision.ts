@@ -10,10 +10,12 @@ import type { Transaction } from "../client.ts";
 import { machineEnrolment } from "../schema/index.ts";
 import { AgentRefusedError } from "./agent-key.ts";
 import { type AgentKey, findPublicKeys, registerAgents } from "./agent-started.ts";
-import type { EnrolmentRow } from "./enrolment.ts";
-import { findEnrolments, findLookalikes } from "./enrolment-list.ts";
+import { type EnrolmentRow, findEnrolments, findLookalikes } from "./enrolment-list.ts";
+import { findJoinToken, type JoinTokenRow } from "./join-token.ts";
 import { createMachines, holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
+import { findLabels, setLabels } from "./machine-label.ts";
+import { findProvided, findProvidedAs, setProvided } from "./provided.ts";
 
 /** There is no such enrolment any more. */
 export class EnrolmentGoneError extends Error {
@@ -73,6 +75,11 @@ export interface Approval {
 /** Key of the advisory lock of approvals; no other advisory lock of this program has this number. */
 const approvalsLock = 4_716_022_925;
 
+/** Makes other approvals wait until the transaction ends. Must come before the lock of an enrolment's row. */
+export async function holdApprovals(tx: Transaction): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(${approvalsLock}::bigint)`);
+}
+
 /**
  * Registers the key of an enrolment's agent for the machine, and returns false if it was approved onto this machine
  * before. Throws EnrolmentGoneError, EnrolmentDecidedError, EnrolmentDuplicateError, MachineNotFoundError,
@@ -80,7 +87,7 @@ const approvalsLock = 4_716_022_925;
  */
 export async function approveEnrolment(tx: Transaction, approval: Approval, actor: string): Promise<boolean> {
   const { enrolmentId, machineId, isNew } = approval;
-  await tx.execute(sql`select pg_advisory_xact_lock(${approvalsLock}::bigint)`);
+  await holdApprovals(tx);
   const row = await holdEnrolment(tx, enrolmentId);
   if (row.state === "approved") {
     if (row.machineId === machineId) return false;
@@ -105,6 +112,34 @@ export async function approveEnrolment(tx: Transaction, approval: Approval, acto
   ]);
   await registerAgents(tx, [{ machineId, publicKey }], actor);
   return true;
+}
+
+/**
+ * Gives a machine the labels of a join token, except those that it has, and its provider and location, unless it is
+ * provided. The provider's id of the machine is its serial number, or its own id if it has none or another machine has
+ * that.
+ */
+export async function applyJoinToken(
+  tx: Transaction,
+  { machineId, serialNumber, token }: { machineId: string; serialNumber: string | null; token: JoinTokenRow },
+  actor: string,
+): Promise<void> {
+  const held = (await findLabels(tx, [machineId])).get(machineId);
+  const labels = Object.fromEntries(Object.entries(token.labels).filter(([key]) => held?.has(key) !== true));
+  await setLabels(tx, [{ machineId, labels }], actor);
+  const { provider, location } = token;
+  if (provider === null || (await findProvided(tx, [machineId])).length > 0) return;
+  const named = serialNumber === null ? [] : await findProvidedAs(tx, [{ provider, providerId: serialNumber }]);
+  const providerId = serialNumber === null || named.length > 0 ? machineId : serialNumber;
+  await setProvided(tx, [{ machineId, provider, providerId, location }], actor);
+}
+
+/** Applies the join token that the agent of an approved enrolment has used, if there is one. */
+export async function applyOwnJoinToken(tx: Transaction, enrolmentId: string, actor: string): Promise<void> {
+  const [row] = await findEnrolments(tx, [enrolmentId]);
+  const token = row?.joinTokenId && (await findJoinToken(tx, row.joinTokenId));
+  if (!row?.machineId || !token) return;
+  await applyJoinToken(tx, { machineId: row.machineId, serialNumber: row.serialNumber, token }, actor);
 }
 
 /** Rejects an enrolment that waits. Throws EnrolmentGoneError and EnrolmentDecidedError. */

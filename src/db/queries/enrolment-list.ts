@@ -4,7 +4,9 @@ import { swapUuidBytes } from "../../contract/identifiers.ts";
 import type { Database, Transaction } from "../client.ts";
 import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
-import type { EnrolmentRow } from "./enrolment.ts";
+
+/** An enrolment as it is stored. */
+export type EnrolmentRow = typeof machineEnrolment.$inferSelect;
 
 /** An enrolment without the agent's report. */
 export type EnrolmentOverview = Omit<EnrolmentRow, "report">;

@@ -1,13 +1,14 @@
 /** Stores what agents without a machine send, and tells them what became of their wish. */
+import { randomUUID } from "node:crypto";
 import { eq, type SQL, sql } from "drizzle-orm";
 import { isPlaceholderSerialNumber } from "../../contract/firmware-placeholders.ts";
 import { normalizeSerialNumber } from "../../contract/identifiers.ts";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentStarted, hardwareReport, machineEnrolment } from "../schema/index.ts";
-
-/** An enrolment as it is stored. */
-export type EnrolmentRow = typeof machineEnrolment.$inferSelect;
+import { applyJoinToken, approveEnrolment, holdApprovals } from "./enrolment-decision.ts";
+import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
+import { findJoinTokenBySecret, type JoinTokenRefusal, type JoinTokenRow, useJoinToken } from "./join-token.ts";
 
 /** What an agent says of itself and its machine. */
 export type EnrolmentWish = Pick<
@@ -30,6 +31,9 @@ export type EnrolmentWish = Pick<
   | "report"
 >;
 
+/** A wish with the join token that was used for it. */
+type NamedWish = EnrolmentWish & { readonly joinTokenId?: string };
+
 /** What became of an agent's wish. */
 export type EnrolmentOutcome =
   | { readonly kind: "waiting" | "rejected" }
@@ -37,13 +41,23 @@ export type EnrolmentOutcome =
   /** The key belongs to another machine's agent. Nothing was stored. */
   | { readonly kind: "another_machine"; readonly machineId: string }
   /** The nonce is not greater than the last one of this key. Nothing was stored. */
-  | { readonly kind: "replayed" };
+  | { readonly kind: "replayed" }
+  /** The join token lets nobody in. Nothing was stored. */
+  | { readonly kind: "token_refused"; readonly reason: JoinTokenRefusal };
 
 /** Bounds of the rows without a machine. */
 export interface EnrolmentBounds {
   /** For one address. */
   readonly maxPerSource: number;
   readonly maxInAll: number;
+}
+
+/** Options of `enrol`. */
+export interface EnrolOptions {
+  /** Secret of the join token that the agent has. */
+  readonly joinToken?: string | undefined;
+  /** Default: `defaultEnrolmentBounds`. */
+  readonly bounds?: EnrolmentBounds;
 }
 
 /**
@@ -58,14 +72,17 @@ const newEnrolmentsLock = 4_716_022_923;
 
 /**
  * Stores the wish in the row of its key and returns the outcome. A key that a machine's agent has needs no wish: its
- * outcome is that machine, unless the serial number shows another one. Locks the row of the key, and for a new key the
- * lock of new enrolments, so that the bounds hold whatever comes at once. Throws ContentionError.
+ * outcome is that machine, unless the serial number shows another one. A join token counts once for each key, and lets
+ * the agent in if it says so and no other machine has an identifier of this one. Locks the row of the key, and for a
+ * new key the lock of new enrolments, so that the bounds hold whatever comes at once. Throws ContentionError.
  */
 export async function enrol(
   tx: Transaction,
   wish: EnrolmentWish,
-  bounds: EnrolmentBounds = defaultEnrolmentBounds,
+  { joinToken: secret, bounds = defaultEnrolmentBounds }: EnrolOptions = {},
 ): Promise<EnrolmentOutcome> {
+  const token = secret === undefined ? undefined : await findJoinTokenBySecret(tx, secret);
+  if (token?.requiresApproval === false) await holdApprovals(tx);
   const [stored] = await tx
     .select()
     .from(machineEnrolment)
@@ -74,9 +91,43 @@ export async function enrol(
   if (isReplay(wish, stored?.signatureNonce)) return { kind: "replayed" };
   const holder = await findHolder(tx, wish.publicKey);
   if (holder !== undefined) return await welcomeBack(tx, wish, holder, stored);
-  if (stored !== undefined) return await update(tx, wish, stored);
-  await insert(tx, wish, bounds);
-  return { kind: "waiting" };
+  if (stored?.state === "rejected") return await update(tx, wish, stored);
+  const reason = secret === undefined ? undefined : await spend(tx, token, stored);
+  if (reason !== undefined) return { kind: "token_refused", reason };
+  const named = token === undefined ? wish : { ...wish, joinTokenId: token.id };
+  if (stored === undefined) await insert(tx, named, bounds);
+  else await update(tx, named, stored);
+  return (token && (await admit(tx, wish, token))) ?? { kind: "waiting" };
+}
+
+/** Uses a join token, unless the key has used it before. Returns why it lets nobody in. */
+async function spend(
+  tx: Transaction,
+  token: JoinTokenRow | undefined,
+  stored: EnrolmentRow | undefined,
+): Promise<JoinTokenRefusal | undefined> {
+  if (token === undefined) return "token_wrong";
+  if (stored?.joinTokenId !== token.id) return await useJoinToken(tx, token.id);
+  return token.revokedAt === null ? undefined : "token_revoked";
+}
+
+/** Lets an agent in if its token says so, and no other machine has an identifier of its machine. */
+async function admit(
+  tx: Transaction,
+  { publicKey }: EnrolmentWish,
+  token: JoinTokenRow,
+): Promise<EnrolmentOutcome | undefined> {
+  if (token.requiresApproval) return undefined;
+  const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.publicKey, publicKey));
+  if (row === undefined) return undefined;
+  const others = (await findLookalikes(tx, [row])).get(row.id) ?? [];
+  if (others.some((each) => each.machineId !== null)) return undefined;
+  const machineId = randomUUID();
+  const approval = { enrolmentId: row.id, machineId, isNew: true, replacesKey: false, allowsDuplicate: false };
+  const actor = `join-token:${token.id}`;
+  await approveEnrolment(tx, approval, actor);
+  await applyJoinToken(tx, { machineId, serialNumber: row.serialNumber, token }, actor);
+  return { kind: "accepted", machineId };
 }
 
 function isReplay({ signatureNonce }: Pick<EnrolmentWish, "signatureNonce">, last: bigint | null | undefined): boolean {
@@ -138,7 +189,7 @@ async function touch(tx: Transaction, { signatureNonce, source, address }: Enrol
  * Stores the wish in the row of its key. An agent that describes another machine, or whose key was taken from it, waits
  * anew under another id. A rejection is of the key, whatever it describes.
  */
-async function update(tx: Transaction, wish: EnrolmentWish, stored: EnrolmentRow): Promise<EnrolmentOutcome> {
+async function update(tx: Transaction, wish: NamedWish, stored: EnrolmentRow): Promise<EnrolmentOutcome> {
   const isRejected = stored.state === "rejected";
   const isSame = stored.state !== "approved" && describesSame(wish, stored);
   const { publicKey: _, report, signatureNonce, ...said } = wish;
@@ -166,7 +217,7 @@ function describesSame(a: EnrolmentWish, b: EnrolmentWish): boolean {
   );
 }
 
-async function insert(tx: Transaction, wish: EnrolmentWish, bounds: EnrolmentBounds): Promise<void> {
+async function insert(tx: Transaction, wish: NamedWish, bounds: EnrolmentBounds): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${newEnrolmentsLock}::bigint)`);
   await makeRoom(tx, sql`source = ${wish.source}`, bounds.maxPerSource);
   await makeRoom(tx, sql`true`, bounds.maxInAll);

@@ -68,7 +68,11 @@ function assertFits(
   if (next.size > maxLabels) throw new TooManyLabelsError(machineId, next.size);
 }
 
-async function findLabels(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, Map<string, string>>> {
+/** Returns the labels of the machines that have any, by machine and key. */
+export async function findLabels(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, Map<string, string>>> {
   const rows = await tx
     .select()
     .from(machineLabel)

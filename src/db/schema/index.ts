@@ -13,6 +13,7 @@ export { healthAlert } from "./health-alert.ts";
 export { historyFloor } from "./history-floor.ts";
 export { installationState } from "./installation-state.ts";
 export { installationWithheld } from "./installation-withheld.ts";
+export { joinToken } from "./join-token.ts";
 export { machine } from "./machine.ts";
 export { machineEnrolment } from "./machine-enrolment.ts";
 export { machineHistory } from "./machine-history.ts";

@@ -8,6 +8,7 @@
 import { sql } from "drizzle-orm";
 import { bigint, check, index, integer, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
+import { joinToken } from "./join-token.ts";
 import { machine } from "./machine.ts";
 
 /** States of an enrolment. Only an approved one has a machine. */
@@ -56,6 +57,8 @@ export const machineEnrolment = pgTable(
      * once the machine has a report of its own.
      */
     report: bytea(),
+    /** The join token that the agent has used. */
+    joinTokenId: text().references(() => joinToken.id),
     /** The machine whose agent has, or had, the key. */
     machineId: uuid().references(() => machine.id, { onDelete: "cascade" }),
     /** When and by whom it was approved or rejected. */

@@ -227,7 +227,7 @@ describe("strangers cannot fill the database", () => {
     const keys = await Promise.all(Array.from({ length: 40 }, () => generateAgentKey()));
     await Promise.all(
       keys.map(({ publicKey }, index) =>
-        transact(database.db, (tx) => enrol(tx, wish(index % 2 === 0 ? "a" : "b", publicKey), bounds)),
+        transact(database.db, (tx) => enrol(tx, wish(index % 2 === 0 ? "a" : "b", publicKey), { bounds })),
       ),
     );
     expect(await countEnrolments(database)).toBe(8);

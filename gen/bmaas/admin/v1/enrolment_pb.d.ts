@@ -140,7 +140,7 @@ export declare type Enrolment = Message<"bmaas.admin.v1.Enrolment"> & {
   machineId: string;
 
   /**
-   * Who approved or rejected the enrolment, such as "token:alice"; empty while it waits.
+   * Who approved or rejected the enrolment, such as "token:alice" or "join-token:<id>"; empty while it waits.
    *
    * @generated from field: string decider = 18;
    */
@@ -159,6 +159,13 @@ export declare type Enrolment = Message<"bmaas.admin.v1.Enrolment"> & {
    * @generated from field: repeated bmaas.admin.v1.Lookalike lookalikes = 20;
    */
   lookalikes: Lookalike[];
+
+  /**
+   * Id of the join token that the agent used; empty without one.
+   *
+   * @generated from field: string join_token_id = 21;
+   */
+  joinTokenId: string;
 };
 
 /**

@@ -89,7 +89,7 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
 
   /**
    * Who did it: "token:" and the token's name, "oidc:" and the subject, "agent:" and the agent's public key in
-   * hexadecimal, or "seed:" and a user.
+   * hexadecimal, "join-token:" and the join token's id, or "seed:" and a user.
    *
    * @generated from field: string actor = 2;
    */

@@ -51,6 +51,7 @@ const recipes = {
   retry: { heading: "An installation", block: 2 },
   viewer: { heading: "Read-only access", block: 0 },
   many: { heading: "Many machines", block: 0 },
+  find: { file: "docs/operating.md", heading: "Find a machine", block: 0 },
   labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
   holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
   bundle: { file: "docs/operating.md", heading: "A bundle for a bug report", block: 0 },
@@ -130,6 +131,12 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
       said += chunk;
     });
     await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
+  });
+
+  test("find the machine by the beginning of its id", async () => {
+    const { status, stdout } = await run(recipes.find);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^ID .* MATCH\n${machineId} .* machine id ${machineId}\n$`));
   });
 
   test("label the machine, find it by its label, and count the fleet by it", async () => {

@@ -8,6 +8,7 @@ import { codeOf, grpcAgent } from "../../support/agents.ts";
 import { bareMachine, machineWithAgent, type TestMachine } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 const { database, server } = await startServerWithDatabase();
 const viewer = await tokenOf(database.db, "viewer");
@@ -187,6 +188,19 @@ test("the answer is bounded and says that more match; an exact serial number is 
   const all = await machines.findMachines({ text: value, limit: 31 });
   expect([all.results.length, all.more]).toEqual([31, false]);
   expect(all.results.slice(1).map(({ machine }) => machine?.id)).toEqual(ids);
+});
+
+test("what reports contain that an older server stored is found soon after", async () => {
+  const value = `x-${randomBytes(6).toString("hex")}`;
+  const machine = await machineWithAgent(database.db);
+  await report(machine, { blockDevice: [{ serialNumber: value }] });
+  // An older server knows neither the table nor the column.
+  await database.db.$client.query("delete from machine_identifier where machine_id = $1", [machine.machineId]);
+  await database.db.$client.query("update hardware_report set identified_at = null where machine_id = $1", [
+    machine.machineId,
+  ]);
+  await waitUntil("it is found", async () => (await find(value)).length > 0);
+  expect(await find(value)).toEqual([[machine.machineId, ["DISK_SERIAL_NUMBER exactly"]]]);
 });
 
 test("a machine that is deleted, and a label that is removed, are found no more", async () => {

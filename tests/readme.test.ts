@@ -190,6 +190,8 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
       ...installation("installation_reported"),
       ...installation("installation_reported"),
       ...installation("installation_reported"),
+      "token:bootstrap health_changed",
+      "token:bootstrap health_changed",
       "token:bootstrap machine_released",
       "token:bootstrap machine_held",
       "token:bootstrap machine_labelled",

@@ -46,7 +46,8 @@ class ScramClient extends pg.Client {
     connection.on("authenticationSASLFinal", () => {
       isProved = true;
     });
-    connection.on("readyForQuery", () => {
+    // The first one ends the login.
+    connection.once("readyForQuery", () => {
       if (!isProved) refuse();
     });
   }

@@ -1,124 +1,89 @@
 /**
- * Measures how long operators wait. It times lists, explanations and watches of the server that `bmaas` commands on
- * this machine find, with the machines in its database, and prints a table. docs/performance.md explains the results.
+ * `npm run bench:operators` measures what operators wait for, and what their features cost, in a fleet of 100,000
+ * machines with five labels each. It starts a PostgreSQL of its own, checks an earlier commit out into a temporary
+ * folder, and compares with it in the same run. `--machines` sets the size of the fleet, `--calls` the number of calls
+ * of each kind, `--watchers` the number of those who wait for a change, and `--before` the commit. docs/performance.md
+ * explains the results.
  */
-import { randomUUID } from "node:crypto";
-import { FleetService } from "../gen/bmaas/admin/v1/fleet_service_pb.js";
-import { MachineState } from "../gen/bmaas/admin/v1/machine_pb.js";
-import { MachineService } from "../gen/bmaas/admin/v1/machine_service_pb.js";
-import { createLogger } from "../src/base/log.ts";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { connectOperator } from "../src/cli/operator/admin-client.ts";
-import { formatTable } from "../src/cli/table.ts";
 import { loadConfig } from "../src/config/config.ts";
-import { connectDatabase } from "../src/db/client.ts";
-import { openDatabaseServer } from "../src/db/open.ts";
-import { findMachineOverview, listMachineOverviews } from "../src/db/queries/machine-overview.ts";
+import { connectDatabase, type Database } from "../src/db/client.ts";
+import { startBenchPostgres } from "./end-to-end/fleet-databases.ts";
+import { serveEnvironment } from "./measure/serve-command.ts";
+import { startServer } from "./measure/server-process.ts";
+import { compareFind } from "./operators/compare-find.ts";
+import { compareFleetCount } from "./operators/compare-fleet-count.ts";
+import { compareHeartbeats } from "./operators/compare-heartbeats.ts";
+import { comparisonHeader } from "./operators/comparison.ts";
+import { firstPageHeader } from "./operators/first-page.ts";
+import { measureIssues } from "./operators/measure-issues.ts";
+import { measureLabels } from "./operators/measure-labels.ts";
+import { measureWaits, waitHeader } from "./operators/measure-waits.ts";
+import { createVersions, type FleetVersion } from "./operators/versions.ts";
+import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-const calls = 300;
-const watchers = 1_000;
-const changes = 20;
+const { values } = parseArgs({
+  options: {
+    machines: { type: "string", default: "100000" },
+    calls: { type: "string", default: "300" },
+    watchers: { type: "string", default: "1000" },
+    before: { type: "string", default: "16b843d" },
+  },
+});
+const [machines, calls] = [Number(values.machines), Number(values.calls)];
 
-const config = loadConfig();
-const operator = await connectOperator(config);
-const machines = operator.client(MachineService);
+const folder = mkdtempSync(join(tmpdir(), "bmaas-operators-"));
+try {
+  await run();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit();
 
-const { home, databaseUrl, logLevel } = config;
-const database = await openDatabaseServer({ databaseUrl, home, log: createLogger(logLevel, 2), mode: "share" });
-const { db } = connectDatabase(database.url);
-
-const rows: string[][] = [];
-await time("first page of 50, its query alone", () =>
-  listMachineOverviews(db, {}, { after: undefined, through: undefined, limit: 51 }),
-);
-await time("first page of 50", () => machines.listMachines({}));
-await time("first page of 50, of one provider and location", () =>
-  machines.listMachines({ filter: { provider: "provider-1", location: "location-1" } }),
-);
-await time("first page of 50 that failed", () =>
-  machines.listMachines({ filter: { states: [MachineState.INSTALLATION_FAILED] } }),
-);
-await time("page that looks through 1,000 for a rare state", () =>
-  machines.listMachines({ filter: { states: [MachineState.STALE] } }),
-);
-const machineIds = await readMachineIds();
-await time("explain one machine, its query alone", (call) =>
-  findMachineOverview(db, machineIds[call % machineIds.length] ?? ""),
-);
-await time("get one machine", (call) => machines.getMachine({ machineId: machineIds[call % machineIds.length] ?? "" }));
-await time("explain one machine", (call) =>
-  machines.explainMachine({ machineId: machineIds[call % machineIds.length] ?? "" }),
-);
-await timeWatch();
-
-const { groups } = await operator.client(FleetService).getFleet({});
-const count = groups.reduce((sum, group) => sum + group.machines, 0n);
-process.stdout.write(`${count} machines; milliseconds, HTTP on loopback included\n`);
-process.stdout.write(formatTable(["what", "median", "p99", "times"], rows));
-process.exit(0);
-
-async function time(what: string, work: (call: number) => Promise<unknown>): Promise<void> {
-  const took: number[] = [];
-  for (let call = -20; call < calls; call++) {
-    const beganAtMs = performance.now();
-    await work(Math.max(0, call));
-    if (call >= 0) took.push(performance.now() - beganAtMs);
-  }
-  addRow(what, took);
+async function run(): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const postgres = resources.use(await startBenchPostgres());
+  const versions = await createVersions(postgres, { commit: values.before, folder, machines });
+  const { now } = versions;
+  const { db } = resources.adopt(connectDatabase(now.databaseUrl, { maxConnections: 1 }), ({ close }) => close());
+  await postgres.checkpoint();
+  const { found, waits } = await measureServer(now, db);
+  const pages = [...(await measureIssues(db, calls)), ...(await measureLabels(db, calls))];
+  const comparisons = [
+    ...found,
+    ...(await compareFleetCount(versions, Math.ceil(calls / 10))),
+    // Last, since heartbeats change what is stored.
+    ...(await compareHeartbeats(versions, calls)),
+  ];
+  process.stdout.write(`${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}, `);
+  process.stdout.write(`PostgreSQL ${postgres.version}; ${machines.toLocaleString("en")} machines.\n\n`);
+  process.stdout.write(`${formatMarkdownTable([...comparisonHeader], comparisons.map(toCells))}\n`);
+  process.stdout.write(`${formatMarkdownTable([...firstPageHeader], pages.map(toCells))}\n`);
+  process.stdout.write(formatMarkdownTable([...waitHeader], waits.map(toCells)));
 }
 
-function addRow(what: string, took: number[]): void {
-  const sorted = took.toSorted((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN).toFixed(1);
-  rows.push([what, at(0.5), at(0.99), String(took.length)]);
+/** Starts the clone's server on its database, and measures whole calls of its administrator. */
+async function measureServer({ folder: program, databaseUrl }: FleetVersion, db: Database) {
+  process.stderr.write("starts a server …\n");
+  const home = join(folder, "home");
+  const readUrl = (line: string) =>
+    line.startsWith("{") ? (JSON.parse(line) as { adminUrl?: string }).adminUrl : undefined;
+  await using server = await startServer({
+    ...{ program: join(program, "src", "main.ts"), args: ["serve"], readLine: readUrl },
+    environment: { ...serveEnvironment, BMAAS_HOME: home, DATABASE_URL: databaseUrl },
+  });
+  const token = readFileSync(join(home, "admin.token"), "utf8").trim();
+  const operator = await connectOperator(loadConfig({ BMAAS_ADMIN_URL: server.said, BMAAS_ADMIN_TOKEN: token }));
+  return {
+    found: await compareFind(operator, databaseUrl, calls),
+    waits: await measureWaits(operator, db, { calls, watchers: Number(values.watchers) }),
+  };
 }
 
-/** Returns ids from all pages, so that the calls do not stay in one part of the index. */
-async function readMachineIds(): Promise<string[]> {
-  const found: string[] = [];
-  for (let pageToken = ""; ; ) {
-    const page = await machines.listMachines({ pageSize: 1000, pageToken });
-    found.push(...page.machines.filter((_, index) => index % 100 === 0).map(({ id }) => id));
-    pageToken = page.nextPageToken;
-    if (pageToken === "" || found.length >= calls) return found;
-  }
-}
-
-/** Times changes from the request until the last watcher has the event. */
-async function timeWatch(): Promise<void> {
-  const ended = new AbortController();
-  const arrivals = new Map<string, { left: number; allArrived: () => void }>();
-  const { watchToken } = await machines.listMachines({ pageSize: 1 });
-  for (let watcher = 0; watcher < watchers; watcher++) void watch();
-
-  async function watch(): Promise<void> {
-    try {
-      const seen = machines.watchMachines({ resumeToken: watchToken }, { signal: ended.signal, timeoutMs: 0 });
-      for await (const { machineId } of seen) {
-        const arrival = arrivals.get(machineId);
-        if (arrival !== undefined && --arrival.left === 0) arrival.allArrived();
-      }
-    } catch (error) {
-      if (!ended.signal.aborted) throw error;
-    }
-  }
-
-  async function change(): Promise<number> {
-    const machineId = randomUUID();
-    const { promise: arrived, resolve: allArrived } = Promise.withResolvers<void>();
-    arrivals.set(machineId, { left: watchers, allArrived });
-    const beganAtMs = performance.now();
-    await machines.createMachine({ machineId });
-    await arrived;
-    const tookMs = performance.now() - beganAtMs;
-    arrivals.delete(machineId);
-    await machines.deleteMachine({ machineId });
-    return tookMs;
-  }
-
-  // A watcher that starts late also gets the first change, so all watchers have started after it.
-  await change();
-  const took: number[] = [];
-  while (took.length < changes) took.push(await change());
-  ended.abort();
-  addRow(`a change, until the last of ${watchers.toLocaleString("en")} watchers has it`, took);
+function toCells(row: readonly string[]): string[] {
+  return [...row];
 }

@@ -29,6 +29,8 @@ export interface BenchPostgres extends AsyncDisposable {
   readonly version: string;
   /** Process id of its main process on this machine. */
   readonly pid: number | undefined;
+  /** Creates an empty database and returns its URL. */
+  createDatabase(name: string): Promise<string>;
   /** Creates the databases of a fleet of `machines`, of which `callers` can call. */
   createFleet(machines: number, callers: number): Promise<FleetDatabases>;
   /** Runs a checkpoint, so that no subject writes another one's changes to disk. */
@@ -46,6 +48,10 @@ export async function startBenchPostgres(): Promise<BenchPostgres> {
   return {
     version,
     pid,
+    async createDatabase(name) {
+      await administer(`create database ${name}`);
+      return withDatabase(url, name);
+    },
     async createFleet(machines, callers) {
       const [name, pgbenchName] = [`fleet_${machines}`, `fleet_${machines}_pgbench`];
       await administer(`create database ${pgbenchName}`);

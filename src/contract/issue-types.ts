@@ -43,6 +43,10 @@ export const issueTypes = {
     severities: ["warning"],
     summary: "the agent reports an installation that it was never given",
   },
+  boot_loop: {
+    severities: ["warning"],
+    summary: "the machine boots again and again",
+  },
   agent_silent: {
     severities: ["warning"],
     summary: "the agent is silent",

@@ -47,7 +47,7 @@ test("two machines with one id and key are noticed in the midst of a boot storm,
   ]);
 });
 
-test("history, watch and explain tell how often a machine booted, and between when", async () => {
+test("history, watch and explain tell how often a machine booted, and between when", { timeout: 200_000 }, async () => {
   const viewer = operatorCommand(servers[0].adminUrl, secret);
   using machine = await machineOn(database.db, servers);
   const { machineId } = machine;
@@ -56,7 +56,8 @@ test("history, watch and explain tell how often a machine booted, and between wh
   await machine.beat(0, { bootId: "first" });
   const boot = async (bootId: string, times: string) => {
     await machine.beat(1, { bootId });
-    await waitUntil(`the watch tells boot ${bootId}`, () => watch.output.stdout.includes(times));
+    // Watchers wait for the transactions of other tests on the same PostgreSQL.
+    await waitUntil(`the watch tells boot ${bootId}`, () => watch.output.stdout.includes(times), 60_000);
   };
   await boot("a", "agent_booted  by agent:");
   // The hour of the run is nearly over.

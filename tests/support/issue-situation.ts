@@ -4,6 +4,7 @@ import type { IssueType } from "../../src/contract/issue-types.ts";
 import type { Database } from "../../src/db/client.ts";
 import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
 import {
+  agentBoots,
   agentHeartbeat,
   duplicateAgent,
   machineHold,
@@ -99,6 +100,24 @@ export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
       return machineId;
     },
     end: heartbeat,
+  },
+  boot_loop: {
+    detail: "booted 17 times between ",
+    sinceMinutes: 50,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const run = { historyId: 1n, runBeganAt: minutesAgo(50), runBoots: 17 };
+      const loop = { loopSince: minutesAgo(50), loopBoots: 17 };
+      await db
+        .insert(agentBoots)
+        .values({ machineId, ...run, lastAt: minutesAgo(29), secondLastAt: minutesAgo(32), ...loop });
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(agentBoots)
+        .set({ lastAt: minutesAgo(30) })
+        .where(eq(agentBoots.machineId, machineId)),
   },
   agent_silent: {
     detail: "last heard ",

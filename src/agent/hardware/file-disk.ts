@@ -61,10 +61,10 @@ export function createFileDiskFinder(file: string): FindDisk {
       const wanted = describeIdentity(expected);
       throw new DiskMismatchError(`the request expects the disk with ${wanted}: ${file} has another ${difference}`);
     }
+    if (disk.use.length > 0) throw new DiskMismatchError(`${file} is in use: ${disk.use.join("; ")}`);
     const number = await findText(system.sys, "class/block", disk.kernelName, "dev");
     if (number !== undefined && disk.serialNumber.startsWith("/dev/"))
       await checkBlockDevice(disk.serialNumber, number);
-    if (disk.use.length > 0) throw new DiskMismatchError(`${file} is in use: ${disk.use.join("; ")}`);
     return { path: disk.serialNumber, name: disk.kernelName, capacityBytes: disk.capacityBytes };
   };
 }

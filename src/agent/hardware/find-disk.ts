@@ -147,7 +147,7 @@ export async function checkBlockDevice(path: string, number: string): Promise<vo
 }
 
 /** Returns a device number as in /sys. The bits are those of makedev(3) in the GNU C library, which musl shares. */
-function formatDeviceNumber(device: bigint): string {
+export function formatDeviceNumber(device: bigint): string {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
   const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
   return `${major}:${minor}`;

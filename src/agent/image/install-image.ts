@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { Random } from "../backoff.ts";
 import { BodyWriter, edgeBytes, ImageSizeError } from "./body-writer.ts";
 import { type FetchOptions, fetchImage } from "./fetch-image.ts";
+import { createMemoryFreer } from "./free-memory.ts";
 import { checkRawImage } from "./image-format.ts";
 import { adaptEdges, type DiskLayout, findPartitionsEnd, planLayout, type Seed } from "./plan-layout.ts";
 import { splitHead } from "./split-head.ts";
@@ -65,6 +66,7 @@ class Attempt {
   readonly #target: Target;
   readonly #options: InstallImageOptions;
   readonly #hash = createHash("sha256");
+  readonly #freeMemory = createMemoryFreer();
   #totalBytes: number | undefined;
   #fetchedBytes = 0;
   #isFetched = false;
@@ -108,6 +110,7 @@ class Attempt {
     for await (const chunk of fetchImage(this.#source.url, { ...this.#options, onStart })) {
       this.#hash.update(chunk);
       this.#fetchedBytes += chunk.length;
+      this.#freeMemory(chunk.length);
       yield chunk;
     }
     this.#isFetched = true;
@@ -131,6 +134,7 @@ class Attempt {
       const skipped = Math.min(skip, chunk.length);
       skip -= skipped;
       await writer.push(chunk.subarray(skipped));
+      this.#freeMemory(chunk.length);
       this.#options.signal.throwIfAborted();
       const share = this.#totalBytes === undefined ? undefined : this.#fetchedBytes / this.#totalBytes;
       this.#tell("writing the image", writer.sizeBytes, share === undefined ? undefined : share * writtenPercent);

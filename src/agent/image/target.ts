@@ -1,8 +1,10 @@
 /** The disk that an image is written to: a block device, or a regular file that stands for one. */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { basename } from "node:path";
 import { isSystemError } from "../../base/system-error.ts";
-import { DiskMismatchError } from "../hardware/find-disk.ts";
+import { findDiskUse, readDevicesInUse } from "../hardware/disk-use.ts";
+import { DiskMismatchError, formatDeviceNumber } from "../hardware/find-disk.ts";
 import { findCount } from "../hardware/sysfs.ts";
 
 /** Reads and writes an open disk. Errors name the disk and the position. */
@@ -42,9 +44,11 @@ export async function openTarget(path: string): Promise<Target> {
     const stat = await handle.file.stat();
     if (stat.isFile()) return new OpenTarget(path, handle, stat.size, undefined);
     if (!stat.isBlockDevice()) throw new DiskMismatchError(`${path} is no block device`);
-    const attributes = `/sys/dev/block/${Number(stat.rdev) >>> 8}:${Number(stat.rdev) & 0xff}`;
+    const attributes = `/sys/dev/block/${formatDeviceNumber(BigInt(stat.rdev))}`;
     const sectors = await findCount(attributes, "size");
     const sectorBytes = await findCount(attributes, "queue", "logical_block_size");
+    // Root may open a read-only disk for writing, and only then fails to write.
+    if ((await findCount(attributes, "ro")) === 1) throw new DiskMismatchError(`${path} is read-only`);
     if (sectors === undefined || sectorBytes === undefined) {
       throw new DiskMismatchError(`${path} is no whole disk`);
     }
@@ -68,12 +72,12 @@ async function openDirect(path: string): Promise<Handle> {
     if (await canReadDirectly(file)) return { file, isDirect: true };
     await file.close();
   } catch (error) {
-    if (!isSystemError(error, "EINVAL")) throw explainOpening(path, error);
+    if (!isSystemError(error, "EINVAL")) throw await explainOpening(path, error);
   }
   try {
     return { file: await open(path, flags), isDirect: false };
   } catch (error) {
-    throw explainOpening(path, error);
+    throw await explainOpening(path, error);
   }
 }
 
@@ -92,15 +96,19 @@ async function canReadDirectly(file: FileHandle): Promise<boolean> {
 /** Multiple of which positions and lengths of direct access to a regular file are. */
 const directAlignmentBytes = 4096;
 
-function explainOpening(path: string, error: unknown): Error {
-  if (isSystemError(error, "EBUSY"))
-    return new DiskMismatchError(
-      `${path} is in use: it or a part of it is mounted, or held by LVM, software RAID or another program`,
-    );
+async function explainOpening(path: string, error: unknown): Promise<Error> {
+  if (isSystemError(error, "EBUSY")) return new DiskMismatchError(`${path} is in use${await describeUse(path)}`);
   if (isSystemError(error, "EROFS", "EACCES", "EPERM")) {
     return new DiskMismatchError(`${path} cannot be written: it is read-only, or this agent lacks the permission`);
   }
   return new DiskMismatchError(`${path} cannot be opened: ${readReason(error)}`);
+}
+
+/** Returns what uses the disk, behind a colon, or what else may. */
+async function describeUse(path: string): Promise<string> {
+  const files = { sys: "/sys", proc: "/proc" };
+  const uses = await findDiskUse(files.sys, [basename(path)], await readDevicesInUse(files)).catch(() => []);
+  return `: ${uses.join("; ") || "a file system, LVM, software RAID or another program has it"}`;
 }
 
 class OpenTarget implements Target {

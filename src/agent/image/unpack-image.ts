@@ -25,7 +25,7 @@ const compressions: readonly { readonly magic: string; readonly unpack: Unpack }
 const longestMagicBytes = 6;
 
 /** Size of the pieces that a decompressor returns. Each costs a turn of the event loop. */
-const pieceBytes = 256 * 1024;
+const pieceBytes = 128 * 1024;
 
 /** An image whose compression is known. */
 export interface UnpackedImage {

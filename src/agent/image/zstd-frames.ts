@@ -9,10 +9,10 @@ export class ZstdFormatError extends Error {
 }
 
 /**
- * Largest window of a frame: zstd needs as much memory to decompress it. Levels up to 19 use at most 8 MiB, and
- * `--ultra -20` 32 MiB.
+ * Largest window of a frame; zstd needs as much memory to decompress it. Encoders are not to use more (RFC 8878 section
+ * 3.1.1.1.2), and levels up to 19 do not.
  */
-export const maxWindowBytes = 32 * 1024 * 1024;
+const maxWindowBytes = 8 * 1024 * 1024;
 
 const frameMagic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;

@@ -8,6 +8,7 @@
 import { sql } from "drizzle-orm";
 import { boolean, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { type IssueType, issueSeverities, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
+import { isBootLoop } from "./agent-boots.ts";
 import { timestamptz } from "./columns.ts";
 import { isDuplicated } from "./duplicate-agent.ts";
 import { isHolding } from "./machine-hold.ts";
@@ -103,6 +104,13 @@ select machine_id, since, ''::text as target,
 select refused.machine_id, refused.since, ''::text as target, 'installation ' || refused.generation as detail
   from refused_report refused join agent_heartbeat heartbeat on heartbeat.machine_id = refused.machine_id
  where ${isRefusedNow("refused", "heartbeat")}`,
+  },
+  boot_loop: {
+    candidates: { table: "agent_boots", indexed: "candidate.loop_since is not null", test: isBootLoop("candidate") },
+    select: `
+select machine_id, loop_since as since, ''::text as target,
+       'booted ' || loop_boots || ' times between ' || ${instant("loop_since")} || ' and ' || ${instant("last_at")} as detail
+  from agent_boots boots where ${isBootLoop("boots")}`,
   },
   agent_silent: {
     candidates: {

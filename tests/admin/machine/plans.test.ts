@@ -2,6 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createLargeFleet } from "../../../bench/measure/large-fleet.ts";
 import { FindPartsRequestSchema } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { ListInstallationsRequestSchema } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
@@ -23,7 +24,6 @@ import { createListMachines } from "../../../src/admin/machine/list-machines.ts"
 import { sharedIdentifier } from "../../../src/db/schema/index.ts";
 import { captureScans, type Scan } from "../../support/captured-plans.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { createLargeFleet } from "../../support/large-fleet.ts";
 
 const sizes = [10_000, 40_000] as const;
 const fleets = new Map<number, { database: TestDatabase; someId: string }>();

@@ -1,12 +1,12 @@
 /** How PostgreSQL counts a large fleet: by its plan, since times say more of the machine that tests run on. */
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createLargeFleet } from "../../../bench/measure/large-fleet.ts";
 import type { Transaction } from "../../../src/db/client.ts";
 import { countFleet, prepareCounting } from "../../../src/db/queries/fleet.ts";
 import { selectFleetGroups } from "../../../src/db/queries/fleet-groups.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { createLargeFleet } from "../../support/large-fleet.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const machines = 20_000;

@@ -15,6 +15,8 @@ export interface GptImageOptions {
   readonly tableSectorBytes?: number;
   /** Whether the root partition has zeros only. */
   readonly isEmpty?: boolean;
+  /** Whether only the first two MiB are returned: all but the root partition and the second copy of the GPT. */
+  readonly headOnly?: boolean;
 }
 
 /**
@@ -22,8 +24,8 @@ export interface GptImageOptions {
  * that its second MiB has zeros.
  */
 export function createGptImage(options: GptImageOptions = {}): Buffer {
-  const { sizeBytes = 8 * mib, tableSectorBytes = sectorBytes, isEmpty = false } = options;
-  const image = Buffer.alloc(sizeBytes);
+  const { sizeBytes = 8 * mib, tableSectorBytes = sectorBytes, isEmpty = false, headOnly = false } = options;
+  const image = Buffer.alloc(headOnly ? 2 * mib : sizeBytes);
   image.write("boot code", 0);
   image.set([0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0], 446);
   image.writeUInt32LE(sizeBytes / tableSectorBytes - 1, 458);
@@ -35,10 +37,11 @@ export function createGptImage(options: GptImageOptions = {}): Buffer {
   const entrySectors = entries.length / tableSectorBytes;
   image.set(createHeader(entries, { own: 1, other: last, entriesLba: 2, last, tableSectorBytes }), tableSectorBytes);
   image.set(entries, 2 * tableSectorBytes);
+  image.set(createNoise(mib, "efi"), mib);
+  if (headOnly) return image;
   const second = { own: last, other: 1, entriesLba: last - entrySectors, last, tableSectorBytes };
   image.set(createHeader(entries, second), last * tableSectorBytes);
   image.set(entries, (last - entrySectors) * tableSectorBytes);
-  image.set(createNoise(mib, "efi"), mib);
   if (isEmpty) return image;
   for (let at = 2 * mib; at < sizeBytes - mib; at += mib) if (at !== 3 * mib) image.set(createNoise(mib, `${at}`), at);
   return image;

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import pg from "pg";
 
-const file = new URL("../../bench/large-fleet.sql", import.meta.url);
+const file = new URL("../large-fleet.sql", import.meta.url);
 
 /** Fills an empty, migrated database, and analyzes it. */
 export async function createLargeFleet(url: string, machines: number): Promise<void> {

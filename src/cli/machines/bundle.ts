@@ -39,8 +39,8 @@ export function bundleCommand(): Command {
       "bmaas machines bundle 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --out bundle.tar.gz",
     ],
     more: [
-      "\nThe archive has explanation, machine, hardware, installations, history, the server's settings without secrets, and" +
-        "\nversions. A viewer's token suffices. User data, and credentials and query of an image's URL, are not in it.",
+      "\nThe archive has explanation, machine, hardware, installations, history, issues, health, the server's settings" +
+        "\nwithout secrets, and versions. A viewer's token suffices. User data, and credentials and query of an image's URL, are not in it.",
       "\nWith --json: one object with the messages of bmaas.admin.v1 that the archive holds, by the names of its files.",
     ],
   });

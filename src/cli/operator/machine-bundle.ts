@@ -6,11 +6,13 @@ import { stripVTControlCharacters } from "node:util";
 import { create, type DescMessage, type JsonValue, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { HardwareService, ListHardwareReportsResponseSchema } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { GetHealthResponseSchema, HealthService } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { HistoryService, ListEventsResponseSchema } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
 import {
   InstallationService,
   ListInstallationsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { IssueService, ListIssuesResponseSchema } from "../../../gen/bmaas/admin/v1/issue_service_pb.js";
 import {
   ExplainMachineResponseSchema,
   GetMachineResponseSchema,
@@ -42,7 +44,7 @@ const maxEntries = 10_000;
 export async function collectBundle(operator: Operator, machineId: string): Promise<BundlePart[]> {
   const machines = operator.client(MachineService);
   const explanation = await machines.explainMachine({ machineId });
-  const [machine, hardware, installations, events, server] = await Promise.all([
+  const [machine, hardware, installations, events, issues, health, server] = await Promise.all([
     machines.getMachine({ machineId }),
     operator.client(HardwareService).listHardwareReports({ machineId }),
     listPages(
@@ -55,6 +57,14 @@ export async function collectBundle(operator: Operator, machineId: string): Prom
       (answer) => answer.events,
       maxEntries,
     ),
+    unlessUnknown(
+      listPages(
+        (page) => operator.client(IssueService).listIssues({ filter: { machineIds: [machineId] }, ...page }),
+        (answer) => answer.issues,
+        maxEntries,
+      ),
+    ),
+    unlessUnknown(operator.client(HealthService).getHealth({ machineId })),
     unlessUnknown(operator.client(ServerService).getServer({})),
   ]);
   const text = `${stripVTControlCharacters(describeExplanation(explanation))}\n`;
@@ -75,6 +85,19 @@ export async function collectBundle(operator: Operator, machineId: string): Prom
       ListEventsResponseSchema,
       create(ListEventsResponseSchema, { events }),
     ),
+    ...(issues === undefined
+      ? []
+      : [
+          toPart(
+            "issues",
+            "what is wrong with it now",
+            ListIssuesResponseSchema,
+            create(ListIssuesResponseSchema, { issues }),
+          ),
+        ]),
+    ...(health === undefined
+      ? []
+      : [toPart("health", "its health alerts that count now", GetHealthResponseSchema, health)]),
     ...(server === undefined
       ? []
       : [toPart("server", "versions and settings of the server, without secrets", GetServerResponseSchema, server)]),

@@ -3,10 +3,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { sql } from "drizzle-orm";
 import { unpackTar } from "modern-tar";
 import { beforeAll, describe, expect, test } from "vitest";
 import { HardwareService } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { HealthService } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { HealthSeverity } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { grpcAgent } from "../../support/agents.ts";
 import { createTestDatabase } from "../../support/database.ts";
@@ -46,6 +50,14 @@ beforeAll(async () => {
   const machines = adminClient(MachineService, server.adminUrl, secret);
   await machines.setLabels({ machineId, set: { rack: "r12" } });
   await machines.setHold({ machineId, reason: "on the bench" });
+  await adminClient(HealthService, server.adminUrl, secret).putHealth({
+    machineId,
+    source: "burn-in",
+    alerts: [{ id: "fan", severity: HealthSeverity.WARNING, message: "fan 3 is slow" }],
+    ttl: durationFromMs(3_600_000),
+  });
+  await database.db.execute(sql`
+    update os_installation_request set requested_at = now() - interval '1 hour' where machine_id = ${machineId}`);
   return async () => {
     await server.close();
     await database.close();
@@ -71,6 +83,8 @@ async function bundle(): Promise<{ file: string; stderr: string; parts: Map<stri
 const files = ["README.txt", "explanation.txt", "explanation.json", "machine.json", "hardware.json"].concat([
   "installations.json",
   "history.json",
+  "issues.json",
+  "health.json",
   "server.json",
 ]);
 
@@ -89,6 +103,8 @@ test("a viewer's bundle has everything about the machine, in one folder", async 
   expect(read("installations").installations).toMatchObject([
     { generation: "1", target: { image: { url: "https://images.example/os.img", rootDevice: "sda" } } },
   ]);
+  expect(read("issues").issues).toMatchObject([{ type: "installation_pending_long", machineId }]);
+  expect(read("health").alerts).toMatchObject([{ source: "burn-in", message: "fan 3 is slow" }]);
   const kinds = read("history").events.map(({ kind }: { kind: string }) => kind);
   expect(kinds).toEqual(
     expect.arrayContaining(["machine_held", "machine_labelled", "installation_requested", "machine_created"]),

@@ -22,7 +22,7 @@ import {
 import { isDispatchBehindHistory, releaseDispatchLease, takeDispatchLease } from "../db/queries/receiver-dispatch.ts";
 import { transact } from "../db/transact.ts";
 import type { AddressGuard } from "./allowed-address.ts";
-import { fanOut } from "./fan-out.ts";
+import { fanOut, fanOutIssues } from "./fan-out.ts";
 import { chooseRetryDelays } from "./retry-delays.ts";
 import { sendMessage } from "./send-message.ts";
 
@@ -56,6 +56,8 @@ const renewMs = 2_000;
 const pollMs = 500;
 /** Time between two readings of the queue's figures, in milliseconds. */
 const queuePollMs = 5_000;
+/** Time between two comparisons of the issues with what receivers were told, in milliseconds. */
+const issuePollMs = 10_000;
 /** Wait after an attempt that could not be recorded, in milliseconds. */
 const unrecordedMs = 5_000;
 /** How long attempts under way may take when the dispatcher closes, in milliseconds. */
@@ -138,9 +140,16 @@ async function lead(context: DispatcherContext, lease: Lease, signal: AbortSigna
   }
   const sender = new Sender(context, lease.signal);
   let queueReadAt = Number.NEGATIVE_INFINITY;
+  let issuesReadAt = Number.NEGATIVE_INFINITY;
   try {
     while (!signal.aborted && (await lease.renew())) {
-      const isMore = await fanOut(db, lease.holder);
+      let isMore = await fanOut(db, lease.holder);
+      if (performance.now() - issuesReadAt >= issuePollMs) {
+        const areMoreIssues = await fanOutIssues(db, lease.holder);
+        if (areMoreIssues === undefined) break;
+        if (areMoreIssues) isMore = true;
+        else issuesReadAt = performance.now();
+      }
       if (isMore === undefined) break;
       await sender.sendDue();
       if (performance.now() - queueReadAt >= queuePollMs) {

@@ -1,9 +1,13 @@
 /** The messages that receivers are sent, as JSON. */
 import { createHash } from "node:crypto";
+import { printable } from "../base/printable.ts";
 import { formatInstant } from "../base/time-text.ts";
+import { issueTypes } from "../contract/issue-types.ts";
 import type { MachineChange } from "../db/queries/machine-change.ts";
 import type { MachineOverview } from "../db/queries/machine-overview.ts";
-import { probeType, toEventType } from "./event-type.ts";
+import { noMachine } from "../db/queries/receiver-delivery.ts";
+import type { IssueChange } from "../db/queries/receiver-issue.ts";
+import { issueClosed, issueOpened, probeType, toEventType } from "./event-type.ts";
 
 /** An event to send. */
 export interface EventMessage {
@@ -39,6 +43,27 @@ export function writeHistoryMessage(change: MachineChange, machine: MachineOverv
       kind,
       actor,
       detail: Object.fromEntries(entries),
+    },
+  });
+}
+
+/** Returns the message that an issue began or ended, `at` by the database's clock. */
+export function writeIssueMessage(change: IssueChange, machine: MachineOverview | undefined, at: Date): EventMessage {
+  const { hasBegun, type, severity, since, target } = change;
+  const machineId = change.machineId ?? noMachine;
+  const detail = printable(change.detail);
+  const { summary } = issueTypes[type];
+  const told = [summary, printable(target), detail].filter(Boolean).join(": ");
+  const subject = change.machineId === null ? "the server" : nameMachine(machineId, machine);
+  return writeMessage({
+    key: `${machineId} ${type} ${target} ${at.getTime()}`,
+    machineId,
+    type: hasBegun ? issueOpened : issueClosed,
+    at: hasBegun ? since : at,
+    data: {
+      ...describeMachine(change.machineId ?? "", machine),
+      text: `${subject}: ${hasBegun ? told : `no longer: ${told}`}`,
+      issue: { type, severity, since: since.toISOString(), target: printable(target), summary, detail },
     },
   });
 }
@@ -79,8 +104,11 @@ function describeMachine(machineId: string, machine: MachineOverview | undefined
 
 /** Returns who the event is about. Decisions on enrolments have the enrolment's id, and there may be no machine. */
 function nameSubject({ machineId, kind }: MachineChange, machine: MachineOverview | undefined): string {
+  return kind.startsWith("enrolment_") ? `enrolment ${machineId}` : nameMachine(machineId, machine);
+}
+
+function nameMachine(machineId: string, machine: MachineOverview | undefined): string {
   const provided = machine?.provided;
-  if (kind.startsWith("enrolment_")) return `enrolment ${machineId}`;
   return provided ? `machine ${machineId} (${provided.provider} ${provided.providerId})` : `machine ${machineId}`;
 }
 

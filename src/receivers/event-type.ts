@@ -6,8 +6,12 @@ export function toEventType(kind: string): string {
   return kind.replace("_", ".");
 }
 
+/** Types of the events of issues. */
+export const issueOpened = "issue.opened";
+export const issueClosed = "issue.closed";
+
 /** Types of all events that this server sends by itself. */
-export const eventTypes: readonly string[] = historyKinds.map(toEventType);
+export const eventTypes: readonly string[] = [...historyKinds.map(toEventType), issueOpened, issueClosed];
 
 /** Type of the event by which an operator probes a receiver, whatever it chooses. */
 export const probeType = "receiver.probe";

@@ -6,12 +6,14 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
 import { expect, onTestFinished, test } from "vitest";
 import { eventTypes, probeType } from "../../src/receivers/event-type.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { issueSituations } from "../support/issue-situation.ts";
 import { bareMachine } from "../support/machine.ts";
 import { makeFolder } from "../support/program.ts";
-import { allowLoopback, createReceiver, readDeliveries } from "../support/receivers.ts";
+import { allowLoopback, createReceiver, endWaits, readDeliveries } from "../support/receivers.ts";
 import { startTestServer } from "../support/server.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -75,4 +77,37 @@ test("the bridge to a chat posts the text of genuine messages, and has bmaas rep
   await waitUntil("it is delivered", async () => (await readDeliveries(database, "chat"))[0]?.state === "delivered");
   const text = expect.stringMatching(new RegExp(`^machine ${machineId}: machine_created by test`));
   expect(chat.calls.map(({ body }) => body)).toEqual([{ text }, { text }]);
+});
+
+test("the bridge to Alertmanager makes an alert of an issue, and resolves it", { timeout: 60_000 }, async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.close());
+  await using server = await startTestServer(database.url, allowLoopback);
+  const [alertmanager, port] = [await startTarget(), await findFreePort()];
+  const url = `http://127.0.0.1:${port}/`;
+  const secret = await createReceiver(database.db, server.adminUrl, {
+    name: "am",
+    url,
+    events: ["issue.*", "machine.*"],
+  });
+  await runProgramOf("Alertmanager", { WEBHOOK_SECRET: secret, ALERTMANAGER_URL: alertmanager.url, PORT: port });
+  await waitUntil("issues are compared", async () => {
+    const { rows } = await database.db.execute(sql`select from receiver_dispatch where issues_compared_at is not null`);
+    return rows.length > 0;
+  });
+  const machineId = await issueSituations.installation_failed.make(database.db);
+  await waitUntil("the issue is an alert", async () => {
+    await endWaits(database.db, "am");
+    return alertmanager.calls.length >= 2;
+  });
+  await database.db.execute(sql`delete from os_installation_report where machine_id = ${machineId}`);
+  await waitUntil("it is resolved", () => alertmanager.calls.length >= 3);
+  expect(new Set(alertmanager.calls.map((call) => call.url))).toEqual(new Set(["/api/v2/alerts"]));
+  const [, opened, closed] = alertmanager.calls.map(({ body }) => (body as readonly Record<string, string>[])[0]);
+  const labels = { alertname: "BmaasIssue", issue: "installation_failed", severity: "warning", machine: machineId };
+  expect(opened).toMatchObject({ labels, annotations: { description: expect.stringContaining(machineId) } });
+  expect(closed).toMatchObject({ labels: opened?.labels, startsAt: opened?.startsAt });
+  const end = (alert: Record<string, string> | undefined) => Date.parse(alert?.endsAt ?? "") - Date.now();
+  expect(end(opened)).toBeGreaterThan(24 * 3600 * 1000);
+  expect(end(closed)).toBeLessThanOrEqual(1000);
 });

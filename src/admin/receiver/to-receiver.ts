@@ -11,7 +11,7 @@ import {
   ReceiverSchema,
 } from "../../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import type { ReceiverOverview } from "../../db/queries/receiver.ts";
-import type { DeliveryRow, StoredAttempt } from "../../db/queries/receiver-delivery.ts";
+import { type DeliveryRow, noMachine, type StoredAttempt } from "../../db/queries/receiver-delivery.ts";
 
 /** States of the contract, by their names in the database. */
 export const deliveryStates = {
@@ -44,7 +44,7 @@ export function toDelivery(row: DeliveryRow): Delivery {
   return create(DeliverySchema, {
     id: row.id,
     eventType: row.eventType,
-    machineId: row.machineId,
+    machineId: row.machineId === noMachine ? "" : row.machineId,
     eventTime: timestampFromDate(row.eventAt),
     state: deliveryStates[row.state],
     createTime: timestampFromDate(row.createdAt),

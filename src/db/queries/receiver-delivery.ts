@@ -13,7 +13,7 @@ import type { StoredAttempt } from "../schema/receiver-delivery.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { lockReceiver } from "./receiver.ts";
 
-export type { StoredAttempt } from "../schema/receiver-delivery.ts";
+export { noMachine, type StoredAttempt } from "../schema/receiver-delivery.ts";
 
 /** A delivery as it is stored. */
 export type DeliveryRow = typeof receiverDelivery.$inferSelect;

@@ -132,12 +132,12 @@ export async function lockReceiver(tx: Transaction, name: string): Promise<Pick<
 }
 
 /** What a receiver is sent. */
-export type ReceiverChoice = Pick<ReceiverRow, "id" | "events" | "fromSnapshot">;
+export type ReceiverChoice = Pick<ReceiverRow, "id" | "events" | "fromSnapshot" | "createdAt">;
 
 /** Returns what each receiver is sent. */
 export async function listReceiverChoices(tx: Transaction): Promise<ReceiverChoice[]> {
-  const { id, events, fromSnapshot } = getTableColumns(receiver);
-  return await tx.select({ id, events, fromSnapshot }).from(receiver).orderBy(receiver.id);
+  const { id, events, fromSnapshot, createdAt } = getTableColumns(receiver);
+  return await tx.select({ id, events, fromSnapshot, createdAt }).from(receiver).orderBy(receiver.id);
 }
 
 /** Returns the id of a receiver. Throws ReceiverNotFoundError. */

@@ -20,6 +20,9 @@ export interface StoredAttempt {
   readonly answer: string;
 }
 
+/** Stands for a machine in events of the server, which have none. */
+export const noMachine = "00000000-0000-0000-0000-000000000000";
+
 /** States of deliveries. */
 const deliveryStates = ["waiting", "delivered", "given_up"] as const;
 
@@ -33,6 +36,7 @@ export const receiverDelivery = pgTable(
     receiverId: uuid()
       .notNull()
       .references(() => receiver.id, { onDelete: "cascade" }),
+    /** The machine; `noMachine` for an event of the server. */
     machineId: uuid().notNull(),
     eventType: text().notNull(),
     eventAt: timestamptz().notNull(),

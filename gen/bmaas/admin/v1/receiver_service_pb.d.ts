@@ -138,7 +138,7 @@ export declare type Delivery = Message<"bmaas.admin.v1.Delivery"> & {
   eventType: string;
 
   /**
-   * UUID of the machine.
+   * UUID of the machine; empty for an event of the server.
    *
    * @generated from field: string machine_id = 3;
    */

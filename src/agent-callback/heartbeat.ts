@@ -12,6 +12,7 @@ import {
   HeartbeatResponseSchema,
   type OSInstallationRequest,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { findVersion, isOlder } from "../contract/agent-version.ts";
 import { readStoredRequest } from "../contract/stored-request.ts";
 import type { DuplicateSign } from "../db/queries/heartbeat/duplicate-signs.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
@@ -40,6 +41,10 @@ export interface HeartbeatOptions {
   readonly strangers: Pick<StrangerLimit, "isKnown">;
   readonly observer: HeartbeatObserver;
   readonly logRefusal: LogRefusal;
+  /** Called with a request that this server cannot decode, as often as its agent asks for it. */
+  readonly noteUndecodable: (request: { readonly machineId: string; readonly generation: bigint }) => void;
+  /** Numbers of the oldest version that agents should have. Absent: any version will do. */
+  readonly minVersion?: readonly number[] | undefined;
   readonly log: Logger;
 }
 
@@ -59,8 +64,9 @@ export function createHeartbeat(options: HeartbeatOptions) {
   };
 }
 
-function createHandler({ writer, deliveries, pacer, strangers, observer, log }: HeartbeatOptions) {
-  const give = createGive(deliveries, createRequestDecoder(observer, log));
+function createHandler(options: HeartbeatOptions) {
+  const { writer, deliveries, pacer, strangers, minVersion, log } = options;
+  const give = createGive(deliveries, createRequestDecoder(options));
   return async (request: HeartbeatRequest, context: HandlerContext): Promise<HeartbeatResponse> => {
     const { values } = context;
     const identity = values.get(agentIdentityKey);
@@ -68,7 +74,8 @@ function createHandler({ writer, deliveries, pacer, strangers, observer, log }: 
     const sound = validateHeartbeat(request, identity);
     assertSpeaksFor(identity, sound);
     const pace = pacer.pace(sound.machineId, Date.now(), sound.installationProgress !== undefined);
-    const row = { ...sound, silenceAllowanceMs: findSilenceAllowanceMs(pace) };
+    const isOutdated = minVersion !== undefined && isOutdatedVersion(sound.agentVersion, minVersion);
+    const row = { ...sound, isOutdated, silenceAllowanceMs: findSilenceAllowanceMs(pace) };
     const isUrgent = row.installationReport !== undefined && isTrusted(identity, strangers);
     const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
       writer.write(row, patienceOf(values, patience), isUrgent),
@@ -105,6 +112,11 @@ const refusals = {
 function isTrusted(identity: AgentIdentity, strangers: Pick<StrangerLimit, "isKnown">): boolean {
   const { publicKey, remoteAddress } = identity;
   return identity.signed !== undefined || strangers.isKnown({ publicKey, remoteAddress });
+}
+
+function isOutdatedVersion(text: string | undefined, minVersion: readonly number[]): boolean {
+  const version = text === undefined ? undefined : findVersion(text);
+  return version !== undefined && isOlder(version, minVersion);
 }
 
 function logDuplicate(log: Logger, { machineId, publicKey }: HeartbeatRow, duplicate: DuplicateSign): void {
@@ -158,7 +170,7 @@ const undecodableLines: AttemptRule = { burst: 1, secondsPerAttempt: 60, maxPart
  * Creates a decoder for stored requests. It returns undefined for a request that cannot be decoded, which is logged,
  * counted, and not given to the agent.
  */
-function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
+function createRequestDecoder({ observer, noteUndecodable, log }: HeartbeatOptions) {
   const lines = createAttemptLimit(undecodableLines);
   return (
     { generation, request: bytes }: PendingInstallation,
@@ -170,6 +182,7 @@ function createRequestDecoder(observer: HeartbeatObserver, log: Logger) {
       return request;
     } catch (error) {
       observer.undecodableRequest();
+      noteUndecodable({ machineId, generation });
       if (lines.take(machineId) !== undefined) return undefined;
       log.error(
         { machineId, generation: generation.toString(), err: error },

@@ -20,6 +20,7 @@ import {
   parseNetworks,
   parseReceiverAllow,
   parseSwitch,
+  parseVersion,
   parseWorkers,
 } from "./values.ts";
 
@@ -252,6 +253,14 @@ export const settings = {
     commands: ["serve"],
     description:
       "longest times in states, such as installation_given=10m,never_heartbeated=1d; the same for all servers",
+  },
+  agentMinVersion: {
+    variable: "BMAAS_AGENT_MIN_VERSION",
+    flag: "--agent-min-version",
+    value: "VERSION",
+    parse: parseVersion,
+    commands: ["serve"],
+    description: "agents that state an older version have an issue, such as 1.4.0; the same for all servers",
   },
   historyDays: {
     variable: "BMAAS_HISTORY_DAYS",

@@ -152,6 +152,14 @@ export function parseDays(text: string): number {
   return days;
 }
 
+/** Parses a version of one to four numbers, such as 1.4 or 1.4.0. */
+export function parseVersion(text: string): readonly number[] {
+  if (!/^\d{1,9}(\.\d{1,9}){0,3}$/.test(text)) {
+    throw new InvalidValueError(`${quote(text)} is not a version such as 1.4 or 1.4.0`);
+  }
+  return text.split(".").map(Number);
+}
+
 /**
  * Parses a list of `host[:port]`, separated by commas. Returns the authorities in the form of `@authority` (RFC 9421
  * section 2.2.3): in lower case and without the default port of https.

@@ -27,6 +27,10 @@ export const issueTypes = {
     severities: ["critical"],
     summary: "two machines call with this machine's id and key",
   },
+  undecodable_request: {
+    severities: ["critical"],
+    summary: "no server can decode the stored installation request, so the agent is not given it",
+  },
   installation_failed: {
     severities: ["warning"],
     summary: "the last installation failed",
@@ -39,6 +43,26 @@ export const issueTypes = {
     severities: ["warning"],
     summary: "no agent has fetched the requested installation for 15 minutes",
   },
+  shared_serial_number: {
+    severities: ["warning"],
+    summary: "another machine has the same serial number",
+  },
+  shared_system_uuid: {
+    severities: ["warning"],
+    summary: "another machine has the same system UUID",
+  },
+  shared_mac: {
+    severities: ["warning"],
+    summary: "another machine has the same MAC address",
+  },
+  shared_disk: {
+    severities: ["warning"],
+    summary: "another machine has the same disk",
+  },
+  key_refused: {
+    severities: ["warning"],
+    summary: "somebody calls with the machine's id and another key",
+  },
   report_refused: {
     severities: ["warning"],
     summary: "the agent reports an installation that it was never given",
@@ -50,6 +74,10 @@ export const issueTypes = {
   agent_silent: {
     severities: ["warning"],
     summary: "the agent is silent",
+  },
+  agent_outdated: {
+    severities: ["info"],
+    summary: "the agent is older than it should be",
   },
   hold_ending: {
     severities: ["info"],

@@ -11,11 +11,12 @@ import { createAuthenticateEnrolment } from "../agent-callback/enrolment/authent
 import { createEnrol } from "../agent-callback/enrolment/enrol.ts";
 import { createHeartbeat } from "../agent-callback/heartbeat.ts";
 import type { DeliveryWriter, HeartbeatWriter } from "../agent-callback/heartbeat-writer.ts";
-import { createRefusalLog } from "../agent-callback/identity/agent-identity.ts";
+import { createRefusalLog, type LogRefusal } from "../agent-callback/identity/agent-identity.ts";
 import { createKeySignatureVerifier } from "../agent-callback/identity/key-signature-identity.ts";
 import { createSignatureChecks } from "../agent-callback/identity/signature-checks.ts";
 import { createSignatureVerifier } from "../agent-callback/identity/signature-identity.ts";
 import { createStrangerLimit } from "../agent-callback/stranger-limit.ts";
+import { createTroubleNotes } from "../agent-callback/trouble-notes.ts";
 import type { Config } from "../config/config.ts";
 import type { Database } from "../db/client.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -32,7 +33,7 @@ import { paceAgents } from "./pace-agents.ts";
 
 /** Dependencies of the agents' side. */
 export interface AgentsContext {
-  /** Connections for enrolments, which must not occupy those of heartbeats. */
+  /** Connections for enrolments and notes of trouble, which must not occupy those of heartbeats. */
   readonly db: Database;
   readonly store: HeartbeatStore;
   readonly writers: { readonly heartbeats: HeartbeatWriter; readonly deliveries: DeliveryWriter };
@@ -65,7 +66,12 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     observer: metrics.heartbeats,
     beforeSlice: sendReadyAnswers,
   });
-  const logRefusal = createRefusalLog(log);
+  const notes = createTroubleNotes(db, log);
+  const refusalLog = createRefusalLog(log);
+  const logRefusal: LogRefusal = (refusal, address) => {
+    refusalLog(refusal, address);
+    notes.keyRefused(refusal, address);
+  };
   const { pacer, close: stopPacing } = paceAgents(config.heartbeatIntervalMs, writer, admission);
   const heartbeat = createHeartbeat({
     writer,
@@ -74,6 +80,8 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     strangers,
     observer: metrics.heartbeats,
     logRefusal,
+    noteUndecodable: notes.requestUndecodable,
+    minVersion: config.agentMinVersion,
     log,
   });
   const enrol = createEnrol({ db, pacer, observer: metrics.enrolments, logRefusal, log });

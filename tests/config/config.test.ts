@@ -163,6 +163,18 @@ describe("a setting", () => {
   });
 
   test.each([
+    ["2", [2]],
+    ["1.4.0", [1, 4, 0]],
+    ["0.10.0.7", [0, 10, 0, 7]],
+  ])("wants agents to have version %s", (text, agentMinVersion) => {
+    expect(loadConfig({ BMAAS_AGENT_MIN_VERSION: text }, {}, directory)).toMatchObject({ agentMinVersion });
+  });
+
+  test.each(["v1", "1.", "1.2.3.4.5", "1.2-rc1", "9999999999"])("refuses %s as a version of agents", (text) => {
+    expect(() => loadConfig({ BMAAS_AGENT_MIN_VERSION: text }, {}, directory)).toThrow("is not a version such as 1.4");
+  });
+
+  test.each([
     ["0", 0],
     ["30", 30],
     ["36500", 36_500],

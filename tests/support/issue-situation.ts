@@ -1,5 +1,6 @@
 /** Machines with one issue of each type, and how each issue ends. */
 import { eq, sql } from "drizzle-orm";
+import type { IdentifierKind } from "../../src/contract/identifiers.ts";
 import type { IssueType } from "../../src/contract/issue-types.ts";
 import type { Database } from "../../src/db/client.ts";
 import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
@@ -8,8 +9,10 @@ import {
   agentHeartbeat,
   duplicateAgent,
   machineHold,
+  machineIdentifier,
   osInstallationReport,
   osInstallationRequest,
+  refusedKey,
   refusedReport,
 } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
@@ -43,6 +46,28 @@ async function heartbeat(db: Database, machineId: string): Promise<void> {
     .onConflictDoUpdate({ target: agentHeartbeat.machineId, set: times });
 }
 
+/** A machine that has an identifier together with another machine, of which nothing else is known. */
+function shared(kind: IdentifierKind, value: string): IssueSituation {
+  return {
+    detail: "also of machine ",
+    sinceMinutes: 4,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const rows = [machineId, await make(db, "that a provider made available")].map((id, index) => ({
+        ...{ machineId: id, kind, value: `${value}-${machineId}`, scope: "", shown: value, part: "", isShared: true },
+        ...{ firstSeenAt: minutesAgo(90), since: minutesAgo(index === 0 ? 60 : 4) },
+      }));
+      await db.insert(machineIdentifier).values(rows);
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(machineIdentifier)
+        .set({ goneAt: minutesAgo(0) })
+        .where(eq(machineIdentifier.machineId, machineId)),
+  };
+}
+
 /** One situation for each type. */
 export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
   duplicate_agent: {
@@ -59,6 +84,52 @@ export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
         .update(duplicateAgent)
         .set({ until: minutesAgo(1) })
         .where(eq(duplicateAgent.machineId, machineId)),
+  },
+  undecodable_request: {
+    detail: "installation 1",
+    sinceMinutes: 2,
+    make: async (db) => {
+      const machineId = await make(db, "that is to be installed");
+      const times = { requestedAt: minutesAgo(3), undecodableAt: minutesAgo(2) };
+      await db.update(osInstallationRequest).set(times).where(eq(osInstallationRequest.machineId, machineId));
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(osInstallationRequest)
+        .set({ cancelledAt: minutesAgo(0), cancelledBy: "test" })
+        .where(eq(osInstallationRequest.machineId, machineId)),
+  },
+  shared_serial_number: shared("serial_number", "SN-77"),
+  shared_system_uuid: shared("system_uuid", "e5b4ee82-93c9-4c33-a1f5-2d4a4a2a4a77"),
+  shared_mac: shared("mac", "52:54:00:12:34:77"),
+  shared_disk: shared("disk_wwn", "0x5000c500a1b2c377"),
+  key_refused: {
+    detail: "from 192.0.2.7, last ",
+    sinceMinutes: 12,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const times = { since: minutesAgo(12), seenAt: minutesAgo(1), until: minutesAgo(-59) };
+      await db.insert(refusedKey).values({ machineId, publicKey: Buffer.alloc(32, 7), address: "192.0.2.7", ...times });
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(refusedKey)
+        .set({ until: minutesAgo(1) })
+        .where(eq(refusedKey.machineId, machineId)),
+  },
+  agent_outdated: {
+    detail: "version bmaas 0.1.0",
+    sinceMinutes: 6,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const said = { agentVersion: "bmaas 0.1.0", outdatedSince: minutesAgo(6) };
+      await db.update(agentHeartbeat).set(said).where(eq(agentHeartbeat.machineId, machineId));
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db.update(agentHeartbeat).set({ outdatedSince: null }).where(eq(agentHeartbeat.machineId, machineId)),
   },
   installation_failed: {
     detail: "installation 1",

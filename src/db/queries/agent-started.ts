@@ -7,7 +7,7 @@
 import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
-import { agentBoots, agentHeartbeat, agentPast, agentStarted, duplicateAgent } from "../schema/index.ts";
+import { agentBoots, agentHeartbeat, agentPast, agentStarted, duplicateAgent, refusedKey } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
@@ -98,7 +98,7 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
   await holdAgents(tx, machineIds);
   const ids = arrayParameter(machineIds, "uuid");
   await tx.delete(agentStarted).where(sql`${agentStarted.machineId} = any(${ids})`);
-  for (const said of [agentHeartbeat, agentBoots, agentPast, duplicateAgent]) {
+  for (const said of [agentHeartbeat, agentBoots, agentPast, duplicateAgent, refusedKey]) {
     await tx.delete(said).where(sql`${said.machineId} = any(${ids})`);
   }
 }

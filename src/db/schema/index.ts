@@ -30,6 +30,7 @@ export { receiver, receiverSecret } from "./receiver.ts";
 export { receiverDelivery } from "./receiver-delivery.ts";
 export { receiverDispatch } from "./receiver-dispatch.ts";
 export { receiverIssue } from "./receiver-issue.ts";
+export { refusedKey } from "./refused-key.ts";
 export { refusedReport } from "./refused-report.ts";
 export { sharedIdentifier } from "./shared-identifier.ts";
 export { stateLimit } from "./state-limit.ts";

@@ -7,6 +7,7 @@
  */
 import { sql } from "drizzle-orm";
 import { boolean, pgView, text, uuid } from "drizzle-orm/pg-core";
+import type { IdentifierKind } from "../../contract/identifiers.ts";
 import { type IssueType, issueSeverities, issueTypeNames, issueTypes } from "../../contract/issue-types.ts";
 import { isBootLoop } from "./agent-boots.ts";
 import { timestamptz } from "./columns.ts";
@@ -15,7 +16,9 @@ import { isHolding } from "./machine-hold.ts";
 import { selectMutedMachines } from "./machine-muted.ts";
 import { type machineState, selectMachineStates } from "./machine-state.ts";
 import { isOpen } from "./os-installation-request.ts";
+import { isKeyRefused } from "./refused-key.ts";
 import { isRefusedNow } from "./refused-report.ts";
+import { selectShareCandidates, selectSharedIdentifiers } from "./shared-identifier.ts";
 
 /**
  * Where to find the machines that may have an issue without reading all of them. In a test, a scalar subquery leaves
@@ -63,6 +66,28 @@ const openInstallation = "'installation ' || state.open_generation";
 /** How long before its end a hold is about to end: a quarter of its duration, at most an hour. */
 const holdNotice = "least(interval '1 hour', (hold.until - hold.held_at) / 4)";
 
+/** Issues of parts and names that two machines have, by the kinds of identifiers and what people call these. */
+const sharedIssues = {
+  shared_serial_number: selectShared({ serial_number: "serial number", board_serial_number: "board's serial number" }),
+  shared_system_uuid: selectShared({ system_uuid: "UUID" }),
+  shared_mac: selectShared({ mac: "MAC" }),
+  shared_disk: selectShared({ disk_serial_number: "disk's serial number", disk_wwn: "disk's WWN" }),
+};
+
+function selectShared(kinds: Partial<Record<IdentifierKind, string>>): OwnIssue {
+  const names = Object.entries(kinds).map(([kind, name]) => `when '${kind}' then '${name.replace("'", "''")}'`);
+  const ofKinds = `kind in (${Object.keys(kinds)
+    .map((kind) => `'${kind}'`)
+    .join(", ")})`;
+  return {
+    candidates: { table: `(${selectShareCandidates})`, indexed: `candidate.${ofKinds}` },
+    select: `
+select machine_id, since, case kind ${names.join(" ")} end || ' ' || ${quote("shown")} as target,
+       'also of machine ' || other_machine_id as detail
+  from (${selectSharedIdentifiers}) shared where ${ofKinds}`,
+  };
+}
+
 /** What decides about each type. */
 const issueDefinitions = {
   duplicate_agent: {
@@ -98,6 +123,29 @@ select machine_id, since, ''::text as target,
     minAge: "interval '15 minutes'",
     detail: openInstallation,
   },
+  undecodable_request: {
+    candidates: { table: "os_installation_request", indexed: "candidate.undecodable_at is not null" },
+    select: `
+select machine_id, undecodable_at as since, ''::text as target, 'installation ' || generation as detail
+  from os_installation_request request
+ where undecodable_at is not null and ${isOpen("request")}
+   and (last_given_at is null or last_given_at < undecodable_at)`,
+  },
+  key_refused: {
+    candidates: { table: "refused_key", test: isKeyRefused("candidate") },
+    select: `
+select machine_id, since, ''::text as target,
+       coalesce('key ' || encode(public_key, 'hex'), 'a signature of another key')
+         || coalesce(', from ' || ${quote("address")}, '') || ', last ' || ${instant("seen_at")} as detail
+  from refused_key refused where ${isKeyRefused("refused")}`,
+  },
+  agent_outdated: {
+    candidates: { table: "agent_heartbeat", indexed: "candidate.outdated_since is not null" },
+    select: `
+select machine_id, outdated_since as since, ''::text as target, 'version ' || ${quote("agent_version")} as detail
+  from agent_heartbeat heartbeat where outdated_since is not null`,
+  },
+  ...sharedIssues,
   report_refused: {
     candidates: { table: "refused_report" },
     select: `

@@ -54,6 +54,8 @@ export const osInstallationRequest = pgTable(
      * progress set it.
      */
     dueAt: timestamptz(),
+    /** When a server first found that it cannot decode the request, so that the agent is not given it. */
+    undecodableAt: timestamptz(),
     /** When the report of this generation was accepted, and its outcome. */
     finishedAt: timestamptz(),
     result: text({ enum: installationResults }),
@@ -72,6 +74,8 @@ export const osInstallationRequest = pgTable(
     index("os_installation_request_failed_idx")
       .on(table.machineId, table.generation.desc().nullsFirst())
       .where(sql`${table.result} = 'error'`),
+    // For finding the few requests that no server can decode.
+    index("os_installation_request_undecodable_idx").on(table.machineId).where(sql`undecodable_at is not null`),
     check("os_installation_request_generation_check", sql`${table.generation} > 0`),
     check("os_installation_request_percent_check", sql`${table.percent} between 0 and 100`),
     check(

@@ -13,17 +13,8 @@ import { pgView, text, uuid } from "drizzle-orm/pg-core";
 import { identifierKinds } from "../../contract/identifiers.ts";
 import { timestamptz } from "./columns.ts";
 
-export const sharedIdentifier = pgView("shared_identifier", {
-  machineId: uuid().notNull(),
-  kind: text({ enum: identifierKinds }).notNull(),
-  value: text().notNull(),
-  shown: text().notNull(),
-  part: text().notNull(),
-  /** Another machine that has it, the one with the lowest id. */
-  otherMachineId: uuid().notNull(),
-  /** Since when both have it. */
-  since: timestamptz().notNull(),
-}).as(sql`
+/** The query of the view, which other views contain, so that a migration can replace either. */
+export const selectSharedIdentifiers = `
 select held.machine_id, held.kind, held.value, held.shown, held.part, other.machine_id as other_machine_id,
        greatest(held.since, other.since) as since
   from (
@@ -40,4 +31,24 @@ select held.machine_id, held.kind, held.value, held.shown, held.part, other.mach
      where other.value = held.value and other.kind = held.kind and other.scope = held.scope
        and other.gone_at is null and other.machine_id <> held.machine_id
      order by machine_id limit 1
-  ) other`);
+  ) other`;
+
+/** Selects what the view looks at: a superset of its machines and kinds. */
+export const selectShareCandidates = `
+select machine_id, kind from machine_identifier where is_shared and gone_at is null
+union all
+select changed.machine_id, identifier.kind
+  from uncompared_machine changed join machine_identifier identifier on identifier.machine_id = changed.machine_id
+ where gone_at is null`;
+
+export const sharedIdentifier = pgView("shared_identifier", {
+  machineId: uuid().notNull(),
+  kind: text({ enum: identifierKinds }).notNull(),
+  value: text().notNull(),
+  shown: text().notNull(),
+  part: text().notNull(),
+  /** Another machine that has it, the one with the lowest id. */
+  otherMachineId: uuid().notNull(),
+  /** Since when both have it. */
+  since: timestamptz().notNull(),
+}).as(sql.raw(selectSharedIdentifiers));

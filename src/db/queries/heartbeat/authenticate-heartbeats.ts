@@ -10,6 +10,7 @@ const columns = defineColumns<HeartbeatRow>({
   nonce: ["bigint", (row) => row.signatureNonce],
   quiet_ms: ["integer", (row) => Math.max(findAllowanceMs(row), row.installationProgress?.quietForMs ?? 0)],
   agent_version: ["text", (row) => row.agentVersion],
+  outdated: ["boolean", (row) => row.isOutdated ?? false],
   knows_additions: ["boolean", (row) => row.knowsAdditions ?? false],
 });
 
@@ -20,9 +21,10 @@ with input as (
 ), identified as materialized (
   select input.* from input ${holdAgent}
 ), counted as (
-  insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until, agent_version, knows_additions,
-                               signature_nonce)
-  select machine_id, now(), now(), now() + quiet_ms * interval '1 millisecond', agent_version, knows_additions, nonce
+  insert into agent_heartbeat (machine_id, heartbeat_at, alive_since, quiet_until, agent_version, outdated_since,
+                               knows_additions, signature_nonce)
+  select machine_id, now(), now(), now() + quiet_ms * interval '1 millisecond', agent_version,
+         case when outdated then now() end, knows_additions, nonce
     from identified order by machine_id
   on conflict (machine_id) do update
     set heartbeat_at = excluded.heartbeat_at,
@@ -30,6 +32,9 @@ with input as (
                            else agent_heartbeat.alive_since end,
         quiet_until = excluded.quiet_until,
         agent_version = coalesce(excluded.agent_version, agent_heartbeat.agent_version),
+        outdated_since = case when excluded.agent_version is null then agent_heartbeat.outdated_since
+                              when excluded.outdated_since is null then null
+                              else coalesce(agent_heartbeat.outdated_since, excluded.outdated_since) end,
         knows_additions = agent_heartbeat.knows_additions or excluded.knows_additions,
         signature_nonce = coalesce(excluded.signature_nonce, agent_heartbeat.signature_nonce)
     where excluded.signature_nonce is null

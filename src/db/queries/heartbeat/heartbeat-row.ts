@@ -25,6 +25,8 @@ export interface HeartbeatRow extends AgentRow {
   readonly signatureNonce?: bigint | undefined;
   /** Absent: what an earlier heartbeat said stays. */
   readonly agentVersion?: string | undefined;
+  /** Whether `agentVersion` is older than agents should be. Default: false. */
+  readonly isOutdated?: boolean | undefined;
   /** Absent: what an earlier heartbeat said stays. */
   readonly bootId?: string | undefined;
   /**

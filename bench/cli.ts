@@ -31,7 +31,7 @@ const firstMachine = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c10";
 const calls = [
   "status",
   "machines list",
-  `install request ${firstMachine} --root-device sda --image https://images.example/a.img --digest sha256:${"ab".repeat(32)}`,
+  `install request ${firstMachine} --root-device sda --unchecked-disk --image https://images.example/a.img --digest sha256:${"ab".repeat(32)}`,
 ];
 
 const folder = mkdtempSync(join(tmpdir(), "bmaas-commands-"));

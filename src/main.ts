@@ -22,7 +22,10 @@ function report(error: unknown): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitStatus.usage;
   for (const line of printableLines(explainError(error))) process.stderr.write(`bmaas: ${line}\n`);
-  if (error instanceof CommandFailure) return error.status;
+  if (error instanceof CommandFailure) {
+    for (const line of error.more) process.stderr.write(`${line}\n`);
+    return error.status;
+  }
   return error instanceof OperatorError ? exitStatus.usage : exitStatus.failed;
 }
 

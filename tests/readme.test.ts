@@ -46,6 +46,7 @@ const recipes = {
   alias: { heading: "Try it", block: 1 },
   machine: { heading: "A machine and its agent", block: 0 },
   agent: { heading: "A machine and its agent", block: 1 },
+  hardware: { heading: "A machine and its agent", block: 2 },
   request: { heading: "An installation", block: 0 },
   fail: { heading: "An installation", block: 1 },
   retry: { heading: "An installation", block: 2 },
@@ -139,6 +140,11 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     expect(stdout).toMatch(new RegExp(`^ID .* MATCH\n${machineId} .* machine id ${machineId}\n$`));
   });
 
+  test("show the file that takes the place of the machine's disks, once the agent has reported it", async () => {
+    const shown = async () => (await run(recipes.hardware)).stdout;
+    await expect.poll(shown, { timeout: 40_000, interval: 1000 }).toMatch(/^disk\.img +bmaas disk file +4\.29 GB/m);
+  });
+
   test("label the machine, find it by its label, and count the fleet by it", async () => {
     const { status, stdout } = await run(recipes.labels);
     expect(status).toBe(0);
@@ -171,11 +177,11 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
   test("make one fail, read why, retry it, and find every step with its actor", async () => {
     const failed = await run(recipes.fail);
     expect(failed).toMatchObject({ status: 7, stdout: "" });
-    expect(failed.stderr).toMatch(/bmaas: generation 2 failed after .*sda: write error\n$/);
+    expect(failed.stderr).toMatch(/bmaas: generation 2 failed after .*disk\.img: write error\n$/);
     const { status, stdout } = await run(recipes.retry);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^state +installation_failed$/m);
-    expect(stdout).toMatch(/^because +.*sda: write error/m);
+    expect(stdout).toMatch(/^because +.*disk\.img: write error/m);
     expect(stdout).toContain(`bmaas install retry ${machineId}\n`);
     expect(stdout).toMatch(/ {2}generation 3 succeeded after /);
     const rows = stdout.split("\n").filter((line) => /\(.* ago\)|just now/.test(line) && /token:|agent:/.test(line));

@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { EffectiveSetting } from "../config/config.ts";
 import type { Database } from "../db/client.ts";
+import type { InstallationLimits } from "../db/queries/os-installation-request.ts";
 import type { AddressGuard } from "../receivers/allowed-address.ts";
 import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
@@ -13,6 +14,8 @@ export interface AdminContext {
   readonly fleet: FleetSamplers;
   /** Decides which addresses receivers may have. */
   readonly guard: AddressGuard;
+  /** What the server's settings allow of installations. */
+  readonly installations: InstallationLimits;
   /** Settings of the server, without secrets. */
   readonly settings: readonly EffectiveSetting[];
   readonly log: Logger;

@@ -10,7 +10,7 @@
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
-import type { DeliveryRow } from "../db/queries/heartbeat/deliver-installations.ts";
+import type { Delivery, DeliveryRow } from "../db/queries/heartbeat/deliver-installations.ts";
 import type { HeartbeatRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import type { HeartbeatOutcome } from "../db/queries/heartbeat/write-heartbeats.ts";
 import { retryableSqlStates } from "../db/transact.ts";
@@ -73,8 +73,8 @@ export interface AgentWriter<Row, Outcome> {
 /** Writes heartbeats. */
 export type HeartbeatWriter = AgentWriter<HeartbeatRow, HeartbeatOutcome>;
 
-/** Records deliveries. The outcome is whether the request may be given to the agent. */
-export type DeliveryWriter = AgentWriter<DeliveryRow, boolean>;
+/** Records deliveries. The outcome is undefined if the request may not be given to the agent. */
+export type DeliveryWriter = AgentWriter<DeliveryRow, Delivery | undefined>;
 
 /** Creates a writer over `store`, which must accept `limits.maxBatches` concurrent writes. */
 export function createHeartbeatWriter(

@@ -156,10 +156,13 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
     if (request === undefined) return undefined;
     const { generation } = pending;
     const { values } = context;
-    const isGiven = await finishInTime(values.get(waitEndKey), (patience) =>
+    const delivery = await finishInTime(values.get(waitEndKey), (patience) =>
       deliveries.write({ machineId, publicKey, generation }, patienceOf(values, patience)),
     );
-    return isGiven ? request : undefined;
+    if (delivery === undefined) return undefined;
+    // Agents that know names only find the disk by the name that it has now.
+    if (delivery.diskName !== undefined && request.type.value) request.type.value.rootDevice = delivery.diskName;
+    return request;
   };
 }
 

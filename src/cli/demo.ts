@@ -1,6 +1,6 @@
 /** `bmaas demo`: shows a server, a machine, an agent, and one installation from request to report, step by step. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -40,7 +40,9 @@ function abortOnSignal(): AbortSignal {
 }
 
 const log = pino({ level: "silent" });
-const image = { url: "https://images.example/debian-13.img", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "sda" };
+const image = { url: "https://images.example/debian-13.img", digest: `sha256:${"ab".repeat(32)}` };
+/** Size of the file that stands for the machine's disk. It takes no room, since nothing is written. */
+const diskBytes = 64 * 2 ** 30;
 
 async function runDemo(home: string, signal: AbortSignal): Promise<void> {
   const { startService } = await import("../service/service.ts");
@@ -62,8 +64,8 @@ async function runDemo(home: string, signal: AbortSignal): Promise<void> {
     });
     tell("operator", `seeds machine ${machineId} with its agent's key ${key.publicKeyHex.slice(0, 16)}…`);
     const requestInstallation = async () => {
-      await seed(home, { id: machineId, install: { image } });
-      tell("operator", `requests an installation of ${image.url} on ${image.rootDevice}`);
+      await seed(home, { id: machineId, install: { image, disk: { only: true } } });
+      tell("operator", `requests an installation of ${image.url} on the machine's only disk`);
     };
     await runOneInstallation({ home, service, machineId, key, requestInstallation, tell, signal });
     await tellHistory(home, machineId, tell);
@@ -88,7 +90,10 @@ async function seed(home: string, machine: Record<string, unknown>): Promise<voi
   const { runSeed } = await import("../seed/run-seed.ts");
   const file = join(home, "fleet.json");
   await writeFile(file, JSON.stringify({ machines: [machine] }));
-  await runSeed(file, process.stdin, { home, log, actor: "seed:demo", dryRun: false });
+  const { toInstallationLimits } = await import("../db/queries/os-installation-request.ts");
+  const { loadConfig } = await import("../config/config.ts");
+  const installations = toInstallationLimits(loadConfig({}));
+  await runSeed(file, process.stdin, { home, log, actor: "seed:demo", dryRun: false, installations });
 }
 
 interface Stage {
@@ -106,6 +111,9 @@ async function runOneInstallation(stage: Stage): Promise<void> {
   const { home, service, machineId, key, requestInstallation, tell, signal } = stage;
   const agent = await import("../agent/index.ts");
   const state = await agent.openInstallState(join(home, "agent.state.json"), machineId);
+  const diskFile = join(home, "disk.img");
+  await writeFile(diskFile, "");
+  await truncate(diskFile, diskBytes);
   const ca = service.caFile && (await readFile(service.caFile));
   const ended = new AbortController();
   let failure: string | undefined;
@@ -132,7 +140,8 @@ async function runOneInstallation(stage: Stage): Promise<void> {
       onEvent,
       client: agent.createAgentClient({ endpoint: service.agentUrl, key, ca }),
       install: agent.createPretendingInstaller({}),
-      collectHardware: agent.collectHardwareReport,
+      collectHardware: agent.replaceDisks(agent.collectHardwareReport, diskFile),
+      findDisk: agent.createFileDiskFinder(diskFile),
       intervalMs: 300,
       signal: AbortSignal.any([signal, ended.signal, AbortSignal.timeout(60_000)]),
     });

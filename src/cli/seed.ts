@@ -48,11 +48,16 @@ export function seedCommand(): Command {
       const { loadConfig } = await import("../config/config.ts");
       const { createLogger } = await import("../base/log.ts");
       const { runSeed } = await import("../seed/run-seed.ts");
-      const { databaseUrl, home, logLevel } = loadConfig(undefined, flags);
+      const { toInstallationLimits } = await import("../db/queries/os-installation-request.ts");
+      const config = loadConfig(undefined, flags);
+      const { databaseUrl, home, logLevel } = config;
+      const installations = toInstallationLimits(config);
       const log = createLogger(logLevel, 2);
       const actor = `seed:${findUserName()}`;
       try {
-        const { fleet, seeded } = await runSeed(file, process.stdin, { databaseUrl, home, log, actor, dryRun });
+        const { fleet, seeded } = await runSeed(file, process.stdin, {
+          ...{ databaseUrl, home, log, actor, dryRun, installations },
+        });
         process.stdout.write(json ? formatSeedJson(fleet, seeded, dryRun) : formatSeedText(seeded, dryRun));
       } catch (error) {
         const mistakes = listMistakes(file === "-" ? "<stdin>" : file, error);

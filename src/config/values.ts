@@ -23,6 +23,7 @@ const longestDelaySeconds = 3600;
 const longestDeadlineSeconds = 7 * 24 * 3600;
 const mostWorkers = 64;
 const mostDays = 36_500;
+const mostReinstallations = 1000;
 const hostName = /^(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*\.?$/;
 
 const loopback = new BlockList();
@@ -141,6 +142,17 @@ export function parseWorkers(text: string): number {
     throw new InvalidValueError(`${quote(text)} is not a whole number of processes from 1 to ${mostWorkers}`);
   }
   return workers;
+}
+
+/** Parses the number of installations, from 0 to 1000. */
+export function parseReinstallLimit(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,4}$/.test(text) || count > mostReinstallations) {
+    throw new InvalidValueError(
+      `${quote(text)} is not a whole number of installations from 0 to ${mostReinstallations}`,
+    );
+  }
+  return count;
 }
 
 /** Parses whole days, up to about a hundred years. */

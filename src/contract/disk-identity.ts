@@ -5,7 +5,7 @@
  * capacity. Kernel names such as "sda" identify nothing, since they may lead to another disk after the next boot.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { BlockDevice } from "../../gen/cloud/agent/api/hwreport_pb.js";
+import type { BlockDevice, Node } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { type ExpectedDisk, ExpectedDiskSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 
 /** The facts of a disk that can identify it. */
@@ -46,6 +46,31 @@ export function toDiskId(identity: ExpectedDisk): string {
   const { wwn, serialNumber, capacityBytes, byPath, model } = identity;
   const facts = byPath === "" ? [toHex(wwn), serialNumber] : ["path", byPath, model];
   return [...facts, capacityBytes.toString()].map(encodeURIComponent).join("/");
+}
+
+/** Maximum number of disks of one machine that can be installed onto. */
+const maxDisks = 1000;
+
+/**
+ * Returns the kernel names of the disks by their identifiers; "" for a disk whose name is unknown or is not that of a
+ * device. Leaves out disks that nothing identifies, and those that share an identifier.
+ */
+export function nameDisks(disks: readonly BlockDevice[]): Record<string, string> {
+  const names = new Map<string, string | undefined>();
+  for (const disk of disks.slice(0, maxDisks)) {
+    const identity = findIdentity(disk);
+    if (identity === undefined) continue;
+    const id = toDiskId(identity);
+    const name = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(disk.kernelName) ? disk.kernelName : "";
+    names.set(id, names.has(id) ? undefined : name);
+  }
+  return Object.fromEntries([...names].filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** Returns the machine's UUID in lower case, or undefined if the report states none. */
+export function readSystemUuid(node: Pick<Node, "systemUuid"> | undefined): string | undefined {
+  const uuid = node?.systemUuid.toLowerCase() ?? "";
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) ? uuid : undefined;
 }
 
 /** Returns the bytes as hexadecimal digits. */

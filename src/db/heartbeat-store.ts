@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { connectionConfig, sessionSettings } from "./client.ts";
 import { describeOutage, isDatabaseAway, isStatementError } from "./errors.ts";
 import { createPool, isPooled, type PoolUsage, readPoolUsage } from "./pool.ts";
-import { type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deliver-installations.ts";
+import { type Delivery, type DeliveryRow, deliverInstallations } from "./queries/heartbeat/deliver-installations.ts";
 import type { HeartbeatRow } from "./queries/heartbeat/heartbeat-row.ts";
 import { type HeartbeatOutcome, writeHeartbeats } from "./queries/heartbeat/write-heartbeats.ts";
 import { refuseReadOnly } from "./refuse-read-only.ts";
@@ -16,7 +16,7 @@ export interface HeartbeatStore {
   /** Writes heartbeats as `writeHeartbeats` does. Waits for a connection while all are in use. */
   write(rows: readonly HeartbeatRow[]): Promise<HeartbeatOutcome[]>;
   /** Records deliveries as `deliverInstallations` does. Waits for a connection while all are in use. */
-  deliver(rows: readonly DeliveryRow[]): Promise<boolean[]>;
+  deliver(rows: readonly DeliveryRow[]): Promise<(Delivery | undefined)[]>;
   /** Returns the registered public key of each machine that has one, 32 bytes, by machine id. */
   readPublicKeys(machineIds: readonly string[]): Promise<Map<string, Uint8Array>>;
   /** Returns the ids of the machines with these keys, by key. Keys are in hexadecimal, in lower case. */

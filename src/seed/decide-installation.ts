@@ -23,10 +23,13 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { withDisk } from "../contract/choose-disk.ts";
+import { type DiskSelector, formatDiskSelector } from "../contract/disk-selector.ts";
 import { findStoredRequest } from "../contract/stored-request.ts";
+import type { DiskChoice } from "../db/queries/disk-choice.ts";
 import { maxGeneration } from "../db/queries/installation-generation.ts";
 import type { StoredInstallationRequest } from "../db/queries/os-installation-request.ts";
-import type { Install } from "./fleet-schema.ts";
+import { type Install, toDiskSelector } from "./fleet-schema.ts";
 
 /** Earlier requests of the machine. */
 export interface RequestedBefore {
@@ -104,12 +107,25 @@ function advise(reached: bigint): string {
 function hasContent(stored: StoredInstallationRequest, install: Install): boolean | undefined {
   const decoded = findStoredRequest(stored.request);
   if (decoded === undefined) return undefined;
+  const selector = stored.diskSelector ?? formatDiskSelector({ kernelName: decoded.type.value?.rootDevice ?? "" });
+  if (selector !== formatDiskSelector(selectorOf(install))) return false;
   decoded.generation = stored.generation;
+  delete decoded.expectedDisk;
+  // What the disk was called when it was looked up is not part of what was asked for.
+  if (decoded.type.value !== undefined) decoded.type.value.rootDevice = "";
   // It is decoded and encoded again because the order of fields is the encoder's choice, which may differ between
   // versions.
   return (
-    Buffer.compare(toBinary(OSInstallationRequestSchema, decoded), encodeInstall(install, stored.generation)) === 0
+    Buffer.compare(
+      toBinary(OSInstallationRequestSchema, decoded),
+      toBinary(OSInstallationRequestSchema, toRequest(install, stored.generation, "")),
+    ) === 0
   );
+}
+
+/** Returns the disk that an `install` names, whether or not it is looked up. */
+export function selectorOf({ disk, image, metropolis }: Install): DiskSelector {
+  return disk === undefined ? { kernelName: image?.rootDevice ?? metropolis?.rootDevice ?? "" } : toDiskSelector(disk);
 }
 
 /** Returns whether an `install` needs an agent that supports more than Metropolis and does not set `force`. */
@@ -117,25 +133,31 @@ export function needsNewAgent({ metropolis, force = false }: Install): boolean {
   return metropolis === undefined && !force;
 }
 
-/** Returns the OSInstallationRequest of an `install`, in protobuf's binary form. */
-export function encodeInstall(install: Install, generation: bigint): Uint8Array {
-  return toBinary(
-    OSInstallationRequestSchema,
-    create(OSInstallationRequestSchema, { generation, type: toType(install) }),
-  );
+/** Returns the OSInstallationRequest of an `install`, in protobuf's binary form, for the disk that was chosen. */
+export function encodeInstall(install: Install, generation: bigint, disk?: DiskChoice): Uint8Array {
+  const rootDevice = install.image?.rootDevice ?? install.metropolis?.rootDevice ?? "";
+  return toBinary(OSInstallationRequestSchema, withDisk(toRequest(install, generation, rootDevice), disk));
 }
 
-function toType({ image, metropolis }: Install): OSInstallationRequest["type"] {
+function toRequest(install: Install, generation: bigint, rootDevice: string): OSInstallationRequest {
+  return create(OSInstallationRequestSchema, { generation, type: toType(install, rootDevice) });
+}
+
+function toType({ image, metropolis }: Install, rootDevice: string): OSInstallationRequest["type"] {
   if (image !== undefined) {
-    const { userData, userDataBase64, ...rest } = image;
+    const { userData, userDataBase64, rootDevice: _, ...rest } = image;
     const bytes = userData ?? userDataBase64;
     return {
       case: "image",
-      value: create(ImageInstallationRequestSchema, { ...rest, ...(bytes === undefined ? {} : { userData: bytes }) }),
+      value: create(ImageInstallationRequestSchema, {
+        ...rest,
+        rootDevice,
+        ...(bytes === undefined ? {} : { userData: bytes }),
+      }),
     };
   }
   if (metropolis !== undefined) {
-    return { case: "metropolis", value: create(MetropolisInstallationRequestSchema, metropolis) };
+    return { case: "metropolis", value: create(MetropolisInstallationRequestSchema, { ...metropolis, rootDevice }) };
   }
   throw new Error("an install without image and metropolis does not pass the schema");
 }

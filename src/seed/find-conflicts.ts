@@ -1,11 +1,19 @@
 /** Finds everything in a file that conflicts with the database, before anything is written. */
+import { chooseDisk, DiskRefusedError } from "../contract/choose-disk.ts";
+import { formatDiskSelector } from "../contract/disk-selector.ts";
 import type { Transaction } from "../db/client.ts";
 import { findAgentsByPublicKey, findPublicKeys, findUnawareAgents } from "../db/queries/agent-started.ts";
+import { type DiskToChoose, findNewestReports } from "../db/queries/disk-choice.ts";
 import { findReachedGenerations } from "../db/queries/installation-generation.ts";
-import { findInstallationRequests, findLatestInstallationRequests } from "../db/queries/os-installation-request.ts";
+import {
+  findInstallationRequests,
+  findLatestInstallationRequests,
+  type InstallationLimits,
+} from "../db/queries/os-installation-request.ts";
 import { findProvidedAs } from "../db/queries/provided.ts";
-import { decideInstallation, type InstallationDecision, needsNewAgent } from "./decide-installation.ts";
+import { decideInstallation, type InstallationDecision, needsNewAgent, selectorOf } from "./decide-installation.ts";
 import { keyText, providerKey, type Target } from "./find-targets.ts";
+import type { Install } from "./fleet-schema.ts";
 import type { Fleet } from "./parse-fleet.ts";
 import type { Problem } from "./problem.ts";
 
@@ -101,6 +109,60 @@ export async function findUnawareTargets(
     if (!unaware.has(machineId) || isReplaced) return [];
     return [fleet.problem(["machines", index, "install", "image"], unawareAgent)];
   });
+}
+
+/** Returns the disk to choose for an `install`; undefined if the file wants none to be looked up. */
+export function toDiskToChoose(
+  machineId: string,
+  install: Install,
+  { hardwareMaxAgeMs: maxAgeMs }: Pick<InstallationLimits, "hardwareMaxAgeMs">,
+): DiskToChoose | undefined {
+  if (install.uncheckedDisk === true) return undefined;
+  const selector = selectorOf(install);
+  const choose: DiskToChoose["choose"] = (newest) => chooseDisk({ machineId, selector, maxAgeMs }, newest);
+  return { selector: formatDiskSelector(selector), choose };
+}
+
+/** Returns one problem for each requested installation whose disk cannot be chosen. */
+export async function findDiskRefusals(
+  tx: Transaction,
+  fleet: Fleet,
+  decisions: ReadonlyMap<Target, InstallationDecision>,
+  limits: InstallationLimits,
+): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  const requesting = [...decisions].flatMap(([target, { kind }]) => (kind === "request" ? [target] : []));
+  const reports = await findNewestReports(
+    tx,
+    requesting.map((target) => target.machineId),
+  );
+  for (const { index, machineId, machine } of requesting) {
+    const { install } = machine;
+    if (install === undefined) continue;
+    try {
+      toDiskToChoose(machineId, install, limits)?.choose(reports.get(machineId));
+    } catch (error) {
+      if (!(error instanceof DiskRefusedError)) throw error;
+      const system = install.image === undefined ? "metropolis" : "image";
+      const path = install.disk === undefined ? [system, "rootDevice"] : ["disk"];
+      problems.push(fleet.problem(["machines", index, "install", ...path], explainDiskRefusal(error)));
+    }
+  }
+  return problems;
+}
+
+/** Maximum number of disks that a problem lists. */
+const maxListedDisks = 16;
+
+/** Returns why no disk was chosen, as a problem of a file, with the machine's disks. */
+export function explainDiskRefusal({ message, disks }: DiskRefusedError): string {
+  const reason = message.replaceAll("--root-device NAME --unchecked-disk", "rootDevice and uncheckedDisk: true");
+  if (disks.length === 0) return reason;
+  const listed = disks.slice(0, maxListedDisks).map(({ disk, selector }) => {
+    const facts = [disk.deviceModel, `${disk.capacityBytes} bytes`, selector].filter(Boolean).join(", ");
+    return `${disk.kernelName || "a disk without a name"} (${facts})`;
+  });
+  return `${reason}; it has ${listed.join(", ")}${disks.length > maxListedDisks ? " and more" : ""}`;
 }
 
 const unawareAgent =

@@ -1,6 +1,15 @@
 /** The schema of a seed file: what each field may hold, and which fields may be combined. */
 import { z } from "zod";
 import {
+  checkDiskSelector,
+  type DiskSelector,
+  diskPicks,
+  parseDiskBytes,
+  parseDiskPath,
+  parseDiskText,
+  parseDiskWwn,
+} from "../contract/disk-selector.ts";
+import {
   InvalidFieldError,
   parseDevice,
   parseDigest,
@@ -43,7 +52,7 @@ const image = z
   .strictObject({
     url: parsed(z.string(), parseImageUrl),
     digest: parsed(z.string(), parseDigest),
-    rootDevice: parsed(z.string(), parseDevice),
+    rootDevice: parsed(z.string(), parseDevice).optional(),
     userData: parsed(z.string(), parseUserData).optional(),
     userDataBase64: parsed(z.string(), parseBase64).optional(),
   })
@@ -55,7 +64,7 @@ const image = z
 
 const metropolis = z.strictObject({
   nodeParameters: parsed(z.string(), parseEncodedNodeParameters),
-  rootDevice: parsed(z.string(), parseDevice),
+  rootDevice: parsed(z.string(), parseDevice).optional(),
   osImage: z.strictObject({
     scheme: z.enum(["https", "http"]),
     host: parsed(z.string(), parseRegistryName),
@@ -64,6 +73,44 @@ const metropolis = z.strictObject({
     digest: parsed(z.string(), parseDigest),
   }),
 });
+
+const bytes = parsed(z.union([z.bigint()], { error: "is not a whole number of bytes" }), parseDiskBytes);
+const yes = z.literal(true, { error: "is not true; leave it out, or write true" });
+
+const disk = z
+  .strictObject({
+    serialNumber: parsed(z.string(), parseDiskText).optional(),
+    wwn: parsed(z.string(), parseDiskWwn).optional(),
+    path: parsed(z.string(), parseDiskPath).optional(),
+    model: parsed(z.string(), parseDiskText).optional(),
+    minBytes: bytes.optional(),
+    maxBytes: bytes.optional(),
+    rotational: z.boolean().optional(),
+    protocol: z.enum(["nvme", "ata", "scsi", "mmc"]).optional(),
+    smallest: yes.optional(),
+    largest: yes.optional(),
+    only: yes.optional(),
+  })
+  .superRefine((value, context) => {
+    const picks = diskPicks.filter((pick) => pick in value);
+    if (picks.length > 1) {
+      context.addIssue({ code: "custom", message: `has ${picks.join(" and ")}; keep one of them` });
+      return;
+    }
+    try {
+      checkDiskSelector(toDiskSelector(value));
+    } catch (error) {
+      if (!isFieldError(error)) throw error;
+      context.addIssue({ code: "custom", message: error.message });
+    }
+  });
+
+/** Returns the selector that a file's `disk` stands for. */
+export function toDiskSelector(value: z.output<typeof disk>): DiskSelector {
+  const { smallest, largest, only, ...facts } = value;
+  const pick = smallest ? "smallest" : largest ? "largest" : only ? "only" : undefined;
+  return { ...facts, ...(pick !== undefined && { pick }) };
+}
 
 const install = z
   .strictObject({
@@ -75,6 +122,9 @@ const install = z
     force: z.boolean().optional(),
     image: image.optional(),
     metropolis: metropolis.optional(),
+    disk: disk.optional(),
+    /** Whether to take the disk that has the root device's name, whatever the hardware report says. */
+    uncheckedDisk: z.boolean().optional(),
   })
   .refine((value) => "image" in value || "metropolis" in value, {
     ...always,
@@ -84,7 +134,34 @@ const install = z
     ...always,
     path: ["metropolis"],
     error: "a machine gets one operating system; keep either image or metropolis",
+  })
+  .refine((value) => value.disk !== undefined || rootDeviceOf(value) !== undefined || !hasSystem(value), {
+    ...always,
+    error: "does not say which disk to install onto; give it disk, or image or metropolis a rootDevice",
+  })
+  .refine((value) => value.disk === undefined || rootDeviceOf(value) === undefined, {
+    ...always,
+    path: ["disk"],
+    error: "repeats which disk to install onto; keep either disk or rootDevice",
+  })
+  .refine((value) => value.uncheckedDisk !== true || value.disk === undefined, {
+    ...always,
+    path: ["uncheckedDisk"],
+    error: "needs rootDevice, and not disk, which is looked up",
   });
+
+interface Targeted {
+  readonly image?: { readonly rootDevice?: string | undefined } | undefined;
+  readonly metropolis?: { readonly rootDevice?: string | undefined } | undefined;
+}
+
+function hasSystem({ image, metropolis }: Targeted): boolean {
+  return image !== undefined || metropolis !== undefined;
+}
+
+function rootDeviceOf({ image, metropolis }: Targeted): string | undefined {
+  return image?.rootDevice ?? metropolis?.rootDevice;
+}
 
 const machine = z
   .strictObject({

@@ -9,6 +9,8 @@
  * row's lock guards yet. The machines are held against other operators, in id order. Heartbeats proceed, except those
  * of a machine whose key changes.
  */
+
+import { DiskRefusedError } from "../contract/choose-disk.ts";
 import type { Database, Transaction } from "../db/client.ts";
 import { GenerationNotGrowingError } from "../db/errors.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
@@ -17,7 +19,11 @@ import { createMachines, holdMachines } from "../db/queries/machine.ts";
 import { MachineBlockedError } from "../db/queries/machine-health.ts";
 import { MachineHeldError } from "../db/queries/machine-hold.ts";
 import { setLabels, TooManyLabelsError } from "../db/queries/machine-label.ts";
-import { requestInstallations } from "../db/queries/os-installation-request.ts";
+import {
+  type InstallationLimits,
+  type InstallationRequest,
+  requestInstallations,
+} from "../db/queries/os-installation-request.ts";
 import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
 import { transact } from "../db/transact.ts";
@@ -30,12 +36,15 @@ import {
 } from "./decide-installation.ts";
 import {
   decideInstallations,
+  explainDiskRefusal,
   explainKeyInUse,
   explainProviderIdInUse,
+  findDiskRefusals,
   findKeyConflicts,
   findProviderConflicts,
   findRefusals,
   findUnawareTargets,
+  toDiskToChoose,
 } from "./find-conflicts.ts";
 import { findSameMachines, findTargets, type Target } from "./find-targets.ts";
 import type { Fleet } from "./parse-fleet.ts";
@@ -47,6 +56,8 @@ export interface SeedOptions {
   readonly actor: string;
   /** Do everything, then roll it back. */
   readonly dryRun: boolean;
+  /** What the settings allow of installations. */
+  readonly installations: InstallationLimits;
 }
 
 /** Outcome for one machine of the file. A tag that the file does not mention is absent. */
@@ -108,9 +119,10 @@ async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): 
     ...(await findKeyConflicts(tx, fleet, targets)),
     ...findRefusals(fleet, decisions),
     ...(await findUnawareTargets(tx, fleet, decisions)),
+    ...(await findDiskRefusals(tx, fleet, decisions, options.installations)),
   ];
   if (problems.length > 0) throw new SeedFileError(problems);
-  const written = await writeTags(tx, targets, decisions, options.actor).catch((error: unknown) => {
+  const written = await writeTags(tx, targets, decisions, options).catch((error: unknown) => {
     throw locateError(fleet, targets, error);
   });
   return targets.map((target) => {
@@ -131,7 +143,7 @@ async function writeTags(
   tx: Transaction,
   targets: readonly Target[],
   decisions: ReadonlyMap<Target, InstallationDecision>,
-  actor: string,
+  { actor, installations }: SeedOptions,
 ) {
   const provided = await setProvided(
     tx,
@@ -157,7 +169,10 @@ async function writeTags(
       if (install === undefined || decision?.kind !== "request") return [];
       const { generation } = decision;
       const needsAdditions = needsNewAgent(install);
-      return [{ machineId, generation, needsAdditions, encode: (next: bigint) => encodeInstall(install, next) }];
+      const disk = toDiskToChoose(machineId, install, installations);
+      const { reinstallLimit } = installations;
+      const encode: InstallationRequest["encode"] = (next, chosen) => encodeInstall(install, next, chosen);
+      return [{ machineId, generation, needsAdditions, disk, reinstallLimit, encode }];
     }),
     actor,
   );
@@ -176,6 +191,7 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
     error instanceof GenerationNotGrowingError ||
     error instanceof MachineHeldError ||
     error instanceof MachineBlockedError ||
+    error instanceof DiskRefusedError ||
     error instanceof TooManyLabelsError;
   if (!isConflict) return error;
   const target = targets.find(({ machineId }) => machineId === error.machineId);
@@ -186,6 +202,9 @@ function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): 
     error instanceof GenerationNotGrowingError ||
     error instanceof MachineHeldError ||
     error instanceof MachineBlockedError;
+  if (error instanceof DiskRefusedError) {
+    return new SeedFileError([fleet.problem([...path, "install"], explainDiskRefusal(error))]);
+  }
   if (isOfInstallation) {
     return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
   }

@@ -1,10 +1,14 @@
 /** Maps errors of the domain to what callers get. Every other error is internal. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
+import { DiskRefusalSchema } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
+import type { BlockDevice, BlockDeviceSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { TooManyAttemptsError } from "../admin/authorization/check-credentials.ts";
 import { IssuerAwayError } from "../admin/authorization/issuer-keys.ts";
 import { WatchEndedError } from "../admin/watch/change-feed.ts";
 import { WriterOverloadedError } from "../agent-callback/heartbeat-writer.ts";
 import { AddressLimitError } from "../agent-callback/stranger-limit.ts";
+import { DiskRefusedError } from "../contract/choose-disk.ts";
 import {
   describeOutage,
   GenerationNotGrowingError,
@@ -60,6 +64,7 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof HoldInPastError) return refuseField("end_time", "END_TIME_PAST", error);
   if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
   if (error instanceof MachineBlockedError) return refuse("MACHINE_BLOCKED", `machines/${error.machineId}`, error);
+  if (error instanceof DiskRefusedError) return refuseDisk(error);
   if (error instanceof InstallationNotFoundError) return { code: Code.NotFound, message: error.message };
   if (error instanceof InstallationRefusedError) return refuseInstallation(error.obstacle, error);
   if (error instanceof GenerationNotGrowingError) return refuseInstallation("GENERATION_NOT_GROWING", error);
@@ -117,6 +122,32 @@ function refuseEnrolment(
   error: EnrolmentGoneError | EnrolmentDecidedError | EnrolmentDuplicateError,
 ): KnownError {
   return refuse(type, `enrolments/${error.enrolmentId}`, error);
+}
+
+/** Maximum number of disks in an error, and length of a text of theirs: an error of gRPC must fit into a header. */
+const maxListedDisks = 16;
+const maxDiskText = 64;
+
+function shortenDisk(disk: BlockDevice): MessageInitShape<typeof BlockDeviceSchema> {
+  const { kind, protocol, rotational, capacityBytes } = disk;
+  const cut = (text: string) => text.slice(0, maxDiskText).toWellFormed();
+  return {
+    ...{ kind, protocol, rotational, capacityBytes, wwn: disk.wwn.slice(0, maxDiskText) },
+    ...{ kernelName: cut(disk.kernelName), vendor: cut(disk.vendor), deviceModel: cut(disk.deviceModel) },
+    ...{ serialNumber: cut(disk.serialNumber), use: disk.use.slice(0, 2).map(cut) },
+  };
+}
+
+function refuseDisk(error: DiskRefusedError): KnownError {
+  const { obstacle, machineId, disks } = error;
+  const { details = [], ...known } = refuse(obstacle, `machines/${machineId}`, error);
+  const listed = disks.toSorted((a, b) => Number(b.isMeant) - Number(a.isMeant)).slice(0, maxListedDisks);
+  const value = {
+    machineId,
+    reason: obstacle,
+    disks: listed.map(({ disk, ...told }) => ({ ...told, disk: shortenDisk(disk) })),
+  };
+  return { ...known, details: [...details, { desc: DiskRefusalSchema, value }] };
 }
 
 function refuseField(field: string, reason: string, { message: description }: Error): KnownError {

@@ -1,4 +1,5 @@
 /** Runs one process that serves agents and operators over a database that is already open. */
+
 import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
@@ -14,6 +15,7 @@ import type { Config, ListenAddress } from "../config/config.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { countFleet } from "../db/queries/fleet.ts";
+import { toInstallationLimits } from "../db/queries/os-installation-request.ts";
 import { countStateTransitions } from "../db/queries/state-transition.ts";
 import { createMetrics, type MetricSources, type Metrics, type ReadOthers } from "../metrics/metrics.ts";
 import { createAddressGuard } from "../receivers/allowed-address.ts";
@@ -100,11 +102,13 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const health = createHealthMonitor(findUnreadiness);
   const page = { ...metrics, render: () => metrics.render(context.readOthers) };
   const { effective: settings } = config;
+  const installations = toInstallationLimits(config);
   const operators = {
     db,
     feed,
     fleet,
     guard,
+    installations,
     settings,
     findUnreadiness,
     health,

@@ -16,6 +16,8 @@ const nothing = {
   cpuThreads: 0,
   diskBytes: 0n,
   largestDiskBytes: 0n,
+  systemUuid: undefined,
+  disks: "{}",
 };
 
 test("processors and disks are summed up, the largest disk is named", () => {
@@ -36,7 +38,25 @@ test("processors and disks are summed up, the largest disk is named", () => {
     cpuThreads: 48,
     diskBytes: 12n,
     largestDiskBytes: 5n,
+    systemUuid: undefined,
+    disks: "{}",
   });
+});
+
+test("disks are listed by what identifies them, with a name that can be a device's, and the system by its UUID", () => {
+  const figures = figuresOf({
+    systemUuid: "4C4C4544-0000-2010-8020-80C04F202021",
+    blockDevice: [
+      { serialNumber: "SER/1", capacityBytes: 3n, kernelName: "sda" },
+      { wwn: Uint8Array.of(0x50, 0, 0xc5, 0, 0xa1, 0xb2, 0xc3, 0xd4), capacityBytes: 4n, kernelName: "../x" },
+      { serialNumber: "TWIN1", capacityBytes: 5n, kernelName: "sdc" },
+      { serialNumber: "TWIN1", capacityBytes: 5n, kernelName: "sdd" },
+      { capacityBytes: 6n, kernelName: "sde" },
+    ],
+  });
+  expect(figures.systemUuid).toBe("4c4c4544-0000-2010-8020-80c04f202021");
+  expect(JSON.parse(figures.disks ?? "")).toEqual({ "/SER%2F1/3": "sda", "5000c500a1b2c3d4//4": "" });
+  expect(figuresOf({ systemUuid: "no\0uuid" }).systemUuid).toBeUndefined();
 });
 
 test("a serial number that many machines share is not the machine's own", () => {

@@ -67,7 +67,14 @@ test("a request that meets a report of the next generation takes a greater one, 
     const before = await reportOf(machine);
     const lost = (await requestInstallation(database.db, machineId)) + 1n;
     const target = { type: { case: "image", value: testImage } } as const;
-    const ask = () => operator(round).requestInstallation({ machineId, target, supersedeGiven: true, force: true });
+    const ask = () =>
+      operator(round).requestInstallation({
+        uncheckedDisk: true,
+        machineId,
+        target,
+        supersedeGiven: true,
+        force: true,
+      });
     const report = () => codeOf(machine.beat((round + 1) % 2, success(lost)));
     const [code, { installation }] =
       round % 2 === 0

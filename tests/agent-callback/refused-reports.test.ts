@@ -30,7 +30,7 @@ beforeEach(async () => {
 
 const target = { type: { case: "image", value: testImage } } as const;
 const request = async (generation = 0n) => {
-  const asked = { machineId: machine.machineId, target, generation, force: true };
+  const asked = { uncheckedDisk: true, machineId: machine.machineId, target, generation, force: true };
   return (await installations.requestInstallation(asked)).installation?.generation ?? 0n;
 };
 const beat = (init: HeartbeatInit = {}) => agent.heartbeat({ machineId: machine.machineId, ...init });
@@ -59,7 +59,11 @@ test("a refused report fulfils no request that comes later", async () => {
 test("a generation that the agent has reported cannot be asked for by its number", async () => {
   expect(await request()).toBe(1n);
   expect(await report(9n)).toMatchObject(neverRequested);
-  expect(await errorOf(installations.requestInstallation({ ...machine, target, generation: 9n, force: true }))).toEqual(
+  expect(
+    await errorOf(
+      installations.requestInstallation({ uncheckedDisk: true, ...machine, target, generation: 9n, force: true }),
+    ),
+  ).toEqual(
     expect.objectContaining({
       code: "FailedPrecondition",
       message: expect.stringContaining("does not exceed 9, the greatest one requested or reported before"),
@@ -192,7 +196,7 @@ describe("an agent that reports numbers out of the air", () => {
 
   test("cannot be given the very number that it has reported", async () => {
     await report(maxGeneration);
-    const asked = { machineId: machine.machineId, target, generation: maxGeneration, force: true };
+    const asked = { uncheckedDisk: true, machineId: machine.machineId, target, generation: maxGeneration, force: true };
     expect(await errorOf(installations.requestInstallation(asked))).toMatchObject({
       code: "FailedPrecondition",
       preconditions: [`GENERATION_REPORTED machines/${machine.machineId}/installations/${maxGeneration}`],

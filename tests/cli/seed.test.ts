@@ -72,7 +72,7 @@ test("reads standard input and prints JSON for programs", async () => {
   const stdin = `machines:
   - provided: { provider: json, providerId: "1" }
   - agent: { publicKey: "${newPublicKey()}" }
-    install: { generation: 9007199254740993, image: ${imageYaml()} }
+    install: { uncheckedDisk: true, generation: 9007199254740993, image: ${imageYaml()} }
 `;
   const { status, stdout, stderr } = await runSeed(["--json", "-"], { stdin });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -143,7 +143,7 @@ test("says with status 2 that a file cannot be read", async () => {
 });
 
 test("says with status 1 that the database is away, and nothing of what was to be written", async () => {
-  const stdin = `machines: [{ agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml().replace("}", ", userData: secret }")} } }]`;
+  const stdin = `machines: [{ agent: { publicKey: "${newPublicKey()}" }, install: { uncheckedDisk: true, image: ${imageYaml().replace("}", ", userData: secret }")} } }]`;
   const { status, stdout, stderr } = await runSeed(["-"], {
     stdin,
     databaseUrl: "postgres://me:hidden@127.0.0.1:1/none",

@@ -152,7 +152,7 @@ describe("operators' calls", () => {
   test("a request for an installation is stored under its very generation, or not at all", async () => {
     const { machineId } = await machineWithAgent(database.db);
     const request = (generation: string) =>
-      `{"machineId":"${machineId}","generation":${generation},"target":{"image":${JSON.stringify(testImage)}}}`;
+      `{"machineId":"${machineId}","uncheckedDisk":true,"generation":${generation},"target":{"image":${JSON.stringify(testImage)}}}`;
     const path = "InstallationService/RequestInstallation";
     const refused = await callOperators({ path, body: request("1790000000000000001") });
     expect(refused.status).toBe(400);

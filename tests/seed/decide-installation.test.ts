@@ -1,6 +1,9 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
+import { ExpectedDiskSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { maxGeneration } from "../../src/db/queries/installation-generation.ts";
 import { decideInstallation, encodeInstall } from "../../src/seed/decide-installation.ts";
+import type { Install } from "../../src/seed/fleet-schema.ts";
 import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { imageYaml } from "../support/seed.ts";
 
@@ -24,6 +27,7 @@ function before(requests: [generation: bigint, content: string, cancelled?: "can
     machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11",
     generation,
     cancelledAt: cancelled === undefined ? null : new Date(),
+    diskSelector: null,
     request: unreadable.get(content) ?? encodeInstall(install(content), generation),
   }));
   return {
@@ -110,6 +114,40 @@ test("contents are compared as messages, not by the order in which an encoder wr
   const bytes = encodeInstall(wanted, 5n);
   // Field 1 (generation) takes the first two bytes; a message means the same with it at the end.
   const reordered = Buffer.concat([bytes.subarray(2), bytes.subarray(0, 2)]);
-  const row = { machineId: "", generation: 5n, cancelledAt: null, request: reordered };
+  const row = { machineId: "", generation: 5n, cancelledAt: null, diskSelector: null, request: reordered };
   expect(decideInstallation(wanted, { latest: row, named: row, reached: 5n })).toMatchObject({ kind: "unchanged" });
+});
+
+describe("an installation whose disk was looked up", () => {
+  const chosen = {
+    diskId: "x",
+    kernelName: "sdq",
+    expectedDisk: toBinary(ExpectedDiskSchema, create(ExpectedDiskSchema, { serialNumber: "SER1" })),
+    description: "sdq",
+    disks: {},
+    systemUuid: undefined,
+  };
+  const stored = (wanted: Install, diskSelector: string) => {
+    const request = encodeInstall(wanted, 5n, chosen);
+    return { machineId: "", generation: 5n, cancelledAt: null, diskSelector, request };
+  };
+  const decide = (wanted: Install, row: ReturnType<typeof stored>) =>
+    decideInstallation(wanted, { latest: row, named: row, reached: 5n }).kind;
+  const { image: { rootDevice: _, ...image } = { url: "", digest: "" } } = install("a");
+
+  test("is unchanged as long as the file names the disk in the same way, whatever the disk was called", () => {
+    const smallest: Install = { image, disk: { smallest: true, protocol: "nvme" } };
+    expect(decide(smallest, stored(smallest, "smallest,protocol=nvme"))).toBe("unchanged");
+    expect(decide({ image, disk: { largest: true } }, stored(smallest, "smallest,protocol=nvme"))).toBe("request");
+    expect(decide(install("a"), stored(smallest, "smallest,protocol=nvme"))).toBe("request");
+    expect(decide(install("a"), stored(install("a"), "name=sda"))).toBe("unchanged");
+    expect(decide({ image: { ...image, rootDevice: "sdb" } }, stored(install("a"), "name=sda"))).toBe("request");
+  });
+
+  test("is unchanged by whether the disk of a name is looked up, so that an update of the server installs nothing", () => {
+    const unchecked = { ...stored(install("a"), ""), diskSelector: null, request: encodeInstall(install("a"), 5n) };
+    expect(decideInstallation(install("a"), { latest: unchecked, reached: 5n }).kind).toBe("unchanged");
+    const row = stored(install("a"), "name=sda");
+    expect(decide({ ...install("a"), uncheckedDisk: true }, row)).toBe("unchanged");
+  });
 });

@@ -17,7 +17,7 @@ test("every conflict with the database is reported with its place, and nothing i
   const key = newPublicKey();
   await seedText(
     db,
-    `machines: [{ id: ${holder}, provided: { provider: a, providerId: "1" }, agent: { publicKey: "${key}" }, install: { generation: 5, image: ${imageYaml("a")} } }]`,
+    `machines: [{ id: ${holder}, provided: { provider: a, providerId: "1" }, agent: { publicKey: "${key}" }, install: { uncheckedDisk: true, generation: 5, image: ${imageYaml("a")} } }]`,
   );
   const before = await readFleet(database);
   const file = `machines:
@@ -42,7 +42,7 @@ test("a generation that does not grow is refused, and one that cannot is refused
   const { db } = database;
   const [one, two] = [randomUUID(), randomUUID()];
   const file = (...generations: string[]) =>
-    `machines:\n${[one, two].map((id, index) => `  - id: ${id}\n    install: { ${generations[index]}image: ${imageYaml(generations[index] === "" ? "b" : "a")} }\n`).join("")}`;
+    `machines:\n${[one, two].map((id, index) => `  - id: ${id}\n    install: { ${generations[index]}image: ${imageYaml(generations[index] === "" ? "b" : "a")}, uncheckedDisk: true }\n`).join("")}`;
   await seedText(db, file("generation: 123, ", "generation: 9223372036854775807, "));
   expect(await mistakesOf(() => seedText(db, file("generation: 122, ", "")))).toEqual([
     "3:28 machines[0].install.generation: does not exceed 123, which was requested or reported before; give a generation of at least 124",
@@ -79,7 +79,8 @@ test("a key of a machine that its provider knows by another id belongs to that o
 test("what an operator cancelled is not started again by the same file", async () => {
   const { db } = database;
   const id = randomUUID();
-  const file = (generation: string) => `machines: [{ id: ${id}, install: { ${generation}image: ${imageYaml()} } }]`;
+  const file = (generation: string) =>
+    `machines: [{ id: ${id}, install: { uncheckedDisk: true, ${generation}image: ${imageYaml()} } }]`;
   await seedText(db, file(""));
   const cancel = db.update(osInstallationRequest).set({ cancelledAt: new Date() });
   await cancel.where(eq(osInstallationRequest.machineId, id));

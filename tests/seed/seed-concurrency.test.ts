@@ -19,7 +19,7 @@ afterEach(() => database.close());
 /** Machines with ids, and without, found by a provider's id or by a key. */
 function fleet(size: number): string[] {
   return Array.from({ length: size }, (_, index) => {
-    const agent = `agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml()} }`;
+    const agent = `agent: { publicKey: "${newPublicKey()}" }, install: { uncheckedDisk: true, image: ${imageYaml()} }`;
     const provided = `provided: { provider: a, providerId: "${index}" }`;
     return [`{ id: ${randomUUID()}, ${agent} }`, `{ ${provided}, ${agent} }`, `{ ${agent} }`][index % 3] ?? "";
   });
@@ -45,7 +45,7 @@ test("a report that comes between the checks and the request is a problem of the
   await seedText(db, text(""));
   await withClient(url, async (agent) => {
     await agent.query("begin; lock table provided in exclusive mode");
-    const install = `, reservation: r }, install: { generation: 5, image: ${imageYaml()} }`;
+    const install = `, reservation: r }, install: { uncheckedDisk: true, generation: 5, image: ${imageYaml()} }`;
     const mistakes = mistakesOf(() => seedText(db, text("").replace(" } }", `${install} }`)));
     await waitForBlockedSessions(agent, 1);
     await agent.query(`insert into refused_report values ('${machineId}', 9, 9, now()); commit`);
@@ -60,7 +60,7 @@ test("seeds that change keys, heartbeats and other operators' requests get along
     file(
       machines.map(
         ({ machineId, key }) =>
-          `{ id: ${machineId}, agent: { publicKey: "${keyOf(key)}" }, install: { image: ${imageYaml(content)} } }`,
+          `{ id: ${machineId}, agent: { publicKey: "${keyOf(key)}" }, install: { uncheckedDisk: true, image: ${imageYaml(content)} } }`,
       ),
     );
   await seedText(

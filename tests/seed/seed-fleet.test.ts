@@ -44,10 +44,10 @@ test("stores every field, in YAML or JSON the same", async () => {
     id,
     provided: { ...provided, status: "running" },
     agent: { publicKey: Buffer.from(key, "hex").toString("base64") },
-    install: { generation: "9007199254740993", metropolis },
+    install: { uncheckedDisk: true, generation: "9007199254740993", metropolis },
   };
   const image = { url: "https://images.example/os.img", digest, rootDevice: "sda", userData: "#cloud-config\n" };
-  const other = { id: randomUUID(), install: { image } };
+  const other = { id: randomUUID(), install: { uncheckedDisk: true, image } };
   await seedText(db, JSON.stringify({ machines: [machine, other] }));
   const stored = await readFleet(database);
   expect(stored.provided).toMatchObject([{ machineId: id, ...provided, status: "running" }]);
@@ -70,7 +70,7 @@ test("writes history for what it changes and nothing else", async () => {
   const { db } = database;
   const [id, first, second] = [randomUUID(), newPublicKey(), newPublicKey()];
   const file = (key: string, location: string) =>
-    `machines: [{ id: ${id}, provided: { provider: a, providerId: "1", location: ${location} }, agent: { publicKey: "${key}" }, install: { image: ${imageYaml()} } }]`;
+    `machines: [{ id: ${id}, provided: { provider: a, providerId: "1", location: ${location} }, agent: { publicKey: "${key}" }, install: { uncheckedDisk: true, image: ${imageYaml()} } }]`;
   await seedText(db, file(first, "am6"));
   await seedText(db, file(first, "am7"));
   await seedText(db, file(second, "am7"));
@@ -90,10 +90,10 @@ test("writes history for what it changes and nothing else", async () => {
 test("a dry run says what would happen and leaves no trace", async () => {
   const { db } = database;
   const id = randomUUID();
-  await seedText(db, `machines: [{ id: ${id}, install: { image: ${imageYaml("a")} } }]`);
+  await seedText(db, `machines: [{ id: ${id}, install: { uncheckedDisk: true, image: ${imageYaml("a")} } }]`);
   const before = await readFleet(database);
   const file = `machines:
-  - { id: ${id}, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml("b")} } }
+  - { id: ${id}, agent: { publicKey: "${newPublicKey()}" }, install: { uncheckedDisk: true, image: ${imageYaml("b")} } }
   - provided: { provider: a, providerId: "1" }
 `;
   expect(await seedText(db, file, { dryRun: true })).toMatchObject([
@@ -106,7 +106,7 @@ test("a dry run says what would happen and leaves no trace", async () => {
 test("leaves alone what the file does not say", async () => {
   const { db } = database;
   const id = randomUUID();
-  const tags = `provided: { provider: a, providerId: "1", location: l, status: running }, agent: { publicKey: "${newPublicKey()}" }, install: { image: ${imageYaml()} }`;
+  const tags = `provided: { provider: a, providerId: "1", location: l, status: running }, agent: { publicKey: "${newPublicKey()}" }, install: { uncheckedDisk: true, image: ${imageYaml()} }`;
   await seedText(db, `machines: [{ id: ${id}, ${tags} }]`);
   const before = await readFleet(database);
   for (const machine of [`{ id: ${id} }`, `{ id: ${id}, provided: { provider: a, providerId: "1" } }`]) {
@@ -155,9 +155,10 @@ test("seeds thousands of machines, more than a statement takes parameters", asyn
   const { db } = database;
   const machines = Array.from(
     { length: 12_000 },
-    (_, index) => `  - { provided: { provider: a, providerId: "${index}" }, install: { image: *image } }\n`,
+    (_, index) =>
+      `  - { provided: { provider: a, providerId: "${index}" }, install: { uncheckedDisk: true, image: *image } }\n`,
   );
-  const file = `machines:\n  - { id: ${randomUUID()}, install: { image: &image ${imageYaml()} } }\n${machines.join("")}`;
+  const file = `machines:\n  - { id: ${randomUUID()}, install: { uncheckedDisk: true, image: &image ${imageYaml()} } }\n${machines.join("")}`;
   const seeded = await seedText(db, file);
   expect(seeded.filter(({ install }) => install?.generation === 1n)).toHaveLength(12_001);
   expect(new Set(seeded.map(({ machineId }) => machineId)).size).toBe(12_001);

@@ -12,7 +12,8 @@ import { type Observed, observe } from "./observer.ts";
 
 /** Seeds a text with the actor "seed:test". */
 export function seedText(db: Database, text: string, options: { dryRun?: boolean } = {}): Promise<SeededMachine[]> {
-  return seedFleet(db, parseFleet(text), { actor: "seed:test", dryRun: options.dryRun ?? false });
+  const installations = { hardwareMaxAgeMs: 86_400_000, reinstallLimit: undefined };
+  return seedFleet(db, parseFleet(text), { actor: "seed:test", dryRun: options.dryRun ?? false, installations });
 }
 
 /**

@@ -7,6 +7,8 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { withDisk } from "../../contract/choose-disk.ts";
+import type { DiskSelector } from "../../contract/disk-selector.ts";
 import {
   limitPayload,
   parseDevice,
@@ -21,19 +23,43 @@ import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import type { InstallationRequest } from "../../db/queries/os-installation-request.ts";
 import { Violations } from "../violations.ts";
+import { findSelector, readSelector } from "./disk-to-choose.ts";
 
-/** A request for an installation, before it has a generation. */
-export type RequestContent = Required<Pick<InstallationRequest, "encode" | "needsAdditions">>;
+/** A request for an installation, before it has a generation and a disk. */
+export interface RequestContent extends Required<Pick<InstallationRequest, "encode" | "needsAdditions">> {
+  /** Absent: the request names its disk by the root device alone, whatever the hardware report says. */
+  readonly selector?: DiskSelector | undefined;
+}
 
 /**
  * Checks the target and returns the request for it. Throws `invalid_argument` that names every wrong field by its path
- * in the call, which begins with `target`.
+ * in the call. With `isUnchecked`, nobody chooses a disk.
  */
-export function toRequestContent(target: InstallationTarget | undefined): RequestContent {
+export function toRequestContent(target: InstallationTarget | undefined, isUnchecked: boolean): RequestContent {
   const violations = new Violations();
   const type = toType(target, (field, parse) => violations.check(`target.${field}`, parse));
+  const selector = toSelector(target, isUnchecked, violations);
   violations.assertNone();
-  return contentOf(create(OSInstallationRequestSchema, { type }));
+  return { ...contentOf(create(OSInstallationRequestSchema, { type })), ...(!isUnchecked && { selector }) };
+}
+
+function toSelector(
+  target: InstallationTarget | undefined,
+  isUnchecked: boolean,
+  violations: Violations,
+): DiskSelector {
+  const { rootDevice = "", type } = { rootDevice: target?.type.value?.rootDevice, type: target?.type.case };
+  const field = `target.${type}.root_device`;
+  const named = target?.disk;
+  if (named === undefined) {
+    if (rootDevice === "")
+      violations.add(field, "is empty, and target.disk is not set: say which disk to install onto");
+    return { kernelName: rootDevice };
+  }
+  if (rootDevice !== "")
+    violations.add(field, "is set beside target.disk: say in one place which disk to install onto");
+  if (isUnchecked) violations.add("unchecked_disk", "needs root_device, and not target.disk, which is looked up");
+  return readSelector(named, "target.disk", violations);
 }
 
 /**
@@ -49,12 +75,12 @@ export function repeatContent(installation: InstallationRow): RequestContent {
       "has a stored request that cannot be decoded, so it cannot be retried: request a new installation",
     );
   }
-  return contentOf(request);
+  return { ...contentOf(request), selector: findSelector(installation) };
 }
 
 function contentOf(request: OSInstallationRequest): RequestContent {
   return {
-    encode: (generation) => toBinary(OSInstallationRequestSchema, { ...request, generation }),
+    encode: (generation, disk) => toBinary(OSInstallationRequestSchema, { ...withDisk(request, disk), generation }),
     needsAdditions: request.type.case !== "metropolis",
   };
 }
@@ -67,7 +93,7 @@ function toType(
     const { url, digest, rootDevice, userData } = target.type.value;
     check("image.url", () => parseImageUrl(url));
     check("image.digest", () => parseDigest(digest));
-    check("image.root_device", () => parseDevice(rootDevice));
+    check("image.root_device", () => rootDevice && parseDevice(rootDevice));
     check("image.user_data", () => userData && limitPayload(userData));
     const value = { url, digest, rootDevice, ...(userData && { userData }) };
     return { case: "image", value: create(ImageInstallationRequestSchema, value) };
@@ -76,7 +102,7 @@ function toType(
     const { nodeParameters, rootDevice, osImage } = target.type.value;
     const { scheme = "", host = "", repository = "", tag = "", digest = "" } = osImage ?? {};
     check("metropolis.node_parameters", () => parseNodeParameters(nodeParameters));
-    check("metropolis.root_device", () => parseDevice(rootDevice));
+    check("metropolis.root_device", () => rootDevice && parseDevice(rootDevice));
     check("metropolis.os_image.host", () => parseRegistryName(host));
     check("metropolis.os_image.repository", () => parseRegistryName(repository));
     check("metropolis.os_image.tag", () => tag !== "" && parseImageTag(tag));

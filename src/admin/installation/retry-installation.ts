@@ -7,10 +7,14 @@ import {
   RetryInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
+import type { Transaction } from "../../db/client.ts";
 import { getInstallation, type InstallationRow } from "../../db/queries/installation-overview.ts";
 import { retryInstallation } from "../../db/queries/os-installation-retry.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
+import { getActor } from "../authorization/caller.ts";
+import { answerWithoutChange } from "../validate-only.ts";
+import { toDiskToChoose } from "./disk-to-choose.ts";
 import { repeatContent } from "./request-content.ts";
 import { readGeneration, toInstallation } from "./to-installation.ts";
 
@@ -19,14 +23,19 @@ export function createRetryInstallation(context: AdminContext) {
   return async (request: RetryInstallationRequest, call: HandlerContext): Promise<RetryInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);
     const expectedGeneration = readGeneration(request.expectedGeneration);
-    const repeat = (installation: InstallationRow) => {
-      const { encode, needsAdditions } = repeatContent(installation);
-      return { encode, needsAdditions: needsAdditions && !request.force };
+    const { hardwareMaxAgeMs: maxAgeMs, reinstallLimit } = context.installations;
+    const expectedId = request.expectedDisk || undefined;
+    const repeat = (repeated: InstallationRow) => {
+      const { encode, needsAdditions, selector } = repeatContent(repeated);
+      const disk = selector && toDiskToChoose({ machineId, selector, maxAgeMs, expectedId, repeated });
+      return { encode, needsAdditions: needsAdditions && !request.force, disk, reinstallLimit };
     };
-    return await answerOnce(context, call, request, RetryInstallationResponseSchema, async (tx, actor) => {
+    const work = async (tx: Transaction, actor: string) => {
       const generation = await retryInstallation(tx, { machineId, expectedGeneration, repeat }, actor);
       const installation = await getInstallation(tx, machineId, generation);
       return create(RetryInstallationResponseSchema, { installation: toInstallation(installation) });
-    });
+    };
+    if (request.validateOnly) return await answerWithoutChange(context, (tx) => work(tx, getActor(call)));
+    return await answerOnce(context, call, request, RetryInstallationResponseSchema, work);
   };
 }

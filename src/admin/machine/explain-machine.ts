@@ -28,8 +28,9 @@ export function createExplainMachine({ db }: AdminContext) {
     if (overview === undefined) throw new MachineNotFoundError(machineId);
     const machine = toMachine(overview);
     const { installation } = overview;
-    const isRequestReadable = installation !== null && findStoredRequest(installation.request) !== undefined;
-    const { condition, next, nextTime, ...explanation } = explain({ ...overview, ...trouble, isRequestReadable });
+    const stored = installation === null ? undefined : findStoredRequest(installation.request);
+    const facts = { isRequestReadable: stored !== undefined, expectedDisk: stored?.expectedDisk };
+    const { condition, next, nextTime, ...explanation } = explain({ ...overview, ...trouble, ...facts });
     return create(ExplainMachineResponseSchema, {
       machine,
       condition,

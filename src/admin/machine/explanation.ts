@@ -4,7 +4,6 @@
  */
 import { formatInstant } from "../../base/time-text.ts";
 import { saysUnknownRequest } from "../../contract/unknown-request.ts";
-import { withholdings } from "../installation/to-installation.ts";
 import {
   ago,
   describeAgent,
@@ -20,6 +19,7 @@ import {
   since,
 } from "./fact-text.ts";
 import type { RemedyName } from "./remedies.ts";
+import { describeWithholding, isRemovedByRetry } from "./withheld-text.ts";
 
 /** Text of ExplainMachine's answer. Sentences begin in lower case and have no full stop. */
 export interface Explanation {
@@ -131,21 +131,27 @@ function explainPending(facts: Facts): Explanation {
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
 }
 
+/** Reasons that only a new request removes at once. */
+const newRequestReasons: readonly string[] = ["reported_before_given", "reinstall_limit"];
+
 /** What must not happen meanwhile, for reasons that come back. */
 const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string>> = {
   unhealthy: "if the alert is not put again",
   duplicate_agent: "if no further sign of two machines appears",
 };
 
-function explainWithheld({ withheld }: Facts, asked: string): Explanation {
-  const reasons = withheld.map(({ reason }) => `because ${withholdings[reason]}`).join(", and ");
+function explainWithheld(facts: Facts, asked: string): Explanation {
+  const { withheld } = facts;
   const ends = withheld.map(({ until }) => until);
-  const condition = `${asked}, but it is withheld, ${reasons}`;
-  const remedies: RemedyName[] = ["cancel", "showHistory"];
-  if (!ends.every((end) => end !== null)) {
-    const isReported = withheld.some(({ reason }) => reason === "reported_before_given");
-    return { condition, next: "", remedies: [...(isReported ? (["request"] as const) : []), ...remedies] };
-  }
+  const condition = `${asked}, but it is withheld, ${describeWithholding(facts)}`;
+  const needsNewRequest = withheld.some(({ reason }) => newRequestReasons.includes(reason));
+  const remedies: RemedyName[] = [
+    ...(isRemovedByRetry(facts) ? (["chooseDiskAnew", "showHardware"] as const) : []),
+    ...(needsNewRequest ? (["request"] as const) : []),
+    "cancel",
+    "showHistory",
+  ];
+  if (!ends.every((end) => end !== null)) return { condition, next: "", remedies };
   const conditions = withheld.flatMap(({ reason }) => unlessRepeated[reason] ?? []);
   const next = ["the agent is given it with its first heartbeat after this time", ...conditions].join(", ");
   return { condition, next, nextTime: new Date(Math.max(...ends.map(Number))), remedies };

@@ -1,5 +1,6 @@
 /** Formats facts about a machine as parts of an explanation. Times are relative to the database's clock. */
 
+import type { ExpectedDisk } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { formatDuration, formatInstant } from "../../base/time-text.ts";
 import { describeAlert } from "../../db/queries/machine-health.ts";
 import { describeHold } from "../../db/queries/machine-hold.ts";
@@ -20,10 +21,13 @@ export type Facts = Pick<
   | "report"
   | "installation"
   | "installationState"
+  | "hardware"
 > &
   MachineTrouble & {
     /** Whether `findStoredRequest` can decode the request of the newest installation. */
     readonly isRequestReadable: boolean;
+    /** The disk that the newest installation expects. */
+    readonly expectedDisk?: ExpectedDisk | undefined;
   };
 
 /** Maximum length of an agent's text that a sentence quotes, in UTF-16 code units. */

@@ -7,7 +7,7 @@ export interface Remedy {
   readonly command?: (machineId: string) => string;
 }
 
-const whatToInstall = "--image URL --digest DIGEST --root-device DEVICE";
+const whatToInstall = "--image URL --digest DIGEST --disk DISK";
 
 /** Remedies by name. The description of one that wipes a disk says so. */
 export const remedies = {
@@ -55,7 +55,7 @@ export const remedies = {
       "check on the machine's console or at its provider that it runs and that its agent reaches this server",
   },
   request: {
-    description: "request an installation, which wipes the machine's root device",
+    description: "request an installation, which wipes a disk of the machine",
     command: (id) => `bmaas install request ${id} ${whatToInstall}`,
   },
   supersede: {
@@ -63,7 +63,12 @@ export const remedies = {
     command: (id) => `bmaas install request ${id} ${whatToInstall} --supersede`,
   },
   retry: {
-    description: "request the same installation again, which wipes the machine's root device",
+    description: "request the same installation again, which wipes a disk of the machine",
+    command: (id) => `bmaas install retry ${id}`,
+  },
+  chooseDiskAnew: {
+    description:
+      "make sure that this is the machine you mean, then choose the disk anew from the newest hardware report, and wipe it",
     command: (id) => `bmaas install retry ${id}`,
   },
   cancel: {

@@ -1,5 +1,6 @@
 /** Converts commander's tree of commands for completion: every command with what can follow it. */
 import type { Argument, Command, Option } from "commander";
+import { diskTerms } from "../../contract/disk-selector.ts";
 import { enrolmentSelectorWords } from "../enrolments/enrolment-targets.ts";
 import { selectorWords } from "../operator/selector.ts";
 
@@ -55,6 +56,7 @@ function readOption(option: Option): OptionNode {
 function readValues(choices: readonly string[] | undefined, name: string): Values {
   if (choices !== undefined) return { kind: "words", words: choices };
   if (/^[a-z]+(\|[a-z]+)+$/.test(name)) return { kind: "words", words: name.split("|") };
+  if (name === "term,…") return { kind: "terms", words: diskTerms };
   if (name.startsWith("key=value")) return { kind: "terms", words: selectorWords };
   if (name.startsWith("name=value")) return { kind: "terms", words: enrolmentSelectorWords };
   return { kind: /^(file|dir)$/i.test(name) ? "files" : "anything" };

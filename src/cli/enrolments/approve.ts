@@ -41,7 +41,7 @@ export function approveCommand(): Command {
       if (targets.length > 1 && provided !== undefined) {
         throw new ConfigError(["--provider-id: one machine has one, so name one enrolment"]);
       }
-      await confirm(targets, flags, "Let the agents of # in, each as a new machine?", enrolmentKind.noun);
+      await confirm(targets, flags, "Let the agents of # in, each as a new machine?", { noun: enrolmentKind.noun });
       const client = operator.client(EnrolmentService);
       const request = { machineId, labels, replaceKey, allowDuplicate, ...(provided && { provided }) };
       await actAndReport(operator, targets, flags, {

@@ -14,7 +14,7 @@ export function forgetCommand(): Command {
     .action(
       operate(async (operator, flags: OperatorFlags & TargetFlags, ids: readonly string[]) => {
         const targets = await findEnrolmentTargets(operator, ids, flags);
-        await confirm(targets, flags, "Delete #?", enrolmentKind.noun);
+        await confirm(targets, flags, "Delete #?", { noun: enrolmentKind.noun });
         const client = operator.client(EnrolmentService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId: enrolmentId }) => client.forgetEnrolment({ enrolmentId }),

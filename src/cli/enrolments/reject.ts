@@ -14,7 +14,7 @@ export function rejectCommand(): Command {
     .action(
       operate(async (operator, flags: OperatorFlags & TargetFlags, ids: readonly string[]) => {
         const targets = await findEnrolmentTargets(operator, ids, flags);
-        await confirm(targets, flags, "Turn the agents of # away?", enrolmentKind.noun);
+        await confirm(targets, flags, "Turn the agents of # away?", { noun: enrolmentKind.noun });
         const client = operator.client(EnrolmentService);
         await actAndReport(operator, targets, flags, {
           act: ({ machineId: enrolmentId }) => client.rejectEnrolment({ enrolmentId }),

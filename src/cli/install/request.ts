@@ -2,29 +2,39 @@
 import { Command } from "commander";
 import {
   InstallationService,
+  type RequestInstallationResponse,
   RequestInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
-import { severalHelp } from "../operator/act-on-each.ts";
+import { actAndReport, isSingle, severalHelp } from "../operator/act-on-each.ts";
 import { generationArgument } from "../operator/arguments.ts";
 import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operator/await-outcomes.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
-import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
-import { addInstallationTarget, type InstallationTargetFlags, readInstallationTarget } from "./target-options.ts";
+import { addTargetsToChange, findTargets, type Target, type TargetFlags } from "../operator/targets.ts";
+import { confirmWipe, nameDisk } from "./confirm-wipe.ts";
+import {
+  addInstallationTarget,
+  diskHelp,
+  type InstallationTargetFlags,
+  readInstallationTarget,
+} from "./target-options.ts";
 
 interface RequestFlags extends OperatorFlags, TargetFlags, WaitFlags, InstallationTargetFlags {
   readonly generation?: bigint;
   readonly supersede?: boolean;
   readonly force?: boolean;
+  readonly dryRun?: boolean;
 }
+
+type Describe = (response: RequestInstallationResponse, target: Target) => string;
 
 const exampleDigest = "sha256:abababababababababababababababababababababababababababababababab";
 
 /** Creates the command `bmaas install request`. */
 export function requestCommand(): Command {
   const command = addWaitOptions(addInstallationTarget(addTargetsToChange(new Command("request"))))
-    .description("request an OS installation, which wipes the machine's root device")
+    .description("request an OS installation, which wipes a disk of the machine")
     .option(
       "--generation <number>",
       "generation, which must exceed every earlier one (default: the next one)",
@@ -38,28 +48,45 @@ export function requestCommand(): Command {
       "--force",
       "request an image even if the agent has never shown that it supports images; it may report an error and reboot",
     )
+    .option("--dry-run", "show machine and disk, and request nothing")
     .action(
       operate(async (operator, flags: RequestFlags, machineIds: readonly string[]) => {
         const target = await readInstallationTarget(flags);
         const targets = await findTargets(operator, machineIds, flags);
-        await confirm(targets, flags, `Install on # and wipe disk ${flags.rootDevice} of each?`);
         const client = operator.client(InstallationService);
-        const { generation = 0n, supersede: supersedeGiven = false, force = false } = flags;
+        const { generation = 0n, supersede: supersedeGiven = false, force = false, uncheckedDisk = false } = flags;
+        const automatic = !isSingle(targets, flags);
+        const asked = { target, generation, supersedeGiven, force, uncheckedDisk, automatic };
+        const check = ({ machineId }: Target) =>
+          client.requestInstallation({ ...asked, machineId, validateOnly: true });
+        const toJson = (response: RequestInstallationResponse) =>
+          messageToJson(RequestInstallationResponseSchema, response);
+        if (flags.dryRun) {
+          const describe: Describe = ({ installation }, { machineId }) =>
+            `${machineId}  would be installed on ${nameDisk(installation)}`;
+          return await actAndReport(operator, targets, flags, { act: check, describe, toJson });
+        }
+        const what = "Install on # and wipe this disk of each?";
+        const disks = await confirmWipe(operator, targets, flags, {
+          what,
+          check: async (target) => (await check(target)).installation,
+        });
         await actAndAwait(operator, targets, flags, {
-          act: ({ machineId }) => client.requestInstallation({ machineId, target, generation, supersedeGiven, force }),
-          toJson: (response) => messageToJson(RequestInstallationResponseSchema, response),
+          act: ({ machineId }) =>
+            client.requestInstallation({ ...asked, machineId, expectedDisk: disks.get(machineId) ?? "" }),
+          toJson,
         });
       }),
     );
   return addOperatorOptions(command, {
     examples: [
-      "bmaas install request 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --root-device sda --wait \\",
+      "bmaas install request 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --disk wwn=0x5000c500a1b2c3d4 --wait \\",
       `  --image https://images.example/debian-13.img --digest ${exampleDigest}`,
-      "bmaas install request --selector provider=equinix,state=heartbeating --root-device nvme0n1 --user-data cloud.yaml \\",
+      "bmaas install request --selector provider=equinix,state=heartbeating --disk smallest,nvme --user-data cloud.yaml \\",
       `  --image https://images.example/debian-13.img --digest ${exampleDigest}`,
       "bmaas install request 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --root-device sda --node-parameters node.bin \\",
       `  --metropolis registry.example/metropolis/node:v1@${exampleDigest}`,
     ],
-    more: [selectorHelp, severalHelp("RequestInstallationResponse"), waitHelp],
+    more: [diskHelp, selectorHelp, severalHelp("RequestInstallationResponse"), waitHelp],
   });
 }

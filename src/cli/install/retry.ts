@@ -10,7 +10,8 @@ import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operat
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
-import { addTargetsToChange, confirm, findTargets, type TargetFlags } from "../operator/targets.ts";
+import { addTargetsToChange, findTargets, type Target, type TargetFlags } from "../operator/targets.ts";
+import { confirmWipe } from "./confirm-wipe.ts";
 
 interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
   readonly generation?: bigint;
@@ -20,7 +21,7 @@ interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
 /** Creates the command `bmaas install retry`. */
 export function retryCommand(): Command {
   const command = addWaitOptions(addTargetsToChange(new Command("retry")))
-    .description("request a failed or overdue installation again, under the next generation")
+    .description("request a failed, overdue or withheld installation again, and choose its disk anew")
     .option("--generation <number>", "retry only if this is the newest generation", generationArgument)
     .option(
       "--force",
@@ -29,14 +30,18 @@ export function retryCommand(): Command {
     .action(
       operate(async (operator, flags: RetryFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
-        await confirm(targets, flags, "Install again on # and wipe the root disk of each?");
         const client = operator.client(InstallationService);
+        const retry = ({ machineId, machine }: Target, how: { validateOnly?: boolean; expectedDisk?: string }) => {
+          // For a selected machine, the installation that it had when it was selected.
+          const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
+          return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false, ...how });
+        };
+        const disks = await confirmWipe(operator, targets, flags, {
+          what: "Install again on # and wipe this disk of each?",
+          check: async (target) => (await retry(target, { validateOnly: true })).installation,
+        });
         await actAndAwait(operator, targets, flags, {
-          act: ({ machineId, machine }) => {
-            // For a selected machine, the installation that it had when it was selected.
-            const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
-            return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false });
-          },
+          act: (target) => retry(target, { expectedDisk: disks.get(target.machineId) ?? "" }),
           toJson: (response) => messageToJson(RetryInstallationResponseSchema, response),
         });
       }),

@@ -4,6 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import type { InstallationTargetSchema } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { ConfigError } from "../../config/config.ts";
+import { parseDiskSelector } from "../../contract/disk-selector.ts";
 import {
   InvalidFieldError,
   limitPayload,
@@ -14,7 +15,9 @@ import {
   parseRegistryName,
 } from "../../contract/installation-rules.ts";
 import { parseNodeParameters } from "../../contract/node-parameters.ts";
-import { argumentParser } from "../operator/arguments.ts";
+import { argumentParser, collect } from "../operator/arguments.ts";
+import { toNamedDisk } from "../operator/disk-text.ts";
+import { parseBytes } from "../operator/quantity.ts";
 
 type TargetInit = MessageInitShape<typeof InstallationTargetSchema>;
 
@@ -34,6 +37,8 @@ export interface InstallationTargetFlags {
   readonly metropolis?: OsImage;
   readonly digest?: string;
   readonly rootDevice?: string;
+  readonly disk?: readonly string[];
+  readonly uncheckedDisk?: boolean;
   readonly userData?: string;
   readonly nodeParameters?: string;
 }
@@ -55,10 +60,15 @@ export function addInstallationTarget(command: Command): Command {
         .conflicts(["image", "userData"]),
     )
     .option("--digest <digest>", "digest of the image: sha256:…", argumentParser(parseDigest))
+    .option("--disk <term,…>", "the disk to install onto, which is wiped, by what it is, for example wwn=0x…", collect)
     .option(
       "--root-device <name>",
-      "the disk to install onto, which is wiped, for example sda",
+      "the disk to install onto, which is wiped, by its kernel name in the newest hardware report, for example sda",
       argumentParser(parseDevice),
+    )
+    .option(
+      "--unchecked-disk",
+      "with --root-device: take the disk that has this name on the machine, for agents that report no hardware",
     )
     .option("--user-data <file>", "data passed to the system installed from --image, for example for cloud-init")
     .option("--node-parameters <file>", "NodeParameters of a --metropolis node, in protobuf's binary form");
@@ -82,12 +92,13 @@ function parseOsImage(text: string): OsImage {
 
 /** Returns what to install, and reads the files for it. Throws ConfigError with everything that is missing. */
 export async function readInstallationTarget(flags: InstallationTargetFlags): Promise<TargetInit> {
-  const { image, metropolis, rootDevice = "", userData, nodeParameters } = flags;
+  const { image, metropolis, userData, nodeParameters } = flags;
+  const { rootDevice, disk } = readDisk(flags);
   const digest = flags.digest ?? metropolis?.digest ?? "";
   const missing = [
     image === undefined && metropolis === undefined && "--image or --metropolis",
     digest === "" && "--digest",
-    rootDevice === "" && "--root-device",
+    rootDevice === "" && disk === undefined && "--disk or --root-device",
     metropolis !== undefined && nodeParameters === undefined && "--node-parameters",
   ].filter((name) => name !== false);
   if (missing.length > 0) throw new ConfigError(missing.map((name) => `${name} is missing`));
@@ -96,11 +107,39 @@ export async function readInstallationTarget(flags: InstallationTargetFlags): Pr
   }
   if (image !== undefined) {
     const bytes = userData === undefined ? undefined : await readPayload("--user-data", userData, limitPayload);
-    return { type: { case: "image", value: { url: image, digest, rootDevice, ...(bytes && { userData: bytes }) } } };
+    const value = { url: image, digest, rootDevice, ...(bytes && { userData: bytes }) };
+    return { type: { case: "image", value }, ...(disk && { disk }) };
   }
   const parameters = await readPayload("--node-parameters", nodeParameters ?? "", parseNodeParameters);
   const value = { rootDevice, nodeParameters: parameters, osImage: { ...metropolis, digest } };
-  return { type: { case: "metropolis", value } };
+  return { type: { case: "metropolis", value }, ...(disk && { disk }) };
+}
+
+/** Help about the disk. */
+export const diskHelp = `
+--disk names the disk by what it is: comma-separated terms, all of which must hold for exactly one disk in the machine's
+newest hardware report (bmaas hardware):
+  serial, wwn             as the report states them: serial=ZA1B2C3D, wwn=0x5000c500a1b2c3d4
+  path                    a name in /dev/disk/by-path, or disk/by-id/NAME
+  model                   with or without the vendor; write a comma in a value as \\,
+  min-size, max-size      for example 400GB, 2TB
+  nvme, sata, sas, mmc    the protocol; ssd, hdd: without or with rotating platters
+  smallest, largest       of the disks that match the rest, which must be one
+  only                    the only disk that matches the rest`;
+
+/** Reads how the disk is named. Throws ConfigError for contradictions. */
+function readDisk({ rootDevice = "", disk: texts, uncheckedDisk = false }: InstallationTargetFlags) {
+  if (texts === undefined) return { rootDevice };
+  if (rootDevice !== "") throw new ConfigError(["--disk and --root-device say twice which disk: give one of them"]);
+  if (uncheckedDisk) throw new ConfigError(["--unchecked-disk needs --root-device, since --disk is looked up"]);
+  try {
+    const selector = parseDiskSelector(texts.join(","), parseBytes);
+    if (selector.kernelName === undefined) return { rootDevice, disk: toNamedDisk(selector) };
+    if (Object.keys(selector).length === 1) return { rootDevice: selector.kernelName };
+    throw new InvalidFieldError("has a name beside other terms; a name alone says which disk");
+  } catch (error) {
+    throw new ConfigError([`--disk: it ${(error as Error).message}`]);
+  }
 }
 
 async function readPayload(

@@ -102,8 +102,9 @@ export function tellOutcome<T>(
   { target, value, failure }: Outcome<T>,
   { describe }: Pick<Report<T>, "describe">,
 ): void {
-  if (failure !== undefined) note(`bmaas: ${target.machineId}: ${failure.message}`);
-  else if (value !== undefined) print(describe(value, target));
+  if (failure !== undefined) {
+    for (const line of [`bmaas: ${target.machineId}: ${failure.message}`, ...failure.more]) note(line);
+  } else if (value !== undefined) print(describe(value, target));
 }
 
 /**

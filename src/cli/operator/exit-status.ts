@@ -16,16 +16,26 @@ export const exitStatus = {
   interrupted: 130,
 } as const;
 
-/** Ends the command with its status. The message is printed as one line on standard error. */
+/**
+ * Ends the command with its status. The message is printed as one line on standard error, and the lines of `more` after
+ * it.
+ */
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
   readonly status: number;
   /** The protocol's name of the error, such as "not_found"; absent if no call failed. */
   readonly code: string | undefined;
-  constructor(message: string, status: number, options: ErrorOptions & { readonly code?: string } = {}) {
+  /** Printable lines, such as a table. */
+  readonly more: readonly string[];
+  constructor(
+    message: string,
+    status: number,
+    options: ErrorOptions & { readonly code?: string; readonly more?: readonly string[] } = {},
+  ) {
     super(message, options);
     this.status = status;
     this.code = options.code;
+    this.more = options.more ?? [];
   }
 }
 

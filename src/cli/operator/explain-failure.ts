@@ -8,6 +8,7 @@ import {
 import { printable } from "../../base/printable.ts";
 import { findSystemCode, isUntrusted } from "../../base/system-code.ts";
 import { nameCode } from "../../rpc/calls/call-record.ts";
+import { listRefusedDisks } from "./disk-text.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import type { ServerAccess } from "./find-server.ts";
 import { unprovenCode } from "./proving-agent.ts";
@@ -34,7 +35,7 @@ export function toCommandFailure(error: unknown, server: ServerAccess): unknown 
   const status = isAway ? exitStatus.serverAway : (statuses[error.code] ?? exitStatus.failed);
   const message = isAway ? explainConnection(error, systemCode, server) : explainAnswer(error, server);
   const code = nameCode(error.code);
-  return new CommandFailure(printable(message), status, { cause: error, code });
+  return new CommandFailure(printable(message), status, { cause: error, code, more: listRefusedDisks(error) });
 }
 
 function explainConnection(error: ConnectError, systemCode: string, { url }: ServerAccess): string {

@@ -25,7 +25,7 @@ export function printHardware({ report, reportTime }: HardwareReport): void {
     ]),
   );
   printSection(
-    ["NAME", "DISK", "CAPACITY", "KIND", "SERIAL NUMBER", "HEALTH", "STABLE NAME"],
+    ["NAME", "DISK", "CAPACITY", "KIND", "SERIAL NUMBER", "HEALTH", "IN USE", "STABLE NAME"],
     node?.blockDevice.map(toDiskRow),
   );
   printSection(
@@ -83,6 +83,7 @@ function toDiskRow(disk: BlockDevice): Cell[] {
     describeKind(disk),
     disk.serialNumber || "-",
     showHealth(disk),
+    disk.use.length === 0 ? "-" : { text: disk.use.join("; "), style: "yellow" },
     chooseStableName(disk.stableName),
   ];
 }

@@ -1,6 +1,7 @@
 /** Formats an installation for people. */
 import type { Installation, InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { shorten } from "../text-width.ts";
+import { describeDisk, formatNamedDisk } from "./disk-text.ts";
 import type { Cell, Field } from "./output.ts";
 import { showInstallationState } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
@@ -30,6 +31,8 @@ export function listInstallationFields(installation: Installation): Field[] {
   const { generation, state, stateTime, target, timesGiven, progress, error, withheld } = installation;
   return [
     ["installation", `generation ${generation}: ${describeTarget(target)}`],
+    ["disk", installation.disk && describeDisk(installation.disk)],
+    ["disk requested", target?.disk && formatNamedDisk(target.disk)],
     ["stands", showInstallationState(state)],
     ["since", timeOf(stateTime)],
     ["withheld", withheld.map((reason) => `because ${reason}`).join(", and ") || undefined],

@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
+import { printable } from "../../base/printable.ts";
 import { ConfigError } from "../../config/config.ts";
 import type { Operator } from "./admin-client.ts";
 import { collect, machineIdsArgument } from "./arguments.ts";
@@ -57,29 +58,39 @@ export async function findTargets(
   return machines.map((machine) => ({ machineId: machine.id, machine }));
 }
 
+/** How `confirm` asks. */
+interface ConfirmOptions {
+  readonly noun?: string | undefined;
+  readonly list?: (() => Promise<readonly string[]>) | undefined;
+}
+
 /**
  * Asks the user to confirm before acting on more than one machine. `what` is the question, with "#" for text such as
- * "12 machines"; `noun` says what else the targets are. Throws ConfigError without a terminal to ask on, and
- * CommandFailure if the answer is no.
+ * "12 machines"; `noun` says what else the targets are, and `list` what to say of each of them before. Default: the ids
+ * of some. Throws ConfigError without a terminal to ask on, and CommandFailure if the answer is no.
  */
 export async function confirm(
   targets: readonly Target[],
   { yes = false }: TargetFlags,
   what: string,
-  noun = "machines",
+  { noun = "machines", list = async () => listIds(targets) }: ConfirmOptions = {},
 ): Promise<void> {
   if (targets.length < 2 || yes) return;
   const question = what.replace("#", `${targets.length} ${noun}`);
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new ConfigError([`${question} There is no terminal to ask on: add --yes to proceed`]);
   }
-  for (const { machineId } of targets.slice(0, maxShown)) process.stderr.write(`  ${machineId}\n`);
-  if (targets.length > maxShown) process.stderr.write(`  and ${targets.length - maxShown} more\n`);
+  for (const line of await list()) process.stderr.write(`  ${printable(line)}\n`);
   const answer = await ask(`${question} [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure("nothing was done", exitStatus.failed);
 }
 
 const maxShown = 10;
+
+function listIds(targets: readonly Target[]): string[] {
+  const more = targets.length - maxShown;
+  return [...targets.slice(0, maxShown).map(({ machineId }) => machineId), ...(more > 0 ? [`and ${more} more`] : [])];
+}
 
 /** Returns the answer; empty if the terminal is closed or Ctrl-C is pressed. */
 async function ask(question: string): Promise<string> {

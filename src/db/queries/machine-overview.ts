@@ -65,7 +65,7 @@ export function listMachineOverviews(
 /** Reads the machines that `page` selects: a column named "id", with each id once. */
 async function selectOverviews(db: Database | Transaction, page: SQL) {
   const id = sql`page.id`;
-  const { machineId: _id, report: _bytes, ...hardware } = getTableColumns(hardwareReport);
+  const { machineId: _id, report: _bytes, disks: _disks, ...hardware } = getTableColumns(hardwareReport);
   const { generation, reportedAt, result, error } = getTableColumns(osInstallationReport);
   const state = {
     state: machineState.state,

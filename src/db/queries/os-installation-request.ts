@@ -11,6 +11,7 @@ import { osInstallationRequest } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { findUnawareAgents } from "./agent-started.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { type ChosenForRequest, chooseDisks, type DiskChoice, type DiskToChoose } from "./disk-choice.ts";
 import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
 import { findBlockingAlerts, MachineBlockedError } from "./machine-health.ts";
@@ -23,7 +24,11 @@ export interface InstallationRequest {
   /** Absent: the next generation. */
   readonly generation?: bigint | undefined;
   /** Returns the OSInstallationRequest of this generation in protobuf's binary form. */
-  readonly encode: (generation: bigint) => Uint8Array;
+  readonly encode: (generation: bigint, disk: DiskChoice | undefined) => Uint8Array;
+  /** Absent: the request names its disk by the root device alone, whatever the hardware report says. */
+  readonly disk?: DiskToChoose | undefined;
+  /** Limit on the installations given to the machine; absent for a request that an operator made for it alone. */
+  readonly reinstallLimit?: ReinstallLimit | undefined;
   /** Whether to refuse, rather than supersede the open request, if an agent was given that. */
   readonly keepGiven?: boolean | undefined;
   /** The generation that this request retries. */
@@ -32,16 +37,41 @@ export interface InstallationRequest {
   readonly needsAdditions?: boolean | undefined;
 }
 
+/** Withholds a request once its machine was given so many installations within the window. */
+export interface ReinstallLimit {
+  readonly count: number;
+  readonly windowSeconds: number;
+}
+
+/** What the settings allow of requests. */
+export interface InstallationLimits {
+  /** Age from which a hardware report says nothing about the machine's disks. */
+  readonly hardwareMaxAgeMs: number;
+  /** Limit on requests that no operator made for one machine alone; absent: none. */
+  readonly reinstallLimit: ReinstallLimit | undefined;
+}
+
+/** Returns the limits that the settings of those names set. A limit of 0 is none. */
+export function toInstallationLimits(settings: {
+  readonly hardwareMaxAgeMs: number;
+  readonly reinstallLimit: number;
+  readonly reinstallWindowMs: number;
+}): InstallationLimits {
+  const { hardwareMaxAgeMs, reinstallLimit: count, reinstallWindowMs } = settings;
+  const windowSeconds = Math.ceil(reinstallWindowMs / 1000);
+  return { hardwareMaxAgeMs, reinstallLimit: count === 0 ? undefined : { count, windowSeconds } };
+}
+
 /** A request as it is stored. */
 export type StoredInstallationRequest = Pick<
   typeof osInstallationRequest.$inferSelect,
-  "machineId" | "generation" | "cancelledAt" | "request"
+  "machineId" | "generation" | "cancelledAt" | "request" | "diskSelector"
 >;
 
 /**
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
- * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; MachineBlockedError;
- * GenerationNotGrowingError for a generation that does not exceed all that were requested of or reported by its
+ * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; MachineBlockedError; what refuses a
+ * disk; GenerationNotGrowingError for a generation that does not exceed all that were requested of or reported by its
  * machine, or for a machine that has used up `maxGeneration`; and InstallationRefusedError for an open request that was
  * given and must be kept, for a generation that the agent has already reported, or for an agent that may not support
  * the request.
@@ -57,6 +87,7 @@ export async function requestInstallations(
   if (held !== undefined) throw new MachineHeldError(held);
   const [blocked] = await findBlockingAlerts(tx, machineIds);
   if (blocked !== undefined) throw new MachineBlockedError(...blocked);
+  const chosen = await chooseDisks(tx, requests);
   // In this order: a report that commits in between raises what was reached, and refuses no request without a
   // generation.
   const reported = await findRefusedGenerations(tx, machineIds);
@@ -75,8 +106,15 @@ export async function requestInstallations(
     if (reported.get(machineId) === generation) refuseReported({ machineId, generation });
     if (request.needsAdditions && unaware.has(machineId)) refuseUnaware({ machineId, generation });
     generations.set(machineId, generation);
-    rows.push({ machineId, generation, requestedBy: actor, request: request.encode(generation) });
+    const disk = chosen.get(machineId);
+    rows.push({
+      ...{ machineId, generation, requestedBy: actor, request: request.encode(generation, disk?.choice) },
+      ...(disk && toDiskColumns(disk)),
+      reinstallLimit: request.reinstallLimit?.count ?? null,
+      reinstallWindowSeconds: request.reinstallLimit?.windowSeconds ?? null,
+    });
     const detail: HistoryEntry["detail"] = { generation: generation.toString() };
+    if (disk !== undefined) detail.disk = disk.choice.description;
     if (superseded !== undefined) detail.supersedes = superseded.generation.toString();
     if (retryOf !== undefined) detail.retryOf = retryOf.toString();
     history.push({ machineId, actor, kind: "installation_requested", detail });
@@ -85,6 +123,10 @@ export async function requestInstallations(
   await insertRequests(tx, rows);
   await appendHistory(tx, history);
   return generations;
+}
+
+function toDiskColumns({ choice, selector, machineSerialNumber, machineSystemUuid }: ChosenForRequest) {
+  return { diskId: choice.diskId, diskSelector: selector, machineSerialNumber, machineSystemUuid };
 }
 
 function chooseGeneration({ machineId, generation: given }: InstallationRequest, latest: bigint): bigint {
@@ -153,17 +195,23 @@ async function insertRequests(
   rows: readonly (typeof osInstallationRequest.$inferInsert)[],
 ): Promise<void> {
   if (rows.length === 0) return;
-  const machineIds = rows.map((row) => row.machineId);
-  const generations = rows.map((row) => row.generation);
-  const requesters = rows.map((row) => row.requestedBy);
-  const requests = rows.map((row) => row.request);
+  type Column = Parameters<typeof arrayParameter>;
+  const column = (read: (row: (typeof rows)[number]) => Column[0][number], type: Column[1]) =>
+    arrayParameter(rows.map(read), type);
   await tx.execute(sql`
-    insert into ${osInstallationRequest} (machine_id, generation, requested_by, request)
+    insert into ${osInstallationRequest} (machine_id, generation, requested_by, request, disk_selector, disk_id,
+      machine_serial_number, machine_system_uuid, reinstall_limit, reinstall_window_seconds)
     select * from unnest(
-      ${arrayParameter(machineIds, "uuid")},
-      ${arrayParameter(generations, "bigint")},
-      ${arrayParameter(requesters, "text")},
-      ${arrayParameter(requests, "bytea")}
+      ${column((row) => row.machineId, "uuid")},
+      ${column((row) => row.generation, "bigint")},
+      ${column((row) => row.requestedBy, "text")},
+      ${column((row) => row.request, "bytea")},
+      ${column((row) => row.diskSelector ?? null, "text")},
+      ${column((row) => row.diskId ?? null, "text")},
+      ${column((row) => row.machineSerialNumber ?? null, "text")},
+      ${column((row) => row.machineSystemUuid ?? null, "text")},
+      ${column((row) => row.reinstallLimit ?? null, "integer")},
+      ${column((row) => row.reinstallWindowSeconds ?? null, "integer")}
     )`);
 }
 
@@ -199,4 +247,5 @@ const storedColumns = {
   generation: osInstallationRequest.generation,
   cancelledAt: osInstallationRequest.cancelledAt,
   request: osInstallationRequest.request,
+  diskSelector: osInstallationRequest.diskSelector,
 };

@@ -1,8 +1,8 @@
 /** Retries a failed or overdue installation. */
-import { desc, eq } from "drizzle-orm";
+import { and, desc, eq, inArray } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
-import { osInstallationRequest } from "../schema/index.ts";
+import { installationWithheld, osInstallationRequest } from "../schema/index.ts";
 import { getInstallation, type InstallationRow } from "./installation-overview.ts";
 import { holdMachines } from "./machine.ts";
 import { type InstallationRequest, requestInstallations } from "./os-installation-request.ts";
@@ -13,11 +13,14 @@ export interface InstallationRetry {
   /** The generation that the caller believes to be the newest. */
   readonly expectedGeneration?: bigint | undefined;
   /** Returns the request that repeats `installation`. */
-  readonly repeat: (installation: InstallationRow) => Pick<InstallationRequest, "encode" | "needsAdditions">;
+  readonly repeat: (
+    installation: InstallationRow,
+  ) => Pick<InstallationRequest, "encode" | "needsAdditions" | "disk" | "reinstallLimit">;
 }
 
 /**
- * Requests the machine's newest installation again if it failed or is overdue, and returns the new generation. Throws
+ * Requests the machine's newest installation again if it failed, is overdue, or is withheld because of its disk or of
+ * the machine's identity, and returns the new generation. Throws
  * MachineNotFoundError, InstallationNotFoundError, InstallationRefusedError if the installation is in another state or
  * is not the expected one, and every error of `requestInstallations`.
  */
@@ -33,12 +36,29 @@ export async function retryInstallation(
     const named = { machineId, generation: expectedGeneration };
     throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${retryOf}`);
   }
-  if (state !== "failed" && state !== "overdue") {
-    const reason = `is in the state ${state}: only a failed or overdue installation can be retried`;
+  if (state !== "failed" && state !== "overdue" && !(await needsNewDisk(tx, installation))) {
+    const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk can be retried`;
     throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
   }
   const generations = await requestInstallations(tx, [{ machineId, retryOf, ...repeat(installation) }], actor);
   return generations.get(machineId) as bigint;
+}
+
+/** Reasons to withhold a request that choosing its disk anew removes. */
+const diskReasons = ["disk_gone", "disks_unknown", "serial_number_changed", "system_uuid_changed"] as const;
+
+async function needsNewDisk(tx: Transaction, { machineId, generation }: InstallationRow): Promise<boolean> {
+  const rows = await tx
+    .select({ reason: installationWithheld.reason })
+    .from(installationWithheld)
+    .where(
+      and(
+        eq(installationWithheld.machineId, machineId),
+        eq(installationWithheld.generation, generation),
+        inArray(installationWithheld.reason, diskReasons),
+      ),
+    );
+  return rows.length > 0;
 }
 
 /** Locks the row before it reads the installation's state, so that no heartbeat changes it in between. */

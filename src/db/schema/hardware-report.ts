@@ -1,11 +1,11 @@
 /**
  * Tag HardwareReport: the machine's agent found this hardware.
  *
- * Written by a heartbeat whose report differs from the stored one, which then becomes a past one. Deleted with the
- * machine.
+ * Written by a heartbeat whose report differs from the stored one, which then becomes a past one. A heartbeat with an
+ * equal report only confirms it, at most once an hour. Deleted with the machine.
  */
 import { sql } from "drizzle-orm";
-import { bigint, index, integer, pgTable, text, uuid } from "drizzle-orm/pg-core";
+import { bigint, index, integer, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 
@@ -34,6 +34,16 @@ export const hardwareReport = pgTable(
      * report that did not know the table machine_identifier.
      */
     identifiedAt: timestamptz(),
+    /** When the report last arrived; null if a server of an older version stored it. */
+    confirmedAt: timestamptz(),
+    /**
+     * The `reportedAt` of the report from which `disks` and `systemUuid` were read. It differs from `reportedAt` if a
+     * server of an older version has stored a later report.
+     */
+    inventoriedAt: timestamptz(),
+    /** Kernel names of the disks by what identifies them; empty for a disk whose name the agent does not report. */
+    disks: jsonb().$type<Readonly<Record<string, string>>>(),
+    systemUuid: text(),
   },
   // The count of the fleet reads all machines in the order of their ids, and only these figures of each report.
   (table) => [

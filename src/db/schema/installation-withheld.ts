@@ -13,9 +13,22 @@ import { isOpen } from "./os-installation-request.ts";
 
 /**
  * Reasons why a request is withheld: an operator holds the machine, a health alert blocks installations, two machines
- * use its id and key, or its agent reported the request's generation, or a later one, before it was given that.
+ * use its id and key, or its agent reported the request's generation, or a later one, before it was given that; the
+ * newest hardware report does not show the request's disk, was stored by a server that did not look for it, or shows
+ * another serial number or UUID of the machine than when the disk was chosen; or the machine was given too many
+ * installations of late.
  */
-const withholdingReasons = ["held", "unhealthy", "duplicate_agent", "reported_before_given"] as const;
+const withholdingReasons = [
+  "held",
+  "unhealthy",
+  "duplicate_agent",
+  "reported_before_given",
+  "disk_gone",
+  "disks_unknown",
+  "serial_number_changed",
+  "system_uuid_changed",
+  "reinstall_limit",
+] as const;
 
 export const installationWithheld = pgView("installation_withheld", {
   machineId: uuid("machine_id").notNull(),
@@ -45,4 +58,43 @@ select request.machine_id, request.generation, 'reported_before_given', null
   join refused_report refused
     on refused.machine_id = request.machine_id
    and (request.generation <= refused.floor or request.generation = refused.generation)
- where ${sql.raw(isOpen("request"))} and request.first_given_at is null`);
+ where ${sql.raw(isOpen("request"))} and request.first_given_at is null
+union all
+select request.machine_id, request.generation, found.reason, found.until
+  from os_installation_request request
+  cross join lateral (
+    select changed.reason, null::timestamptz as until
+      from (select) one
+      left join lateral (
+        select reported_at, inventoried_at, disks, serial_number, system_uuid
+          from hardware_report hardware where hardware.machine_id = request.machine_id limit 1
+      ) hardware on true
+      cross join lateral (
+        select case when hardware.inventoried_at is distinct from hardware.reported_at or hardware.reported_at is null
+                      then 'disks_unknown'
+                    when hardware.disks ->> request.disk_id is null then 'disk_gone' end
+        union all
+        select 'serial_number_changed' where hardware.serial_number is distinct from request.machine_serial_number
+           and request.machine_serial_number is not null
+        union all
+        select 'system_uuid_changed' where hardware.system_uuid is distinct from request.machine_system_uuid
+           and request.machine_system_uuid is not null
+      ) changed (reason)
+     where request.disk_id is not null and changed.reason is not null
+    union all
+    select 'reinstall_limit', limiting.until
+      from (
+        select past.first_given_at + make_interval(secs => request.reinstall_window_seconds) as until
+          from os_installation_request past
+         where past.machine_id = request.machine_id and past.generation < request.generation
+           and past.first_given_at > now() - make_interval(secs => request.reinstall_window_seconds)
+           and past.generation >= coalesce(
+             (select own.generation from os_installation_request own
+               where own.machine_id = request.machine_id and own.generation < request.generation
+                 and own.reinstall_limit is null
+               order by own.generation desc limit 1), 0)
+         order by past.first_given_at desc offset request.reinstall_limit - 1 limit 1
+      ) limiting
+     where request.reinstall_limit is not null and request.first_given_at is null
+  ) found
+ where ${sql.raw(isOpen("request"))} and (request.disk_id is not null or request.reinstall_limit is not null)`);

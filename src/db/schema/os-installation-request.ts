@@ -8,7 +8,18 @@
  * A request is open until it is finished, cancelled or superseded. A machine has one open request at most, its newest.
  */
 import { sql } from "drizzle-orm";
-import { bigint, check, index, pgTable, primaryKey, smallint, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { bytea, timestamptz } from "./columns.ts";
 import { machine } from "./machine.ts";
 import { installationResults } from "./os-installation-report.ts";
@@ -63,6 +74,21 @@ export const osInstallationRequest = pgTable(
     error: text(),
     /** A cloud.bmaas.server.api.OSInstallationRequest in protobuf's binary form. */
     request: bytea().notNull(),
+    /**
+     * How the operator named the disk, and what identifies the disk that this led to, as in hardware_report.disks. Null
+     * if the disk was named without regard to a hardware report.
+     */
+    diskSelector: text(),
+    diskId: text(),
+    /** Serial number and UUID of the machine in the hardware report that the disk was found in. */
+    machineSerialNumber: text(),
+    machineSystemUuid: text(),
+    /**
+     * Limit on the installations that are given to the machine within the window up to this one, since the last request
+     * that an operator made for this machine alone. Null for such a request, which has no limit.
+     */
+    reinstallLimit: integer(),
+    reinstallWindowSeconds: integer(),
   },
   (table) => [
     primaryKey({ columns: [table.machineId, table.generation] }),

@@ -136,7 +136,7 @@ describe("while an alert blocks installations", () => {
     const { machineId } = await machineWithAgent(database.db);
     await put(machineId, "burn-in", [smart("sda"), { ...memtest, target: "dimm3" }]);
     const reason = "memtest of dimm3 (critical, from burn-in): 4 errors";
-    expect(await errorOf(installations.requestInstallation({ machineId, target }))).toMatchObject({
+    expect(await errorOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target }))).toMatchObject({
       code: "FailedPrecondition",
       preconditions: [`MACHINE_BLOCKED machines/${machineId}`],
       message: expect.stringContaining(`machine ${machineId} is blocked by the health alert ${reason}; `),
@@ -146,7 +146,7 @@ describe("while an alert blocks installations", () => {
       expect.stringMatching(/install: machine .* is blocked by the health alert memtest of dimm3/),
     ]);
     await put(machineId, "burn-in", [smart("sda")]);
-    expect(await codeOf(installations.requestInstallation({ machineId, target }))).toBe("ok");
+    expect(await codeOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target }))).toBe("ok");
   });
 
   test("a failed installation is not retried", async () => {

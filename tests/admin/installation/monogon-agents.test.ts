@@ -40,7 +40,9 @@ const metropolis = {
 } as const;
 const beat = (init: HeartbeatInit = {}) => agent.heartbeat({ machineId: machine.machineId, ...init });
 const request = (more: { force?: boolean; target?: typeof image | typeof metropolis } = {}) =>
-  errorOf(installations.requestInstallation({ machineId: machine.machineId, target: image, ...more }));
+  errorOf(
+    installations.requestInstallation({ uncheckedDisk: true, machineId: machine.machineId, target: image, ...more }),
+  );
 const retry = (force = false) => errorOf(installations.retryInstallation({ machineId: machine.machineId, force }));
 const refused = () => ({
   code: "FailedPrecondition",
@@ -122,7 +124,7 @@ test("the command line takes the same --force to request and to retry", async ()
   await beat();
   const { machineId } = machine;
   const asked = ["install", "request", machineId, "--image", testImage.url, "--digest", testImage.digest];
-  const wanted = [...asked, "--root-device", "sda"];
+  const wanted = [...asked, "--root-device", "sda", "--unchecked-disk"];
   const told = await operator.run(...wanted);
   expect([told.status, told.stderr]).toEqual([4, expect.stringContaining("never shown that it does")]);
   expect((await operator.run(...wanted, "--force")).status).toBe(0);
@@ -133,7 +135,9 @@ test("the command line takes the same --force to request and to retry", async ()
 
 describe("a seed file", () => {
   const seed = (more: string, install = `image: ${imageYaml()}`) =>
-    mistakesOf(() => seedText(db, `machines: [{ id: ${machine.machineId}, ${more} install: { ${install} } }]`));
+    mistakesOf(() =>
+      seedText(db, `machines: [{ id: ${machine.machineId}, ${more} install: { uncheckedDisk: true, ${install} } }]`),
+    );
 
   test("is refused where it asks for an image, saying what to write, and seeds nothing", async () => {
     await beat();

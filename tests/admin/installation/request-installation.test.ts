@@ -38,7 +38,11 @@ const history = async (machineId: string) => (await readTags(database, machineId
 
 test("stores what agents are given, with its user data, and answers without it", async () => {
   const machineId = await bareMachine(database.db);
-  const { installation } = await installations.requestInstallation({ machineId: machineId.toUpperCase(), target });
+  const { installation } = await installations.requestInstallation({
+    uncheckedDisk: true,
+    machineId: machineId.toUpperCase(),
+    target,
+  });
   expect(installation).toMatchObject({
     machineId,
     generation: 1n,
@@ -60,6 +64,7 @@ test("stores what agents are given, with its user data, and answers without it",
 test("stores a Metropolis node's request, and answers without its parameters", async () => {
   const machineId = await bareMachine(database.db);
   const { installation } = await installations.requestInstallation({
+    uncheckedDisk: true,
     machineId,
     target: { type: { case: "metropolis", value: metropolis } },
   });
@@ -72,7 +77,8 @@ test("stores a Metropolis node's request, and answers without its parameters", a
 test("takes the next generation, or a given one that grows", async () => {
   const machineId = await bareMachine(database.db);
   const request = async (generation = 0n) =>
-    (await installations.requestInstallation({ machineId, target, generation })).installation?.generation;
+    (await installations.requestInstallation({ uncheckedDisk: true, machineId, target, generation })).installation
+      ?.generation;
   expect(await request()).toBe(1n);
   expect(await request(7n)).toBe(7n);
   expect(await request()).toBe(8n);
@@ -87,8 +93,8 @@ test("takes the next generation, or a given one that grows", async () => {
 describe("while another installation is open", () => {
   test("supersedes one that no agent was given, and says so in the history", async () => {
     const machineId = await bareMachine(database.db);
-    await installations.requestInstallation({ machineId, target });
-    await installations.requestInstallation({ machineId, target });
+    await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
+    await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
     const first = await installations.getInstallation({ machineId, generation: 1n });
     expect(first.installation?.state).toBe(InstallationState.SUPERSEDED);
     expect((await history(machineId)).map(({ detail }) => detail)).toEqual([
@@ -99,23 +105,28 @@ describe("while another installation is open", () => {
 
   test.each(["given", "installing", "overdue"] as const)("is refused when that is %s, unless told", async (state) => {
     const machineId = await bareMachine(database.db);
-    await installations.requestInstallation({ machineId, target });
+    await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
     await moveInstallation(database.db, machineId, 1n, state);
-    expect(await errorOf(installations.requestInstallation({ machineId, target }))).toMatchObject({
+    expect(await errorOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target }))).toMatchObject({
       code: "FailedPrecondition",
       preconditions: [`INSTALLATION_GIVEN machines/${machineId}/installations/1`],
     });
     expect((await installations.getInstallation({ machineId })).installation?.generation).toBe(1n);
-    const told = await installations.requestInstallation({ machineId, target, supersedeGiven: true });
+    const told = await installations.requestInstallation({
+      uncheckedDisk: true,
+      machineId,
+      target,
+      supersedeGiven: true,
+    });
     expect(told.installation).toMatchObject({ generation: 2n, state: InstallationState.PENDING });
     expect((await readInstallation(database, machineId, 1n)).supersededAt).not.toBeNull();
   });
 
   test.each(["succeeded", "failed", "cancelled"] as const)("is taken after one that %s", async (state) => {
     const machineId = await bareMachine(database.db);
-    await installations.requestInstallation({ machineId, target });
+    await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
     await moveInstallation(database.db, machineId, 1n, state);
-    await installations.requestInstallation({ machineId, target });
+    await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
     expect((await readInstallation(database, machineId, 1n)).supersededAt).toBeNull();
     expect((await history(machineId)).at(-1)?.detail).toEqual({ generation: "2" });
   });
@@ -161,11 +172,13 @@ describe("what is wrong with a request", () => {
     const machineId = await bareMachine(database.db);
     const request = { machineId, target };
     const wrong = async (fields: object) =>
-      (await errorOf(installations.requestInstallation({ ...request, ...fields }))).fields;
+      (await errorOf(installations.requestInstallation({ uncheckedDisk: true, ...request, ...fields }))).fields;
     expect(await wrong({ machineId: "nope" })).toEqual(["machine_id"]);
     expect(await wrong({ generation: -1n })).toEqual(["generation"]);
     expect(await wrong({ requestId: "nope" })).toEqual(["request_id"]);
-    expect(await codeOf(installations.requestInstallation({ ...request, machineId: randomUUID() }))).toBe("NotFound");
+    expect(
+      await codeOf(installations.requestInstallation({ uncheckedDisk: true, ...request, machineId: randomUUID() })),
+    ).toBe("NotFound");
   });
 });
 
@@ -173,15 +186,15 @@ test("is for operators", async () => {
   const machineId = await bareMachine(database.db);
   const nobody = adminClient(InstallationService, server.adminUrl);
   const looker = adminClient(InstallationService, server.adminUrl, viewer.secret);
-  expect(await codeOf(nobody.requestInstallation({ machineId, target }))).toBe("Unauthenticated");
-  expect(await codeOf(looker.requestInstallation({ machineId, target }))).toBe("PermissionDenied");
+  expect(await codeOf(nobody.requestInstallation({ uncheckedDisk: true, machineId, target }))).toBe("Unauthenticated");
+  expect(await codeOf(looker.requestInstallation({ uncheckedDisk: true, machineId, target }))).toBe("PermissionDenied");
   expect(await history(machineId)).toEqual([]);
 });
 
 describe("a request id", () => {
   test("makes one installation of calls at the same time and later ones, all with its answer", async () => {
     const machineId = await bareMachine(database.db);
-    const call = { machineId, target, requestId: randomUUID() };
+    const call = { uncheckedDisk: true, machineId, target, requestId: randomUUID() };
     const answers = await Promise.all(Array.from({ length: 5 }, () => installations.requestInstallation(call)));
     await moveInstallation(database.db, machineId, 1n, "given");
     answers.push(await installations.requestInstallation(call));
@@ -192,7 +205,7 @@ describe("a request id", () => {
 
   test("is of one request only, and keeps no user data", async () => {
     const machineId = await bareMachine(database.db);
-    const call = { machineId, target, requestId: randomUUID() };
+    const call = { uncheckedDisk: true, machineId, target, requestId: randomUUID() };
     await installations.requestInstallation(call);
     expect(await errorOf(installations.requestInstallation({ ...call, supersedeGiven: true }))).toMatchObject({
       code: "InvalidArgument",
@@ -211,7 +224,9 @@ test("user data is in no line of the log and in no error", async () => {
   const messages: string[] = [];
   for (const fields of [{ digest: "abc" }, { rootDevice: secret.slice(0, 9) }]) {
     const wrong: TargetInit = { type: { case: "image", value: { ...image, ...fields } } };
-    messages.push((await errorOf(installations.requestInstallation({ machineId, target: wrong }))).message);
+    messages.push(
+      (await errorOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target: wrong }))).message,
+    );
   }
   const json = JSON.stringify({ machineId, target: { image: { ...testImage, userData: `${encoded}!` } } });
   const answer = await fetch(`${server.adminUrl}/bmaas.admin.v1.InstallationService/RequestInstallation`, {

@@ -24,7 +24,7 @@ async function machineWhereItIs(state: MovableState): Promise<string> {
   const machineId = await bareMachine(database.db);
   const userData = Buffer.from("#cloud-config");
   const target = { type: { case: "image", value: { ...testImage, userData } } } as const;
-  await installations.requestInstallation({ machineId, target });
+  await installations.requestInstallation({ uncheckedDisk: true, machineId, target });
   await moveInstallation(database.db, machineId, 1n, state);
   return machineId;
 }
@@ -66,12 +66,12 @@ test("supersedes an overdue one", async () => {
 test("keeps what only a newer server knows of the request", async () => {
   const machineId = await machineWhereItIs("failed");
   const request = create(OSInstallationRequestSchema, { generation: 1n });
-  request.$unknown = [{ no: 17, wireType: 2, data: new Uint8Array([2, 8, 1]) }];
+  request.$unknown = [{ no: 18, wireType: 2, data: new Uint8Array([2, 8, 1]) }];
   await replaceRequest(machineId, toBinary(OSInstallationRequestSchema, request));
   await installations.retryInstallation({ machineId });
   const stored = decodeRequest(await readInstallation(database, machineId, 2n));
   expect(stored.generation).toBe(2n);
-  expect(stored.$unknown?.map(({ no, data }) => [no, [...data]])).toEqual([[17, [2, 8, 1]]]);
+  expect(stored.$unknown?.map(({ no, data }) => [no, [...data]])).toEqual([[18, [2, 8, 1]]]);
 });
 
 describe("is refused", () => {

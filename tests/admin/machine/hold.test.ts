@@ -62,7 +62,7 @@ describe("while a machine is held", () => {
     const { machineId } = await machineWithAgent(database.db);
     const endTime = inMs(3_600_000);
     await machines.setHold({ machineId, reason: "bench", ticket: "T-7", end: { case: "endTime", value: endTime } });
-    const refused = await errorOf(installations.requestInstallation({ machineId, target }));
+    const refused = await errorOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target }));
     const until = new Date(Number(endTime.seconds) * 1000).toISOString().slice(0, 19).replace("T", " ");
     expect(refused).toMatchObject({
       code: "FailedPrecondition",
@@ -71,12 +71,12 @@ describe("while a machine is held", () => {
         `^machine ${machineId} is held by ${actor} until ${until}.*: bench \\(T-7\\); release`,
       ),
     });
-    const text = `machines: [{ id: ${machineId}, install: { image: ${imageYaml()} } }]`;
+    const text = `machines: [{ id: ${machineId}, install: { uncheckedDisk: true, image: ${imageYaml()} } }]`;
     expect(await mistakesOf(() => seedText(database.db, text))).toEqual([
       expect.stringMatching(/install: machine .* is held by .*: bench/),
     ]);
     await machines.clearHold({ machineId });
-    expect(await codeOf(installations.requestInstallation({ machineId, target }))).toBe("ok");
+    expect(await codeOf(installations.requestInstallation({ uncheckedDisk: true, machineId, target }))).toBe("ok");
   });
 
   test("a failed installation is not retried", async () => {

@@ -32,7 +32,15 @@ beforeAll(async () => {
   operator = operatorCommand(server.adminUrl, secret);
 });
 
-const image = ["--image", testImage.url, "--digest", testImage.digest, "--root-device", testImage.rootDevice];
+const image = [
+  "--image",
+  testImage.url,
+  "--digest",
+  testImage.digest,
+  "--root-device",
+  testImage.rootDevice,
+  "--unchecked-disk",
+];
 
 async function readRequest(machineId: string, generation = 1n) {
   const row = await findInstallation(database, machineId, generation);
@@ -59,7 +67,15 @@ describe("request", () => {
     const parameters = join(await makeFolder(), "node.bin");
     await writeFile(parameters, Uint8Array.of(8, 1));
     const reference = `registry.example:5000/metropolis/node:v1@${testImage.digest}`;
-    const target = ["--metropolis", reference, "--root-device", "nvme0n1", "--node-parameters", parameters];
+    const target = [
+      "--metropolis",
+      reference,
+      "--root-device",
+      "nvme0n1",
+      "--unchecked-disk",
+      "--node-parameters",
+      parameters,
+    ];
     expect(await operator.run("install", "request", machineId, ...target)).toMatchObject({ status: 0 });
     expect((await readRequest(machineId))?.decoded).toMatchObject({
       case: "metropolis",
@@ -96,7 +112,7 @@ describe("request", () => {
       status: 2,
       stdout: "",
       stderr:
-        "bmaas: --image or --metropolis is missing\nbmaas: --digest is missing\nbmaas: --root-device is missing\n",
+        "bmaas: --image or --metropolis is missing\nbmaas: --digest is missing\nbmaas: --disk or --root-device is missing\n",
     });
     expect(wrong).toMatchObject({
       status: 2,

@@ -52,7 +52,7 @@ test("does nothing to more than one without being told, where nobody can be aske
     status: 2,
     stdout: "",
     stderr:
-      "bmaas: Install again on 2 machines and wipe the root disk of each? There is no terminal to ask on: add --yes to proceed\n",
+      "bmaas: Install again on 2 machines and wipe this disk of each? There is no terminal to ask on: add --yes to proceed\n",
   };
   expect([selected, named]).toEqual([expected, expected]);
   expect(await listGenerations(machineIds)).toEqual(machineIds.map((id) => `${id} 1`));
@@ -95,7 +95,7 @@ test("tells of all in one document with --json", async () => {
 });
 
 describe.skipIf(!hasTerminals)("on a terminal (skipped without script of util-linux)", () => {
-  const question = "Install again on 2 machines and wipe the root disk of each? [y/N]";
+  const question = "Install again on 2 machines and wipe this disk of each? [y/N]";
 
   test("asks with the number of machines, and does nothing unless the answer is yes", async () => {
     const { location, machineIds } = await failedMachines(2);

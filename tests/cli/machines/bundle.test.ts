@@ -35,6 +35,7 @@ beforeAll(async () => {
   await agent.heartbeat({ machineId, agentVersion: "test", hardwareReport: { report: { product: "Second" } } });
   agent[Symbol.dispose]();
   await adminClient(InstallationService, server.adminUrl, secret).requestInstallation({
+    uncheckedDisk: true,
     machineId,
     target: {
       type: {

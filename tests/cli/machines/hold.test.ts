@@ -19,7 +19,15 @@ beforeAll(async () => {
 });
 
 const digest = `sha256:${"ab".repeat(32)}`;
-const image = ["--image", "https://images.example/os.img", "--digest", digest, "--root-device", "sda"];
+const image = [
+  "--image",
+  "https://images.example/os.img",
+  "--digest",
+  digest,
+  "--root-device",
+  "sda",
+  "--unchecked-disk",
+];
 
 test("a held machine is refused with 4, is shown as held, and is released", async () => {
   const { machineId } = await machineWithAgent(database.db);

@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { BlockDevice_Protocol } from "../../../cloud/agent/api/hwreport_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/installation.proto.
@@ -125,6 +126,14 @@ export declare type Installation = Message<"bmaas.admin.v1.Installation"> & {
    * @generated from field: repeated string withheld = 15;
    */
   withheld: string[];
+
+  /**
+   * The disk to install onto, as the machine's hardware report showed it when the installation was requested. Not set
+   * when the disk was named without regard to a report.
+   *
+   * @generated from field: bmaas.admin.v1.InstallationDisk disk = 16;
+   */
+  disk?: InstallationDisk | undefined;
 };
 
 /**
@@ -132,6 +141,172 @@ export declare type Installation = Message<"bmaas.admin.v1.Installation"> & {
  * Use `create(InstallationSchema)` to create a new message.
  */
 export declare const InstallationSchema: GenMessage<Installation>;
+
+/**
+ * InstallationDisk is one disk of a machine. Its World Wide Name identifies it; without one its serial number and
+ * capacity do; without these its path, model and capacity.
+ *
+ * @generated from message bmaas.admin.v1.InstallationDisk
+ */
+export declare type InstallationDisk = Message<"bmaas.admin.v1.InstallationDisk"> & {
+  /**
+   * Identifier of the disk, made of what identifies it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Kernel name of the disk when the installation was requested.
+   *
+   * @generated from field: string kernel_name = 2;
+   */
+  kernelName: string;
+
+  /**
+   * Model of the disk.
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * Serial number of the disk; empty when it has none.
+   *
+   * @generated from field: string serial_number = 4;
+   */
+  serialNumber: string;
+
+  /**
+   * World Wide Name of the disk, for example "0x5000c500a1b2c3d4"; empty when it has none.
+   *
+   * @generated from field: string wwn = 5;
+   */
+  wwn: string;
+
+  /**
+   * Capacity of the disk, in bytes.
+   *
+   * @generated from field: int64 capacity_bytes = 6;
+   */
+  capacityBytes: bigint;
+
+  /**
+   * Name of the disk by its path; set only when the disk has neither World Wide Name nor serial number.
+   *
+   * @generated from field: string by_path = 7;
+   */
+  byPath: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.InstallationDisk.
+ * Use `create(InstallationDiskSchema)` to create a new message.
+ */
+export declare const InstallationDiskSchema: GenMessage<InstallationDisk>;
+
+/**
+ * DiskSelector names a disk by what it is. It must mean exactly one disk of the machine's newest hardware report:
+ * everything that is set must hold. Only serial_number, wwn and path select removable media and persistent memory.
+ * Nothing selects the firmware's flash memory or media that a management controller presents.
+ *
+ * @generated from message bmaas.admin.v1.DiskSelector
+ */
+export declare type DiskSelector = Message<"bmaas.admin.v1.DiskSelector"> & {
+  /**
+   * Serial number of the disk.
+   *
+   * @generated from field: string serial_number = 1;
+   */
+  serialNumber: string;
+
+  /**
+   * World Wide Name of the disk in hexadecimal, for example "0x5000c500a1b2c3d4".
+   *
+   * @generated from field: string wwn = 2;
+   */
+  wwn: string;
+
+  /**
+   * Stable name of the disk: one in /dev/disk/by-path, such as "pci-0000:00:1f.2-ata-1", or one with its folder, such
+   * as "disk/by-id/ata-…".
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Model of the disk, with or without its vendor, in any letter case.
+   *
+   * @generated from field: string model = 4;
+   */
+  model: string;
+
+  /**
+   * Least capacity, in bytes; 0 means any.
+   *
+   * @generated from field: int64 min_bytes = 5;
+   */
+  minBytes: bigint;
+
+  /**
+   * Largest capacity, in bytes; 0 means any.
+   *
+   * @generated from field: int64 max_bytes = 6;
+   */
+  maxBytes: bigint;
+
+  /**
+   * Whether the disk has rotating platters; not set means either.
+   *
+   * @generated from field: optional bool rotational = 7;
+   */
+  rotational?: boolean | undefined;
+
+  /**
+   * Protocol between the machine and the disk; PROTOCOL_UNKNOWN means any.
+   *
+   * @generated from field: cloud.agent.api.BlockDevice.Protocol protocol = 8;
+   */
+  protocol: BlockDevice_Protocol;
+
+  /**
+   * Which of the disks that match the rest.
+   *
+   * @generated from oneof bmaas.admin.v1.DiskSelector.choice
+   */
+  choice: {
+    /**
+     * The smallest one.
+     *
+     * @generated from field: bool smallest = 9;
+     */
+    value: boolean;
+    case: "smallest";
+  } | {
+    /**
+     * The largest one.
+     *
+     * @generated from field: bool largest = 10;
+     */
+    value: boolean;
+    case: "largest";
+  } | {
+    /**
+     * The only one: without further conditions the machine's only disk.
+     *
+     * @generated from field: bool only = 11;
+     */
+    value: boolean;
+    case: "only";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.DiskSelector.
+ * Use `create(DiskSelectorSchema)` to create a new message.
+ */
+export declare const DiskSelectorSchema: GenMessage<DiskSelector>;
 
 /**
  * InstallationProgress is what an agent reports during an installation.
@@ -168,7 +343,7 @@ export declare type InstallationProgress = Message<"bmaas.admin.v1.InstallationP
 export declare const InstallationProgressSchema: GenMessage<InstallationProgress>;
 
 /**
- * InstallationTarget is what to install. Installing it wipes the root device.
+ * InstallationTarget is what to install, and on which disk, which is wiped.
  *
  * @generated from message bmaas.admin.v1.InstallationTarget
  */
@@ -195,6 +370,13 @@ export declare type InstallationTarget = Message<"bmaas.admin.v1.InstallationTar
     value: MetropolisTarget;
     case: "metropolis";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The disk to install onto. Either this or the target's root_device is set.
+   *
+   * @generated from field: bmaas.admin.v1.DiskSelector disk = 3;
+   */
+  disk?: DiskSelector | undefined;
 };
 
 /**
@@ -224,8 +406,9 @@ export declare type ImageTarget = Message<"bmaas.admin.v1.ImageTarget"> & {
   digest: string;
 
   /**
-   * Name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device built from
-   * others ("dm-0").
+   * Kernel name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device
+   * built from others ("dm-0"). The name counts in the machine's newest hardware report. Empty when the field disk of
+   * InstallationTarget says which disk. In answers, the name that the disk had when the installation was requested.
    *
    * @generated from field: string root_device = 3;
    */
@@ -260,8 +443,9 @@ export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"
   nodeParameters: Uint8Array;
 
   /**
-   * Name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device built from
-   * others ("dm-0").
+   * Kernel name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device
+   * built from others ("dm-0"). The name counts in the machine's newest hardware report. Empty when the field disk of
+   * InstallationTarget says which disk. In answers, the name that the disk had when the installation was requested.
    *
    * @generated from field: string root_device = 2;
    */

@@ -7,6 +7,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Installation, InstallationState, InstallationTarget } from "./installation_pb.js";
+import type { BlockDevice } from "../../../cloud/agent/api/hwreport_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/installation_service.proto.
@@ -62,6 +63,38 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
    * @generated from field: bool force = 6;
    */
   force: boolean;
+
+  /**
+   * Only check the request, and answer as if it was carried out: nothing is stored.
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly: boolean;
+
+  /**
+   * Install onto the disk that `root_device` names on the machine when the installation begins, whatever the hardware
+   * report says. Nobody then checks that it is the right disk: this is for agents that report no hardware.
+   *
+   * @generated from field: bool unchecked_disk = 8;
+   */
+  uncheckedDisk: boolean;
+
+  /**
+   * The request is not an operator's decision about this machine alone: a program made it, or it is one of many. Then
+   * it is withheld when the machine was given as many installations as BMAAS_REINSTALL_LIMIT allows within
+   * BMAAS_REINSTALL_WINDOW.
+   *
+   * @generated from field: bool automatic = 9;
+   */
+  automatic: boolean;
+
+  /**
+   * InstallationDisk.id of the disk that the target must lead to; empty means any. An operator who has confirmed an
+   * answer with `validate_only` sends its disk's id.
+   *
+   * @generated from field: string expected_disk = 10;
+   */
+  expectedDisk: string;
 };
 
 /**
@@ -124,6 +157,20 @@ export declare type RetryInstallationRequest = Message<"bmaas.admin.v1.RetryInst
    * @generated from field: bool force = 4;
    */
   force: boolean;
+
+  /**
+   * Only check the request, and answer as if it was carried out: nothing is stored.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
+
+  /**
+   * InstallationDisk.id of the disk that must be chosen; empty means any.
+   *
+   * @generated from field: string expected_disk = 6;
+   */
+  expectedDisk: string;
 };
 
 /**
@@ -322,7 +369,77 @@ export declare type ListInstallationsResponse = Message<"bmaas.admin.v1.ListInst
 export declare const ListInstallationsResponseSchema: GenMessage<ListInstallationsResponse>;
 
 /**
- * InstallationService manages OS installations. An installation wipes the machine's root device.
+ * DiskRefusal is a detail of errors: the disks of the machine, when none of them could be chosen.
+ *
+ * @generated from message bmaas.admin.v1.DiskRefusal
+ */
+export declare type DiskRefusal = Message<"bmaas.admin.v1.DiskRefusal"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * Why, for programs: HARDWARE_REPORT_MISSING, HARDWARE_REPORT_OLD, DISK_NOT_FOUND, DISK_AMBIGUOUS,
+   * DISK_WITHOUT_IDENTITY, DISK_WITHOUT_NAME or DISK_CHANGED.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * The disks of the newest hardware report.
+   *
+   * @generated from field: repeated bmaas.admin.v1.RefusedDisk disks = 3;
+   */
+  disks: RefusedDisk[];
+};
+
+/**
+ * Describes the message bmaas.admin.v1.DiskRefusal.
+ * Use `create(DiskRefusalSchema)` to create a new message.
+ */
+export declare const DiskRefusalSchema: GenMessage<DiskRefusal>;
+
+/**
+ * RefusedDisk is one disk of a machine whose disk could not be chosen.
+ *
+ * @generated from message bmaas.admin.v1.RefusedDisk
+ */
+export declare type RefusedDisk = Message<"bmaas.admin.v1.RefusedDisk"> & {
+  /**
+   * The disk.
+   *
+   * @generated from field: cloud.agent.api.BlockDevice disk = 1;
+   */
+  disk?: BlockDevice | undefined;
+
+  /**
+   * Whether the request means this disk.
+   *
+   * @generated from field: bool is_meant = 2;
+   */
+  isMeant: boolean;
+
+  /**
+   * What to write to mean this disk alone, in the form of the command line's --disk, for example
+   * "wwn=0x5000c500a1b2c3d4"; empty when nothing identifies it.
+   *
+   * @generated from field: string selector = 3;
+   */
+  selector: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.RefusedDisk.
+ * Use `create(RefusedDiskSchema)` to create a new message.
+ */
+export declare const RefusedDiskSchema: GenMessage<RefusedDisk>;
+
+/**
+ * InstallationService manages OS installations. An installation wipes a disk of the machine.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
  * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the machine or the generation does
@@ -336,7 +453,9 @@ export declare const InstallationService: GenService<{
    * when the generation does not exceed every earlier one, when the machine's agent has already reported it, when an
    * agent has been given the open installation and `supersede_given` is not set, or when the request is for an image,
    * the machine's agent has never shown that it supports images, and `force` is not set
-   * (google.rpc.PreconditionFailure).
+   * (google.rpc.PreconditionFailure). Also failed_precondition, with the machine's disks (DiskRefusal), when the target
+   * means no disk of the machine's newest hardware report, or several, when that report is missing or older than
+   * BMAAS_HARDWARE_MAX_AGE, when nothing in it identifies the disk, or when the disk is not the expected one.
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RequestInstallation
    */
@@ -346,9 +465,12 @@ export declare const InstallationService: GenService<{
     output: typeof RequestInstallationResponseSchema;
   },
   /**
-   * RetryInstallation requests a failed or overdue installation again, under the next generation. Errors:
-   * failed_precondition when the machine's newest installation neither failed nor is overdue, or is not the expected
-   * one, or when its agent may not support images, as in RequestInstallation (google.rpc.PreconditionFailure).
+   * RetryInstallation requests an installation again, under the next generation, when it failed, is overdue, or is
+   * withheld because of its disk or the machine's identity. It chooses the disk anew from the newest hardware report.
+   * Errors: failed_precondition when the machine's newest installation is in another state or is not the expected one,
+   * or when its agent may not support images, as in RequestInstallation (google.rpc.PreconditionFailure); and, with the
+   * machine's disks (DiskRefusal), for the disk as in RequestInstallation, or when the disk was requested by its kernel
+   * name and that name now belongs to another disk.
    *
    * @generated from rpc bmaas.admin.v1.InstallationService.RetryInstallation
    */

@@ -17,24 +17,34 @@ export interface DeliveryRow extends AgentRow {
   readonly generation: bigint;
 }
 
+/** A delivery that is on record, so that its request may be given. */
+export interface Delivery {
+  /**
+   * Kernel name of the request's disk in the newest hardware report; absent if the report has no name for it, or the
+   * request names its disk without regard to a report.
+   */
+  readonly diskName?: string;
+}
+
 /**
- * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, whether each request
- * may be given. It may not if it was cancelled, superseded or finished meanwhile, or if the key was replaced. `rows`
- * must not name a machine twice with the same key. The first delivery of a request sets when it is due:
- * `installDeadlineMs` after the delivery.
+ * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, the delivery of each
+ * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, or if the key was
+ * replaced. `rows` must not name a machine twice with the same key. The first delivery of a request sets when it is
+ * due: `installDeadlineMs` after the delivery.
  */
 export async function deliverInstallations(
   client: pg.ClientBase,
   rows: readonly DeliveryRow[],
   installDeadlineMs: number,
-): Promise<boolean[]> {
+): Promise<(Delivery | undefined)[]> {
   const { record } = await runPipelined(client, {
     hold: holdAgents(rows),
     record: recordDeliveries(rows, installDeadlineMs),
   });
+  const deliveries: (Delivery | undefined)[] = rows.map(() => undefined);
   // Slots count from 1.
-  const given = new Set(record.map(({ slot }) => rows[Number(slot) - 1]));
-  return rows.map((row) => given.has(row));
+  for (const { slot, disk_name: name } of record) deliveries[Number(slot) - 1] = name ? { diskName: String(name) } : {};
+  return deliveries;
 }
 
 const columns = defineColumns<DeliveryRow>({ ...agentColumns, generation: ["bigint", (row) => row.generation] });
@@ -49,7 +59,7 @@ with input as (
     from input
     ${joinAgent}
     cross join lateral (
-      select machine_id, generation, first_given_at from os_installation_request request
+      select machine_id, generation, first_given_at, disk_id from os_installation_request request
        where request.machine_id = input.machine_id and request.generation = input.generation
          and ${isPending("request")}
        limit 1 for no key update
@@ -66,12 +76,14 @@ with input as (
          jsonb_build_object('generation', generation::text)
     from held where first_given_at is null order by machine_id
 )
-select slot from held`;
+select slot, (select disks ->> held.disk_id from hardware_report hardware
+               where hardware.machine_id = held.machine_id limit 1) as disk_name
+  from held`;
 
 /**
- * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, for each request that
- * may be given. PostgreSQL rechecks a request whose lock it had to wait for: one that was cancelled, superseded or
- * finished by then is not given.
+ * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, and `disk_name` for
+ * each request that may be given. PostgreSQL rechecks a request whose lock it had to wait for: one that was cancelled,
+ * superseded or finished by then is not given.
  */
 function recordDeliveries(rows: readonly DeliveryRow[], installDeadlineMs: number): pg.QueryConfig {
   return { name: "record-deliveries", text: recordText, values: [...columns.toValues(rows), installDeadlineMs] };

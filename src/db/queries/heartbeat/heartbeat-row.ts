@@ -68,6 +68,9 @@ export interface HardwareReportRow {
   readonly largestDiskBytes: bigint;
   /** By what the machine and its parts can be found, no identifier twice. */
   readonly identifiers: readonly Identifier[];
+  readonly systemUuid?: string | undefined;
+  /** JSON object with the kernel names of the disks, by what identifies them. */
+  readonly disks?: string | undefined;
 }
 
 /** An installation report as a heartbeat carries it. */

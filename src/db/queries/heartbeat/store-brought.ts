@@ -27,6 +27,8 @@ const columns = defineColumns<HeartbeatRow>({
   disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
   largest_disk_bytes: ["bigint", (row) => row.hardwareReport?.largestDiskBytes],
   identifiers: ["jsonb", ({ hardwareReport }) => hardwareReport && JSON.stringify(hardwareReport.identifiers)],
+  system_uuid: ["text", (row) => row.hardwareReport?.systemUuid],
+  disks: ["jsonb", (row) => row.hardwareReport?.disks],
   reported_generation: ["bigint", (row) => row.installationReport?.generation],
   result: ["text", (row) => row.installationReport?.result],
   error: ["text", (row) => row.installationReport?.error],
@@ -59,7 +61,9 @@ with brought as materialized (
     ) stored on true
    where brought.hardware is not null
      and (stored.report is distinct from brought.hardware or stored.memory_bytes is null
-          or stored.identified_at is distinct from stored.reported_at)
+          or stored.identified_at is distinct from stored.reported_at
+          or stored.inventoried_at is distinct from stored.reported_at
+          or stored.confirmed_at is null or stored.confirmed_at < now() - interval '1 hour')
 ), hardware_kept as (
   insert into hardware_report_past (machine_id, reported_at, report)
   select machine_id, stored_at, stored_hardware from hardware_news
@@ -73,15 +77,19 @@ with brought as materialized (
      ) past where differs))
 ), hardware_stored as (
   insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number,
-                               memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at)
+                               memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
+                               system_uuid, disks, confirmed_at, inventoried_at)
   select machine_id, identified_at, hardware, manufacturer, product, serial_number,
-         memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at
+         memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
+         system_uuid, disks, now(), identified_at
     from hardware_news order by machine_id
   on conflict (machine_id) do update
     set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,
         product = excluded.product, serial_number = excluded.serial_number, memory_bytes = excluded.memory_bytes,
         cpu_threads = excluded.cpu_threads, disk_bytes = excluded.disk_bytes,
-        largest_disk_bytes = excluded.largest_disk_bytes, identified_at = excluded.identified_at
+        largest_disk_bytes = excluded.largest_disk_bytes, identified_at = excluded.identified_at,
+        system_uuid = excluded.system_uuid, disks = excluded.disks, confirmed_at = excluded.confirmed_at,
+        inventoried_at = excluded.inventoried_at
 ), ${storeIdentifiers.trim()}, changed as materialized (
   select changed.machine_id, public_key, slot, own_serial_number as value, stored_serial_number as previous,
          past_values, duplicate_until
@@ -186,10 +194,10 @@ select brought.slot, reported.verdict is not distinct from 'refused' as refused,
  * whose serial number reveals two machines, with that number as `value` and the one before as `previous`.
  *
  * A hardware report that differs replaces the stored one, which is kept together with the eight before it, and its
- * identifiers replace those of the stored one. An installation report counts if its generation was given to the
- * machine's agent and exceeds the stored one's; it finishes its request, even a superseded or cancelled one. A report
- * of a request that was never given is recorded in the history only; if that request is open or does not exist, the
- * report is refused and its generation stored.
+ * identifiers replace those of the stored one. An equal one confirms it. An installation report counts if its
+ * generation was given to the machine's agent and exceeds the stored one's; it finishes its request, even a superseded
+ * or cancelled one. A report of a request that was never given is recorded in the history only; if that request is open
+ * or does not exist, the report is refused and its generation stored.
  * Progress counts only for an open request that was given; progress of a request that was never given, and is open or
  * does not exist, has its generation stored too. Operators who change requests do not lock agent_started, so the
  * statement locks each request before it examines it.

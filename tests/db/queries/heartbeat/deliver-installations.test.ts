@@ -76,11 +76,11 @@ const never = { firstGivenAt: null, lastGivenAt: null, timesGiven: 0, due: null 
 describe("a delivery", () => {
   test("is on record with its agent, and when it is due counts from the first one", async () => {
     const row = await requestedMachine();
-    expect(await deliver([row])).toEqual([true]);
+    expect(await deliver([row])).toEqual([{}]);
     const first = await readRequest(database, row);
     expect(first).toMatchObject({ timesGiven: 1, due: deadlineMs, startedAt: null });
     expect(first.lastGivenAt).toEqual(first.firstGivenAt);
-    expect(await deliver([row])).toEqual([true]);
+    expect(await deliver([row])).toEqual([{}]);
     const second = await readRequest(database, row);
     expect(second).toMatchObject({ timesGiven: 2, due: deadlineMs, firstGivenAt: first.firstGivenAt });
     expect(Number(second.lastGivenAt)).toBeGreaterThan(Number(first.lastGivenAt));
@@ -93,9 +93,9 @@ describe("a delivery", () => {
   test("is refused to whoever does not hold the machine's key, in the same batch as the machine's own", async () => {
     const row = await requestedMachine();
     const stranger = { ...row, publicKey: randomBytes(32) };
-    expect(await deliver([stranger])).toEqual([false]);
+    expect(await deliver([stranger])).toEqual([undefined]);
     expect(await readRequest(database, row)).toMatchObject(never);
-    expect(await deliver([stranger, row, { ...row, publicKey: randomBytes(32) }])).toEqual([false, true, false]);
+    expect(await deliver([stranger, row, { ...row, publicKey: randomBytes(32) }])).toEqual([undefined, {}, undefined]);
     expect(await readRequest(database, row)).toMatchObject({ timesGiven: 1 });
   });
 
@@ -111,7 +111,7 @@ describe("a delivery", () => {
   ])("of a request that was %s does not happen", async (_how, statement) => {
     const row = await requestedMachine();
     await pool.query(statement, [row.machineId]);
-    expect(await deliver([row])).toEqual([false]);
+    expect(await deliver([row])).toEqual([undefined]);
     expect(await readRequest(database, row)).toMatchObject(never);
     expect(await readHistory(database, row)).toEqual([]);
     expect(await using((client) => writeHeartbeats(client, [row]))).toEqual([
@@ -121,14 +121,14 @@ describe("a delivery", () => {
 
   test("of a generation that was never requested does not happen", async () => {
     const row = await requestedMachine();
-    expect(await deliver([row], 2n)).toEqual([false]);
+    expect(await deliver([row], 2n)).toEqual([undefined]);
   });
 });
 
 describe("while another transaction holds the request", () => {
   test.each([
-    ["commit", [false], never, 1],
-    ["rollback", [true], { timesGiven: 1, cancelledAt: null }, 0],
+    ["commit", [undefined], never, 1],
+    ["rollback", [{}], { timesGiven: 1, cancelledAt: null }, 0],
   ] as const)("to cancel it, a delivery waits: after the %s it is %j", async (how, delivered, stored, cancelled) => {
     const row = await requestedMachine();
     const operator = await hold((client) => cancelUngiven(client, row));
@@ -160,8 +160,8 @@ describe("while another transaction holds the request", () => {
     const waiting = deliver([row]);
     await waitForBlockedSessions(pool, 1);
     await operator.end("commit");
-    expect(await waiting).toEqual([false]);
-    expect(await deliver([row], 2n)).toEqual([true]);
+    expect(await waiting).toEqual([undefined]);
+    expect(await deliver([row], 2n)).toEqual([{}]);
   });
 
   test("to report it, a delivery waits for the report", async () => {
@@ -173,7 +173,7 @@ describe("while another transaction holds the request", () => {
     const waiting = deliver([row]);
     await waitForBlockedSessions(pool, 1);
     await reporter.end("commit");
-    expect(await waiting).toEqual([false]);
+    expect(await waiting).toEqual([undefined]);
     expect(await readRequest(database, row)).toMatchObject({ timesGiven: 1, result: "success" });
   });
 });
@@ -186,7 +186,7 @@ test("an agent whose key is being replaced is given nothing once that is committ
   const waiting = deliver([row]);
   await waitForBlockedSessions(pool, 1);
   await operator.end("commit");
-  expect(await waiting).toEqual([false]);
+  expect(await waiting).toEqual([undefined]);
   expect(await readRequest(database, row)).toMatchObject(never);
 });
 

@@ -53,6 +53,8 @@ const recipes = {
   viewer: { heading: "Read-only access", block: 0 },
   many: { heading: "Many machines", block: 0 },
   find: { file: "docs/operating.md", heading: "Find a machine", block: 0 },
+  enrol: { heading: "An agent that asks to be let in", block: 0 },
+  approve: { heading: "An agent that asks to be let in", block: 1 },
   labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
   holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
   bundle: { file: "docs/operating.md", heading: "A bundle for a bug report", block: 0 },
@@ -241,6 +243,21 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
   test("heartbeat by curl and by buf curl", async () => {
     expect(await run(recipes.curl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{.*\}$/) });
     expect(await run(recipes.bufCurl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{/) });
+  });
+
+  test("start an agent without a key, approve it, and see it heartbeat", async () => {
+    const agent = paste(recipes.enrol);
+    let said = "";
+    agent.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      said += chunk;
+    });
+    await expect.poll(() => said, { timeout: 25_000 }).toContain("waiting for an operator");
+    const { status, stdout } = await run(recipes.approve);
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringMatching(/ waiting (?:.|\n)* approved as machine .*\n(?:.|\n)* never_heartbeated /),
+    ]);
+    await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
   });
 
   test("seed a fleet", async () => {

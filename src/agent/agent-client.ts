@@ -2,8 +2,9 @@
 
 import { isIP } from "node:net";
 import { connect } from "node:tls";
-import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
+import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { fromUrlHost } from "../base/url-host.ts";
 import type { AgentKey } from "./agent-key.ts";
@@ -29,7 +30,15 @@ const ping = { pingIntervalMs: 20_000, pingTimeoutMs: 3_000 };
  * Creates a client that uses gRPC over one TLS connection, which is opened when needed and again after it has broken.
  */
 export function createAgentClient(options: AgentClientOptions): Client<typeof AgentCallback> {
-  const { endpoint, key, ca } = options;
+  return createClient(AgentCallback, createCertifiedTransport(options));
+}
+
+/** Creates a client, as `createAgentClient` does, for an agent that has no machine id yet. */
+export function createEnrolmentClient(options: AgentClientOptions): Client<typeof EnrolmentService> {
+  return createClient(EnrolmentService, createCertifiedTransport(options));
+}
+
+function createCertifiedTransport({ endpoint, key, ca }: AgentClientOptions): Transport {
   const certificate = createClientCertificate(key);
   const host = fromUrlHost(new URL(endpoint).hostname);
   const port = Number(new URL(endpoint).port || 443);
@@ -45,13 +54,12 @@ export function createAgentClient(options: AgentClientOptions): Client<typeof Ag
         ...(ca === undefined ? {} : { ca }),
       }),
   });
-  const transport = createGrpcTransport({
+  return createGrpcTransport({
     baseUrl: endpoint,
     sessionManager: absorbLateErrors(sessionManager),
     readMaxBytes: maxResponseBytes,
     interceptors: [dropConnectionOnDeadline(sessionManager), repeatRefused],
   });
-  return createClient(AgentCallback, transport);
 }
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;

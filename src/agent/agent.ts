@@ -12,7 +12,7 @@ import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 import { digestRequest } from "./installation-messages.ts";
 import { capture, InstallationRun } from "./installation-run.ts";
-import { readWantedPause } from "./wanted-pause.ts";
+import { readRetryAfterMs, readWantedPause } from "./wanted-pause.ts";
 
 /** The wait before the next heartbeat. */
 export interface Pause {
@@ -207,10 +207,4 @@ export class Agent {
  */
 function isKnown({ generation, type }: OSInstallationRequest): boolean {
   return generation >= 1n && type.case !== undefined;
-}
-
-/** Returns Retry-After (RFC 9110 section 10.2.3) in milliseconds; 0 if the server named no time. */
-function readRetryAfterMs(error: ConnectError, maxMs: number): number {
-  const seconds = error.metadata.get("retry-after") ?? "";
-  return /^\d{1,6}$/.test(seconds) ? Math.min(maxMs, Number(seconds) * 1000) : 0;
 }

@@ -2,12 +2,13 @@
  * The client library for agents on Node: keys, both proofs of identity, typed clients, and the parts of a complete
  * agent.
  */
-export { type AgentClientOptions, createAgentClient } from "./agent-client.ts";
+export { type AgentClientOptions, createAgentClient, createEnrolmentClient } from "./agent-client.ts";
 export type { AgentEvent } from "./agent-event.ts";
 export { runAgent } from "./agent-loop.ts";
 export type { AgentOptions } from "./agent-options.ts";
 export * from "./browser.ts";
 export { type ClientCertificate, createClientCertificate } from "./client-certificate.ts";
+export { type EnrolmentEvent, type EnrolmentOptions, enrolAgent } from "./enrol-agent.ts";
 export { createFileDiskFinder, readFileDisk, replaceDisks } from "./hardware/file-disk.ts";
 export { DiskMismatchError, type FindDisk, type FoundDisk, findExpectedDisk } from "./hardware/find-disk.ts";
 export { collectHardwareReport, type HardwareReportOptions } from "./hardware-report.ts";

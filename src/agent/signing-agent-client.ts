@@ -1,6 +1,7 @@
 /** The client of agents that sign their requests, for browsers and for machines behind a proxy that ends TLS. */
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createSigningFetch, type SigningFetchOptions } from "./signing-fetch.ts";
 
@@ -13,10 +14,20 @@ export interface SigningAgentClientOptions extends SigningFetchOptions {
 
 /** Creates a client that uses the Connect protocol over fetch and proves its key by an HTTP message signature. */
 export function createSigningAgentClient(options: SigningAgentClientOptions): Client<typeof AgentCallback> {
-  const transport = createConnectTransport({
+  return createClient(AgentCallback, createSigningTransport(options));
+}
+
+/** Creates a client, as `createSigningAgentClient` does, for an agent that has no machine id yet. */
+export function createSigningEnrolmentClient(
+  options: Omit<SigningAgentClientOptions, "machineId">,
+): Client<typeof EnrolmentService> {
+  return createClient(EnrolmentService, createSigningTransport({ ...options, machineId: undefined }));
+}
+
+function createSigningTransport(options: SigningFetchOptions & Pick<SigningAgentClientOptions, "endpoint">): Transport {
+  return createConnectTransport({
     baseUrl: options.endpoint,
     useBinaryFormat: true,
     fetch: createSigningFetch(options),
   });
-  return createClient(AgentCallback, transport);
 }

@@ -1,5 +1,7 @@
 /** The options that identify the agent in its commands. */
-import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey } from "../agent/key-file.ts";
+import { existsSync } from "node:fs";
+import { generateAgentKey } from "../agent/agent-key.ts";
+import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "../agent/key-file.ts";
 import { ConfigError } from "../config/config.ts";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 
@@ -13,13 +15,24 @@ const missingKey = "--key is missing (create a key with: bmaas agent keygen --ou
 
 /** Checks the required options. Throws ConfigError with every mistake in them. */
 export function checkAgentOptions(flags: IdentityOptions, target: { url: string | undefined; flag: string }) {
+  const { url, machineId } = checkOptionalId(flags, target, ["--machine-id is missing"]);
+  return { url, machineId: machineId ?? "" };
+}
+
+/** Checks the options of an agent that may have no machine id yet. Throws ConfigError with every mistake in them. */
+export function checkOptionalId(
+  flags: IdentityOptions,
+  target: { url: string | undefined; flag: string },
+  ifMissing: readonly string[] = [],
+) {
   const mistakes: string[] = [];
-  let machineId = "";
+  let machineId: string | undefined;
   try {
-    machineId = parseMachineId(flags.machineId ?? "");
+    if (flags.machineId === undefined) mistakes.push(...ifMissing);
+    else machineId = parseMachineId(flags.machineId);
   } catch (error) {
     if (!(error instanceof InvalidMachineIdError)) throw error;
-    mistakes.push(flags.machineId === undefined ? "--machine-id is missing" : `--machine-id: ${error.message}`);
+    mistakes.push(`--machine-id: ${error.message}`);
   }
   if (flags.key === undefined) mistakes.push(missingKey);
   const url = URL.parse(target.url ?? "");
@@ -39,4 +52,17 @@ export async function loadKey({ key }: IdentityOptions): Promise<LoadedAgentKey>
   } catch (error) {
     throw new ConfigError([`--key: ${(error as AgentKeyFileError).message}`]);
   }
+}
+
+/** Loads the key that `--key` names, and creates it if there is no such file. Throws ConfigError if that fails. */
+export async function loadOrCreateKey({ key: file }: IdentityOptions): Promise<LoadedAgentKey> {
+  if (file === undefined) throw new ConfigError([missingKey]);
+  if (existsSync(file)) return await loadKey({ key: file });
+  const key = await generateAgentKey();
+  try {
+    await saveAgentKey(file, key);
+  } catch (error) {
+    throw new ConfigError([`--key: ${(error as AgentKeyFileError).message}`]);
+  }
+  return { key, warnings: [] };
 }

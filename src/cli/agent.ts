@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { ConfigError, loadConfig } from "../config/config.ts";
 import { certificateCommand } from "./agent-certificate.ts";
-import { checkAgentOptions, type IdentityOptions, loadKey } from "./agent-identity.ts";
+import { findMachineId } from "./agent-enrolment.ts";
+import { checkOptionalId, type IdentityOptions, loadKey, loadOrCreateKey } from "./agent-identity.ts";
 import { chooseInstaller, createInstaller, type InstallerFlags, installerOption } from "./agent-installer.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
@@ -14,6 +15,7 @@ interface AgentFlags extends IdentityOptions, InstallerFlags {
   readonly endpoint?: string;
   readonly ca?: string;
   readonly signed?: boolean;
+  readonly joinTokenFile?: string;
   readonly healthCommand?: string;
   readonly healthInterval: number;
   readonly state?: string;
@@ -26,14 +28,16 @@ const examples = [
   "  --ca .bmaas/tls/ca.pem --install-command ./install.sh --after-install-command reboot",
   "bmaas agent --machine-id 4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 --key agent.pem --endpoint https://127.0.0.1:8443 \\",
   "  --ca .bmaas/tls/ca.pem --installer image --disk-file disk.img",
+  "bmaas agent --key agent.pem --join-token-file join.token --endpoint https://127.0.0.1:8443 --ca .bmaas/tls/ca.pem",
 ];
 
 /** Creates the command `bmaas agent`, with its subcommands. */
 export function agentCommand(): Command {
   const command = new Command("agent")
     .enablePositionalOptions()
-    .option("--machine-id <uuid>", "id of this machine")
-    .option("--key <file>", "the agent's private key, created for example with: bmaas agent keygen")
+    .option("--machine-id <uuid>", "id of this machine (default: asks to be let in, and keeps the id beside the key)")
+    .option("--key <file>", "the agent's private key; without --machine-id it is created if there is none")
+    .option("--join-token-file <file>", "file with the join token with which it asks (or set BMAAS_JOIN_TOKEN)")
     .option("--endpoint <url>", "the agents' listener, for example https://127.0.0.1:8443")
     .option("--ca <file>", "trust the CAs in this PEM file, for images too (default: those that Node trusts)")
     .option("--signed", "prove the key by HTTP message signatures instead of a client certificate")
@@ -79,13 +83,13 @@ function parseSeconds(text: string): number {
 }
 
 async function run(flags: AgentFlags): Promise<void> {
-  const { machineId, url } = checkAgentOptions(flags, { url: flags.endpoint, flag: "--endpoint" });
+  const { machineId: givenId, url } = checkOptionalId(flags, { url: flags.endpoint, flag: "--endpoint" });
   if (url.protocol !== "https:" && flags.signed !== true) {
     throw new ConfigError(["--endpoint: a client certificate needs an https URL (without TLS, add --signed)"]);
   }
   const kind = chooseInstaller(flags, { platform: process.platform, userId: process.getuid?.() });
-  const { logLevel } = loadConfig(undefined, { logLevel: flags.logLevel });
-  const { key, warnings } = await loadKey(flags);
+  const { logLevel, joinToken } = loadConfig(undefined, { logLevel: flags.logLevel });
+  const { key, warnings } = givenId === undefined ? await loadOrCreateKey(flags) : await loadKey(flags);
   const ca = flags.ca === undefined ? undefined : await readCa(flags.ca);
   // Loaded here, so that the subcommands for the key start without them.
   const [{ createLogger }, { logAgentEvent }, agent] = await Promise.all([
@@ -96,8 +100,22 @@ async function run(flags: AgentFlags): Promise<void> {
   const log = createLogger(logLevel, 1);
   for (const warning of warnings) log.warn(warning);
   const endpoint = url.href.replace(/\/$/, "");
+  const signal = abortOnSignal();
+  const signing = { endpoint, key, fetch: agent.createNodeFetch({ ca }), clock: new agent.SigningClock() };
+  const disks = await createDiskAccess(flags, agent);
+  const intervalMs = flags.interval === undefined ? undefined : flags.interval * 1000;
+  const machineId =
+    givenId ??
+    (await findMachineId(flags, joinToken, {
+      ...{ agent, log, signal, intervalMs, publicKey: key.publicKeyHex, endpoint },
+      client: flags.signed
+        ? agent.createSigningEnrolmentClient(signing)
+        : agent.createEnrolmentClient({ endpoint, key, ca }),
+      collectHardware: disks.collectHardware,
+    }));
+  if (machineId === undefined) return;
   const client = flags.signed
-    ? agent.createSigningAgentClient({ endpoint, machineId, key, fetch: agent.createNodeFetch({ ca }) })
+    ? agent.createSigningAgentClient({ ...signing, machineId })
     : agent.createAgentClient({ endpoint, key, ca });
   const names = { machineId, publicKey: key.publicKeyHex, signed: flags.signed === true };
   const state = await agent.openInstallState(flags.state ?? `${flags.key}.state.json`, machineId);
@@ -118,9 +136,9 @@ async function run(flags: AgentFlags): Promise<void> {
       state,
       ...createInstaller(agent, kind, { flags, machineId, ca, log }),
       ...createHealth(flags, agent, (line) => log.info({ line }, "health command")),
-      ...(await createDiskAccess(flags, agent)),
-      intervalMs: flags.interval === undefined ? undefined : flags.interval * 1000,
-      signal: abortOnSignal(),
+      ...disks,
+      intervalMs,
+      signal,
       onEvent: (event) => logAgentEvent(log, event, names),
     });
     log.info("agent stopped");

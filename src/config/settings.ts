@@ -211,6 +211,15 @@ export const settings = {
     isSecret: true,
     description: "token of operators' commands; without it the local server's, from BMAAS_HOME",
   },
+  joinToken: {
+    variable: "BMAAS_JOIN_TOKEN",
+    value: "TOKEN",
+    parse: parseBearerToken,
+    commands: ["agent"],
+    isSecret: true,
+    description:
+      "join token with which an agent without a machine id asks to be let in; without it the agent waits for an operator",
+  },
   adminCaFile: {
     variable: "BMAAS_ADMIN_CA",
     flag: "--admin-ca",

@@ -140,7 +140,12 @@ describe("bmaas agent sign", () => {
     [["sign", "--machine-id", machineId, "--key", "absent", "--url", url], ["--key: absent: no such file"]],
     [["sign", ...identity, "--url", url, "--data-file", "absent"], ["--data-file: ENOENT"]],
     [["certificate"], ["--key is missing"]],
-    [[], ["--machine-id is missing", "--key is missing", "--endpoint is missing"]],
+    [[], ["--key is missing", "--endpoint is missing"]],
+    [["--machine-id", "m1", "--key", "absent", "--endpoint", "https://127.0.0.1:1"], ["--machine-id: a machine id is"]],
+    [
+      ["--key", "new.key", "--endpoint", "https://127.0.0.1:1", "--join-token-file", "absent"],
+      ["--join-token-file: ENOENT"],
+    ],
     [[...identity, "--endpoint", "http://127.0.0.1:1"], ["--endpoint: a client certificate needs an https URL"]],
     [[...identity, "--endpoint", "https://127.0.0.1:1", "--ca", "absent"], ["--ca: ENOENT"]],
     [

@@ -103,7 +103,7 @@ describe("a setting", () => {
   test("has a flag named like its variable, unless it is a secret", () => {
     for (const [name, setting] of Object.entries<Setting>(settings)) {
       const flag = setting.variable.replace("BMAAS_", "--").replaceAll("_", "-").toLowerCase();
-      const isSecret = ["databaseUrl", "adminToken"].includes(name);
+      const isSecret = ["databaseUrl", "adminToken", "joinToken"].includes(name);
       expect(setting.flag).toBe(isSecret ? undefined : flag);
     }
   });

@@ -31,6 +31,10 @@ export const issueTypes = {
     severities: ["critical"],
     summary: "no server can decode the stored installation request, so the agent is not given it",
   },
+  health: {
+    severities: ["critical", "warning", "info"],
+    summary: "a health alert reports a problem",
+  },
   installation_failed: {
     severities: ["warning"],
     summary: "the last installation failed",
@@ -70,6 +74,10 @@ export const issueTypes = {
   boot_loop: {
     severities: ["warning"],
     summary: "the machine boots again and again",
+  },
+  state_overdue: {
+    severities: ["warning"],
+    summary: "the machine has been in its state for longer than BMAAS_STATE_LIMITS allows",
   },
   agent_silent: {
     severities: ["warning"],

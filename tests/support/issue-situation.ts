@@ -8,12 +8,15 @@ import {
   agentBoots,
   agentHeartbeat,
   duplicateAgent,
+  healthAlert,
+  machine,
   machineHold,
   machineIdentifier,
   osInstallationReport,
   osInstallationRequest,
   refusedKey,
   refusedReport,
+  stateLimit,
 } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { situations } from "./situation.ts";
@@ -131,6 +134,24 @@ export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
     end: (db, machineId) =>
       db.update(agentHeartbeat).set({ outdatedSince: null }).where(eq(agentHeartbeat.machineId, machineId)),
   },
+  health: {
+    detail: "4 errors (blocks installations)",
+    sinceMinutes: 12,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const alert = { machineId, source: "burn-in", alertId: "memtest", target: "dimm3", message: "4 errors" };
+      const times = { since: minutesAgo(12), until: minutesAgo(-60) };
+      await db
+        .insert(healthAlert)
+        .values({ ...alert, ...times, severity: "critical", blocksInstall: true, mutes: false });
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(healthAlert)
+        .set({ until: minutesAgo(0) })
+        .where(eq(healthAlert.machineId, machineId)),
+  },
   installation_failed: {
     detail: "installation 1",
     sinceMinutes: 5,
@@ -189,6 +210,22 @@ export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
         .update(agentBoots)
         .set({ lastAt: minutesAgo(30) })
         .where(eq(agentBoots.machineId, machineId)),
+  },
+  state_overdue: {
+    detail: "no_agent since ",
+    sinceMinutes: 10,
+    make: async (db) => {
+      await db
+        .insert(stateLimit)
+        .values({ state: "no_agent", seconds: 50 * 60 })
+        .onConflictDoNothing();
+      return await make(db, "that a provider made available");
+    },
+    end: (db, machineId) =>
+      db
+        .update(machine)
+        .set({ createdAt: minutesAgo(40) })
+        .where(eq(machine.id, machineId)),
   },
   agent_silent: {
     detail: "last heard ",

@@ -67,7 +67,8 @@ select now() as at, set_config('enable_hashjoin', 'off', true), set_config('work
  */
 const promptIssues = issueTypeNames.flatMap((type) => {
   const definition = getIssueDefinition(type);
-  return "state" in definition && definition.minAge === undefined ? [{ type, state: definition.state }] : [];
+  if (!("state" in definition) || definition.state === undefined || definition.minAge !== undefined) return [];
+  return [{ type, state: definition.state }];
 });
 
 /**
@@ -105,5 +106,7 @@ function countIssues(groups: readonly FleetGroup[], others: readonly IssueCount[
     const issues = affected.reduce((sum, { machines, mutedMachines }) => sum + machines - mutedMachines, 0n);
     counts.set(`${type} ${issueTypes[type].severities[0]}`, issues);
   }
+  const overdue = groups.reduce((sum, { stateOverdueMachines }) => sum + stateOverdueMachines, 0n);
+  counts.set(`state_overdue ${issueTypes.state_overdue.severities[0]}`, overdue);
   return issueWalks.map((walk) => ({ ...walk, issues: counts.get(`${walk.type} ${walk.severity}`) ?? 0n }));
 }

@@ -12,6 +12,7 @@ import { type IssueType, issueSeverities, issueTypeNames, issueTypes } from "../
 import { isBootLoop } from "./agent-boots.ts";
 import { timestamptz } from "./columns.ts";
 import { isDuplicated } from "./duplicate-agent.ts";
+import { isLiving } from "./health-alert.ts";
 import { isHolding } from "./machine-hold.ts";
 import { selectMutedMachines } from "./machine-muted.ts";
 import { type machineState, selectMachineStates } from "./machine-state.ts";
@@ -19,6 +20,7 @@ import { isOpen } from "./os-installation-request.ts";
 import { isKeyRefused } from "./refused-key.ts";
 import { isRefusedNow } from "./refused-report.ts";
 import { selectShareCandidates, selectSharedIdentifiers } from "./shared-identifier.ts";
+import { selectOverdueSince } from "./state-limit.ts";
 
 /**
  * Where to find the machines that may have an issue without reading all of them. In a test, a scalar subquery leaves
@@ -39,7 +41,10 @@ export interface Candidates {
 /** An issue that a machine has in one of its states. */
 interface StateIssue {
   readonly candidates: Candidates;
-  readonly state: typeof machineState.$inferSelect.state;
+  /** Undefined for an issue of any state. */
+  readonly state: typeof machineState.$inferSelect.state | undefined;
+  /** SQL of the time since when the row `state` of machine_state is an issue; null if it is not. */
+  readonly since?: string;
   /** Age of the state, as an interval in SQL, from which on it is an issue. Default: at once. */
   readonly minAge?: string;
   /** SQL text that tells more of the row `state` of machine_state. */
@@ -58,7 +63,8 @@ interface OwnIssue {
 const maxQuoted = 200;
 
 const quote = (text: string) => `left(regexp_replace(${text}, '[[:cntrl:][:space:]]+', ' ', 'g'), ${maxQuoted})`;
-const instant = (time: string) => `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')`;
+const instant = (time: string) =>
+  `coalesce(to_char(${time} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), ${time}::text)`;
 
 const openRequests = { table: "os_installation_request", indexed: isOpen("candidate") };
 const openInstallation = "'installation ' || state.open_generation";
@@ -97,6 +103,14 @@ select machine_id, since, ''::text as target,
        case sign when 'boot_id' then 'boot id' else 'serial number' end || ' "' || ${quote("value")}
          || '" came back after "' || ${quote("other_value")} || '"' as detail
   from duplicate_agent duplicate where ${isDuplicated("duplicate")}`,
+  },
+  health: {
+    candidates: { table: "health_alert", test: isLiving("candidate") },
+    select: `
+select machine_id, severity, since,
+       alert_id || case target when '' then '' else ' of ' || target end || ' from ' || source as target,
+       ${quote("message")} || case when blocks_install then ' (blocks installations)' else '' end as detail
+  from health_alert alert where ${isLiving("alert")}`,
   },
   installation_failed: {
     candidates: {
@@ -160,6 +174,16 @@ select machine_id, loop_since as since, ''::text as target,
        'booted ' || loop_boots || ' times between ' || ${instant("loop_since")} || ' and ' || ${instant("last_at")} as detail
   from agent_boots boots where ${isBootLoop("boots")}`,
   },
+  state_overdue: {
+    candidates: {
+      table: "machine",
+      test: `(select true from state_limit limit 1)
+             and (select ${selectOverdueSince("state")} is not null from machine_state state where state.machine_id = candidate.id)`,
+    },
+    state: undefined,
+    since: selectOverdueSince("state"),
+    detail: `state.state || ' since ' || ${instant("state.since")}`,
+  },
   agent_silent: {
     candidates: {
       table: "machine",
@@ -202,6 +226,12 @@ function selectStateIssues(): string {
   const branches = issueTypeNames.flatMap((type) => {
     const definition = getIssueDefinition(type);
     if (!("state" in definition)) return [];
+    if (definition.since !== undefined) {
+      return `
+    select '${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity, began.since,
+           ${definition.detail} as detail
+      from (select ${definition.since} as since) began where began.since is not null`;
+    }
     const since = definition.minAge === undefined ? "state.since" : `state.since + ${definition.minAge}`;
     return `
     select '${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity, ${since} as since,

@@ -5,6 +5,7 @@
 import { sql } from "drizzle-orm";
 import { bigint, check, pgTable, text } from "drizzle-orm/pg-core";
 import { isHolding } from "./machine-hold.ts";
+import { selectMutedMachines } from "./machine-muted.ts";
 
 export const stateLimit = pgTable(
   "state_limit",
@@ -33,5 +34,5 @@ export function selectOverdueSince(state: string): string {
    where state_limit.state = ${state}.state and ${isPastLimit(`${state}.since`, "state_limit.seconds")}
      and not exists (
            select from machine_hold hold where hold.machine_id = ${state}.machine_id and ${isHolding("hold")})
-     and not exists (select from machine_muted muted where muted.machine_id = ${state}.machine_id))`;
+     and not exists (select from (${selectMutedMachines}) muted where muted.machine_id = ${state}.machine_id))`;
 }

@@ -71,6 +71,10 @@ export const issueTypes = {
     severities: ["warning"],
     summary: "the agent reports an installation that it was never given",
   },
+  receiver_failing: {
+    severities: ["warning"],
+    summary: "a receiver does not accept the events that it is sent",
+  },
   boot_loop: {
     severities: ["warning"],
     summary: "the machine boots again and again",

@@ -71,8 +71,11 @@ function shared(kind: IdentifierKind, value: string): IssueSituation {
   };
 }
 
-/** One situation for each type. */
-export const issueSituations: Readonly<Record<IssueType, IssueSituation>> = {
+/** Types of issues of the server, which have no machine. */
+export type ServerIssueType = "receiver_failing";
+
+/** One situation for each type of a machine's issues. */
+export const issueSituations: Readonly<Record<Exclude<IssueType, ServerIssueType>, IssueSituation>> = {
   duplicate_agent: {
     detail: 'boot id "one" came back after "two"',
     sinceMinutes: 7,

@@ -165,7 +165,13 @@ export async function recordAttempt(
   }
   const expired = await noteFailure(tx, receiverId, attempt, delays);
   const givenUp = [...ended, ...expired].map(({ id }) => id);
-  if (givenUp.length > 0) await tx.update(receiver).set({ gaveUpAt: sql`now()` }).where(eq(receiver.id, receiverId));
+  if (givenUp.length > 0) {
+    await tx.execute(sql`
+      update ${receiver}
+         set giving_up_since = case when gave_up_at > now() - interval '1 day' then giving_up_since else now() end,
+             gave_up_at = now()
+       where id = ${receiverId}`);
+  }
   return givenUp;
 }
 

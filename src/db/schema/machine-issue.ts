@@ -17,6 +17,7 @@ import { isHolding } from "./machine-hold.ts";
 import { selectMutedMachines } from "./machine-muted.ts";
 import { type machineState, selectMachineStates } from "./machine-state.ts";
 import { isOpen } from "./os-installation-request.ts";
+import { failingSince, isFailing } from "./receiver.ts";
 import { isKeyRefused } from "./refused-key.ts";
 import { isRefusedNow } from "./refused-report.ts";
 import { selectShareCandidates, selectSharedIdentifiers } from "./shared-identifier.ts";
@@ -166,6 +167,12 @@ select machine_id, outdated_since as since, ''::text as target, 'version ' || ${
 select refused.machine_id, refused.since, ''::text as target, 'installation ' || refused.generation as detail
   from refused_report refused join agent_heartbeat heartbeat on heartbeat.machine_id = refused.machine_id
  where ${isRefusedNow("refused", "heartbeat")}`,
+  },
+  receiver_failing: {
+    select: `
+select null::uuid as machine_id, ${failingSince("receiver")} as since, name as target,
+       coalesce(${quote("last_error")}, '') as detail
+  from receiver where ${isFailing("receiver")}`,
   },
   boot_loop: {
     candidates: { table: "agent_boots", indexed: "candidate.loop_since is not null", test: isBootLoop("candidate") },

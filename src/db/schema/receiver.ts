@@ -28,6 +28,8 @@ export const receiver = pgTable("receiver", {
   deliveredAt: timestamptz(),
   /** Time at which a delivery was last given up. */
   gaveUpAt: timestamptz(),
+  /** Time of the first of the deliveries that were given up with less than a day between them. */
+  givingUpSince: timestamptz(),
   /** Why the last failed attempt failed. */
   lastError: text(),
 });
@@ -44,8 +46,15 @@ export const receiverSecret = pgTable("receiver_secret", {
   createdBy: text().notNull(),
 });
 
-/** Returns the SQL condition that the receiver row `receiver` is failing, for which an issue is told. */
+const dayAgo = "now() - interval '1 day'";
+
+/** Returns the SQL condition that the receiver row `receiver` is failing, which is an issue. */
 export function isFailing(receiver: string): string {
-  const recently = "now() - interval '1 day'";
-  return `(${receiver}.failing_since <= ${recently} or ${receiver}.gave_up_at > ${recently}) is true`;
+  return `(${receiver}.failing_since <= ${dayAgo} or ${receiver}.gave_up_at > ${dayAgo}) is true`;
+}
+
+/** Returns the SQL expression of the time since which the failing receiver row `receiver` is failing. */
+export function failingSince(receiver: string): string {
+  return `least(case when ${receiver}.failing_since <= ${dayAgo} then ${receiver}.failing_since + interval '1 day' end,
+             case when ${receiver}.gave_up_at > ${dayAgo} then ${receiver}.giving_up_since end)`;
 }

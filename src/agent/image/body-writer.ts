@@ -13,7 +13,7 @@ export const edgeBytes = 1024 * 1024;
 const blockBytes = 1024 * 1024;
 
 /** Writes under way at a time. They share Node's four threads with decompression. */
-const maxWrites = 2;
+const maxWrites = 3;
 
 /** Blocks that are read back and compared, unless all are. */
 const sampleBlocks = 64;

@@ -203,7 +203,7 @@ async function* readBody(body: http.IncomingMessage, progress: Progress): AsyncG
     return new AttemptError(`the image ends early, after ${progress.offset}${of} bytes: ${url.host} ${reason}`);
   };
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    for await (const chunk of readPieces(body)) {
       const skipped = Math.min(skip, chunk.length);
       skip -= skipped;
       if (skipped === chunk.length) continue;
@@ -217,4 +217,42 @@ async function* readBody(body: http.IncomingMessage, progress: Progress): AsyncG
     body.destroy();
   }
   if (version?.totalBytes !== undefined && progress.offset < version.totalBytes) throw describe("sent no more");
+}
+
+/** Bytes that wait to be read, above which the connection is not read. */
+const maxWaitingBytes = 1024 * 1024;
+
+/** Returns the pieces of a body as they arrive. Node's own iterator copies what waits into one piece. */
+async function* readPieces(body: http.IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
+  const waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  let wake = () => {};
+  let end: { readonly error?: Error | undefined } | undefined;
+  const finish = (error?: Error) => {
+    end ??= { error };
+    wake();
+  };
+  body.on("data", (chunk: Buffer) => {
+    waiting.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes > maxWaitingBytes) body.pause();
+    wake();
+  });
+  body.on("end", finish);
+  body.on("error", finish);
+  body.on("close", () => finish(new Error("closed the connection")));
+  for (;;) {
+    const chunk = waiting.shift();
+    if (chunk !== undefined) {
+      waitingBytes -= chunk.length;
+      yield chunk;
+    } else if (end === undefined) {
+      const arrival = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      body.resume();
+      await arrival;
+    } else if (end.error === undefined) return;
+    else throw end.error;
+  }
 }

@@ -1,21 +1,31 @@
-/** Frees the memory of data that has passed through, while gigabytes do. */
+/**
+ * Frees the memory of data that has passed through, while gigabytes do. V8 lets 64 MiB of buffers pile up before it
+ * looks for garbage, since it counts only the small objects that stand for them.
+ */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Bytes after which short-lived buffers are freed. */
-const intervalBytes = 8 * 1024 * 1024;
+/**
+ * Frees the buffer of `piece` if the piece is all of it, or its end: a decompressor fills a buffer with several pieces,
+ * in order. The memory that Node shares among small buffers is left alone. Neither the piece nor those before it may be
+ * used afterwards.
+ */
+export function freeMemory({ buffer, byteOffset, byteLength }: Buffer): void {
+  const isAll = byteLength > 0 && byteLength === buffer.byteLength;
+  const isEnd = byteOffset + byteLength === buffer.byteLength && buffer.byteLength > Buffer.poolSize;
+  if ((isAll || isEnd) && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
 
-/** Bytes in buffers that have outlived that, after which they are freed, too. */
+/** Bytes from the network after which the buffers of connections are freed, to which only Node has access. */
+const intervalBytes = 16 * 1024 * 1024;
+
+/** Bytes in buffers that were in use at that moment, after which they are freed, too. */
 const maxPromotedBytes = 8 * 1024 * 1024;
 
 type CollectGarbage = (options: { type: "minor" | "major"; execution: "sync"; flavor?: "last-resort" }) => void;
 
-/**
- * Returns a function that is to be told how many bytes have passed. V8 lets 64 MiB of buffers pile up before it looks
- * for garbage, since it counts only the small objects that stand for them. A scavenge finds most of them in a fraction
- * of a millisecond; a few are in use at that moment, and a full collection finds them later.
- */
-export function createMemoryFreer(): (bytes: number) => void {
+/** Returns a function that is to be told how many bytes have arrived from the network, and frees memory at times. */
+export function createCollector(): (bytes: number) => void {
   const collect = findCollector();
   let passedBytes = 0;
   // Gives back what the start of the program needed.

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { Random } from "../backoff.ts";
 import { BodyWriter, edgeBytes, ImageSizeError } from "./body-writer.ts";
 import { type FetchOptions, fetchImage } from "./fetch-image.ts";
-import { createMemoryFreer } from "./free-memory.ts";
+import { createCollector, freeMemory } from "./free-memory.ts";
 import { checkRawImage } from "./image-format.ts";
 import { adaptEdges, type DiskLayout, findPartitionsEnd, planLayout, type Seed } from "./plan-layout.ts";
 import { splitHead } from "./split-head.ts";
@@ -66,7 +66,7 @@ class Attempt {
   readonly #target: Target;
   readonly #options: InstallImageOptions;
   readonly #hash = createHash("sha256");
-  readonly #freeMemory = createMemoryFreer();
+  readonly #collect = createCollector();
   #totalBytes: number | undefined;
   #fetchedBytes = 0;
   #isFetched = false;
@@ -84,14 +84,15 @@ class Attempt {
     this.#tell("fetching the image", 0, 0);
     const { isCompressed, content } = await unpackImage(this.#fetch());
     const { head: read, rest } = await splitHead(content, edgeBytes);
+    const headBytes = read.length;
     const head = allocateAligned(edgeBytes);
     head.set(read);
     const layout = this.#plan(read, isCompressed);
     const writer = new BodyWriter(this.#target, this.#options);
     this.#hasWritten = true;
     await wipeEdges(this.#target);
-    await this.#writeBody(writer, rest, read.length);
-    this.#checkComplete(read.length < edgeBytes ? read.length : writer.sizeBytes, layout);
+    await this.#writeBody(writer, rest, headBytes);
+    this.#checkComplete(headBytes < edgeBytes ? headBytes : writer.sizeBytes, layout);
     await writer.verify(signal, (share) => {
       const percent = writtenPercent + share * (comparedPercent - writtenPercent);
       this.#tell("comparing what was written", writer.sizeBytes, percent);
@@ -110,7 +111,7 @@ class Attempt {
     for await (const chunk of fetchImage(this.#source.url, { ...this.#options, onStart })) {
       this.#hash.update(chunk);
       this.#fetchedBytes += chunk.length;
-      this.#freeMemory(chunk.length);
+      this.#collect(chunk.length);
       yield chunk;
     }
     this.#isFetched = true;
@@ -134,7 +135,7 @@ class Attempt {
       const skipped = Math.min(skip, chunk.length);
       skip -= skipped;
       await writer.push(chunk.subarray(skipped));
-      this.#freeMemory(chunk.length);
+      freeMemory(chunk);
       this.#options.signal.throwIfAborted();
       const share = this.#totalBytes === undefined ? undefined : this.#fetchedBytes / this.#totalBytes;
       this.#tell("writing the image", writer.sizeBytes, share === undefined ? undefined : share * writtenPercent);

@@ -14,10 +14,11 @@ export async function splitHead(
   while (size < bytes) {
     const { done, value } = await iterator.next();
     if (done) break;
-    chunks.push(value);
+    // The source may use the memory again.
+    chunks.push(Buffer.from(value));
     size += value.length;
   }
-  const read = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+  const read = Buffer.concat(chunks);
   return { head: read.subarray(0, bytes), rest: repeat(read, iterator) };
 }
 

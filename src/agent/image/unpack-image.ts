@@ -1,8 +1,8 @@
 /** Unpacks an image as it is fetched: gzip, zstd and xz, which its first bytes tell, or nothing. */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { pipeline, Readable } from "node:stream";
+import type { Writable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
+import { freeMemory } from "./free-memory.ts";
 import { splitHead } from "./split-head.ts";
 import { ZstdFormatError, ZstdFrames } from "./zstd-frames.ts";
 
@@ -25,7 +25,10 @@ const compressions: readonly { readonly magic: string; readonly unpack: Unpack }
 const longestMagicBytes = 6;
 
 /** Size of the pieces that a decompressor returns. Each costs a turn of the event loop. */
-const pieceBytes = 128 * 1024;
+const pieceBytes = 256 * 1024;
+
+/** A decompressor works ahead by some pieces. */
+const options = { chunkSize: pieceBytes, readableHighWaterMark: 4 * pieceBytes };
 
 /** An image whose compression is known. */
 export interface UnpackedImage {
@@ -34,7 +37,10 @@ export interface UnpackedImage {
   readonly content: AsyncIterable<Buffer>;
 }
 
-/** Reads the first bytes of `source`, and unpacks it if they tell a compression. */
+/**
+ * Reads the first bytes of `source`, and unpacks it if they tell a compression. The memory of the source's pieces is
+ * freed once they are unpacked.
+ */
 export async function unpackImage(source: AsyncIterable<Buffer>): Promise<UnpackedImage> {
   const { head, rest } = await splitHead(source, longestMagicBytes);
   const hex = head.toString("hex");
@@ -43,11 +49,11 @@ export async function unpackImage(source: AsyncIterable<Buffer>): Promise<Unpack
 }
 
 async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  yield* decompress(source, createGunzip({ chunkSize: pieceBytes }), "gzip");
+  yield* decompress(source, createGunzip(options), "gzip");
 }
 
 async function* unpackZstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  yield* decompress(splitFrames(source), createZstdDecompress({ chunkSize: pieceBytes }), "zstd");
+  yield* decompress(splitFrames(source), createZstdDecompress(options), "zstd");
 }
 
 async function* splitFrames(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
@@ -65,7 +71,7 @@ async function* decompress(
   decoder: ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>,
   name: string,
 ): AsyncGenerator<Buffer, void, undefined> {
-  pipeline(Readable.from(source), decoder, () => {});
+  void feed(source, decoder).catch((error: Error) => decoder.destroy(error));
   try {
     yield* decoder as AsyncIterable<Buffer>;
   } catch (error) {
@@ -111,14 +117,29 @@ async function* unpackXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, 
   }
 }
 
-/** Writes `source` to a program's input, unless the program ends. */
-async function feed(source: AsyncIterable<Buffer>, input: NodeJS.WritableStream): Promise<void> {
-  const closed = new AbortController();
-  input.on("error", () => closed.abort());
-  input.on("close", () => closed.abort());
-  for await (const chunk of source) {
-    if (closed.signal.aborted) return;
-    if (!input.write(chunk)) await once(input, "drain", { signal: closed.signal }).catch(() => {});
+/**
+ * Writes `source` to a stream and frees what has been written, unless the stream closes. The next piece is asked for
+ * while the stream works on the current one.
+ */
+async function feed(source: AsyncIterable<Buffer>, output: Writable): Promise<void> {
+  let isClosed = false;
+  const closed = new Promise<void>((resolve) => {
+    output.on("error", () => {});
+    output.on("close", () => {
+      isClosed = true;
+      resolve();
+    });
+  });
+  const iterator = source[Symbol.asyncIterator]();
+  let next = iterator.next();
+  for (let { done, value } = await next; !done && !isClosed; { done, value } = await next) {
+    next = iterator.next();
+    // An error of the source is thrown where it is awaited.
+    next.catch(() => {});
+    const written = new Promise<void>((resolve) => output.write(value, () => resolve()));
+    await Promise.race([written, closed]);
+    if (!isClosed && value !== undefined) freeMemory(value);
   }
-  input.end();
+  if (isClosed) await iterator.return?.();
+  else output.end();
 }

@@ -62,9 +62,16 @@ export function findAfterInstallCommand(
 export function createInstaller(
   agent: Agent,
   kind: InstallerKind,
-  options: { flags: InstallerFlags; machineId: string; ca: Buffer | undefined; log: Logger },
+  options: {
+    flags: InstallerFlags;
+    /** Runs after a success. */
+    command: string | undefined;
+    machineId: string;
+    ca: Buffer | undefined;
+    log: Logger;
+  },
 ) {
-  const { flags, machineId, ca, log } = options;
+  const { flags, command, machineId, ca, log } = options;
   const { installCommand = "", verify: verifiesAll } = flags;
   const timeoutMs = flags.installTimeout * 1000;
   const onLine = (line: string) => log.info({ line }, "installer");
@@ -74,7 +81,6 @@ export function createInstaller(
     image: () => agent.createImageInstaller({ machineId, ca, timeoutMs, verifiesAll, onWarning }),
     pretend: () => agent.createPretendingInstaller({ durationMs: pretendedDurationMs, onLine }),
   };
-  const command = findAfterInstallCommand(flags, kind);
   const afterInstall =
     command === undefined ? undefined : (signal: AbortSignal) => agent.runShellCommand(command, { signal, onLine });
   return { install: create[kind](), afterInstall };

@@ -5,7 +5,13 @@ import { ConfigError, loadConfig } from "../config/config.ts";
 import { certificateCommand } from "./agent-certificate.ts";
 import { findMachineId } from "./agent-enrolment.ts";
 import { checkOptionalId, type IdentityOptions, loadKey, loadOrCreateKey } from "./agent-identity.ts";
-import { chooseInstaller, createInstaller, type InstallerFlags, installerOption } from "./agent-installer.ts";
+import {
+  chooseInstaller,
+  createInstaller,
+  findAfterInstallCommand,
+  type InstallerFlags,
+  installerOption,
+} from "./agent-installer.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
 import { formatExamples } from "./examples.ts";
@@ -134,7 +140,7 @@ async function run(flags: AgentFlags): Promise<void> {
       machineId,
       client,
       state,
-      ...createInstaller(agent, kind, { flags, machineId, ca, log }),
+      ...createInstaller(agent, kind, { flags, command: findAfterInstallCommand(flags, kind), machineId, ca, log }),
       ...createHealth(flags, agent, (line) => log.info({ line }, "health command")),
       ...disks,
       intervalMs,

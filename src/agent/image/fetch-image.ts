@@ -25,7 +25,7 @@ export interface FetchOptions {
 }
 
 /** The image cannot be fetched, and trying again would not help or has not helped. */
-export class FetchError extends Error {
+class FetchError extends Error {
   override readonly name = "FetchError";
 }
 

@@ -1,7 +1,7 @@
 /** Tells raw disk images from everything else that people take for one. */
 
 /** The image is no raw disk image. */
-export class ImageFormatError extends Error {
+class ImageFormatError extends Error {
   override readonly name = "ImageFormatError";
 }
 

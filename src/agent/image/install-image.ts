@@ -34,7 +34,7 @@ export interface InstallImageOptions extends Omit<FetchOptions, "onStart"> {
 }
 
 /** The digest of what was fetched is not the requested one. */
-export class DigestError extends Error {
+class DigestError extends Error {
   override readonly name = "DigestError";
 }
 

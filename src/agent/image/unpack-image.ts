@@ -7,7 +7,7 @@ import { splitHead } from "./split-head.ts";
 import { ZstdFormatError, ZstdFrames } from "./zstd-frames.ts";
 
 /** The image's compressed data is damaged, ends early, or cannot be unpacked here. */
-export class UnpackError extends Error {
+class UnpackError extends Error {
   override readonly name = "UnpackError";
 }
 

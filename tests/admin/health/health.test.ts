@@ -141,7 +141,7 @@ describe("while an alert blocks installations", () => {
       preconditions: [`MACHINE_BLOCKED machines/${machineId}`],
       message: expect.stringContaining(`machine ${machineId} is blocked by the health alert ${reason}; `),
     });
-    const text = `machines: [{ id: ${machineId}, install: { image: ${imageYaml()} } }]`;
+    const text = `machines: [{ id: ${machineId}, install: { uncheckedDisk: true, image: ${imageYaml()} } }]`;
     expect(await mistakesOf(() => seedText(database.db, text))).toEqual([
       expect.stringMatching(/install: machine .* is blocked by the health alert memtest of dimm3/),
     ]);

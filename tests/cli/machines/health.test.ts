@@ -12,7 +12,15 @@ const { database, server } = await startServerWithDatabase();
 const operator = operatorCommand(server.adminUrl, (await tokenOf(database.db, "operator")).secret);
 const folder = await makeFolder();
 const digest = `sha256:${"ab".repeat(32)}`;
-const image = ["--image", "https://images.example/os.img", "--digest", digest, "--root-device", "sda"];
+const image = [
+  "--image",
+  "https://images.example/os.img",
+  "--digest",
+  digest,
+  "--root-device",
+  "sda",
+  "--unchecked-disk",
+];
 const memtest = { id: "memtest", severity: "critical", message: "4\nerrors", effects: ["block_install"] };
 
 async function fileOf(content: unknown): Promise<string> {

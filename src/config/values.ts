@@ -69,13 +69,15 @@ export function parseNetworks(text: string): readonly string[] {
 }
 
 function parseNetwork(text: string): string {
+  if (isNetwork(text)) return text;
+  throw new InvalidValueError(`${quote(text)} is not an IP address or a network such as 10.0.0.0/8`);
+}
+
+function isNetwork(text: string): boolean {
   const [, address = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const family = isIP(address);
   const mostBits = family === 6 ? 128 : 32;
-  if (family === 0 || address.includes("%") || Number(bits ?? 0) > mostBits) {
-    throw new InvalidValueError(`${quote(text)} is not an IP address or a network such as 10.0.0.0/8`);
-  }
-  return text;
+  return family !== 0 && !address.includes("%") && Number(bits ?? 0) <= mostBits;
 }
 
 /** Networks and host names, as `parseReceiverAllow` returns them. */
@@ -85,14 +87,17 @@ export interface NetworksAndHosts {
   readonly hosts: readonly string[];
 }
 
-/** Parses a list of IP addresses, networks and host names, separated by commas; empty for none. */
+/** Parses a list of IP addresses, networks and host names, separated by commas. */
 export function parseReceiverAllow(text: string): NetworksAndHosts {
-  const parts = text.split(",").map((part) => part.trim().toLowerCase());
-  const isHost = (part: string) => hostName.test(part) && !/^[\d.]*$/.test(part);
-  return {
-    networks: [...new Set(parts.filter((part) => !isHost(part)).map(parseNetwork))],
-    hosts: parts.filter(isHost),
-  };
+  const networks = new Set<string>();
+  const hosts = new Set<string>();
+  for (const part of text.split(",").map((each) => each.trim().toLowerCase())) {
+    if (isNetwork(part)) networks.add(part);
+    else if (hostName.test(part) && !/^[\d.]*$/.test(part)) hosts.add(part);
+    else
+      throw new InvalidValueError(`${quote(part)} is not an IP address, a network such as 10.0.0.0/8, or a host name`);
+  }
+  return { networks: [...networks], hosts: [...hosts] };
 }
 
 /** Parses `on` or `off`. */

@@ -56,6 +56,27 @@ describe("without any setting", () => {
     });
   });
 
+  test("reads which private addresses and hosts receivers may have", () => {
+    const read = (text: string) => loadConfig({ BMAAS_RECEIVER_ALLOW: text }, {}, directory).receiverAllow;
+    expect(read("10.20.0.0/16, Alerts.Internal,127.0.0.1,fd00::/8,hooks")).toEqual({
+      networks: ["10.20.0.0/16", "127.0.0.1", "fd00::/8"],
+      hosts: ["alerts.internal", "hooks"],
+    });
+    expect(loadConfig({}, {}, directory).receiverAllow).toBeUndefined();
+    for (const text of [
+      "10.0.0.0/33",
+      "https://alerts.internal",
+      "alerts.internal:443",
+      "10.0.0",
+      "*.internal",
+      "a,,b",
+    ]) {
+      expect(mistakesOf({ BMAAS_RECEIVER_ALLOW: text }), text).toEqual([
+        expect.stringMatching(/^BMAAS_RECEIVER_ALLOW: ".*" is not an IP address, a network such as 10\.0\.0\.0\/8, or a host name$/),
+      ]);
+    }
+  });
+
   test("shows where each setting of the server is from, and no secret", () => {
     const environment = { DATABASE_URL: "postgres://user:hidden@db/x", BMAAS_LOG_LEVEL: "warn", BMAAS_WORKERS: "" };
     const { effective } = loadConfig(environment, { historyDays: "7" }, directory);

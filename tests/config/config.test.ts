@@ -72,7 +72,9 @@ describe("without any setting", () => {
       "a,,b",
     ]) {
       expect(mistakesOf({ BMAAS_RECEIVER_ALLOW: text }), text).toEqual([
-        expect.stringMatching(/^BMAAS_RECEIVER_ALLOW: ".*" is not an IP address, a network such as 10\.0\.0\.0\/8, or a host name$/),
+        expect.stringMatching(
+          /^BMAAS_RECEIVER_ALLOW: ".*" is not an IP address, a network such as 10\.0\.0\.0\/8, or a host name$/,
+        ),
       ]);
     }
   });

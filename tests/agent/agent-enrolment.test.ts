@@ -35,7 +35,10 @@ beforeEach(async () => {
 /** Starts an agent in the folder. All of them run on one machine, so nothing but the first may be let in by itself. */
 function startAgent(args: readonly string[] = [], environment: Record<string, string> = {}) {
   const program = startProgram(
-    ["agent", "--key", "agent.pem", "--endpoint", server.agentUrl, "--ca", server.caFile, "--interval", "0.5", ...args],
+    [
+      ...["agent", "--key", "agent.pem", "--endpoint", server.agentUrl, "--ca", server.caFile, "--interval", "0.5"],
+      ...["--installer", "pretend", ...args],
+    ],
     { directory: folder, environment },
   );
   program.child.stdin?.end();
@@ -112,7 +115,17 @@ test("a rejected agent, and one with a wrong token, say so and ask again until t
 
 test("an agent that the server cannot be reached by retries, and ends on a signal", async () => {
   const agent = startProgram(
-    ["agent", "--key", "agent.pem", "--endpoint", "https://127.0.0.1:1", "--ca", server.caFile],
+    [
+      "agent",
+      "--key",
+      "agent.pem",
+      "--endpoint",
+      "https://127.0.0.1:1",
+      "--ca",
+      server.caFile,
+      "--installer",
+      "pretend",
+    ],
     { directory: folder },
   );
   onTestFinished(() => void agent.child.kill("SIGKILL"));

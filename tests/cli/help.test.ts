@@ -129,6 +129,7 @@ test("every command that an explanation advises can be typed", async () => {
     URL: "https://images.example/os.img",
     DIGEST: `sha256:${"ab".repeat(32)}`,
     DEVICE: "sda",
+    ENROLMENT_ID: id,
   };
   for (const line of advised) {
     const filled = line.replaceAll(/[A-Z_]{3,}/g, (name) => fill[name as keyof typeof fill] ?? "value");

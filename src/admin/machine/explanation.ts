@@ -39,10 +39,11 @@ export function explain(facts: Facts): Explanation {
   return { ...explanation, condition: `${explanation.condition}${describeTrouble(facts)}`, remedies: [...remedies] };
 }
 
-function remediesForTrouble({ hold, alerts, duplicate, refusedReport }: Facts): readonly RemedyName[] {
+function remediesForTrouble({ hold, alerts, duplicate, refusedReport, knockers }: Facts): readonly RemedyName[] {
   return [
     ...(hold === null ? [] : (["release"] as const)),
     ...(alerts.length === 0 ? [] : (["showHealth"] as const)),
+    ...(knockers.length === 0 ? [] : (["judgeKnocker"] as const)),
     ...(duplicate === undefined ? [] : (["sayWhich"] as const)),
     ...(refusedReport === undefined ? [] : (["restart"] as const)),
   ];

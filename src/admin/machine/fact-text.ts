@@ -128,7 +128,7 @@ const signs = { boot_id: "boot id", serial_number: "serial number" } as const;
 
 /** Returns the end of a sentence that names further problems with the agent's calls, or "". */
 export function describeTrouble(facts: Facts): string {
-  const { overdueSince, hold, alerts, duplicate, bootLoop, refusedReport } = facts;
+  const { overdueSince, hold, alerts, duplicate, bootLoop, refusedReport, knockers } = facts;
   const troubles: string[] = [];
   if (overdueSince !== null) {
     const limit = formatDuration(overdueSince.getTime() - facts.since.getTime());
@@ -151,6 +151,11 @@ export function describeTrouble(facts: Facts): string {
     const { generation, refusedAt } = refusedReport;
     troubles.push(
       `${ago(facts, refusedAt)} its agent reported installation ${generation}, which this server's database never gave it, so the report does not count`,
+    );
+  }
+  for (const { id, address, lastSeenAt } of knockers) {
+    troubles.push(
+      `an agent with another key asks to be let in as this machine: enrolment ${id} from ${address}, last ${ago(facts, lastSeenAt)}`,
     );
   }
   return troubles.map((trouble) => `; ${trouble}`).join("");

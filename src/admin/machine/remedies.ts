@@ -35,6 +35,10 @@ export const remedies = {
     description: "create a new key for the right machine, and replace the key that both machines use",
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
+  judgeKnocker: {
+    description: "if the agent that asks to be let in is this machine's, replace the key by its; otherwise reject it",
+    command: (id) => `bmaas enrolments approve ENROLMENT_ID --machine ${id} --replace-key`,
+  },
   restart: {
     description:
       "if the agent only repeats its report and installs nothing, restart the machine, so that the agent forgets the report",

@@ -193,3 +193,30 @@ function collect(rows: readonly Resemblance[]): Map<string, Lookalike[]> {
   }
   return new Map([...found].map(([id, others]) => [id, [...others.values()]]));
 }
+
+/** An agent that waits and describes a machine that is known, but has another key. */
+export type Knocker = Pick<EnrolmentRow, "id" | "address" | "lastSeenAt">;
+
+/** Maximum number of agents that are named of one machine. */
+const maxKnockers = 3;
+
+/**
+ * Returns the agents that wait with an identifier of the machine, the last seen first, by the index on identifiers. The
+ * machine is known by its hardware report and by the enrolment through which its agent came.
+ */
+export async function findKnockers(db: Database | Transaction, machineId: string): Promise<Knocker[]> {
+  const { rows } = await db.execute<{ identifier: string }>(sql`
+    select kind || ':' || value as identifier from ${machineIdentifier}
+     where machine_id = ${machineId} and gone_at is null and kind in ('serial_number', 'system_uuid', 'mac')
+    union
+    select unnest(identifiers) from ${machineEnrolment} where machine_id = ${machineId}`);
+  const known = rows.flatMap(({ identifier }) => spell(identifier)).map(({ kind, value }) => `${kind}:${value}`);
+  if (known.length === 0) return [];
+  const { id, address, lastSeenAt, state, identifiers } = machineEnrolment;
+  return await db
+    .select({ id, address, lastSeenAt })
+    .from(machineEnrolment)
+    .where(and(eq(state, "waiting"), sql`${identifiers} && ${arrayParameter(known, "text")}`))
+    .orderBy(desc(lastSeenAt))
+    .limit(maxKnockers);
+}

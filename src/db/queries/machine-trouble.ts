@@ -7,6 +7,7 @@ import { isBootLoop } from "../schema/agent-boots.ts";
 import { isDuplicated } from "../schema/duplicate-agent.ts";
 import { agentBoots, agentHeartbeat, duplicateAgent, installationWithheld, refusedReport } from "../schema/index.ts";
 import { isRefusedNow } from "../schema/refused-report.ts";
+import { findKnockers, type Knocker } from "./enrolment-list.ts";
 import { findAlerts, type HealthAlertRow } from "./machine-health.ts";
 
 /** Problems that one machine has now. */
@@ -19,6 +20,8 @@ export interface MachineTrouble {
   readonly refusedReport?: typeof refusedReport.$inferSelect | undefined;
   /** Its health alerts that count now, the most severe first. */
   readonly alerts: readonly HealthAlertRow[];
+  /** Agents that wait and describe this machine, but have another key. */
+  readonly knockers: readonly Knocker[];
   /** Reasons why its open request is withheld. Empty if the request may be given to the agent, or if there is none. */
   readonly withheld: readonly Pick<typeof installationWithheld.$inferSelect, "reason" | "until">[];
 }
@@ -46,5 +49,6 @@ export async function findMachineTrouble(db: Database | Transaction, machineId: 
     .where(eq(installationWithheld.machineId, machineId))
     .orderBy(reason, sql`${until} desc nulls first`);
   const alerts = await findAlerts(db, machineId);
-  return { duplicate, bootLoop, refusedReport: refused?.refusedReport, withheld, alerts };
+  const knockers = await findKnockers(db, machineId);
+  return { duplicate, bootLoop, refusedReport: refused?.refusedReport, withheld, alerts, knockers };
 }

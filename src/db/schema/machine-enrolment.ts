@@ -12,7 +12,7 @@ import { joinToken } from "./join-token.ts";
 import { machine } from "./machine.ts";
 
 /** States of an enrolment. Only an approved one has a machine. */
-export const enrolmentStates = ["waiting", "approved", "rejected"] as const;
+const enrolmentStates = ["waiting", "approved", "rejected"] as const;
 
 export const machineEnrolment = pgTable(
   "machine_enrolment",

@@ -3,12 +3,21 @@ import { expect, test } from "vitest";
 import { type Remedy, remedies } from "../../../src/admin/machine/remedies.ts";
 import { agentCommand } from "../../../src/cli/agent.ts";
 import { agentsCommand } from "../../../src/cli/agents.ts";
+import { enrolmentsCommand } from "../../../src/cli/enrolments.ts";
 import { hardwareCommand } from "../../../src/cli/hardware.ts";
 import { historyCommand } from "../../../src/cli/history.ts";
 import { installCommand } from "../../../src/cli/install.ts";
 import { machinesCommand } from "../../../src/cli/machines.ts";
 
-const commands = [agentCommand, agentsCommand, hardwareCommand, historyCommand, installCommand, machinesCommand];
+const commands = [
+  agentCommand,
+  agentsCommand,
+  enrolmentsCommand,
+  hardwareCommand,
+  historyCommand,
+  installCommand,
+  machinesCommand,
+];
 const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const advised = Object.entries<Remedy>(remedies).flatMap(([name, { command }]) =>
   command === undefined ? [] : [[name, command(machineId)] as const],

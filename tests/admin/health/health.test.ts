@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { FleetService } from "../../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { type HealthAlertSchema, HealthEffect, HealthService } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
@@ -17,6 +18,7 @@ import { observe } from "../../support/observer.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { imageYaml, mistakesOf, seedText } from "../../support/seed.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
+import { waitForBlockedSessions } from "../../support/wait.ts";
 import { startWatch } from "../../support/watcher.ts";
 
 const { database, server } = await startServerWithDatabase();
@@ -190,6 +192,24 @@ describe("while an alert blocks installations", () => {
     await machines.setHold({ machineId, reason: "bench" });
     expect((await machines.explainMachine({ machineId })).next).toBe("");
   });
+});
+
+test("PutHealth answers after deliveries that are under way have ended", async () => {
+  const { machineId } = await machineWithAgent(database.db);
+  const delivery = new pg.Client({ connectionString: database.url });
+  await delivery.connect();
+  await delivery.query("begin");
+  // As a delivery does before it looks for alerts that block.
+  await delivery.query("select from agent_started where machine_id = $1 for no key update", [machineId]);
+  let hasAnswered = false;
+  const putting = put(machineId, "burn-in", [memtest]).then(() => {
+    hasAnswered = true;
+  });
+  await waitForBlockedSessions(delivery, 1);
+  expect(hasAnswered).toBe(false);
+  await delivery.query("commit");
+  await putting;
+  await delivery.end();
 });
 
 test("lists and watchers go by it", async () => {

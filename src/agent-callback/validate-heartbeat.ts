@@ -15,6 +15,7 @@ import type {
   InstallationProgressRow,
   InstallationReportRow,
 } from "../db/queries/heartbeat/heartbeat-row.ts";
+import { toHardwareFacts } from "./hardware-facts.ts";
 import { toHardwareFigures } from "./hardware-figures.ts";
 import { toIdentifiers } from "./hardware-identifiers.ts";
 import type { AgentIdentity } from "./identity/agent-identity.ts";
@@ -43,6 +44,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
     hardwareReport: hardwareReport && {
       report: toBinary(AgentHardwareReportSchema, hardwareReport),
       ...toHardwareFigures(hardwareReport),
+      facts: toHardwareFacts(hardwareReport),
       identifiers: toIdentifiers(hardwareReport),
     },
     installationReport: installationReport && toInstallationReportRow(installationReport),

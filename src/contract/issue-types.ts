@@ -27,6 +27,10 @@ export const issueTypes = {
     severities: ["critical"],
     summary: "two machines call with this machine's id and key",
   },
+  disk_failing: {
+    severities: ["critical"],
+    summary: "a disk reports that it is failing",
+  },
   undecodable_request: {
     severities: ["critical"],
     summary: "no server can decode the stored installation request, so the agent is not given it",
@@ -67,6 +71,34 @@ export const issueTypes = {
     severities: ["warning"],
     summary: "somebody calls with the machine's id and another key",
   },
+  serial_number_changed: {
+    severities: ["warning"],
+    summary: "the machine's serial number has changed under the same key",
+  },
+  memory_reduced: {
+    severities: ["warning"],
+    summary: "the machine has less memory than before",
+  },
+  disk_missing: {
+    severities: ["warning"],
+    summary: "the machine has fewer disks than before",
+  },
+  disk_worn: {
+    severities: ["warning"],
+    summary: "a disk is wearing out",
+  },
+  media_errors_growing: {
+    severities: ["warning"],
+    summary: "a disk has more media errors than before",
+  },
+  interface_missing: {
+    severities: ["warning"],
+    summary: "the machine has fewer network interfaces than before",
+  },
+  link_down: {
+    severities: ["warning"],
+    summary: "a network interface has lost its link",
+  },
   report_refused: {
     severities: ["warning"],
     summary: "the agent reports an installation that it was never given",
@@ -86,6 +118,10 @@ export const issueTypes = {
   agent_silent: {
     severities: ["warning"],
     summary: "the agent is silent",
+  },
+  hardware_warning: {
+    severities: ["info"],
+    summary: "the agent had problems reading the hardware",
   },
   agent_outdated: {
     severities: ["info"],

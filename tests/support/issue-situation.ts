@@ -10,6 +10,7 @@ import {
   duplicateAgent,
   healthAlert,
   machine,
+  machineFinding,
   machineHold,
   machineIdentifier,
   osInstallationReport,
@@ -71,6 +72,25 @@ function shared(kind: IdentifierKind, value: string): IssueSituation {
   };
 }
 
+/** A machine whose hardware report showed something; it ends by itself. */
+function finding(type: IssueType, target: string): IssueSituation {
+  return {
+    detail: `what ${type} says`,
+    sinceMinutes: 9,
+    make: async (db) => {
+      const machineId = await make(db, "whose agent calls");
+      const times = { since: minutesAgo(9), until: minutesAgo(-60) };
+      await db.insert(machineFinding).values({ machineId, type, target, detail: `what ${type} says`, ...times });
+      return machineId;
+    },
+    end: (db, machineId) =>
+      db
+        .update(machineFinding)
+        .set({ until: minutesAgo(0) })
+        .where(eq(machineFinding.machineId, machineId)),
+  };
+}
+
 /** Types of issues of the server, which have no machine. */
 export type ServerIssueType = "receiver_failing";
 
@@ -91,6 +111,15 @@ export const issueSituations: Readonly<Record<Exclude<IssueType, ServerIssueType
         .set({ until: minutesAgo(1) })
         .where(eq(duplicateAgent.machineId, machineId)),
   },
+  disk_failing: finding("disk_failing", "disk S1"),
+  serial_number_changed: finding("serial_number_changed", ""),
+  memory_reduced: finding("memory_reduced", ""),
+  disk_missing: finding("disk_missing", ""),
+  disk_worn: finding("disk_worn", "disk S1"),
+  media_errors_growing: finding("media_errors_growing", "disk S1"),
+  interface_missing: finding("interface_missing", ""),
+  link_down: finding("link_down", "interface 52:54:00:00:00:01"),
+  hardware_warning: finding("hardware_warning", ""),
   undecodable_request: {
     detail: "installation 1",
     sinceMinutes: 2,

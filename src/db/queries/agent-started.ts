@@ -7,7 +7,16 @@
 import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
-import { agentBoots, agentHeartbeat, agentPast, agentStarted, duplicateAgent, refusedKey } from "../schema/index.ts";
+import {
+  agentBoots,
+  agentHeartbeat,
+  agentPast,
+  agentStarted,
+  duplicateAgent,
+  hardwareFacts,
+  machineFinding,
+  refusedKey,
+} from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { holdMachines } from "./machine.ts";
@@ -101,6 +110,11 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
   for (const said of [agentHeartbeat, agentBoots, agentPast, duplicateAgent, refusedKey]) {
     await tx.delete(said).where(sql`${said.machineId} = any(${ids})`);
   }
+  // Another agent's serial number is no change under the same key.
+  await tx.execute(sql`update ${hardwareFacts} set facts = facts - 'serial' where machine_id = any(${ids})`);
+  await tx
+    .delete(machineFinding)
+    .where(sql`${machineFinding.machineId} = any(${ids}) and ${machineFinding.type} = 'serial_number_changed'`);
 }
 
 /**

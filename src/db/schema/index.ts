@@ -16,6 +16,7 @@ export { installationWithheld } from "./installation-withheld.ts";
 export { joinToken } from "./join-token.ts";
 export { machine } from "./machine.ts";
 export { machineEnrolment } from "./machine-enrolment.ts";
+export { hardwareFacts, machineFinding } from "./machine-finding.ts";
 export { machineHistory } from "./machine-history.ts";
 export { machineHold } from "./machine-hold.ts";
 export { machineIdentifier } from "./machine-identifier.ts";

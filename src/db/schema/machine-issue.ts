@@ -13,6 +13,7 @@ import { isBootLoop } from "./agent-boots.ts";
 import { timestamptz } from "./columns.ts";
 import { isDuplicated } from "./duplicate-agent.ts";
 import { isLiving } from "./health-alert.ts";
+import { isFound } from "./machine-finding.ts";
 import { isHolding } from "./machine-hold.ts";
 import { selectMutedMachines } from "./machine-muted.ts";
 import { type machineState, selectMachineStates } from "./machine-state.ts";
@@ -59,6 +60,17 @@ interface OwnIssue {
   /** Select of machine_id, since, target and detail, and of severity if the type can have several. */
   readonly select: string;
 }
+
+/** An issue that is a row of machine_finding. */
+interface FoundIssue {
+  readonly candidates: Candidates;
+  readonly isFinding: true;
+}
+
+const found = (type: string): FoundIssue => ({
+  candidates: { table: "machine_finding", indexed: `candidate.type = '${type}'`, test: isFound("candidate") },
+  isFinding: true,
+});
 
 /** Maximum length of a text that a detail quotes. */
 const maxQuoted = 200;
@@ -138,6 +150,15 @@ select machine_id, severity, since,
     minAge: "interval '15 minutes'",
     detail: openInstallation,
   },
+  disk_failing: found("disk_failing"),
+  serial_number_changed: found("serial_number_changed"),
+  memory_reduced: found("memory_reduced"),
+  disk_missing: found("disk_missing"),
+  disk_worn: found("disk_worn"),
+  media_errors_growing: found("media_errors_growing"),
+  interface_missing: found("interface_missing"),
+  link_down: found("link_down"),
+  hardware_warning: found("hardware_warning"),
   undecodable_request: {
     candidates: { table: "os_installation_request", indexed: "candidate.undecodable_at is not null" },
     select: `
@@ -217,10 +238,10 @@ select machine_id, until - ${holdNotice} as since, ''::text as target,
        'held by ' || held_by || ' until ' || ${instant("until")} || ': ' || ${quote("reason")} as detail
   from machine_hold hold where ${isHolding("hold")} and until - ${holdNotice} <= now()`,
   },
-} as const satisfies Readonly<Record<IssueType, StateIssue | OwnIssue>>;
+} as const satisfies Readonly<Record<IssueType, StateIssue | OwnIssue | FoundIssue>>;
 
 /** Returns the definition of a type. */
-export function getIssueDefinition(type: IssueType): StateIssue | OwnIssue {
+export function getIssueDefinition(type: IssueType): StateIssue | OwnIssue | FoundIssue {
   return issueDefinitions[type];
 }
 
@@ -252,10 +273,19 @@ function selectStateIssues(): string {
    cross join lateral (${branches.join("\n     union all")}) issue`;
 }
 
+function selectFoundIssues(): string {
+  const types = issueTypeNames.filter((type) => "isFinding" in getIssueDefinition(type));
+  const severities = types.map((type) => `when '${type}' then '${issueTypes[type].severities[0]}'`);
+  return `
+  select finding.machine_id, finding.type, case finding.type ${severities.join(" ")} end as severity, finding.since,
+         finding.target, finding.detail, false as of_state
+    from machine_finding finding where ${isFound("finding")}`;
+}
+
 function selectOwnIssues(): string[] {
   return issueTypeNames.flatMap((type) => {
     const definition = getIssueDefinition(type);
-    if ("state" in definition) return [];
+    if (!("select" in definition)) return [];
     const { severities } = issueTypes[type];
     const severity = severities.length === 1 ? `'${severities[0]}'::text` : "found.severity";
     return `
@@ -281,6 +311,6 @@ export const machineIssue = pgView("machine_issue", {
 }).as(
   sql.raw(`
 select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, issue.detail, issue.of_state
-  from (${[selectStateIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
+  from (${[selectStateIssues(), selectFoundIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
  where not exists (select from (${selectMutedMachines}) muted where muted.machine_id = issue.machine_id)`),
 );

@@ -7,6 +7,7 @@
  */
 import type pg from "pg";
 import type { Identifier } from "../../../contract/identifiers.ts";
+import type { HardwareFacts } from "../../schema/machine-finding.ts";
 import type { NewAlert } from "../replace-alerts.ts";
 
 /** A machine and the public key whose private key the caller proved to hold. */
@@ -71,6 +72,8 @@ export interface HardwareReportRow {
   readonly systemUuid?: string | undefined;
   /** JSON object with the kernel names of the disks, by what identifies them. */
   readonly disks?: string | undefined;
+  /** What is wrong in the report, and what to compare with the next one. Absent: nothing is looked for. */
+  readonly facts?: HardwareFacts | undefined;
 }
 
 /** An installation report as a heartbeat carries it. */

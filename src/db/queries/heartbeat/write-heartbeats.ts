@@ -16,6 +16,7 @@ import type { DuplicateSign } from "./duplicate-signs.ts";
 import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
 import { isPending } from "./is-pending.ts";
 import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
+import { noteFindings } from "./note-findings.ts";
 import { storeBrought } from "./store-brought.ts";
 import { storeHealth } from "./store-health.ts";
 
@@ -57,8 +58,10 @@ export async function writeHeartbeats(
 ): Promise<HeartbeatOutcome[]> {
   const bringing = rows.filter(bringsSomething);
   const alarming = rows.filter(({ health }) => health !== undefined);
+  const reporting = rows.filter(({ hardwareReport }) => hardwareReport?.facts !== undefined);
   const { count, store, read } = await runPipelined(client, {
     count: authenticateHeartbeats(rows),
+    find: reporting.length === 0 ? undefined : noteFindings(reporting),
     store: bringing.length === 0 ? undefined : storeBrought(bringing),
     alarm: alarming.length === 0 ? undefined : storeHealth(alarming),
     read: readPending(rows),

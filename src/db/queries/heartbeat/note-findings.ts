@@ -1,0 +1,108 @@
+/**
+ * The statement of a batch that finds what is wrong in hardware reports, alone and compared with the report before. It
+ * does nothing for a report that says the same as the one before.
+ */
+import type pg from "pg";
+import { isFound } from "../../schema/machine-finding.ts";
+import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
+
+const columns = defineColumns<HeartbeatRow>({
+  ...agentColumns,
+  facts: ["jsonb", (row) => JSON.stringify(row.hardwareReport?.facts)],
+});
+
+/** How long a difference to an earlier report counts. */
+const differenceLasts = "interval '7 days'";
+
+const text = `
+with brought as materialized (
+  select input.* from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
+    ${joinCounted}
+), news as materialized (
+  select brought.machine_id, brought.facts, stored.facts as before
+    from brought left join lateral (
+      select facts from hardware_facts stored where stored.machine_id = brought.machine_id limit 1
+    ) stored on true
+   where stored.facts is distinct from brought.facts
+), facts_stored as (
+  insert into hardware_facts (machine_id, facts) select machine_id, facts from news order by machine_id
+  on conflict (machine_id) do update set facts = excluded.facts
+), known as materialized (
+  select finding.*
+    from news cross join lateral (
+      select * from machine_finding finding
+       where finding.machine_id = news.machine_id and ${isFound("finding")} offset 0
+    ) finding
+), fewer as (
+  select news.machine_id, quantity.type, known.until, figure.baseline, known.detail as known_detail,
+         case quantity.type when 'memory_reduced'
+              then pg_size_pretty(figure.amount) || ', ' || pg_size_pretty(figure.baseline) || ' before'
+              else figure.amount || ' now, ' || figure.baseline || ' before' end as detail,
+         (select string_agg(part.value ->> 'text', ', ') from jsonb_each(before -> quantity.parts) part
+           where not facts -> quantity.parts ? part.key) as gone
+    from news
+   cross join (values ('memory_reduced', 'memory', 'none'), ('disk_missing', 'diskCount', 'disks'),
+                      ('interface_missing', 'interfaceCount', 'interfaces')) quantity (type, key, parts)
+    left join known on known.machine_id = news.machine_id and known.type = quantity.type
+   cross join lateral (
+     select (facts ->> quantity.key)::bigint as amount,
+            coalesce(known.baseline, (before ->> quantity.key)::bigint) as baseline
+   ) figure
+   where figure.amount < figure.baseline and (figure.amount > 0 or quantity.type <> 'memory_reduced')
+), found as materialized (
+  select machine_id, finding.type, finding.target, finding.detail, null::timestamptz as until, null::bigint as baseline
+    from news cross join lateral jsonb_to_recordset(facts -> 'findings') finding (type text, target text, detail text)
+   union all
+  select machine_id, type, '', case when starts_with(known_detail, detail) then known_detail
+                                    else left(detail || coalesce(': ' || gone, ''), 400) end,
+         coalesce(until, now() + ${differenceLasts}), baseline
+    from fewer
+   union all
+  select machine_id, 'media_errors_growing', disk.key,
+         (disk.value ->> 'text') || ': ' || (disk.value ->> 'errors') || ' media errors, '
+           || (before -> 'disks' -> disk.key ->> 'errors') || ' before', now() + ${differenceLasts}, null
+    from news cross join lateral jsonb_each(facts -> 'disks') disk
+   where (disk.value ->> 'errors')::bigint > (before -> 'disks' -> disk.key ->> 'errors')::bigint
+   union all
+  select known.machine_id, type, target, detail, until, baseline
+    from known join news using (machine_id)
+   where type = 'media_errors_growing'
+     and (facts -> 'disks' -> target ->> 'errors')::bigint = (before -> 'disks' -> target ->> 'errors')::bigint
+   union all
+  select machine_id, 'link_down', interface.key, interface.value ->> 'text', now() + ${differenceLasts}, null
+    from news cross join lateral jsonb_each(facts -> 'interfaces') interface
+   where interface.value ->> 'up' = 'false' and before -> 'interfaces' -> interface.key ->> 'up' = 'true'
+   union all
+  select known.machine_id, type, target, detail, until, baseline
+    from known join news using (machine_id)
+   where type = 'link_down' and facts -> 'interfaces' -> target ->> 'up' = 'false'
+   union all
+  select machine_id, 'serial_number_changed', '', (facts ->> 'serial') || ' now, ' || (before ->> 'serial') || ' before',
+         now() + ${differenceLasts}, null
+    from news where facts ->> 'serial' <> before ->> 'serial'
+   union all
+  select known.machine_id, type, target, detail, until, baseline
+    from known join news using (machine_id)
+   where type = 'serial_number_changed' and facts ->> 'serial' is not distinct from before ->> 'serial'
+), findings_stored as (
+  insert into machine_finding as stored (machine_id, type, target, since, until, detail, baseline)
+  select distinct on (machine_id, type, target) machine_id, type, target, now(), until, detail, baseline
+    from found order by machine_id, type, target
+  on conflict (machine_id, type, target) do update
+    set until = excluded.until, detail = excluded.detail, baseline = excluded.baseline,
+        since = case when ${isFound("stored")} then stored.since else excluded.since end
+)
+delete from machine_finding
+ where (machine_id, type, target) in (
+   select finding.machine_id, finding.type, finding.target
+     from news cross join lateral (
+       select * from machine_finding finding where finding.machine_id = news.machine_id offset 0
+     ) finding
+    where not exists (
+      select from found where found.machine_id = finding.machine_id and found.type = finding.type
+                          and found.target = finding.target))`;
+
+/** Stores the findings in the hardware reports of the heartbeats that counted, and removes those that are no more. */
+export function noteFindings(rows: readonly HeartbeatRow[]): pg.QueryConfig {
+  return { name: "note-findings", text, values: columns.toValues(rows) };
+}

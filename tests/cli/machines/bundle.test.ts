@@ -104,7 +104,10 @@ test("a viewer's bundle has everything about the machine, in one folder", async 
   expect(read("installations").installations).toMatchObject([
     { generation: "1", target: { image: { url: "https://images.example/os.img", rootDevice: "sda" } } },
   ]);
-  expect(read("issues").issues).toMatchObject([{ type: "installation_pending_long", machineId }]);
+  expect(read("issues").issues).toMatchObject([
+    { type: "health", machineId },
+    { type: "installation_pending_long", machineId },
+  ]);
   expect(read("health").alerts).toMatchObject([{ source: "burn-in", message: "fan 3 is slow" }]);
   const kinds = read("history").events.map(({ kind }: { kind: string }) => kind);
   expect(kinds).toEqual(

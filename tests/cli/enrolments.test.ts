@@ -37,7 +37,9 @@ test("one that waits is listed, shown, approved onto a new machine, and in the h
   expect(list).toMatchObject({ status: 0, stderr: "1 enrolment\n" });
   expect(list.stdout).toMatch(/^ID +STATE +FIRST SEEN +LAST SEEN +ADDRESS +HARDWARE +SERIAL +NOTE\n/);
   expect(list.stdout).toMatch(
-    new RegExp(`\n${enrolmentId}  waiting +\\S.* ago +\\S.* ago +127.0.0.1 +Acme A1 +${serialNumber} +-\n$`),
+    new RegExp(
+      `\n${enrolmentId}  waiting +(?:just now|\\S.* ago) +(?:just now|\\S.* ago) +127.0.0.1 +Acme A1 +${serialNumber} +-\n$`,
+    ),
   );
   const show = await operator.run("enrolments", "show", enrolmentId);
   for (const line of [

@@ -234,13 +234,13 @@ export const issueSituations: Readonly<Record<Exclude<IssueType, ServerIssueType
       const loop = { loopSince: minutesAgo(50), loopBoots: 17 };
       await db
         .insert(agentBoots)
-        .values({ machineId, ...run, lastAt: minutesAgo(29), secondLastAt: minutesAgo(32), ...loop });
+        .values({ machineId, ...run, lastAt: minutesAgo(5), secondLastAt: minutesAgo(8), ...loop });
       return machineId;
     },
     end: (db, machineId) =>
       db
         .update(agentBoots)
-        .set({ lastAt: minutesAgo(30) })
+        .set({ lastAt: minutesAgo(31) })
         .where(eq(agentBoots.machineId, machineId)),
   },
   state_overdue: {

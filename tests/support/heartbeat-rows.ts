@@ -72,6 +72,12 @@ export function newHardware(): HardwareReportRow {
     product: "X1",
     ...figures,
     identifiers: [newIdentifier("serial_number"), newIdentifier("mac")],
+    facts: {
+      ...{ serial: randomBytes(6).toString("hex"), memory: memoryBytes.toString(), diskCount: 1, interfaceCount: 1 },
+      disks: { "disk S1": { text: "sda", errors: "0" } },
+      interfaces: { "interface 52:54:00:00:00:01": { text: "eth0", up: true } },
+      findings: [{ type: "disk_worn", target: "disk S1", detail: "sda: 95 % of its rated endurance is used" }],
+    },
   };
 }
 

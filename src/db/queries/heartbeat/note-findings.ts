@@ -1,6 +1,7 @@
 /**
  * The statement of a batch that finds what is wrong in hardware reports, alone and compared with the report before. It
- * does nothing for a report that says the same as the one before.
+ * does nothing for a report that says the same as the one before. Rows to delete are passed as an array: for a join,
+ * PostgreSQL would read the whole index. The lock on the machine's agent keeps others from these rows meanwhile.
  */
 import type pg from "pg";
 import { isFound } from "../../schema/machine-finding.ts";
@@ -93,14 +94,14 @@ with brought as materialized (
         since = case when ${isFound("stored")} then stored.since else excluded.since end
 )
 delete from machine_finding
- where (machine_id, type, target) in (
-   select finding.machine_id, finding.type, finding.target
+ where ctid = any (array(
+   select finding.ctid
      from news cross join lateral (
-       select * from machine_finding finding where finding.machine_id = news.machine_id offset 0
+       select ctid, * from machine_finding finding where finding.machine_id = news.machine_id offset 0
      ) finding
     where not exists (
       select from found where found.machine_id = finding.machine_id and found.type = finding.type
-                          and found.target = finding.target))`;
+                          and found.target = finding.target)))`;
 
 /** Stores the findings in the hardware reports of the heartbeats that counted, and removes those that are no more. */
 export function noteFindings(rows: readonly HeartbeatRow[]): pg.QueryConfig {

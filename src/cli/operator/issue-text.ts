@@ -13,7 +13,7 @@ const styles: Partial<Record<IssueSeverity, Style>> = {
 };
 
 /** Returns a severity for a table. */
-export function showSeverity(severity: IssueSeverity): Cell {
+function showSeverity(severity: IssueSeverity): Cell {
   return { text: issueSeverityNames.nameOf(severity), style: styles[severity] };
 }
 
@@ -24,7 +24,7 @@ export function toIssueRow(issue: Issue): Cell[] {
 }
 
 /** Returns what is wrong, in one sentence. */
-export function describeIssue({ summary, target, detail }: Pick<Issue, "summary" | "target" | "detail">): string {
+function describeIssue({ summary, target, detail }: Pick<Issue, "summary" | "target" | "detail">): string {
   return [summary, target, detail].filter((part) => part !== "").join(": ");
 }
 

@@ -22,13 +22,26 @@ export function replaceNodeAnswers(server: EventEmitter, serve: RequestListener)
   server.on("checkExpectation", serve);
   server.on("checkContinue", (request: Request, response: Response) => {
     if (hasGone(response)) return;
-    response.writeContinue();
+    sendContinue(response);
     serve(request, response);
   });
   server.on("connect", ({ stream }: Request, socket: Socket) => {
     if (stream === undefined) socket.destroy();
     else sendByHttp2(stream, { status: 405, headers: {} }, { isHead: false, isRead: false });
   });
+}
+
+/**
+ * Sends 100 when it is the response's turn, unless the answer itself is there by then (RFC 9110 section 10.1.1). Of a
+ * response that still waits for earlier ones on its connection, Node would send it between the answer's head and body.
+ */
+function sendContinue(response: Response): void {
+  if (response.stream !== undefined || response.socket !== null) response.writeContinue();
+  else {
+    response.once("socket", () => {
+      if (!response.headersSent) response.writeContinue();
+    });
+  }
 }
 
 function hasGone({ stream, destroyed }: Response): boolean {

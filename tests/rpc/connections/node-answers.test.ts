@@ -8,6 +8,7 @@ import { defaultLimits } from "../../../src/rpc/limits.ts";
 import { createListener } from "../../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { makeFolder } from "../../support/program.ts";
+import { openRaw, type RawConnection } from "../../support/raw-connection.ts";
 import { createCollectingLog, type LogLine } from "../../support/server.ts";
 
 type Pair = [IncomingMessage, ServerResponse & { readonly stream: ServerHttp2Stream }];
@@ -20,9 +21,14 @@ async function start(hasTls: boolean) {
   const listener = createListener({ tls, requestClientCertificate: false, log, limits: defaultLimits });
   const close = prepareClose(listener);
   const seen: Pair[] = [];
+  // The next `count` calls wait to be released, one after the other.
+  const waiting: (() => void)[] = [];
+  const hold = { count: 0, release: () => waiting.shift()?.() };
   listener.post("/", async ({ raw }, reply) => {
     seen.push([raw, reply.raw as Pair[1]]);
-    return "served";
+    if (hold.count-- > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    // A Buffer, which Node sends apart from the head.
+    return Buffer.from("served");
   });
   const url = await listener.listen({ host: "127.0.0.1", port: 0 });
   const session = connect(url, { ca: tls?.ca ?? "" });
@@ -30,7 +36,7 @@ async function start(hasTls: boolean) {
     session.destroy();
     await close();
   };
-  return { server: listener.server, session, seen, logged, [Symbol.asyncDispose]: stop };
+  return { server: listener.server, url, ca: tls?.ca ?? "", session, seen, hold, logged, [Symbol.asyncDispose]: stop };
 }
 
 function post(session: ClientHttp2Session, fields: Record<string, string> = {}): ClientHttp2Stream {
@@ -48,6 +54,36 @@ describe.each([
     stream.end();
     const [headers] = await once(stream, "response");
     expect(headers[":status"]).toBe(200);
+  });
+
+  test("over HTTP/1.1, a caller is told before the answer, and never within it", async () => {
+    await using listener = await start(hasTls);
+    const { url, ca, hold } = listener;
+    const post = (fields = "") => `POST / HTTP/1.1\r\nHost: ${new URL(url).host}\r\n${fields}Content-Length: 0\r\n\r\n`;
+    const expecting = post("Expect: 100-continue\r\n");
+    const readStatuses = ({ received }: RawConnection) =>
+      received.split("served").map((answer) => answer.match(/(?<=HTTP\/1\.1 )\d{3}/g)?.join(" "));
+
+    using early = await openRaw({ url, ca });
+    hold.count = 1;
+    await early.send(post(), expecting);
+    // The second answer is there before its turn.
+    await expect.poll(() => listener.seen[1]?.[1].headersSent).toBe(true);
+    hold.release();
+    await early.closed;
+    expect(readStatuses(early)).toEqual(["200", "200", undefined]);
+
+    using late = await openRaw({ url, ca });
+    hold.count = 2;
+    await late.send(post(), expecting);
+    await expect.poll(() => listener.seen.length).toBe(4);
+    hold.release();
+    // It is the second one's turn, and its answer is not there.
+    await expect.poll(() => late.received).toMatch(/100 Continue\r\n\r\n$/);
+    hold.release();
+    await expect.poll(() => readStatuses(late)).toEqual(["200", "100 200", undefined]);
+    await late.send(expecting);
+    await expect.poll(() => readStatuses(late)).toEqual(["200", "100 200", "100 200", undefined]);
   });
 
   test("a caller with another expectation is served", async () => {

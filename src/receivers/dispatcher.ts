@@ -44,7 +44,12 @@ export interface DispatcherContext {
 
 /** A running dispatcher. */
 export interface Dispatcher {
-  /** Stops sending, lets attempts under way end for a moment, and gives the lease back. */
+  /** Begins to stop: sends nothing more, lets attempts under way end for a moment, and gives the lease back. */
+  stop(): void;
+  /**
+   * Stops and waits for that, for 3 s at most since `stop`: a database that does not answer must not hold up the end of
+   * the process. The lease then ends by its time.
+   */
   close(): Promise<void>;
 }
 
@@ -60,17 +65,25 @@ const queuePollMs = 5_000;
 const issuePollMs = 10_000;
 /** Wait after an attempt that could not be recorded, in milliseconds. */
 const unrecordedMs = 5_000;
-/** How long attempts under way may take when the dispatcher closes, in milliseconds. */
-const closeTimeoutMs = 2_000;
+/** How long attempts under way may take when the dispatcher stops, in milliseconds. */
+const lastAttemptsMs = 2_000;
+/** How long the dispatcher may take in all to stop, in milliseconds. */
+const stopTimeoutMs = 3_000;
 
 /** Starts a dispatcher. */
 export function startDispatcher(context: DispatcherContext): Dispatcher {
   const closing = new AbortController();
   const running = run(context, closing.signal);
+  let timeout: Promise<void> | undefined;
+  const stop = () => {
+    closing.abort();
+    timeout ??= delay(stopTimeoutMs, undefined, { ref: false });
+  };
   return {
+    stop,
     close: () => {
-      closing.abort();
-      return running;
+      stop();
+      return Promise.race([running, timeout]);
     },
   };
 }
@@ -158,7 +171,7 @@ async function lead(context: DispatcherContext, lease: Lease, signal: AbortSigna
       }
       if (!isMore) await sender.waitForWork(pollMs, signal);
     }
-    if (signal.aborted) await Promise.race([sender.finish(), pause(closeTimeoutMs, lease.signal)]);
+    if (signal.aborted) await Promise.race([sender.finish(), pause(lastAttemptsMs, lease.signal)]);
   } finally {
     observer.queued({ ageSeconds: 0, failingReceivers: 0 });
     await lease.release();

@@ -85,7 +85,9 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   });
   resources.defer(database.close);
   const guard = createAddressGuard(config.receiverAllow ?? { networks: [], hosts: [] });
-  resources.adopt(startDispatcher({ db, guard, observer: metrics.dispatch, log }), (each) => each.close());
+  const dispatcher = resources.adopt(startDispatcher({ db, guard, observer: metrics.dispatch, log }), (each) =>
+    each.close(),
+  );
   const feed = createChangeFeed({ db, log });
   const { metricLabels = [] } = config;
   const fleet = createFleetSamplers((labelKeys) => countFleet(db, labelKeys));
@@ -127,6 +129,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   let isHurried = false;
   resources.defer(async () => {
     isEnding = true;
+    dispatcher.stop();
     health.close();
     // A drained process gets no new connections.
     if (!isDrained && !isHurried) await delay(config.shutdownDelayMs);

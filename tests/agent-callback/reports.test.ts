@@ -183,13 +183,13 @@ describe("a stored request that cannot be decoded", () => {
 test("a request of a type that only a newer server knows is handed out as it is stored", async () => {
   const generation = await request();
   const stored = create(OSInstallationRequestSchema, { generation });
-  stored.$unknown = [{ no: 17, wireType: 2, data: new Uint8Array([2, 8, 1]) }];
+  stored.$unknown = [{ no: 18, wireType: 2, data: new Uint8Array([2, 8, 1]) }];
   await database.db
     .update(osInstallationRequest)
     .set({ request: Buffer.from(toBinary(OSInstallationRequestSchema, stored)) })
     .where(eq(osInstallationRequest.machineId, machine.machineId));
   const handed = (await beat()).installationRequest;
-  expect(handed?.$unknown?.map(({ no, data }) => [no, [...data]])).toEqual([[17, [2, 8, 1]]]);
+  expect(handed?.$unknown?.map(({ no, data }) => [no, [...data]])).toEqual([[18, [2, 8, 1]]]);
   expect(await findRequest(generation)).toMatchObject({ timesGiven: 1n });
 });
 

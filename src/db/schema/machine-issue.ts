@@ -310,7 +310,8 @@ export const machineIssue = pgView("machine_issue", {
   ofState: boolean("of_state").notNull(),
 }).as(
   sql.raw(`
-select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, issue.detail, issue.of_state
+select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, coalesce(issue.detail, '') as detail,
+       issue.of_state
   from (${[selectStateIssues(), selectFoundIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
  where not exists (select from (${selectMutedMachines}) muted where muted.machine_id = issue.machine_id)`),
 );

@@ -156,7 +156,9 @@ test("tells of a silence after the database failed in the midst of reading it", 
   await expect(read()).rejects.toThrow("Connection terminated");
   isAway = false;
   Object.assign(failing, { execute: database.db.execute.bind(database.db) });
-  const { events } = await read();
-  expect(events.filter((event) => event.machineId === machineId).map(({ kind }) => kind)).toEqual(["state_changed"]);
-  expect((await read()).events.filter((event) => event.machineId === machineId)).toEqual([]);
+  // Transactions of other tests may hold the position back, so that older events are read again.
+  const findSilences = async () =>
+    (await read()).events.filter((event) => event.machineId === machineId && event.kind === "state_changed");
+  expect(await findSilences()).toHaveLength(1);
+  expect(await findSilences()).toEqual([]);
 });

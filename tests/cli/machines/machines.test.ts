@@ -101,6 +101,7 @@ test("explain says why, what happens next, and what can be done", async () => {
     "state    never_heartbeated",
     expect.stringMatching(/^since {4}\d{4}-/),
     expect.stringMatching(/^because {2}.*no heartbeat/),
+    expect.stringMatching(/^issues {3}never_heartbeated \(info\), since /),
     expect.stringMatching(/^next {5}./),
     expect.stringMatching(/^you can {2}./),
     "",

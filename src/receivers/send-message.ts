@@ -2,7 +2,7 @@
  * Sends one message to one receiver, once, as Standard Webhooks describe (standard-webhooks specification 1.0.0).
  * Everything is bounded: the time, the bytes that are read, and the addresses that are called.
  */
-import { lookup as lookUp } from "node:dns";
+import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request as requestPlainly } from "node:http";
 import { request as requestSecurely } from "node:https";
@@ -37,6 +37,13 @@ export interface SendOutcome {
   readonly retryAfterMs: number;
 }
 
+/** Resolves a host name to all its addresses, as `lookup` of node:dns does. */
+export type LookUp = (
+  name: string,
+  options: LookupOptions & { all: true },
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
+
 /** Longest time from the beginning of an attempt to the status of the answer, in milliseconds. */
 const answerTimeoutMs = 10_000;
 /** Longest time that the body of an answer is read, in milliseconds. */
@@ -49,11 +56,15 @@ const maxHeaderBytes = 16_384;
 /** Longest time that a receiver can ask not to be called, in milliseconds. */
 const maxRetryAfterMs = 3_600_000;
 
-/** Sends the message. Never throws; `signal` ends the attempt, which then has failed. */
+/**
+ * Sends the message. Never throws; `signal` ends the attempt, which then has failed. `lookUp` resolves host names to
+ * all their addresses.
+ */
 export async function sendMessage(
   guard: AddressGuard,
   message: OutgoingMessage,
   signal: AbortSignal,
+  lookUp: LookUp = lookup,
 ): Promise<SendOutcome> {
   const atMs = Date.now();
   const began = performance.now();
@@ -66,7 +77,10 @@ export async function sendMessage(
   const timer = setTimeout(() => timeout.abort(), answerTimeoutMs);
   let request: ClientRequest | undefined;
   try {
-    request = openRequest(guard, message, new Date(atMs), AbortSignal.any([signal, timeout.signal]));
+    request = openRequest(message, new Date(atMs), AbortSignal.any([signal, timeout.signal]), (url) => {
+      guard.checkUrl(url);
+      return createLookup(guard, toHost(url), lookUp);
+    });
     request.end(message.payload);
     const [response] = (await once(request, "response")) as [IncomingMessage];
     clearTimeout(timer);
@@ -90,14 +104,19 @@ export async function sendMessage(
   }
 }
 
-function openRequest(guard: AddressGuard, message: OutgoingMessage, at: Date, signal: AbortSignal): ClientRequest {
+/** Opens the request. `findLookup` throws if the URL is not allowed, and returns what resolves its host name. */
+function openRequest(
+  message: OutgoingMessage,
+  at: Date,
+  signal: AbortSignal,
+  findLookup: (url: URL) => LookupFunction,
+): ClientRequest {
   const url = new URL(message.url);
-  guard.checkUrl(url);
   const options = {
     method: "POST",
     // Each attempt has a connection of its own, so each is checked.
     agent: false,
-    lookup: createLookup(guard, toHost(url)),
+    lookup: findLookup(url),
     maxHeaderSize: maxHeaderBytes,
     signal,
     headers: {
@@ -127,7 +146,7 @@ function sign({ secrets, id, payload }: OutgoingMessage, at: Date): string {
  * Resolves names as Node does, and passes only addresses that are allowed. The connection goes to one of exactly these
  * addresses, so a name that changes what it leads to gains nothing.
  */
-function createLookup(guard: AddressGuard, host: string): LookupFunction {
+function createLookup(guard: AddressGuard, host: string, lookUp: LookUp): LookupFunction {
   return (name, options, callback) => {
     lookUp(name, { ...options, all: true }, (error, found) => {
       if (error !== null) return callback(error, []);

@@ -73,7 +73,8 @@ test.each([1, 20, 200])(
     await store.close();
     await expect.poll(countHeartbeatSessions).toBe(0);
     expect(await countRowsScanned()).toEqual(before);
-    expect((await countIndexEntriesRead()) - readBefore).toBeLessThan(180 * 10 * size);
+    // About 160 for each row; more while a transaction elsewhere on this PostgreSQL keeps old versions of the rows.
+    expect((await countIndexEntriesRead()) - readBefore).toBeLessThan(500 * 10 * size);
   },
 );
 

@@ -3,33 +3,46 @@ import type { Installation } from "../../../gen/bmaas/admin/v1/installation_pb.j
 import { actOnEach } from "../operator/act-on-each.ts";
 import type { Operator } from "../operator/admin-client.ts";
 import { describeDisk } from "../operator/disk-text.ts";
+import type { CommandFailure } from "../operator/exit-status.ts";
 import { confirm, type Target, type TargetFlags } from "../operator/targets.ts";
 
-/** Disks that the user has confirmed: their ids by machine. Empty if nobody was asked. */
-export type ConfirmedDisks = ReadonlyMap<string, string>;
+/**
+ * Returns the id of the disk that the user has confirmed for a machine; empty if nobody was asked, or if the disk is
+ * named without regard to a hardware report. Throws the failure of a machine that the user was told would be refused:
+ * whatever disk it has by now, nobody has seen that.
+ */
+export type FindConfirmedDisk = (machineId: string) => string;
 
 /**
  * Asks before several machines are installed, unless `--yes` is given, and names the disk of each. `check` asks the
- * server what it would do. Returns the disks that were confirmed, so that no other ones are wiped. Throws as `confirm`
- * does.
+ * server what it would do. Returns what finds the disks that were confirmed, so that no other ones are wiped. Throws as
+ * `confirm` does.
  */
 export async function confirmWipe(
   operator: Operator,
   targets: readonly Target[],
   flags: TargetFlags,
   question: { readonly what: string; readonly check: (target: Target) => Promise<Installation | undefined> },
-): Promise<ConfirmedDisks> {
+): Promise<FindConfirmedDisk> {
   const disks = new Map<string, string>();
+  const refused = new Map<string, CommandFailure>();
   const list = async () => {
     const outcomes = await actOnEach(operator, targets, question.check);
     return outcomes.map(({ target: { machineId }, value: installation, failure }) => {
-      if (failure !== undefined) return `${machineId}  would be refused: ${failure.message}`;
+      if (failure !== undefined) {
+        refused.set(machineId, failure);
+        return `${machineId}  would be refused: ${failure.message}`;
+      }
       if (installation?.disk !== undefined) disks.set(machineId, installation.disk.id);
       return `${machineId}  ${nameDisk(installation)}`;
     });
   };
   await confirm(targets, flags, question.what, { list });
-  return disks;
+  return (machineId) => {
+    const failure = refused.get(machineId);
+    if (failure !== undefined) throw failure;
+    return disks.get(machineId) ?? "";
+  };
 }
 
 /** Returns the disk of an installation in words. */

@@ -67,13 +67,13 @@ export function requestCommand(): Command {
           return await actAndReport(operator, targets, flags, { act: check, describe, toJson });
         }
         const what = "Install on # and wipe this disk of each?";
-        const disks = await confirmWipe(operator, targets, flags, {
+        const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
           what,
           check: async (target) => (await check(target)).installation,
         });
         await actAndAwait(operator, targets, flags, {
-          act: ({ machineId }) =>
-            client.requestInstallation({ ...asked, machineId, expectedDisk: disks.get(machineId) ?? "" }),
+          act: async ({ machineId }) =>
+            await client.requestInstallation({ ...asked, machineId, expectedDisk: findConfirmedDisk(machineId) }),
           toJson,
         });
       }),

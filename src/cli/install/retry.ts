@@ -36,12 +36,12 @@ export function retryCommand(): Command {
           const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
           return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false, ...how });
         };
-        const disks = await confirmWipe(operator, targets, flags, {
+        const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
           what: "Install again on # and wipe this disk of each?",
           check: async (target) => (await retry(target, { validateOnly: true })).installation,
         });
         await actAndAwait(operator, targets, flags, {
-          act: (target) => retry(target, { expectedDisk: disks.get(target.machineId) ?? "" }),
+          act: async (target) => await retry(target, { expectedDisk: findConfirmedDisk(target.machineId) }),
           toJson: (response) => messageToJson(RetryInstallationResponseSchema, response),
         });
       }),

@@ -16,7 +16,14 @@ export const eventTypes: readonly string[] = [...historyKinds.map(toEventType), 
 /** Type of the event by which an operator probes a receiver, whatever it chooses. */
 export const probeType = "receiver.probe";
 
-/** Returns whether one of the patterns fits the type. "*" stands for any characters. */
+/**
+ * Returns whether one of the patterns fits the type. "*" stands for any characters, and so do several: as many
+ * wildcards of an expression in a row would keep the process busy for ever.
+ */
 export function matchesEvent(patterns: readonly string[], type: string): boolean {
-  return patterns.some((pattern) => new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*")}$`).test(type));
+  return patterns.some((pattern) => toExpression(pattern).test(type));
+}
+
+function toExpression(pattern: string): RegExp {
+  return new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll(/\*+/g, ".*")}$`);
 }

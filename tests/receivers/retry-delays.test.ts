@@ -43,6 +43,8 @@ describe("patterns", () => {
     ["installation.*", "installationx", false],
     ["machine", "machine.created", false],
     ["machine.c", "machine.created", false],
+    [`${"*".repeat(39)}z.${"*".repeat(39)}z`, "installation.report_refused", false],
+    ["***.***", "installation.report_refused", true],
   ])("%s against %s: %s", (pattern, type, fits) => {
     expect(matchesEvent([pattern], type)).toBe(fits);
     expect(matchesEvent(["health.none", pattern], type)).toBe(fits);

@@ -1,5 +1,6 @@
 /** Converts a decoded EnrolRequest to a database row. */
 import { toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { EnrolRequest } from "../../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { EnrolmentWish } from "../../db/queries/enrolment.ts";
@@ -11,10 +12,14 @@ import { toStorableText } from "../storable-text.ts";
 
 /** Maximum length of a stored version or boot id, in UTF-16 code units, as in enrolment_service.proto. */
 const maxWordLength = 128;
+/** Maximum size of a stored hardware report, in bytes. One that arrives as JSON can be larger than its text. */
+const maxReportBytes = 16_384;
 /** Maximum number of stored addresses of network interfaces. */
 const maxMacAddresses = 64;
 
-/** Returns the row of an enrolment. */
+/**
+ * Returns the row of an enrolment. Throws ConnectError with `invalid_argument` for a hardware report that is too large.
+ */
 export function toEnrolmentWish(request: EnrolRequest, identity: KeyIdentity): EnrolmentWish {
   const { hardwareReport, agentVersion, bootId } = request;
   const address = identity.remoteAddress ?? "unknown";
@@ -68,8 +73,17 @@ function toDescription(report: AgentHardwareReport | undefined): Description {
     memoryBytes,
     cpuThreads,
     diskBytes,
-    report: toBinary(AgentHardwareReportSchema, report),
+    report: encodeReport(report),
   };
+}
+
+function encodeReport(report: AgentHardwareReport): Uint8Array {
+  const bytes = toBinary(AgentHardwareReportSchema, report);
+  if (bytes.length <= maxReportBytes) return bytes;
+  throw new ConnectError(
+    `hardware_report: has ${bytes.length} bytes in binary form, and at most ${maxReportBytes} are stored: leave out parts of it`,
+    Code.InvalidArgument,
+  );
 }
 
 function toWord(text: string): string | null {

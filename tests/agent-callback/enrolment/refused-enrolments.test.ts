@@ -101,6 +101,16 @@ describe.each(lanes)("with %s", (_lane, place) => {
     expect(await countEnrolments(database)).toBe(0);
   });
 
+  test("a report that is larger than its JSON, and than what is stored, is invalid_argument", async () => {
+    const supportedSpeedBytes = Array.from({ length: 5000 }, () => -1);
+    const body = JSON.stringify({ hardwareReport: { report: { networkInterface: [{ supportedSpeedBytes }] } } });
+    expect(await send({ place, certificate: await newCertificate(), body })).toMatchObject({
+      status: 400,
+      text: expect.stringMatching(/hardware_report: has 50\d{3} bytes in binary form, and at most 16384 are stored/),
+    });
+    expect(await countEnrolments(database)).toBe(0);
+  });
+
   test("no proof is unauthenticated", async () => {
     expect(await send({ place })).toMatchObject({
       status: 401,

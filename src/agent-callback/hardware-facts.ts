@@ -98,5 +98,7 @@ function percent(share: number): string {
 }
 
 function clean(text: string): string {
-  return printable(toStorableText(text, maxLength)).slice(0, 2 * maxLength);
+  return printable(toStorableText(text, maxLength))
+    .slice(0, 2 * maxLength)
+    .toWellFormed();
 }

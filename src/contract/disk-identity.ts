@@ -35,7 +35,8 @@ export function findIdentity(disk: DiskFacts): ExpectedDisk | undefined {
     model: toText(disk.deviceModel),
   };
   if (identity.wwn?.length === 0 && identity.serialNumber === "") {
-    identity.byPath = disk.stableName.find((name) => name.startsWith(byPathFolder))?.slice(0, maxTextLength) ?? "";
+    const path = disk.stableName.find((name) => name.startsWith(byPathFolder)) ?? "";
+    identity.byPath = path.slice(0, maxTextLength).toWellFormed();
     if (identity.byPath === "") return undefined;
   }
   return create(ExpectedDiskSchema, identity);

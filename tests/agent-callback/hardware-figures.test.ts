@@ -102,3 +102,11 @@ test("names are bounded, and hold nothing that PostgreSQL does not", () => {
   expect(figures.product).toBe("X\ufffd\ufffd");
   expect(figures.serialNumber).toBe("\ufffd");
 });
+
+test("a path that is cut in the middle of a character still identifies its disk", () => {
+  const name = `disk/by-path/${"x".repeat(242)}\u{1f4be}`;
+  const figures = figuresOf({ blockDevice: [{ stableName: [name], capacityBytes: 5n, kernelName: "sda" }] });
+  expect(JSON.parse(figures.disks ?? "")).toEqual({
+    [`path/${encodeURIComponent(`${name.slice(0, 255)}\ufffd`)}//5`]: "sda",
+  });
+});

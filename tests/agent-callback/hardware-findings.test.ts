@@ -149,6 +149,13 @@ test("warnings of the agent are one issue", async () => {
   expect(await machine.report()).toEqual([]);
 });
 
+test("a text that is cut in the middle of a character does not keep the heartbeat from counting", async () => {
+  const machine = await reportingMachine();
+  // Escapes make it longer than what is kept.
+  const [issue] = await machine.report({}, [`${"\u001b".repeat(33)}a\u{1f4be}`]);
+  expect(issue?.detail).toBe(`${"\\u{1b}".repeat(33)}a\ufffd`);
+});
+
 test("memory that the agent could not tell is not less memory, and a first report is compared with nothing", async () => {
   const machine = await reportingMachine();
   expect(await machine.report({ memoryInstalledBytes: 1n })).toEqual([]);

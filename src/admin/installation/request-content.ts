@@ -1,6 +1,7 @@
 /** Encodes operators' installation targets as the requests that agents are given. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { InstallationTarget } from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import type { RequestInstallationRequest } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import {
   ImageInstallationRequestSchema,
   MetropolisInstallationRequestSchema,
@@ -33,10 +34,16 @@ export interface RequestContent extends Required<Pick<InstallationRequest, "enco
 
 /**
  * Checks the target and returns the request for it. Throws `invalid_argument` that names every wrong field by its path
- * in the call. With `isUnchecked`, nobody chooses a disk.
+ * in the call. With `uncheckedDisk`, nobody chooses a disk.
  */
-export function toRequestContent(target: InstallationTarget | undefined, isUnchecked: boolean): RequestContent {
+export function toRequestContent(
+  target: InstallationTarget | undefined,
+  { uncheckedDisk: isUnchecked, expectedDisk }: Pick<RequestInstallationRequest, "uncheckedDisk" | "expectedDisk">,
+): RequestContent {
   const violations = new Violations();
+  if (isUnchecked && expectedDisk !== "") {
+    violations.add("expected_disk", "needs a disk that is looked up, and with unchecked_disk none is");
+  }
   const type = toType(target, (field, parse) => violations.check(`target.${field}`, parse));
   const selector = toSelector(target, isUnchecked, violations);
   violations.assertNone();

@@ -23,7 +23,7 @@ export function createRequestInstallation(context: AdminContext) {
   return async (request: RequestInstallationRequest, call: HandlerContext): Promise<RequestInstallationResponse> => {
     const machineId = parseMachineId(request.machineId);
     const { hardwareMaxAgeMs: maxAgeMs, reinstallLimit } = context.installations;
-    const { encode, needsAdditions, selector } = toRequestContent(request.target, request.uncheckedDisk);
+    const { encode, needsAdditions, selector } = toRequestContent(request.target, request);
     const expectedId = request.expectedDisk || undefined;
     const asked = {
       machineId,

@@ -6,6 +6,7 @@ import {
   type RetryInstallationResponse,
   RetryInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { DiskRefusedError } from "../../contract/choose-disk.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import type { Transaction } from "../../db/client.ts";
 import { getInstallation, type InstallationRow } from "../../db/queries/installation-overview.ts";
@@ -27,6 +28,7 @@ export function createRetryInstallation(context: AdminContext) {
     const expectedId = request.expectedDisk || undefined;
     const repeat = (repeated: InstallationRow) => {
       const { encode, needsAdditions, selector } = repeatContent(repeated);
+      if (selector === undefined && expectedId !== undefined) throw refuseUnchecked(repeated);
       const disk = selector && toDiskToChoose({ machineId, selector, maxAgeMs, expectedId, repeated });
       return { encode, needsAdditions: needsAdditions && !request.force, disk, reinstallLimit };
     };
@@ -38,4 +40,12 @@ export function createRetryInstallation(context: AdminContext) {
     if (request.validateOnly) return await answerWithoutChange(context, (tx) => work(tx, getActor(call)));
     return await answerOnce(context, call, request, RetryInstallationResponseSchema, work);
   };
+}
+
+function refuseUnchecked({ machineId, generation }: InstallationRow): DiskRefusedError {
+  return new DiskRefusedError(
+    "DISK_CHANGED",
+    machineId,
+    `installation ${generation} of machine ${machineId} names its disk without regard to a hardware report, so it cannot be told whether that is the one that was confirmed`,
+  );
 }

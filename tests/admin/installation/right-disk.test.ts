@@ -198,6 +198,21 @@ describe("a request", () => {
     });
   });
 
+  test("for an unchecked disk has no disk that an operator can have confirmed", async () => {
+    const machineId = await bareMachine(db);
+    const asked = { machineId, target: on(undefined, "sda"), uncheckedDisk: true };
+    expect(await errorOf(installations.requestInstallation({ ...asked, expectedDisk: "any" }))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["expected_disk"],
+    });
+    await installations.requestInstallation(asked);
+    await moveInstallation(db, machineId, 1n, "failed");
+    expect((await errorOf(installations.retryInstallation({ machineId, expectedDisk: "any" }))).preconditions).toEqual([
+      `DISK_CHANGED machines/${machineId}`,
+    ]);
+    expect(await findInstallation(database, machineId, 2n)).toBeUndefined();
+  });
+
   test("is refused when it means another disk than the operator confirmed", async () => {
     const { machineId, report } = await machineWith([sda, other]);
     const target = on({ choice: { case: "smallest", value: true } });

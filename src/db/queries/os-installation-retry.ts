@@ -19,10 +19,10 @@ export interface InstallationRetry {
 }
 
 /**
- * Requests the machine's newest installation again if it failed, is overdue, or is withheld because of its disk or of
- * the machine's identity, and returns the new generation. Throws
- * MachineNotFoundError, InstallationNotFoundError, InstallationRefusedError if the installation is in another state or
- * is not the expected one, and every error of `requestInstallations`.
+ * Requests the machine's newest installation again if it failed, is overdue, or was never given because of its disk or
+ * of the machine's identity, and returns the new generation. Throws MachineNotFoundError, InstallationNotFoundError,
+ * InstallationRefusedError if the installation is in another state or is not the expected one, and every error of
+ * `requestInstallations`.
  */
 export async function retryInstallation(
   tx: Transaction,
@@ -36,7 +36,9 @@ export async function retryInstallation(
     const named = { machineId, generation: expectedGeneration };
     throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${retryOf}`);
   }
-  if (state !== "failed" && state !== "overdue" && !(await needsNewDisk(tx, installation))) {
+  // An agent that was given it may be installing, whatever its machine reports meanwhile.
+  const isRetryable = state === "failed" || state === "overdue";
+  if (!isRetryable && !(state === "pending" && (await needsNewDisk(tx, installation)))) {
     const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk can be retried`;
     throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
   }

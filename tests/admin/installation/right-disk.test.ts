@@ -323,6 +323,16 @@ describe("a request is withheld", () => {
     expect(await readInstallation(database, machineId, 1n)).toMatchObject({ timesGiven: 0n });
   });
 
+  test("and a retry is refused once an agent was given it, which may be installing", async () => {
+    const { machineId, beat, report } = await requested();
+    expect((await beat())?.generation).toBe(1n);
+    expect(await report([other])).toBeUndefined();
+    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
+      `INSTALLATION_NOT_RETRYABLE machines/${machineId}/installations/1`,
+    ]);
+    expect(await findInstallation(database, machineId, 2n)).toBeUndefined();
+  });
+
   test("and a retry is refused while the disk cannot be chosen", async () => {
     const { machineId, report } = await requested();
     await report([other]);

@@ -4,7 +4,7 @@
  */
 import { BlockDevice_Kind as Kind } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import type { AgentHardwareReport } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { nameDisks, readSystemUuid } from "../contract/disk-identity.ts";
+import { keepNamed, nameDisks, readSystemUuid } from "../contract/disk-identity.ts";
 import { isPlaceholderSerialNumber } from "../contract/firmware-placeholders.ts";
 import type { HardwareReportRow } from "../db/queries/heartbeat/heartbeat-row.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -44,7 +44,7 @@ export function toHardwareFigures({
     diskBytes,
     largestDiskBytes,
     systemUuid: readSystemUuid(node),
-    disks: JSON.stringify(nameDisks(node?.blockDevice ?? [])),
+    disks: JSON.stringify(keepNamed(nameDisks(node?.blockDevice ?? []))),
   };
 }
 

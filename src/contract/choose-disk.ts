@@ -8,7 +8,7 @@ import {
   type OSInstallationRequest,
   OSInstallationRequestSchema,
 } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { findIdentity, nameDisks, readSystemUuid, toDiskId, toHex } from "./disk-identity.ts";
+import { findIdentity, keepNamed, nameDisks, readSystemUuid, toDiskId, toHex } from "./disk-identity.ts";
 import { type DiskSelector, formatDiskSelector, selectDisks } from "./disk-selector.ts";
 
 /** A machine's newest hardware report. */
@@ -27,7 +27,7 @@ export interface ChosenDisk {
   readonly kernelName: string;
   /** The disk in words: kernel name, model, serial number. */
   readonly description: string;
-  /** Kernel names of all disks of the report by their identifiers. */
+  /** Kernel names of the disks of the report by their identifiers, of those that have a name. */
   readonly disks: Readonly<Record<string, string>>;
   /** UUID of the machine in the report. */
   readonly systemUuid: string | undefined;
@@ -141,7 +141,7 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
     kernelName,
     expectedDisk: toBinary(ExpectedDiskSchema, identity),
     description: describeDisk(disk),
-    disks,
+    disks: keepNamed(disks),
     systemUuid: readSystemUuid(report.report),
   };
 }

@@ -68,6 +68,14 @@ export function nameDisks(disks: readonly BlockDevice[]): Record<string, string>
   return Object.fromEntries([...names].filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
+/**
+ * Returns those of the disks that have a name. Agents that know names only can be given no other ones: a name from an
+ * earlier report may lead to another disk by now.
+ */
+export function keepNamed(disks: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(disks).filter(([, name]) => name !== ""));
+}
+
 /** Returns the machine's UUID in lower case, or undefined if the report states none. */
 export function readSystemUuid(node: Pick<Node, "systemUuid"> | undefined): string | undefined {
   const uuid = node?.systemUuid.toLowerCase() ?? "";

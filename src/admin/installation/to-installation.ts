@@ -34,7 +34,7 @@ export const withholdings = {
   unhealthy: "a health alert blocks installations",
   duplicate_agent: "two machines call with this machine's id and key",
   reported_before_given: "the machine's agent reported this generation, or a later one, before it was given it",
-  disk_gone: "the newest hardware report does not show its disk",
+  disk_gone: "the newest hardware report does not show its disk under any kernel name",
   disks_unknown:
     "nobody has looked for its disk in the newest hardware report, which a server of an older version stored",
   serial_number_changed: "the machine's serial number is not what it was when its disk was chosen",

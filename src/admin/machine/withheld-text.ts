@@ -16,7 +16,8 @@ const removedByRetry: readonly Reason[] = [
 
 /** Clauses that name what has changed, for reasons of which more is known than their name. */
 const clauses: Readonly<Partial<Record<Reason, (facts: Facts) => string>>> = {
-  disk_gone: ({ expectedDisk }) => `because the newest hardware report does not show its disk${nameDisk(expectedDisk)}`,
+  disk_gone: ({ expectedDisk }) =>
+    `because the newest hardware report does not show its disk${nameDisk(expectedDisk)} under any kernel name`,
   disks_unknown: ({ expectedDisk }) =>
     `because a server of an older version stored the newest hardware report, and nobody has looked for its disk in that${nameDisk(expectedDisk)}`,
   serial_number_changed: ({ installation, hardware }) =>

@@ -27,7 +27,7 @@ export interface DiskChoice {
   readonly kernelName: string;
   /** The disk in words, for the history. */
   readonly description: string;
-  /** All disks of the report, and the machine's UUID in it, as in hardware_report. */
+  /** The disks of the report that have a name, and the machine's UUID in it, as in hardware_report. */
   readonly disks: Readonly<Record<string, string>>;
   readonly systemUuid: string | undefined;
 }

@@ -41,7 +41,7 @@ export const hardwareReport = pgTable(
      * server of an older version has stored a later report.
      */
     inventoriedAt: timestamptz(),
-    /** Kernel names of the disks by what identifies them; empty for a disk whose name the agent does not report. */
+    /** Kernel names of the disks by what identifies them, without disks whose names the agent does not report. */
     disks: jsonb().$type<Readonly<Record<string, string>>>(),
     systemUuid: text(),
   },

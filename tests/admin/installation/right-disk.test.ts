@@ -278,6 +278,18 @@ describe("a request is withheld", () => {
     expect((await beat())?.generation).toBe(1n);
   });
 
+  test("while the newest report gives its disk no name, since an earlier one may lead to another disk", async () => {
+    const { machineId, beat, report } = await requested();
+    expect(await report([{ ...sda, kernelName: "" }, other])).toBeUndefined();
+    expect(await beat()).toBeUndefined();
+    expect((await explain(machineId)).condition).toContain("under any kernel name");
+    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
+      `DISK_WITHOUT_NAME machines/${machineId}`,
+    ]);
+    await report([{ ...sda, kernelName: "sdb" }]);
+    expect((await beat())?.type.value?.rootDevice).toBe("sdb");
+  });
+
   test.each<[string, TestSystem, TestSystem, RegExp]>([
     ["serial number", { serialNumber: "M-1" }, { serialNumber: "M-2" }, /serial number was "M-1" .* is "M-2" now/],
     ["serial number, which it lost", { serialNumber: "M-1" }, {}, /serial number was "M-1" .* is unknown now/],

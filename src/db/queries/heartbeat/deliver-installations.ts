@@ -20,8 +20,8 @@ export interface DeliveryRow extends AgentRow {
 /** A delivery that is on record, so that its request may be given. */
 export interface Delivery {
   /**
-   * Kernel name of the request's disk in the newest hardware report; absent if the report has no name for it, or the
-   * request names its disk without regard to a report.
+   * Kernel name of the request's disk in the newest hardware report; absent if the request names its disk without
+   * regard to a report.
    */
   readonly diskName?: string;
 }

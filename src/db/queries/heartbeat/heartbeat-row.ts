@@ -70,7 +70,7 @@ export interface HardwareReportRow {
   /** By what the machine and its parts can be found, no identifier twice. */
   readonly identifiers: readonly Identifier[];
   readonly systemUuid?: string | undefined;
-  /** JSON object with the kernel names of the disks, by what identifies them. */
+  /** JSON object with the kernel names of the disks that have one, by what identifies them. */
   readonly disks?: string | undefined;
   /** What is wrong in the report, and what to compare with the next one. Absent: nothing is looked for. */
   readonly facts?: HardwareFacts | undefined;

@@ -90,7 +90,7 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
 
   /**
    * InstallationDisk.id of the disk that the target must lead to; empty means any. An operator who has confirmed an
-   * answer with `validate_only` sends its disk's id.
+   * answer with `validate_only` sends its disk's id. Cannot be set with `unchecked_disk`.
    *
    * @generated from field: string expected_disk = 10;
    */
@@ -166,7 +166,8 @@ export declare type RetryInstallationRequest = Message<"bmaas.admin.v1.RetryInst
   validateOnly: boolean;
 
   /**
-   * InstallationDisk.id of the disk that must be chosen; empty means any.
+   * InstallationDisk.id of the disk that must be chosen; empty means any. An installation that was requested with
+   * `unchecked_disk` is refused with it.
    *
    * @generated from field: string expected_disk = 6;
    */

@@ -172,10 +172,10 @@ export declare const EnrolmentService: GenService<{
    * or by an HTTP message signature; since it has no machine id yet, the signature's keyid is the key itself, as 64
    * hexadecimal digits in lower case. A repeated call updates what the server knows of the agent. Errors:
    * unauthenticated without a valid proof, for a replayed signature, for a key that belongs to another machine, and for
-   * a join token that is not valid; invalid_argument for a message that cannot be decoded; resource_exhausted with
-   * google.rpc.RetryInfo when the server has too much to do, or the caller's address has asked too often, and without
-   * it for a body above 16 KiB; unimplemented for a compressed body; unavailable while the database is unreachable.
-   * None of these stores anything.
+   * a join token that is not valid; invalid_argument for a message that cannot be decoded, and for JSON whose hardware
+   * report has more than 16 KiB in binary form; resource_exhausted with google.rpc.RetryInfo when the server has too
+   * much to do, or the caller's address has asked too often, and without it for a body above 16 KiB; unimplemented
+   * for a compressed body; unavailable while the database is unreachable. None of these stores anything.
    *
    * @generated from rpc bmaas.agent.v1.EnrolmentService.Enrol
    */

@@ -136,19 +136,22 @@ test.skipIf(!hasTerminals)(
   },
 );
 
-test.skipIf(!hasTerminals)("a machine that would be refused is not installed, whatever it reports meanwhile", async () => {
-  const location = randomUUID();
-  const [known, unknown] = [await machineAt(location), await bareMachine(database.db)];
-  await database.db
-    .insert(provided)
-    .values({ machineId: unknown, provider: "p", providerId: unknown, location });
-  const command = ["install", "request", "--selector", `location=${location}`, ...image, "--disk", "smallest"];
-  const terminal = await operator.startOnTerminal(...command);
-  await terminal.waitFor("Install on 2 machines and wipe this disk of each? [y/N]");
-  expect(terminal.shown()).toContain(`${unknown}  would be refused: machine ${unknown} has not reported its hardware`);
-  await storeHardware(database.db, unknown);
-  terminal.type("y\r");
-  expect(await terminal.exited).toBe(4);
-  expect(await readInstallation(database, known, 1n)).toMatchObject({ diskSelector: "smallest" });
-  expect(await findInstallation(database, unknown, 1n)).toBeUndefined();
-});
+test.skipIf(!hasTerminals)(
+  "a machine that would be refused is not installed, whatever it reports meanwhile",
+  async () => {
+    const location = randomUUID();
+    const [known, unknown] = [await machineAt(location), await bareMachine(database.db)];
+    await database.db.insert(provided).values({ machineId: unknown, provider: "p", providerId: unknown, location });
+    const command = ["install", "request", "--selector", `location=${location}`, ...image, "--disk", "smallest"];
+    const terminal = await operator.startOnTerminal(...command);
+    await terminal.waitFor("Install on 2 machines and wipe this disk of each? [y/N]");
+    expect(terminal.shown()).toContain(
+      `${unknown}  would be refused: machine ${unknown} has not reported its hardware`,
+    );
+    await storeHardware(database.db, unknown);
+    terminal.type("y\r");
+    expect(await terminal.exited).toBe(4);
+    expect(await readInstallation(database, known, 1n)).toMatchObject({ diskSelector: "smallest" });
+    expect(await findInstallation(database, unknown, 1n)).toBeUndefined();
+  },
+);

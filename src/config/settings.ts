@@ -270,7 +270,7 @@ export const settings = {
     value: "VERSION",
     parse: parseVersion,
     commands: ["serve"],
-    description: "agents that state an older version have an issue, such as 1.4.0; the same for all servers",
+    description: "oldest version agents should have, such as 1.4.0; older ones are an issue; the same for all servers",
   },
   hardwareMaxAgeMs: {
     variable: "BMAAS_HARDWARE_MAX_AGE",
@@ -279,7 +279,7 @@ export const settings = {
     default: "604800",
     parse: parseDeadlineMs,
     commands: ["serve", "seed"],
-    description: "age of a hardware report up to which it says which disks a machine has",
+    description: "maximum age of a hardware report from which the disk of an installation may be chosen",
   },
   reinstallLimit: {
     variable: "BMAAS_REINSTALL_LIMIT",
@@ -288,7 +288,7 @@ export const settings = {
     default: "3",
     parse: parseReinstallLimit,
     commands: ["serve", "seed"],
-    description: "installations given to a machine in the window without a request for it alone; 0 for no limit",
+    description: "maximum number of installations in the window, unless requested for a machine alone; 0 for no limit",
   },
   reinstallWindowMs: {
     variable: "BMAAS_REINSTALL_WINDOW",
@@ -331,7 +331,7 @@ export const settings = {
     value: "ADDRESS[/BITS]|HOST,…",
     parse: parseReceiverAllow,
     commands: ["serve"],
-    description: "private addresses and hosts that receivers of events may have, and that may use plain http",
+    description: "private addresses and hosts that receivers of events may have, also over plain http",
   },
   logLevel: {
     variable: "BMAAS_LOG_LEVEL",

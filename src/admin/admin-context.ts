@@ -14,7 +14,7 @@ export interface AdminContext {
   readonly fleet: FleetSamplers;
   /** Decides which addresses receivers may have. */
   readonly guard: AddressGuard;
-  /** What the server's settings allow of installations. */
+  /** Limits on installations from the server's settings. */
   readonly installations: InstallationLimits;
   /** Settings of the server, without secrets. */
   readonly settings: readonly EffectiveSetting[];

@@ -1,8 +1,8 @@
 /**
- * Reads from a hardware report by what its machine and the parts in it can be found.
+ * Reads from a hardware report the identifiers by which its machine and its parts can be found.
  *
- * Placeholders of vendors are left out: they identify nothing. So is what looks like a disk and is none, such as media
- * of a remote console.
+ * Placeholders of vendors are left out: they identify nothing. So are devices that look like disks and are not, such as
+ * media of a remote console.
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import {

@@ -1,6 +1,6 @@
 /**
- * Notes in the database what is wrong with agents' calls, for lists of issues: beside the calls, which do not wait for
- * it, and so seldom that strangers cannot make the server write at will.
+ * Notes in the database what is wrong with agents' calls, for lists of issues. Calls do not wait for the notes, and the
+ * notes are limited, so that strangers cannot make the server write at will.
  */
 import type { Logger } from "pino";
 import { InvalidMachineIdError, parseAgentMachineId } from "../contract/machine-id.ts";
@@ -9,9 +9,9 @@ import { noteRefusedKey, noteUndecodableRequest } from "../db/queries/agent-trou
 import { type AttemptRule, createAttemptLimit } from "../rpc/callers/attempt-limit.ts";
 import type { IdentityRefusal, LogRefusal } from "./identity/agent-identity.ts";
 
-/** Notes of this process for one machine. The database has a limit of its own, over all processes. */
+/** Limit on the notes of this process for one machine. The database limits those of all processes together. */
 const perMachine: AttemptRule = { burst: 1, secondsPerAttempt: 300, maxParties: 10_000 };
-/** Notes of this process in all: five a second. */
+/** Limit on all notes of this process: five a second. */
 const inAll: AttemptRule = { burst: 20, secondsPerAttempt: 0.2, maxParties: 1 };
 
 /** Refusals that show a wrong key, and not a wrong clock or a repeated call. */

@@ -37,7 +37,7 @@ export function createHealthCommand(
       },
     });
     if (failure !== undefined) throw new Error(failure);
-    if (bytes > maxOutputBytes) throw new Error(`printed ${bytes} bytes; ${maxOutputBytes} are the most allowed`);
+    if (bytes > maxOutputBytes) throw new Error(`printed ${bytes} bytes; ${maxOutputBytes} are allowed at most`);
     try {
       return parseHealthAlerts(Buffer.concat(chunks).toString("utf8"));
     } catch (error) {

@@ -67,7 +67,7 @@ export class DiskRefusedError extends Error {
   }
 }
 
-const unchecked = "name it with --root-device NAME --unchecked-disk, by which nobody checks that it is the right one";
+const unchecked = "name it with --root-device NAME --unchecked-disk, and nobody checks that it is the right disk";
 
 /** What to choose a disk for, and by what rules. */
 export interface DiskQuestion {
@@ -107,7 +107,7 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
   if (newest.ageMs > maxAgeMs) {
     refuse(
       "HARDWARE_REPORT_OLD",
-      `the newest hardware report of machine ${machineId} is ${formatAge(newest.ageMs)} old, and ${formatAge(maxAgeMs)} are the most allowed (BMAAS_HARDWARE_MAX_AGE): restart its agent, which reports its hardware within a minute`,
+      `the newest hardware report of machine ${machineId} is ${formatAge(newest.ageMs)} old, and the maximum is ${formatAge(maxAgeMs)} (BMAAS_HARDWARE_MAX_AGE): restart its agent, which reports its hardware within a minute`,
     );
   }
   const wanted = formatDiskSelector(selector);
@@ -126,7 +126,7 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
   if (identity === undefined || diskId === undefined || kernelName === undefined) {
     return refuse(
       "DISK_WITHOUT_IDENTITY",
-      `nothing in the hardware report tells disk ${disk.kernelName || wanted} of machine ${machineId} from others, neither World Wide Name nor serial number nor path: ${unchecked}`,
+      `nothing in the hardware report tells disk ${disk.kernelName || wanted} of machine ${machineId} from others: it has no World Wide Name, serial number or path of its own; ${unchecked}`,
     );
   }
   if (kernelName === "") {

@@ -129,7 +129,7 @@ export function parseDiskSelector(text: string, parseSize: ParseSize = readBytes
   for (const term of text.match(/(?:\\.|[^,])+|^$|(?<=^|,)(?=,|$)/gs) ?? []) {
     const part = parseTerm(term.replaceAll(/\\([\\,])/g, "$1").trim(), parseSize);
     const twice = Object.keys(part).find((key) => Object.hasOwn(selector, key));
-    if (twice !== undefined) throw new InvalidFieldError(`says twice what the disk's ${describeKey(twice)} is`);
+    if (twice !== undefined) throw new InvalidFieldError(`gives the disk's ${describeKey(twice)} twice`);
     selector = { ...selector, ...part };
   }
   return checkDiskSelector(selector);

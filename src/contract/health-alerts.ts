@@ -32,7 +32,7 @@ export function parseHealthAlerts(text: string): WrittenAlert[] {
   const written = parseJson(text);
   const list = isObject(written) && "alerts" in written ? written.alerts : written;
   if (!Array.isArray(list)) {
-    throw new InvalidFieldError('is no list of alerts; write one such as [{"id": "smart", "severity": "warning"}]');
+    throw new InvalidFieldError('is not a list of alerts; write one such as [{"id": "smart", "severity": "warning"}]');
   }
   const mistakes: string[] = [];
   const alerts = list.map((alert, index) => readAlert(alert, `alerts[${index}]`, mistakes));
@@ -44,13 +44,13 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InvalidFieldError(`is no JSON: ${(error as Error).message}`);
+    throw new InvalidFieldError(`is not JSON: ${(error as Error).message}`);
   }
 }
 
 function readAlert(alert: unknown, place: string, mistakes: string[]): WrittenAlert {
   const fields = isObject(alert) ? alert : {};
-  if (!isObject(alert)) mistakes.push(`${place} is no object`);
+  if (!isObject(alert)) mistakes.push(`${place} is not an object`);
   const { id, target, severity, message, effects: wanted, ...others } = fields;
   for (const name of Object.keys(others)) {
     if (!serversFields.has(name)) {
@@ -58,7 +58,7 @@ function readAlert(alert: unknown, place: string, mistakes: string[]): WrittenAl
     }
   }
   const readText = (name: string, value: unknown = "") => {
-    if (typeof value !== "string") mistakes.push(`${place}.${name} is no text`);
+    if (typeof value !== "string") mistakes.push(`${place}.${name} is not a text`);
     return String(value)
       .replaceAll(/[\s\p{Cc}]+/gu, " ")
       .trim();
@@ -69,7 +69,7 @@ function readAlert(alert: unknown, place: string, mistakes: string[]): WrittenAl
     return found ?? (names[0] as Name);
   };
   if (id === undefined || id === "") mistakes.push(`${place}.id is missing`);
-  if (wanted !== undefined && !Array.isArray(wanted)) mistakes.push(`${place}.effects is no list`);
+  if (wanted !== undefined && !Array.isArray(wanted)) mistakes.push(`${place}.effects is not a list`);
   return {
     id: readText("id", id),
     target: readText("target", target),

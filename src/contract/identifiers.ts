@@ -1,6 +1,6 @@
 /**
- * By what a machine can be found: serial numbers, addresses and names of its parts. Every spelling of an identifier has
- * one normalized form, in which identifiers are stored and compared. Runs in Node and in browsers.
+ * Identifiers that machines are found by: serial numbers, addresses and names of their parts. Every spelling of an
+ * identifier has one normalized form, in which identifiers are stored and compared. Runs in Node and in browsers.
  */
 
 /** Kinds of identifiers. */

@@ -8,7 +8,7 @@
 export const issueSeverities = ["critical", "warning", "info"] as const;
 
 /**
- * How urgent an issue is. Critical: a part is failing, or the server keeps back what was requested until somebody acts.
+ * How urgent an issue is. Critical: a part is failing, or the server withholds what was requested until somebody acts.
  * Warning: the machine does not do what it should, or will not for long. Info: worth knowing, nothing is broken.
  */
 export type IssueSeverity = (typeof issueSeverities)[number];

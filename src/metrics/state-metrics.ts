@@ -23,7 +23,7 @@ export async function waitForCount(source: { get(): Promise<unknown> }): Promise
 export function createStateMetrics(registry: Registry): (groups: readonly FleetGroup[], countedAt?: Date) => void {
   const oldest = new Gauge({
     name: "bmaas_fleet_state_oldest_seconds",
-    help: "Time that the machine which has been in the state for longest has spent in it.",
+    help: "Longest time that a machine has been in the state so far.",
     labelNames: ["state"],
     registers: [registry],
   });

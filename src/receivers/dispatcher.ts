@@ -26,11 +26,11 @@ import { fanOut, fanOutIssues } from "./fan-out.ts";
 import { chooseRetryDelays } from "./retry-delays.ts";
 import { sendMessage } from "./send-message.ts";
 
-/** Is told what the dispatcher does. */
+/** Observer of what the dispatcher does. */
 export interface DispatchObserver {
-  /** An attempt has ended and was recorded, and so many deliveries were given up with it. */
+  /** Called when an attempt has ended and was recorded, with the number of deliveries that were given up with it. */
   attempted(isDelivered: boolean, givenUp: number): void;
-  /** What waits now; all zero in a process that is not the dispatcher. */
+  /** Called with what waits now; all zero in a process that is not the dispatcher. */
   queued(queue: DeliveryQueue): void;
 }
 

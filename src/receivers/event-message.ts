@@ -89,7 +89,7 @@ function writeMessage({ key, machineId, type, at, data }: Omit<EventMessage, "pa
   return { key, machineId, type, at, payload: JSON.stringify({ type, timestamp: at.toISOString(), data }) };
 }
 
-/** Returns who the machine is, in the words of the API's JSON. */
+/** Returns the fields that describe the machine, named as in the API's JSON. */
 function describeMachine(machineId: string, machine: MachineOverview | undefined): object {
   return {
     machineId,
@@ -102,7 +102,7 @@ function describeMachine(machineId: string, machine: MachineOverview | undefined
   };
 }
 
-/** Returns who the event is about. Decisions on enrolments have the enrolment's id, and there may be no machine. */
+/** Returns text that names the event's machine, or its enrolment: a decision about one may come without a machine. */
 function nameSubject({ machineId, kind }: MachineChange, machine: MachineOverview | undefined): string {
   return kind.startsWith("enrolment_") ? `enrolment ${machineId}` : nameMachine(machineId, machine);
 }

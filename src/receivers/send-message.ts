@@ -1,6 +1,6 @@
 /**
- * Sends one message to one receiver, once, as Standard Webhooks describe (standard-webhooks specification 1.0.0).
- * Everything is bounded: the time, the bytes that are read, and the addresses that are called.
+ * Sends one message to one receiver, once, in the form of Standard Webhooks (standard-webhooks specification 1.0.0). It
+ * limits the time, the bytes that it reads, and the addresses that it calls.
  */
 import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import { once } from "node:events";
@@ -57,8 +57,8 @@ const maxHeaderBytes = 16_384;
 const maxRetryAfterMs = 3_600_000;
 
 /**
- * Sends the message. Never throws; `signal` ends the attempt, which then has failed. `lookUp` resolves host names to
- * all their addresses.
+ * Sends the message. Never throws; an attempt that `signal` ends has failed. `lookUp` resolves host names to all their
+ * addresses.
  */
 export async function sendMessage(
   guard: AddressGuard,

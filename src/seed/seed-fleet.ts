@@ -56,7 +56,7 @@ export interface SeedOptions {
   readonly actor: string;
   /** Do everything, then roll it back. */
   readonly dryRun: boolean;
-  /** What the settings allow of installations. */
+  /** Limits on installations from the settings. */
   readonly installations: InstallationLimits;
 }
 

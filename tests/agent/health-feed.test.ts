@@ -106,9 +106,9 @@ describe("a health command", () => {
 
   test.each([
     ["echo '[]'; exit 3", /^exit status 3$/],
-    ["echo no", /^what it printed is no JSON/],
+    ["echo no", /^what it printed is not JSON/],
     ["echo '[{}]'", /^what it printed alerts\[0\]/],
-    ["head -c 300000 /dev/zero", /^printed 300000 bytes; 262144 are the most/],
+    ["head -c 300000 /dev/zero", /^printed 300000 bytes; 262144 are allowed at most/],
   ])("fails: %s", async (command, said) => {
     await expect(runCommand(command)).rejects.toThrow(said);
   });

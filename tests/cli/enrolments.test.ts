@@ -137,7 +137,7 @@ describe("several", () => {
     expect(stderr).toContain("1 of 2 enrolments failed");
     expect(JSON.parse(stdout)).toMatchObject({
       results: [
-        { enrolmentId: one, error: { code: "failed_precondition", message: expect.stringContaining("has gone") } },
+        { enrolmentId: one, error: { code: "failed_precondition", message: expect.stringContaining("is gone") } },
         { enrolmentId: two, enrolment: { state: "ENROLMENT_STATE_REJECTED" } },
       ],
     });

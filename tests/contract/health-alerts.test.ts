@@ -22,14 +22,14 @@ test("keeps texts on one line, and cuts messages", () => {
 });
 
 test.each([
-  ["", "is no JSON"],
-  ["{}", "is no list of alerts"],
-  ['"x"', "is no list of alerts"],
-  ["[1]", "alerts[0] is no object"],
+  ["", "is not JSON"],
+  ["{}", "is not a list of alerts"],
+  ['"x"', "is not a list of alerts"],
+  ["[1]", "alerts[0] is not an object"],
   ['[{"severity":"info"}]', "alerts[0].id is missing"],
-  ['[{"id":1,"severity":"info"}]', "alerts[0].id is no text"],
+  ['[{"id":1,"severity":"info"}]', "alerts[0].id is not a text"],
   ['[{"id":"x"}]', "alerts[0].severity is none of"],
-  ['[{"id":"x","severity":"info","effects":"mute"}]', "alerts[0].effects is no list"],
+  ['[{"id":"x","severity":"info","effects":"mute"}]', "alerts[0].effects is not a list"],
   ['[{"id":"x","severity":"info","effects":[null]}]', "alerts[0].effects[0] is none of"],
   ['[{"id":"x","severity":"info","ttl":1}]', "alerts[0].ttl is unknown"],
 ])("refuses %s", (text, said) => {

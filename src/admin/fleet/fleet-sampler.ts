@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { FleetCount } from "../../db/queries/fleet.ts";
 import { TooManyGroupsError } from "../../db/queries/fleet-groups.ts";
 
-/** A count, with when and how long it was counted. */
+/** A count, the time at which it was made, and how long it took. */
 type Sample<Count> = Count & {
   /** When the count began, by performance.now(). */
   readonly beganAtMs: number;

@@ -135,7 +135,7 @@ function explainPending(facts: Facts): Explanation {
 /** Reasons that only a new request removes at once. */
 const newRequestReasons: readonly string[] = ["reported_before_given", "reinstall_limit"];
 
-/** What must not happen meanwhile, for reasons that come back. */
+/** Conditions under which a reason ends by itself, as clauses; other reasons have none. */
 const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string>> = {
   unhealthy: "if the alert is not put again",
   duplicate_agent: "if no further sign of two machines appears",

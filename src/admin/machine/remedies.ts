@@ -36,7 +36,7 @@ export const remedies = {
     command: (id) => `bmaas agents replace ${id} PUBLIC_KEY`,
   },
   judgeKnocker: {
-    description: "if the agent that asks to be let in is this machine's, replace the key by its; otherwise reject it",
+    description: "if the agent that asks is this machine's, replace the key with its own; otherwise reject it",
     command: (id) => `bmaas enrolments approve ENROLMENT_ID --machine ${id} --replace-key`,
   },
   restart: {

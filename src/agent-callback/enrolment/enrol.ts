@@ -1,4 +1,4 @@
-/** The Enrol call: it stores what an agent without a machine says of itself, and tells it what became of its wish. */
+/** The Enrol call: it stores what an agent without a machine says about itself, and answers whether it is let in. */
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
@@ -75,7 +75,7 @@ export function createEnrol({ db, pacer, observer, logRefusal, log }: EnrolOptio
     }
     if (kind === "token_refused") {
       observer.enrolled(outcome.reason);
-      log.info({ ...describe(identity), reason: outcome.reason }, "a join token let an agent not in");
+      log.info({ ...describe(identity), reason: outcome.reason }, "refused an agent's join token");
       throw new ConnectError("the join token is not valid", Code.Unauthenticated);
     }
     observer.enrolled(kind);

@@ -136,7 +136,7 @@ export async function checkBlockDevice(path: string, number: string): Promise<vo
   });
   try {
     const stats = await device.stat();
-    if (!stats.isBlockDevice()) throw new DiskMismatchError(`${path} is no block device`);
+    if (!stats.isBlockDevice()) throw new DiskMismatchError(`${path} is not a block device`);
     const found = formatDeviceNumber(BigInt(stats.rdev));
     if (found !== number) {
       throw new DiskMismatchError(`${path} leads to device ${found} and not to ${number}, the expected disk`);

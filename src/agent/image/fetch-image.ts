@@ -112,7 +112,7 @@ async function follow(start: URL, progress: Progress, options: FetchOptions): Pr
     }
     body.destroy();
     const next = URL.parse(headers.location ?? "", url);
-    if (next === null) throw new FetchError(`${url.host} redirects to what is no URL`);
+    if (next === null) throw new FetchError(`${url.host} redirects to something that is not a URL`);
     if (next.protocol !== url.protocol) {
       const schemes = `from ${url.protocol.slice(0, -1)} to ${next.protocol.slice(0, -1)}`;
       throw new FetchError(`${url.host} redirects to another scheme, ${schemes}: request the image where it is`);

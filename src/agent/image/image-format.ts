@@ -1,6 +1,6 @@
 /** Tells raw disk images from everything else that people take for one. */
 
-/** The image is no raw disk image. */
+/** The image is not a raw disk image. */
 class ImageFormatError extends Error {
   override readonly name = "ImageFormatError";
 }
@@ -72,17 +72,17 @@ export function checkRawImage(head: Buffer, hasPartitions: boolean): void {
   const known = disguised.find((format) => matches(format, head));
   if (known !== undefined) {
     const advice = convertible.test(known.name) ? `: ${convert}` : "";
-    throw new ImageFormatError(`the image is no raw disk image but ${known.name}${advice}`);
+    throw new ImageFormatError(`the image is not a raw disk image but ${known.name}${advice}`);
   }
   // Kernels with an EFI stub have the signature of a boot sector.
   const isProgram = head.subarray(0, 2).toString("latin1") === "MZ" && !hasPartitions;
-  if (isProgram) throw new ImageFormatError("the image is no raw disk image but a kernel or an EFI program");
+  if (isProgram) throw new ImageFormatError("the image is not a raw disk image but a kernel or an EFI program");
   const isIso = head.subarray(32769, 32774).toString("latin1") === "CD001";
   if (hasBootSignature(head) && (hasPartitions || !isIso)) return;
-  if (head.length === 0) throw new ImageFormatError("the image is no raw disk image: it is empty");
+  if (head.length === 0) throw new ImageFormatError("the image is not a raw disk image: it is empty");
   const found = others.find((format) => matches(format, head));
   throw new ImageFormatError(
-    `the image is no raw disk image: it has ${
+    `the image is not a raw disk image: it has ${
       isIso ? "no partition table" : "neither a boot sector nor a partition table"
     }${found === undefined ? "" : `; it is ${found.name}`}`,
   );

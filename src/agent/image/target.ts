@@ -43,14 +43,14 @@ export async function openTarget(path: string): Promise<Target> {
   try {
     const stat = await handle.file.stat();
     if (stat.isFile()) return new OpenTarget(path, handle, stat.size, undefined);
-    if (!stat.isBlockDevice()) throw new DiskMismatchError(`${path} is no block device`);
+    if (!stat.isBlockDevice()) throw new DiskMismatchError(`${path} is not a block device`);
     const attributes = `/sys/dev/block/${formatDeviceNumber(BigInt(stat.rdev))}`;
     const sectors = await findCount(attributes, "size");
     const sectorBytes = await findCount(attributes, "queue", "logical_block_size");
     // Root may open a read-only disk for writing, and only then fails to write.
     if ((await findCount(attributes, "ro")) === 1) throw new DiskMismatchError(`${path} is read-only`);
     if (sectors === undefined || sectorBytes === undefined) {
-      throw new DiskMismatchError(`${path} is no whole disk`);
+      throw new DiskMismatchError(`${path} is not a whole disk`);
     }
     return new OpenTarget(path, handle, sectors * 512, sectorBytes);
   } catch (error) {

@@ -18,7 +18,7 @@ import { parseAge, parseState, parseTerms } from "../operator/selector.ts";
 import { enrolmentStateNames } from "../operator/state-names.ts";
 import type { Target, TargetFlags } from "../operator/targets.ts";
 
-/** What the targets are called. */
+/** Names for enrolments as the targets of a command. */
 export const enrolmentKind: TargetKind = { noun: "enrolments", idName: "enrolmentId" };
 
 type FilterPart = Partial<Omit<EnrolmentFilter, "$typeName" | "$unknown">>;

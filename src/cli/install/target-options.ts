@@ -130,7 +130,7 @@ newest hardware report (bmaas hardware):
 /** Reads how the disk is named. Throws ConfigError for contradictions. */
 function readDisk({ rootDevice = "", disk: texts, uncheckedDisk = false }: InstallationTargetFlags) {
   if (texts === undefined) return { rootDevice };
-  if (rootDevice !== "") throw new ConfigError(["--disk and --root-device say twice which disk: give one of them"]);
+  if (rootDevice !== "") throw new ConfigError(["--disk and --root-device both name the disk: give one of them"]);
   if (uncheckedDisk) throw new ConfigError(["--unchecked-disk needs --root-device, since --disk is looked up"]);
   try {
     const selector = parseDiskSelector(texts.join(","), parseBytes);

@@ -48,7 +48,7 @@ export function bundleCommand(): Command {
 
 function wouldFillTerminal(): CommandFailure {
   return new CommandFailure(
-    "an archive does not go to a terminal: write it to a file with --out FILE, or with > FILE",
+    "an archive is not written to a terminal: write it to a file with --out FILE, or with > FILE",
     exitStatus.usage,
   );
 }

@@ -21,11 +21,11 @@ export interface Report<T> {
   readonly describe: (value: T, target: Target) => string;
   /** Returns an object for programs. */
   readonly toJson: (value: T) => JsonValue;
-  /** What the targets are, if they are no machines. */
+  /** What the targets are, if they are not machines. */
   readonly kind?: TargetKind;
 }
 
-/** What targets are called. */
+/** Names for the targets of a command. */
 export interface TargetKind {
   /** Plural for people. */
   readonly noun: string;

@@ -66,8 +66,8 @@ interface ConfirmOptions {
 
 /**
  * Asks the user to confirm before acting on more than one machine. `what` is the question, with "#" for text such as
- * "12 machines"; `noun` says what else the targets are, and `list` what to say of each of them before. Default: the ids
- * of some. Throws ConfigError without a terminal to ask on, and CommandFailure if the answer is no.
+ * "12 machines"; `noun` names targets other than machines. `list` returns the lines to print first; by default, the
+ * ids of some targets. Throws ConfigError without a terminal to ask on, and CommandFailure if the answer is no.
  */
 export async function confirm(
   targets: readonly Target[],

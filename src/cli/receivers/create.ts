@@ -40,7 +40,7 @@ export function createCommand(): Command {
       "bmaas receivers create audit --url https://audit.internal/events --events '*' --ca internal-ca.pem",
     ],
     more: [
-      "\nMessages are sent and signed as Standard Webhooks describe; docs/receivers.md has types, payloads and examples." +
+      "\nMessages and signatures follow Standard Webhooks; docs/receivers.md has types, payloads and examples." +
         "\nA private address must be named in the server's setting BMAAS_RECEIVER_ALLOW.",
       "\nWith --json: one CreateReceiverResponse of bmaas.admin.v1.",
     ],

@@ -1,8 +1,8 @@
 /**
  * Decides about enrolments: operators approve, reject and forget them.
  *
- * Approvals run one after the other, so that of two agents with one serial number the second one meets the first. Then
- * the enrolment's row is locked, so that of two decisions about it the second one finds the first. Then the machine is.
+ * Approvals run one after the other, so that the second of two agents with one serial number meets the first. Then the
+ * enrolment's row is locked, so that the second of two decisions about it finds the first. The machine is locked last.
  */
 import { eq, sql } from "drizzle-orm";
 import { formatInstant } from "../../base/time-text.ts";
@@ -17,13 +17,13 @@ import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 import { findLabels, setLabels } from "./machine-label.ts";
 import { findProvided, findProvidedAs, setProvided } from "./provided.ts";
 
-/** There is no such enrolment any more. */
+/** The enrolment does not exist any more. */
 export class EnrolmentGoneError extends Error {
   override readonly name = "EnrolmentGoneError";
   readonly enrolmentId: string;
   constructor(enrolmentId: string) {
     super(
-      `enrolment ${enrolmentId} has gone: it was forgotten, made way for newer ones, or its agent describes another machine now`,
+      `enrolment ${enrolmentId} is gone: it was forgotten, newer ones replaced it, or its agent describes another machine now`,
     );
     this.enrolmentId = enrolmentId;
   }

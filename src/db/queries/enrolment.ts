@@ -1,4 +1,4 @@
-/** Stores what agents without a machine send, and tells them what became of their wish. */
+/** Stores what agents without a machine send, and returns the outcome of their wish to be let in. */
 import { randomUUID } from "node:crypto";
 import { eq, type SQL, sql } from "drizzle-orm";
 import { isPlaceholderSerialNumber } from "../../contract/firmware-placeholders.ts";
@@ -10,7 +10,7 @@ import { applyJoinToken, approveEnrolment, holdApprovals } from "./enrolment-dec
 import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
 import { findJoinTokenBySecret, type JoinTokenRefusal, type JoinTokenRow, useJoinToken } from "./join-token.ts";
 
-/** What an agent says of itself and its machine. */
+/** An agent's wish to be let in: what it says about itself and its machine. */
 export type EnrolmentWish = Pick<
   EnrolmentRow,
   | "publicKey"
@@ -230,8 +230,8 @@ async function insert(tx: Transaction, wish: NamedWish, bounds: EnrolmentBounds)
 }
 
 /**
- * Deletes the longest unseen rows without a machine that match the condition until one more fits. Leaves rows alone
- * that somebody decides about at this moment.
+ * Deletes rows without a machine that match the condition, the least recently seen first, until one more fits. Skips
+ * rows that an operator is deciding about.
  */
 async function makeRoom(tx: Transaction, condition: SQL, max: number): Promise<void> {
   await tx.execute(sql`

@@ -149,7 +149,7 @@ async function markShared(tx: Transaction, ids: SQL): Promise<void> {
        and stored.value = held.value and stored.scope = held.scope`);
 }
 
-/** Deletes of each machine what has been gone for longest and exceeds the number of kept identifiers. */
+/** Deletes each machine's identifiers beyond the kept number, those first that have been gone for longest. */
 async function deleteGone(tx: Transaction, ids: SQL): Promise<void> {
   await tx.execute(sql`
     with excess as materialized (

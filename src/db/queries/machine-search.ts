@@ -36,7 +36,7 @@ export interface HeldIdentifier extends MachineMatch {
 /** Maximum number of machines with exactly one identifier among which those that have it now are put first. */
 const maxSorted = 1000;
 
-/** Above every text that begins with another one: a text and U+10FFFF, which stands for no character. */
+/** SQL of U+10FFFF, which is no character: a text followed by it is above every other text that begins with it. */
 const last = "chr(1114111)";
 
 /** What only identifiers have, and what stands for it elsewhere. Times are read as text, as Drizzle reads them. */

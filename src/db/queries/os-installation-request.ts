@@ -43,7 +43,7 @@ export interface ReinstallLimit {
   readonly windowSeconds: number;
 }
 
-/** What the settings allow of requests. */
+/** Limits on requests from the settings. */
 export interface InstallationLimits {
   /** Age from which a hardware report says nothing about the machine's disks. */
   readonly hardwareMaxAgeMs: number;

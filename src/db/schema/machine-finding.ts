@@ -2,8 +2,8 @@
  * Tag Finding: a hardware report has shown something wrong with this machine.
  *
  * Written by a heartbeat whose report says something else than the one before. Deleted by the next such report that
- * does not show it any more, and with the machine. What is only a difference to an earlier report ends by itself at
- * `until`: then it counts as how the machine is.
+ * does not show it any more, and with the machine. A difference from an earlier report ends by itself at `until`: from
+ * then on, the new state counts as normal.
  */
 import { bigint, index, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";

@@ -47,7 +47,7 @@ export const http1Messages = {
   ServerResponse: Http1Response,
 } satisfies ServerOptions;
 
-/** Key of a connection's responses in the order of their requests, without those that were over at the latest one. */
+/** Key of a connection's responses in the order of their requests. Adding one removes ended ones from the front. */
 const responsesKey = Symbol("responses");
 /** A connection. Node sets its server. */
 type Connection = Socket & { readonly server?: object; [responsesKey]?: ServerResponse[] };

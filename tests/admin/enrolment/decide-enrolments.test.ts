@@ -89,7 +89,7 @@ describe("approving", () => {
       expect(await errorOf(enrolments[method]({ enrolmentId }))).toMatchObject({
         code: "FailedPrecondition",
         preconditions: [`ENROLMENT_GONE enrolments/${enrolmentId}`],
-        message: expect.stringMatching(`^enrolment ${enrolmentId} has gone: it was forgotten`),
+        message: expect.stringMatching(`^enrolment ${enrolmentId} is gone: it was forgotten`),
       });
     },
   );

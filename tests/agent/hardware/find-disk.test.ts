@@ -201,7 +201,7 @@ describe.runIf(process.platform === "linux")("the device node", () => {
     const files = { ...(await layOutSystem(tree)), dev: folder };
     await expect(findExpectedDisk(sata, { files })).rejects.toThrow(/^disk_mismatch: .*sdd: ENOENT/);
     await writeFile(join(folder, "sdd"), "");
-    await expect(findExpectedDisk(sata, { files })).rejects.toThrow(`${join(folder, "sdd")} is no block device`);
+    await expect(findExpectedDisk(sata, { files })).rejects.toThrow(`${join(folder, "sdd")} is not a block device`);
   });
 
   test.runIf(canLoop())("must lead to the expected disk, and nobody else may have it", async () => {

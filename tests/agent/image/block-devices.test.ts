@@ -130,7 +130,7 @@ describe.skipIf(whyNoLoopDevices !== undefined)(
       runProgram("addpart", device.path, "1", "2048", "32768");
       onTestFinished(() => runProgram("delpart", device.path, "1"));
       const error = await install(`${device.path}p1`, { capacityBytes: 16 * mib });
-      expect(error).toBe(`disk_mismatch: ${device.path}p1 is no whole disk`);
+      expect(error).toBe(`disk_mismatch: ${device.path}p1 is not a whole disk`);
       await expectUntouched(device);
     });
 

@@ -142,7 +142,7 @@ describe("an answer that is no image", () => {
     ["another scheme", answer(302, { location: "ftp://a.example/b" }), /redirects to another scheme, from http to ftp/],
     ["https instead of http", answer(301, { location: "https://a.example/b" }), /another scheme, from http to https/],
     ["a file", answer(302, { location: "file:///etc/passwd" }), /another scheme, from http to file/],
-    ["no URL", answer(302, { location: "http://" }), /redirects to what is no URL/],
+    ["no URL", answer(302, { location: "http://" }), /redirects to something that is not a URL/],
     ["itself", answer(302, { location: "/image" }), /redirects more than 10 times/],
   ])("is refused at once: %s", async (_what, fault, error) => {
     const { url, requests } = await serveImage(image, { fault });

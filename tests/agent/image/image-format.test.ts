@@ -64,9 +64,9 @@ describe("what is no raw disk image is refused by name", () => {
     [
       "zeros",
       Buffer.alloc(mib),
-      /^the image is no raw disk image: it has neither a boot sector nor a partition table$/,
+      /^the image is not a raw disk image: it has neither a boot sector nor a partition table$/,
     ],
-    ["nothing", Buffer.alloc(0), /^the image is no raw disk image: it is empty$/],
+    ["nothing", Buffer.alloc(0), /^the image is not a raw disk image: it is empty$/],
   ])("%s", (_what, head, error) => expect(refuse(head)).toThrow(error));
 
   const makers: readonly [string, string][] = [

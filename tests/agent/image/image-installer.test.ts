@@ -56,7 +56,7 @@ describe("nothing is written for a request", () => {
 
   test.each([
     ["/dev/bmaas-absent", /^disk_mismatch: \/dev\/bmaas-absent cannot be opened: ENOENT/],
-    ["/dev/null", /^disk_mismatch: \/dev\/null is no block device$/],
+    ["/dev/null", /^disk_mismatch: \/dev\/null is not a block device$/],
     ["/tmp", /^disk_mismatch: \/tmp cannot be (?:opened: EISDIR|written)/],
   ])("whose disk is no disk: %s", async (devicePath, error) => {
     const type = imageOf("http://127.0.0.1:1/image");

@@ -95,7 +95,7 @@ describe("install request", () => {
   });
 
   test.each([
-    [["--disk", "only", "--root-device", "sda"], "--disk and --root-device say twice which disk"],
+    [["--disk", "only", "--root-device", "sda"], "--disk and --root-device both name the disk"],
     [["--disk", "only", "--unchecked-disk"], "--unchecked-disk needs --root-device"],
     [["--disk", "bigest"], 'has "bigest", which is none of serial=, wwn='],
     [["--disk", "min-size=big"], "is not an amount of bytes such as 16GiB or 1TB"],

@@ -168,6 +168,6 @@ describe.skipIf(!hasTerminals)("on a terminal (skipped without script of util-li
   test("it writes no archive, and says how to get one", async () => {
     const terminal = await viewer.startOnTerminal("machines", "bundle", machineId);
     expect(await terminal.exited).toBe(2);
-    expect(terminal.shown()).toMatch(/^bmaas: an archive does not go to a terminal: .*--out FILE/);
+    expect(terminal.shown()).toMatch(/^bmaas: an archive is not written to a terminal: .*--out FILE/);
   });
 });

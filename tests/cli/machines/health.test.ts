@@ -94,7 +94,7 @@ test("what is wrong is said before anything is done", async () => {
     [["--clear", "--source", "x", "--ttl", "1h"], /--ttl: has no use without --put/],
     [["--source", "x"], /--source: has no use/],
     [["--put", join(folder, "none.json"), "--source", "x", "--ttl", "1h"], /--put: ENOENT/],
-    [["--put", await fileOf("{"), "--source", "x", "--ttl", "1h"], /--put: .*json: is no JSON/],
+    [["--put", await fileOf("{"), "--source", "x", "--ttl", "1h"], /--put: .*json: is not JSON/],
     [["--put", await fileOf([]), "--source", "x", "--ttl", "31d"], /ttl: /],
     [["--put", await fileOf([]), "--source", "agent", "--ttl", "1d"], /source: is reserved for the machine's agent/],
     [

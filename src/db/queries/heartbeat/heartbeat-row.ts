@@ -67,7 +67,7 @@ export interface HardwareReportRow {
   readonly cpuThreads: number;
   readonly diskBytes: bigint;
   readonly largestDiskBytes: bigint;
-  /** By what the machine and its parts can be found, no identifier twice. */
+  /** Identifiers of the machine and its parts, none of them twice. */
   readonly identifiers: readonly Identifier[];
   readonly systemUuid?: string | undefined;
   /** JSON object with the kernel names of the disks that have one, by what identifies them. */
@@ -141,7 +141,7 @@ export function toBuffer(bytes: Uint8Array | undefined): Buffer | undefined {
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** columns that the fragments below read. */
+/** Columns that the SQL fragments below read. */
 export const agentColumns: Readonly<Record<"machine_id" | "public_key", InputColumn<AgentRow>>> = {
   machine_id: ["uuid", (row) => row.machineId],
   public_key: ["bytea", (row) => toBuffer(row.publicKey)],

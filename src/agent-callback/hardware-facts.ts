@@ -21,7 +21,7 @@ const minSpare = 0.1;
 /** Number of the agent's warnings that are shown. */
 const shownWarnings = 3;
 
-/** Returns the facts of a report, in bounds whatever an agent claims. */
+/** Returns the facts of a report. Their number and sizes are limited, whatever an agent claims. */
 export function toHardwareFacts({ report: node, warning }: AgentHardwareReport): HardwareFacts {
   const devices = (node?.blockDevice ?? []).filter(({ kind }) => kind === Kind.DISK).slice(0, maxParts);
   const disks = new Map(devices.map((disk) => [nameDisk(disk), disk]));

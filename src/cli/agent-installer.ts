@@ -32,8 +32,9 @@ export function installerOption(): Option {
 export type InstallerKind = "command" | "image" | "pretend";
 
 /**
- * Chooses what installs. Without flags that say it, root on Linux installs images: nobody else could, and a machine
- * that only pretends to be installed is of no use. Throws ConfigError for flags that do not go together.
+ * Chooses what installs. Without a flag that decides it, an agent that runs as root on Linux installs images, because
+ * only root can, and a machine that only pretends to be installed is of no use. Throws ConfigError for flags that do
+ * not go together.
  */
 export function chooseInstaller(
   flags: Pick<InstallerFlags, "installer" | "installCommand" | "diskFile" | "verify">,

@@ -112,7 +112,7 @@ async function useOneConnection<T>(pool: pg.Pool, use: (client: pg.ClientBase) =
 }
 
 /**
- * Returns a store that passes every call to `store`, and logs an outage of the database once, and once that it is over,
+ * Returns a store that passes every call to `store`. It logs the beginning and the end of a database outage once each,
  * however many calls fail in between.
  */
 export function logOutages(store: HeartbeatStore, log: Logger): HeartbeatStore {

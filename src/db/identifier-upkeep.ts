@@ -30,7 +30,7 @@ const retryMs = 30_000;
 
 /** The upkeep in the background. */
 export interface IdentifierUpkeep {
-  /** Makes it begin nothing more, and does not wait. */
+  /** Keeps it from starting anything new; does not wait. */
   stop(): void;
   /** Stops the round under way before its next batch and waits for that. */
   close(): Promise<void>;

@@ -44,7 +44,7 @@ export const collectors: readonly Collector[] = [
   "gc",
 ].map((name) => load(`prom-client/lib/metrics/${name}.js`));
 
-/** A histogram that shows given numbers, for values that nobody observes one by one. */
+/** A histogram whose numbers are set as a whole, for values that are not observed one by one. */
 export interface HistogramOptions {
   readonly name: string;
   readonly help: string;

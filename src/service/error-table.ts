@@ -124,7 +124,7 @@ function refuseEnrolment(
   return refuse(type, `enrolments/${error.enrolmentId}`, error);
 }
 
-/** Maximum number of disks in an error, and length of a text of theirs: an error of gRPC must fit into a header. */
+/** Maximum number of disks in an error, and of characters in each of their texts: gRPC puts errors into a header. */
 const maxListedDisks = 16;
 const maxDiskText = 64;
 

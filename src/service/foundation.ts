@@ -23,7 +23,7 @@ export interface Foundation {
   readonly serverKey: string | undefined;
   /** Resolves to the reason when the server's own PostgreSQL failed for good. Absent if it uses another one. */
   readonly lost: Promise<Error> | undefined;
-  /** Makes background work on the database begin nothing more, and does not wait. Call it before `close`. */
+  /** Keeps background work on the database from starting anything new; does not wait. Call it before `close`. */
   stopWork(): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Secrets of receivers, in the form of Standard Webhooks, and what a call gets that asks for one twice. */
+/** Secrets of receivers, in the form of Standard Webhooks, and the error for a call that asks for one twice. */
 import { randomBytes } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Database } from "../../db/client.ts";

@@ -1,4 +1,4 @@
-/** Tells raw disk images from everything else that people take for one. */
+/** Distinguishes raw disk images from other files that people mistake for one. */
 
 /** The image is not a raw disk image. */
 class ImageFormatError extends Error {

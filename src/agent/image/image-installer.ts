@@ -18,7 +18,7 @@ export interface ImageInstallerOptions
   readonly verifiesAll?: boolean | undefined;
   /** Longest time of an installation. Default: unlimited. */
   readonly timeoutMs?: number | undefined;
-  /** Called with what did not work and does not keep the system from booting, and with reasons for fetching again. */
+  /** Called with failures that do not keep the system from booting, and with the reasons for fetching again. */
   readonly onWarning?: ((warning: string) => void) | undefined;
 }
 

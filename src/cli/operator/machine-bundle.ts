@@ -1,6 +1,6 @@
 /**
- * Collects everything that a viewer may read about a machine, for a bug report or a colleague. It asks only methods
- * that viewers may call, so a viewer's bundle lacks nothing, and none holds a secret.
+ * Collects everything that a viewer may read about a machine, for a bug report or a colleague. It calls only
+ * methods that viewers may call, so a viewer's bundle is complete, and no bundle holds a secret.
  */
 import { stripVTControlCharacters } from "node:util";
 import { create, type DescMessage, type JsonValue, type MessageShape } from "@bufbuild/protobuf";

@@ -42,7 +42,7 @@ export type EnrolmentOutcome =
   | { readonly kind: "another_machine"; readonly machineId: string }
   /** The nonce is not greater than the last one of this key. Nothing was stored. */
   | { readonly kind: "replayed" }
-  /** The join token lets nobody in. Nothing was stored. */
+  /** The join token was refused. Nothing was stored. */
   | { readonly kind: "token_refused"; readonly reason: JoinTokenRefusal };
 
 /** Bounds of the rows without a machine. */
@@ -100,7 +100,7 @@ export async function enrol(
   return (token && (await admit(tx, wish, token))) ?? { kind: "waiting" };
 }
 
-/** Uses a join token, unless the key has used it before. Returns why it lets nobody in. */
+/** Uses a join token, unless the key has used it before. Returns why it is refused. */
 async function spend(
   tx: Transaction,
   token: JoinTokenRow | undefined,

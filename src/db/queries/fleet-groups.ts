@@ -80,7 +80,7 @@ interface Selection {
 }
 
 /**
- * Selects the groups. Reads every table once, holds twice, and only the index of all but heartbeats, holds, muting
+ * Selects the groups. Reads each table once, and holds twice. Reads only indexes, except for heartbeats, holds, muting
  * alerts and open installations. A machine's state and since when it has it are computed once, in a subquery that
  * OFFSET keeps apart; times are compared with parameters, since PostgreSQL would compute `now() - …` for each row.
  * @public

@@ -7,7 +7,7 @@ import { joinToken } from "../schema/index.ts";
 /** A join token as it is stored. */
 export type JoinTokenRow = typeof joinToken.$inferSelect;
 
-/** Why a join token lets nobody in. */
+/** Why a join token is refused. */
 export type JoinTokenRefusal = "token_wrong" | "token_used_up" | "token_expired" | "token_revoked";
 
 /** No join token has this id. */
@@ -104,7 +104,7 @@ export async function findJoinTokenBySecret(
 }
 
 /**
- * Counts one use of a join token, and locks its row until the transaction ends. Returns why the token lets nobody in,
+ * Counts one use of a join token, and locks its row until the transaction ends. Returns why the token is refused,
  * and counts nothing then.
  */
 export async function useJoinToken(tx: Transaction, id: string): Promise<JoinTokenRefusal | undefined> {

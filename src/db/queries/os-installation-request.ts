@@ -37,7 +37,7 @@ export interface InstallationRequest {
   readonly needsAdditions?: boolean | undefined;
 }
 
-/** Withholds a request once its machine was given so many installations within the window. */
+/** A limit that withholds a request once its machine was given so many installations within the window. */
 export interface ReinstallLimit {
   readonly count: number;
   readonly windowSeconds: number;
@@ -51,7 +51,7 @@ export interface InstallationLimits {
   readonly reinstallLimit: ReinstallLimit | undefined;
 }
 
-/** Returns the limits that the settings of those names set. A limit of 0 is none. */
+/** Returns the limits from the settings of those names. A limit of 0 means no limit. */
 export function toInstallationLimits(settings: {
   readonly hardwareMaxAgeMs: number;
   readonly reinstallLimit: number;

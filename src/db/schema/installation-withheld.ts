@@ -16,7 +16,7 @@ import { isOpen } from "./os-installation-request.ts";
  * use its id and key, or its agent reported the request's generation, or a later one, before it was given that; the
  * newest hardware report does not show the request's disk, was stored by a server that did not look for it, or shows
  * another serial number or UUID of the machine than when the disk was chosen; or the machine was given too many
- * installations of late.
+ * installations recently.
  */
 const withholdingReasons = [
   "held",

@@ -1,5 +1,5 @@
 /**
- * Join tokens: secrets that let agents in, for a while and so many of them. Only the hash of the secret is stored.
+ * Join tokens: secrets that let a limited number of agents in for a limited time. The table has only their hashes.
  *
  * Written by operators, and counted by the enrolments that use it. Rows stay, so that the actor "join-token:<id>" of
  * the history can be looked up.

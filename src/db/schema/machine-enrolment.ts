@@ -1,9 +1,9 @@
 /**
  * Enrolments: agents that proved a key which no machine had, and asked to be let in.
  *
- * Written by strangers, so each key has one row, whatever it sends and however often; those without a machine are
- * bounded for each address and in all, and the longest unseen make way. An operator's decision stays with the row. A
- * row that has become a machine's is deleted with the machine.
+ * Written by strangers, so each key has one row, whatever it sends and however often. The number of rows without a
+ * machine is limited for each address and in all, and the least recently seen are deleted first. An operator's decision
+ * stays with the row. A row that has become a machine's is deleted with the machine.
  */
 import { sql } from "drizzle-orm";
 import { bigint, check, index, integer, pgTable, text, unique, uuid } from "drizzle-orm/pg-core";

@@ -103,7 +103,7 @@ delete from machine_finding
       select from found where found.machine_id = finding.machine_id and found.type = finding.type
                           and found.target = finding.target)))`;
 
-/** Stores the findings in the hardware reports of the heartbeats that counted, and removes those that are no more. */
+/** Stores the findings in the hardware reports of the heartbeats that counted, and removes those that have ended. */
 export function noteFindings(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "note-findings", text, values: columns.toValues(rows) };
 }

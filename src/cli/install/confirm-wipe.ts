@@ -49,5 +49,5 @@ export async function confirmWipe(
 export function nameDisk(installation: Installation | undefined): string {
   if (installation?.disk !== undefined) return describeDisk(installation.disk);
   const name = installation?.target?.type.value?.rootDevice;
-  return name ? `the disk that is called ${name} then, unchecked` : "an unknown disk";
+  return name ? `the disk that is named ${name} at that time, unchecked` : "an unknown disk";
 }

@@ -47,8 +47,9 @@ export function createCommand(): Command {
       "BMAAS_ADMIN_TOKEN=$(bmaas tokens create dashboard --role viewer) bmaas status",
     ],
     more: [
-      "\nA viewer reads everything except tokens; an operator also changes machines, agents and installations; an admin also" +
-        "\nmanages tokens and deletes machines.\n\nWith --json: one CreateTokenResponse of bmaas.admin.v1.",
+      "\nA viewer reads everything except tokens and secrets. An operator also changes machines, agents and installations," +
+        "\ndecides enrolments and manages join tokens. An admin also manages operators' tokens and receivers, and deletes" +
+        "\nmachines.\n\nWith --json: one CreateTokenResponse of bmaas.admin.v1.",
     ],
   });
 }

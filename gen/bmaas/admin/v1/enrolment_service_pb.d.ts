@@ -201,7 +201,7 @@ export declare type ApproveEnrolmentRequest = Message<"bmaas.admin.v1.ApproveEnr
   enrolmentId: string;
 
   /**
-   * UUID of the machine that the agent is to be of. The server creates a machine when it is empty.
+   * UUID of the machine whose agent it becomes. The server creates a machine when this is empty.
    *
    * @generated from field: string machine_id = 2;
    */

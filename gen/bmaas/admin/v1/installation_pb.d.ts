@@ -407,8 +407,9 @@ export declare type ImageTarget = Message<"bmaas.admin.v1.ImageTarget"> & {
 
   /**
    * Kernel name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device
-   * built from others ("dm-0"). The name counts in the machine's newest hardware report. Empty when the field disk of
-   * InstallationTarget says which disk. In answers, the name that the disk had when the installation was requested.
+   * built from others ("dm-0"). The name is looked up in the machine's newest hardware report. Empty when the field
+   * disk of InstallationTarget says which disk. In answers, the name that the disk had when the installation was
+   * requested.
    *
    * @generated from field: string root_device = 3;
    */
@@ -444,8 +445,9 @@ export declare type MetropolisTarget = Message<"bmaas.admin.v1.MetropolisTarget"
 
   /**
    * Kernel name of the disk to install onto, for example "sda": a whole disk, not a partition ("sda1") or a device
-   * built from others ("dm-0"). The name counts in the machine's newest hardware report. Empty when the field disk of
-   * InstallationTarget says which disk. In answers, the name that the disk had when the installation was requested.
+   * built from others ("dm-0"). The name is looked up in the machine's newest hardware report. Empty when the field
+   * disk of InstallationTarget says which disk. In answers, the name that the disk had when the installation was
+   * requested.
    *
    * @generated from field: string root_device = 2;
    */

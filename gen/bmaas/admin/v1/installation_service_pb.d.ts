@@ -73,7 +73,7 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
 
   /**
    * Install onto the disk that `root_device` names on the machine when the installation begins, whatever the hardware
-   * report says. Nobody then checks that it is the right disk: this is for agents that report no hardware.
+   * report says. The server does not check that it is the right disk: this is for agents that report no hardware.
    *
    * @generated from field: bool unchecked_disk = 8;
    */

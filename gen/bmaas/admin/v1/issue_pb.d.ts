@@ -103,7 +103,7 @@ export enum IssueSeverity {
   WARNING = 2,
 
   /**
-   * A part is failing, or the server keeps back what was requested until somebody acts.
+   * A part is failing, or the server withholds what was requested until somebody acts.
    *
    * @generated from enum value: ISSUE_SEVERITY_CRITICAL = 3;
    */

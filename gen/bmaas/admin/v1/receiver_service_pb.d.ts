@@ -703,8 +703,8 @@ export enum DeliveryState {
 export declare const DeliveryStateSchema: GenEnum<DeliveryState>;
 
 /**
- * ReceiverService manages receivers and what was sent to them. Messages are sent and signed as Standard Webhooks
- * (standardwebhooks.com) describe: at least once, under an id that stays the same, and in order for each machine.
+ * ReceiverService manages receivers and what was sent to them. Messages and signatures follow Standard Webhooks
+ * (standardwebhooks.com). The server sends each at least once, always under the same id, and in order for each machine.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
  * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the receiver does not exist;
@@ -714,7 +714,7 @@ export declare const DeliveryStateSchema: GenEnum<DeliveryState>;
  */
 export declare const ReceiverService: GenService<{
   /**
-   * CreateReceiver creates a receiver of everything that happens from now on, and returns its secret, which cannot be
+   * CreateReceiver creates a receiver of the events that happen from now on, and returns its secret, which cannot be
    * read again. Errors: already_exists with google.rpc.ErrorInfo RECEIVER_EXISTS when a receiver has this name, and
    * with RECEIVER_MADE_BEFORE when the call repeats an earlier request id, whose secret is not returned again;
    * failed_precondition when there are 50 receivers (google.rpc.PreconditionFailure of type TOO_MANY_RECEIVERS).

@@ -164,8 +164,8 @@ export const DeliveryState = /*@__PURE__*/
   tsEnum(DeliveryStateSchema);
 
 /**
- * ReceiverService manages receivers and what was sent to them. Messages are sent and signed as Standard Webhooks
- * (standardwebhooks.com) describe: at least once, under an id that stays the same, and in order for each machine.
+ * ReceiverService manages receivers and what was sent to them. Messages and signatures follow Standard Webhooks
+ * (standardwebhooks.com). The server sends each at least once, always under the same id, and in order for each machine.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
  * invalid_argument, with the invalid fields (google.rpc.BadRequest); not_found when the receiver does not exist;

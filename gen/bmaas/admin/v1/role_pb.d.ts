@@ -37,14 +37,14 @@ export enum Role {
   VIEWER = 1,
 
   /**
-   * Also changes machines, agents and installations.
+   * Also changes machines, agents and installations, decides enrolments, and manages join tokens.
    *
    * @generated from enum value: ROLE_OPERATOR = 2;
    */
   OPERATOR = 2,
 
   /**
-   * Also manages tokens and receivers, and deletes machines.
+   * Also manages operators' tokens and receivers, and deletes machines.
    *
    * @generated from enum value: ROLE_ADMIN = 3;
    */

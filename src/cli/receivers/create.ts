@@ -28,7 +28,7 @@ export function createCommand(): Command {
           .client(ReceiverService)
           .createReceiver({ name, url, events: events.split(",").map((each) => each.trim()), caCertificates });
         if (json) return printMessage(CreateReceiverResponseSchema, response);
-        for (const pattern of response.unmatchedEvents) note(`this server sends no event that matches ${pattern}`);
+        for (const pattern of response.unmatchedEvents) note(`no event of this server matches ${pattern}`);
         // Standard output contains only the secret, for SECRET=$(bmaas receivers create …).
         note(`created receiver ${name}; its secret cannot be shown again:`);
         print(printable(response.secret));

@@ -40,7 +40,8 @@ function toAlert({ id, target, severity, message, effects }: HealthAlert): NewAl
     severity: severities[severity] ?? "warning",
     message: toLine(message, maxLengths.message),
     blocksInstall: effects.includes(HealthEffect.BLOCK_INSTALL),
-    mutes: effects.includes(HealthEffect.MUTE),
+    // Whoever has stolen an agent's key must not be able to hide what gives it away.
+    mutes: false,
   };
 }
 

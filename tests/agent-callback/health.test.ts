@@ -72,6 +72,14 @@ test("blocks installations from the answer to the same heartbeat on", async () =
   expect((await agent.report({ alert: [{ id: "raid" }] })).installationRequest?.generation).toBe(generation);
 });
 
+test("never mutes its machine, which a stolen key could hide by that", async () => {
+  using agent = await createAgent();
+  await agent.report({ alert: [{ id: "fan", effects: [HealthEffect.MUTE, BLOCK_INSTALL] }] });
+  expect(await agent.alerts()).toMatchObject([{ id: "fan", effects: [1] }]);
+  const { machine } = await machines.getMachine({ machineId: agent.machineId });
+  expect(machine?.issues.map(({ type }) => type)).toContain("health");
+});
+
 test("that is repeated unchanged is written only when its time would be over too soon", async () => {
   using agent = await createAgent();
   const report = { alert: [{ id: "raid", message: "degraded" }, { id: "fan" }], ttl: durationFromMs(3_600_000) };

@@ -639,7 +639,8 @@ export enum HealthEffect {
   BLOCK_INSTALL = 1,
 
   /**
-   * The server's monitoring leaves the machine out.
+   * The monitoring leaves the machine out. The server ignores this effect in heartbeats, and takes it from operators'
+   * programs alone: a stolen key must not hide its machine.
    *
    * @generated from enum value: HEALTH_EFFECT_MUTE = 2;
    */

@@ -98,7 +98,7 @@ function describeMachine(machineId: string, machine: MachineOverview | undefined
     location: machine?.provided?.location ?? "",
     labels: machine?.labels ?? {},
     state: machine?.state ?? "",
-    muted: machine?.hold?.isMuted ?? false,
+    muted: machine?.hold?.isMuted === true || machine?.health.mutes === true,
   };
 }
 

@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import { sql } from "drizzle-orm";
 import pg from "pg";
 import { beforeAll, expect, test } from "vitest";
+import { HealthEffect, HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
+import { HealthSeverity } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { createTestDatabase } from "../support/database.ts";
@@ -84,6 +86,22 @@ test("an event arrives signed, in the words of the history, with who the machine
   const [delivery] = await readDeliveries(database, name);
   await waitUntil("it is recorded", async () => (await find(name))?.waitingDeliveries === 0n);
   expect(delivery?.id).toBe(message.id);
+});
+
+test.each(["hold", "health alert"])("an event says that a %s mutes the machine", async (way) => {
+  const { url, waitFor } = await startReceiver();
+  await create(url, ["machine.labelled"]);
+  const machineId = await bareMachine(db);
+  if (way === "hold") {
+    const machines = adminClient(MachineService, server.adminUrl, token);
+    await machines.setHold({ machineId, reason: "on a bench", mute: true });
+  } else {
+    const health = adminClient(HealthService, server.adminUrl, token);
+    const alerts = [{ id: "fan", severity: HealthSeverity.WARNING, effects: [HealthEffect.MUTE] }];
+    await health.putHealth({ machineId, source: "bmc", alerts, ttl: { seconds: 60n } });
+  }
+  await recordEvent(db, machineId, 1);
+  expect(await waitFor(1)).toMatchObject([{ machineId, data: { muted: true } }]);
 });
 
 test("a receiver is sent what it chooses, and what happened after it was created", async () => {

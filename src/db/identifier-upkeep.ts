@@ -68,6 +68,7 @@ async function repeatRounds(db: Database, { read, log }: UpkeepOptions, signal: 
 /**
  * Runs one round: works batch by batch until nothing is left, `signal` is aborted, or another server turns out to be at
  * it. Returns the number of reports that it read. Throws the driver's errors; what was done before stays done.
+ * @public
  */
 export async function runIdentifierUpkeep(
   db: Database,

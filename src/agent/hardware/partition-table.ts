@@ -29,7 +29,7 @@ export async function readPartitionTableId(device: string, blockSizeBytes: numbe
   }
 }
 
-/** Returns the identifier of the partition table at the beginning of a disk; "" if there is none. */
+/** Returns the identifier of the partition table at the beginning of a disk; "" if there is none. @public */
 export function findPartitionTableId(head: Buffer, blockSizeBytes: number): string {
   const header = head.subarray(blockSizeBytes);
   const hasGpt = header.subarray(0, gpt.signature.length).equals(gpt.signature);

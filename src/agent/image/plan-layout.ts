@@ -56,7 +56,7 @@ export function findPartitionsEnd(table: PartitionTable | undefined): number {
 }
 
 function checkFit(head: Buffer, table: PartitionTable, { path, sizeBytes, sectorBytes }: Target): void {
-  if (table.kind === "gpt" && sectorBytes !== undefined && sectorBytes !== table.sectorBytes) {
+  if (sectorBytes !== undefined && sectorBytes !== table.sectorBytes) {
     throw new PartitionTableError(
       `the image is made for disks with sectors of ${table.sectorBytes} bytes, and those of ${path} have ${sectorBytes}`,
     );

@@ -2,8 +2,8 @@
  * Deletes old events, answers to calls and deliveries in the background, batch by batch, so that their tables do not
  * grow for ever.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { pause } from "../base/pause.ts";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
@@ -101,9 +101,4 @@ async function deleteBatches(
     await pause(pauseMs, signal);
   }
   return total;
-}
-
-/** Waits for `durationMs`. Resolves early when `signal` is aborted. */
-async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  await delay(durationMs, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -2,8 +2,8 @@
  * Keeps the identifiers of machines complete in the background: it stores those of reports that came from servers which
  * did not store identifiers, and compares machines whose identifiers changed with the others.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { pause } from "../base/pause.ts";
 import type { Identifier } from "../contract/identifiers.ts";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
@@ -95,9 +95,4 @@ async function runBatches(
     await pause(pauseMs, signal);
   }
   return total;
-}
-
-/** Waits for `durationMs`. Resolves early when `signal` is aborted. */
-async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  await delay(durationMs, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -9,6 +9,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { pause } from "../base/pause.ts";
 import type { Database } from "../db/client.ts";
 import {
   type DeliveryQueue,
@@ -245,9 +246,4 @@ class Sender {
       await pause(unrecordedMs, this.#signal);
     }
   }
-}
-
-/** Waits for `durationMs`. Resolves early when `signal` is aborted. */
-async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  await delay(durationMs, undefined, { signal, ref: false }).catch(() => {});
 }

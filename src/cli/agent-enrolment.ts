@@ -32,7 +32,7 @@ export async function findMachineId(
   { agent, log, publicKey, endpoint, ...options }: EnrolmentContext,
 ): Promise<string | undefined> {
   const file = `${key}.machine-id`;
-  const kept = await readKeptId(file);
+  const kept = await readKeptId(file, publicKey);
   if (kept !== undefined) return kept;
   const joinToken = joinTokenFile === undefined ? givenToken : await readJoinToken(joinTokenFile);
   log.info({ publicKey, endpoint, joinToken: joinToken !== undefined }, "asking to be let in");
@@ -47,15 +47,16 @@ export async function findMachineId(
     },
   });
   if (machineId === undefined) return undefined;
-  await replaceFile(file, `${machineId}\n`, 0o600);
+  await replaceFile(file, `${machineId} ${publicKey}\n`, 0o600);
   log.info({ machineId, publicKey, file }, "let in");
   return machineId;
 }
 
-async function readKeptId(file: string): Promise<string | undefined> {
+/** Returns the id that was kept for this key; the key of another one was lost or replaced since. */
+async function readKeptId(file: string, publicKey: string): Promise<string | undefined> {
   try {
-    const text = await findFile(file);
-    return text === undefined ? undefined : parseMachineId(text.trim());
+    const [id, keptFor] = (await findFile(file))?.trim().split(" ") ?? [];
+    return id === undefined || keptFor !== publicKey ? undefined : parseMachineId(id);
   } catch (error) {
     throw new ConfigError([`${file}: ${(error as Error).message}`]);
   }

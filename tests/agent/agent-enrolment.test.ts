@@ -69,7 +69,7 @@ test.each([
   const machineId = machine?.id as string;
   await said(agent, "agent started");
   await waitUntil("it heartbeats", async () => (await readTags(database, machineId)).heartbeat !== undefined);
-  expect(await readFile(join(folder, "agent.pem.machine-id"), "utf8")).toBe(`${machineId}\n`);
+  expect(await readFile(join(folder, "agent.pem.machine-id"), "utf8")).toBe(`${machineId} ${key.publicKeyHex}\n`);
   agent.child.kill("SIGTERM");
   await agent.exited;
   const before = (await findEnrolment(database, key))?.lastSeenAt;
@@ -77,6 +77,21 @@ test.each([
   await said(again, "agent started");
   expect(again.output.stdout).not.toContain("asking to be let in");
   expect((await findEnrolment(database, key))?.lastSeenAt).toEqual(before);
+});
+
+test("an agent that has lost its key makes another, and asks again though an id was kept for the lost one", async () => {
+  const { publicKeyHex: lost } = await generateAgentKey();
+  await writeFile(join(folder, "agent.pem.machine-id"), `4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 ${lost}\n`);
+  await said(startAgent(), "waiting for an operator to let this agent in");
+});
+
+test("a kept id that is none is told with its file, and is not replaced", async () => {
+  await said(startAgent(), "waiting for an operator to let this agent in");
+  const { publicKeyHex: key } = await loadKey();
+  await writeFile(join(folder, "agent.pem.machine-id"), `machine-1 ${key}\n`);
+  const agent = startAgent();
+  expect(await agent.exited).toBe(2);
+  expect(agent.output.stderr).toContain("agent.pem.machine-id: ");
 });
 
 test.each([

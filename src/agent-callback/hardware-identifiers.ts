@@ -13,11 +13,11 @@ import {
 } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { type AgentHardwareReport, AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import {
-  isPlaceholderDiskSerialNumber,
   isPlaceholderMac,
   isPlaceholderSerialNumber,
   isPlaceholderUuid,
   isPlaceholderWwn,
+  isSharedDiskSerialNumber,
 } from "../contract/firmware-placeholders.ts";
 import {
   type Identifier,
@@ -96,7 +96,7 @@ function* ofInterface({ mac, longAddress }: NetworkInterface): Generator<Identif
 function* ofDisk({ vendor, deviceModel, serialNumber, wwn }: BlockDevice): Generator<Identifier> {
   const names = [vendor, deviceModel].map((name) => toStorableText(name, maxTextLength).trim());
   const part = names.filter((name) => name !== "").join(" ");
-  yield* ofSerialNumber("disk_serial_number", serialNumber, isPlaceholderDiskSerialNumber, part);
+  yield* ofSerialNumber("disk_serial_number", serialNumber, isSharedDiskSerialNumber, part);
   const value = toHex(wwn);
   if (value === undefined || isPlaceholderWwn(value)) return;
   yield { kind: "disk_wwn", value, scope: "", shown: `0x${value}`, part };

@@ -7,22 +7,15 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { BlockDevice, Node } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { type ExpectedDisk, ExpectedDiskSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { isPlaceholderDiskSerialNumber } from "./firmware-placeholders.ts";
 
 /** The facts of a disk that can identify it. */
 export type DiskFacts = Pick<BlockDevice, "wwn" | "serialNumber" | "capacityBytes" | "deviceModel" | "stableName">;
-
-/** Serial numbers that many disks share. */
-const placeholder = /^(.)\1*$|^0?12345|^n\/?a$|^none$|^unknown$|^default|^serial|^deadbeef/i;
 
 const byPathFolder = "disk/by-path/";
 
 /** Maximum length of a text in an identity, in UTF-16 code units. */
 const maxTextLength = 256;
-
-/** Returns whether many disks may share a serial number, such as "0000000000" or "Default". */
-export function isPlaceholderDiskSerial(serialNumber: string): boolean {
-  return placeholder.test(serialNumber);
-}
 
 /** Returns what identifies the disk, or undefined if nothing does. */
 export function findIdentity(disk: DiskFacts): ExpectedDisk | undefined {
@@ -30,7 +23,7 @@ export function findIdentity(disk: DiskFacts): ExpectedDisk | undefined {
   const serialNumber = toText(disk.serialNumber);
   const identity: MessageInitShape<typeof ExpectedDiskSchema> = {
     wwn: wwn.slice(0, maxTextLength),
-    serialNumber: serialNumber.length > 3 && !isPlaceholderDiskSerial(serialNumber) ? serialNumber : "",
+    serialNumber: serialNumber.length > 3 && !isPlaceholderDiskSerialNumber(serialNumber) ? serialNumber : "",
     capacityBytes,
     model: toText(disk.deviceModel),
   };

@@ -89,7 +89,10 @@ const sharedUuids: ReadonlySet<string> = new Set([
   "6ab5b300-538d-1014-9fb5-b0684d007b53",
 ]);
 
-/** Serial numbers of disks that virtual machines get unless somebody names one: those of QEMU and of Proxmox VE. */
+/** Serial numbers that makers of disks leave in place, in the same form as `placeholders`. */
+const placeholderDiskSerialNumber = /^(?:0?12345|default|serial|deadbeef)/;
+
+/** Serial numbers by which virtual machines number their own disks, all in the same way: QEMU and Proxmox VE. */
 const sharedDiskSerialNumber = /^(?:qm\d{5}|drive(?:ide|sata|scsi|virtio)\d+)$/;
 
 /** MAC addresses that drivers and management controllers give to interfaces of many machines. */
@@ -116,9 +119,14 @@ export function isPlaceholderSerialNumber(text: string): boolean {
   return /^(.)\1*$/u.test(squeezed) || isCounting(squeezed);
 }
 
-/** Returns whether a disk's serial number identifies no disk. */
+/** Returns whether a disk's serial number does not even tell the disks of one machine apart. */
 export function isPlaceholderDiskSerialNumber(text: string): boolean {
-  return isPlaceholderSerialNumber(text) || sharedDiskSerialNumber.test(squeeze(text));
+  return isPlaceholderSerialNumber(text) || placeholderDiskSerialNumber.test(squeeze(text));
+}
+
+/** Returns whether disks of several machines may have the serial number. */
+export function isSharedDiskSerialNumber(text: string): boolean {
+  return isPlaceholderDiskSerialNumber(text) || sharedDiskSerialNumber.test(squeeze(text));
 }
 
 /** Returns whether a link-layer address, as hexadecimal digits in lower case, identifies no interface. */

@@ -4,6 +4,7 @@ import {
   isPlaceholderDiskSerialNumber,
   isPlaceholderMac,
   isPlaceholderWwn,
+  isSharedDiskSerialNumber,
 } from "../../src/contract/firmware-placeholders.ts";
 import { normalizeHex, normalizeSerialNumber, swapUuidBytes } from "../../src/contract/identifiers.ts";
 
@@ -37,14 +38,21 @@ test("a UUID in the other byte order is the same when it is turned twice", () =>
   expect(swapUuidBytes(swapUuidBytes(digits))).toBe(digits);
 });
 
-test.each(["QM00001", "drive-scsi0", "drive-virtio11", "0000000000", "N/A", "0123456789"])(
-  "the disk's serial number %s identifies no disk",
-  (text) => expect(isPlaceholderDiskSerialNumber(text)).toBe(true),
-);
-
-test.each(["WD-WX12345678", "S3EVNX0K123456", "QM1", "drive7"])("the disk's serial number %s identifies it", (text) =>
-  expect(isPlaceholderDiskSerialNumber(text)).toBe(false),
-);
+test.each([
+  ["QM00001", false, true],
+  ["drive-scsi0", false, true],
+  ["drive-virtio11", false, true],
+  ["0000000000", true, true],
+  ["N/A", true, true],
+  ["0123456789", true, true],
+  ["Default string 2", true, true],
+  ["WD-WX12345678", false, false],
+  ["S3EVNX0K123456", false, false],
+  ["QM1", false, false],
+  ["drive7", false, false],
+])("the disk's serial number %s: placeholder %s, shared by machines %s", (text, isPlaceholder, isShared) => {
+  expect([isPlaceholderDiskSerialNumber(text), isSharedDiskSerialNumber(text)]).toEqual([isPlaceholder, isShared]);
+});
 
 test("addresses and WWNs of one repeated byte identify nothing, nor do addresses that makers repeat", () => {
   expect(["000000000000", "ffffffffffff", "be3af2b6059f"].map(isPlaceholderMac)).toEqual([true, true, true]);

@@ -1,6 +1,6 @@
 /** Finds the paths that lead to the same disk, so that it is reported and counted once. */
 import { BlockDevice_Protocol as Protocol } from "../../../gen/cloud/agent/api/hwreport_pb.js";
-import { isPlaceholderDiskSerial } from "../../contract/disk-identity.ts";
+import { isPlaceholderDiskSerialNumber } from "../../contract/firmware-placeholders.ts";
 import { isUsb } from "./disk-kind.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
 
@@ -37,7 +37,7 @@ function findKey(disk: SysfsDisk): string | undefined {
   if (isUsb(device) || /\/ata\d+\//.test(device) || protocol === Protocol.MMC) return undefined;
   // Cheap disks may share a World Wide Name, but not the serial number as well.
   if (wwn.length > 0) return JSON.stringify([Buffer.from(wwn).toString("hex"), serial, model, size]);
-  const isNumbered = serial.length > 3 && !isPlaceholderDiskSerial(serial);
+  const isNumbered = serial.length > 3 && !isPlaceholderDiskSerialNumber(serial);
   if (wwid !== "")
     return wwid.startsWith("uuid.") || isNumbered ? JSON.stringify([wwid, serial, model, size]) : undefined;
   if (protocol !== Protocol.SCSI || !isNumbered || vendor === "") return undefined;

@@ -1,6 +1,7 @@
 /** Reads the identifier of a disk's partition table. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { readGuid } from "../image/partition-table.ts";
 
 /** Number of bytes that hold the beginning of either table, for logical blocks of up to 4096 bytes. */
 const headBytes = 8192;
@@ -33,21 +34,9 @@ export async function readPartitionTableId(device: string, blockSizeBytes: numbe
 export function findPartitionTableId(head: Buffer, blockSizeBytes: number): string {
   const header = head.subarray(blockSizeBytes);
   const hasGpt = header.subarray(0, gpt.signature.length).equals(gpt.signature);
-  if (hasGpt && header.length >= gpt.diskGuid + 16) return formatGuid(header.subarray(gpt.diskGuid, gpt.diskGuid + 16));
+  if (hasGpt && header.length >= gpt.diskGuid + 16) return readGuid(header.subarray(gpt.diskGuid)).toLowerCase();
   const hasMbr = head.subarray(mbrSignature.at, mbrSignature.at + 2).equals(mbrSignature.bytes);
   if (!hasMbr || head[mbr.firstType] === mbr.gptType) return "";
   const signature = head.readUInt32LE(mbr.diskSignature);
   return signature === 0 ? "" : signature.toString(16).padStart(8, "0");
-}
-
-/** Formats a GUID, whose first three groups are stored in little-endian order (UEFI specification 2.10 appendix A). */
-function formatGuid(bytes: Buffer): string {
-  const groups = [
-    bytes.readUInt32LE(0).toString(16).padStart(8, "0"),
-    bytes.readUInt16LE(4).toString(16).padStart(4, "0"),
-    bytes.readUInt16LE(6).toString(16).padStart(4, "0"),
-    bytes.toString("hex", 8, 10),
-    bytes.toString("hex", 10),
-  ];
-  return groups.join("-");
 }

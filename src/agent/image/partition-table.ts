@@ -111,7 +111,7 @@ function computeHeaderCrc(header: Buffer): number {
 }
 
 /** Returns a GUID in the mixed byte order of GPT (UEFI specification 2.10 appendix A), in upper case. */
-function readGuid(bytes: Buffer): string {
+export function readGuid(bytes: Buffer): string {
   const part = (from: number, to: number) => bytes.subarray(from, to).toString("hex");
   const swapped = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).reverse().toString("hex");
   return [swapped(0, 4), swapped(4, 6), swapped(6, 8), part(8, 10), part(10, 16)].join("-").toUpperCase();

@@ -1,53 +1,20 @@
-/** From an operator's words for a disk to what the agent is given, and what keeps it from the agent. */
+/** From an operator's words for a disk to what the agent is given. */
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { eq, sql } from "drizzle-orm";
-import { afterAll, describe, expect, test } from "vitest";
-import { DiskRefusalSchema, InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
-import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { AgentHardwareReportSchema, type OSInstallationRequest } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { hardwareReport, osInstallationRequest } from "../../../src/db/schema/index.ts";
-import { codeOf, grpcAgent, type HeartbeatInit } from "../../support/agents.ts";
+import { describe, expect, test } from "vitest";
+import { DiskRefusalSchema } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { hardwareReport } from "../../../src/db/schema/index.ts";
+import { codeOf, grpcAgent } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
-import { createTestDatabase } from "../../support/database.ts";
-import { hardwareOf, sda, storeHardware, type TestDisk, type TestSystem } from "../../support/hardware.ts";
+import { bySerial, image, type NamedDisk, on, other, startDiskServer } from "../../support/disk-requests.ts";
+import { sda, storeHardware } from "../../support/hardware.ts";
 import { findInstallation, moveInstallation, readInstallation } from "../../support/installation.ts";
 import { bareMachine, machineWithAgent, readTags } from "../../support/machine.ts";
-import { adminClient, tokenOf } from "../../support/operator.ts";
 import { decodeRequest } from "../../support/seed.ts";
-import { startTestServer } from "../../support/server.ts";
 
-const database = await createTestDatabase();
-afterAll(() => database.close());
-const server = await startTestServer(database.url, { BMAAS_HARDWARE_MAX_AGE: "3600" });
-afterAll(() => server.close());
-const { db } = database;
-const operator = await tokenOf(db, "operator");
-const installations = adminClient(InstallationService, server.adminUrl, operator.secret);
-const machines = adminClient(MachineService, server.adminUrl, operator.secret);
-
-const image = { url: "https://images.example/os.img", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "" };
-const other: TestDisk = { kernelName: "sdb", serialNumber: "OTHER1", capacityBytes: 4_000_000_000_000n };
-const bySerial = { serialNumber: sda.serialNumber as string };
-type Named = NonNullable<Parameters<typeof installations.requestInstallation>[0]["target"]>["disk"];
-const on = (disk?: Named, rootDevice = "") => ({
-  type: { case: "image" as const, value: { ...image, rootDevice } },
-  ...(disk && { disk }),
-});
-
-/** A machine whose agent, which also knows what Monogon agents do not, has reported these disks. */
-async function machineWith(disks: readonly TestDisk[] = [sda], system: TestSystem = {}) {
-  const { machineId, key } = await machineWithAgent(db);
-  const agent = grpcAgent(server, key);
-  const beat = async (init: HeartbeatInit = {}): Promise<OSInstallationRequest | undefined> =>
-    (await agent.heartbeat({ machineId, agentVersion: "test", ...init })).installationRequest;
-  const report = (reported: readonly TestDisk[], of: TestSystem = {}) =>
-    beat({ hardwareReport: hardwareOf(reported, of) });
-  await report(disks, system);
-  return { machineId, beat, report };
-}
-
-const explain = async (machineId: string) => await machines.explainMachine({ machineId });
+const { database, db, server, installations, machineWith } = await startDiskServer();
 
 describe("a request", () => {
   test("is stored with the disk that it led to, and says so to operators and in the history", async () => {
@@ -123,7 +90,7 @@ describe("a request", () => {
     expect(error).toMatchObject({ code: "InvalidArgument", fields });
   });
 
-  test.each<[string, () => Promise<string>, Named, string, number]>([
+  test.each<[string, () => Promise<string>, NamedDisk, string, number]>([
     ["HARDWARE_REPORT_MISSING", () => bareMachine(db), bySerial, "has not reported its hardware", 0],
     [
       "HARDWARE_REPORT_OLD",
@@ -257,116 +224,6 @@ describe("an agent is given", () => {
   });
 });
 
-describe("a request is withheld", () => {
-  async function requested(disks: readonly TestDisk[] = [sda, other], system: TestSystem = {}) {
-    const machine = await machineWith(disks, system);
-    await installations.requestInstallation({ machineId: machine.machineId, target: on(bySerial) });
-    return machine;
-  }
-
-  test("once its disk is not in the newest report, until it is there again", async () => {
-    const { machineId, beat, report } = await requested();
-    expect(await report([other])).toBeUndefined();
-    expect(await beat()).toBeUndefined();
-    const { condition, next, remedies } = await explain(machineId);
-    expect(condition).toMatch(
-      /but it is withheld, because the newest hardware report does not show its disk \(WWN 0x5002538e40a1b2c3, serial number S3Z8NB0K123456, model Samsung SSD 860, 1000204886016 bytes\)/,
-    );
-    expect(next).toBe("");
-    expect(remedies.map(({ command }) => command.split(" ").slice(1, 3).join(" "))).toContain("install retry");
-    await report([other, sda]);
-    expect((await beat())?.generation).toBe(1n);
-  });
-
-  test("while the newest report gives its disk no name, since an earlier one may lead to another disk", async () => {
-    const { machineId, beat, report } = await requested();
-    expect(await report([{ ...sda, kernelName: "" }, other])).toBeUndefined();
-    expect(await beat()).toBeUndefined();
-    expect((await explain(machineId)).condition).toContain("under any kernel name");
-    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
-      `DISK_WITHOUT_NAME machines/${machineId}`,
-    ]);
-    await report([{ ...sda, kernelName: "sdb" }]);
-    expect((await beat())?.type.value?.rootDevice).toBe("sdb");
-  });
-
-  test.each<[string, TestSystem, TestSystem, RegExp]>([
-    ["serial number", { serialNumber: "M-1" }, { serialNumber: "M-2" }, /serial number was "M-1" .* is "M-2" now/],
-    ["serial number, which it lost", { serialNumber: "M-1" }, {}, /serial number was "M-1" .* is unknown now/],
-    [
-      "UUID",
-      { systemUuid: "4c4c4544-0042-4210-8020-80c04f202020" },
-      { systemUuid: "4c4c4544-0042-4210-8020-80c04f202021" },
-      /UUID was "4c4c4544-0042-4210-8020-80c04f202020" .* is "4c4c4544-0042-4210-8020-80c04f202021" now/,
-    ],
-  ])("once its machine has another %s", async (_, before, after, reason) => {
-    const { machineId, beat, report } = await requested([sda], before);
-    await report([sda], after);
-    expect(await beat()).toBeUndefined();
-    expect((await explain(machineId)).condition).toMatch(reason);
-    await installations.retryInstallation({ machineId });
-    expect(await beat()).toMatchObject({ generation: 2n, expectedDisk: { serialNumber: "S3Z8NB0K123456" } });
-  });
-
-  test("while the newest report is one that a server of an older version stored, until the agent repeats it", async () => {
-    const { machineId, beat, report } = await requested();
-    await db
-      .update(hardwareReport)
-      .set({ reportedAt: sql`now() + interval '1 second'` })
-      .where(eq(hardwareReport.machineId, machineId));
-    expect(await beat()).toBeUndefined();
-    expect((await explain(machineId)).condition).toMatch(
-      /a server of an older version stored the newest hardware report/,
-    );
-    await report([sda, other]);
-    expect((await beat())?.generation).toBe(1n);
-  });
-
-  test("and a retry chooses the disk anew", async () => {
-    const { machineId, report, beat } = await machineWith([sda, other]);
-    await installations.requestInstallation({ machineId, target: on({ choice: { case: "smallest", value: true } }) });
-    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
-      `INSTALLATION_NOT_RETRYABLE machines/${machineId}/installations/1`,
-    ]);
-    await report([other]);
-    const { installation } = await installations.retryInstallation({ machineId });
-    expect(installation).toMatchObject({ generation: 2n, disk: { serialNumber: "OTHER1" } });
-    expect(await beat()).toMatchObject({ generation: 2n, expectedDisk: { serialNumber: "OTHER1" } });
-    expect(await readInstallation(database, machineId, 1n)).toMatchObject({ timesGiven: 0n });
-  });
-
-  test("and a retry is refused once an agent was given it, which may be installing", async () => {
-    const { machineId, beat, report } = await requested();
-    expect((await beat())?.generation).toBe(1n);
-    expect(await report([other])).toBeUndefined();
-    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
-      `INSTALLATION_NOT_RETRYABLE machines/${machineId}/installations/1`,
-    ]);
-    expect(await findInstallation(database, machineId, 2n)).toBeUndefined();
-  });
-
-  test("and a retry is refused while the disk cannot be chosen", async () => {
-    const { machineId, report } = await requested();
-    await report([other]);
-    expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
-      `DISK_NOT_FOUND machines/${machineId}`,
-    ]);
-  });
-});
-
-test("an installation by a name that has passed to another disk is not retried", async () => {
-  const { machineId, report } = await machineWith([sda, other]);
-  await installations.requestInstallation({ machineId, target: on(undefined, "sda") });
-  await moveInstallation(db, machineId, 1n, "failed");
-  await report([
-    { ...sda, kernelName: "sdb" },
-    { ...other, kernelName: "sda" },
-  ]);
-  expect((await errorOf(installations.retryInstallation({ machineId }))).preconditions).toEqual([
-    `DISK_CHANGED machines/${machineId}`,
-  ]);
-});
-
 describe("the age of a report", () => {
   test("counts from when it last arrived, which an equal one moves on once an hour", async () => {
     const { machineId, report } = await machineWith();
@@ -396,46 +253,5 @@ describe("the age of a report", () => {
     expect(
       toJson(AgentHardwareReportSchema, fromBinary(AgentHardwareReportSchema, hardware?.report ?? Buffer.of())),
     ).toBeDefined();
-  });
-});
-
-describe("after three installations in a day that no operator requested for the machine alone", () => {
-  async function fail(machineId: string, generation: bigint): Promise<void> {
-    await moveInstallation(db, machineId, generation, "failed");
-  }
-
-  test("the next retry is withheld, says so, and a new request is given", async () => {
-    const { machineId, beat } = await machineWith();
-    await installations.requestInstallation({ machineId, target: on(bySerial) });
-    for (const generation of [1n, 2n, 3n]) {
-      if (generation > 1n) await installations.retryInstallation({ machineId });
-      expect((await beat())?.generation).toBe(generation);
-      await fail(machineId, generation);
-    }
-    await installations.retryInstallation({ machineId });
-    expect(await beat()).toBeUndefined();
-    const { condition, nextTime, remedies } = await explain(machineId);
-    expect(condition).toMatch(/withheld, because its agent was given 3 installations within 24 h without a request/);
-    expect(Number(nextTime?.seconds) * 1000).toBeGreaterThan(Date.now() + 23 * 3_600_000);
-    expect(remedies[0]?.command).toMatch(/^bmaas install request/);
-    await installations.requestInstallation({ machineId, target: on(bySerial) });
-    expect((await beat())?.generation).toBe(5n);
-  });
-
-  test("so is what a selector or a program requests, until the window has passed", async () => {
-    const { machineId, beat } = await machineWith();
-    const request = () => installations.requestInstallation({ machineId, target: on(bySerial), automatic: true });
-    for (const generation of [1n, 2n, 3n]) {
-      await request();
-      expect((await beat())?.generation).toBe(generation);
-      await fail(machineId, generation);
-    }
-    await request();
-    expect(await beat()).toBeUndefined();
-    await db
-      .update(osInstallationRequest)
-      .set({ firstGivenAt: sql`now() - interval '25 hours'` })
-      .where(sql`machine_id = ${machineId} and generation = 1`);
-    expect((await beat())?.generation).toBe(4n);
   });
 });

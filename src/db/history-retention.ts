@@ -7,7 +7,7 @@ import { pause } from "../base/pause.ts";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
-import { deleteOldDeliveries } from "./queries/receiver-delivery.ts";
+import { deleteOldDeliveries } from "./queries/kept-delivery.ts";
 import { transact } from "./transact.ts";
 
 /** Options of `startHistoryRetention`. */

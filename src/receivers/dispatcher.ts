@@ -11,13 +11,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { pause } from "../base/pause.ts";
 import type { Database } from "../db/client.ts";
+import { type DeliveryQueue, readDeliveryQueue } from "../db/queries/kept-delivery.ts";
 import {
-  type DeliveryQueue,
   type DueDelivery,
   failuresToRest,
   listDueDeliveries,
   maxConcurrent,
-  readDeliveryQueue,
   recordAttempt,
 } from "../db/queries/receiver-delivery.ts";
 import { isDispatchBehindHistory, releaseDispatchLease, takeDispatchLease } from "../db/queries/receiver-dispatch.ts";

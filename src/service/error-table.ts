@@ -28,6 +28,7 @@ import {
 } from "../db/queries/enrolment-decision.ts";
 import { TooManyGroupsError } from "../db/queries/fleet-groups.ts";
 import { JoinTokenNotFoundError } from "../db/queries/join-token.ts";
+import { DeliveryNotFoundError } from "../db/queries/kept-delivery.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-health.ts";
@@ -40,7 +41,6 @@ import {
   TooManyReceiversError,
   TooManySecretsError,
 } from "../db/queries/receiver.ts";
-import { DeliveryNotFoundError } from "../db/queries/receiver-delivery.ts";
 import { defaultRetryAfterSeconds, type ErrorTable, type KnownError } from "../rpc/calls/error-mapping.ts";
 import { badRequest, errorInfo, preconditionFailure } from "../rpc/wire/error-details.ts";
 

@@ -5,8 +5,9 @@ import {
   type ListDeliveriesResponse,
   ListDeliveriesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/receiver_service_pb.js";
+import { listDeliveries } from "../../db/queries/kept-delivery.ts";
 import { getReceiverId } from "../../db/queries/receiver.ts";
-import { type DeliveryRow, listDeliveries } from "../../db/queries/receiver-delivery.ts";
+import type { DeliveryRow } from "../../db/queries/receiver-delivery.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { decodePageToken, encodePageToken, parseKeyNumber } from "../page-token.ts";
 import { deliveryStates, toDelivery } from "./to-receiver.ts";

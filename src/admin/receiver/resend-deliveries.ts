@@ -5,7 +5,7 @@ import {
   type ResendDeliveriesResponse,
   ResendDeliveriesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/receiver_service_pb.js";
-import { resendDeliveries } from "../../db/queries/receiver-delivery.ts";
+import { resendDeliveries } from "../../db/queries/kept-delivery.ts";
 import { transact } from "../../db/transact.ts";
 import type { AdminContext } from "../admin-context.ts";
 

@@ -1,10 +1,7 @@
 /** Reports heartbeats that were refused, with the reason, so that operators can count them. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isContention, isDatabaseAway } from "../db/errors.ts";
+import { findCallRefusal } from "./call-refusal.ts";
 import { WriterOverloadedError } from "./heartbeat-writer.ts";
-import { IdentityRefusedError } from "./identity/agent-identity.ts";
-import { isOverloadedError } from "./queues/overloaded-error.ts";
-import { AddressLimitError } from "./stranger-limit.ts";
 
 /** All reasons, so that each can be counted from zero. */
 export const refusalReasons = [
@@ -45,19 +42,7 @@ export function observeRefusal(observer: HeartbeatObserver, error: unknown): voi
 }
 
 function findReason(error: unknown): RefusalReason | undefined {
-  if (error instanceof IdentityRefusedError) return error.refusal;
-  if (isOverloadedError(error) || error instanceof WriterOverloadedError) return "overloaded";
-  if (error instanceof AddressLimitError) return "address_limit";
-  if (isDatabaseAway(error)) return "database_away";
-  if (isContention(error)) return "contention";
-  if (error instanceof ConnectError) return reasonsByCode.get(error.code);
-  return error instanceof DOMException ? undefined : "internal";
+  if (error instanceof WriterOverloadedError) return "overloaded";
+  if (error instanceof ConnectError && error.code === Code.FailedPrecondition) return "report_not_requested";
+  return findCallRefusal(error);
 }
-
-const reasonsByCode: ReadonlyMap<Code, RefusalReason> = new Map([
-  [Code.InvalidArgument, "invalid"],
-  [Code.FailedPrecondition, "report_not_requested"],
-  [Code.DeadlineExceeded, "deadline_exceeded"],
-  [Code.Unavailable, "database_away"],
-  [Code.Internal, "internal"],
-]);

@@ -1,9 +1,6 @@
 /** Reports what became of enrolments, so that operators can count them. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { isContention, isDatabaseAway } from "../../db/errors.ts";
-import { IdentityRefusedError } from "../identity/agent-identity.ts";
-import { isOverloadedError } from "../queues/overloaded-error.ts";
-import { AddressLimitError } from "../stranger-limit.ts";
+import { findCallRefusal } from "../call-refusal.ts";
 
 /** All outcomes, so that each can be counted from zero. */
 export const enrolmentOutcomes = [
@@ -46,20 +43,10 @@ export function observeEnrolmentFailure(observer: EnrolmentObserver, error: unkn
 }
 
 function findReason(error: unknown): EnrolmentResult | undefined {
-  if (error instanceof IdentityRefusedError) return error.refusal;
-  if (isOverloadedError(error)) return "overloaded";
-  if (error instanceof AddressLimitError) return "address_limit";
-  if (isDatabaseAway(error)) return "database_away";
-  if (isContention(error)) return "contention";
-  if (error instanceof ConnectError) return reasonsByCode.get(error.code);
-  return "internal";
+  return findCallRefusal(error) ?? (error instanceof ConnectError ? ownReasons.get(error.code) : undefined);
 }
 
-const reasonsByCode: ReadonlyMap<Code, EnrolmentResult> = new Map([
-  [Code.InvalidArgument, "invalid"],
+const ownReasons: ReadonlyMap<Code, EnrolmentResult> = new Map([
   [Code.Unimplemented, "invalid"],
   [Code.ResourceExhausted, "too_large"],
-  [Code.DeadlineExceeded, "deadline_exceeded"],
-  [Code.Unavailable, "database_away"],
-  [Code.Internal, "internal"],
 ]);

@@ -29,6 +29,8 @@ beforeAll(async () => {
 async function run(...args: string[]) {
   const file = join(await makeFolder(), "loaded");
   const child = spawn(process.execPath, [join(clone, "bin", "bmaas.js"), ...args], {
+    // Not where the tests run: there may be the token of a server.
+    cwd: clone,
     env: { PATH: process.env.PATH, NODE_OPTIONS: `--import=${recorder}`, LOADED_MODULES_FILE: file },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -8,7 +8,13 @@ import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentStarted, hardwareReport, machineEnrolment } from "../schema/index.ts";
 import { applyJoinToken, approveEnrolment, holdApprovals } from "./enrolment-decision.ts";
 import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
-import { findJoinTokenBySecret, type JoinTokenRefusal, type JoinTokenRow, useJoinToken } from "./join-token.ts";
+import {
+  findJoinTokenBySecret,
+  holdJoinToken,
+  type JoinTokenRefusal,
+  type JoinTokenRow,
+  useJoinToken,
+} from "./join-token.ts";
 
 /** An agent's wish to be let in: what it says about itself and its machine. */
 export type EnrolmentWish = Pick<
@@ -92,23 +98,27 @@ export async function enrol(
   const holder = await findHolder(tx, wish.publicKey);
   if (holder !== undefined) return await welcomeBack(tx, wish, holder, stored);
   if (stored?.state === "rejected") return await update(tx, wish, stored);
-  const reason = secret === undefined ? undefined : await spend(tx, token, stored);
-  if (reason !== undefined) return { kind: "token_refused", reason };
+  const use = secret === undefined ? undefined : await spend(tx, token, stored);
+  if (typeof use === "string") return { kind: "token_refused", reason: use };
   const named = token === undefined ? wish : { ...wish, joinTokenId: token.id };
   if (stored === undefined) await insert(tx, named, bounds);
   else await update(tx, named, stored);
-  return (token && (await admit(tx, wish, token))) ?? { kind: "waiting" };
+  return (token && use?.letsIn && (await admit(tx, wish, token))) || { kind: "waiting" };
 }
 
-/** Uses a join token, unless the key has used it before. Returns why it is refused. */
+/**
+ * Uses a join token, unless the key has used it before, and returns whether it lets agents in, or why it is refused.
+ * The answer holds until the transaction ends. A token that has expired since its use leaves the agent waiting.
+ */
 async function spend(
   tx: Transaction,
   token: JoinTokenRow | undefined,
   stored: EnrolmentRow | undefined,
-): Promise<JoinTokenRefusal | undefined> {
+): Promise<JoinTokenRefusal | { readonly letsIn: boolean }> {
   if (token === undefined) return "token_wrong";
-  if (stored?.joinTokenId !== token.id) return await useJoinToken(tx, token.id);
-  return token.revokedAt === null ? undefined : "token_revoked";
+  if (stored?.joinTokenId !== token.id) return (await useJoinToken(tx, token.id)) ?? { letsIn: true };
+  const { isRevoked, letsIn } = await holdJoinToken(tx, token.id);
+  return isRevoked ? "token_revoked" : { letsIn };
 }
 
 /** Lets an agent in if its token says so, and no other machine has an identifier of its machine. */

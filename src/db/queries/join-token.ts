@@ -41,7 +41,9 @@ export async function insertJoinToken(
   return row as JoinTokenRow;
 }
 
-const isOver = sql<boolean>`(${joinToken.revokedAt} is not null or ${joinToken.expiresAt} <= now() or ${joinToken.uses} >= ${joinToken.maxUses})`;
+/** Judged when the row is read, not when the transaction began: it may have waited for locks since. */
+const isExpired = sql<boolean>`${joinToken.expiresAt} <= clock_timestamp()`;
+const isOver = sql<boolean>`(${joinToken.revokedAt} is not null or ${isExpired} or ${joinToken.uses} >= ${joinToken.maxUses})`;
 
 /**
  * Returns up to `limit` join tokens that follow the one with the id `after`, newest first. Includes those that let
@@ -117,10 +119,30 @@ export async function useJoinToken(tx: Transaction, id: string): Promise<JoinTok
   const [token] = await tx
     .select({
       isRevoked: sql<boolean>`${joinToken.revokedAt} is not null`,
-      isExpired: sql<boolean>`${joinToken.expiresAt} <= now()`,
+      isExpired,
     })
     .from(joinToken)
     .where(eq(joinToken.id, id));
   if (token?.isRevoked) return "token_revoked";
   return token?.isExpired ? "token_expired" : "token_used_up";
+}
+
+/**
+ * Returns whether a join token that an agent has used before still lets agents in, and whether it is revoked. Neither
+ * a revocation nor another use proceeds until the transaction ends.
+ */
+export async function holdJoinToken(
+  tx: Transaction,
+  id: string,
+): Promise<{ readonly isRevoked: boolean; readonly letsIn: boolean }> {
+  const [token] = await tx
+    .select({
+      isRevoked: sql<boolean>`${joinToken.revokedAt} is not null`,
+      isExpired,
+    })
+    .from(joinToken)
+    .where(eq(joinToken.id, id))
+    .for("share");
+  if (token === undefined) throw new JoinTokenNotFoundError();
+  return { isRevoked: token.isRevoked, letsIn: !token.isRevoked && !token.isExpired };
 }

@@ -1,18 +1,30 @@
 /** Agents that use one join token at once, on two server processes, and an operator who revokes it meanwhile. */
 import { randomUUID } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { expect, test } from "vitest";
+import { eq } from "drizzle-orm";
+import { describe, expect, test } from "vitest";
+import { EnrolmentService } from "../../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { JoinTokenService } from "../../../gen/bmaas/admin/v1/join_token_service_pb.js";
+import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { generateAgentKey } from "../../../src/agent/agent-key.ts";
-import { enrolmentClient, reportOf } from "../../support/enrolments.ts";
+import { holdApprovals } from "../../../src/db/queries/enrolment-decision.ts";
+import { revokeJoinToken } from "../../../src/db/queries/join-token.ts";
+import { joinToken } from "../../../src/db/schema/index.ts";
+import { transact } from "../../../src/db/transact.ts";
+import { errorOf } from "../../support/call-error.ts";
+import { enrolmentClient, findEnrolment, knock, reportOf } from "../../support/enrolments.ts";
 import { observe } from "../../support/observer.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
+import { withClient } from "../../support/seed.ts";
 import { type ServerProcess, startTwoServers } from "../../support/server-process.ts";
+import { waitForBlockedSessions } from "../../support/wait.ts";
 
 const { database, servers } = await startTwoServers();
-const { secret } = await tokenOf(database.db, "operator");
+const { secret } = await tokenOf(database.db, "admin");
 const placeOf = (index: number) => servers[index % 2] as ServerProcess;
 const tokensOn = (index: number) => adminClient(JoinTokenService, placeOf(index).adminUrl, secret);
+const enrolmentsOn = (index: number) => adminClient(EnrolmentService, placeOf(index).adminUrl, secret);
+const machinesOn = (index: number) => adminClient(MachineService, placeOf(index).adminUrl, secret);
 
 async function newToken(maxUses: number) {
   const expireTime = timestampFromMs(Date.now() + 3_600_000);
@@ -89,4 +101,67 @@ test("a token that is revoked while agents come lets nobody in afterwards", asyn
     expect(await enrolAll(2, joinToken)).toEqual(["the join token is not valid", "the join token is not valid"]);
   }
   expect(new Set(outcomes).size).toBeGreaterThan(0);
+});
+
+describe("an agent that has used its token, and waits because its machine resembles another", () => {
+  /** Makes such an agent, and removes the other machine, so that only the token decides when it asks again. */
+  async function waitingAgent(maxUses = 1) {
+    const { id, joinToken } = await newToken(maxUses);
+    const hardwareReport = reportOf(randomUUID());
+    const wish = { hardwareReport, joinToken };
+    const other = await knock(placeOf(0), database, { hardwareReport });
+    const { machine } = await enrolmentsOn(0).approveEnrolment({ enrolmentId: other.enrolmentId });
+    const { key, client } = await knock(placeOf(0), database, wish);
+    await machinesOn(0).deleteMachine({ machineId: machine?.id as string });
+    const ask = () =>
+      client.enrol(wish).then(
+        ({ outcome }) => String(outcome.case),
+        (error) => String(error.rawMessage),
+      );
+    return { id, key, ask };
+  }
+
+  test("is let in when it asks again, though the token is used up", async () => {
+    const { ask } = await waitingAgent();
+    expect(await ask()).toBe("accepted");
+  });
+
+  test("is refused when the token is revoked after the call began", async () => {
+    const { id, key, ask } = await waitingAgent();
+    let asked: Promise<string> | undefined;
+    await transact(database.db, async (tx) => {
+      await revokeJoinToken(tx, { id, revokedBy: "test" });
+      asked = ask();
+      await withClient(database.url, (client) => waitForBlockedSessions(client, 1));
+    });
+    expect(await asked).toBe("the join token is not valid");
+    expect(await findEnrolment(database, key)).toMatchObject({ state: "waiting" });
+  });
+
+  test("goes on waiting when the token expires after the call began", async () => {
+    const { id, key, ask } = await waitingAgent();
+    let asked: Promise<string> | undefined;
+    await transact(database.db, async (tx) => {
+      await holdApprovals(tx);
+      asked = ask();
+      await withClient(database.url, (client) => waitForBlockedSessions(client, 1));
+      await database.db.update(joinToken).set({ expiresAt: new Date() }).where(eq(joinToken.id, id));
+    });
+    expect(await asked).toBe("pending");
+    expect(await findEnrolment(database, key)).toMatchObject({ state: "waiting" });
+  });
+});
+
+test("a token that expires while an agent's first call waits lets it in no more, and nothing is stored", async () => {
+  const { id, joinToken: secretOfToken } = await newToken(5);
+  const key = await generateAgentKey();
+  let asked: Promise<unknown> | undefined;
+  await transact(database.db, async (tx) => {
+    await holdApprovals(tx);
+    asked = errorOf(enrolmentClient(placeOf(1), key).enrol({ joinToken: secretOfToken }));
+    await withClient(database.url, (client) => waitForBlockedSessions(client, 1));
+    await database.db.update(joinToken).set({ expiresAt: new Date() }).where(eq(joinToken.id, id));
+  });
+  expect(await asked).toMatchObject({ code: "Unauthenticated" });
+  expect(await findEnrolment(database, key)).toBeUndefined();
 });

@@ -36,11 +36,15 @@ export function statusCommand(): Command {
           .client(FleetService)
           .getFleet({ labelKeys: typeof by === "object" ? [by.labelKey] : [] });
         if (json) return printMessage(GetFleetResponseSchema, fleet);
-        if (fleet.groups.length === 0) return note("there are no machines yet; create one with: bmaas machines create");
+        if (fleet.groups.length === 0) {
+          note("there are no machines yet; create one with: bmaas machines create");
+          return printWaiting(fleet);
+        }
         if (by === undefined) printStates(fleet);
         else printGroups(fleet, by);
         note(`counted ${ageOf(fleet.countTime)}`);
         printHeld(fleet);
+        printWaiting(fleet);
         printAttention(fleet);
       }),
     );
@@ -144,6 +148,16 @@ function printHeld({ groups }: GetFleetResponse): void {
   const muted = groups.reduce((total, group) => total + group.mutedMachines, 0n);
   const machines = held === 1n ? "1 machine is held" : `${held} machines are held`;
   note(`${machines}, ${muted} of them out of alerts; see them with: bmaas machines list --selector held=yes`);
+}
+
+function printWaiting({ waitingEnrolments, oldestWaitingEnrolmentTime }: GetFleetResponse): void {
+  if (waitingEnrolments === 0n) return;
+  const seen = `first seen ${ageOf(oldestWaitingEnrolmentTime)}`;
+  const agents =
+    waitingEnrolments === 1n
+      ? `1 agent waits to be let in, ${seen}`
+      : `${waitingEnrolments} agents wait to be let in, the oldest ${seen}`;
+  note(`${agents}; see them with: bmaas enrolments list`);
 }
 
 function printAttention({ groups }: GetFleetResponse): void {

@@ -1,9 +1,11 @@
 /** `bmaas status`, `bmaas history` and `bmaas hardware` as a viewer runs them. */
+import { eq } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BlockDevice_Kind, BlockDevice_Protocol, EFISupport } from "../../gen/cloud/agent/api/hwreport_pb.js";
-import { provided } from "../../src/db/schema/index.ts";
+import { machineEnrolment, provided } from "../../src/db/schema/index.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { knock } from "../support/enrolments.ts";
 import { moveInstallation } from "../support/installation.ts";
 import { bareMachine, machineWithAgent, requestInstallation } from "../support/machine.ts";
 import { tokenOf } from "../support/operator.ts";
@@ -57,6 +59,33 @@ describe("status", () => {
       ["p2", "ny1", "1", "1"],
     ]);
     await counting.close();
+    await own.close();
+  });
+
+  test("says how many agents wait to be let in, since when, and by which command to look at them", async () => {
+    const own = await createTestDatabase();
+    const { secret } = await tokenOf(own.db, "viewer");
+    const statusOf = async () => {
+      // Machines are counted once in a while.
+      await using fresh = await startTestServer(own.url);
+      return (await operatorCommand(fresh.adminUrl, secret).run("status")).stderr;
+    };
+    await using door = await startTestServer(own.url);
+    const first = await knock(door, own);
+    await own.db.update(machineEnrolment).set({ firstSeenAt: new Date(Date.now() - 3 * 3_600_000) });
+    expect(await statusOf()).toBe(
+      "there are no machines yet; create one with: bmaas machines create\n" +
+        "1 agent waits to be let in, first seen 3 h ago; see them with: bmaas enrolments list\n",
+    );
+    await bareMachine(own.db);
+    await knock(door, own);
+    expect(await statusOf()).toContain(
+      "\n2 agents wait to be let in, the oldest first seen 3 h ago; see them with: bmaas enrolments list\n",
+    );
+    await own.db.delete(machineEnrolment).where(eq(machineEnrolment.id, first.enrolmentId));
+    await own.db.update(machineEnrolment).set({ state: "rejected" });
+    expect(await statusOf()).not.toContain("let in");
+    await door.close();
     await own.close();
   });
 });

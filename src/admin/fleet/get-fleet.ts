@@ -18,13 +18,16 @@ import { machineStates } from "../machine/to-machine.ts";
 /** Creates the handler of FleetService.GetFleet. */
 export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
   return async ({ labelKeys }: GetFleetRequest): Promise<GetFleetResponse> => {
-    const { countedAt, groups, issues } = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
+    const count = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
+    const { countedAt, groups, issues, waitingEnrolments, oldestWaitingAt } = count;
     return create(GetFleetResponseSchema, {
       countTime: timestampFromDate(countedAt),
       groups: groups.map(toFleetGroup).sort(compareGroups),
       issues: issues.map(({ severity, ...count }) =>
         create(IssueCountSchema, { ...count, severity: severities[severity] }),
       ),
+      waitingEnrolments,
+      ...(oldestWaitingAt && { oldestWaitingEnrolmentTime: timestampFromDate(oldestWaitingAt) }),
     });
   };
 }

@@ -20,6 +20,7 @@ function samplerOf(limits: { maxAgeMs: number; retryMs: number }) {
     duplicateAgents: 0n,
     issues: [],
     waitingEnrolments: 0n,
+    oldestWaitingAt: null,
   });
   return {
     sampler,

@@ -61,6 +61,20 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
    * @generated from field: repeated bmaas.admin.v1.IssueCount issues = 3;
    */
   issues: IssueCount[];
+
+  /**
+   * Number of agents without a machine that wait to be let in.
+   *
+   * @generated from field: int64 waiting_enrolments = 4;
+   */
+  waitingEnrolments: bigint;
+
+  /**
+   * When the one that has waited longest first described its machine; not set when none waits.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_waiting_enrolment_time = 5;
+   */
+  oldestWaitingEnrolmentTime?: Timestamp | undefined;
 };
 
 /**

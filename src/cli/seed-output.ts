@@ -8,13 +8,14 @@ import { formatTable } from "./table.ts";
 
 /** Returns a line for each machine and one that counts them. */
 export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "LABELS", "AGENT", "INSTALL", "GENERATION"];
-  const rows = seeded.map(({ machineId, machine, provided, labels, agent, install }) => [
+  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "LABELS", "AGENT", "EXPECT", "INSTALL", "GENERATION"];
+  const rows = seeded.map(({ machineId, machine, provided, labels, agent, expect, install }) => [
     machineId ?? "(generated when seeded)",
     machine,
     provided ?? "-",
     labels ?? "-",
     agent ?? "-",
+    expect ?? "-",
     install === undefined ? "-" : [install.outcome, install.note].filter(Boolean).join(", "),
     install?.generation.toString() ?? "-",
   ]);
@@ -27,7 +28,7 @@ export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean
  * up to 2^53.
  */
 export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const machines = seeded.map(({ index, machineId, machine, provided, labels, agent, install }) => ({
+  const machines = seeded.map(({ index, machineId, machine, provided, labels, agent, expect, install }) => ({
     index,
     line: fleet.lineOf(["machines", index]),
     machineId,
@@ -35,6 +36,7 @@ export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], d
     provided: provided ?? null,
     labels: labels ?? null,
     agent: agent ?? null,
+    expect: expect ?? null,
     install:
       install === undefined
         ? null

@@ -27,9 +27,10 @@ With --json standard output is one object:
     index, line  position in the file
     machineId    null in a dry run where an id would be generated
     machine      "created" or "unchanged"
-    provided     "created", "changed" or "unchanged"; null when the file has none, as for the next three
+    provided     "created", "changed" or "unchanged"; null when the file has none, as for the next four
     labels       the same
     agent        the same
+    expect       the same
     install      { outcome: "requested" or "unchanged", generation: digits as a string,
                    note: "cancelled", "superseded" or null }
   summary      machines, created, changed, unchanged, installationsRequested: numbers

@@ -10,6 +10,12 @@ import {
   parseDiskWwn,
 } from "../contract/disk-selector.ts";
 import {
+  parseExpectedMac,
+  parseExpectedSerialNumber,
+  parseExpectedUuid,
+  sortExpectedMacs,
+} from "../contract/expected.ts";
+import {
   InvalidFieldError,
   parseDevice,
   parseDigest,
@@ -44,6 +50,17 @@ const labels = z
   .refine((value) => Object.values(value).filter((each) => each !== null).length <= maxLabels, {
     ...always,
     error: `are more than the ${maxLabels} that a machine can have`,
+  });
+
+/** By what the machine will be known when its agent enrols, in place of anything before; null for nothing. */
+const expect = z
+  .strictObject({
+    serialNumber: parsed(z.string(), parseExpectedSerialNumber).optional(),
+    systemUuid: parsed(z.string(), parseExpectedUuid).optional(),
+    macAddresses: parsed(z.array(parsed(z.string(), parseExpectedMac)).min(1), sortExpectedMacs).optional(),
+  })
+  .refine((value) => Object.keys(value).length > 0, {
+    error: "says nothing; give it serialNumber, systemUuid or macAddresses, or leave it out",
   });
 
 const agent = z.strictObject({ publicKey: parsed(z.string(), parsePublicKey) });
@@ -169,6 +186,7 @@ const machine = z
     provided: provided.optional(),
     labels: labels.optional(),
     agent: agent.optional(),
+    expect: expect.nullable().optional(),
     install: install.optional(),
   })
   .refine((value) => "id" in value || "provided" in value || "agent" in value, {
@@ -199,7 +217,7 @@ export function fieldsAt(path: readonly PropertyKey[]): string[] {
 }
 
 function unwrap(schema: unknown): unknown {
-  return schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? unwrap(schema.unwrap()) : schema;
 }
 
 /** Returns a schema whose value `parse` produces. An error of `parse` about the value becomes an issue. */

@@ -15,6 +15,7 @@ import type { Database, Transaction } from "../db/client.ts";
 import { GenerationNotGrowingError } from "../db/errors.ts";
 import { InstallationRefusedError } from "../db/installation-errors.ts";
 import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
+import { setExpected } from "../db/queries/expected.ts";
 import { createMachines, holdMachines } from "../db/queries/machine.ts";
 import { MachineBlockedError } from "../db/queries/machine-health.ts";
 import { MachineHeldError } from "../db/queries/machine-hold.ts";
@@ -70,6 +71,7 @@ export interface SeededMachine {
   readonly provided?: WriteOutcome | undefined;
   readonly labels?: WriteOutcome | undefined;
   readonly agent?: WriteOutcome | undefined;
+  readonly expect?: WriteOutcome | undefined;
   readonly install?: SeededInstallation | undefined;
 }
 
@@ -134,6 +136,7 @@ async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): 
       provided: written.provided.get(machineId),
       labels: written.labels.get(machineId),
       agent: written.agents.get(machineId),
+      expect: written.expected.get(machineId),
       install: describeInstallation(decisions.get(target), written.generations.get(machineId)),
     };
   });
@@ -160,6 +163,13 @@ async function writeTags(
     targets.flatMap(({ machineId, machine }) => (machine.agent ? [{ machineId, ...machine.agent }] : [])),
     actor,
   );
+  const expected = await setExpected(
+    tx,
+    targets.flatMap(({ machineId, machine: { expect } }) =>
+      expect === undefined ? [] : [{ machineId, expected: expect }],
+    ),
+    actor,
+  );
   const generations = await requestInstallations(
     tx,
     targets.flatMap((target) => {
@@ -176,7 +186,7 @@ async function writeTags(
     }),
     actor,
   );
-  return { provided, labels, agents, generations };
+  return { provided, labels, agents, expected, generations };
 }
 
 /**

@@ -23,8 +23,8 @@ export function summarizeSeed(seeded: readonly SeededMachine[]): SeedSummary {
   };
 }
 
-function isUnchanged({ machine, provided, labels, agent, install }: SeededMachine): boolean {
-  return [machine, provided, labels, agent, install?.outcome].every(
+function isUnchanged({ machine, provided, labels, agent, expect, install }: SeededMachine): boolean {
+  return [machine, provided, labels, agent, expect, install?.outcome].every(
     (outcome) => (outcome ?? "unchanged") === "unchanged",
   );
 }

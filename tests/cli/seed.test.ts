@@ -57,15 +57,15 @@ async function writeFleet(name: string, text: string): Promise<string> {
 test("prints a table of what it did, and the second time that nothing changed", async () => {
   const first = await runSeed([example]);
   expect(first).toMatchObject({ status: 0, stderr: "" });
-  expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +LABELS +AGENT +INSTALL +GENERATION\n/);
-  expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}- {8}created {2}requested {2}123$/m);
-  expect(first.stdout).toMatch(/\n6 machines: 6 created, 0 changed, 0 unchanged; 3 installations requested\n$/);
+  expect(first.stdout).toMatch(/^MACHINE ID +MACHINE +PROVIDED +LABELS +AGENT +EXPECT +INSTALL +GENERATION\n/);
+  expect(first.stdout).toMatch(/^[0-9a-f-]{36} {2}created {2}created {3}- {8}created {2}- {8}requested {2}123$/m);
+  expect(first.stdout).toMatch(/\n7 machines: 7 created, 0 changed, 0 unchanged; 3 installations requested\n$/);
   const { history } = await readFleet(database);
   expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set([`seed:${userInfo().username}`]));
 
   const second = await runSeed([example]);
   expect(second).toMatchObject({ status: 0, stderr: "" });
-  expect(second.stdout).toMatch(/\n6 machines: 0 created, 0 changed, 6 unchanged; 0 installations requested\n$/);
+  expect(second.stdout).toMatch(/\n7 machines: 0 created, 0 changed, 7 unchanged; 0 installations requested\n$/);
 });
 
 test("reads standard input and prints JSON for programs", async () => {
@@ -77,7 +77,7 @@ test("reads standard input and prints JSON for programs", async () => {
   const { status, stdout, stderr } = await runSeed(["--json", "-"], { stdin });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
-  const tags = { provided: null, labels: null, agent: null, install: null };
+  const tags = { provided: null, labels: null, agent: null, expect: null, install: null };
   expect(JSON.parse(stdout)).toEqual({
     dryRun: false,
     machines: [

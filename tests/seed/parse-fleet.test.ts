@@ -69,13 +69,13 @@ describe("a field", () => {
       "machines[0].colour",
       withField("colour: red"),
       "3:5",
-      "is not a known field; there are id, provided, labels, agent, install",
+      "is not a known field; there are id, provided, labels, agent, expect, install",
     ],
     [
       'machines[0]."a\\u001bb"',
       withField('"a\\eb": red'),
       "3:5",
-      "is not a known field; there are id, provided, labels, agent, install",
+      "is not a known field; there are id, provided, labels, agent, expect, install",
     ],
     [
       'machines[0]."<<"',

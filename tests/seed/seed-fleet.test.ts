@@ -16,16 +16,25 @@ test("the example fleet seeds as it is, and a second time changes nothing", asyn
   const { db } = database;
   const text = await readFile(exampleFile, "utf8");
   const first = await seedText(db, text);
-  expect(first.map(({ machine }) => machine)).toEqual(Array(6).fill("created"));
-  expect(first.map(({ install }) => install?.generation)).toEqual([1n, 123n, 1n, undefined, undefined, undefined]);
+  expect(first.map(({ machine }) => machine)).toEqual(Array(7).fill("created"));
+  expect(first.map(({ install }) => install?.generation)).toEqual([
+    1n,
+    123n,
+    1n,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
   const stored = await readFleet(database);
-  expect([stored.provided.length, stored.agents.length, stored.requests.length]).toEqual([4, 4, 3]);
+  expect([stored.provided.length, stored.agents.length, stored.requests.length]).toEqual([5, 4, 3]);
 
   const second = await seedText(db, text);
-  const outcomes = second.flatMap(({ machine, provided, agent, install }) => [
+  const outcomes = second.flatMap(({ machine, provided, agent, expect: expectation, install }) => [
     machine,
     provided,
     agent,
+    expectation,
     install?.outcome,
   ]);
   expect(new Set(outcomes)).toEqual(new Set(["unchanged", undefined]));

@@ -7,6 +7,7 @@ export { agentPast } from "./agent-past.ts";
 export { agentStarted } from "./agent-started.ts";
 export { deletedMachine } from "./deleted-machine.ts";
 export { duplicateAgent } from "./duplicate-agent.ts";
+export { expected } from "./expected.ts";
 export { hardwareReport } from "./hardware-report.ts";
 export { hardwareReportPast } from "./hardware-report-past.ts";
 export { healthAlert } from "./health-alert.ts";

@@ -16,6 +16,7 @@ export const historyKinds = [
   "machine_provided",
   "machine_unprovided",
   "machine_labelled",
+  "machine_expected",
   "machine_held",
   "machine_released",
   "health_changed",

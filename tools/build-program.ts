@@ -26,7 +26,13 @@ const entryPoints = {
 };
 
 /** What decides about the bundle without being in it. */
-const settings = ["package.json", "tsconfig.json", "tools/build-program.ts", "tools/clone-bundle.ts"];
+const settings = [
+  "package.json",
+  "tsconfig.json",
+  "tools/build-program.ts",
+  "tools/clone-bundle.ts",
+  "tools/kept-build.ts",
+];
 
 /**
  * Writes the bundle into `folder`: main.mjs, worker-main.mjs, what they load, and the tree of commands for completion.

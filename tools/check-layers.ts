@@ -1,8 +1,10 @@
-/** Fails when an import in src/ breaks a rule of tools/layers.ts; run from the root of the repository. */
+/** Fails when an import breaks a rule of tools/layers.ts; run from the root of the repository. */
 import { globSync, readFileSync } from "node:fs";
 import { findEmptyRooms, findViolations } from "./layers.ts";
 
-const files = globSync(["src/**/*.ts", "gen/**/*.js"]).map((file) => file.replaceAll("\\", "/"));
+const files = globSync(["src/**/*.ts", "console/src/**/*.{ts,tsx}", "gen/**/*.js"]).map((file) =>
+  file.replaceAll("\\", "/"),
+);
 const sources = new Map(files.map((file) => [file, readFileSync(file, "utf8")]));
 const violations = [...findViolations(sources), ...findEmptyRooms(files)];
 for (const violation of violations) process.stderr.write(`${violation}\n`);

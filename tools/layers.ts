@@ -1,4 +1,4 @@
-/** Which part of src/ may import what, and how an import that breaks the rules is found. */
+/** Which part of src/ and of console/src/ may import what, and how an import that breaks the rules is found. */
 import { builtinModules } from "node:module";
 import { posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
@@ -48,11 +48,14 @@ const browser = {
   packages: /^(?:@bufbuild\/protobuf|@connectrpc\/connect|@connectrpc\/connect-web|@noble\/.*|structured-headers)$/,
 };
 
+/** What the console imports besides packages: itself, the contracts, and what both sides must agree on. */
+const consoleTargets = /^(?:console|gen|src\/contract)$/;
+
 /**
  * Modules that may import what only running them tells: each platform has a package of its own with PostgreSQL's
- * programs.
+ * programs, and only a clone has what makes its console.
  */
-const computing: readonly string[] = ["src/db/embedded/binaries.ts"];
+const computing: readonly string[] = ["src/db/embedded/binaries.ts", "src/service/console-files.ts"];
 const computed = "(computed)";
 
 interface Import {
@@ -66,7 +69,7 @@ interface Import {
 
 /**
  * One line for each import of `sources` that breaks a rule, type imports included. `sources` maps paths from the root
- * of the repository, below src/ and gen/, to contents.
+ * of the repository, below src/, console/src/ and gen/, to contents.
  */
 export function findViolations(sources: ReadonlyMap<string, string>): string[] {
   const imports = new Map([...sources].map(([file, source]) => [file, listImports(file, source)]));
@@ -78,6 +81,7 @@ export function findViolations(sources: ReadonlyMap<string, string>): string[] {
     ...[...strangers].map((file) => `${file}: "${roomOf(file)}" has no place among the tiers of tools/layers.ts`),
     ...fromSrc.flatMap((found) => judge(found).map((reason) => describe(found, reason))),
     ...findBrowserViolations(imports),
+    ...findConsoleViolations([...imports.values()].flat().filter(({ from }) => from.startsWith("console/"))),
   ];
 }
 
@@ -98,7 +102,7 @@ function judge(found: Import): string[] {
   const targetRoom = target.startsWith("src/") ? target.slice("src/".length) : undefined;
   const reasons: string[] = [];
   if (target === computed && !computing.includes(found.from)) reasons.push("only running it would tell what that is");
-  if (target === "outside") reasons.push("src imports from src, gen and package.json only");
+  if (target === "outside" || target === "console") reasons.push("src imports from src, gen and package.json only");
   if (targetRoom !== undefined && tierOf(targetRoom) !== -1 && tierOf(targetRoom) < tierOf(room)) {
     reasons.push(`${room} lies below ${targetRoom}`);
   }
@@ -125,6 +129,15 @@ function findBrowserViolations(imports: ReadonlyMap<string, readonly Import[]>):
   return violations;
 }
 
+function findConsoleViolations(imports: readonly Import[]): string[] {
+  return imports.flatMap((found) => {
+    const target = nameTarget(found);
+    const isPackage = found.path === undefined && !target.startsWith("node:") && target !== computed;
+    if (consoleTargets.test(target) || isPackage) return [];
+    return [describe(found, "the console imports itself, gen, src/contract and packages for browsers only")];
+  });
+}
+
 function describe(found: Import, reason: string): string {
   return `${found.from}:${found.line}: imports ${found.specifier}, but ${reason}`;
 }
@@ -134,6 +147,7 @@ function nameTarget({ path, specifier }: Import): string {
   if (path !== undefined) {
     if (path.startsWith("src/")) return `src/${roomOf(path)}`;
     if (path.startsWith("gen/")) return "gen";
+    if (path.startsWith("console/")) return "console";
     return path === "package.json" ? path : "outside";
   }
   if (specifier.startsWith("node:")) return specifier;

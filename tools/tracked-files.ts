@@ -13,6 +13,11 @@ const maxBytes = 250_000;
 /** Every file that belongs into the repository fits one row, which says what it is there for. */
 const rows: readonly { readonly path: RegExp; readonly purpose: string; readonly maxBytes?: number }[] = [
   { path: /^(src|tests|bench|fuzz|tools)\/.*\.ts$/, purpose: "the program, its tests, benches, fuzzer and tools" },
+  { path: /^console\/src\/.*\.(tsx?|css|svg)$/, purpose: "the console" },
+  {
+    path: /^console\/(index\.html|README\.md|tsconfig\.json|vite\.config\.ts)$/,
+    purpose: "where the console begins, and how it is built",
+  },
   { path: /^[a-z.]+\.config\.ts$/, purpose: "settings of a tool that reads them as TypeScript" },
   { path: /^(biome|knip|tsconfig|tsconfig\.build)\.json$/, purpose: "settings of a tool" },
   { path: /^buf(\.gen)?\.yaml$/, purpose: "settings of buf" },
@@ -63,7 +68,7 @@ const maxCommentWidth = 120;
 
 /** Returns a complaint about each line of a TypeScript or protobuf file that is a comment and is too wide. */
 export function findWideComments(path: string, text: string): string[] {
-  if (!/\.(ts|proto)$/.test(path) || /(^|\/)gen\//.test(path)) return [];
+  if (!/\.(tsx?|css|proto)$/.test(path) || /(^|\/)gen\//.test(path)) return [];
   return text.split("\n").flatMap((line, index) => {
     const isWide = line.length > maxCommentWidth && /^\s*(\/\/|\/?\*)/.test(line);
     return isWide ? [`${path}:${index + 1}: the comment is wider than ${maxCommentWidth} columns: break its line`] : [];

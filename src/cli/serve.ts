@@ -5,6 +5,7 @@ import { Command } from "commander";
 import type { Logger } from "pino";
 import { ownFolder } from "../base/own-files.ts";
 import type { Config, Flags } from "../config/config.ts";
+import type { ConsoleBuild } from "../service/console-files.ts";
 import type { Service } from "../service/service.ts";
 import { formatExamples } from "./examples.ts";
 import { type HangUp, waitForHangUp } from "./hang-up.ts";
@@ -34,12 +35,15 @@ export function serveCommand(): Command {
         return endAfterUncaughtError(log, async () => await service?.close({ isHurried: true }));
       });
       const hangUp = config.workers > 1 ? waitForHangUp() : undefined;
+      await using consoleBuild = config.console ? await beginConsole(log) : undefined;
       service = await start(config, log, hangUp);
       const reasons = [waitForSignal(), hangUp?.terminalGone, service.lost].filter((reason) => reason !== undefined);
-      if (process.stdout.isTTY) process.stdout.write(summarize(service, config));
-      else {
+      if (process.stdout.isTTY) {
+        process.stdout.write(summarize(service, config, consoleBuild?.isNeeded === true));
+      } else {
         const { agentUrl, adminUrl, caFile, adminTokenFile } = service;
-        log.info({ agentUrl, adminUrl, caFile, adminTokenFile }, "serving");
+        const consoleUrl = config.console ? `${adminUrl}/` : undefined;
+        log.info({ agentUrl, adminUrl, consoleUrl, caFile, adminTokenFile }, "serving");
       }
       const failure = await Promise.race(reasons);
       log.info(
@@ -50,6 +54,11 @@ export function serveCommand(): Command {
       if (failure instanceof Error) throw failure;
       log.info("stopped");
     });
+}
+
+async function beginConsole(log: Logger): Promise<ConsoleBuild> {
+  const { startConsoleBuild } = await import("../service/console-files.ts");
+  return await startConsoleBuild(log);
 }
 
 /** Starts the server in this process alone, or with workers. */
@@ -85,11 +94,14 @@ const replaceHint =
 /** How users start this program. In a clone, there is no command `bmaas`. */
 const ownName = existsSync(new URL("src", ownFolder)) ? "npm run bmaas --" : "bmaas";
 
-function summarize(service: Service, config: Config): string {
+function summarize(service: Service, config: Config, isConsoleLate: boolean): string {
   const home = relative(process.cwd(), config.home) || ".";
   const lines = [
     ["agents", `${service.agentUrl}  gRPC, gRPC-Web and Connect`],
     ["operators", `${service.adminUrl}  /healthz, /readyz, /metrics`],
+    ...(config.console
+      ? [["console", `${service.adminUrl}/${isConsoleLate ? "  is being built, some seconds" : ""}`]]
+      : []),
     ...(config.workers === 1 ? [] : [["workers", `${config.workers} processes; ${replaceHint}`]]),
     ["database", config.databaseUrl === undefined ? `its own PostgreSQL, URL in ${home}/database.url` : "DATABASE_URL"],
     ...(service.caFile === undefined

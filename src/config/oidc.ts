@@ -22,6 +22,8 @@ export interface OidcConfig {
   readonly roleClaim: string;
   /** At least one rule. */
   readonly roles: readonly RoleRule[];
+  /** The client by which people sign in to the console; absent if they need a token. */
+  readonly clientId?: string | undefined;
 }
 
 /** The settings of the issuer, as far as they could be parsed. */
@@ -30,17 +32,24 @@ interface OidcSettings {
   readonly oidcAudiences?: readonly string[] | undefined;
   readonly oidcRoleClaim?: string | undefined;
   readonly oidcRoles?: readonly RoleRule[] | undefined;
+  readonly oidcClientId?: string | undefined;
 }
 
 /** Names of the settings that `groupOidc` groups. */
-export const oidcSettings = ["oidcIssuer", "oidcAudiences", "oidcRoleClaim", "oidcRoles"] as const;
+export const oidcSettings = ["oidcIssuer", "oidcAudiences", "oidcRoleClaim", "oidcRoles", "oidcClientId"] as const;
 
 /**
  * Groups the settings of the issuer. Returns undefined without an issuer. Adds to `mistakes` a setting that is missing
  * beside an issuer, or that needs one.
  */
 export function groupOidc(
-  { oidcIssuer: issuer, oidcAudiences: audiences, oidcRoleClaim: roleClaim, oidcRoles: roles }: OidcSettings,
+  {
+    oidcIssuer: issuer,
+    oidcAudiences: audiences,
+    oidcRoleClaim: roleClaim,
+    oidcRoles: roles,
+    oidcClientId: clientId,
+  }: OidcSettings,
   label: (name: keyof OidcSettings) => string,
   mistakes: string[],
 ): OidcConfig | undefined {
@@ -51,9 +60,11 @@ export function groupOidc(
     if (issuer !== undefined && value === undefined)
       mistakes.push(`${label("oidcIssuer")}: needs ${label(name)} as well`);
   }
+  if (issuer === undefined && clientId !== undefined)
+    mistakes.push(`${label("oidcClientId")}: needs ${label("oidcIssuer")} as well`);
   if (issuer === undefined || audiences === undefined || roleClaim === undefined || roles === undefined)
     return undefined;
-  return { issuer, audiences, roleClaim, roles };
+  return { issuer, audiences, roleClaim, roles, clientId };
 }
 
 /** Returns one sentence for each setting that is allowed but probably not intended. */
@@ -81,6 +92,12 @@ export function parseIssuer(text: string): string {
 export function isTrustworthy({ protocol, hostname }: URL): boolean {
   const host = fromUrlHost(hostname);
   return protocol === "https:" || (protocol === "http:" && isLoopback({ host, port: 0 }));
+}
+
+/** Accepts the id of a client: visible ASCII characters and spaces (RFC 6749 appendix A.1), at most 255. */
+export function parseClientId(text: string): string {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(text)) return text;
+  throw new InvalidValueError(`${quote(text)} is not 1 to 255 printable ASCII characters without spaces around them`);
 }
 
 /** Parses a list of audiences, separated by commas. An audience that contains a comma must be in double quotes. */

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { parseDatabaseUrl } from "./database-url.ts";
 import { parseStateLimits } from "./durations.ts";
-import { parseAudiences, parseIssuer, parseRoleRules } from "./oidc.ts";
+import { parseAudiences, parseClientId, parseIssuer, parseRoleRules } from "./oidc.ts";
 import {
   parseAdminUrl,
   parseAuthorities,
@@ -194,6 +194,23 @@ export const settings = {
     parse: parseRoleRules,
     commands: ["serve"],
     description: "roles granted by values of that claim, such as admin=bmaas-admins,operator=sre,viewer=*",
+  },
+  oidcClientId: {
+    variable: "BMAAS_OIDC_CLIENT_ID",
+    flag: "--oidc-client-id",
+    value: "ID",
+    parse: parseClientId,
+    commands: ["serve"],
+    description: "public client of that issuer by which people sign in to the console; without it they need a token",
+  },
+  console: {
+    variable: "BMAAS_CONSOLE",
+    flag: "--console",
+    value: "on|off",
+    default: "on",
+    parse: parseFlag,
+    commands: ["serve"],
+    description: "off does not serve the console, the page at / of the operators' listener",
   },
   adminUrl: {
     variable: "BMAAS_ADMIN_URL",

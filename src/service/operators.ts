@@ -9,6 +9,7 @@ import { createAuthorization } from "../admin/authorization/authorize.ts";
 import { createPageAuthorization } from "../admin/authorization/authorize-page.ts";
 import { createCredentialsCheck } from "../admin/authorization/check-credentials.ts";
 import { createBearerIdentify } from "../admin/authorization/identify-bearer.ts";
+import { readVersion } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { metricsPath, serveMetrics } from "../metrics/metrics-page.ts";
@@ -20,10 +21,12 @@ import { createErrorInterceptor, createErrorMapper } from "../rpc/calls/error-ma
 import { createValidation } from "../rpc/calls/validation.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
+import { serveConsole } from "../rpc/services/console.ts";
 import { type HealthMonitor, registerHealth } from "../rpc/services/health.ts";
 import { registerReflection } from "../rpc/services/reflection.ts";
 import { replyWithError } from "../rpc/wire/protocol-error.ts";
 import type { Tracing } from "../tracing/tracing.ts";
+import type { FindConsole } from "./console-files.ts";
 import { findKnownError } from "./error-table.ts";
 
 /** Dependencies of the operators' side. */
@@ -31,6 +34,8 @@ export interface OperatorsContext extends AdminContext, Pick<AdminListenerOption
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
+  /** Undefined if the console is not served. */
+  readonly findConsole: FindConsole | undefined;
 }
 
 /** Builds the operators' listener without opening its port. */
@@ -39,7 +44,7 @@ export function createOperators(
   tls: ListenerTls | undefined,
   context: OperatorsContext,
 ): FastifyInstance {
-  const { db, findUnreadiness, serverKey, health, metrics, tracing, log } = context;
+  const { db, findUnreadiness, serverKey, health, metrics, tracing, findConsole, log } = context;
   const mapError = createErrorMapper(findKnownError, log);
   const watch = createCallWatch([
     createCallLog(log, "info"),
@@ -84,5 +89,10 @@ export function createOperators(
     },
     replyWithError: (reply, error) => replyWithError(reply, mapError(error), defaultLimits),
   });
+  if (findConsole !== undefined) {
+    const { issuer, clientId } = config.oidc ?? {};
+    const signIn = issuer === undefined || clientId === undefined ? undefined : { issuer, clientId };
+    serveConsole(listener, { findFolder: findConsole, version: readVersion(), signIn });
+  }
   return listener;
 }

@@ -27,6 +27,7 @@ import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress, toUrl } from "./address.ts";
 import { createAgents } from "./agents.ts";
+import { locateConsole } from "./console-files.ts";
 import { findDatabaseTrouble } from "./database-trouble.ts";
 import { createOperators } from "./operators.ts";
 import type { Certificates } from "./preflight.ts";
@@ -117,6 +118,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     metrics: page,
     tracing,
     serverKey,
+    findConsole: config.console ? await locateConsole() : undefined,
     log,
   };
   const listeners = createListeners(context, resources);

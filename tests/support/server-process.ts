@@ -49,6 +49,8 @@ export async function startServerProcess(
       BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
       BMAAS_SHUTDOWN_DELAY: "0",
       BMAAS_UNARY_LANE: unaryLane,
+      // It would be built for each copy of the program.
+      BMAAS_CONSOLE: "off",
       ...environment,
       BMAAS_HOME: home,
     },

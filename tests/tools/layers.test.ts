@@ -43,6 +43,9 @@ describe("an import is refused", () => {
     ["of Node by browsers", "src/agent/browser.ts", `import "node:os";`, "src/agent/browser.ts reaches it"],
     ["of Node's types by browsers", "src/agent/browser.ts", `import type {} from "node:os";`, "reaches it"],
     ["of what needs Node by browsers", "src/agent/browser.ts", `import "@connectrpc/connect-node";`, "reaches it"],
+    ["of the server by the console", "console/src/a.tsx", `import "../../src/db/client.ts";`, "the console imports"],
+    ["of Node by the console", "console/src/a.tsx", `import "node:os";`, "the console imports itself, gen"],
+    ["of the console by the server", "src/rpc/a.ts", `import "../../console/src/a.tsx";`, "src, gen and package.json"],
   ])("%s: %s %s", (_rule, file, source, reason) => {
     const violations = violationsOf(file, `\n${source}\n`);
     expect(violations).toEqual([expect.stringContaining(reason)]);
@@ -75,6 +78,12 @@ describe("an import is allowed", () => {
     ["of the package's own description", "src/main.ts", `import a from "../package.json" with { type: "json" };`],
     ["of Node by the client library", "src/agent/a.ts", `import "node:os";`],
     ["of what browsers run", "src/agent/browser.ts", `import "@noble/ed25519"; import "@connectrpc/connect-web";`],
+    ["of contracts by the console", "console/src/a.tsx", `import "@api/a_pb.js"; import "../../src/contract/a.ts";`],
+    [
+      "of packages by the console",
+      "console/src/pages/a.tsx",
+      `import "../ui/a.css"; import { useState } from "react";`,
+    ],
   ])("%s: %s %s", (_rule, file, source) => {
     expect(violationsOf(file, source)).toEqual([]);
   });

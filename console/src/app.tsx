@@ -1,0 +1,30 @@
+/** The console as a whole: who is signed in, what is live, and the page that the URL names. */
+import { TransportProvider } from "@connectrpc/connect-query";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { LiveProvider } from "./live/live-provider.tsx";
+import { queryClient } from "./query-client.ts";
+import { router } from "./routes.tsx";
+import { session } from "./session/session.ts";
+import { SignInDialog, SignInPage } from "./session/sign-in.tsx";
+import { transport } from "./session/transport.ts";
+import { useSession } from "./session/use-session.ts";
+
+/** Shows the sign-in page until somebody has signed in. An ended session leaves the page as it is, under a dialog. */
+export function App() {
+  const { status } = useSession(session);
+  return (
+    <TransportProvider transport={transport}>
+      <QueryClientProvider client={queryClient}>
+        {status === "starting" && <p className="centered">Signing in…</p>}
+        {status === "signed-out" && <SignInPage />}
+        {(status === "signed-in" || status === "ended") && (
+          <LiveProvider isPaused={status === "ended"}>
+            <RouterProvider router={router} />
+            {status === "ended" && <SignInDialog />}
+          </LiveProvider>
+        )}
+      </QueryClientProvider>
+    </TransportProvider>
+  );
+}

@@ -1,0 +1,15 @@
+/** Starts the console. */
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app.tsx";
+import { startSession } from "./session/start-session.ts";
+import "./ui/styles/index.css";
+
+void startSession();
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no element #root");
+createRoot(root).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

@@ -1,0 +1,10 @@
+/** The pages that the navigation lists, in its order. A page that is opened from another one needs no row. */
+
+/** A row of the navigation. */
+export interface PageRow {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** All rows. */
+export const pages: readonly PageRow[] = [{ path: "/machines", name: "Machines" }];

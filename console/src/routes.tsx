@@ -1,0 +1,65 @@
+/**
+ * Which page a URL shows. Each page is loaded when it is first opened, and keeps its filters in the URL:
+ * `validateSearch` turns whatever stands there into what the page understands, and drops the rest.
+ */
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  type ErrorComponentProps,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { readMachinesSearch } from "./pages/machines/machines-search.ts";
+import { ErrorNote } from "./ui/error-note.tsx";
+import { Shell } from "./ui/shell.tsx";
+
+const rootRoute = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const startRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/machines" });
+  },
+});
+
+const machinesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/machines",
+  validateSearch: readMachinesSearch,
+  component: lazyRouteComponent(() => import("./pages/machines/machines-page.tsx"), "MachinesPage"),
+});
+
+/** The router of this tab. */
+export const router = createRouter({
+  routeTree: rootRoute.addChildren([startRoute, machinesRoute]),
+  defaultPreload: "intent",
+  defaultErrorComponent: PageError,
+  defaultPendingComponent: () => <p className="quiet">Loading the page…</p>,
+  scrollRestoration: false,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+function NotFound() {
+  return (
+    <>
+      <h1>There is no such page</h1>
+      <p>The address names nothing that this console knows. The navigation lists its pages.</p>
+    </>
+  );
+}
+
+function PageError({ error, reset }: ErrorComponentProps) {
+  return (
+    <>
+      <h1>This page failed</h1>
+      <ErrorNote error={error} onRetry={reset} />
+    </>
+  );
+}

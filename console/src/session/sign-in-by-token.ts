@@ -1,0 +1,44 @@
+/** Signs in with a token, and says in words why a token is not accepted. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type Credentials, session } from "./session.ts";
+import { identify } from "./transport.ts";
+
+/** Syntax of a bearer token (RFC 6750 section 2.1), as the server reads it. */
+const tokenSyntax = /^[\w.~+/-]{1,8192}=*$/;
+
+/** A token is not accepted, or the server cannot be asked. The message is a sentence for people. */
+export class SignInError extends Error {
+  override readonly name = "SignInError";
+  /** Whether the same token may be accepted later. */
+  readonly isPassing: boolean;
+  constructor(message: string, isPassing: boolean) {
+    super(message);
+    this.isPassing = isPassing;
+  }
+}
+
+/** Signs in. Throws SignInError, and then nothing has changed. */
+export async function signInWith(credentials: Credentials): Promise<void> {
+  if (!tokenSyntax.test(credentials.token)) {
+    throw new SignInError("This is no token: a token has no spaces, and no letters outside of ASCII.", false);
+  }
+  try {
+    session.signIn(credentials, await identify(credentials.token));
+  } catch (error) {
+    throw toSignInError(error);
+  }
+}
+
+function toSignInError(error: unknown): SignInError {
+  const { code, rawMessage } = ConnectError.from(error);
+  switch (code) {
+    case Code.Unauthenticated:
+      return new SignInError(`The server does not accept this token: ${rawMessage}.`, false);
+    case Code.PermissionDenied:
+      return new SignInError(`The token is valid, but its role is too small for the console: ${rawMessage}.`, false);
+    case Code.ResourceExhausted:
+      return new SignInError(`The server waits: ${rawMessage}.`, true);
+    default:
+      return new SignInError(`The server cannot be asked: ${rawMessage}.`, true);
+  }
+}

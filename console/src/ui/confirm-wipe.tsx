@@ -1,0 +1,71 @@
+/** The question before an installation wipes disks: the same that the command line asks. */
+import { useId, useState } from "react";
+import { Dialog } from "./dialog.tsx";
+import { formatCount } from "./format.ts";
+
+/** How many ids the question names. */
+const maxShownIds = 5;
+
+/** Asks before machines are wiped. For more than one, their number must be typed in. */
+export function ConfirmWipe(props: {
+  /** What is about to happen, such as "Install". */
+  readonly action: string;
+  /** Ids of the machines, or the first of them. */
+  readonly machineIds: readonly string[];
+  /** Number of machines. */
+  readonly count: number;
+  /** What is wiped, such as "the disk with serial number S4X" or "the smallest disk". */
+  readonly disk: string;
+  readonly isBusy?: boolean;
+  readonly trouble?: string | undefined;
+  readonly onConfirm: () => void;
+  readonly onCancel: () => void;
+}) {
+  const { action, machineIds, count, disk, isBusy = false, trouble, onConfirm, onCancel } = props;
+  const [typed, setTyped] = useState("");
+  const id = useId();
+  const isSure = count === 1 || typed.trim() === String(count);
+  const shown = machineIds.slice(0, maxShownIds);
+  const what = count === 1 ? "1 machine" : `${formatCount(count)} machines`;
+  return (
+    <Dialog title={`${action}: wipe ${what}?`} onClose={onCancel} closeLabel="Cancel">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isSure && !isBusy) onConfirm();
+        }}
+      >
+        <p>
+          This wipes {disk} of {what}. Nothing brings the data back.
+        </p>
+        <ul className="mono">
+          {shown.map((each) => (
+            <li key={each}>{each}</li>
+          ))}
+          {count > shown.length && <li>and {formatCount(count - shown.length)} more</li>}
+        </ul>
+        {count > 1 && (
+          <div className="field">
+            <label htmlFor={id}>
+              Type <b>{count}</b> to go on
+            </label>
+            <input id={id} value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" />
+          </div>
+        )}
+        {trouble !== undefined && (
+          <p role="alert" className="trouble">
+            {trouble}
+          </p>
+        )}
+        <div className="actions">
+          <button type="button" onClick={onCancel}>
+            Cancel
+          </button>
+          <button type="submit" className="danger" disabled={!isSure || isBusy}>
+            {isBusy ? "Working…" : `${action} and wipe ${what}`}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

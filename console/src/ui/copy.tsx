@@ -1,0 +1,46 @@
+/** Copies text: a command that does the same as the page, or an id. */
+import { useState } from "react";
+
+/** How long the button says that it has copied, in milliseconds. */
+const thanksMs = 2_000;
+
+/** A button that copies `text` as it is. */
+export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
+  const [state, setState] = useState<"ready" | "copied" | "failed">("ready");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setState("copied");
+    } catch {
+      // Browsers have no clipboard for pages over plain HTTP from another machine.
+      setState(copyBySelection(text) ? "copied" : "failed");
+    }
+    window.setTimeout(() => setState("ready"), thanksMs);
+  };
+  return (
+    <button type="button" className="copy" onClick={() => void copy()}>
+      {state === "ready" ? label : state === "copied" ? "Copied" : "Cannot copy here"}
+    </button>
+  );
+}
+
+/** A command that does what the page offers, for the terminal. */
+export function CopyableCommand({ command }: { readonly command: string }) {
+  return (
+    <div className="copyable">
+      <code>{command}</code>
+      <CopyButton text={command} />
+    </div>
+  );
+}
+
+function copyBySelection(text: string): boolean {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "visually-hidden";
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  return isCopied;
+}

@@ -1,0 +1,44 @@
+/**
+ * A dialog above the page: the browser's own, which keeps the keyboard inside, makes the page inert and ends by Escape.
+ * Radix's modal dialog writes a style element into the page, which the policy for content forbids.
+ */
+import { type ReactNode, useEffect, useId, useRef } from "react";
+
+/** Shows its children in a dialog for as long as it is mounted. `onClose` runs for Escape and the button to close. */
+export function Dialog(props: {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly closeLabel?: string;
+  readonly isWide?: boolean;
+  readonly children: ReactNode;
+}) {
+  const { title, onClose, closeLabel = "Close", isWide = false, children } = props;
+  const element = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  useEffect(() => {
+    const dialog = element.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      className={isWide ? "wide" : undefined}
+      aria-labelledby={titleId}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <div className="frame">
+        <div className="head">
+          <h1 id={titleId}>{title}</h1>
+          <button type="button" onClick={onClose}>
+            {closeLabel}
+          </button>
+        </div>
+        {children}
+      </div>
+    </dialog>
+  );
+}

@@ -1,7 +1,6 @@
 /** Checks and parses Ed25519 public keys from agents and operators; runs in Node and in browsers. */
-
-import { Point } from "@noble/ed25519";
 import { decodeBase64 } from "./base64.ts";
+import { judgePoint } from "./ed25519-point.ts";
 import { findPublication } from "./published-keys.ts";
 
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
@@ -21,13 +20,9 @@ export function assertPublicKey(key: Uint8Array): void {
   if (key.length !== publicKeyBytes) {
     throw new InvalidPublicKeyError(`an Ed25519 public key has ${publicKeyBytes} bytes, not ${key.length}`);
   }
-  let point: Point;
-  try {
-    point = Point.fromBytes(key, false);
-  } catch {
-    throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
-  }
-  if (point.isSmallOrder()) throw new InvalidPublicKeyError("an Ed25519 key of small order is not secure");
+  const kind = judgePoint(key);
+  if (kind === "not canonical") throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
+  if (kind === "small order") throw new InvalidPublicKeyError("an Ed25519 key of small order is not secure");
   assertSecret(key);
 }
 

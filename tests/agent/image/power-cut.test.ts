@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Target } from "../../../src/agent/image/target.ts";
@@ -26,6 +27,7 @@ function record(steps: Step[]): (target: Target) => Target {
   return (target) => ({
     path: target.path,
     sizeBytes: target.sizeBytes,
+    deviceNumber: target.deviceNumber,
     sectorBytes: target.sectorBytes,
     alignmentBytes: target.alignmentBytes,
     read: (into, position) => target.read(into, position),
@@ -109,40 +111,58 @@ test("power that fails at any write never leaves a disk that boots a part of the
   expect([...outcomes].sort()).toEqual(["boots the image", "boots what it had", "does not boot"]);
 });
 
-test("an agent that is killed at any moment leaves the same", async () => {
+/** Starts to serve the image, of which only the first `share` ever comes. */
+async function serveShare(share: number): Promise<string> {
   const { url } = await serveImage(image, {
-    // Slowly enough to be killed in between.
     fault: (_request, response) => {
       response.writeHead(200, { etag: '"one"', "content-length": image.length });
-      void (async () => {
-        for (let at = 0; at < image.length; at += 128 * 1024) {
-          response.write(image.subarray(at, at + 128 * 1024));
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-        response.end();
-      })();
+      const sent = image.subarray(0, Math.floor(image.length * share));
+      if (sent.length === image.length) response.end(sent);
+      else response.write(sent);
       return true;
     },
   });
-  const main = fileURLToPath(new URL("support/install-main.ts", import.meta.url));
-  const outcomes = new Set<string>();
-  for (let round = 0; round < 12; round++) {
-    const path = await createDisk(diskBytes);
-    const before = await readDisk(path);
-    const child = spawn(process.execPath, [main, url, digestOf(image), path], { stdio: ["ignore", "pipe", "inherit"] });
-    const exited = once(child, "exit");
-    await once(child.stdout, "data");
-    if (round < 11) setTimeout(() => child.kill("SIGKILL"), round * 40);
-    await exited;
-    const disk = await readDisk(path);
-    if (!findBootable(disk).includes("boot sector")) outcomes.add("does not boot");
-    else if (disk.equals(before)) outcomes.add("boots what it had");
-    else {
-      expect(disk.subarray(mib, 3 * mib).equals(image.subarray(mib, 3 * mib))).toBe(true);
-      expect(findBootable(disk)).toEqual(["boot sector", "GPT", "second GPT"]);
-      outcomes.add("boots the image");
+  return url;
+}
+
+test.each([
+  { step: "begins", share: 0, delaysMs: [0, 100], leaves: ["boots what it had"] },
+  { step: "fetching the image", share: 0.2, delaysMs: [0, 100], leaves: ["boots what it had"] },
+  { step: "writing the image", share: 0.6, delaysMs: [0, 20, 200], leaves: ["does not boot"] },
+  // Nothing holds these steps up, so the agent may have gone on when it is killed.
+  { step: "comparing what was written", share: 1, delaysMs: [0, 5], leaves: ["does not boot", "boots the image"] },
+  { step: "making the disk bootable", share: 1, delaysMs: [0, 5], leaves: ["does not boot", "boots the image"] },
+  { step: undefined, share: 1, delaysMs: [0], leaves: ["boots the image"] },
+])(
+  "an agent that is killed at the step $step leaves a disk that $leaves",
+  async ({ step, share, delaysMs, leaves }) => {
+    const main = fileURLToPath(new URL("support/install-main.ts", import.meta.url));
+    const url = await serveShare(share);
+    for (const delayMs of delaysMs) {
+      const path = await createDisk(diskBytes);
+      const before = await readDisk(path);
+      const child = spawn(process.execPath, [main, url, digestOf(image), path], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const exited = once(child, "exit");
+      let hasBegun = false;
+      for await (const line of createInterface({ input: child.stdout })) {
+        if (line !== step) continue;
+        hasBegun = true;
+        setTimeout(() => child.kill("SIGKILL"), delayMs);
+      }
+      await exited;
+      expect(hasBegun).toBe(step !== undefined);
+      expect(leaves).toContain(judgeKilled(await readDisk(path), before));
     }
-  }
-  expect(outcomes).toContain("does not boot");
-  expect(outcomes).toContain("boots the image");
-});
+  },
+);
+
+/** Returns what a disk does after the agent ended, which may have been in the middle of its writing. */
+function judgeKilled(disk: Buffer, before: Buffer): string {
+  if (!findBootable(disk).includes("boot sector")) return "does not boot";
+  if (disk.equals(before)) return "boots what it had";
+  expect(disk.subarray(mib, 3 * mib).equals(image.subarray(mib, 3 * mib))).toBe(true);
+  expect(findBootable(disk)).toEqual(["boot sector", "GPT", "second GPT"]);
+  return "boots the image";
+}

@@ -1,6 +1,7 @@
 /** The agent's options that say how it installs. */
 import { Option } from "commander";
 import type { Logger } from "pino";
+import type { FindDisk } from "../agent/hardware/find-disk.ts";
 import { ConfigError } from "../config/config.ts";
 
 /** The flags as commander passes them. */
@@ -69,17 +70,18 @@ export function createInstaller(
     command: string | undefined;
     machineId: string;
     ca: Buffer | undefined;
+    findDisk?: FindDisk | undefined;
     log: Logger;
   },
 ) {
-  const { flags, command, machineId, ca, log } = options;
+  const { flags, command, machineId, ca, findDisk, log } = options;
   const { installCommand = "", verify: verifiesAll } = flags;
   const timeoutMs = flags.installTimeout * 1000;
   const onLine = (line: string) => log.info({ line }, "installer");
   const onWarning = (warning: string) => log.warn(`installer: ${warning}`);
   const create = {
     command: () => agent.createCommandInstaller(installCommand, { timeoutMs, onLine }),
-    image: () => agent.createImageInstaller({ machineId, ca, timeoutMs, verifiesAll, onWarning }),
+    image: () => agent.createImageInstaller({ machineId, ca, findDisk, timeoutMs, verifiesAll, onWarning }),
     pretend: () => agent.createPretendingInstaller({ durationMs: pretendedDurationMs, onLine }),
   };
   const afterInstall =

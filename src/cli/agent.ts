@@ -140,7 +140,10 @@ async function run(flags: AgentFlags): Promise<void> {
       machineId,
       client,
       state,
-      ...createInstaller(agent, kind, { flags, command: findAfterInstallCommand(flags, kind), machineId, ca, log }),
+      ...createInstaller(agent, kind, {
+        ...{ flags, machineId, ca, log, findDisk: disks.findDisk },
+        command: findAfterInstallCommand(flags, kind),
+      }),
       ...createHealth(flags, agent, (line) => log.info({ line }, "health command")),
       ...disks,
       intervalMs,
@@ -166,7 +169,7 @@ function createHealth(
 }
 
 async function createDiskAccess({ diskFile }: AgentFlags, agent: typeof import("../agent/index.ts")) {
-  if (diskFile === undefined) return { collectHardware: agent.collectHardwareReport };
+  if (diskFile === undefined) return { collectHardware: agent.collectHardwareReport, findDisk: agent.findExpectedDisk };
   await agent.readFileDisk(diskFile).catch((error: Error) => {
     throw new ConfigError([`--disk-file: ${error.message}`]);
   });

@@ -7,7 +7,7 @@ import { AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/a
 import { describeIdentity, findDifference, findIdentity } from "../../contract/disk-identity.ts";
 import type { CollectHardware } from "../hardware-feed.ts";
 import { findDiskUse, readDevicesInUse } from "./disk-use.ts";
-import { checkBlockDevice, DiskMismatchError, type FindDisk } from "./find-disk.ts";
+import { checkBlockDevice, checkDeviceNumber, DiskMismatchError, type FindDisk } from "./find-disk.ts";
 import { readPartitionTableId } from "./partition-table.ts";
 import { findCount, findText, type SystemFiles } from "./sysfs.ts";
 
@@ -51,7 +51,7 @@ export function replaceDisks(collect: CollectHardware, file: string): CollectHar
 
 /** Creates what finds the disk that is this file, and refuses every other disk. */
 export function createFileDiskFinder(file: string): FindDisk {
-  return async (expected) => {
+  return async (expected, { heldDevice } = {}) => {
     const disk = await readFileDisk(file).catch((error: Error) => {
       throw new DiskMismatchError(error.message);
     });
@@ -63,8 +63,10 @@ export function createFileDiskFinder(file: string): FindDisk {
     }
     if (disk.use.length > 0) throw new DiskMismatchError(`${file} is in use: ${disk.use.join("; ")}`);
     const number = await findText(system.sys, "class/block", disk.kernelName, "dev");
-    if (number !== undefined && disk.serialNumber.startsWith("/dev/"))
-      await checkBlockDevice(disk.serialNumber, number);
+    if (number !== undefined && disk.serialNumber.startsWith("/dev/")) {
+      if (heldDevice === undefined) await checkBlockDevice(disk.serialNumber, number);
+      else checkDeviceNumber(disk.serialNumber, heldDevice, number);
+    }
     return { path: disk.serialNumber, name: disk.kernelName, capacityBytes: disk.capacityBytes };
   };
 }

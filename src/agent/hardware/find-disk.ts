@@ -30,8 +30,17 @@ export class DiskMismatchError extends Error {
   }
 }
 
-/** Options of `findExpectedDisk`. */
+/** Options of a `FindDisk`. */
 export interface FindDiskOptions {
+  /**
+   * Number, such as "8:0", of the device that the caller has opened exclusively. It must be the disk. As long as it is
+   * open, Linux gives its number to no other disk.
+   */
+  readonly heldDevice?: string | undefined;
+}
+
+/** Options of `findExpectedDisk`. */
+export interface FindExpectedDiskOptions extends FindDiskOptions {
   /** Default: /sys, /proc and /dev. */
   readonly files?: SystemFiles | undefined;
   /** Makes sure that a device is the one with this number, such as "8:0", and that nothing has it. Throws if not. */
@@ -39,7 +48,7 @@ export interface FindDiskOptions {
 }
 
 /** Finds the disk that a request expects. Throws DiskMismatchError. */
-export type FindDisk = (expected: ExpectedDisk) => Promise<FoundDisk>;
+export type FindDisk = (expected: ExpectedDisk, options?: FindDiskOptions) => Promise<FoundDisk>;
 
 /** Maximum number of disks that an error lists. */
 const maxListed = 16;
@@ -49,8 +58,11 @@ const maxListed = 16;
  * that are there, unless exactly one does, its device node leads to it, and neither it nor a part of it is mounted,
  * swapped to, held by LVM, md or another device, opened exclusively by another program, or read-only.
  */
-export async function findExpectedDisk(expected: ExpectedDisk, options: FindDiskOptions = {}): Promise<FoundDisk> {
-  const { files = { sys: "/sys", proc: "/proc", dev: "/dev" }, checkDevice = checkBlockDevice } = options;
+export async function findExpectedDisk(
+  expected: ExpectedDisk,
+  options: FindExpectedDiskOptions = {},
+): Promise<FoundDisk> {
+  const { files = { sys: "/sys", proc: "/proc", dev: "/dev" }, checkDevice = checkBlockDevice, heldDevice } = options;
   const [disks, linked] = await Promise.all([readSysfsDisks(files.sys), readLinkedNames(files.dev)]).catch(
     (error: Error) => {
       throw new DiskMismatchError(`this machine's disks cannot be listed: ${error.message}`);
@@ -67,9 +79,11 @@ export async function findExpectedDisk(expected: ExpectedDisk, options: FindDisk
   if (use.length > 0) throw new DiskMismatchError(`${disk.name} is in use: ${use.join("; ")}`);
   if (isReadOnly === 1) throw new DiskMismatchError(`${disk.name} is read-only`);
   const path = join(files.dev ?? "/dev", disk.name.replaceAll("!", "/"));
-  await checkDevice(path, number).catch((error: Error) => {
-    throw error instanceof DiskMismatchError ? error : new DiskMismatchError(`${path}: ${error.message}`);
-  });
+  if (heldDevice === undefined) {
+    await checkDevice(path, number).catch((error: Error) => {
+      throw error instanceof DiskMismatchError ? error : new DiskMismatchError(`${path}: ${error.message}`);
+    });
+  } else checkDeviceNumber(path, heldDevice, number);
   return { path, name: disk.name, capacityBytes: disk.capacityBytes };
 }
 
@@ -137,13 +151,16 @@ export async function checkBlockDevice(path: string, number: string): Promise<vo
   try {
     const stats = await device.stat();
     if (!stats.isBlockDevice()) throw new DiskMismatchError(`${path} is not a block device`);
-    const found = formatDeviceNumber(BigInt(stats.rdev));
-    if (found !== number) {
-      throw new DiskMismatchError(`${path} leads to device ${found} and not to ${number}, the expected disk`);
-    }
+    checkDeviceNumber(path, formatDeviceNumber(BigInt(stats.rdev)), number);
   } finally {
     await device.close();
   }
+}
+
+/** Throws DiskMismatchError if the device that was opened at `path` is not the one with the expected number. */
+export function checkDeviceNumber(path: string, opened: string, expected: string): void {
+  if (opened === expected) return;
+  throw new DiskMismatchError(`${path} leads to device ${opened} and not to ${expected}, the expected disk`);
 }
 
 /** Returns a device number as in /sys. The bits are those of makedev(3) in the GNU C library, which musl shares. */

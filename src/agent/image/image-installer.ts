@@ -2,7 +2,7 @@
 import type { ImageInstallationRequest, OSInstallationRequest } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { parseDigest, parseImageUrl } from "../../contract/installation-rules.ts";
 import { unknownRequestError } from "../../contract/unknown-request.ts";
-import { DiskMismatchError } from "../hardware/find-disk.ts";
+import { DiskMismatchError, type FindDisk, findExpectedDisk } from "../hardware/find-disk.ts";
 import type { InstallProgress } from "../install-progress.ts";
 import type { Installer } from "../installer.ts";
 import type { FetchOptions } from "./fetch-image.ts";
@@ -14,6 +14,8 @@ import { openTarget, type Target } from "./target.ts";
 export interface ImageInstallerOptions
   extends Pick<FetchOptions, "ca" | "maxFailures" | "maxBackoffMs" | "idleTimeoutMs"> {
   readonly machineId: string;
+  /** Finds the expected disk once more when its device is open. Default: by the system's description of its disks. */
+  readonly findDisk?: FindDisk | undefined;
   /** Whether everything that was written is read back and compared. Default: a sample is. */
   readonly verifiesAll?: boolean | undefined;
   /** Longest time of an installation. Default: unlimited. */
@@ -53,7 +55,7 @@ async function install(
   const { onWarning = () => {} } = options;
   if (request.type.case !== "image") throw new Error(`${unknownRequestError}: the installer installs disk images only`);
   const source = readSource(request, request.type.value, options.machineId);
-  const target = await openExpected(request);
+  const target = await openExpected(request, options.findDisk ?? findExpectedDisk);
   const { path } = target;
   const layout = await installImage(source, target, {
     ...options,
@@ -87,15 +89,27 @@ function check(what: string, parse: () => string): string {
   }
 }
 
-async function openExpected({ expectedDisk }: OSInstallationRequest): Promise<Target> {
+/**
+ * Opens the disk that the request expects. The disks may have changed since it was found, and its path may lead to
+ * another one, so it is looked for again while the device is open. Throws DiskMismatchError.
+ */
+async function openExpected({ expectedDisk }: OSInstallationRequest, findDisk: FindDisk): Promise<Target> {
   if (expectedDisk === undefined || expectedDisk.devicePath === "") {
     throw new DiskMismatchError("the request names no disk by what it is, and a name may lead to another disk");
   }
   const target = await openTarget(expectedDisk.devicePath);
-  if (BigInt(target.sizeBytes) === expectedDisk.capacityBytes) return target;
-  await target.close();
-  const { capacityBytes } = expectedDisk;
-  throw new DiskMismatchError(`${target.path} has ${target.sizeBytes} bytes, and the request expects ${capacityBytes}`);
+  try {
+    const { path, sizeBytes, deviceNumber } = target;
+    const { capacityBytes } = expectedDisk;
+    if (BigInt(sizeBytes) !== capacityBytes) {
+      throw new DiskMismatchError(`${path} has ${sizeBytes} bytes, and the request expects ${capacityBytes}`);
+    }
+    if (deviceNumber !== undefined) await findDisk(expectedDisk, { heldDevice: deviceNumber });
+    return target;
+  } catch (error) {
+    await target.close();
+    throw error;
+  }
 }
 
 /** Returns a function that reports each new step at once, and its progress from time to time. */

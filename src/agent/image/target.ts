@@ -12,6 +12,8 @@ export interface Target {
   /** Path of the device, such as /dev/sda. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Number of the device, such as "8:0"; undefined for a regular file. */
+  readonly deviceNumber: string | undefined;
   /** Size of a logical sector; undefined for a regular file, on which every size works. */
   readonly sectorBytes: number | undefined;
   /** Multiple of which positions and lengths must be. */
@@ -42,9 +44,10 @@ export async function openTarget(path: string): Promise<Target> {
   const handle = await openDirect(path);
   try {
     const stat = await handle.file.stat();
-    if (stat.isFile()) return new OpenTarget(path, handle, stat.size, undefined);
+    if (stat.isFile()) return new OpenTarget(path, handle, { sizeBytes: stat.size });
     if (!stat.isBlockDevice()) throw new DiskMismatchError(`${path} is not a block device`);
-    const attributes = `/sys/dev/block/${formatDeviceNumber(BigInt(stat.rdev))}`;
+    const deviceNumber = formatDeviceNumber(BigInt(stat.rdev));
+    const attributes = `/sys/dev/block/${deviceNumber}`;
     const sectors = await findCount(attributes, "size");
     const sectorBytes = await findCount(attributes, "queue", "logical_block_size");
     // Root may open a read-only disk for writing, and only then fails to write.
@@ -52,7 +55,7 @@ export async function openTarget(path: string): Promise<Target> {
     if (sectors === undefined || sectorBytes === undefined) {
       throw new DiskMismatchError(`${path} is not a whole disk`);
     }
-    return new OpenTarget(path, handle, sectors * 512, sectorBytes);
+    return new OpenTarget(path, handle, { sizeBytes: sectors * 512, sectorBytes, deviceNumber });
   } catch (error) {
     await handle.file.close();
     throw error;
@@ -114,13 +117,19 @@ async function describeUse(path: string): Promise<string> {
 class OpenTarget implements Target {
   readonly path: string;
   readonly sizeBytes: number;
+  readonly deviceNumber: string | undefined;
   readonly sectorBytes: number | undefined;
   readonly alignmentBytes: number;
   readonly #file: FileHandle;
 
-  constructor(path: string, { file, isDirect }: Handle, sizeBytes: number, sectorBytes: number | undefined) {
+  constructor(
+    path: string,
+    { file, isDirect }: Handle,
+    { sizeBytes, sectorBytes, deviceNumber }: { sizeBytes: number; sectorBytes?: number; deviceNumber?: string },
+  ) {
     this.path = path;
     this.sizeBytes = sizeBytes;
+    this.deviceNumber = deviceNumber;
     this.sectorBytes = sectorBytes;
     this.alignmentBytes = sectorBytes ?? (isDirect ? directAlignmentBytes : 512);
     this.#file = file;

@@ -9,7 +9,7 @@ import { type ExpectedDisk, ExpectedDiskSchema } from "../../../gen/cloud/bmaas/
 import {
   checkBlockDevice,
   DiskMismatchError,
-  type FindDiskOptions,
+  type FindExpectedDiskOptions,
   findExpectedDisk,
 } from "../../../src/agent/hardware/find-disk.ts";
 import { blockDevice, nvmeDisk, sataDisk, scsiPath, sized, virtioDisk } from "../support/linux-disks.ts";
@@ -32,14 +32,18 @@ function partition(name: string, number: string, attributes: SystemTree = {}): S
   return Object.fromEntries(entries.map(([path, content]) => [`${sataFolder}/${name}/${path}`, content]));
 }
 
-async function find(expected: ExpectedDisk, tree: SystemTree, options: FindDiskOptions = {}) {
+async function find(expected: ExpectedDisk, tree: SystemTree, options: FindExpectedDiskOptions = {}) {
   const checked: string[] = [];
   const checkDevice = async (path: string, number: string) => void checked.push(`${path} ${number}`);
   const files = { ...(await layOutSystem(tree)), dev: "/dev" };
   return { ...(await findExpectedDisk(expected, { files, checkDevice, ...options })), checked };
 }
 
-async function refusalOf(expected: ExpectedDisk, tree: SystemTree, options: FindDiskOptions = {}): Promise<string> {
+async function refusalOf(
+  expected: ExpectedDisk,
+  tree: SystemTree,
+  options: FindExpectedDiskOptions = {},
+): Promise<string> {
   const error = await find(expected, tree, options).then(
     ({ path }) => expect.fail(`found ${path}`),
     (reason: unknown) => reason,
@@ -202,6 +206,14 @@ describe.runIf(process.platform === "linux")("the device node", () => {
     await expect(findExpectedDisk(sata, { files })).rejects.toThrow(/^disk_mismatch: .*sdd: ENOENT/);
     await writeFile(join(folder, "sdd"), "");
     await expect(findExpectedDisk(sata, { files })).rejects.toThrow(`${join(folder, "sdd")} is not a block device`);
+  });
+
+  test("that somebody holds open must be the expected disk, and is not opened again", async () => {
+    const tree = { ...sataDisk, ...numbered };
+    expect(await find(sata, tree, { heldDevice: "8:48" })).toMatchObject({ path: "/dev/sdd", checked: [] });
+    expect(await refusalOf(sata, tree, { heldDevice: "8:32" })).toBe(
+      "disk_mismatch: /dev/sdd leads to device 8:32 and not to 8:48, the expected disk",
+    );
   });
 
   test.runIf(canLoop())("must lead to the expected disk, and nobody else may have it", async () => {

@@ -5,8 +5,9 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { ExpectedDiskSchema, OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createFileDiskFinder, readFileDisk } from "../../../src/agent/hardware/file-disk.ts";
+import type { FindDisk } from "../../../src/agent/hardware/find-disk.ts";
 import { createImageInstaller } from "../../../src/agent/image/image-installer.ts";
 import { findIdentity } from "../../../src/contract/disk-identity.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -25,18 +26,20 @@ import { createGptImage, digestOf } from "./support/test-image.ts";
 const image = createGptImage();
 const sizeBytes = 20 * mib;
 const userData = Buffer.from("#cloud-config\n");
+const machineId = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const warnings: string[] = [];
 
 /** Installs the image onto the device as an agent does that has found it. Resolves to the error or to undefined. */
-async function install(path: string, options: { image?: Buffer; capacityBytes?: number } = {}) {
-  const { image: fetched = image, capacityBytes = sizeBytes } = options;
+async function install(path: string, options: { image?: Buffer; capacityBytes?: number; findDisk?: FindDisk } = {}) {
+  const { image: fetched = image, capacityBytes = sizeBytes, findDisk = createFileDiskFinder(path) } = options;
   const { url } = await serveImage(fetched);
   const value = { url, digest: digestOf(fetched), rootDevice: "sda", userData };
-  const expectedDisk = { devicePath: path, capacityBytes: BigInt(capacityBytes) };
+  const expectedDisk = (await readFileDisk(path).then(findIdentity, () => undefined)) ?? create(ExpectedDiskSchema);
+  Object.assign(expectedDisk, { devicePath: path, capacityBytes: BigInt(capacityBytes) });
   const request = create(OSInstallationRequestSchema, { generation: 2n, expectedDisk, type: { case: "image", value } });
   warnings.length = 0;
   const onWarning = (warning: string) => warnings.push(warning);
-  const installer = createImageInstaller({ machineId: "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11", onWarning });
+  const installer = createImageInstaller({ machineId, findDisk, onWarning });
   return await installer(request, new AbortController().signal, () => {});
 }
 
@@ -66,6 +69,19 @@ describe.skipIf(whyNoLoopDevices !== undefined)(
       expect(disk.subarray(mib, 7 * mib).equals(image.subarray(mib, 7 * mib))).toBe(true);
       expect(disk.includes('"bmaas-generation": "2"')).toBe(true);
       expect(warnings.filter((warning) => !warning.includes("efibootmgr") && !warning.includes("UEFI"))).toEqual([]);
+    });
+
+    test("the disk is found again while its device is open, and left alone if it is another one by then", async () => {
+      const [device, other] = [await createLoopDevice(sizeBytes), await createLoopDevice(sizeBytes)];
+      const asked: (string | undefined)[] = [];
+      const findDisk: FindDisk = async (expected, options) => {
+        asked.push(options?.heldDevice);
+        return await createFileDiskFinder(other.path)(expected, options);
+      };
+      expect(await install(device.path, { findDisk })).toMatch(/^disk_mismatch: /);
+      expect(asked).toEqual([expect.stringMatching(/^7:\d+$/)]);
+      await expectUntouched(device);
+      await expectUntouched(other);
     });
 
     test("on a disk with sectors of 4096 bytes, an image made for them is installed, and no other", async () => {

@@ -125,9 +125,9 @@ function watchWrites(): { wrap: (target: Target) => Target; written: Set<number>
 }
 
 function readTarget(target: Target): Target {
-  const { path, sizeBytes, sectorBytes, alignmentBytes } = target;
+  const { path, sizeBytes, deviceNumber, sectorBytes, alignmentBytes } = target;
   return {
-    ...{ path, sizeBytes, sectorBytes, alignmentBytes },
+    ...{ path, sizeBytes, deviceNumber, sectorBytes, alignmentBytes },
     read: (into, position) => target.read(into, position),
     write: (bytes, position) => target.write(bytes, position),
     sync: () => target.sync(),

@@ -6,7 +6,7 @@ import { createGptImage, createMbrImage } from "./support/test-image.ts";
 const mib = 1024 * 1024;
 const untouched = async () => expect.unreachable("the disk is not touched");
 const target = (sectorBytes: number | undefined) => ({
-  ...{ path: "/dev/sdx", sizeBytes: 64 * mib, sectorBytes, alignmentBytes: 4096 },
+  ...{ path: "/dev/sdx", sizeBytes: 64 * mib, deviceNumber: "8:368", sectorBytes, alignmentBytes: 4096 },
   ...{ read: untouched, write: untouched, sync: untouched, close: untouched },
 });
 const plan = (image: Buffer, sectorBytes: number | undefined) =>

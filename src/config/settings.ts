@@ -19,6 +19,7 @@ import {
   parseMetricLabels,
   parseNetworks,
   parseReceiverAllow,
+  parseReenrolment,
   parseReinstallLimit,
   parseSwitch,
   parseVersion,
@@ -280,6 +281,16 @@ export const settings = {
     commands: ["serve"],
     description:
       "longest times in states, such as installation_given=10m,never_heartbeated=1d; the same for all servers",
+  },
+  reenrolment: {
+    variable: "BMAAS_REENROL",
+    flag: "--reenrol",
+    value: "POLICY",
+    default: "approve",
+    parse: parseReenrolment,
+    commands: ["serve"],
+    description:
+      "known machines with another key: approve waits for an operator, token lets a join token replace it, never refuses",
   },
   agentMinVersion: {
     variable: "BMAAS_AGENT_MIN_VERSION",

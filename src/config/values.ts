@@ -100,6 +100,12 @@ export function parseReceiverAllow(text: string): NetworksAndHosts {
   return { networks: [...networks], hosts: [...hosts] };
 }
 
+/** Parses `approve`, `token` or `never`. */
+export function parseReenrolment(text: string): "approve" | "token" | "never" {
+  if (text === "approve" || text === "token" || text === "never") return text;
+  throw new InvalidValueError(`${quote(text)} is neither approve nor token nor never`);
+}
+
 /** Parses `on` or `off`. */
 export function parseSwitch(text: string): "on" | "off" {
   if (text !== "on" && text !== "off") throw new InvalidValueError(`${quote(text)} is neither on nor off`);

@@ -84,7 +84,14 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
     minVersion: config.agentMinVersion,
     log,
   });
-  const enrol = createEnrol({ db, pacer, observer: metrics.enrolments, logRefusal, log });
+  const enrol = createEnrol({
+    db,
+    reenrolment: config.reenrolment,
+    pacer,
+    observer: metrics.enrolments,
+    logRefusal,
+    log,
+  });
   const isOwnAuthority = (authority: string) => authorities().includes(authority);
   const readPublicKeys = (machineIds: readonly string[]) => store.readPublicKeys(machineIds);
   const authenticateHeartbeat = createAuthenticate({

@@ -27,6 +27,7 @@ import {
   EnrolmentGoneError,
 } from "../db/queries/enrolment-decision.ts";
 import { TooManyGroupsError } from "../db/queries/fleet-groups.ts";
+import { InstallationGivenError } from "../db/queries/given-installation.ts";
 import { JoinTokenNotFoundError } from "../db/queries/join-token.ts";
 import { DeliveryNotFoundError } from "../db/queries/kept-delivery.ts";
 import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
@@ -61,6 +62,8 @@ export const findKnownError: ErrorTable = (error) => {
   if (error instanceof EnrolmentDecidedError) return refuseEnrolment("ENROLMENT_DECIDED", error);
   if (error instanceof EnrolmentDuplicateError) return refuseEnrolment("ENROLMENT_DUPLICATE", error);
   if (error instanceof InstallationOpenError) return refuse("INSTALLATION_OPEN", `machines/${error.machineId}`, error);
+  if (error instanceof InstallationGivenError)
+    return refuse("INSTALLATION_GIVEN", `machines/${error.machineId}`, error);
   if (error instanceof HoldInPastError) return refuseField("end_time", "END_TIME_PAST", error);
   if (error instanceof MachineHeldError) return refuse("MACHINE_HELD", `machines/${error.machineId}`, error);
   if (error instanceof MachineBlockedError) return refuse("MACHINE_BLOCKED", `machines/${error.machineId}`, error);

@@ -97,14 +97,14 @@ function readOutput(child: ChildProcessByStdio<null, Readable, Readable>) {
   return { logged, output, serving };
 }
 
-/** Starts two servers on one new database. Stops them, and drops it, after the tests of the file that calls. */
-export async function startTwoServers(): Promise<{
+/** Starts two servers with the same settings on one new database. Stops them, and drops it, after the tests of the file that calls. */
+export async function startTwoServers(environment: Record<string, string> = {}): Promise<{
   database: TestDatabase;
   servers: readonly [ServerProcess, ServerProcess];
 }> {
   const database = await createTestDatabase();
   afterAll(() => database.close());
-  const start = () => startServerProcess({ DATABASE_URL: database.url });
+  const start = () => startServerProcess({ ...environment, DATABASE_URL: database.url });
   const servers = await Promise.all([start(), start()]);
   // What is registered last runs first.
   afterAll(async () => {

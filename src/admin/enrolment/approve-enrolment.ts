@@ -21,7 +21,7 @@ import { readEnrolment } from "./to-enrolment.ts";
 /** Creates the handler of EnrolmentService.ApproveEnrolment. */
 export function createApproveEnrolment(context: Pick<AdminContext, "db">) {
   return async (request: ApproveEnrolmentRequest, call: HandlerContext): Promise<ApproveEnrolmentResponse> => {
-    const { replaceKey, allowDuplicate, provided } = request;
+    const { replaceKey, allowDuplicate, duringInstallation, provided } = request;
     const isNew = request.machineId === "";
     const approval = {
       enrolmentId: parseMachineId(request.enrolmentId),
@@ -29,6 +29,7 @@ export function createApproveEnrolment(context: Pick<AdminContext, "db">) {
       isNew,
       replacesKey: replaceKey,
       allowsDuplicate: allowDuplicate,
+      allowsInstallation: duringInstallation,
     };
     const { enrolmentId, machineId } = approval;
     const labels = readLabels("labels", request.labels);

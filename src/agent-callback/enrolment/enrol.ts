@@ -10,6 +10,7 @@ import {
 } from "../../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import type { Database } from "../../db/client.ts";
 import { type EnrolmentOutcome, enrol } from "../../db/queries/enrolment.ts";
+import type { Reenrolment } from "../../db/queries/enrolment-admission.ts";
 import { transact } from "../../db/transact.ts";
 import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
 import { finishInTime, type Patience, patienceOf, waitEndKey } from "../call-patience.ts";
@@ -28,6 +29,8 @@ import { toEnrolmentWish } from "./validate-enrolment.ts";
 /** Options of `createEnrol`. */
 export interface EnrolOptions {
   readonly db: Database;
+  /** What becomes of a known machine whose agent asks with another key. */
+  readonly reenrolment: Reenrolment;
   readonly pacer: Pick<Pacer, "pace">;
   readonly observer: EnrolmentObserver;
   readonly logRefusal: LogRefusal;
@@ -43,7 +46,7 @@ const rejectedFactor = 10;
 const rejectedReason = "this server does not accept the agent; ask those who run it";
 
 /** Creates the handler of EnrolmentService.Enrol. Its errors are those that enrolment_service.proto lists. */
-export function createEnrol({ db, pacer, observer, logRefusal, log }: EnrolOptions) {
+export function createEnrol({ db, reenrolment, pacer, observer, logRefusal, log }: EnrolOptions) {
   const takeTurn = createTurns();
   return async (request: EnrolRequest, { values }: HandlerContext): Promise<EnrolResponse> => {
     const identity = values.get(keyIdentityKey);
@@ -52,7 +55,7 @@ export function createEnrol({ db, pacer, observer, logRefusal, log }: EnrolOptio
       const wish = toEnrolmentWish(request, identity);
       const joinToken = request.joinToken === "" ? undefined : request.joinToken;
       const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
-        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish, { joinToken }))),
+        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish, { joinToken, reenrolment }))),
       );
       return answer(outcome, identity);
     } catch (error) {

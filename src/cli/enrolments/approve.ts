@@ -16,6 +16,7 @@ interface ApproveFlags extends OperatorFlags, TargetFlags, ProvidedFlags {
   readonly label?: Readonly<Record<string, string>>;
   readonly replaceKey?: boolean;
   readonly allowDuplicate?: boolean;
+  readonly duringInstallation?: boolean;
 }
 
 /** Creates the command `bmaas enrolments approve`. */
@@ -27,12 +28,17 @@ export function approveCommand(): Command {
       .option("--label <key=value>", "a label of the machine; repeat for more", labelArgument)
       .option("--replace-key", "replace the key that the machine has, which stops working at once")
       .option(
+        "--during-installation",
+        "replace the key even though its agent was given an installation that is not finished",
+      )
+      .option(
         "--allow-duplicate",
         "approve even though another machine has the serial number, the UUID or a MAC address of this one",
       ),
   ).action(
     operate(async (operator, flags: ApproveFlags, ids: readonly string[]) => {
       const { machine: machineId = "", label: labels = {}, replaceKey = false, allowDuplicate = false } = flags;
+      const { duringInstallation = false } = flags;
       const provided = readProvided(flags);
       const targets = await findEnrolmentTargets(operator, ids, flags);
       if (targets.length > 1 && machineId !== "") {
@@ -43,7 +49,14 @@ export function approveCommand(): Command {
       }
       await confirm(targets, flags, "Let the agents of # in, each as a new machine?", { noun: enrolmentKind.noun });
       const client = operator.client(EnrolmentService);
-      const request = { machineId, labels, replaceKey, allowDuplicate, ...(provided && { provided }) };
+      const request = {
+        machineId,
+        labels,
+        replaceKey,
+        allowDuplicate,
+        duringInstallation,
+        ...(provided && { provided }),
+      };
       await actAndReport(operator, targets, flags, {
         act: ({ machineId: enrolmentId }) => client.approveEnrolment({ enrolmentId, ...request }),
         describe: ({ machine }, target) => `${target.machineId}  approved as machine ${printable(machine?.id ?? "")}`,

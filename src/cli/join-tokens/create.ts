@@ -58,7 +58,8 @@ export function createCommand(): Command {
       "bmaas join-tokens create --uses 40 --expires 7d --provider lab --location basement --label rack=r3 > join.token",
     ],
     more: [
-      "\nAn agent with a machine that resembles a known one waits for an operator, whatever the token says." +
+      "\nAn agent with a machine that resembles a known one waits for an operator, unless BMAAS_REENROL of the server is token." +
+        "\nand it is exactly that machine." +
         "\n\nWith --json: one CreateJoinTokenResponse of bmaas.admin.v1.",
     ],
   });

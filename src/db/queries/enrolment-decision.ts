@@ -9,8 +9,9 @@ import { formatInstant } from "../../base/time-text.ts";
 import type { Transaction } from "../client.ts";
 import { machineEnrolment } from "../schema/index.ts";
 import { AgentRefusedError } from "./agent-key.ts";
-import { type AgentKey, findPublicKeys, registerAgents } from "./agent-started.ts";
+import { type AgentKey, findPublicKeys, holdAgents, registerAgents } from "./agent-started.ts";
 import { type EnrolmentRow, findEnrolments, findLookalikes } from "./enrolment-list.ts";
+import { findGivenInstallation, InstallationGivenError } from "./given-installation.ts";
 import { findJoinToken, type JoinTokenRow } from "./join-token.ts";
 import { createMachines, holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
@@ -68,6 +69,8 @@ export interface Approval {
   readonly isNew: boolean;
   /** Whether a key that the machine has is replaced. */
   readonly replacesKey: boolean;
+  /** Whether that key is replaced even though its agent was given an installation that is not finished. */
+  readonly allowsInstallation: boolean;
   /** Whether other machines may have an identifier of this one. */
   readonly allowsDuplicate: boolean;
 }
@@ -83,7 +86,7 @@ export async function holdApprovals(tx: Transaction): Promise<void> {
 /**
  * Registers the key of an enrolment's agent for the machine, and returns false if it was approved onto this machine
  * before. Throws EnrolmentGoneError, EnrolmentDecidedError, EnrolmentDuplicateError, MachineNotFoundError,
- * AgentRefusedError and PublicKeyInUseError.
+ * AgentRefusedError, InstallationGivenError and PublicKeyInUseError.
  */
 export async function approveEnrolment(tx: Transaction, approval: Approval, actor: string): Promise<boolean> {
   const { enrolmentId, machineId, isNew } = approval;
@@ -98,7 +101,7 @@ export async function approveEnrolment(tx: Transaction, approval: Approval, acto
   if (isNew) await createMachines(tx, [machineId], actor);
   else await holdMachines(tx, [machineId]);
   const { publicKey } = row;
-  if (!approval.replacesKey) await assertNoOtherKey(tx, { machineId, publicKey });
+  if (await hasOtherKey(tx, { machineId, publicKey }, approval)) await assertNothingGiven(tx, approval);
   await tx.delete(machineEnrolment).where(eq(machineEnrolment.machineId, machineId));
   await tx
     .update(machineEnrolment)
@@ -203,9 +206,24 @@ async function assertUnlike(tx: Transaction, row: EnrolmentRow, { machineId, isN
 
 const kindNames = { serial_number: "serial number", system_uuid: "UUID", mac: "MAC address" } as const;
 
-/** Throws AgentRefusedError if the machine, which the transaction holds, has another key. */
-async function assertNoOtherKey(tx: Transaction, { machineId, publicKey }: AgentKey): Promise<void> {
+/**
+ * Returns whether the machine, which the transaction holds, has another key. Throws AgentRefusedError if it has and the
+ * key is not to be replaced.
+ */
+async function hasOtherKey(
+  tx: Transaction,
+  { machineId, publicKey }: AgentKey,
+  { replacesKey }: Approval,
+): Promise<boolean> {
   const key = (await findPublicKeys(tx, [machineId])).get(machineId);
-  if (key === undefined || key === Buffer.from(publicKey).toString("hex")) return;
+  if (key === undefined || key === Buffer.from(publicKey).toString("hex")) return false;
+  if (replacesKey) return true;
   throw new AgentRefusedError("AGENT_REGISTERED", machineId, `has another agent's key, ${key}: ask to replace it`);
+}
+
+/** Throws InstallationGivenError, unless allowed, and keeps installations from being given to the old key from then on. */
+async function assertNothingGiven(tx: Transaction, { machineId, allowsInstallation }: Approval): Promise<void> {
+  await holdAgents(tx, [machineId]);
+  const generation = allowsInstallation ? undefined : await findGivenInstallation(tx, machineId);
+  if (generation !== undefined) throw new InstallationGivenError(machineId, generation);
 }

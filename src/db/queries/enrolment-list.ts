@@ -126,7 +126,7 @@ interface Resemblance extends Record<string, unknown> {
  */
 export async function findLookalikes(
   db: Database | Transaction,
-  enrolments: readonly EnrolmentOverview[],
+  enrolments: readonly Pick<EnrolmentOverview, "id" | "machineId" | "identifiers">[],
 ): Promise<Map<string, Lookalike[]>> {
   const claims = enrolments.flatMap(({ id, machineId, identifiers }) =>
     identifiers.flatMap(spell).map((claim) => ({ id, machineId, ...claim })),

@@ -1,13 +1,13 @@
 /** Stores what agents without a machine send, and returns the outcome of their wish to be let in. */
-import { randomUUID } from "node:crypto";
 import { eq, type SQL, sql } from "drizzle-orm";
 import { isPlaceholderSerialNumber } from "../../contract/firmware-placeholders.ts";
 import { normalizeSerialNumber } from "../../contract/identifiers.ts";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentStarted, hardwareReport, machineEnrolment } from "../schema/index.ts";
-import { applyJoinToken, approveEnrolment, holdApprovals } from "./enrolment-decision.ts";
-import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
+import { admit, findSameMachine, type Reenrolment } from "./enrolment-admission.ts";
+import { holdApprovals } from "./enrolment-decision.ts";
+import type { EnrolmentRow } from "./enrolment-list.ts";
 import {
   findJoinTokenBySecret,
   holdJoinToken,
@@ -62,6 +62,8 @@ export interface EnrolmentBounds {
 export interface EnrolOptions {
   /** Secret of the join token that the agent has. */
   readonly joinToken?: string | undefined;
+  /** What becomes of a known machine with another key. Default: it waits for an operator. */
+  readonly reenrolment?: Reenrolment | undefined;
   /** Default: `defaultEnrolmentBounds`. */
   readonly bounds?: EnrolmentBounds;
 }
@@ -78,14 +80,15 @@ const newEnrolmentsLock = 4_716_022_923;
 
 /**
  * Stores the wish in the row of its key and returns the outcome. A key that a machine's agent has needs no wish: its
- * outcome is that machine, unless the serial number shows another one. A join token counts once for each key, and lets
- * the agent in if it says so and no other machine has an identifier of this one. Locks the row of the key, and for a
+ * outcome is that machine, unless the serial number shows another one. A known machine with another key is rejected
+ * where the settings say so, and waits in the list of enrolments all the same. A join token counts once for each key;
+ * `admit` decides whether it lets the agent in. Locks the row of the key, and for a
  * new key the lock of new enrolments, so that the bounds hold whatever comes at once. Throws ContentionError.
  */
 export async function enrol(
   tx: Transaction,
   wish: EnrolmentWish,
-  { joinToken: secret, bounds = defaultEnrolmentBounds }: EnrolOptions = {},
+  { joinToken: secret, reenrolment = "approve", bounds = defaultEnrolmentBounds }: EnrolOptions = {},
 ): Promise<EnrolmentOutcome> {
   const token = secret === undefined ? undefined : await findJoinTokenBySecret(tx, secret);
   if (token?.requiresApproval === false) await holdApprovals(tx);
@@ -98,12 +101,26 @@ export async function enrol(
   const holder = await findHolder(tx, wish.publicKey);
   if (holder !== undefined) return await welcomeBack(tx, wish, holder, stored);
   if (stored?.state === "rejected") return await update(tx, wish, stored);
+  if (reenrolment === "never" && (await findSameMachine(tx, wish)) !== undefined) {
+    await store(tx, wish, stored, bounds);
+    return { kind: "rejected" };
+  }
   const use = secret === undefined ? undefined : await spend(tx, token, stored);
   if (typeof use === "string") return { kind: "token_refused", reason: use };
   const named = token === undefined ? wish : { ...wish, joinTokenId: token.id };
-  if (stored === undefined) await insert(tx, named, bounds);
-  else await update(tx, named, stored);
-  return (token && use?.letsIn && (await admit(tx, wish, token))) || { kind: "waiting" };
+  await store(tx, named, stored, bounds);
+  const machineId = token && use?.letsIn ? await admit(tx, wish.publicKey, { token, reenrolment }) : undefined;
+  return machineId === undefined ? { kind: "waiting" } : { kind: "accepted", machineId };
+}
+
+async function store(
+  tx: Transaction,
+  wish: NamedWish,
+  stored: EnrolmentRow | undefined,
+  bounds: EnrolmentBounds,
+): Promise<void> {
+  if (stored === undefined) await insert(tx, wish, bounds);
+  else await update(tx, wish, stored);
 }
 
 /**
@@ -119,25 +136,6 @@ async function spend(
   if (stored?.joinTokenId !== token.id) return (await useJoinToken(tx, token.id)) ?? { letsIn: true };
   const { isRevoked, letsIn } = await holdJoinToken(tx, token.id);
   return isRevoked ? "token_revoked" : { letsIn };
-}
-
-/** Lets an agent in if its token says so, and no other machine has an identifier of its machine. */
-async function admit(
-  tx: Transaction,
-  { publicKey }: EnrolmentWish,
-  token: JoinTokenRow,
-): Promise<EnrolmentOutcome | undefined> {
-  if (token.requiresApproval) return undefined;
-  const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.publicKey, publicKey));
-  if (row === undefined) return undefined;
-  const others = (await findLookalikes(tx, [row])).get(row.id) ?? [];
-  if (others.some((each) => each.machineId !== null)) return undefined;
-  const machineId = randomUUID();
-  const approval = { enrolmentId: row.id, machineId, isNew: true, replacesKey: false, allowsDuplicate: false };
-  const actor = `join-token:${token.id}`;
-  await approveEnrolment(tx, approval, actor);
-  await applyJoinToken(tx, { machineId, serialNumber: row.serialNumber, token }, actor);
-  return { kind: "accepted", machineId };
 }
 
 function isReplay({ signatureNonce }: Pick<EnrolmentWish, "signatureNonce">, last: bigint | null | undefined): boolean {

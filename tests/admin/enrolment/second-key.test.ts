@@ -50,7 +50,12 @@ test("it waits even with a token that lets agents in, also while an installation
     expect((await machines.explainMachine({ machineId })).condition).not.toContain("another key");
   }
   const { enrolmentId, key: newKey } = await knock(server, database, wishes[0]);
-  const { machine } = await enrolments.approveEnrolment({ enrolmentId, machineId, replaceKey: true });
+  const { machine } = await enrolments.approveEnrolment({
+    enrolmentId,
+    machineId,
+    replaceKey: true,
+    duringInstallation: true,
+  });
   expect(hexKeyOf(machine)).toBe(newKey.publicKeyHex);
   expect((await machines.explainMachine({ machineId })).condition).not.toContain("another key");
 });

@@ -241,6 +241,13 @@ export declare type ApproveEnrolmentRequest = Message<"bmaas.admin.v1.ApproveEnr
    * @generated from field: string request_id = 7;
    */
   requestId: string;
+
+  /**
+   * Replace the key even though its agent was given an installation that is not finished.
+   *
+   * @generated from field: bool during_installation = 8;
+   */
+  duringInstallation: boolean;
 };
 
 /**
@@ -402,8 +409,9 @@ export declare const EnrolmentService: GenService<{
    * succeeds. Errors: not_found when the machine does not exist; already_exists when another machine has the key or the
    * provider's id (google.rpc.ErrorInfo); failed_precondition when another machine has the serial number, the UUID or
    * an address of this one and `allow_duplicate` is not set (type ENROLMENT_DUPLICATE, with the machines, and with who
-   * approved them and when), or when the named machine has another key and `replace_key` is not set (type
-   * AGENT_REGISTERED).
+   * approved them and when), when the named machine has another key and `replace_key` is not set (type
+   * AGENT_REGISTERED), or when that key's agent was given an installation that is not finished and
+   * `during_installation` is not set (type INSTALLATION_GIVEN).
    *
    * @generated from rpc bmaas.admin.v1.EnrolmentService.ApproveEnrolment
    */

@@ -1,0 +1,110 @@
+/**
+ * Decides whether an agent that asks is let in without an operator.
+ *
+ * An agent is let in as a new machine only if nothing that is known resembles its machine. A known machine gets another
+ * key only by `Reenrolment` "token". The caller holds other approvals (`holdApprovals`), so that two agents which
+ * describe one machine are judged one after the other.
+ */
+import { randomUUID } from "node:crypto";
+import { eq, sql } from "drizzle-orm";
+import { swapUuidBytes } from "../../contract/identifiers.ts";
+import type { Transaction } from "../client.ts";
+import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
+import { findPublicKeys, holdAgents } from "./agent-started.ts";
+import { applyJoinToken, approveEnrolment } from "./enrolment-decision.ts";
+import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
+import { findGivenInstallation } from "./given-installation.ts";
+import type { JoinTokenRow } from "./join-token.ts";
+import { holdMachines } from "./machine.ts";
+
+/**
+ * What becomes of a known machine whose agent asks with another key, and that no operator decides about: it waits, a
+ * join token replaces the key, or it is refused.
+ */
+export type Reenrolment = "approve" | "token" | "never";
+
+/** What enrolments are compared by. */
+type Described = Pick<EnrolmentRow, "identifiers">;
+
+/**
+ * Lets in the agent of the waiting enrolment with this key if its join token and the settings allow it, and returns its
+ * machine. The token must let agents in, and its row must be held.
+ */
+export async function admit(
+  tx: Transaction,
+  publicKey: Uint8Array,
+  { token, reenrolment }: { readonly token: JoinTokenRow; readonly reenrolment: Reenrolment },
+): Promise<string | undefined> {
+  if (token.requiresApproval) return undefined;
+  const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.publicKey, publicKey));
+  if (row === undefined) return undefined;
+  const actor = `join-token:${token.id}`;
+  const others = await findOtherMachines(tx, row);
+  if (others.length > 0) {
+    const [machineId] = reenrolment === "token" && others.length === 1 ? others : [];
+    if (machineId === undefined || !(await mayReplaceKey(tx, machineId, row))) return undefined;
+    await approveEnrolment(tx, { ...toApproval(row, machineId), replacesKey: true }, actor);
+    return machineId;
+  }
+  const machineId = randomUUID();
+  await approveEnrolment(tx, { ...toApproval(row, machineId), isNew: true }, actor);
+  await applyJoinToken(tx, { machineId, serialNumber: row.serialNumber, token }, actor);
+  return machineId;
+}
+
+function toApproval({ id: enrolmentId }: EnrolmentRow, machineId: string) {
+  const no = { isNew: false, replacesKey: false, allowsDuplicate: false, allowsInstallation: false };
+  return { ...no, enrolmentId, machineId };
+}
+
+/**
+ * Returns whether a join token may replace the key of the machine by that of the enrolment: the machine has an agent's
+ * key, serial number, UUID and addresses are the same, and its agent has no unfinished installation. The answer holds
+ * until the transaction ends: it locks the machine, and then the agent's row, so that no installation is given to the
+ * old key any more.
+ */
+async function mayReplaceKey(tx: Transaction, machineId: string, row: Described): Promise<boolean> {
+  await holdMachines(tx, [machineId]);
+  await holdAgents(tx, [machineId]);
+  if (!(await isSameMachine(tx, machineId, row))) return false;
+  return (await findGivenInstallation(tx, machineId)) === undefined;
+}
+
+/** Returns the machine with an agent's key that the enrolment describes in full, if no other machine resembles it. */
+export async function findSameMachine(tx: Transaction, row: Described): Promise<string | undefined> {
+  const [machineId, ...others] = await findOtherMachines(tx, row);
+  if (machineId === undefined || others.length > 0) return undefined;
+  return (await isSameMachine(tx, machineId, row)) ? machineId : undefined;
+}
+
+/** Returns the machines that have an identifier of the enrolment. */
+async function findOtherMachines(tx: Transaction, { identifiers }: Described): Promise<string[]> {
+  const id = randomUUID();
+  const found = (await findLookalikes(tx, [{ id, machineId: null, identifiers }])).get(id) ?? [];
+  return found.flatMap(({ machineId }) => machineId ?? []);
+}
+
+/**
+ * Returns whether a machine has an agent's key and is described by exactly the same serial number, UUID and addresses,
+ * none of which may be missing. What is known of the machine is its newest hardware report, or else the enrolment
+ * through which its agent came.
+ */
+async function isSameMachine(tx: Transaction, machineId: string, { identifiers }: Described): Promise<boolean> {
+  if (!(await findPublicKeys(tx, [machineId])).has(machineId)) return false;
+  const { rows: reported } = await tx.execute<{ identifier: string }>(sql`
+    select kind || ':' || value as identifier from ${machineIdentifier}
+     where machine_id = ${machineId} and gone_at is null and kind in ('serial_number', 'system_uuid', 'mac')`);
+  const { rows: enrolled } = await tx.execute<{ identifier: string }>(sql`
+    select unnest(identifiers) as identifier from ${machineEnrolment} where machine_id = ${machineId}`);
+  const known = new Set((reported.length > 0 ? reported : enrolled).map(({ identifier }) => toOneSpelling(identifier)));
+  const claimed = new Set(identifiers.map(toOneSpelling));
+  const kinds = new Set([...claimed].map((each) => each.slice(0, each.indexOf(":"))));
+  return kinds.size === 3 && known.size === claimed.size && [...known].every((each) => claimed.has(each));
+}
+
+/** Returns an identifier in the one spelling by which both byte orders of a UUID are compared. */
+function toOneSpelling(identifier: string): string {
+  const [kind, value = ""] = identifier.split(":", 2);
+  const swapped = swapUuidBytes(value);
+  return kind === "system_uuid" && swapped < value ? `${kind}:${swapped}` : identifier;
+}

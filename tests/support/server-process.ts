@@ -97,7 +97,10 @@ function readOutput(child: ChildProcessByStdio<null, Readable, Readable>) {
   return { logged, output, serving };
 }
 
-/** Starts two servers with the same settings on one new database. Stops them, and drops it, after the tests of the file that calls. */
+/**
+ * Starts two servers with the same settings on one new database. Stops them, and drops it, after the tests of the file
+ * that calls.
+ */
 export async function startTwoServers(environment: Record<string, string> = {}): Promise<{
   database: TestDatabase;
   servers: readonly [ServerProcess, ServerProcess];

@@ -221,7 +221,7 @@ async function hasOtherKey(
   throw new AgentRefusedError("AGENT_REGISTERED", machineId, `has another agent's key, ${key}: ask to replace it`);
 }
 
-/** Throws InstallationGivenError, unless allowed, and keeps installations from being given to the old key from then on. */
+/** Throws InstallationGivenError, unless allowed. The old key is given no installation from then on. */
 async function assertNothingGiven(tx: Transaction, { machineId, allowsInstallation }: Approval): Promise<void> {
   await holdAgents(tx, [machineId]);
   const generation = allowsInstallation ? undefined : await findGivenInstallation(tx, machineId);

@@ -1,7 +1,7 @@
 /** Signs in with a token, and says in words why a token is not accepted. */
 import { Code, ConnectError } from "@connectrpc/connect";
+import { identify } from "./identify.ts";
 import { type Credentials, session } from "./session.ts";
-import { identify } from "./transport.ts";
 
 /** Syntax of a bearer token (RFC 6750 section 2.1), as the server reads it. */
 const tokenSyntax = /^[\w.~+/-]{1,8192}=*$/;

@@ -1,32 +1,43 @@
 /** Calls to the server that the page came from, by Connect, with the caller's token. */
-import { TokenService } from "@api/token_service_pb.js";
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { type Caller, session } from "./session.ts";
+import { ensureFreshToken } from "./renew.ts";
+import { session } from "./session.ts";
 
 /** Sends the token of the session, and ends the session when the server refuses it. */
 const authorize: Interceptor = (next) => async (request) => {
+  await ensureFreshToken();
   const { token } = session;
   if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
+  const notice = (error: unknown) => {
+    const { code, rawMessage } = ConnectError.from(error);
+    if (token !== undefined && code === Code.Unauthenticated) session.end(token, rawMessage);
+  };
   try {
-    return await next(request);
+    const response = await next(request);
+    return response.stream ? { ...response, message: noticeErrors(response.message, notice) } : response;
   } catch (error) {
-    if (token !== undefined && ConnectError.from(error).code === Code.Unauthenticated) {
-      session.end(token, ConnectError.from(error).rawMessage);
-    }
+    notice(error);
     throw error;
   }
 };
 
-const baseUrl = window.location.origin;
+/** A stream that is refused, or that ends with an error, says so while it is read. */
+async function* noticeErrors<Message>(
+  messages: AsyncIterable<Message>,
+  notice: (error: unknown) => void,
+): AsyncGenerator<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    notice(error);
+    throw error;
+  }
+}
 
 /** The transport of all calls. */
-export const transport = createConnectTransport({ baseUrl, useBinaryFormat: true, interceptors: [authorize] });
-
-/** Asks the server whose token it is. Throws ConnectError if it is nobody's, or if the server is away. */
-export async function identify(token: string): Promise<Caller> {
-  const plain = createConnectTransport({ baseUrl, useBinaryFormat: true });
-  const headers = { authorization: `Bearer ${token}` };
-  const { actor, role } = await createClient(TokenService, plain).getCaller({}, { headers });
-  return { actor, role };
-}
+export const transport = createConnectTransport({
+  baseUrl: window.location.origin,
+  useBinaryFormat: true,
+  interceptors: [authorize],
+});

@@ -13,7 +13,7 @@ export const tableAbilities = tableFeatures({ columnVisibilityFeature });
 export type TableAbilities = typeof tableAbilities;
 
 /** Height of a row in pixels, as styles/table.css makes it. */
-const rowHeightPx = 35;
+const rowHeightPx = 32;
 /** Rows beyond the visible ones that are in the page, so that fast scrolling shows no gap. */
 const overscan = 12;
 /** How many rows before the end the next page is asked for. */

@@ -93,7 +93,13 @@ async function seed(home: string, machine: Record<string, unknown>): Promise<voi
   const { toInstallationLimits } = await import("../db/queries/os-installation-request.ts");
   const { loadConfig } = await import("../config/config.ts");
   const installations = toInstallationLimits(loadConfig({}));
-  await runSeed(file, process.stdin, { home, log, actor: "seed:demo", dryRun: false, installations });
+  await using _seeded = await runSeed(file, process.stdin, {
+    home,
+    log,
+    actor: "seed:demo",
+    dryRun: false,
+    installations,
+  });
 }
 
 interface Stage {

@@ -1,15 +1,40 @@
 /**
- * Formats the result of a seed as a table for people and as JSON for programs. `bmaas seed --help` documents the JSON.
+ * Formats the result of a seed as a table for people and as JSON for programs, machine by machine. `bmaas seed --help`
+ * documents the JSON.
  */
-import type { Fleet } from "../seed/parse-fleet.ts";
-import type { SeededMachine } from "../seed/seed-fleet.ts";
-import { summarizeSeed } from "../seed/summarize-seed.ts";
+import type { SeededFleet, SeededMachine } from "../seed/seed-fleet.ts";
+import { type SeedSummary, SeedSummaryCount } from "../seed/summarize-seed.ts";
 import { formatTable } from "./table.ts";
 
-/** Returns a line for each machine and one that counts them. */
-export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const header = ["MACHINE ID", "MACHINE", "PROVIDED", "LABELS", "AGENT", "EXPECT", "INSTALL", "GENERATION"];
-  const rows = seeded.map(({ machineId, machine, provided, labels, agent, expect, install }) => [
+/** Number of machines that are printed at once. */
+const pageSize = 1_000;
+
+const header = ["MACHINE ID", "MACHINE", "PROVIDED", "LABELS", "AGENT", "EXPECT", "INSTALL", "GENERATION"];
+
+/** Returns a table with a line for each machine, and a line that counts them, in parts. */
+export async function* formatSeedText(seeded: SeededFleet, dryRun: boolean): AsyncGenerator<string> {
+  const count = new SeedSummaryCount();
+  // The columns are as wide as their widest cell, which may be in the last machine's row.
+  let widest = header;
+  for await (const machine of seeded.list()) {
+    count.add(machine);
+    widest = toRow(machine).map((cell, column) => widerOf(cell, widest[column] ?? ""));
+  }
+  if (count.summary.machines > 0) yield formatTable(header, [widest]).split("\n", 1)[0]?.concat("\n") ?? "";
+  for await (const page of pagesOf(seeded.list())) {
+    const lines = formatTable(widest, page.map(toRow));
+    yield lines.slice(lines.indexOf("\n") + 1);
+  }
+  yield formatSummary(count.summary);
+  if (dryRun) yield "Dry run: nothing was written.\n";
+}
+
+function widerOf(a: string, b: string): string {
+  return a.length > b.length ? a : b;
+}
+
+function toRow({ machineId, machine, provided, labels, agent, expect, install }: SeededMachine): string[] {
+  return [
     machineId ?? "(generated when seeded)",
     machine,
     provided ?? "-",
@@ -18,21 +43,33 @@ export function formatSeedText(seeded: readonly SeededMachine[], dryRun: boolean
     expect ?? "-",
     install === undefined ? "-" : [install.outcome, install.note].filter(Boolean).join(", "),
     install?.generation.toString() ?? "-",
-  ]);
-  const table = rows.length === 0 ? "" : `${formatTable(header, rows)}\n`;
-  return `${table}${formatSummary(seeded)}${dryRun ? "Dry run: nothing was written.\n" : ""}`;
+  ];
 }
 
 /**
- * Returns one JSON object and a line feed. Generations are strings, since many readers of JSON have exact numbers only
- * up to 2^53.
+ * Returns one JSON object and a line feed, in parts. Generations are strings, since many readers of JSON have exact
+ * numbers only up to 2^53.
  */
-export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], dryRun: boolean): string {
-  const machines = seeded.map(({ index, machineId, machine, provided, labels, agent, expect, install }) => ({
-    index,
-    line: fleet.lineOf(["machines", index]),
-    machineId,
-    machine,
+export async function* formatSeedJson(seeded: SeededFleet, dryRun: boolean): AsyncGenerator<string> {
+  const count = new SeedSummaryCount();
+  yield `{\n  "dryRun": ${dryRun},\n  "machines": [`;
+  let separator = "";
+  for await (const page of pagesOf(seeded.list())) {
+    let text = "";
+    for (const machine of page) {
+      count.add(machine);
+      text += `${separator}\n${indent(JSON.stringify(toJson(machine), undefined, 2), "    ")}`;
+      separator = ",";
+    }
+    yield text;
+  }
+  const summary = indent(JSON.stringify(count.summary, undefined, 2), "  ").trimStart();
+  yield `${separator === "" ? "" : "\n  "}],\n  "summary": ${summary}\n}\n`;
+}
+
+function toJson({ index, line, machineId, machine, provided, labels, agent, expect, install }: SeededMachine) {
+  return {
+    ...{ index, line, machineId, machine },
     provided: provided ?? null,
     labels: labels ?? null,
     agent: agent ?? null,
@@ -41,12 +78,25 @@ export function formatSeedJson(fleet: Fleet, seeded: readonly SeededMachine[], d
       install === undefined
         ? null
         : { outcome: install.outcome, generation: install.generation.toString(), note: install.note ?? null },
-  }));
-  return `${JSON.stringify({ dryRun, machines, summary: summarizeSeed(seeded) }, undefined, 2)}\n`;
+  };
 }
 
-function formatSummary(seeded: readonly SeededMachine[]): string {
-  const { machines, created, changed, unchanged, installationsRequested } = summarizeSeed(seeded);
+function indent(text: string, spaces: string): string {
+  return text.replaceAll(/^/gm, spaces);
+}
+
+async function* pagesOf(machines: AsyncIterable<SeededMachine>): AsyncGenerator<SeededMachine[]> {
+  let page: SeededMachine[] = [];
+  for await (const machine of machines) {
+    page.push(machine);
+    if (page.length < pageSize) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
+}
+
+function formatSummary({ machines, created, changed, unchanged, installationsRequested }: SeedSummary): string {
   const installations = `${installationsRequested} ${installationsRequested === 1 ? "installation" : "installations"} requested`;
   return `${machines} ${machines === 1 ? "machine" : "machines"}: ${created} created, ${changed} changed, ${unchanged} unchanged; ${installations}\n`;
 }

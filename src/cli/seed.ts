@@ -1,12 +1,14 @@
 /** `bmaas seed`: changes the database to the state that a file describes. */
 import { userInfo } from "node:os";
+import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import { printable } from "../base/printable.ts";
 import type { Flags } from "../config/config.ts";
 import { formatProblem, SeedFileError } from "../seed/problem.ts";
-import { UnreadableSeedError } from "../seed/read-seed-file.ts";
+import { UnreadableSeedError } from "../seed/read/seed-input.ts";
 import { formatExamples } from "./examples.ts";
 import { formatSeedJson, formatSeedText } from "./seed-output.ts";
+import { createSeedProgress, type SeedProgress } from "./seed-progress.ts";
 import { addSettings } from "./settings-options.ts";
 
 interface SeedFlags extends Flags {
@@ -15,8 +17,8 @@ interface SeedFlags extends Flags {
 }
 
 const help = `
-A file lists machines, in YAML or JSON; examples/fleet.yaml shows everything it may hold. Fields and machines that it
-leaves out stay unchanged, and seeding the same file again changes nothing. A machine without an id is found
+A file lists machines, in YAML or JSON, or has one machine per line (JSON Lines) or document (YAML); it may be of any
+size. examples/fleet.yaml shows everything it may hold. Fields and machines that it leaves out stay unchanged, and seeding the same file again changes nothing. A machine without an id is found
 by its provider and providerId, else by its key. A file with a mistake changes nothing.
 
 DATABASE_URL names the PostgreSQL to use; without it, bmaas seed uses the one under BMAAS_HOME, whose server need not run.
@@ -56,10 +58,13 @@ export function seedCommand(): Command {
       const log = createLogger(logLevel, 2);
       const actor = `seed:${findUserName()}`;
       try {
-        const { fleet, seeded } = await runSeed(file, process.stdin, {
-          ...{ databaseUrl, home, log, actor, dryRun, installations },
-        });
-        process.stdout.write(json ? formatSeedJson(fleet, seeded, dryRun) : formatSeedText(seeded, dryRun));
+        await using seeded = await runWithProgress((progress) =>
+          runSeed(file, process.stdin, {
+            ...{ databaseUrl, home, log, actor, dryRun, installations, ...progress },
+          }),
+        );
+        const parts = json ? formatSeedJson(seeded, dryRun) : formatSeedText(seeded, dryRun);
+        await pipeline(parts, process.stdout, { end: false });
       } catch (error) {
         const mistakes = listMistakes(file === "-" ? "<stdin>" : file, error);
         if (mistakes === undefined) throw error;
@@ -68,11 +73,18 @@ export function seedCommand(): Command {
     });
 }
 
+/** Shows the progress on a terminal while `work` runs. */
+async function runWithProgress<T>(work: (progress: Partial<SeedProgress>) => Promise<T>): Promise<T> {
+  using progress = createSeedProgress(process.stderr);
+  return await work(progress ?? {});
+}
+
 /** Returns the mistakes in the file, one line each, or undefined for any other error. */
 function listMistakes(file: string, error: unknown): string[] | undefined {
   if (error instanceof UnreadableSeedError) return [printable(`${file}: ${error.message}`)];
-  if (error instanceof SeedFileError) return error.problems.map((problem) => printable(formatProblem(file, problem)));
-  return undefined;
+  if (!(error instanceof SeedFileError)) return undefined;
+  const mistakes = error.problems.map((problem) => printable(formatProblem(file, problem)));
+  return error.hasMore ? [...mistakes, `${printable(file)}: there are more mistakes; mend these first`] : mistakes;
 }
 
 /** Returns the user's name for the machines' history. A container may run as a user without a name. */

@@ -15,10 +15,27 @@ const yOfOrder8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a
 const ySmallOrder: ReadonlySet<bigint> = new Set([0n, 1n, p - 1n, yOfOrder8, p - yOfOrder8]);
 
 /**
+ * Returns what `encoding` is, 32 bytes, as far as a comparison tells: "sound" if it is the canonical encoding of a
+ * coordinate that is not of small order, which half of all coordinates are without a point.
+ */
+export function judgeCoordinate(encoding: Uint8Array): PointKind {
+  const { y, isNegative } = decodeCoordinate(encoding);
+  if (y >= p) return "not canonical";
+  // The points with these coordinates have x = 0, which has no sign.
+  if ((y === 1n || y === p - 1n) && isNegative) return "not canonical";
+  return ySmallOrder.has(y) ? "small order" : "sound";
+}
+
+/**
  * Returns what `encoding` is, 32 bytes: the canonical encoding of a point that is not of small order, that of one that
  * is, or neither.
  */
 export function judgePoint(encoding: Uint8Array): PointKind {
+  const kind = judgeCoordinate(encoding);
+  return kind === "sound" && !hasPoint(decodeCoordinate(encoding).y) ? "not canonical" : kind;
+}
+
+function decodeCoordinate(encoding: Uint8Array): { y: bigint; isNegative: boolean } {
   const view = new DataView(encoding.buffer, encoding.byteOffset, encoding.byteLength);
   const top = view.getBigUint64(24, true);
   const isNegative = top >> 63n === 1n;
@@ -27,11 +44,7 @@ export function judgePoint(encoding: Uint8Array): PointKind {
     (view.getBigUint64(16, true) << 128n) |
     (view.getBigUint64(8, true) << 64n) |
     view.getBigUint64(0, true);
-  if (y >= p) return "not canonical";
-  // The points with these coordinates have x = 0, which has no sign.
-  if ((y === 1n || y === p - 1n) && isNegative) return "not canonical";
-  if (ySmallOrder.has(y)) return "small order";
-  return hasPoint(y) ? "sound" : "not canonical";
+  return { y, isNegative };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Checks and parses Ed25519 public keys from agents and operators; runs in Node and in browsers. */
 import { decodeBase64 } from "./base64.ts";
-import { judgePoint } from "./ed25519-point.ts";
+import { judgeCoordinate, judgePoint, type PointKind } from "./ed25519-point.ts";
 import { findPublication } from "./published-keys.ts";
 
 /** Length of an Ed25519 public key, in bytes (RFC 8032 section 5.1.2). */
@@ -20,10 +20,13 @@ export function assertPublicKey(key: Uint8Array): void {
   if (key.length !== publicKeyBytes) {
     throw new InvalidPublicKeyError(`an Ed25519 public key has ${publicKeyBytes} bytes, not ${key.length}`);
   }
-  const kind = judgePoint(key);
+  assertSound(judgePoint(key));
+  assertSecret(key);
+}
+
+function assertSound(kind: PointKind): void {
   if (kind === "not canonical") throw new InvalidPublicKeyError("not the canonical encoding of a point of Ed25519");
   if (kind === "small order") throw new InvalidPublicKeyError("an Ed25519 key of small order is not secure");
-  assertSecret(key);
 }
 
 /** Throws InvalidPublicKeyError for a public key whose private key is public. `key` has 32 bytes. */
@@ -39,6 +42,17 @@ export function assertSecret(key: Uint8Array): void {
 export function parsePublicKey(text: string): Uint8Array {
   const key = decodePublicKey(text.trim());
   assertPublicKey(key);
+  return key;
+}
+
+/**
+ * Parses a public key as `parsePublicKey` does, and checks everything except whether its coordinate has a point, which
+ * takes most of the time. `assertPublicKey` must check that before the key is stored. Throws InvalidPublicKeyError.
+ */
+export function parseKeyEncoding(text: string): Uint8Array {
+  const key = decodePublicKey(text.trim());
+  assertSound(judgeCoordinate(key));
+  assertSecret(key);
   return key;
 }
 

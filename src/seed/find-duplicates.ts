@@ -1,34 +1,47 @@
 /** Finds ids and keys that two machines of one file share, even in a file with other mistakes. */
 import { z } from "zod";
-import type { Path, Problem } from "./problem.ts";
-import type { SeedDocument } from "./seed-document.ts";
+import type { Path } from "./problem.ts";
+import type { MachinePlace, Mistake } from "./read/machine-place.ts";
 
-/** Returns one problem for every id, key or provider's id that a machine repeats of an earlier one. */
-export function findDuplicates(document: SeedDocument): Problem[] {
-  const file = z.object({ machines: z.array(z.unknown()) }).safeParse(document.value);
-  if (!file.success) return [];
-  const first = new Map<string, number>();
-  const problems: Problem[] = [];
-  file.data.machines.forEach((machine, index) => {
+/**
+ * Maximum number of machines whose ids and keys are remembered. A larger file's are compared in the database, once the
+ * file has no other mistake.
+ */
+const maxRemembered = 20_000;
+
+/** Remembers what the first machines of a file claim. */
+export class Claims {
+  readonly #first = new Map<string, { readonly place: MachinePlace; readonly path: Path }>();
+
+  /** Returns one mistake for every id, key or provider's id of the machine that an earlier one has. */
+  add(machine: unknown, place: MachinePlace): Mistake[] {
+    if (place.index >= maxRemembered) return [];
+    const mistakes: Mistake[] = [];
     for (const { claim, path, what } of findClaims(machine)) {
-      const owner = first.get(claim);
-      if (owner === undefined) {
-        first.set(claim, index);
-        continue;
-      }
-      const ownerLine = document.lineOf(["machines", owner, ...path]);
-      const message = `is also the ${what} of machines[${owner}] on line ${ownerLine}; give each machine its own`;
-      problems.push(document.problem(["machines", index, ...path], message));
+      const other = this.#first.get(claim);
+      if (other === undefined) this.#first.set(claim, { place, path });
+      else mistakes.push(explainDuplicate(what, { place, path }, other));
     }
-  });
-  return problems;
+    return mistakes;
+  }
+}
+
+/** Returns the mistake of a machine that repeats an earlier one's value. */
+export function explainDuplicate(
+  what: "id" | "key" | "provider id",
+  { place, path }: { readonly place: MachinePlace; readonly path: Path },
+  other: { readonly place: MachinePlace; readonly path: Path },
+): Mistake {
+  const explain = (line: number) =>
+    `is also the ${what} of machines[${other.place.index}] on line ${line}; give each machine its own`;
+  return { place, path, explain, other };
 }
 
 interface Claim {
   /** Canonical text: equal for values that are the same in the database, however the file writes them. */
   readonly claim: string;
   readonly path: Path;
-  readonly what: string;
+  readonly what: "id" | "key" | "provider id";
 }
 
 const withId = z.object({ id: z.string() });

@@ -25,7 +25,7 @@ import {
 } from "../contract/installation-rules.ts";
 import { maxLabels, parseLabelKey, parseLabelValue } from "../contract/labels.ts";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
-import { InvalidPublicKeyError, parsePublicKey } from "../contract/public-key.ts";
+import { InvalidPublicKeyError, parseKeyEncoding } from "../contract/public-key.ts";
 import { providerStatuses } from "../db/schema/provided.ts";
 import { parseBase64, parseEncodedNodeParameters, parseGeneration, parseText, parseUserData } from "./fields.ts";
 
@@ -63,7 +63,7 @@ const expect = z
     error: "says nothing; give it serialNumber, systemUuid or macAddresses, or leave it out",
   });
 
-const agent = z.strictObject({ publicKey: parsed(z.string(), parsePublicKey) });
+const agent = z.strictObject({ publicKey: parsed(z.string(), parseKeyEncoding) });
 
 const image = z
   .strictObject({
@@ -180,7 +180,8 @@ function rootDeviceOf({ image, metropolis }: Targeted): string | undefined {
   return image?.rootDevice ?? metropolis?.rootDevice;
 }
 
-const machine = z
+/** Schema of one machine of a file. Whether a new key is a point of Ed25519 is left to `check-new-keys.ts`. */
+export const machineSchema = z
   .strictObject({
     id: parsed(z.string(), parseMachineId).optional(),
     provided: provided.optional(),
@@ -195,22 +196,21 @@ const machine = z
       "cannot be found again by a second run, which would create it again; give it an id (uuidgen makes one), provided or agent",
   });
 
-/** Schema of a whole file. It reports where an unknown field is; the caller suggests the right name. */
-export const fleetSchema = z.strictObject({ machines: z.array(machine) });
+/** Schema of a whole file, apart from its machines. */
+export const fleetSchema = z.strictObject({ machines: z.array(z.unknown()) });
 
 /** One machine of a file, with every field in the form in which it is stored. */
-export type FleetMachine = z.output<typeof machine>;
+export type FleetMachine = z.output<typeof machineSchema>;
 
 /** The installation that a file requests for a machine. */
 export type Install = NonNullable<FleetMachine["install"]>;
 
-/** Returns the names of the fields that the object at `path` may have. */
-export function fieldsAt(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = fleetSchema;
+/** Returns the names of the fields that the object at `path` of a machine may have. */
+export function fieldsOfMachine(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = machineSchema;
   for (const step of path) {
     schema = unwrap(schema);
-    if (schema instanceof z.ZodArray) schema = schema.element;
-    else if (schema instanceof z.ZodObject) schema = schema.shape[String(step)];
+    if (schema instanceof z.ZodObject) schema = schema.shape[String(step)];
   }
   schema = unwrap(schema);
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];

@@ -15,14 +15,18 @@ export interface Problem {
   readonly message: string;
 }
 
-/** All mistakes of one file, in the file's order. Nothing of the file was written. */
+/** The mistakes of one file, in the file's order. Nothing of the file was written. */
 export class SeedFileError extends Error {
   override readonly name = "SeedFileError";
   readonly problems: readonly Problem[];
-  constructor(problems: readonly Problem[]) {
-    const ordered = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  /** Whether there are more mistakes than `problems` lists. */
+  readonly hasMore: boolean;
+  /** Keeps the first `limit` mistakes. */
+  constructor(problems: readonly Problem[], limit: number = Number.POSITIVE_INFINITY) {
+    const ordered = problems.toSorted((a, b) => a.line - b.line || a.column - b.column).slice(0, limit);
     super(ordered.map((problem) => formatProblem("seed file", problem)).join("\n"));
     this.problems = ordered;
+    this.hasMore = problems.length > limit;
   }
 }
 

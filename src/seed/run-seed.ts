@@ -5,9 +5,9 @@ import { connectDatabase } from "../db/client.ts";
 import { describeOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
 import { migrateDatabase } from "../db/migrate.ts";
 import { openDatabaseServer } from "../db/open.ts";
-import { type Fleet, parseFleet } from "./parse-fleet.ts";
-import { readSeedFile } from "./read-seed-file.ts";
-import { type SeededMachine, type SeedOptions, seedFleet } from "./seed-fleet.ts";
+import { openSeedInput } from "./read/seed-input.ts";
+import { type SeededFleet, type SeedOptions, seedFleet } from "./seed-fleet.ts";
+import { stageFleet } from "./stage-fleet.ts";
 
 /** Options of `runSeed`. */
 export interface RunOptions extends SeedOptions {
@@ -15,25 +15,26 @@ export interface RunOptions extends SeedOptions {
   readonly databaseUrl?: string | undefined;
   readonly home: string;
   readonly log: Logger;
+  /** Told how many bytes of standard input have come. */
+  readonly onReceived?: ((bytes: number) => void) | undefined;
+  /** Told how many bytes and machines of the file have been read. */
+  readonly onRead?: ((read: { bytes: number; size: number; machines: number }) => void) | undefined;
 }
 
 /**
  * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. Throws
  * UnreadableSeedError and SeedFileError for the file. Errors of the database contain no data of the file.
  */
-export async function runSeed(
-  file: string,
-  stdin: Readable,
-  options: RunOptions,
-): Promise<{ fleet: Fleet; seeded: SeededMachine[] }> {
-  const fleet = parseFleet(await readSeedFile(file, stdin));
-  const { databaseUrl, home, log } = options;
+export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
+  const { databaseUrl, home, log, onReceived, onRead } = options;
+  await using input = await openSeedInput(file, stdin, onReceived);
+  await using fleet = await stageFleet(input, (bytes, machines) => onRead?.({ bytes, size: input.size, machines }));
   const server = await openDatabaseServer({ databaseUrl, home, log, mode: "share", purpose: "seed" });
   try {
     await migrateDatabase(server.url, log);
     const { db, close } = connectDatabase(server.url, { maxConnections: 1 });
     try {
-      return { fleet, seeded: await seedFleet(db, fleet, options) };
+      return await seedFleet(db, fleet, options);
     } finally {
       await close();
     }
@@ -49,12 +50,12 @@ class DatabaseTroubleError extends Error {
   override readonly name = "DatabaseTroubleError";
 }
 
-/** SQLSTATE of query_canceled: a statement exceeded its timeout, which here means that it waited for others. */
-const queryCanceled = "57014";
+/** SQLSTATE of lock_not_available: a statement waited for others' locks for too long. */
+const lockNotAvailable = "55P03";
 
 function explainTrouble(error: unknown): unknown {
   const state = sqlState(error);
-  if (state === queryCanceled) {
+  if (state === lockNotAvailable) {
     return new DatabaseTroubleError(
       "nothing was written: another seed or operator has locked these machines; try again later",
     );

@@ -3,53 +3,47 @@
  *
  * Machines, tags, labels and fields of `provided` that the file leaves out stay as they are. A label, or a field of
  * `provided`, that the file sets to null is removed. `decide-installation.ts` decides when to request an installation,
- * and `find-targets.ts` which machine is meant.
+ * and `findSeedTargets` which machine is meant.
+ *
+ * The machines are copied into temporary tables and written by statements over all of them, so that a file may have any
+ * number of machines. Only installations pass through this program, in groups.
  *
  * One seed runs at a time: a machine without an id is found by values that another seed may be about to write, which no
- * row's lock guards yet. The machines are held against other operators, in id order. Heartbeats proceed, except those
- * of a machine whose key changes.
+ * row's lock guards yet. The machines that change are held against other operators, in id order. Heartbeats proceed,
+ * except those of a machine whose key changes.
  */
-
-import { DiskRefusedError } from "../contract/choose-disk.ts";
+import { type BulkTransaction, transactInBulk } from "../db/bulk.ts";
 import type { Database, Transaction } from "../db/client.ts";
-import { GenerationNotGrowingError } from "../db/errors.ts";
-import { InstallationRefusedError } from "../db/installation-errors.ts";
-import { PublicKeyInUseError, registerAgents } from "../db/queries/agent-started.ts";
-import { setExpected } from "../db/queries/expected.ts";
-import { createMachines, holdMachines } from "../db/queries/machine.ts";
-import { MachineBlockedError } from "../db/queries/machine-health.ts";
-import { MachineHeldError } from "../db/queries/machine-hold.ts";
-import { setLabels, TooManyLabelsError } from "../db/queries/machine-label.ts";
 import {
   type InstallationLimits,
   type InstallationRequest,
   requestInstallations,
 } from "../db/queries/os-installation-request.ts";
-import { ProviderIdInUseError, setProvided } from "../db/queries/provided.ts";
+import { holdSeedChanges } from "../db/queries/seed/changes.ts";
+import { writeSeedExpected } from "../db/queries/seed/expected.ts";
+import { listSeedInstalls, noteSeedGenerations } from "../db/queries/seed/installs.ts";
+import { copySeedOutcomes } from "../db/queries/seed/outcomes.ts";
+import {
+  createSeedMachines,
+  findSeedIndex,
+  findSeedPlaces,
+  findSeedSharing,
+  findSeedTargets,
+  stageSeed,
+} from "../db/queries/seed/stage.ts";
+import { writeSeedAgents, writeSeedLabels, writeSeedProvided } from "../db/queries/seed/write.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
-import { transact } from "../db/transact.ts";
 import type { WriteOutcome } from "../db/write-outcome.ts";
-import {
-  encodeInstall,
-  type InstallationDecision,
-  type InstallationNote,
-  needsNewAgent,
-} from "./decide-installation.ts";
-import {
-  decideInstallations,
-  explainDiskRefusal,
-  explainKeyInUse,
-  explainProviderIdInUse,
-  findDiskRefusals,
-  findKeyConflicts,
-  findProviderConflicts,
-  findRefusals,
-  findUnawareTargets,
-  toDiskToChoose,
-} from "./find-conflicts.ts";
-import { findSameMachines, findTargets, type Target } from "./find-targets.ts";
-import type { Fleet } from "./parse-fleet.ts";
-import { SeedFileError } from "./problem.ts";
+import { type Conflict, checkInstalls, toDiskToChoose, toTarget } from "./check-installs.ts";
+import { encodeInstall, type InstallationNote, needsNewAgent } from "./decide-installation.ts";
+import { explainWriteConflict } from "./explain-write-conflict.ts";
+import { findConflicts } from "./find-conflicts.ts";
+import { explainDuplicate } from "./find-duplicates.ts";
+import { type Problem, SeedFileError } from "./problem.ts";
+import { decodePlace, locateMistakes, type Mistake } from "./read/machine-place.ts";
+import { maxProblems } from "./read/read-machines.ts";
+import { Spool } from "./read/spool.ts";
+import type { StagedFleet } from "./stage-fleet.ts";
 
 /** Options of `seedFleet`. */
 export interface SeedOptions {
@@ -59,12 +53,22 @@ export interface SeedOptions {
   readonly dryRun: boolean;
   /** Limits on installations from the settings. */
   readonly installations: InstallationLimits;
+  /** Told what is done next. */
+  readonly onStep?: ((step: SeedStep) => void) | undefined;
 }
+
+/** What a seed does in the database, in this order. */
+export const seedSteps = ["copy", "compare", "check", "write", "list"] as const;
+
+/** A step of a seed. */
+export type SeedStep = (typeof seedSteps)[number];
 
 /** Outcome for one machine of the file. A tag that the file does not mention is absent. */
 export interface SeededMachine {
   /** Index in the file's list of machines. */
   readonly index: number;
+  /** Line of the file on which the machine begins. */
+  readonly line: number;
   /** Null in a dry run if the id would be generated, since another run would generate a different one. */
   readonly machineId: string | null;
   readonly machine: Exclude<WriteOutcome, "changed">;
@@ -82,157 +86,158 @@ export interface SeededInstallation {
   readonly note?: InstallationNote | undefined;
 }
 
+/** The outcomes of a seed. They can be listed more than once, until they are disposed of. */
+export interface SeededFleet extends AsyncDisposable {
+  /** Returns the outcomes in the file's order. */
+  list(): AsyncGenerator<SeededMachine>;
+}
+
 /**
- * Seeds the machines and returns the outcomes in the file's order. Throws SeedFileError, with nothing written, if
- * anything in the file conflicts with the database.
+ * Seeds the machines and returns the outcomes. Throws SeedFileError, with nothing written, if anything in the file
+ * conflicts with the database.
  */
-export async function seedFleet(db: Database, fleet: Fleet, options: SeedOptions): Promise<SeededMachine[]> {
+export async function seedFleet(db: Database, fleet: StagedFleet, options: SeedOptions): Promise<SeededFleet> {
+  let outcomes: Spool | undefined;
   try {
-    return await transact(db, async (tx) => {
-      const seeded = await seedWithin(tx, fleet, options);
-      if (options.dryRun) throw new DryRun(seeded);
-      return seeded;
+    await transactInBulk(db, async (bulk) => {
+      await outcomes?.[Symbol.asyncDispose]();
+      outcomes = new Spool();
+      await seedWithin(bulk, { fleet, options, outcomes });
+      if (options.dryRun) throw new DryRun("dry run");
     });
   } catch (error) {
-    if (error instanceof DryRun) return error.seeded;
+    if (!(error instanceof DryRun)) {
+      await outcomes?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+  const spool = outcomes ?? new Spool();
+  return { list: () => listOutcomes(spool, options.dryRun), [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+}
+
+/** Rolls back the transaction of a dry run. */
+class DryRun extends Error {}
+
+interface Work {
+  readonly fleet: StagedFleet;
+  readonly options: SeedOptions;
+  readonly outcomes: Spool;
+}
+
+async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: Work): Promise<void> {
+  const { tx } = bulk;
+  const { actor, installations, onStep } = options;
+  onStep?.("copy");
+  await holdSeedLock(tx);
+  await stageSeed(bulk, fleet.rows.chunks());
+  onStep?.("compare");
+  if (fleet.hasNameless) await findSeedTargets(tx);
+  await refuse(fleet, await findShared(tx));
+  await createSeedMachines(tx, actor);
+  await holdSeedChanges(tx);
+  onStep?.("check");
+  const conflicts = await findConflicts(tx, maxProblems + 1);
+  if (fleet.hasInstalls) conflicts.push(...(await checkInstalls(tx, installations, maxProblems)));
+  await refuse(fleet, await toMistakes(tx, conflicts));
+  onStep?.("write");
+  try {
+    await writeSeedProvided(tx, actor);
+    await writeSeedLabels(tx, actor);
+    await writeSeedAgents(tx, actor);
+    if (fleet.hasExpected) await writeSeedExpected(tx, actor);
+    if (fleet.hasInstalls) await requestSeedInstalls(tx, options);
+  } catch (error) {
+    await refuseConflict(tx, fleet, error);
     throw error;
   }
+  onStep?.("list");
+  await copySeedOutcomes(bulk, outcomes.toWritable());
 }
 
-/** Rolls back the transaction of a dry run, and carries its outcomes. */
-class DryRun extends Error {
-  readonly seeded: SeededMachine[];
-  constructor(seeded: SeededMachine[]) {
-    super("dry run");
-    this.seeded = seeded;
+async function requestSeedInstalls(tx: Transaction, { actor, installations }: SeedOptions): Promise<void> {
+  for await (const rows of listSeedInstalls(tx, "requested")) {
+    const requests = rows.map(toTarget).map(({ machineId, install }): InstallationRequest => {
+      const disk = toDiskToChoose(machineId, install, installations);
+      const encode: InstallationRequest["encode"] = (next, chosen) => encodeInstall(install, next, chosen);
+      const { reinstallLimit } = installations;
+      const { generation } = install;
+      return { machineId, generation, needsAdditions: needsNewAgent(install), disk, reinstallLimit, encode };
+    });
+    await noteSeedGenerations(tx, await requestInstallations(tx, requests, actor));
   }
 }
 
-async function seedWithin(tx: Transaction, fleet: Fleet, options: SeedOptions): Promise<SeededMachine[]> {
-  await holdSeedLock(tx);
-  const targets = await findTargets(tx, fleet);
-  const machineIds = [...new Set(targets.map((target) => target.machineId))];
-  const created = await createMachines(tx, machineIds, options.actor);
-  await holdMachines(tx, machineIds);
-  const decisions = await decideInstallations(tx, targets);
-  const problems = [
-    ...findSameMachines(fleet, targets),
-    ...(await findProviderConflicts(tx, fleet, targets)),
-    ...(await findKeyConflicts(tx, fleet, targets)),
-    ...findRefusals(fleet, decisions),
-    ...(await findUnawareTargets(tx, fleet, decisions)),
-    ...(await findDiskRefusals(tx, fleet, decisions, options.installations)),
-  ];
-  if (problems.length > 0) throw new SeedFileError(problems);
-  const written = await writeTags(tx, targets, decisions, options).catch((error: unknown) => {
-    throw locateError(fleet, targets, error);
-  });
-  return targets.map((target) => {
-    const { index, machineId, idMade } = target;
-    return {
-      index,
-      machineId: options.dryRun && idMade ? null : machineId,
-      machine: created.has(machineId) ? "created" : "unchanged",
-      provided: written.provided.get(machineId),
-      labels: written.labels.get(machineId),
-      agent: written.agents.get(machineId),
-      expect: written.expected.get(machineId),
-      install: describeInstallation(decisions.get(target), written.generations.get(machineId)),
-    };
+/** Finds what machines of the file have in common. */
+async function findShared(tx: Transaction): Promise<Mistake[]> {
+  const shared = await findSeedSharing(tx, maxProblems + 1);
+  if (shared.length === 0) return [];
+  const places = await findSeedPlaces(
+    tx,
+    shared.flatMap(({ index, firstIndex }) => [index, firstIndex]),
+  );
+  return shared.map(({ what, index, firstIndex, machineId }) => {
+    const [place, other] = [decodePlace(places.get(index)), decodePlace(places.get(firstIndex))];
+    if (what !== "machine") {
+      const path = paths[what];
+      return explainDuplicate(what, { place, path }, { place: other, path });
+    }
+    const explain = (line: number) =>
+      `is machine ${machineId} in the database, and so is machines[${firstIndex}] on line ${line}; give each its id`;
+    return { place, path: [], explain, other: { place: other, path: [] } };
   });
 }
 
-async function writeTags(
-  tx: Transaction,
-  targets: readonly Target[],
-  decisions: ReadonlyMap<Target, InstallationDecision>,
-  { actor, installations }: SeedOptions,
-) {
-  const provided = await setProvided(
+const paths = { id: ["id"], key: ["agent", "publicKey"], "provider id": ["provided", "providerId"] } as const;
+
+async function toMistakes(tx: Transaction, conflicts: readonly Conflict[]): Promise<Mistake[]> {
+  if (conflicts.length === 0) return [];
+  const first = conflicts.toSorted((a, b) => a.index - b.index).slice(0, maxProblems + 1);
+  const places = await findSeedPlaces(
     tx,
-    targets.flatMap(({ machineId, machine }) => (machine.provided ? [{ machineId, ...machine.provided }] : [])),
-    actor,
+    first.map(({ index }) => index),
   );
-  const labels = await setLabels(
-    tx,
-    targets.flatMap(({ machineId, machine }) => (machine.labels ? [{ machineId, labels: machine.labels }] : [])),
-    actor,
-  );
-  const agents = await registerAgents(
-    tx,
-    targets.flatMap(({ machineId, machine }) => (machine.agent ? [{ machineId, ...machine.agent }] : [])),
-    actor,
-  );
-  const expected = await setExpected(
-    tx,
-    targets.flatMap(({ machineId, machine: { expect } }) =>
-      expect === undefined ? [] : [{ machineId, expected: expect }],
-    ),
-    actor,
-  );
-  const generations = await requestInstallations(
-    tx,
-    targets.flatMap((target) => {
-      const { machineId, machine } = target;
-      const { install } = machine;
-      const decision = decisions.get(target);
-      if (install === undefined || decision?.kind !== "request") return [];
-      const { generation } = decision;
-      const needsAdditions = needsNewAgent(install);
-      const disk = toDiskToChoose(machineId, install, installations);
-      const { reinstallLimit } = installations;
-      const encode: InstallationRequest["encode"] = (next, chosen) => encodeInstall(install, next, chosen);
-      return [{ machineId, generation, needsAdditions, disk, reinstallLimit, encode }];
-    }),
-    actor,
-  );
-  return { provided, labels, agents, expected, generations };
+  return first.map(({ index, path, message }) => {
+    return { place: decodePlace(places.get(index)), path, explain: () => message };
+  });
+}
+
+/** Throws SeedFileError if there is any mistake. */
+async function refuse(fleet: StagedFleet, mistakes: readonly Mistake[]): Promise<void> {
+  if (mistakes.length === 0) return;
+  const problems: Problem[] = await locateMistakes(fleet.input, mistakes);
+  throw new SeedFileError(problems, maxProblems);
 }
 
 /**
- * Converts a conflict with an operator's change or an agent's report after the checks into a problem at its place in
- * the file.
+ * Throws SeedFileError for a conflict with an operator's change or an agent's report after the checks, with its place
+ * in the file.
  */
-function locateError(fleet: Fleet, targets: readonly Target[], error: unknown): unknown {
-  const isConflict =
-    error instanceof ProviderIdInUseError ||
-    error instanceof PublicKeyInUseError ||
-    error instanceof InstallationRefusedError ||
-    error instanceof GenerationNotGrowingError ||
-    error instanceof MachineHeldError ||
-    error instanceof MachineBlockedError ||
-    error instanceof DiskRefusedError ||
-    error instanceof TooManyLabelsError;
-  if (!isConflict) return error;
-  const target = targets.find(({ machineId }) => machineId === error.machineId);
-  if (target === undefined) return error;
-  const path = ["machines", target.index];
-  const isOfInstallation =
-    error instanceof InstallationRefusedError ||
-    error instanceof GenerationNotGrowingError ||
-    error instanceof MachineHeldError ||
-    error instanceof MachineBlockedError;
-  if (error instanceof DiskRefusedError) {
-    return new SeedFileError([fleet.problem([...path, "install"], explainDiskRefusal(error))]);
-  }
-  if (isOfInstallation) {
-    return new SeedFileError([fleet.problem([...path, "install"], error.message)]);
-  }
-  if (error instanceof TooManyLabelsError) {
-    return new SeedFileError([fleet.problem([...path, "labels"], error.message)]);
-  }
-  return new SeedFileError([
-    error instanceof ProviderIdInUseError
-      ? fleet.problem([...path, "provided", "providerId"], explainProviderIdInUse(error.holderId))
-      : fleet.problem([...path, "agent", "publicKey"], explainKeyInUse(error.holderId)),
-  ]);
+async function refuseConflict(tx: Transaction, fleet: StagedFleet, error: unknown): Promise<void> {
+  const conflict = explainWriteConflict(error);
+  const index = conflict && (await findSeedIndex(tx, conflict.machineId));
+  if (conflict === undefined || index === undefined) return;
+  await refuse(fleet, await toMistakes(tx, [{ ...conflict, index }]));
 }
 
-function describeInstallation(
-  decision: InstallationDecision | undefined,
-  requested: bigint | undefined,
-): SeededInstallation | undefined {
-  if (requested !== undefined) return { outcome: "requested", generation: requested };
-  if (decision?.kind !== "unchanged") return undefined;
-  return { outcome: "unchanged", generation: decision.generation, note: decision.note };
+const outcomeNames: Readonly<Record<string, WriteOutcome>> = { c: "created", w: "changed", u: "unchanged" };
+
+async function* listOutcomes(spool: Spool, dryRun: boolean): AsyncGenerator<SeededMachine> {
+  for await (const line of spool.lines()) {
+    const [index, lineNumber, machineId = "", isIdMade, letters = "", generation = "", note] = line.split("\t");
+    const [machine, provided, labels, agent, expect, install = "-"] = letters;
+    const name = (letter: string | undefined) => outcomeNames[letter ?? "-"];
+    yield {
+      ...{ index: Number(index), line: Number(lineNumber), machineId: dryRun && isIdMade === "t" ? null : machineId },
+      machine: machine === "c" ? "created" : "unchanged",
+      ...{ provided: name(provided), labels: name(labels), agent: name(agent), expect: name(expect) },
+      install:
+        install === "-"
+          ? undefined
+          : {
+              outcome: install === "r" ? "requested" : "unchanged",
+              generation: BigInt(generation),
+              note: note === "\\N" ? undefined : (note as InstallationNote),
+            },
+    };
+  }
 }

@@ -10,21 +10,28 @@ export interface SeedSummary {
   readonly installationsRequested: number;
 }
 
-/** Counts the outcomes. Every machine counts as exactly one of created, changed and unchanged. */
-export function summarizeSeed(seeded: readonly SeededMachine[]): SeedSummary {
-  const created = seeded.filter(({ machine }) => machine === "created").length;
-  const unchanged = seeded.filter(isUnchanged).length;
-  return {
-    machines: seeded.length,
-    created,
-    changed: seeded.length - created - unchanged,
-    unchanged,
-    installationsRequested: seeded.filter(({ install }) => install?.outcome === "requested").length,
-  };
+/** Counts outcomes one by one. Every machine counts as exactly one of created, changed and unchanged. */
+export class SeedSummaryCount {
+  #machines = 0;
+  #created = 0;
+  #unchanged = 0;
+  #installationsRequested = 0;
+
+  add(seeded: SeededMachine): void {
+    this.#machines += 1;
+    if (seeded.machine === "created") this.#created += 1;
+    else if (isUnchanged(seeded)) this.#unchanged += 1;
+    if (seeded.install?.outcome === "requested") this.#installationsRequested += 1;
+  }
+
+  get summary(): SeedSummary {
+    const [machines, created, unchanged] = [this.#machines, this.#created, this.#unchanged];
+    const changed = machines - created - unchanged;
+    return { machines, created, changed, unchanged, installationsRequested: this.#installationsRequested };
+  }
 }
 
-function isUnchanged({ machine, provided, labels, agent, expect, install }: SeededMachine): boolean {
-  return [machine, provided, labels, agent, expect, install?.outcome].every(
-    (outcome) => (outcome ?? "unchanged") === "unchanged",
-  );
+function isUnchanged({ provided, labels, agent, expect, install }: SeededMachine): boolean {
+  const isSame = (outcome: string | undefined) => outcome === undefined || outcome === "unchanged";
+  return isSame(provided) && isSame(labels) && isSame(agent) && isSame(expect) && isSame(install?.outcome);
 }

@@ -9,13 +9,12 @@ import { parsePublicKey } from "../../src/contract/public-key.ts";
 import { findPublication } from "../../src/contract/published-keys.ts";
 import { registerAgents } from "../../src/db/queries/agent-started.ts";
 import { transact } from "../../src/db/transact.ts";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { grpcAgent, signingAgent } from "../support/agents.ts";
 import { errorOf } from "../support/call-error.ts";
 import { bareMachine, machineWithAgent, readTags } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 import { makeFolder, runProgram } from "../support/program.ts";
-import { mistakesOf } from "../support/seed.ts";
+import { mistakesOf, parseFleet } from "../support/seed.ts";
 import { startServerWithDatabase } from "../support/server.ts";
 
 const fromSeed = async (hex: string) => await createAgentKey(Buffer.from(hex, "hex"));

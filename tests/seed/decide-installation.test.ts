@@ -3,14 +3,15 @@ import { describe, expect, test } from "vitest";
 import { ExpectedDiskSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { maxGeneration } from "../../src/db/queries/installation-generation.ts";
 import { decideInstallation, encodeInstall } from "../../src/seed/decide-installation.ts";
-import type { Install } from "../../src/seed/fleet-schema.ts";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
+import { type Install, machineSchema } from "../../src/seed/fleet-schema.ts";
+import { parseSeedDocument } from "../../src/seed/seed-document.ts";
 import { imageYaml } from "../support/seed.ts";
 
 function install(content: string, generation?: bigint) {
   const given = generation === undefined ? "" : `generation: "${generation}", `;
   const text = `machines: [{ agent: {publicKey: ${"4583385fcbd3362e60adcf82dfb6d7e0919512bafbf915272c27579a80b05be1"}}, install: { ${given}image: ${imageYaml(content)} } }]`;
-  const wanted = parseFleet(text).machines[0]?.install;
+  const { machines } = parseSeedDocument(text).value as { machines: unknown[] };
+  const wanted = machineSchema.parse(machines[0]).install;
   if (wanted === undefined) throw new Error("no install");
   return wanted;
 }

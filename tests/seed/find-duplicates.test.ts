@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
-import { mistakesOf, newPublicKey } from "../support/seed.ts";
+import { mistakesOf, newPublicKey, parseFleet } from "../support/seed.ts";
 
 const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const parse = (text: string) => mistakesOf(() => parseFleet(text));

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
-import { imageYaml, mistakesOf, newPublicKey } from "../support/seed.ts";
+import { imageYaml, mistakesOf, newPublicKey, parseFleet } from "../support/seed.ts";
 
 const id = "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11";
 const parse = (text: string) => mistakesOf(() => parseFleet(text));
@@ -294,11 +293,11 @@ test("every mistake is reported at once, in the file's order", async () => {
   ]);
 });
 
-test("base64 may be wrapped into lines", () => {
+test("base64 may be wrapped into lines", async () => {
   const bytes = Buffer.alloc(100, 7);
   const lines = bytes.toString("base64").replaceAll(/.{76}/g, "$&\n          ");
   const text = withField(
     `install:\n      image:\n        url: https://a/b\n        digest: sha256:${"ab".repeat(32)}\n        rootDevice: sda\n        userDataBase64: |\n          ${lines}`,
   );
-  expect(Buffer.from(parseFleet(text).machines[0]?.install?.image?.userDataBase64 ?? [])).toEqual(bytes);
+  expect(Buffer.from((await parseFleet(text))[0]?.install?.image?.userDataBase64 ?? [])).toEqual(bytes);
 });

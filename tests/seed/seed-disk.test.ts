@@ -1,12 +1,11 @@
 /** How a seed file names disks: what is looked up, and every refusal at its place in the file. */
 import { randomUUID } from "node:crypto";
 import { afterAll, describe, expect, test } from "vitest";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { sda, storeHardware, type TestDisk } from "../support/hardware.ts";
 import { findInstallation, readInstallation } from "../support/installation.ts";
 import { bareMachine } from "../support/machine.ts";
-import { decodeRequest, mistakesOf, seedText } from "../support/seed.ts";
+import { decodeRequest, mistakesOf, parseFleet, seedText } from "../support/seed.ts";
 
 const database = await createTestDatabase();
 afterAll(() => database.close());

@@ -1,10 +1,9 @@
 /** `expect` in seed files: by what a machine will be known when its agent enrols. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { observe } from "../support/observer.ts";
-import { mistakesOf, readFleet, seedText } from "../support/seed.ts";
+import { mistakesOf, parseFleet, readFleet, seedText } from "../support/seed.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {

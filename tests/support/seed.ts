@@ -1,19 +1,42 @@
 /** Seeds databases from texts, and reads what was stored. */
 import { generateKeyPairSync } from "node:crypto";
+import { Readable } from "node:stream";
 import { fromBinary } from "@bufbuild/protobuf";
 import pg from "pg";
 import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { connectionConfig, type Database } from "../../src/db/client.ts";
 import type * as schema from "../../src/db/schema/index.ts";
-import { parseFleet } from "../../src/seed/parse-fleet.ts";
+import type { FleetMachine } from "../../src/seed/fleet-schema.ts";
 import { SeedFileError } from "../../src/seed/problem.ts";
+import { readMachines } from "../../src/seed/read/read-machines.ts";
+import { openSeedInput } from "../../src/seed/read/seed-input.ts";
 import { type SeededMachine, seedFleet } from "../../src/seed/seed-fleet.ts";
+import { stageFleet } from "../../src/seed/stage-fleet.ts";
 import { type Observed, observe } from "./observer.ts";
 
 /** Seeds a text with the actor "seed:test". */
-export function seedText(db: Database, text: string, options: { dryRun?: boolean } = {}): Promise<SeededMachine[]> {
+export async function seedText(
+  db: Database,
+  text: string | Buffer,
+  options: { dryRun?: boolean } = {},
+): Promise<Omit<SeededMachine, "line">[]> {
   const installations = { hardwareMaxAgeMs: 86_400_000, reinstallLimit: undefined };
-  return seedFleet(db, parseFleet(text), { actor: "seed:test", dryRun: options.dryRun ?? false, installations });
+  await using input = await openSeedInput("-", Readable.from([Buffer.from(text)]));
+  await using fleet = await stageFleet(input);
+  await using seeded = await seedFleet(db, fleet, {
+    ...{ actor: "seed:test", dryRun: options.dryRun ?? false, installations },
+  });
+  const machines: SeededMachine[] = [];
+  for await (const machine of seeded.list()) machines.push(machine);
+  return machines;
+}
+
+/** Reads the machines of a text without a database. */
+export async function parseFleet(text: string | Buffer): Promise<FleetMachine[]> {
+  const machines: FleetMachine[] = [];
+  await using input = await openSeedInput("-", Readable.from([Buffer.from(text)]));
+  await readMachines(input, { add: (machine) => void machines.push(machine), settle: async () => {} });
+  return machines;
 }
 
 /**

@@ -83,7 +83,7 @@ export async function registerAgents(
 }
 
 /** Returns the machines that have one of the keys, in no order. */
-export function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint8Array[]): Promise<AgentKey[]> {
+function findAgentsByPublicKey(tx: Transaction, publicKeys: readonly Uint8Array[]): Promise<AgentKey[]> {
   return tx
     .select({ machineId: agentStarted.machineId, publicKey: agentStarted.publicKey })
     .from(agentStarted)

@@ -241,8 +241,8 @@ interface Target {
 }
 
 /**
- * Maps every alias to the value that it refers to, the last one before it with that anchor (YAML 1.2.2 section 7.1), and
- * returns the values with anchors.
+ * Maps every alias to the value that it refers to, the last one before it with that anchor (YAML 1.2.2 section 7.1),
+ * and returns the values with anchors.
  */
 function resolveAliases(
   document: Document.Parsed,

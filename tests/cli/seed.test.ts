@@ -101,7 +101,7 @@ test("a dry run says so and writes nothing", async () => {
   const stdin = 'machines: [{ provided: { provider: dry, providerId: "1" } }]';
   const { status, stdout } = await runSeed(["--dry-run", "-"], { stdin });
   expect(status).toBe(0);
-  expect(stdout).toContain("(generated when seeded)  created  created   -       -      -        -\n");
+  expect(stdout).toContain("(generated when seeded)  created  created   -       -      -       -        -\n");
   expect(stdout).toMatch(/1 machine: 1 created.*\nDry run: nothing was written\.\n$/);
   expect(JSON.parse((await runSeed(["--dry-run", "--json", "-"], { stdin })).stdout)).toMatchObject({
     dryRun: true,

@@ -1,7 +1,7 @@
 /** The client of agents that prove their identity by a TLS client certificate. */
 
 import { isIP } from "node:net";
-import { connect } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, type GrpcTransportOptions, Http2SessionManager } from "@connectrpc/connect-node";
 import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
@@ -42,17 +42,21 @@ function createCertifiedTransport({ endpoint, key, ca }: AgentClientOptions): Tr
   const certificate = createClientCertificate(key);
   const host = fromUrlHost(new URL(endpoint).hostname);
   const port = Number(new URL(endpoint).port || 443);
+  const withSession = createSessionMemory();
   const sessionManager = new Http2SessionManager(endpoint, ping, {
     // By default, node:http2 sends an IP address as the server's name, which RFC 6066 section 3 forbids.
     createConnection: () =>
-      connect({
-        host,
-        port,
-        servername: isIP(host) === 0 ? host : "",
-        ALPNProtocols: ["h2"],
-        ...certificate,
-        ...(ca === undefined ? {} : { ca }),
-      }),
+      withSession((session) =>
+        connect({
+          host,
+          port,
+          servername: isIP(host) === 0 ? host : "",
+          ALPNProtocols: ["h2"],
+          ...certificate,
+          ...session,
+          ...(ca === undefined ? {} : { ca }),
+        }),
+      ),
   });
   return createGrpcTransport({
     baseUrl: endpoint,
@@ -60,6 +64,28 @@ function createCertifiedTransport({ endpoint, key, ca }: AgentClientOptions): Tr
     readMaxBytes: maxResponseBytes,
     interceptors: [dropConnectionOnDeadline(sessionManager), repeatRefused],
   });
+}
+
+/**
+ * Creates a memory of the last TLS session with the server, and returns the function that connects with it, so that a
+ * connection after the first one costs both sides less. A session with which the handshake fails is forgotten, and the
+ * next connection begins with a full handshake.
+ */
+function createSessionMemory() {
+  let last: Buffer | undefined;
+  return (open: (options: { readonly session?: Buffer }) => TLSSocket): TLSSocket => {
+    const socket = open(last === undefined ? {} : { session: last });
+    const forget = () => {
+      last = undefined;
+    };
+    socket.on("session", (session: Buffer) => {
+      last = session;
+    });
+    // A server that cannot be reached has not refused the session.
+    socket.once("connect", () => socket.once("close", forget));
+    socket.once("secureConnect", () => socket.off("close", forget));
+    return socket;
+  };
 }
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;

@@ -54,9 +54,15 @@ export interface Config extends SettingValues, SettingGroups {
 
 /** Settings that the program can test by using them, not only by parsing them. */
 export type TriableSettings = {
-  readonly [Name in "databaseUrl" | "home" | "tls" | "agentTls" | "adminTls" | "agentListen" | "adminListen"]?:
-    | Config[Name]
-    | undefined;
+  readonly [Name in
+    | "databaseUrl"
+    | "home"
+    | "tls"
+    | "tlsTicketSecretFile"
+    | "agentTls"
+    | "adminTls"
+    | "agentListen"
+    | "adminListen"]?: Config[Name] | undefined;
 };
 
 /** All mistakes of a configuration; its message has one line for each. */
@@ -224,6 +230,10 @@ function findConflicts(values: Partial<SettingValues>, { tls, adminTls }: Settin
   }
   if (agentTls === "off" && tls !== undefined) {
     conflicts.push(`${label("tlsCertFile")}: has no use while ${label("agentTls")} is off`);
+  }
+  for (const name of ["agentTls", "tlsTickets"] as const) {
+    if (values[name] !== "off" || values.tlsTicketSecretFile === undefined) continue;
+    conflicts.push(`${label("tlsTicketSecretFile")}: has no use while ${label(name)} is off`);
   }
   if (agentListen !== undefined && adminListen !== undefined && overlaps(agentListen, adminListen)) {
     conflicts.push(`${label("adminListen")}: collides with ${label("agentListen")}, give each its own port`);

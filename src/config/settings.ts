@@ -102,6 +102,23 @@ export const settings = {
     commands: ["serve"],
     description: "PEM private key of that certificate",
   },
+  tlsTickets: {
+    variable: "BMAAS_TLS_TICKETS",
+    flag: "--tls-tickets",
+    value: "on|off",
+    default: "on",
+    parse: parseSwitch,
+    commands: ["serve"],
+    description: "off makes agents prove their key by a full handshake on every TLS connection",
+  },
+  tlsTicketSecretFile: {
+    variable: "BMAAS_TLS_TICKET_SECRET",
+    flag: "--tls-ticket-secret",
+    value: "FILE",
+    parse: toAbsolutePath,
+    commands: ["serve"],
+    description: "secret in base64 of servers that accept each other's TLS tickets; without it each has its own",
+  },
   agentTls: {
     variable: "BMAAS_AGENT_TLS",
     flag: "--agent-tls",

@@ -21,6 +21,8 @@ import { listUnaryMethods } from "./unary-lane/unary-methods.ts";
 export interface AgentListenerOptions {
   /** Undefined for plaintext, behind a proxy that ends TLS. */
   readonly tls: ListenerTls | undefined;
+  /** Session tickets of TLS. Default: Node's own. */
+  readonly tickets?: ListenerOptions["tickets"];
   /** The methods that agents call, all of them unary. */
   readonly routes: (router: ConnectRouter) => void;
   readonly authenticate: Authenticate;
@@ -46,6 +48,7 @@ export function createAgentListener(options: AgentListenerOptions): FastifyInsta
   const listener = createListener({
     tls,
     requestClientCertificate: true,
+    tickets: options.tickets,
     proxies: options.proxies,
     log,
     limits,

@@ -18,6 +18,7 @@ import { createPlaintextServer } from "./connections/plaintext-server.ts";
 import { expectProxyHeaders } from "./connections/proxied-connections.ts";
 import { findHostTrouble, toOriginForm } from "./connections/request-target.ts";
 import { tendSecureConnections } from "./connections/secure-connections.ts";
+import { rotateTicketKeys, type SessionTickets, toTicketOptions } from "./connections/session-tickets.ts";
 import { createSharedTimeout } from "./connections/shared-timeout.ts";
 import { createUnreadableRequestHandler } from "./connections/unreadable-requests.ts";
 import type { ListenerLimits } from "./limits.ts";
@@ -43,6 +44,8 @@ export interface ListenerOptions {
   readonly tls: ListenerTls | undefined;
   /** Whether to request a client certificate in the handshake, without verifying or requiring it. */
   readonly requestClientCertificate: boolean;
+  /** Session tickets of TLS. Default: Node's own. */
+  readonly tickets?: SessionTickets | undefined;
   readonly log: Logger;
   readonly limits: ListenerLimits;
   /**
@@ -106,13 +109,14 @@ function frameworkOptions(options: ListenerOptions) {
 }
 
 function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOptions }: PlainCalls): FastifyInstance {
-  const { limits } = options;
+  const { limits, tickets } = options;
   // Node accepts the options of both protocols here, but its types have only those of HTTP/2.
   const https: SecureServerOptions & ServerOptions = {
     // Only these two, and above all no CA: agents' libraries send no self-signed certificate to a server that names the
     // CAs it accepts.
     cert: tls.cert,
     key: tls.key,
+    ...(tickets && toTicketOptions(tickets)),
     allowHTTP1: true,
     http1Options: http1Messages,
     requestCert: options.requestClientCertificate,
@@ -136,6 +140,7 @@ function createSecure(options: ListenerOptions, tls: ListenerTls, { serverOption
     if (request.httpVersionMajor === 1) toOriginForm(request);
   });
   tendSecureConnections(server, limits, options.log);
+  if (tickets !== undefined && tickets !== "off") rotateTicketKeys(listener, tickets);
   return listener;
 }
 

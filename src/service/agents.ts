@@ -26,6 +26,7 @@ import { listOwnAuthorities } from "../rpc/callers/own-authority.ts";
 import { createErrorMapper } from "../rpc/calls/error-mapping.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
 import { sendReadyAnswers } from "../rpc/unary-lane/answer-burst.ts";
+import { createTicketKeys, type TicketSecret } from "../tls/ticket-secret.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress } from "./address.ts";
 import { findKnownError } from "./error-table.ts";
@@ -33,6 +34,8 @@ import { paceAgents } from "./pace-agents.ts";
 
 /** Dependencies of the agents' side. */
 export interface AgentsContext {
+  /** A secret, from which the keys of session tickets are derived. Absent: no tickets. */
+  readonly ticketSecret?: TicketSecret | undefined;
   /** Connections for enrolments and notes of trouble, which must not occupy those of heartbeats. */
   readonly db: Database;
   readonly store: HeartbeatStore;
@@ -51,7 +54,7 @@ function findMethod(path: string) {
 
 /** Builds the agents' listener without opening its port. */
 export function createAgents(config: Config, tls: ListenerTls | undefined, context: AgentsContext): FastifyInstance {
-  const { db, store, writers, metrics, tracing, log } = context;
+  const { ticketSecret, db, store, writers, metrics, tracing, log } = context;
   const toConnectError = createErrorMapper(findKnownError, log);
   const { heartbeats: writer, deliveries } = writers;
   const checks = createSignatureChecks();
@@ -115,6 +118,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   });
   const listener = createAgentListener({
     tls,
+    tickets: ticketSecret === undefined ? "off" : createTicketKeys(ticketSecret),
     proxies: config.agentProxies,
     routes: (router) => {
       router.service(AgentCallback, { heartbeat });

@@ -18,6 +18,7 @@ import { checkSchema } from "../db/migrate.ts";
 import type { ListenerTls } from "../rpc/listener.ts";
 import { ensureDevelopmentTls } from "../tls/development-ca.ts";
 import { loadOperatorCertificate } from "../tls/operator-certificate.ts";
+import { createTicketSecret, loadTicketSecret, type TicketSecret } from "../tls/ticket-secret.ts";
 
 /** Certificates of the listeners. */
 export interface Certificates {
@@ -66,11 +67,23 @@ export async function loadCertificates(config: Config): Promise<Certificates> {
   return { agent, admin, caFile: undefined, warnings: [...agent.warnings, ...(admin?.warnings ?? [])] };
 }
 
+/**
+ * Returns the secret of the agents' session tickets: the one that servers share, or a new one. Returns undefined if
+ * tickets are off. Throws ConfigError.
+ */
+export async function openTicketSecret({ tlsTickets, tlsTicketSecretFile }: Config): Promise<TicketSecret | undefined> {
+  if (tlsTickets === "off") return undefined;
+  return tlsTicketSecretFile === undefined
+    ? createTicketSecret(Date.now())
+    : await loadTicketSecret(tlsTicketSecretFile);
+}
+
 async function findMistakes(config: TriableSettings): Promise<string[]> {
   const found = await Promise.all([
     needsHome(config) ? findHomeMistakes(config.home) : undefined,
-    config.tls && findCertificateMistakes(config.tls),
-    config.adminTls && findCertificateMistakes(config.adminTls),
+    findMistakesOf(config.tls, loadOperatorCertificate),
+    findMistakesOf(config.adminTls, loadOperatorCertificate),
+    findMistakesOf(config.tlsTicketSecretFile, loadTicketSecret),
     config.agentListen && findPortMistakes("BMAAS_AGENT_LISTEN", config.agentListen),
     config.adminListen && findPortMistakes("BMAAS_ADMIN_LISTEN", config.adminListen),
     config.databaseUrl === undefined ? undefined : findDatabaseMistakes(config.databaseUrl),
@@ -108,9 +121,14 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-async function findCertificateMistakes(files: NonNullable<Config["tls"]>): Promise<readonly string[]> {
+/** Returns the mistakes in what a setting names, by loading it. */
+async function findMistakesOf<T>(
+  named: T | undefined,
+  load: (named: T) => Promise<unknown>,
+): Promise<readonly string[]> {
+  if (named === undefined) return [];
   try {
-    await loadOperatorCertificate(files);
+    await load(named);
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.mistakes;

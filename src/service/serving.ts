@@ -23,6 +23,7 @@ import { startDispatcher } from "../receivers/dispatcher.ts";
 import { type Drain, prepareClose, prepareDrain, prepareToLeave } from "../rpc/connections/close-listener.ts";
 import { defaultLimits } from "../rpc/limits.ts";
 import { createHealthMonitor } from "../rpc/services/health.ts";
+import type { TicketSecret } from "../tls/ticket-secret.ts";
 import { openTracing } from "../tracing/open-tracing.ts";
 import type { Tracing } from "../tracing/tracing.ts";
 import { getAddress, toUrl } from "./address.ts";
@@ -36,6 +37,8 @@ import type { Certificates } from "./preflight.ts";
 export interface ServingContext {
   readonly config: Config;
   readonly certificates: Pick<Certificates, "agent" | "admin">;
+  /** A secret, from which the keys of agents' session tickets are derived; undefined for no tickets. */
+  readonly ticketSecret: TicketSecret | undefined;
   /** A secret, since it may contain a password. */
   readonly databaseUrl: string;
   /** A secret, by which commands on this machine authenticate the server; absent if it cannot be stored. */
@@ -70,7 +73,7 @@ export interface Serving {
 
 /** Opens both listeners. Undoes everything that it had begun before it throws. */
 export async function startServing(context: ServingContext): Promise<Serving> {
-  const { config, certificates, databaseUrl, serverKey, log } = context;
+  const { config, certificates, ticketSecret, databaseUrl, serverKey, log } = context;
   await using resources = new AsyncDisposableStack();
   const metrics = createMetrics();
   const tracing = await openTracing(config.tracing, log);
@@ -123,7 +126,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   };
   const listeners = createListeners(context, resources);
   const adminAddress = await listeners.open(createOperators(config, certificates.admin, operators), config.adminListen);
-  const agents = { db, store, writers, metrics, tracing, log };
+  const agents = { ticketSecret, db, store, writers, metrics, tracing, log };
   const agentAddress = await listeners.open(createAgents(config, certificates.agent, agents), config.agentListen);
   // Watchers resume on another server. No listener closes while they are connected.
   resources.defer(() => feed.close());

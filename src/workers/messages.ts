@@ -3,6 +3,7 @@ import type { Worker } from "node:cluster";
 import type { Config } from "../config/config.ts";
 import type { MetricsSnapshot } from "../metrics/metrics-snapshot.ts";
 import type { Certificates } from "../service/preflight.ts";
+import type { TicketSecret } from "../tls/ticket-secret.ts";
 
 /**
  * Everything that a worker needs to serve. It contains secrets, so it is passed neither as arguments nor in the
@@ -11,6 +12,7 @@ import type { Certificates } from "../service/preflight.ts";
 export interface WorkerSettings {
   readonly config: Config;
   readonly certificates: Pick<Certificates, "agent" | "admin">;
+  readonly ticketSecret: TicketSecret | undefined;
   readonly databaseUrl: string;
   readonly serverKey: string | undefined;
   /**

@@ -7,8 +7,9 @@ import { readVersion } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "../service/admin-url.ts";
 import { layFoundation } from "../service/foundation.ts";
-import { checkBeforeOpening, loadCertificates } from "../service/preflight.ts";
+import { checkBeforeOpening, loadCertificates, openTicketSecret } from "../service/preflight.ts";
 import type { Service } from "../service/service.ts";
+import { advanceTicketSecret } from "../tls/ticket-secret.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** A server whose processes can be replaced while it serves. */
@@ -23,11 +24,16 @@ export interface WorkersService extends Service {
 export async function startWorkers(config: Config, log: Logger): Promise<WorkersService> {
   await using resources = new AsyncDisposableStack();
   let certificates = await checkBeforeOpening(config);
+  // It outlives the workers, so that their successors accept their tickets.
+  let ticketSecret = await openTicketSecret(config);
   for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
   const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;
   const version = readVersion();
-  const getSettings = () => ({ config, certificates, databaseUrl, serverKey, version });
+  const getSettings = () => {
+    ticketSecret = ticketSecret && advanceTicketSecret(ticketSecret, Date.now());
+    return { config, certificates, ticketSecret, databaseUrl, serverKey, version };
+  };
   const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
   // The first worker starts alone, so that a reason why workers cannot serve is reported only once.
   const { agentUrl, adminUrl } = await pool.add();
@@ -37,6 +43,7 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
   const replaceWorkers = async () => {
     try {
       certificates = await loadCertificates(config);
+      if (config.tlsTicketSecretFile !== undefined) ticketSecret = await openTicketSecret(config);
     } catch (error) {
       log.error({ err: error }, "the workers are not replaced and continue to serve");
       return;

@@ -36,8 +36,10 @@ describe("without any setting", () => {
       home: "/srv/bmaas/.bmaas",
       agentListen: { host: "127.0.0.1", port: 8443 },
       adminListen: { host: "127.0.0.1", port: 8480 },
+      tlsTickets: "on",
       agentTls: "on",
       oidcRoleClaim: "roles",
+      console: true,
       unaryLane: "on",
       adminBehindProxy: false,
       adminPlaintext: false,
@@ -239,6 +241,7 @@ describe("a mistake", () => {
     ["BMAAS_ADMIN_TLS_CERT", "a.pem", "needs BMAAS_ADMIN_TLS_KEY as well"],
     ["BMAAS_ADMIN_TLS_KEY", "a.key", "needs BMAAS_ADMIN_TLS_CERT as well"],
     ["BMAAS_AGENT_TLS", "no", '"no" is neither on nor off'],
+    ["BMAAS_TLS_TICKETS", "yes", '"yes" is neither on nor off'],
     ["BMAAS_HEARTBEAT_INTERVAL", "1", '"1" is not a whole number of seconds from 2 to 3600'],
     ["BMAAS_HEARTBEAT_INTERVAL", "30s", '"30s" is not a whole number of seconds from 2 to 3600'],
     ["BMAAS_HEARTBEAT_INTERVAL", "3601", '"3601" is not a whole number of seconds from 2 to 3600'],
@@ -415,6 +418,15 @@ describe("two settings together", () => {
     ["0.0.0.0:9000", "[::1]:9000"],
   ])("let the listeners bind %s and %s", (agentListen, adminListen) => {
     expect(mistakesOf({}, { agentListen, adminListen })).toEqual([]);
+  });
+
+  test.each([
+    ["BMAAS_AGENT_TLS", { BMAAS_AGENT_TLS: "off" }],
+    ["BMAAS_TLS_TICKETS", { BMAAS_TLS_TICKETS: "off" }],
+  ])("make a secret of session tickets useless if %s is off", (variable, environment) => {
+    expect(mistakesOf({ ...environment, BMAAS_TLS_TICKET_SECRET: "tickets.secret" }, {})).toEqual([
+      `BMAAS_TLS_TICKET_SECRET: has no use while ${variable} is off`,
+    ]);
   });
 
   test.each(["0.0.0.0:8480", "[::]:8480", "10.0.0.1:8480", "admin.example:8480"])(

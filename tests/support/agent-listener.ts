@@ -37,7 +37,10 @@ export interface TestListener extends AsyncDisposable {
 /** Options of a listener; everything else is as in a server. */
 export interface TestListenerOptions
   extends Partial<
-    Pick<AgentListenerOptions, "authenticate" | "interceptors" | "log" | "onCall" | "proxies" | "toConnectError">
+    Pick<
+      AgentListenerOptions,
+      "authenticate" | "interceptors" | "log" | "onCall" | "proxies" | "tickets" | "toConnectError"
+    >
   > {
   readonly limits?: Partial<ListenerLimits>;
   /** Default: on, with a certificate of the development CA. */
@@ -57,6 +60,7 @@ export async function startAgentListener(options: TestListenerOptions = {}): Pro
     interceptors: options.interceptors ?? [],
     toConnectError: options.toConnectError ?? createErrorMapper(() => undefined, log),
     proxies: options.proxies,
+    tickets: options.tickets,
     log,
     limits: { ...defaultLimits, ...options.limits },
     unaryLane: options.unaryLane ?? unaryLane,

@@ -21,6 +21,8 @@ export interface TicketSecret {
 /**
  * Length of a period, in milliseconds, and thereby the longest life of a ticket. Periods begin at multiples of it since
  * the epoch, so that servers with the same secret change keys at the same time.
+ *
+ * @public
  */
 export const ticketPeriodMs = 24 * 60 * 60 * 1000;
 
@@ -63,7 +65,11 @@ export function advanceTicketSecret(before: TicketSecret, nowMs: number): Ticket
   return { secret, period };
 }
 
-/** Returns the key of the current period, as `ticketKeys` of node:tls takes it. */
+/**
+ * Returns the key of the current period, as `ticketKeys` of node:tls takes it.
+ *
+ * @public
+ */
 export function deriveTicketKey(from: TicketSecret, nowMs: number): Buffer {
   const { secret, period } = advanceTicketSecret(from, nowMs);
   return derive(secret, period === undefined ? `key ${findPeriod(nowMs)}` : "key", ticketKeyBytes);

@@ -4,6 +4,7 @@ import type { EffectiveSetting } from "../config/config.ts";
 import type { Database } from "../db/client.ts";
 import type { InstallationLimits } from "../db/queries/os-installation-request.ts";
 import type { AddressGuard } from "../receivers/allowed-address.ts";
+import type { MapError } from "../rpc/calls/error-mapping.ts";
 import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
 
@@ -18,5 +19,7 @@ export interface AdminContext {
   readonly installations: InstallationLimits;
   /** Settings of the server, without secrets. */
   readonly settings: readonly EffectiveSetting[];
+  /** Converts an error to the one that a caller gets, for the requests of a batch that fail alone. */
+  readonly mapError: MapError;
   readonly log: Logger;
 }

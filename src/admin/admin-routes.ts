@@ -14,7 +14,7 @@ import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js
 import { ServerService } from "../../gen/bmaas/admin/v1/server_service_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
 import type { AdminContext } from "./admin-context.ts";
-import { createRegisterAgent } from "./agent/register-agent.ts";
+import { createBatchRegisterAgents, createRegisterAgent } from "./agent/register-agent.ts";
 import { createReplaceAgent } from "./agent/replace-agent.ts";
 import { createRevokeAgent } from "./agent/revoke-agent.ts";
 import { createApproveEnrolment } from "./enrolment/approve-enrolment.ts";
@@ -38,15 +38,15 @@ import { createCreateJoinToken } from "./join-token/create-join-token.ts";
 import { createListJoinTokens } from "./join-token/list-join-tokens.ts";
 import { createRevokeJoinToken } from "./join-token/revoke-join-token.ts";
 import { createClearHold } from "./machine/clear-hold.ts";
-import { createCreateMachine } from "./machine/create-machine.ts";
+import { createBatchCreateMachines, createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createExplainMachine } from "./machine/explain-machine.ts";
 import { createFindMachines } from "./machine/find-machines.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
 import { createSetHold } from "./machine/set-hold.ts";
-import { createSetLabels } from "./machine/set-labels.ts";
-import { createSetProvided } from "./machine/set-provided.ts";
+import { createBatchSetLabels, createSetLabels } from "./machine/set-labels.ts";
+import { createBatchSetProvided, createSetProvided } from "./machine/set-provided.ts";
 import { createAddReceiverSecret } from "./receiver/add-receiver-secret.ts";
 import { createCreateReceiver } from "./receiver/create-receiver.ts";
 import { createDeleteReceiver } from "./receiver/delete-receiver.ts";
@@ -80,6 +80,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
     });
     router.service(AgentService, {
       registerAgent: createRegisterAgent(context),
+      batchRegisterAgents: createBatchRegisterAgents(context),
       replaceAgent: createReplaceAgent(context),
       revokeAgent: createRevokeAgent(context),
     });
@@ -116,12 +117,15 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
     router.service(IssueService, { listIssues: createListIssues(context) });
     router.service(MachineService, {
       createMachine: createCreateMachine(context),
+      batchCreateMachines: createBatchCreateMachines(context),
       getMachine: createGetMachine(context),
       listMachines: createListMachines(context),
       findMachines: createFindMachines(context),
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
+      batchSetProvided: createBatchSetProvided(context),
       setLabels: createSetLabels(context),
+      batchSetLabels: createBatchSetLabels(context),
       setHold: createSetHold(context),
       clearHold: createClearHold(context),
       explainMachine: createExplainMachine(context),

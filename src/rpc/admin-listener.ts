@@ -2,6 +2,7 @@
  * The operators' listener: the admin API, health and readiness. Nothing of it is reachable through the agents'
  * listener.
  */
+import { createRegistry } from "@bufbuild/protobuf";
 import {
   type Code,
   type ConnectRouter,
@@ -12,6 +13,8 @@ import {
 } from "@connectrpc/connect";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
+import { DiskRefusalSchema } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import { isNonce, proofPath, proveServer } from "../base/server-proof.ts";
 import { clientAddressKey, findClientAddress } from "./callers/client-address.ts";
 import { connectRoutes } from "./calls/connect-routes.ts";
@@ -40,8 +43,11 @@ export interface AdminListenerOptions {
   readonly log: Logger;
 }
 
-/** A misspelt field must not count as an absent one. */
-const jsonOptions = { ignoreUnknownFields: false };
+/** A misspelt field must not count as an absent one. The statuses in answers to batches have details of these types. */
+const jsonOptions = {
+  ignoreUnknownFields: false,
+  registry: createRegistry(file_google_rpc_error_details, DiskRefusalSchema),
+};
 
 /** Builds the operators' listener without opening its port. */
 export function createAdminListener(options: AdminListenerOptions): FastifyInstance {

@@ -30,7 +30,9 @@ import type { FindConsole } from "./console-files.ts";
 import { findKnownError } from "./error-table.ts";
 
 /** Dependencies of the operators' side. */
-export interface OperatorsContext extends AdminContext, Pick<AdminListenerOptions, "findUnreadiness" | "serverKey"> {
+export interface OperatorsContext
+  extends Omit<AdminContext, "mapError">,
+    Pick<AdminListenerOptions, "findUnreadiness" | "serverKey"> {
   readonly health: HealthMonitor;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
@@ -59,7 +61,7 @@ export function createOperators(
     findUnreadiness,
     serverKey,
     routes: (router) => {
-      createAdminRoutes(context)(router);
+      createAdminRoutes({ ...context, mapError })(router);
       registerHealth(router, health);
       registerReflection(router);
     },

@@ -38,7 +38,7 @@ export const situations: readonly Situation[] = [
     sinceMinutes: 0,
     make: async (db) => {
       const machineId = await providedMachine(db);
-      await transact(db, (tx) => removeProvided(tx, machineId, "test"));
+      await transact(db, (tx) => removeProvided(tx, [machineId], "test"));
       return machineId;
     },
   },

@@ -1,8 +1,8 @@
-/** Reads the current state of a machine as operators see it. */
+/** Reads the current state of machines as operators see it. */
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { Database, Transaction } from "../../db/client.ts";
 import { MachineNotFoundError } from "../../db/errors.ts";
-import { findMachineOverview } from "../../db/queries/machine-overview.ts";
+import { findMachineOverview, findMachineOverviews } from "../../db/queries/machine-overview.ts";
 import { toMachine } from "./to-machine.ts";
 
 /** Reads one machine by its id, a UUID in lower case. Throws MachineNotFoundError. */
@@ -10,4 +10,13 @@ export async function readMachine(db: Database | Transaction, machineId: string)
   const overview = await findMachineOverview(db, machineId);
   if (overview === undefined) throw new MachineNotFoundError(machineId);
   return toMachine(overview);
+}
+
+/** Reads those of the machines that exist, by their ids, which are UUIDs in lower case. */
+export async function readMachines(
+  db: Database | Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, Machine>> {
+  const overviews = await findMachineOverviews(db, machineIds);
+  return new Map(overviews.map((overview) => [overview.machine.id, toMachine(overview)]));
 }

@@ -1,26 +1,50 @@
-/** MachineService.SetLabels */
+/** The handlers of MachineService.SetLabels and BatchSetLabels. */
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
+import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import {
+  BatchSetLabelsResponseSchema,
   type SetLabelsRequest,
+  SetLabelsRequestSchema,
   type SetLabelsResponse,
   SetLabelsResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { parseMachineId } from "../../contract/machine-id.ts";
-import { setLabels } from "../../db/queries/machine-label.ts";
+import { type LabelChange, setLabels, TooManyLabelsError } from "../../db/queries/machine-label.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
+import { createBatchHandler } from "../batch/answer-batch.ts";
+import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
 import { readLabels } from "./read-labels.ts";
-import { readMachine } from "./read-machine.ts";
+import { readMachines } from "./read-machine.ts";
 
-/** Creates the handler. */
+const labelling: MachineOperation<SetLabelsRequest, LabelChange, Machine> = {
+  requestSchema: SetLabelsRequestSchema,
+  read: ({ machineId, set, remove }) => ({
+    machineId: parseMachineId(machineId),
+    labels: readLabels("set", set, remove),
+  }),
+  async apply(tx, changes, actor, refuse) {
+    const outcomes = await setLabels(tx, changes, actor, refuse);
+    return await readMachines(tx, [...outcomes.keys()]);
+  },
+  findField: (error) => (error instanceof TooManyLabelsError ? "set" : undefined),
+};
+
+/** Creates the handler of MachineService.SetLabels. */
 export function createSetLabels(context: AdminContext) {
   return async (request: SetLabelsRequest, call: HandlerContext): Promise<SetLabelsResponse> => {
-    const machineId = parseMachineId(request.machineId);
-    const labels = readLabels("set", request.set, request.remove);
-    return await answerOnce(context, call, request, SetLabelsResponseSchema, async (tx, actor) => {
-      await setLabels(tx, [{ machineId, labels }], actor);
-      return create(SetLabelsResponseSchema, { machine: await readMachine(tx, machineId) });
-    });
+    const change = labelling.read(request);
+    return await answerOnce(context, call, request, SetLabelsResponseSchema, async (tx, actor) =>
+      create(SetLabelsResponseSchema, { machine: await applyOne(labelling, tx, change, actor) }),
+    );
   };
+}
+
+/** Creates the handler of MachineService.BatchSetLabels. */
+export function createBatchSetLabels(context: AdminContext) {
+  return createBatchHandler(context, labelling, {
+    schema: BatchSetLabelsResponseSchema,
+    create: (machines, failedRequests) => create(BatchSetLabelsResponseSchema, { machines, failedRequests }),
+  });
 }

@@ -3,6 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { machine } from "../schema/index.ts";
 import { type AgentKey, findPublicKeys, registerAgents, removeAgents } from "./agent-started.ts";
+import { Candidates, type Refuse } from "./candidates.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
@@ -26,21 +27,27 @@ interface Expectation {
 }
 
 /**
- * Registers the key of the agent of a machine that has none. Does nothing if the machine has this key already. Throws
- * MachineNotFoundError, AgentRefusedError when the machine has another key, and PublicKeyInUseError when another
- * machine has this one.
+ * Registers the keys of the agents of machines that have none, no machine twice, and returns the ids of the machines
+ * that have their key now; those that had it already stay as they are. Refuses machines with MachineNotFoundError, with
+ * AgentRefusedError when the machine has another key, and with PublicKeyInUseError when another machine has this one.
  */
-export async function registerAgent(tx: Transaction, agent: AgentKey, actor: string): Promise<void> {
-  const { machineId } = agent;
-  const current = await holdPublicKey(tx, machineId);
-  if (current !== undefined && current !== toHex(agent.publicKey)) {
-    throw new AgentRefusedError(
-      "AGENT_REGISTERED",
-      machineId,
-      `has another agent's key, ${current}: replace it instead`,
-    );
+export async function registerNewAgents(
+  tx: Transaction,
+  agents: readonly AgentKey[],
+  actor: string,
+  refuse: Refuse,
+): Promise<string[]> {
+  const candidates = new Candidates(agents, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const stored = await findPublicKeys(tx, candidates.machineIds);
+  for (const { machineId, publicKey } of candidates) {
+    const current = stored.get(machineId);
+    if (current === undefined || current === toHex(publicKey)) continue;
+    const reason = `has another agent's key, ${current}: replace it instead`;
+    candidates.refuse(machineId, new AgentRefusedError("AGENT_REGISTERED", machineId, reason));
   }
-  await registerAgents(tx, [agent], actor);
+  const outcomes = await registerAgents(tx, [...candidates], actor, candidates.refuse);
+  return [...outcomes.keys()];
 }
 
 /**

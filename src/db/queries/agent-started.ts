@@ -19,6 +19,7 @@ import {
 } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll, refuseTaken } from "./candidates.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
 
@@ -46,21 +47,23 @@ export class PublicKeyInUseError extends Error {
 
 /**
  * Registers or replaces the keys of the agents, no machine twice, and returns each machine's outcome. An old key stops
- * at once, and signatures by the new one may start from any nonce. Keys may move between the given machines. Throws
- * MachineNotFoundError, and PublicKeyInUseError for a key that any other machine has.
+ * at once, and signatures by the new one may start from any nonce. Keys may move between the given machines. Refuses
+ * machines with MachineNotFoundError, and with PublicKeyInUseError for a key that any other machine has.
  */
 export async function registerAgents(
   tx: Transaction,
   agents: readonly AgentKey[],
   actor: string,
+  refuse: Refuse = refuseAll,
 ): Promise<Map<string, WriteOutcome>> {
-  const machineIds = agents.map((agent) => agent.machineId);
-  await holdMachines(tx, machineIds);
-  const stored = await findPublicKeys(tx, machineIds);
+  const candidates = new Candidates(agents, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  await refuseTakenKeys(tx, candidates);
+  const stored = await findPublicKeys(tx, candidates.machineIds);
   const outcomes = new Map<string, WriteOutcome>();
   const replacements: AgentKey[] = [];
   const history: HistoryEntry[] = [];
-  for (const agent of agents) {
+  for (const agent of candidates) {
     const publicKey = toHex(agent.publicKey);
     const previousPublicKey = stored.get(agent.machineId);
     const { machineId } = agent;
@@ -151,34 +154,38 @@ export async function holdAgents(tx: Transaction, machineIds: readonly string[])
     .for("update");
 }
 
+async function refuseTakenKeys(tx: Transaction, candidates: Candidates<AgentKey>): Promise<void> {
+  const holders = await findAgentsByPublicKey(
+    tx,
+    Array.from(candidates, ({ publicKey }) => publicKey),
+  );
+  refuseTaken(
+    candidates,
+    new Map(holders.map(({ publicKey, machineId }) => [toHex(publicKey), machineId])),
+    ({ publicKey }) => toHex(publicKey),
+    (agent, holderId) => new PublicKeyInUseError(agent, holderId),
+  );
+}
+
 /**
  * Deletes all old rows before it inserts the first new one, so that keys can change places under their unique index.
+ * Inserts in the order of the keys, so that two transactions with the same keys cannot deadlock on that index.
  */
 async function replaceRows(tx: Transaction, agents: readonly AgentKey[]): Promise<void> {
   if (agents.length === 0) return;
-  const machineIds = agents.map((agent) => agent.machineId);
-  const publicKeys = agents.map((agent) => agent.publicKey);
-  await removeAgents(tx, machineIds);
-  const { rows: added } = await tx.execute<{ id: string }>(sql`
+  await removeAgents(
+    tx,
+    agents.map((agent) => agent.machineId),
+  );
+  const sorted = agents.toSorted((a, b) => Buffer.compare(a.publicKey, b.publicKey));
+  const machineIds = sorted.map((agent) => agent.machineId);
+  const publicKeys = sorted.map((agent) => agent.publicKey);
+  const { rows: added } = await tx.execute(sql`
     insert into ${agentStarted} (machine_id, public_key)
     select * from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(publicKeys, "bytea")})
     on conflict do nothing
-    returning machine_id as id`);
-  if (added.length < agents.length) await throwInUse(tx, agents, new Set(added.map((row) => row.id)));
-}
-
-async function throwInUse(tx: Transaction, agents: readonly AgentKey[], added: ReadonlySet<string>): Promise<never> {
-  const refused = new Map<string, AgentKey>();
-  for (const agent of agents) if (!added.has(agent.machineId)) refused.set(toHex(agent.publicKey), agent);
-  const holders = await findAgentsByPublicKey(
-    tx,
-    Array.from(refused.values(), (agent) => agent.publicKey),
-  );
-  for (const holder of holders) {
-    const agent = refused.get(toHex(holder.publicKey));
-    if (agent !== undefined) throw new PublicKeyInUseError(agent, holder.machineId);
-  }
-  throw new ContentionError("a public key was in use and no longer is");
+    returning machine_id`);
+  if (added.length < agents.length) throw new ContentionError("another machine got one of the public keys meanwhile");
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -6,9 +6,11 @@
  * request withheld by the view installation_withheld.
  */
 import { sql } from "drizzle-orm";
+import { DiskRefusedError } from "../../contract/choose-disk.ts";
 import type { Transaction } from "../client.ts";
 import { hardwareReport } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import type { Candidates } from "./candidates.ts";
 
 /** The newest hardware report of a machine. */
 export interface NewestHardware {
@@ -48,26 +50,34 @@ export interface ChosenForRequest {
   readonly machineSystemUuid: string | null;
 }
 
+/** A request that may name its disk. */
+interface Naming {
+  readonly machineId: string;
+  readonly disk?: DiskToChoose | undefined;
+}
+
 /**
- * Chooses the disk of each request that names one, and returns the choices by machine. Throws what `choose` throws. The
- * transaction must hold the machines, and no request's row yet: it writes to the reports that a server of an older
- * version has stored, which that server did not look into.
+ * Chooses the disk of each request that names one, and returns the choices by machine. Refuses machines with the
+ * DiskRefusedError that `choose` throws. The transaction must hold the machines, and no request's row yet: it writes to
+ * the reports that a server of an older version has stored, which that server did not look into.
  */
 export async function chooseDisks(
   tx: Transaction,
-  requests: readonly { readonly machineId: string; readonly disk?: DiskToChoose | undefined }[],
+  candidates: Candidates<Naming>,
 ): Promise<Map<string, ChosenForRequest>> {
-  const naming = requests.filter((request) => request.disk !== undefined);
+  const naming = Array.from(candidates).filter((request) => request.disk !== undefined);
   const reports = await findNewestReports(
     tx,
     naming.map((request) => request.machineId),
   );
   const chosen = new Map<string, ChosenForRequest>();
+  const unlisted: UnlistedReport[] = [];
   for (const { machineId, disk } of naming) {
     if (disk === undefined) continue;
     const newest = reports.get(machineId);
-    const choice = disk.choose(newest);
-    if (newest?.isListed === false) await storeDisks(tx, machineId, newest.report, choice);
+    const choice = chooseOrRefuse(() => disk.choose(newest), machineId, candidates);
+    if (choice === undefined) continue;
+    if (newest?.isListed === false) unlisted.push({ machineId, report: newest.report, choice });
     chosen.set(machineId, {
       choice,
       selector: disk.selector,
@@ -75,7 +85,22 @@ export async function chooseDisks(
       machineSystemUuid: choice.systemUuid ?? null,
     });
   }
+  await storeDisks(tx, unlisted);
   return chosen;
+}
+
+function chooseOrRefuse(
+  choose: () => DiskChoice,
+  machineId: string,
+  candidates: Candidates<Naming>,
+): DiskChoice | undefined {
+  try {
+    return choose();
+  } catch (error) {
+    if (!(error instanceof DiskRefusedError)) throw error;
+    candidates.refuse(machineId, error);
+    return undefined;
+  }
 }
 
 /** A report as it is stored. */
@@ -105,11 +130,33 @@ export async function findNewestReports(
   return new Map(rows.map((row) => [row.machineId, row]));
 }
 
-/** Lists the disks of a report in its row, unless a heartbeat has replaced the report meanwhile. */
-async function storeDisks(tx: Transaction, machineId: string, report: Uint8Array, choice: DiskChoice): Promise<void> {
+interface UnlistedReport {
+  readonly machineId: string;
+  readonly report: Uint8Array;
+  readonly choice: DiskChoice;
+}
+
+/**
+ * Lists the disks of reports in their rows, except where a heartbeat has replaced the report meanwhile. Locks the rows
+ * in machine-id order, as heartbeats do.
+ */
+async function storeDisks(tx: Transaction, reports: readonly UnlistedReport[]): Promise<void> {
+  if (reports.length === 0) return;
+  const column = (read: (report: UnlistedReport) => string | Uint8Array | null, type: "uuid" | "bytea" | "text") =>
+    arrayParameter(reports.map(read), type);
+  const machineIds = column(({ machineId }) => machineId, "uuid");
   await tx.execute(sql`
-    update ${hardwareReport}
-       set disks = ${JSON.stringify(choice.disks)}::jsonb, system_uuid = ${choice.systemUuid ?? null},
-           inventoried_at = reported_at
-     where machine_id = ${machineId} and report = ${Buffer.from(report)}`);
+    with locked as materialized (
+      select machine_id from ${hardwareReport} where machine_id = any(${machineIds})
+       order by machine_id for no key update
+    )
+    update ${hardwareReport} stored
+       set disks = listed.disks::jsonb, system_uuid = listed.system_uuid, inventoried_at = stored.reported_at
+      from locked join unnest(
+        ${machineIds},
+        ${column(({ report }) => report, "bytea")},
+        ${column(({ choice }) => JSON.stringify(choice.disks), "text")},
+        ${column(({ choice }) => choice.systemUuid ?? null, "text")}
+      ) as listed (machine_id, report, disks, system_uuid) using (machine_id)
+     where stored.machine_id = listed.machine_id and stored.report = listed.report`);
 }

@@ -5,6 +5,7 @@ import type { Transaction } from "../client.ts";
 import { machineLabel } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll } from "./candidates.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
@@ -26,23 +27,28 @@ export class TooManyLabelsError extends Error {
 
 /**
  * Sets the labels of the machines, no machine twice, and returns each machine's outcome. The history records each label
- * that is set as "label." and its key, and the removed keys as "removed". Throws MachineNotFoundError and
- * TooManyLabelsError.
+ * that is set as "label." and its key, and the removed keys as "removed". Refuses machines with MachineNotFoundError
+ * and TooManyLabelsError.
  */
 export async function setLabels(
   tx: Transaction,
   changes: readonly LabelChange[],
   actor: string,
+  refuse: Refuse = refuseAll,
 ): Promise<Map<string, WriteOutcome>> {
-  const machineIds = changes.map((change) => change.machineId);
-  await holdMachines(tx, machineIds);
-  const stored = await findLabels(tx, machineIds);
+  const candidates = new Candidates(changes, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const stored = await findLabels(tx, candidates.machineIds);
   const outcomes = new Map<string, WriteOutcome>();
   const effects: LabelChange[] = [];
-  for (const change of changes) {
+  for (const change of candidates) {
     const current = stored.get(change.machineId) ?? new Map<string, string>();
     const labels = Object.entries(change.labels).filter(([key, value]) => (current.get(key) ?? null) !== value);
-    assertFits(change.machineId, current, labels);
+    const excess = findExcess(change.machineId, current, labels);
+    if (excess !== undefined) {
+      candidates.refuse(change.machineId, excess);
+      continue;
+    }
     const changed = current.size === 0 ? "created" : "changed";
     outcomes.set(change.machineId, labels.length === 0 ? "unchanged" : changed);
     if (labels.length > 0) effects.push({ ...change, labels: Object.fromEntries(labels) });
@@ -55,17 +61,18 @@ export async function setLabels(
   return outcomes;
 }
 
-function assertFits(
+/** Returns the error if the machine would have too many labels. */
+export function findExcess(
   machineId: string,
   current: ReadonlyMap<string, string>,
   changes: readonly [string, string | null][],
-): void {
+): TooManyLabelsError | undefined {
   const next = new Set(current.keys());
   for (const [key, value] of changes) {
     if (value === null) next.delete(key);
     else next.add(key);
   }
-  if (next.size > maxLabels) throw new TooManyLabelsError(machineId, next.size);
+  return next.size > maxLabels ? new TooManyLabelsError(machineId, next.size) : undefined;
 }
 
 /** Returns the labels of the machines that have any, by machine and key. */

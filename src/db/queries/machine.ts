@@ -9,6 +9,7 @@ import type { Database, Transaction } from "../client.ts";
 import { MachineNotFoundError } from "../errors.ts";
 import { machine } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { type Refuse, refuseAll } from "./candidates.ts";
 import { appendHistory } from "./machine-history.ts";
 
 /**
@@ -31,9 +32,9 @@ export async function createMachines(tx: Transaction, ids: readonly string[], ac
 
 /**
  * Holds the machines until the transaction ends. Locks them in id order, so that two transactions that hold several
- * cannot deadlock. Throws MachineNotFoundError for the first one that does not exist.
+ * cannot deadlock. Refuses those that do not exist with MachineNotFoundError.
  */
-export async function holdMachines(tx: Transaction, ids: readonly string[]): Promise<void> {
+export async function holdMachines(tx: Transaction, ids: readonly string[], refuse: Refuse = refuseAll): Promise<void> {
   const rows = await tx
     .select({ id: machine.id })
     .from(machine)
@@ -41,8 +42,16 @@ export async function holdMachines(tx: Transaction, ids: readonly string[]): Pro
     .orderBy(asc(machine.id))
     .for("no key update");
   const found = new Set(rows.map((row) => row.id));
-  const missing = ids.find((id) => !found.has(id));
-  if (missing !== undefined) throw new MachineNotFoundError(missing);
+  for (const id of ids) if (!found.has(id)) refuse(id, new MachineNotFoundError(id));
+}
+
+/** Returns those of the ids that machines have. */
+export async function findExistingMachines(tx: Transaction, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await tx
+    .select({ id: machine.id })
+    .from(machine)
+    .where(sql`${machine.id} = any(${arrayParameter(ids, "uuid")})`);
+  return new Set(rows.map((row) => row.id));
 }
 
 /** Throws MachineNotFoundError unless the machine exists. */

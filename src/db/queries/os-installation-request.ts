@@ -11,6 +11,7 @@ import { osInstallationRequest } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { findUnawareAgents } from "./agent-started.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll } from "./candidates.ts";
 import { type ChosenForRequest, chooseDisks, type DiskChoice, type DiskToChoose } from "./disk-choice.ts";
 import { findReachedGenerations, findRefusedGenerations, maxGeneration } from "./installation-generation.ts";
 import { holdMachines } from "./machine.ts";
@@ -70,42 +71,32 @@ export type StoredInstallationRequest = Pick<
 
 /**
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
- * Supersedes their open requests. Throws MachineNotFoundError; MachineHeldError; MachineBlockedError; what refuses a
- * disk; GenerationNotGrowingError for a generation that does not exceed all that were requested of or reported by its
- * machine, or for a machine that has used up `maxGeneration`; and InstallationRefusedError for an open request that was
- * given and must be kept, for a generation that the agent has already reported, or for an agent that may not support
- * the request.
+ * Supersedes their open requests. Refuses machines with MachineNotFoundError; MachineHeldError; MachineBlockedError; the
+ * DiskRefusedError of a disk; GenerationNotGrowingError for a generation that does not exceed all that were requested of
+ * or reported by the machine, or for a machine that has used up `maxGeneration`; and InstallationRefusedError for an
+ * open request that was given and must be kept, for a generation that the agent has already reported, or for an agent
+ * that may not support the request.
  */
 export async function requestInstallations(
   tx: Transaction,
   requests: readonly InstallationRequest[],
   actor: string,
+  refuse: Refuse = refuseAll,
 ): Promise<Map<string, bigint>> {
-  const machineIds = requests.map((request) => request.machineId);
-  await holdMachines(tx, machineIds);
-  const [held] = (await findHolds(tx, machineIds)).values();
-  if (held !== undefined) throw new MachineHeldError(held);
-  const [blocked] = await findBlockingAlerts(tx, machineIds);
-  if (blocked !== undefined) throw new MachineBlockedError(...blocked);
-  const chosen = await chooseDisks(tx, requests);
-  // In this order: a report that commits in between raises what was reached, and refuses no request without a
-  // generation.
-  const reported = await findRefusedGenerations(tx, machineIds);
-  const reached = await findReachedGenerations(tx, machineIds);
-  const open = await holdOpenRequests(tx, machineIds);
-  const demanding = requests.filter((request) => request.needsAdditions).map((request) => request.machineId);
-  const unaware = await findUnawareAgents(tx, demanding);
-  const generations = new Map<string, bigint>();
+  const candidates = new Candidates(requests, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const holds = await findHolds(tx, candidates.machineIds);
+  for (const hold of holds.values()) candidates.refuse(hold.machineId, new MachineHeldError(hold));
+  const blocked = await findBlockingAlerts(tx, candidates.machineIds);
+  for (const [machineId, alerts] of blocked) candidates.refuse(machineId, new MachineBlockedError(machineId, alerts));
+  const chosen = await chooseDisks(tx, candidates);
+  const { generations, open } = await chooseGenerations(tx, candidates);
   const rows: (typeof osInstallationRequest.$inferInsert)[] = [];
   const history: HistoryEntry[] = [];
-  for (const request of requests) {
+  for (const request of candidates) {
     const { machineId, retryOf } = request;
+    const generation = generations.get(machineId) as bigint;
     const superseded = open.get(machineId);
-    if (request.keepGiven && superseded !== undefined) refuseGiven(superseded);
-    const generation = chooseGeneration(request, reached.get(machineId) ?? 0n);
-    if (reported.get(machineId) === generation) refuseReported({ machineId, generation });
-    if (request.needsAdditions && unaware.has(machineId)) refuseUnaware({ machineId, generation });
-    generations.set(machineId, generation);
     const disk = chosen.get(machineId);
     rows.push({
       ...{ machineId, generation, requestedBy: actor, request: request.encode(generation, disk?.choice) },
@@ -119,43 +110,73 @@ export async function requestInstallations(
     if (retryOf !== undefined) detail.retryOf = retryOf.toString();
     history.push({ machineId, actor, kind: "installation_requested", detail });
   }
-  await supersede(tx, [...open.values()]);
+  await supersede(
+    tx,
+    Array.from(candidates, ({ machineId }) => open.get(machineId)).filter((row) => row !== undefined),
+  );
   await insertRequests(tx, rows);
   await appendHistory(tx, history);
   return generations;
+}
+
+/** Returns the generation of each request and the open requests, by machine. Locks the latter. */
+async function chooseGenerations(
+  tx: Transaction,
+  candidates: Candidates<InstallationRequest>,
+): Promise<{ readonly generations: Map<string, bigint>; readonly open: ReadonlyMap<string, OpenRequest> }> {
+  const { machineIds } = candidates;
+  // In this order: a report that commits in between raises what was reached, and refuses no request without a
+  // generation.
+  const reported = await findRefusedGenerations(tx, machineIds);
+  const reached = await findReachedGenerations(tx, machineIds);
+  const open = await holdOpenRequests(tx, machineIds);
+  const demanding = Array.from(candidates).filter((request) => request.needsAdditions);
+  const unaware = await findUnawareAgents(
+    tx,
+    demanding.map((request) => request.machineId),
+  );
+  const generations = new Map<string, bigint>();
+  for (const request of candidates) {
+    const { machineId, keepGiven, needsAdditions } = request;
+    const latest = reached.get(machineId) ?? 0n;
+    const generation = request.generation ?? (latest === maxGeneration ? latest : latest + 1n);
+    generations.set(machineId, generation);
+    const named = { machineId, generation };
+    const refusal =
+      (keepGiven && findGivenRefusal(open.get(machineId))) ||
+      (generation <= latest && new GenerationNotGrowingError(machineId, generation, latest)) ||
+      (reported.get(machineId) === generation && createReportedRefusal(named)) ||
+      (needsAdditions && unaware.has(machineId) && createUnawareRefusal(named));
+    if (refusal) candidates.refuse(machineId, refusal);
+  }
+  return { generations, open };
 }
 
 function toDiskColumns({ choice, selector, machineSerialNumber, machineSystemUuid }: ChosenForRequest) {
   return { diskId: choice.diskId, diskSelector: selector, machineSerialNumber, machineSystemUuid };
 }
 
-function chooseGeneration({ machineId, generation: given }: InstallationRequest, latest: bigint): bigint {
-  const generation = given ?? (latest === maxGeneration ? latest : latest + 1n);
-  if (generation <= latest) throw new GenerationNotGrowingError(machineId, generation, latest);
-  return generation;
-}
-
 type OpenRequest = Pick<typeof osInstallationRequest.$inferSelect, "machineId" | "generation" | "firstGivenAt">;
 
-function refuseGiven(request: OpenRequest): void {
-  if (request.firstGivenAt === null) return;
-  throw new InstallationRefusedError(
+function findGivenRefusal(request: OpenRequest | undefined): InstallationRefusedError | undefined {
+  if (request === undefined || request.firstGivenAt === null) return undefined;
+  return new InstallationRefusedError(
     "INSTALLATION_GIVEN",
     request,
     `was given to an agent at ${request.firstGivenAt.toISOString()}, which may be installing: wait for its outcome, or supersede it explicitly`,
   );
 }
 
-function refuseReported(request: Pick<OpenRequest, "machineId" | "generation">): never {
-  throw new InstallationRefusedError(
+function createReportedRefusal(request: Pick<OpenRequest, "machineId" | "generation">): InstallationRefusedError {
+  return new InstallationRefusedError(
     "GENERATION_REPORTED",
     request,
     "was reported by the machine's agent already, which was never given it: take another generation",
   );
 }
 
-function refuseUnaware(request: Pick<OpenRequest, "machineId" | "generation">): never {
-  throw new InstallationRefusedError(
+function createUnawareRefusal(request: Pick<OpenRequest, "machineId" | "generation">): InstallationRefusedError {
+  return new InstallationRefusedError(
     "AGENT_TOO_OLD",
     request,
     "needs an agent that knows images, and the machine's agent has never shown that it does: Monogon agents report an error and reboot. Start the agent of bmaas on the machine, request a Metropolis node, or force it",

@@ -1,10 +1,11 @@
 /** Queries on the tag Provided, which operators set while they hold the machine. */
-import { eq, getTableColumns, type SQL, sql } from "drizzle-orm";
+import { getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
 import { machine, provided } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll, refuseTaken } from "./candidates.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
@@ -33,19 +34,22 @@ export class ProviderIdInUseError extends Error {
 
 /**
  * Sets the tags of the machines, no machine twice, and returns each machine's outcome. Provider ids may move between
- * the given machines. Throws MachineNotFoundError, and ProviderIdInUseError for an id that any other machine has.
+ * the given machines. Refuses machines with MachineNotFoundError, and with ProviderIdInUseError for an id that any other
+ * machine has.
  */
 export async function setProvided(
   tx: Transaction,
   changes: readonly ProvidedChange[],
   actor: string,
+  refuse: Refuse = refuseAll,
 ): Promise<Map<string, WriteOutcome>> {
-  const machineIds = changes.map((change) => change.machineId);
-  await holdMachines(tx, machineIds);
-  const stored = new Map((await findProvided(tx, machineIds)).map((row) => [row.machineId, row]));
+  const candidates = new Candidates(changes, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  await refuseTakenIds(tx, candidates);
+  const stored = new Map((await findProvided(tx, candidates.machineIds)).map((row) => [row.machineId, row]));
   const outcomes = new Map<string, WriteOutcome>();
   const replacements: ProvidedRow[] = [];
-  for (const change of changes) {
+  for (const change of candidates) {
     const current = stored.get(change.machineId);
     const next = mergeProvided(current, change);
     const outcome = current === undefined ? "created" : equalsProvided(current, next) ? "unchanged" : "changed";
@@ -60,14 +64,70 @@ export async function setProvided(
   return outcomes;
 }
 
-/** Removes the tag of a machine, if it has one. Throws MachineNotFoundError. */
-export async function removeProvided(tx: Transaction, machineId: string, actor: string): Promise<void> {
-  await holdMachines(tx, [machineId]);
-  const [removed] = await tx.delete(provided).where(eq(provided.machineId, machineId)).returning();
-  if (removed === undefined) return;
-  await tx.update(machine).set({ unprovidedAt: sql`now()` }).where(eq(machine.id, machineId));
-  const { provider, providerId } = removed;
-  await appendHistory(tx, [{ machineId, actor, kind: "machine_unprovided", detail: { provider, providerId } }]);
+/** The tag that a machine is to have; undefined for none. */
+export interface ProvidedReplacement {
+  readonly machineId: string;
+  readonly provided: ProvidedChange | undefined;
+}
+
+/**
+ * Sets or removes the tags of the machines, no machine twice, as `setProvided` and `removeProvided` do, and returns the
+ * ids of the machines that were not refused. Ids that are removed can be set on other machines.
+ */
+export async function replaceProvided(
+  tx: Transaction,
+  replacements: readonly ProvidedReplacement[],
+  actor: string,
+  refuse: Refuse,
+): Promise<string[]> {
+  const candidates = new Candidates(replacements, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const removals = Array.from(candidates).filter(({ provided: next }) => next === undefined);
+  await removeProvided(
+    tx,
+    removals.map(({ machineId }) => machineId),
+    actor,
+  );
+  const changes = Array.from(candidates, ({ provided: next }) => next).filter((next) => next !== undefined);
+  await setProvided(tx, changes, actor, candidates.refuse);
+  return candidates.machineIds;
+}
+
+/** Refuses the changes that give a machine the provider's id of another machine with ProviderIdInUseError. */
+export async function refuseTakenIds(tx: Transaction, candidates: Candidates<ProvidedChange>): Promise<void> {
+  const holders = await findProvidedAs(tx, [...candidates]);
+  refuseTaken(
+    candidates,
+    new Map(holders.map((row) => [nameIdentity(row), row.machineId])),
+    nameIdentity,
+    (change, holderId) => new ProviderIdInUseError(change, holderId),
+  );
+}
+
+function nameIdentity({ provider, providerId }: ProviderIdentity): string {
+  return JSON.stringify([provider, providerId]);
+}
+
+/** Removes the tags of the machines that have one. Throws MachineNotFoundError. */
+export async function removeProvided(tx: Transaction, machineIds: readonly string[], actor: string): Promise<void> {
+  await holdMachines(tx, machineIds);
+  const removed = await tx
+    .delete(provided)
+    .where(sql`${provided.machineId} = any(${arrayParameter(machineIds, "uuid")})`)
+    .returning();
+  if (removed.length === 0) return;
+  const removedIds = removed.map(({ machineId }) => machineId);
+  await tx
+    .update(machine)
+    .set({ unprovidedAt: sql`now()` })
+    .where(sql`${machine.id} = any(${arrayParameter(removedIds, "uuid")})`);
+  await appendHistory(
+    tx,
+    removed.map(({ machineId, provider, providerId }) => ({
+      ...{ machineId, actor, kind: "machine_unprovided" },
+      detail: { provider, providerId },
+    })),
+  );
 }
 
 /** Returns the tags of the machines that have one, in no order. */
@@ -114,42 +174,37 @@ function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
   );
 }
 
-/** Deletes all old rows before it inserts the first new one, so that ids can change places under their unique index. */
+/**
+ * Deletes all old rows before it inserts the first new one, so that ids can change places under their unique index.
+ * Inserts in the order of the ids, so that two transactions with the same ids cannot deadlock on that index.
+ */
 async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const machineIds = rows.map((row) => row.machineId);
+  const sorted = rows.toSorted((a, b) => (nameIdentity(a) < nameIdentity(b) ? -1 : 1));
+  const machineIds = sorted.map((row) => row.machineId);
   const { rows: removed } = await tx.execute<{ id: string; since: string }>(sql`
     delete from ${provided} where machine_id = any(${arrayParameter(machineIds, "uuid")})
     returning machine_id as id, provided_at::text as since`);
   const since = new Map(removed.map((row) => [row.id, row.since]));
   const providedAt = machineIds.map((id) => since.get(id) ?? null);
-  const { rows: added } = await tx.execute<{ id: string }>(sql`
+  const { rows: added } = await tx.execute(sql`
     insert into ${provided} (machine_id, provider, provider_id, reservation, address, location, status, provided_at)
     select machine_id, provider, provider_id, reservation, address, location, status, coalesce(provided_at, now()) from unnest(
       ${arrayParameter(machineIds, "uuid")},
-      ${column(rows, "provider")},
-      ${column(rows, "providerId")},
-      ${column(rows, "reservation")},
-      ${column(rows, "address")},
-      ${column(rows, "location")},
-      ${column(rows, "status")},
+      ${column(sorted, "provider")},
+      ${column(sorted, "providerId")},
+      ${column(sorted, "reservation")},
+      ${column(sorted, "address")},
+      ${column(sorted, "location")},
+      ${column(sorted, "status")},
       ${arrayParameter(providedAt, "timestamptz")}
     ) as t (machine_id, provider, provider_id, reservation, address, location, status, provided_at)
     on conflict do nothing
-    returning machine_id as id`);
-  if (added.length < rows.length) await throwInUse(tx, rows, new Set(added.map((row) => row.id)));
+    returning machine_id`);
+  if (added.length < rows.length) throw new ContentionError("another machine got one of the provider's ids meanwhile");
 }
 
 function column(rows: readonly ProvidedRow[], name: keyof ProvidedRow): SQL {
   const values = rows.map((row) => row[name]);
   return arrayParameter(values, "text");
-}
-
-async function throwInUse(tx: Transaction, rows: readonly ProvidedRow[], added: ReadonlySet<string>): Promise<never> {
-  const refused = rows.filter((row) => !added.has(row.machineId));
-  for (const holder of await findProvidedAs(tx, refused)) {
-    const row = refused.find((each) => each.provider === holder.provider && each.providerId === holder.providerId);
-    if (row !== undefined) throw new ProviderIdInUseError(row, holder.machineId);
-  }
-  throw new ContentionError("a provider id was in use and no longer is");
 }

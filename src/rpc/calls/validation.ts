@@ -1,4 +1,5 @@
 /** Validates requests by the rules in the contract (protovalidate), and reports violations as google.rpc.BadRequest. */
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, ValidationError, type Validator } from "@bufbuild/protovalidate";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
@@ -11,7 +12,7 @@ import { assertPossibleTimes } from "./possible-times.ts";
  * wrong field.
  */
 export function createValidation(): Interceptor {
-  const validate = createValidateInterceptor({ validator: createStrictValidator() });
+  const validate = createValidateInterceptor({ validator: getValidator() });
   return (next) => {
     const validated = validate(next);
     return async (request) => {
@@ -24,6 +25,23 @@ export function createValidation(): Interceptor {
       }
     };
   };
+}
+
+/**
+ * Throws ConnectError with `invalid_argument` and a BadRequest that names every wrong field if a message breaks a rule.
+ */
+export function checkMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
+  const result = getValidator().validate(schema, message);
+  if (result.kind === "invalid") throw toBadRequest(result.error);
+  if (result.kind === "error") throw result.error;
+}
+
+let shared: Validator | undefined;
+
+/** Returns the process's validator, which compiles the rules of each kind of message once. */
+function getValidator(): Validator {
+  shared ??= createStrictValidator();
+  return shared;
 }
 
 function createStrictValidator(): Validator {

@@ -7,6 +7,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Machine } from "./machine_pb.js";
+import type { BatchMode } from "./batch_pb.js";
+import type { Status } from "../../../google/rpc/status_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/agent_service.proto.
@@ -66,6 +68,67 @@ export declare type RegisterAgentResponse = Message<"bmaas.admin.v1.RegisterAgen
  * Use `create(RegisterAgentResponseSchema)` to create a new message.
  */
 export declare const RegisterAgentResponseSchema: GenMessage<RegisterAgentResponse>;
+
+/**
+ * BatchRegisterAgentsRequest registers the keys of machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchRegisterAgentsRequest
+ */
+export declare type BatchRegisterAgentsRequest = Message<"bmaas.admin.v1.BatchRegisterAgentsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.RegisterAgentRequest requests = 1;
+   */
+  requests: RegisterAgentRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRegisterAgentsRequest.
+ * Use `create(BatchRegisterAgentsRequestSchema)` to create a new message.
+ */
+export declare const BatchRegisterAgentsRequestSchema: GenMessage<BatchRegisterAgentsRequest>;
+
+/**
+ * BatchRegisterAgentsResponse holds the machines with their new agents.
+ *
+ * @generated from message bmaas.admin.v1.BatchRegisterAgentsResponse
+ */
+export declare type BatchRegisterAgentsResponse = Message<"bmaas.admin.v1.BatchRegisterAgentsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRegisterAgentsResponse.
+ * Use `create(BatchRegisterAgentsResponseSchema)` to create a new message.
+ */
+export declare const BatchRegisterAgentsResponseSchema: GenMessage<BatchRegisterAgentsResponse>;
 
 /**
  * ReplaceAgentRequest replaces a machine's key.
@@ -203,6 +266,16 @@ export declare const AgentService: GenService<{
     methodKind: "unary";
     input: typeof RegisterAgentRequestSchema;
     output: typeof RegisterAgentResponseSchema;
+  },
+  /**
+   * BatchRegisterAgents registers the keys of up to 1000 machines, as RegisterAgent does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.AgentService.BatchRegisterAgents
+   */
+  batchRegisterAgents: {
+    methodKind: "unary";
+    input: typeof BatchRegisterAgentsRequestSchema;
+    output: typeof BatchRegisterAgentsResponseSchema;
   },
   /**
    * ReplaceAgent replaces a machine's key in one step; the old key stops working at once. Errors: failed_precondition

@@ -5,16 +5,18 @@
 // Agents' keys: which agent may call for a machine.
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_bmaas_admin_v1_batch } from "./batch_pb.js";
 import { file_bmaas_admin_v1_machine } from "./machine_pb.js";
 import { file_bmaas_admin_v1_role } from "./role_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
+import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/agent_service.proto.
  */
 export const file_bmaas_admin_v1_agent_service = /*@__PURE__*/
-  fileDesc("CiJibWFhcy9hZG1pbi92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJ6ChRSZWdpc3RlckFnZW50UmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESHwoKcHVibGljX2tleRgCIAEoDEIL4kEBArpIBHoCaCASHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiQQoVUmVnaXN0ZXJBZ2VudFJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIqIBChNSZXBsYWNlQWdlbnRSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABARIfCgpwdWJsaWNfa2V5GAIgASgMQgviQQECukgEegJoIBInChNleHBlY3RlZF9wdWJsaWNfa2V5GAMgASgMQgq6SAfYAQF6AmggEh8KCnJlcXVlc3RfaWQYBCABKAlCC7pICNgBAXIDsAEBIkAKFFJlcGxhY2VBZ2VudFJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIoABChJSZXZva2VBZ2VudFJlcXVlc3QSIAoKbWFjaGluZV9pZBgBIAEoCUIM4kEBArpIBXIDsAEBEicKE2V4cGVjdGVkX3B1YmxpY19rZXkYAiABKAxCCrpIB9gBAXoCaCASHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiPwoTUmV2b2tlQWdlbnRSZXNwb25zZRIoCgdtYWNoaW5lGAEgASgLMhcuYm1hYXMuYWRtaW4udjEuTWFjaGluZTKxAgoMQWdlbnRTZXJ2aWNlEmIKDVJlZ2lzdGVyQWdlbnQSJC5ibWFhcy5hZG1pbi52MS5SZWdpc3RlckFnZW50UmVxdWVzdBolLmJtYWFzLmFkbWluLnYxLlJlZ2lzdGVyQWdlbnRSZXNwb25zZSIEiLUYAhJfCgxSZXBsYWNlQWdlbnQSIy5ibWFhcy5hZG1pbi52MS5SZXBsYWNlQWdlbnRSZXF1ZXN0GiQuYm1hYXMuYWRtaW4udjEuUmVwbGFjZUFnZW50UmVzcG9uc2UiBIi1GAISXAoLUmV2b2tlQWdlbnQSIi5ibWFhcy5hZG1pbi52MS5SZXZva2VBZ2VudFJlcXVlc3QaIy5ibWFhcy5hZG1pbi52MS5SZXZva2VBZ2VudFJlc3BvbnNlIgSItRgCYgZwcm90bzM", [file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_api_field_behavior]);
+  fileDesc("CiJibWFhcy9hZG1pbi92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEg5ibWFhcy5hZG1pbi52MSJ6ChRSZWdpc3RlckFnZW50UmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESHwoKcHVibGljX2tleRgCIAEoDEIL4kEBArpIBHoCaCASHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiQQoVUmVnaXN0ZXJBZ2VudFJlc3BvbnNlEigKB21hY2hpbmUYASABKAsyFy5ibWFhcy5hZG1pbi52MS5NYWNoaW5lIr4BChpCYXRjaFJlZ2lzdGVyQWdlbnRzUmVxdWVzdBJMCghyZXF1ZXN0cxgBIAMoCzIkLmJtYWFzLmFkbWluLnYxLlJlZ2lzdGVyQWdlbnRSZXF1ZXN0QhTiQQECukgNkgEKCAEQ6AciA9gBAxIxCgRtb2RlGAIgASgOMhkuYm1hYXMuYWRtaW4udjEuQmF0Y2hNb2RlQgi6SAWCAQIQARIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASLtAQobQmF0Y2hSZWdpc3RlckFnZW50c1Jlc3BvbnNlEikKCG1hY2hpbmVzGAEgAygLMhcuYm1hYXMuYWRtaW4udjEuTWFjaGluZRJYCg9mYWlsZWRfcmVxdWVzdHMYAiADKAsyPy5ibWFhcy5hZG1pbi52MS5CYXRjaFJlZ2lzdGVyQWdlbnRzUmVzcG9uc2UuRmFpbGVkUmVxdWVzdHNFbnRyeRpJChNGYWlsZWRSZXF1ZXN0c0VudHJ5EgsKA2tleRgBIAEoBRIhCgV2YWx1ZRgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzOgI4ASKiAQoTUmVwbGFjZUFnZW50UmVxdWVzdBIgCgptYWNoaW5lX2lkGAEgASgJQgziQQECukgFcgOwAQESHwoKcHVibGljX2tleRgCIAEoDEIL4kEBArpIBHoCaCASJwoTZXhwZWN0ZWRfcHVibGljX2tleRgDIAEoDEIKukgH2AEBegJoIBIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJAChRSZXBsYWNlQWdlbnRSZXNwb25zZRIoCgdtYWNoaW5lGAEgASgLMhcuYm1hYXMuYWRtaW4udjEuTWFjaGluZSKAAQoSUmV2b2tlQWdlbnRSZXF1ZXN0EiAKCm1hY2hpbmVfaWQYASABKAlCDOJBAQK6SAVyA7ABARInChNleHBlY3RlZF9wdWJsaWNfa2V5GAIgASgMQgq6SAfYAQF6AmggEh8KCnJlcXVlc3RfaWQYAyABKAlCC7pICNgBAXIDsAEBIj8KE1Jldm9rZUFnZW50UmVzcG9uc2USKAoHbWFjaGluZRgBIAEoCzIXLmJtYWFzLmFkbWluLnYxLk1hY2hpbmUypwMKDEFnZW50U2VydmljZRJiCg1SZWdpc3RlckFnZW50EiQuYm1hYXMuYWRtaW4udjEuUmVnaXN0ZXJBZ2VudFJlcXVlc3QaJS5ibWFhcy5hZG1pbi52MS5SZWdpc3RlckFnZW50UmVzcG9uc2UiBIi1GAISdAoTQmF0Y2hSZWdpc3RlckFnZW50cxIqLmJtYWFzLmFkbWluLnYxLkJhdGNoUmVnaXN0ZXJBZ2VudHNSZXF1ZXN0GisuYm1hYXMuYWRtaW4udjEuQmF0Y2hSZWdpc3RlckFnZW50c1Jlc3BvbnNlIgSItRgCEl8KDFJlcGxhY2VBZ2VudBIjLmJtYWFzLmFkbWluLnYxLlJlcGxhY2VBZ2VudFJlcXVlc3QaJC5ibWFhcy5hZG1pbi52MS5SZXBsYWNlQWdlbnRSZXNwb25zZSIEiLUYAhJcCgtSZXZva2VBZ2VudBIiLmJtYWFzLmFkbWluLnYxLlJldm9rZUFnZW50UmVxdWVzdBojLmJtYWFzLmFkbWluLnYxLlJldm9rZUFnZW50UmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_bmaas_admin_v1_batch, file_bmaas_admin_v1_machine, file_bmaas_admin_v1_role, file_buf_validate_validate, file_google_api_field_behavior, file_google_rpc_status]);
 
 /**
  * Describes the message bmaas.admin.v1.RegisterAgentRequest.
@@ -31,32 +33,46 @@ export const RegisterAgentResponseSchema = /*@__PURE__*/
   messageDesc(file_bmaas_admin_v1_agent_service, 1);
 
 /**
+ * Describes the message bmaas.admin.v1.BatchRegisterAgentsRequest.
+ * Use `create(BatchRegisterAgentsRequestSchema)` to create a new message.
+ */
+export const BatchRegisterAgentsRequestSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_agent_service, 2);
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRegisterAgentsResponse.
+ * Use `create(BatchRegisterAgentsResponseSchema)` to create a new message.
+ */
+export const BatchRegisterAgentsResponseSchema = /*@__PURE__*/
+  messageDesc(file_bmaas_admin_v1_agent_service, 3);
+
+/**
  * Describes the message bmaas.admin.v1.ReplaceAgentRequest.
  * Use `create(ReplaceAgentRequestSchema)` to create a new message.
  */
 export const ReplaceAgentRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_agent_service, 2);
+  messageDesc(file_bmaas_admin_v1_agent_service, 4);
 
 /**
  * Describes the message bmaas.admin.v1.ReplaceAgentResponse.
  * Use `create(ReplaceAgentResponseSchema)` to create a new message.
  */
 export const ReplaceAgentResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_agent_service, 3);
+  messageDesc(file_bmaas_admin_v1_agent_service, 5);
 
 /**
  * Describes the message bmaas.admin.v1.RevokeAgentRequest.
  * Use `create(RevokeAgentRequestSchema)` to create a new message.
  */
 export const RevokeAgentRequestSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_agent_service, 4);
+  messageDesc(file_bmaas_admin_v1_agent_service, 6);
 
 /**
  * Describes the message bmaas.admin.v1.RevokeAgentResponse.
  * Use `create(RevokeAgentResponseSchema)` to create a new message.
  */
 export const RevokeAgentResponseSchema = /*@__PURE__*/
-  messageDesc(file_bmaas_admin_v1_agent_service, 5);
+  messageDesc(file_bmaas_admin_v1_agent_service, 7);
 
 /**
  * AgentService manages agents' keys. A change takes effect with the next heartbeat.

@@ -7,6 +7,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Installation, InstallationState, InstallationTarget } from "./installation_pb.js";
+import type { BatchMode } from "./batch_pb.js";
+import type { Status } from "../../../google/rpc/status_pb.js";
 import type { BlockDevice } from "../../../cloud/agent/api/hwreport_pb.js";
 
 /**
@@ -122,6 +124,74 @@ export declare type RequestInstallationResponse = Message<"bmaas.admin.v1.Reques
  * Use `create(RequestInstallationResponseSchema)` to create a new message.
  */
 export declare const RequestInstallationResponseSchema: GenMessage<RequestInstallationResponse>;
+
+/**
+ * BatchRequestInstallationsRequest requests installations.
+ *
+ * @generated from message bmaas.admin.v1.BatchRequestInstallationsRequest
+ */
+export declare type BatchRequestInstallationsRequest = Message<"bmaas.admin.v1.BatchRequestInstallationsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id and validate_only.
+   *
+   * @generated from field: repeated bmaas.admin.v1.RequestInstallationRequest requests = 1;
+   */
+  requests: RequestInstallationRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Only check the requests, and answer as if they were carried out: nothing is stored.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRequestInstallationsRequest.
+ * Use `create(BatchRequestInstallationsRequestSchema)` to create a new message.
+ */
+export declare const BatchRequestInstallationsRequestSchema: GenMessage<BatchRequestInstallationsRequest>;
+
+/**
+ * BatchRequestInstallationsResponse holds the new installations.
+ *
+ * @generated from message bmaas.admin.v1.BatchRequestInstallationsResponse
+ */
+export declare type BatchRequestInstallationsResponse = Message<"bmaas.admin.v1.BatchRequestInstallationsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Installation installations = 1;
+   */
+  installations: Installation[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRequestInstallationsResponse.
+ * Use `create(BatchRequestInstallationsResponseSchema)` to create a new message.
+ */
+export declare const BatchRequestInstallationsResponseSchema: GenMessage<BatchRequestInstallationsResponse>;
 
 /**
  * RetryInstallationRequest requests a machine's installation again.
@@ -464,6 +534,17 @@ export declare const InstallationService: GenService<{
     methodKind: "unary";
     input: typeof RequestInstallationRequestSchema;
     output: typeof RequestInstallationResponseSchema;
+  },
+  /**
+   * BatchRequestInstallations requests installations of up to 1000 machines, as RequestInstallation does for each. All
+   * of them count as `automatic`, since each is one of many.
+   *
+   * @generated from rpc bmaas.admin.v1.InstallationService.BatchRequestInstallations
+   */
+  batchRequestInstallations: {
+    methodKind: "unary";
+    input: typeof BatchRequestInstallationsRequestSchema;
+    output: typeof BatchRequestInstallationsResponseSchema;
   },
   /**
    * RetryInstallation requests an installation again, under the next generation, when it failed, is overdue, or is

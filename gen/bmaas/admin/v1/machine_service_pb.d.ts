@@ -8,6 +8,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Hold, Machine, MachineState, Provided } from "./machine_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { BatchMode } from "./batch_pb.js";
+import type { Status } from "../../../google/rpc/status_pb.js";
 import type { Enrolment } from "./enrolment_pb.js";
 
 /**
@@ -227,6 +229,67 @@ export declare type CreateMachineResponse = Message<"bmaas.admin.v1.CreateMachin
  * Use `create(CreateMachineResponseSchema)` to create a new message.
  */
 export declare const CreateMachineResponseSchema: GenMessage<CreateMachineResponse>;
+
+/**
+ * BatchCreateMachinesRequest creates machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchCreateMachinesRequest
+ */
+export declare type BatchCreateMachinesRequest = Message<"bmaas.admin.v1.BatchCreateMachinesRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.CreateMachineRequest requests = 1;
+   */
+  requests: CreateMachineRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchCreateMachinesRequest.
+ * Use `create(BatchCreateMachinesRequestSchema)` to create a new message.
+ */
+export declare const BatchCreateMachinesRequestSchema: GenMessage<BatchCreateMachinesRequest>;
+
+/**
+ * BatchCreateMachinesResponse holds the new machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchCreateMachinesResponse
+ */
+export declare type BatchCreateMachinesResponse = Message<"bmaas.admin.v1.BatchCreateMachinesResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchCreateMachinesResponse.
+ * Use `create(BatchCreateMachinesResponseSchema)` to create a new message.
+ */
+export declare const BatchCreateMachinesResponseSchema: GenMessage<BatchCreateMachinesResponse>;
 
 /**
  * GetMachineRequest names a machine.
@@ -689,6 +752,67 @@ export declare type SetProvidedResponse = Message<"bmaas.admin.v1.SetProvidedRes
 export declare const SetProvidedResponseSchema: GenMessage<SetProvidedResponse>;
 
 /**
+ * BatchSetProvidedRequest replaces or removes the provider's data of machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetProvidedRequest
+ */
+export declare type BatchSetProvidedRequest = Message<"bmaas.admin.v1.BatchSetProvidedRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.SetProvidedRequest requests = 1;
+   */
+  requests: SetProvidedRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetProvidedRequest.
+ * Use `create(BatchSetProvidedRequestSchema)` to create a new message.
+ */
+export declare const BatchSetProvidedRequestSchema: GenMessage<BatchSetProvidedRequest>;
+
+/**
+ * BatchSetProvidedResponse holds the machines with their new data.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetProvidedResponse
+ */
+export declare type BatchSetProvidedResponse = Message<"bmaas.admin.v1.BatchSetProvidedResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetProvidedResponse.
+ * Use `create(BatchSetProvidedResponseSchema)` to create a new message.
+ */
+export declare const BatchSetProvidedResponseSchema: GenMessage<BatchSetProvidedResponse>;
+
+/**
  * SetLabelsRequest changes the labels of a machine.
  *
  * Keys and values have the syntax of Kubernetes: at most 63 letters, digits, ".", "_" and "-" that begin and end with a
@@ -752,6 +876,67 @@ export declare type SetLabelsResponse = Message<"bmaas.admin.v1.SetLabelsRespons
  * Use `create(SetLabelsResponseSchema)` to create a new message.
  */
 export declare const SetLabelsResponseSchema: GenMessage<SetLabelsResponse>;
+
+/**
+ * BatchSetLabelsRequest changes the labels of machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetLabelsRequest
+ */
+export declare type BatchSetLabelsRequest = Message<"bmaas.admin.v1.BatchSetLabelsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.SetLabelsRequest requests = 1;
+   */
+  requests: SetLabelsRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetLabelsRequest.
+ * Use `create(BatchSetLabelsRequestSchema)` to create a new message.
+ */
+export declare const BatchSetLabelsRequestSchema: GenMessage<BatchSetLabelsRequest>;
+
+/**
+ * BatchSetLabelsResponse holds the machines with their new labels.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetLabelsResponse
+ */
+export declare type BatchSetLabelsResponse = Message<"bmaas.admin.v1.BatchSetLabelsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetLabelsResponse.
+ * Use `create(BatchSetLabelsResponseSchema)` to create a new message.
+ */
+export declare const BatchSetLabelsResponseSchema: GenMessage<BatchSetLabelsResponse>;
 
 /**
  * SetHoldRequest holds a machine.
@@ -1159,6 +1344,16 @@ export declare const MachineService: GenService<{
     output: typeof CreateMachineResponseSchema;
   },
   /**
+   * BatchCreateMachines creates up to 1000 machines, as CreateMachine does each.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchCreateMachines
+   */
+  batchCreateMachines: {
+    methodKind: "unary";
+    input: typeof BatchCreateMachinesRequestSchema;
+    output: typeof BatchCreateMachinesResponseSchema;
+  },
+  /**
    * GetMachine returns one machine.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.GetMachine
@@ -1229,6 +1424,17 @@ export declare const MachineService: GenService<{
     output: typeof SetProvidedResponseSchema;
   },
   /**
+   * BatchSetProvided replaces or removes the provider's data of up to 1000 machines, as SetProvided does for each. An id
+   * that a machine of the batch loses can be another's.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchSetProvided
+   */
+  batchSetProvided: {
+    methodKind: "unary";
+    input: typeof BatchSetProvidedRequestSchema;
+    output: typeof BatchSetProvidedResponseSchema;
+  },
+  /**
    * SetLabels sets and removes labels of a machine and leaves the others unchanged. Errors: invalid_argument when the
    * machine would have more than 32 labels.
    *
@@ -1238,6 +1444,16 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof SetLabelsRequestSchema;
     output: typeof SetLabelsResponseSchema;
+  },
+  /**
+   * BatchSetLabels sets and removes labels of up to 1000 machines, as SetLabels does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchSetLabels
+   */
+  batchSetLabels: {
+    methodKind: "unary";
+    input: typeof BatchSetLabelsRequestSchema;
+    output: typeof BatchSetLabelsResponseSchema;
   },
   /**
    * SetHold holds a machine: until the hold ends or is cleared, RequestInstallation and RetryInstallation refuse the

@@ -1,0 +1,45 @@
+/**
+ * What a change of a machine is, apart from whether one call requests it or a batch of many: a method and its batch form
+ * share one operation, so they have the same rules and the same effects.
+ */
+import type { Message } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { Transaction } from "../../db/client.ts";
+import { type Refuse, refuseAll } from "../../db/queries/candidates.ts";
+
+/** A change that is checked, of one machine. */
+export interface MachineChange {
+  /** UUID in lower case. */
+  readonly machineId: string;
+}
+
+/** A change that operators can make to a machine. */
+export interface MachineOperation<Request extends Message, Change extends MachineChange, Answer> {
+  /** The message that requests the change of one machine. */
+  readonly requestSchema: GenMessage<Request>;
+  /** Checks what the contract cannot say. Throws ConnectError with `invalid_argument` that names every wrong field. */
+  read(request: Request): Change;
+  /**
+   * Carries out the changes, of different machines, each or none as `refuse` decides, and returns the answers for those
+   * that were not refused, by machine.
+   */
+  apply(
+    tx: Transaction,
+    changes: readonly Change[],
+    actor: string,
+    refuse: Refuse,
+  ): Promise<ReadonlyMap<string, Answer>>;
+  /** Field of the request that an error of `apply` is about; undefined for the machine itself. */
+  findField?(error: Error): string | undefined;
+}
+
+/** Carries out the change of one machine. Throws what refuses it. */
+export async function applyOne<Change extends MachineChange, Answer>(
+  operation: Pick<MachineOperation<Message, Change, Answer>, "apply">,
+  tx: Transaction,
+  change: Change,
+  actor: string,
+): Promise<Answer> {
+  const answers = await operation.apply(tx, [change], actor, refuseAll);
+  return answers.get(change.machineId) as Answer;
+}

@@ -40,6 +40,8 @@ export const sessionSettings: SessionSettings = {
   statement_timeout: "10000",
   // PostgreSQL then rolls back a transaction whose end never arrives, and releases its locks.
   idle_in_transaction_session_timeout: "15000",
+  // Statements join many tables for few rows. PostgreSQL overestimates their cost, and compiling one takes seconds.
+  jit: "off",
 };
 
 /**

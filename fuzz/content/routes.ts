@@ -57,4 +57,9 @@ export function isStreaming({ rpc }: Route): boolean {
 }
 
 /** RPCs that would take an agent's key away, and with it what proves that agent. */
-export const identityChanges: ReadonlySet<string> = new Set(["RegisterAgent", "ReplaceAgent", "RevokeAgent"]);
+export const identityChanges: ReadonlySet<string> = new Set([
+  "RegisterAgent",
+  "BatchRegisterAgents",
+  "ReplaceAgent",
+  "RevokeAgent",
+]);

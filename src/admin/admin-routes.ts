@@ -31,7 +31,7 @@ import { createListEvents } from "./history/list-events.ts";
 import { createCancelInstallation } from "./installation/cancel-installation.ts";
 import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
-import { createRequestInstallation } from "./installation/request-installation.ts";
+import { createBatchRequestInstallations, createRequestInstallation } from "./installation/request-installation.ts";
 import { createRetryInstallation } from "./installation/retry-installation.ts";
 import { createListIssues } from "./issue/list-issues.ts";
 import { createCreateJoinToken } from "./join-token/create-join-token.ts";
@@ -73,6 +73,7 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
     router.service(HistoryService, { listEvents: createListEvents(context) });
     router.service(InstallationService, {
       requestInstallation: createRequestInstallation(context),
+      batchRequestInstallations: createBatchRequestInstallations(context),
       retryInstallation: createRetryInstallation(context),
       cancelInstallation: createCancelInstallation(context),
       getInstallation: createGetInstallation(context),

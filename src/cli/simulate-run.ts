@@ -59,7 +59,7 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
       identities,
       machines: operator.client(MachineService),
       agents: operator.client(AgentService),
-      concurrency: 16,
+      concurrency: 2,
       onProgress: (count) => display.registered(count, identities.length),
       signal: stop.signal,
     });

@@ -1,18 +1,22 @@
 /** Registers a simulated fleet with a server: through the operators' API, or by a seed file. */
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
+import { BatchMode } from "../../gen/bmaas/admin/v1/batch_pb.js";
 import type { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { SimulatedIdentity } from "./fleet-identities.ts";
 
 /** Provider of simulated machines, by which an operator can find and delete them. */
 const simulatedProvider = "simulation";
 
+/** Maximum number of requests in a batch of the operators' API. */
+const batchSize = 1000;
+
 /** Options of `registerFleet`. */
 export interface RegistrationOptions {
   readonly identities: readonly SimulatedIdentity[];
   readonly machines: Client<typeof MachineService>;
   readonly agents: Client<typeof AgentService>;
-  /** Maximum number of concurrent calls. */
+  /** Maximum number of concurrent batches. */
   readonly concurrency: number;
   readonly onProgress?: ((registered: number) => void) | undefined;
   readonly signal: AbortSignal;
@@ -24,31 +28,41 @@ export interface RegistrationOptions {
  */
 export async function registerFleet(options: RegistrationOptions): Promise<void> {
   const { identities, concurrency, onProgress, signal } = options;
-  const pending = identities.values();
+  const starts = Array.from({ length: Math.ceil(identities.length / batchSize) }, (_, index) => index * batchSize);
+  const pending = starts.values();
   let registered = 0;
   const work = async () => {
-    for (const identity of pending) {
+    for (const start of pending) {
       signal.throwIfAborted();
-      await registerOne(options, identity);
-      registered += 1;
+      const batch = identities.slice(start, start + batchSize);
+      await registerBatch(options, batch);
+      registered += batch.length;
       onProgress?.(registered);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
 }
 
-async function registerOne(
+async function registerBatch(
   { machines, agents, signal }: RegistrationOptions,
-  identity: SimulatedIdentity,
+  batch: readonly SimulatedIdentity[],
 ): Promise<void> {
-  const { machineId, publicKey } = identity;
-  const provided = { provider: simulatedProvider, providerId: machineId };
-  try {
-    await machines.createMachine({ machineId, provided }, { signal });
-  } catch (error) {
-    if (ConnectError.from(error).code !== Code.AlreadyExists) throw error;
+  const { failedRequests } = await machines.batchCreateMachines(
+    {
+      requests: batch.map(({ machineId }) => ({
+        machineId,
+        provided: { provider: simulatedProvider, providerId: machineId },
+      })),
+      mode: BatchMode.PARTIAL_SUCCESS,
+      omitMachines: true,
+    },
+    { signal },
+  );
+  for (const { code, message } of Object.values(failedRequests)) {
+    if (code !== Code.AlreadyExists) throw new ConnectError(message, code);
   }
-  await agents.registerAgent({ machineId, publicKey }, { signal });
+  const requests = batch.map(({ machineId, publicKey }) => ({ machineId, publicKey }));
+  await agents.batchRegisterAgents({ requests, omitMachines: true }, { signal });
 }
 
 /** Returns the fleet as a seed file in JSON. */

@@ -19,16 +19,14 @@ import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
 import { readMachines } from "../machine/read-machine.ts";
 import { checkPublicKey } from "./check-public-key.ts";
 
-const registration: MachineOperation<RegisterAgentRequest, AgentKey, Machine> = {
+const registration: MachineOperation<RegisterAgentRequest, AgentKey, readonly string[], Machine> = {
   requestSchema: RegisterAgentRequestSchema,
   read({ machineId, publicKey }) {
     checkPublicKey(publicKey);
     return { machineId: parseMachineId(machineId), publicKey };
   },
-  async apply(tx, agents, actor, refuse) {
-    const registered = await registerNewAgents(tx, agents, actor, refuse);
-    return await readMachines(tx, registered);
-  },
+  apply: registerNewAgents,
+  readAnswers: readMachines,
   findField: (error) => (error instanceof PublicKeyInUseError ? "public_key" : undefined),
 };
 

@@ -18,6 +18,7 @@ type BatchRequest<Request> = Message & {
   readonly mode: BatchMode;
   readonly requestId: string;
   readonly validateOnly?: boolean;
+  readonly omitMachines?: boolean;
 };
 
 /** How the answers to the requests become the answer to the batch. */
@@ -30,15 +31,16 @@ interface BatchResponse<Answer, Response extends DescMessage> {
 export function createBatchHandler<
   Request extends Message,
   Change extends MachineChange,
+  Outcome,
   Answer,
   Response extends DescMessage,
 >(
   context: Pick<AdminContext, "db" | "mapError">,
-  operation: MachineOperation<Request, Change, Answer>,
+  operation: MachineOperation<Request, Change, Outcome, Answer>,
   response: BatchResponse<Answer, Response>,
 ) {
   return async (request: BatchRequest<Request>, call: HandlerContext): Promise<MessageShape<Response>> => {
-    const { changes, failures } = readBatch(operation, request.requests);
+    const { changes, failures } = await readBatch(operation, request.requests);
     const isAtomic = request.mode !== BatchMode.PARTIAL_SUCCESS;
     if (isAtomic) assertNone(failures);
     const indexes = new Map(Array.from(changes, ([index, { machineId }]) => [machineId, index]));
@@ -48,8 +50,9 @@ export function createBatchHandler<
         const field = operation.findField?.(error) ?? "machine_id";
         refused.set(indexes.get(machineId) as number, { error: context.mapError(error), field });
       };
-      const answers = await operation.apply(tx, [...changes.values()], actor, refuse);
+      const outcome = await operation.apply(tx, [...changes.values()], actor, refuse);
       if (isAtomic) assertNone(refused);
+      const answers = request.omitMachines ? new Map<string, Answer>() : await operation.readAnswers(tx, outcome);
       const answered = [...indexes.keys()].flatMap((machineId) => answers.get(machineId) ?? []);
       return response.create(answered, toStatuses(refused));
     };

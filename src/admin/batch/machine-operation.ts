@@ -14,32 +14,26 @@ export interface MachineChange {
 }
 
 /** A change that operators can make to a machine. */
-export interface MachineOperation<Request extends Message, Change extends MachineChange, Answer> {
+export interface MachineOperation<Request extends Message, Change extends MachineChange, Outcome, Answer> {
   /** The message that requests the change of one machine. */
   readonly requestSchema: GenMessage<Request>;
   /** Checks what the contract cannot say. Throws ConnectError with `invalid_argument` that names every wrong field. */
   read(request: Request): Change;
-  /**
-   * Carries out the changes, of different machines, each or none as `refuse` decides, and returns the answers for those
-   * that were not refused, by machine.
-   */
-  apply(
-    tx: Transaction,
-    changes: readonly Change[],
-    actor: string,
-    refuse: Refuse,
-  ): Promise<ReadonlyMap<string, Answer>>;
+  /** Carries out the changes, of different machines, but those that it refuses. */
+  apply(tx: Transaction, changes: readonly Change[], actor: string, refuse: Refuse): Promise<Outcome>;
+  /** Returns the answers for the changes that were carried out, by machine. */
+  readAnswers(tx: Transaction, outcome: Outcome): Promise<ReadonlyMap<string, Answer>>;
   /** Field of the request that an error of `apply` is about; undefined for the machine itself. */
   findField?(error: Error): string | undefined;
 }
 
 /** Carries out the change of one machine. Throws what refuses it. */
-export async function applyOne<Change extends MachineChange, Answer>(
-  operation: Pick<MachineOperation<Message, Change, Answer>, "apply">,
+export async function applyOne<Change extends MachineChange, Outcome, Answer>(
+  operation: Pick<MachineOperation<Message, Change, Outcome, Answer>, "apply" | "readAnswers">,
   tx: Transaction,
   change: Change,
   actor: string,
 ): Promise<Answer> {
-  const answers = await operation.apply(tx, [change], actor, refuseAll);
+  const answers = await operation.readAnswers(tx, await operation.apply(tx, [change], actor, refuseAll));
   return answers.get(change.machineId) as Answer;
 }

@@ -1,4 +1,5 @@
 /** Reads the requests of a batch by the rules of the method for one machine, and finds what a batch adds to these. */
+import { setImmediate } from "node:timers/promises";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { checkMessage } from "../../rpc/calls/validation.ts";
@@ -14,15 +15,23 @@ export interface ReadBatch<Change> {
   readonly failures: ReadonlyMap<number, RequestFailure>;
 }
 
+/** Longest time for which other calls wait while a batch is read, in milliseconds. */
+const turnMs = 5;
+
 /** Reads all requests. Of several for one machine, the first one counts, and the others are wrong. */
-export function readBatch<Request extends Message, Change extends MachineChange>(
-  operation: Pick<MachineOperation<Request, Change, unknown>, "requestSchema" | "read">,
+export async function readBatch<Request extends Message, Change extends MachineChange>(
+  operation: Pick<MachineOperation<Request, Change, unknown, unknown>, "requestSchema" | "read">,
   requests: readonly Request[],
-): ReadBatch<Change> {
+): Promise<ReadBatch<Change>> {
+  let turnEndsMs = performance.now() + turnMs;
   const changes = new Map<number, Change>();
   const failures = new Map<number, RequestFailure>();
   const indexes = new Map<string, number>();
   for (const [index, request] of requests.entries()) {
+    if (performance.now() > turnEndsMs) {
+      await setImmediate();
+      turnEndsMs = performance.now() + turnMs;
+    }
     try {
       checkOwnFields(request);
       checkMessage(operation.requestSchema, request);

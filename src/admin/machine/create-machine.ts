@@ -22,7 +22,7 @@ import { readLabels } from "./read-labels.ts";
 import { readMachines } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
-const creation: MachineOperation<CreateMachineRequest, NewMachine, Machine> = {
+const creation: MachineOperation<CreateMachineRequest, NewMachine, readonly string[], Machine> = {
   requestSchema: CreateMachineRequestSchema,
   read({ machineId: given, labels, provided }) {
     const machineId = given === "" ? randomUUID() : parseMachineId(given);
@@ -32,10 +32,8 @@ const creation: MachineOperation<CreateMachineRequest, NewMachine, Machine> = {
       provided: provided && toProvidedChange(machineId, provided),
     };
   },
-  async apply(tx, machines, actor, refuse) {
-    const created = await createTaggedMachines(tx, machines, actor, refuse);
-    return await readMachines(tx, created);
-  },
+  apply: createTaggedMachines,
+  readAnswers: readMachines,
   findField(error) {
     if (error instanceof TooManyLabelsError) return "labels";
     return error instanceof ProviderIdInUseError ? "provided.provider_id" : undefined;

@@ -18,16 +18,14 @@ import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
 import { readLabels } from "./read-labels.ts";
 import { readMachines } from "./read-machine.ts";
 
-const labelling: MachineOperation<SetLabelsRequest, LabelChange, Machine> = {
+const labelling: MachineOperation<SetLabelsRequest, LabelChange, readonly string[], Machine> = {
   requestSchema: SetLabelsRequestSchema,
   read: ({ machineId, set, remove }) => ({
     machineId: parseMachineId(machineId),
     labels: readLabels("set", set, remove),
   }),
-  async apply(tx, changes, actor, refuse) {
-    const outcomes = await setLabels(tx, changes, actor, refuse);
-    return await readMachines(tx, [...outcomes.keys()]);
-  },
+  apply: async (...change) => [...(await setLabels(...change)).keys()],
+  readAnswers: readMachines,
   findField: (error) => (error instanceof TooManyLabelsError ? "set" : undefined),
 };
 

@@ -18,16 +18,14 @@ import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
 import { readMachines } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
-const replacement: MachineOperation<SetProvidedRequest, ProvidedReplacement, Machine> = {
+const replacement: MachineOperation<SetProvidedRequest, ProvidedReplacement, readonly string[], Machine> = {
   requestSchema: SetProvidedRequestSchema,
   read({ machineId: given, provided }) {
     const machineId = parseMachineId(given);
     return { machineId, provided: provided && toProvidedChange(machineId, provided) };
   },
-  async apply(tx, replacements, actor, refuse) {
-    const replaced = await replaceProvided(tx, replacements, actor, refuse);
-    return await readMachines(tx, replaced);
-  },
+  apply: replaceProvided,
+  readAnswers: readMachines,
   findField: (error) => (error instanceof ProviderIdInUseError ? "provided.provider_id" : undefined),
 };
 

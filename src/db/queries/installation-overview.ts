@@ -36,20 +36,45 @@ export async function getInstallation(
     db,
     generation === undefined ? isMachines : and(isMachines, eq(osInstallationRequest.generation, generation)),
   ).limit(1);
-  if (row !== undefined) return { ...row, withheld: row.state === "pending" ? await listReasons(db, row) : [] };
-  await checkMachineExists(db, machineId);
-  throw new InstallationNotFoundError(machineId, generation);
+  if (row === undefined) {
+    await checkMachineExists(db, machineId);
+    throw new InstallationNotFoundError(machineId, generation);
+  }
+  return ((await withReasons(db, [row])) as [InstallationWithReasons])[0];
 }
 
-/** Returns why the request is withheld, each reason once, by the primary keys of what may withhold it. */
-async function listReasons(db: Database | Transaction, { machineId, generation }: InstallationKey) {
-  const { reason } = installationWithheld;
-  const rows = await db
-    .selectDistinct({ reason })
-    .from(installationWithheld)
-    .where(and(eq(installationWithheld.machineId, machineId), eq(installationWithheld.generation, generation)))
-    .orderBy(reason);
-  return rows.map((row) => row.reason);
+/** Returns those of the installations that exist, as `findInstallations` does, with the reasons why they are withheld. */
+export async function findInstallationsWithReasons(
+  db: Database | Transaction,
+  keys: readonly InstallationKey[],
+): Promise<InstallationWithReasons[]> {
+  return await withReasons(db, await findInstallations(db, keys));
+}
+
+/** Adds why requests are withheld, each reason once, by the primary keys of what may withhold them. */
+async function withReasons(
+  db: Database | Transaction,
+  rows: readonly InstallationRow[],
+): Promise<InstallationWithReasons[]> {
+  const pending = rows.filter(({ state }) => state === "pending");
+  const reasons = new Map<string, InstallationWithReasons["withheld"][number][]>();
+  if (pending.length > 0) {
+    const { machineId, generation, reason } = installationWithheld;
+    const withheld = db
+      .selectDistinct({ machineId, reason })
+      .from(installationWithheld)
+      .where(and(eq(machineId, sql`key.machine_id`), eq(generation, sql`key.generation`)))
+      .as("withheld");
+    const found = await db
+      .select()
+      .from(nameKeys(pending))
+      .crossJoinLateral(withheld)
+      .orderBy(withheld.machineId, withheld.reason);
+    for (const { withheld: each } of found) {
+      reasons.set(each.machineId, [...(reasons.get(each.machineId) ?? []), each.reason]);
+    }
+  }
+  return rows.map((row) => ({ ...row, withheld: row.state === "pending" ? (reasons.get(row.machineId) ?? []) : [] }));
 }
 
 /**
@@ -60,6 +85,18 @@ export async function findInstallations(
   db: Database | Transaction,
   keys: readonly InstallationKey[],
 ): Promise<InstallationRow[]> {
+  const { machineId, generation } = osInstallationRequest;
+  const isNamed = and(eq(machineId, sql`key.machine_id`), eq(generation, sql`key.generation`));
+  const found = selectInstallations(db, isNamed).limit(1).as("found");
+  const rows = await db
+    .select()
+    .from(nameKeys(keys))
+    .crossJoinLateral(found)
+    .orderBy(found.machineId, desc(found.generation));
+  return rows.map((row) => row.found);
+}
+
+function nameKeys(keys: readonly InstallationKey[]): SQL {
   const machineIds = arrayParameter(
     keys.map((key) => key.machineId),
     "uuid",
@@ -68,15 +105,7 @@ export async function findInstallations(
     keys.map((key) => key.generation),
     "bigint",
   );
-  const { machineId, generation } = osInstallationRequest;
-  const isNamed = and(eq(machineId, sql`key.machine_id`), eq(generation, sql`key.generation`));
-  const found = selectInstallations(db, isNamed).limit(1).as("found");
-  const rows = await db
-    .select()
-    .from(sql`unnest(${machineIds}, ${generations}) as key (machine_id, generation)`)
-    .crossJoinLateral(found)
-    .orderBy(found.machineId, desc(found.generation));
-  return rows.map((row) => row.found);
+  return sql`unnest(${machineIds}, ${generations}) as key (machine_id, generation)`;
 }
 
 function selectInstallations(db: Database | Transaction, condition: SQL | undefined) {

@@ -119,7 +119,7 @@ export async function requestInstallations(
   return generations;
 }
 
-/** Returns the generation of each request and the open requests, by machine. Locks the latter. */
+/** Returns the generation of each request that is not refused, and the open requests, by machine. Locks the latter. */
 async function chooseGenerations(
   tx: Transaction,
   candidates: Candidates<InstallationRequest>,
@@ -140,7 +140,6 @@ async function chooseGenerations(
     const { machineId, keepGiven, needsAdditions } = request;
     const latest = reached.get(machineId) ?? 0n;
     const generation = request.generation ?? (latest === maxGeneration ? latest : latest + 1n);
-    generations.set(machineId, generation);
     const named = { machineId, generation };
     const refusal =
       (keepGiven && findGivenRefusal(open.get(machineId))) ||
@@ -148,6 +147,7 @@ async function chooseGenerations(
       (reported.get(machineId) === generation && createReportedRefusal(named)) ||
       (needsAdditions && unaware.has(machineId) && createUnawareRefusal(named));
     if (refusal) candidates.refuse(machineId, refusal);
+    else generations.set(machineId, generation);
   }
   return { generations, open };
 }

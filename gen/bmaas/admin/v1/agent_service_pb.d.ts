@@ -95,6 +95,14 @@ export declare type BatchRegisterAgentsRequest = Message<"bmaas.admin.v1.BatchRe
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
 };
 
 /**
@@ -110,7 +118,7 @@ export declare const BatchRegisterAgentsRequestSchema: GenMessage<BatchRegisterA
  */
 export declare type BatchRegisterAgentsResponse = Message<"bmaas.admin.v1.BatchRegisterAgentsResponse"> & {
   /**
-   * In the order of their requests, without those that failed.
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
    *
    * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
    */

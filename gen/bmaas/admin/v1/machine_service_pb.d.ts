@@ -256,6 +256,14 @@ export declare type BatchCreateMachinesRequest = Message<"bmaas.admin.v1.BatchCr
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
 };
 
 /**
@@ -271,7 +279,7 @@ export declare const BatchCreateMachinesRequestSchema: GenMessage<BatchCreateMac
  */
 export declare type BatchCreateMachinesResponse = Message<"bmaas.admin.v1.BatchCreateMachinesResponse"> & {
   /**
-   * In the order of their requests, without those that failed.
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
    *
    * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
    */
@@ -777,6 +785,14 @@ export declare type BatchSetProvidedRequest = Message<"bmaas.admin.v1.BatchSetPr
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
 };
 
 /**
@@ -792,7 +808,7 @@ export declare const BatchSetProvidedRequestSchema: GenMessage<BatchSetProvidedR
  */
 export declare type BatchSetProvidedResponse = Message<"bmaas.admin.v1.BatchSetProvidedResponse"> & {
   /**
-   * In the order of their requests, without those that failed.
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
    *
    * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
    */
@@ -903,6 +919,14 @@ export declare type BatchSetLabelsRequest = Message<"bmaas.admin.v1.BatchSetLabe
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
 };
 
 /**
@@ -918,7 +942,7 @@ export declare const BatchSetLabelsRequestSchema: GenMessage<BatchSetLabelsReque
  */
 export declare type BatchSetLabelsResponse = Message<"bmaas.admin.v1.BatchSetLabelsResponse"> & {
   /**
-   * In the order of their requests, without those that failed.
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
    *
    * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
    */

@@ -20,8 +20,8 @@ export type RequestFailures = ReadonlyMap<number, RequestFailure>;
 type Violations = BadRequest["fieldViolations"];
 
 /**
- * Maximum number of failed requests and characters of text that an error names. gRPC puts errors into a header, of which
- * many clients read no more than 8 KiB.
+ * Maximum number of failed requests and characters of text that an error names. gRPC puts errors into a header, of
+ * which many clients read no more than 8 KiB.
  */
 const maxNamed = 10;
 const maxText = 200;

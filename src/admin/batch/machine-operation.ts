@@ -1,6 +1,6 @@
 /**
- * What a change of a machine is, apart from whether one call requests it or a batch of many: a method and its batch form
- * share one operation, so they have the same rules and the same effects.
+ * What a change of a machine is, apart from whether one call requests it or a batch of many: a method and its batch
+ * form share one operation, so they have the same rules and the same effects.
  */
 import type { Message } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";

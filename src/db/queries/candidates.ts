@@ -42,9 +42,9 @@ export class Candidates<Change extends { readonly machineId: string }> {
 }
 
 /**
- * Refuses the changes that would give a machine what another machine has or gets, such as a key. What a machine loses by
- * its own change is free, so machines may change places. `holders` maps what the changes give to the machines that have
- * it now.
+ * Refuses the changes that would give a machine what another machine has or gets, such as a key. What a machine loses
+ * by its own change is free, so machines may change places. `holders` maps what the changes give to the machines that
+ * have it now.
  */
 export function refuseTaken<Change extends { readonly machineId: string }>(
   changes: Candidates<Change>,

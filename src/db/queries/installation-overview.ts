@@ -43,7 +43,9 @@ export async function getInstallation(
   return ((await withReasons(db, [row])) as [InstallationWithReasons])[0];
 }
 
-/** Returns those of the installations that exist, as `findInstallations` does, with the reasons why they are withheld. */
+/**
+ * Returns those of the installations that exist, as `findInstallations` does, with the reasons why they are withheld.
+ */
 export async function findInstallationsWithReasons(
   db: Database | Transaction,
   keys: readonly InstallationKey[],

@@ -12,8 +12,8 @@ export interface NewMachine extends LabelChange {
 }
 
 /**
- * Creates the machines, no machine twice, and returns the ids of those that were created. Refuses machines with MachineExistsError, TooManyLabelsError and
- * ProviderIdInUseError, before it creates the others.
+ * Creates the machines, no machine twice, and returns the ids of those that were created. Refuses machines with
+ * MachineExistsError, TooManyLabelsError and ProviderIdInUseError, before it creates the others.
  */
 export async function createTaggedMachines(
   tx: Transaction,

@@ -71,11 +71,11 @@ export type StoredInstallationRequest = Pick<
 
 /**
  * Requests an installation on each of the machines, no machine twice, and returns the generations by machine.
- * Supersedes their open requests. Refuses machines with MachineNotFoundError; MachineHeldError; MachineBlockedError; the
- * DiskRefusedError of a disk; GenerationNotGrowingError for a generation that does not exceed all that were requested of
- * or reported by the machine, or for a machine that has used up `maxGeneration`; and InstallationRefusedError for an
- * open request that was given and must be kept, for a generation that the agent has already reported, or for an agent
- * that may not support the request.
+ * Supersedes their open requests. Refuses machines with MachineNotFoundError; MachineHeldError; MachineBlockedError;
+ * the DiskRefusedError of a disk; GenerationNotGrowingError for a generation that does not exceed all that were
+ * requested of or reported by the machine, or for a machine that has used up `maxGeneration`; and
+ * InstallationRefusedError for an open request that was given and must be kept, for a generation that the agent has
+ * already reported, or for an agent that may not support the request.
  */
 export async function requestInstallations(
   tx: Transaction,

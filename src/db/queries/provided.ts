@@ -34,8 +34,8 @@ export class ProviderIdInUseError extends Error {
 
 /**
  * Sets the tags of the machines, no machine twice, and returns each machine's outcome. Provider ids may move between
- * the given machines. Refuses machines with MachineNotFoundError, and with ProviderIdInUseError for an id that any other
- * machine has.
+ * the given machines. Refuses machines with MachineNotFoundError, and with ProviderIdInUseError for an id that any
+ * other machine has.
  */
 export async function setProvided(
   tx: Transaction,

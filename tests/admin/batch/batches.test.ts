@@ -1,4 +1,6 @@
-/** What every batch promises, whichever requests it is of: all or nothing or each by itself, once, and told by index. */
+/**
+ * What every batch promises, whichever requests it is of: all or nothing or each by itself, once, and told by index.
+ */
 import { randomUUID } from "node:crypto";
 import { createRegistry } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";

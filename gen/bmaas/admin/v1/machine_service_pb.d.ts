@@ -1448,8 +1448,8 @@ export declare const MachineService: GenService<{
     output: typeof SetProvidedResponseSchema;
   },
   /**
-   * BatchSetProvided replaces or removes the provider's data of up to 1000 machines, as SetProvided does for each. An id
-   * that a machine of the batch loses can be another's.
+   * BatchSetProvided replaces or removes the provider's data of up to 1000 machines, as SetProvided does for each. An
+   * id that a machine of the batch loses can be another's.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.BatchSetProvided
    */

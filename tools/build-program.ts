@@ -17,6 +17,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
  */
 const bundled = /^(?:commander|drizzle-orm|leven|@bufbuild\/.*|@connectrpc\/.*)$/;
 
+/** Returns whether a package that bmaas needs is in the bundle, so that the program runs without it. */
+export function isBundled(name: string): boolean {
+  return bundled.test(name);
+}
+
 /** The programs, and what the tree of commands is read by. */
 const entryPoints = {
   main: "src/main.ts",
@@ -49,7 +54,7 @@ export async function buildProgram(folder: string): Promise<string[]> {
     format: "esm",
     platform: "node",
     target: "node24",
-    external: Object.keys(packageJson.dependencies).filter((name) => !bundled.test(name)),
+    external: Object.keys(packageJson.dependencies).filter((name) => !isBundled(name)),
     metafile: true,
     logLevel: "silent",
   });

@@ -30,6 +30,7 @@ const rows: readonly { readonly path: RegExp; readonly purpose: string; readonly
   { path: /^bin\/[a-z]+\.js$/, purpose: "what npm installs as a command" },
   { path: /^proto\/.*\.proto$/, purpose: "the contracts" },
   { path: /^gen\/.*_pb\.(js|d\.ts)$/, purpose: "what buf makes of the contracts" },
+  { path: /^tools\/netboot\/root\/etc\/[a-z/.-]+$/, purpose: "what a machine that boots from the network runs" },
   { path: /^tools\/released-contract\.binpb$/, purpose: "the contracts of the last release, for buf breaking" },
   { path: /^drizzle\/(\d{4}_\w+\.sql|meta\/(_journal|\d{4}_snapshot)\.json)$/, purpose: "migrations" },
   { path: /^docs\/.*\.(md|svg)$/, purpose: "documentation and its pictures" },

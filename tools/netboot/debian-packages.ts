@@ -89,8 +89,8 @@ function findKernelPackage(): string {
 }
 
 /**
- * Returns the path of the only file in the packages whose path ends so, behind symbolic links. Its folder depends on the
- * release of Debian. Throws if there is none, or several that differ.
+ * Returns the path of the only file in the packages whose path ends so, behind symbolic links. Its folder depends on
+ * the release of Debian. Throws if there is none, or several that differ.
  */
 export function getPackageFile({ folder }: PackageTree, name: string): string {
   const found = new Set(globSync(`**/${name}`, { cwd: folder }).flatMap((path) => followInside(folder, path) ?? []));

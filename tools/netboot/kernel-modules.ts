@@ -22,7 +22,7 @@ const wantedModules: readonly string[] = [
 const indexes = ["modules.alias", "modules.softdep", "modules.symbols"];
 const wholeFiles = ["modules.builtin", "modules.order"];
 
-/** Returns the entries of the modules in `folder`, which a kernel's package has, and of the files that modprobe reads. */
+/** Returns the entries of the modules in `folder`, which a kernel's package has, and of what modprobe reads. */
 export function listKernelModules(folder: string, version: string): ArchiveEntry[] {
   runDepmod(folder, version);
   const dependencies = parseDependencies(readFileSync(join(folder, "modules.dep"), "utf8"));

@@ -55,8 +55,8 @@ async function fetchUntilThere(ca: CaSource): Promise<Buffer> {
 }
 
 /**
- * Sets a clock that is wrong, since no certificate is valid at the wrong time. The time is not proved. But it comes from
- * where the kernel came from, or from a server like it, and that could have set any clock.
+ * Sets a clock that is wrong, since no certificate is valid at the wrong time. The time is not proved. But it comes
+ * from where the kernel came from, or from a server like it, and that could have set any clock.
  */
 function setClock(serverTimeMs: number): void {
   const differenceMs = serverTimeMs - Date.now();

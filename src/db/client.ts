@@ -15,7 +15,9 @@ import type { TransactObserver } from "./transact-observer.ts";
  * `transaction` is left out because it resolves even when PostgreSQL answers COMMIT with ROLLBACK; `runTransaction`
  * throws then.
  */
-export type Transaction = Omit<NodePgDatabase<typeof schema>, "transaction">;
+export type Transaction = Omit<NodePgDatabase<typeof schema>, "transaction"> & {
+  readonly $client: Pick<pg.ClientBase, "query">;
+};
 
 /** Drizzle over a pool of connections: each statement may run on a different one. */
 export type Database = Transaction & {

@@ -8,6 +8,7 @@
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
+import { prepareSelect } from "../prepared-query.ts";
 import { type healthSeverities, isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
@@ -31,7 +32,7 @@ import { compareIssues, type IssueColumns, toIssueRow } from "./issue-list.ts";
 import { type MachineFilter, selectMatchingIds } from "./machine-filter.ts";
 
 /** One machine with its tags; a missing tag is null. */
-export type MachineOverview = Awaited<ReturnType<typeof selectOverviews>>[number];
+export type MachineOverview = Awaited<ReturnType<typeof readOverviews>>[number];
 
 /** Returns the machine if it exists, by the primary keys of its tags. */
 export async function findMachineOverview(
@@ -47,7 +48,7 @@ export function findMachineOverviews(
   db: Database | Transaction,
   machineIds: readonly string[],
 ): Promise<MachineOverview[]> {
-  return selectOverviews(db, sql`select id from unnest(${arrayParameter(machineIds, "uuid")}) as named (id)`);
+  return readOverviews(db, sql`select id from unnest(${arrayParameter(machineIds, "uuid")}) as named (id)`);
 }
 
 /**
@@ -59,11 +60,23 @@ export function listMachineOverviews(
   filter: MachineFilter,
   range: { readonly after: string | undefined; readonly through: string | undefined; readonly limit: number },
 ): Promise<MachineOverview[]> {
-  return selectOverviews(db, selectMatchingIds(filter, range));
+  return readOverviews(db, selectMatchingIds(filter, range));
 }
 
 /** Reads the machines that `page` selects: a column named "id", with each id once. */
-async function selectOverviews(db: Database | Transaction, page: SQL) {
+async function readOverviews(db: Database | Transaction, page: SQL) {
+  const rows = await selectOverviews(db, page);
+  return rows.map(({ view, label, issue, ...row }) => ({
+    ...row,
+    ...view,
+    labels: label.labels ?? {},
+    issues: (issue.issues ?? []).map(toIssueRow).toSorted(compareIssues),
+  }));
+}
+
+const selectOverviews = prepareSelect(buildOverviews);
+
+function buildOverviews(db: Database | Transaction, page: SQL) {
   const id = sql`page.id`;
   const { machineId: _id, report: _bytes, disks: _disks, ...hardware } = getTableColumns(hardwareReport);
   const { generation, reportedAt, result, error } = getTableColumns(osInstallationReport);
@@ -88,7 +101,7 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
     mutes: sql<boolean>`coalesce(bool_or(mutes), false)`.as("mutes"),
   };
   const one = { state: installationState.state, since: installationState.since };
-  const rows = await db
+  return db
     .select()
     .from(sql`(${page}) as page`)
     .innerJoinLateral(db.select().from(machine).where(eq(machine.id, id)).limit(1).as("machine"), sql`true`)
@@ -163,10 +176,4 @@ async function selectOverviews(db: Database | Transaction, page: SQL) {
       sql`true`,
     )
     .orderBy(id);
-  return rows.map(({ view, label, issue, ...row }) => ({
-    ...row,
-    ...view,
-    labels: label.labels ?? {},
-    issues: (issue.issues ?? []).map(toIssueRow).toSorted(compareIssues),
-  }));
 }

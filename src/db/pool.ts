@@ -83,7 +83,8 @@ class SettledPool extends pg.Pool {
       const query = async () => await Reflect.apply(client.query, client, given);
       return await (isPooled(client) ? runInTransaction(client, query) : query());
     } catch (error) {
-      isBroken = isDatabaseAway(error);
+      // When preparing a statement fails, PgBouncer still remembers its name, and would cut the connection later.
+      isBroken = isDatabaseAway(error) || isPooled(client);
       throw error;
     } finally {
       client.release(isBroken);

@@ -65,28 +65,34 @@ export async function runPrepared<Row extends pg.QueryResultRow>(
   return rows;
 }
 
-/** Maximum number of texts that get a name. PostgreSQL keeps the plans of all of them for each connection. */
-const maxNames = 100;
-/** Names of texts; undefined for a text that came once, since most unusual filters never come again. */
-const names = new Map<string, string | undefined>();
-let namesGiven = 0;
+/**
+ * Maximum number of texts that get a name. Each connection keeps the plans of those that it ran, and the plan of a list
+ * of machines takes 2 MB.
+ */
+const maxNames = 32;
+const findName = createStatementNames("operators", maxNames);
 
-/** Returns the name of a text that has come before, or undefined for one that has not or that finds no place. */
-function findName(text: string): string | undefined {
-  const known = names.get(text);
-  if (known !== undefined) return known;
-  if (namesGiven === maxNames) return undefined;
-  if (!names.has(text)) {
-    // What came once and never again must not pile up.
-    if (names.size > namesGiven + maxNames)
-      for (const [each, name] of names) if (name === undefined) names.delete(each);
-    names.set(text, undefined);
-    return undefined;
-  }
-  namesGiven += 1;
-  const name = `operators-${namesGiven}`;
-  names.set(text, name);
-  return name;
+/**
+ * Returns a function that names a text once it comes again, since most unusual filters never do. Texts beyond the first
+ * `limit` of these get no name.
+ *
+ * @public
+ */
+export function createStatementNames(prefix: string, limit: number): (text: string) => string | undefined {
+  const names = new Map<string, string>();
+  const seenOnce = new Set<string>();
+  return (text) => {
+    const known = names.get(text);
+    if (known !== undefined || names.size === limit) return known;
+    if (!seenOnce.delete(text)) {
+      if (seenOnce.size === limit) seenOnce.clear();
+      seenOnce.add(text);
+      return undefined;
+    }
+    const name = `${prefix}-${names.size + 1}`;
+    names.set(text, name);
+    return name;
+  };
 }
 
 /** Times as text, which parseDatabaseTime reads within the bounds of the years that the contract has. */

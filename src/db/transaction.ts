@@ -2,8 +2,9 @@
 import { drizzle } from "drizzle-orm/node-postgres";
 import type pg from "pg";
 import type { Database, Transaction } from "./client.ts";
-import { isDatabaseAway } from "./errors.ts";
+import { isDatabaseAway, sqlState } from "./errors.ts";
 import { assertCommitted } from "./pipelined-transaction.ts";
+import { isPooled } from "./pool.ts";
 import * as schema from "./schema/index.ts";
 
 /** Isolation level of a transaction, and whether it may write: the text after `begin` in SQL. */
@@ -37,7 +38,8 @@ export async function runTransaction<T>(
       () => true,
       () => false,
     );
-    client.release(!isRolledBack || isDatabaseAway(error));
+    // When preparing a statement fails, PgBouncer still remembers its name, and would cut the connection later.
+    client.release(!isRolledBack || isDatabaseAway(error) || (isPooled(client) && sqlState(error) !== undefined));
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import {
   ListMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { Database } from "../../db/client.ts";
-import { findScanEnd, type MachineFilter } from "../../db/queries/machine-filter.ts";
+import { findScanEnd, type MachineFilter, maxMatchingIds } from "../../db/queries/machine-filter.ts";
 import { listMachineOverviews } from "../../db/queries/machine-overview.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { decodePageToken, encodePageToken, parseKeyUuid } from "../page-token.ts";
@@ -22,7 +22,7 @@ const maxScanned = 1000;
  * How many machines are read at once. Their requests, with up to 512 KiB of user data each, are released before the
  * next batch is read.
  */
-const batchSize = 64;
+const batchSize = maxMatchingIds;
 
 /** Creates the handler of MachineService.ListMachines. */
 export function createListMachines({ db }: AdminContext) {

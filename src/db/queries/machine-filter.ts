@@ -88,13 +88,20 @@ export async function findScanEnd(
   return rows.length === 2 ? rows[0]?.id : undefined;
 }
 
-/** Selects the first `limit` ids in the range that pass the filter, in order, as a column named "id". */
+/** Maximum number of ids that `selectMatchingIds` selects. */
+export const maxMatchingIds = 128;
+
+/**
+ * Selects the first `limit` ids in the range that pass the filter, in order, as a column named "id". The text is the
+ * same for every limit. It contains the greatest one as a literal, since PostgreSQL expects a tenth of all machines of
+ * a limit that it does not know, and would never keep a plan.
+ */
 export function selectMatchingIds(filter: MachineFilter, range: IdRange & { readonly limit: number }): SQL {
   const tests = listTests(filter);
-  if (tests.length === 0) return selectCandidates(filter, range, range.limit);
-  return sql`
-    select candidate.id from (${selectCandidates(filter, range)}) as candidate
-     where ${sql.join(tests, sql` and `)} order by candidate.id limit ${range.limit}`;
+  const where = tests.length === 0 ? sql`` : sql` where ${sql.join(tests, sql` and `)}`;
+  const matching = sql`select candidate.id from (${selectCandidates(filter, range)}) as candidate${where}
+    order by candidate.id limit ${sql.raw(maxMatchingIds.toString())}`;
+  return sql`select matching.id from (${matching}) as matching order by matching.id limit ${range.limit}`;
 }
 
 const openStates: ReadonlySet<MachineStateName> = new Set([

@@ -12,6 +12,7 @@ import {
 } from "../agent-callback/heartbeat-writer.ts";
 import { readVersion } from "../base/version.ts";
 import type { Config, ListenAddress } from "../config/config.ts";
+import { createHistoryListeners } from "../db/history-listener.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heartbeat-store.ts";
 import { countFleet } from "../db/queries/fleet.ts";
@@ -92,7 +93,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
   const dispatcher = resources.adopt(startDispatcher({ db, guard, observer: metrics.dispatch, log }), (each) =>
     each.close(),
   );
-  const feed = createChangeFeed({ db, log });
+  const feed = createChangeFeed({ db, listen: createHistoryListeners(databaseUrl), log });
   const { metricLabels = [] } = config;
   const fleet = createFleetSamplers((labelKeys) => countFleet(db, labelKeys));
   metrics.show({

@@ -1,15 +1,17 @@
 /**
  * Distributes changes to every watcher of this process. One common reader queries the database, however many watch, and
- * only while someone does.
+ * only while someone does. It reads from time to time, and at once when a transaction of operators announces that it
+ * changed the history.
  *
  * A watcher that resumes reads on its own until it has caught up, and then joins the others. A watcher that reads too
  * slowly is disconnected with the point it has reached, so that its changes do not pile up in memory.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Database } from "../../db/client.ts";
+import type { ListenToHistory } from "../../db/history-listener.ts";
 import { checkHistoryPosition, type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
 import { type ChangeBatch, createChangeReader } from "./change-reader.ts";
+import { createTurns } from "./reading-turns.ts";
 import type { ResumePoint } from "./resume-token.ts";
 
 /**
@@ -38,8 +40,10 @@ export interface ChangeFeedLimits {
   readonly maxWatchers: number;
   /** Maximum number of events that wait for one watcher. */
   readonly maxWaitingEvents: number;
-  /** Time between two reads of the history, in milliseconds. */
+  /** Time between two reads of all that can change, in milliseconds. */
   readonly pollMs: number;
+  /** Time between two reads of announced changes, in milliseconds. */
+  readonly restMs: number;
   /** Time between two searches for agents that fell silent or came back, in milliseconds. */
   readonly silencePollMs: number;
   /** Time between two signs of life, in milliseconds. */
@@ -50,13 +54,22 @@ const defaultFeedLimits: ChangeFeedLimits = {
   maxWatchers: 2_000,
   maxWaitingEvents: 5_000,
   pollMs: 500,
+  restMs: 20,
   silencePollMs: 5_000,
   signOfLifeMs: 15_000,
 };
 
+/** What a feed works with. */
+export interface ChangeFeedContext {
+  readonly db: Database;
+  /** Listens for announcements while somebody watches. Absent: the feed only reads from time to time. */
+  readonly listen?: ListenToHistory;
+  readonly log: Logger;
+}
+
 /** Creates a feed that reads from `db`. */
 export function createChangeFeed(
-  { db, log }: { readonly db: Database; readonly log: Logger },
+  { db, listen, log }: ChangeFeedContext,
   limits: ChangeFeedLimits = defaultFeedLimits,
 ): ChangeFeed {
   const closing = new AbortController();
@@ -80,12 +93,16 @@ export function createChangeFeed(
     isReading = true;
     let point = from;
     const reader = createChangeReader(db);
+    const turns = createTurns(limits, closing.signal);
+    const listener = listen?.(turns.announce);
     let silencesReadAt = Number.NEGATIVE_INFINITY;
     let wasAway = false;
     while (watchers > 0 && !closing.signal.aborted) {
+      const isPoll = turns.begin();
+      if (isPoll) listener?.renew();
       try {
-        const withSilences = performance.now() - silencesReadAt >= limits.silencePollMs;
-        const batch = await reader.read(point, { withSilences });
+        const withSilences = isPoll && performance.now() - silencesReadAt >= limits.silencePollMs;
+        const batch = await reader.read(point, { quiet: withSilences ? "all" : isPoll ? "progress" : "none" });
         if (withSilences) silencesReadAt = performance.now();
         point = batch.point;
         reached = point;
@@ -96,8 +113,9 @@ export function createChangeFeed(
         if (!wasAway) log.warn({ err: error }, "cannot read changes for watchers; retrying");
         wasAway = true;
       }
-      await delay(limits.pollMs, undefined, { signal: closing.signal }).catch(() => {});
+      await turns.end(wasAway ? undefined : point.position);
     }
+    listener?.close();
     reached = undefined;
     isReading = false;
   }
@@ -109,7 +127,7 @@ export function createChangeFeed(
   async function* catchUp(from: ResumePoint): AsyncGenerator<ChangeBatch> {
     const reader = createChangeReader(db);
     for (let point = from, isLast = false; !isLast; ) {
-      const batch = await reader.read(point, { withSilences: true });
+      const batch = await reader.read(point, { quiet: "all" });
       ({ point, isLast } = batch);
       yield batch;
     }

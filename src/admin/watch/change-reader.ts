@@ -44,12 +44,16 @@ export interface ChangeBatch {
   readonly isLast: boolean;
 }
 
+/** Which changes to look for that the history does not record: none, progress and new enrolments, or silences as well. */
+export type QuietRead = "none" | "progress" | "all";
+
 /** Reads changes in batches. */
 export interface ChangeReader {
   /**
-   * Reads the changes after `point`. Searches for silences only with `withSilences`, since that reads a whole table.
+   * Reads the changes after `point`: those that the history records, and those of `quiet` that it does not. Searching
+   * for silences reads a whole table.
    */
-  read(point: ResumePoint, options: { withSilences: boolean }): Promise<ChangeBatch>;
+  read(point: ResumePoint, options: { readonly quiet: QuietRead }): Promise<ChangeBatch>;
 }
 
 const maxEvents = 500;
@@ -65,11 +69,12 @@ export function createChangeReader(db: Database): ChangeReader {
   }
 
   return {
-    async read(point, { withSilences }) {
+    async read(point, { quiet: wanted }) {
       const after = new Date(point.silenceAt.getTime() - overlapMs);
       const changes = await listMachineChanges(db, point.position, maxEvents);
-      const silences = withSilences ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
-      const progress = await listProgressChanges(db, after);
+      const silences =
+        wanted === "all" ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
+      const progress = wanted === "none" ? [] : await listProgressChanges(db, after);
       const position = changes.at(-1)?.position ?? point.position;
       const quiet = [...progress, ...silences.changes].filter((change) => !told.has(toKey(change)));
       const events = [

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import type pg from "pg";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
 import { createChangeFeed, WatchEndedError } from "../../../src/admin/watch/change-feed.ts";
@@ -14,7 +15,7 @@ import { waitUntil } from "../../support/wait.ts";
 const database = await createTestDatabase();
 afterAll(() => database.close());
 const log = pino({ level: "silent" });
-const limits = { maxWatchers: 1_000, maxWaitingEvents: 5, pollMs: 50, silencePollMs: 200, signOfLifeMs: 100 };
+const limits = { maxWatchers: 1_000, maxWaitingEvents: 5, pollMs: 50, restMs: 10, silencePollMs: 200, signOfLifeMs: 100 };
 
 /** A feed on connections of its own, which count how often they are used. */
 function countingFeed() {
@@ -146,13 +147,15 @@ test("tells of a silence after the database failed in the midst of reading it", 
       isAway = true;
       return result;
     },
-    select: (...columns: Parameters<Database["select"]>) => {
-      if (isAway) throw new Error("Connection terminated");
-      return database.db.select(...columns);
-    },
+    $client: Object.assign(Object.create(database.db.$client), {
+      query: async (query: pg.QueryConfig) => {
+        if (isAway) throw new Error("Connection terminated");
+        return await database.db.$client.query(query);
+      },
+    }),
   });
   const reader = createChangeReader(failing);
-  const read = () => reader.read({ position, silenceAt: at }, { withSilences: true });
+  const read = () => reader.read({ position, silenceAt: at }, { quiet: "all" });
   await expect(read()).rejects.toThrow("Connection terminated");
   isAway = false;
   Object.assign(failing, { execute: database.db.execute.bind(database.db) });

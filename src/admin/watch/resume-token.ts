@@ -12,6 +12,15 @@ export interface ResumePoint {
   readonly silenceAt: Date;
 }
 
+/** Returns whether two points have the same token. */
+export function isSamePoint(a: ResumePoint, b: ResumePoint): boolean {
+  return (
+    a.position.transaction === b.position.transaction &&
+    a.position.id === b.position.id &&
+    a.silenceAt.getTime() === b.silenceAt.getTime()
+  );
+}
+
 const form = /^1\.(\d{1,20})\.(\d{1,19})\.(\d{1,15})$/;
 
 /** Returns the token of a point. */

@@ -16,7 +16,7 @@ import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type ChangeBatch, isOfEnrolment, type WatchEvent } from "./change-reader.ts";
 import { matchesFilter, namesMachine } from "./matches-filter.ts";
-import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
+import { decodeResumeToken, encodeResumeToken, isSamePoint } from "./resume-token.ts";
 
 /** Creates the handler of MachineService.WatchMachines. */
 export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
@@ -29,28 +29,48 @@ export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
     readLabelConditions(filter.labels);
     readIssueTypes("filter.issue_types", filter.issueTypes);
     for await (const batch of feed.watch(from, context.signal)) {
-      yield* toResponses(batch, filter, request.enrolments);
-      yield create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(batch.point) });
+      const last = yield* toResponses(batch, filter, request.enrolments);
+      // Every message costs each watcher as much as the other, so a token that the watcher has is not sent again.
+      if (last === undefined || !isSamePoint(last.point, batch.point))
+        yield create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(batch.point) });
     }
   };
 }
 
+/** Yields what the watcher asked for of a batch, and returns the last event of it. */
 function* toResponses(
   batch: ChangeBatch,
   filter: MachineFilter,
   withEnrolments: boolean,
-): Generator<WatchMachinesResponse> {
+): Generator<WatchMachinesResponse, WatchEvent | undefined> {
   const nowMs = Date.now();
+  let last: WatchEvent | undefined;
   for (const event of batch.events) {
-    if (isOfEnrolment(event)) {
-      if (withEnrolments) yield toEnrolmentResponse(event, batch.enrolments.get(event.machineId));
-      continue;
-    }
     const machine = batch.machines.get(event.machineId);
-    const passes =
-      machine === undefined ? namesMachine(filter, event.machineId) : matchesFilter(machine, filter, nowMs);
-    if (passes) yield toResponse(event, machine);
+    const passes = isOfEnrolment(event)
+      ? withEnrolments
+      : machine === undefined
+        ? namesMachine(filter, event.machineId)
+        : matchesFilter(machine, filter, nowMs);
+    if (!passes) continue;
+    yield findResponse(event, batch);
+    last = event;
   }
+  return last;
+}
+
+/** The messages of events, which all watchers share. */
+const responses = new WeakMap<WatchEvent, WatchMachinesResponse>();
+
+function findResponse(event: WatchEvent, { machines, enrolments }: ChangeBatch): WatchMachinesResponse {
+  let response = responses.get(event);
+  if (response === undefined) {
+    response = isOfEnrolment(event)
+      ? toEnrolmentResponse(event, enrolments.get(event.machineId))
+      : toResponse(event, machines.get(event.machineId));
+    responses.set(event, response);
+  }
+  return response;
 }
 
 function toResponse(event: WatchEvent, machine: Machine | undefined): WatchMachinesResponse {

@@ -72,8 +72,7 @@ export function createChangeReader(db: Database): ChangeReader {
     async read(point, { quiet: wanted }) {
       const after = new Date(point.silenceAt.getTime() - overlapMs);
       const changes = await listMachineChanges(db, point.position, maxEvents);
-      const silences =
-        wanted === "all" ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
+      const silences = wanted === "all" ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
       const progress = wanted === "none" ? [] : await listProgressChanges(db, after);
       const position = changes.at(-1)?.position ?? point.position;
       const quiet = [...progress, ...silences.changes].filter((change) => !told.has(toKey(change)));

@@ -15,7 +15,14 @@ import { waitUntil } from "../../support/wait.ts";
 const database = await createTestDatabase();
 afterAll(() => database.close());
 const log = pino({ level: "silent" });
-const limits = { maxWatchers: 1_000, maxWaitingEvents: 5, pollMs: 50, restMs: 10, silencePollMs: 200, signOfLifeMs: 100 };
+const limits = {
+  maxWatchers: 1_000,
+  maxWaitingEvents: 5,
+  pollMs: 50,
+  restMs: 10,
+  silencePollMs: 200,
+  signOfLifeMs: 100,
+};
 
 /** A feed on connections of its own, which count how often they are used. */
 function countingFeed() {

@@ -12,9 +12,9 @@ import {
 } from "../agent-callback/heartbeat-writer.ts";
 import { readVersion } from "../base/version.ts";
 import type { Config, ListenAddress } from "../config/config.ts";
-import { createHistoryListeners } from "../db/history-listener.ts";
 import { connectDatabase, type DatabaseConnection } from "../db/client.ts";
 import { type HeartbeatStore, logOutages, openHeartbeatStore } from "../db/heartbeat-store.ts";
+import { createHistoryListeners } from "../db/history-listener.ts";
 import { countFleet } from "../db/queries/fleet.ts";
 import { toInstallationLimits } from "../db/queries/os-installation-request.ts";
 import { countStateTransitions } from "../db/queries/state-transition.ts";

@@ -170,7 +170,7 @@ function toValue({ values, missingIndex }: Part, row: readonly unknown[]): unkno
   return object;
 }
 
-/** Drizzle takes the object of an outer join for missing if its first column is null and its columns are one table's. */
+/** Drizzle takes an outer join's object for missing if its first column is null and all columns are one table's. */
 function findMissingIndex(
   fields: readonly (SelectedField & { readonly index: number })[],
   joinsNotNullableMap: Selection["joinsNotNullableMap"],

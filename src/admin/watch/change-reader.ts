@@ -44,7 +44,7 @@ export interface ChangeBatch {
   readonly isLast: boolean;
 }
 
-/** Which changes to look for that the history does not record: none, progress and new enrolments, or silences as well. */
+/** Changes outside the history to look for: none, progress and new enrolments, or silences as well. */
 export type QuietRead = "none" | "progress" | "all";
 
 /** Reads changes in batches. */

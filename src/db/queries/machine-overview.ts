@@ -53,7 +53,8 @@ export function findMachineOverviews(
 
 /**
  * Returns the first `limit` machines in the range that pass the filter, in the order of their ids. Without `through` it
- * may read all machines, unless the filter is empty; `findScanEnd` returns a bound. `limit` is at most `maxMatchingIds`.
+ * may read all machines, unless the filter is empty; `findScanEnd` returns a bound. `limit` is at most
+ * `maxMatchingIds`.
  */
 export function listMachineOverviews(
   db: Database | Transaction,

@@ -25,12 +25,14 @@ const settings = [
  */
 export async function buildConsole(folder: string): Promise<string[]> {
   const modules = new Set<string>();
-  await build({
-    configFile: join(root, "console", "vite.config.ts"),
-    logLevel: "error",
-    build: { outDir: folder, emptyOutDir: true },
-    plugins: [recordModules(modules)],
-  });
+  await inProduction(() =>
+    build({
+      configFile: join(root, "console", "vite.config.ts"),
+      logLevel: "error",
+      build: { outDir: folder, emptyOutDir: true },
+      plugins: [recordModules(modules)],
+    }),
+  );
   await compressFiles(folder);
   const files = [...modules].map((id) => relative(root, id).replaceAll("\\", "/"));
   const own = files.filter((file) => !file.includes("node_modules/") && !file.startsWith(".."));
@@ -38,6 +40,18 @@ export async function buildConsole(folder: string): Promise<string[]> {
   const packages = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
   const described = [...packages].map((path) => `${path}/package.json`);
   return [...settings, ...own, ...described].filter((file) => existsSync(join(root, file)));
+}
+
+/** Builds what browsers get also where NODE_ENV says something else, as in tests: React is larger and slower then. */
+async function inProduction(run: () => Promise<unknown>): Promise<void> {
+  const former = process.env.NODE_ENV;
+  process.env.NODE_ENV = "production";
+  try {
+    await run();
+  } finally {
+    if (former === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = former;
+  }
 }
 
 /** Adds the absolute path of each module of the build to `modules`. */

@@ -8,20 +8,19 @@ import {
   createRouter,
   type ErrorComponentProps,
   lazyRouteComponent,
-  redirect,
 } from "@tanstack/react-router";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
+import { readOverviewSearch } from "./pages/overview/overview-search.ts";
 import { ErrorNote } from "./ui/error-note.tsx";
 import { Shell } from "./ui/shell.tsx";
 
 const rootRoute = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 
-const startRoute = createRoute({
+const overviewRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/machines" });
-  },
+  validateSearch: readOverviewSearch,
+  component: lazyRouteComponent(() => import("./pages/overview/overview-page.tsx"), "OverviewPage"),
 });
 
 const machinesRoute = createRoute({
@@ -31,9 +30,15 @@ const machinesRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/machines/machines-page.tsx"), "MachinesPage"),
 });
 
+const serverRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/server",
+  component: lazyRouteComponent(() => import("./pages/server/server-page.tsx"), "ServerPage"),
+});
+
 /** The router of this tab. */
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([startRoute, machinesRoute]),
+  routeTree: rootRoute.addChildren([overviewRoute, machinesRoute, serverRoute]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,
   defaultPendingComponent: () => <p className="quiet">Loading the page…</p>,

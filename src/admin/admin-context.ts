@@ -6,6 +6,7 @@ import type { InstallationLimits } from "../db/queries/os-installation-request.t
 import type { AddressGuard } from "../receivers/allowed-address.ts";
 import type { MapError } from "../rpc/calls/error-mapping.ts";
 import type { FleetSamplers } from "./fleet/fleet-sampler.ts";
+import type { FleetSamples } from "./fleet/fleet-samples.ts";
 import type { ChangeFeed } from "./watch/change-feed.ts";
 
 /** Dependencies that every handler of the admin services shares. */
@@ -13,6 +14,8 @@ export interface AdminContext {
   readonly db: Database;
   readonly feed: ChangeFeed;
   readonly fleet: FleetSamplers;
+  /** The fleet during the last hour. */
+  readonly fleetSamples: Pick<FleetSamples, "list">;
   /** Decides which addresses receivers may have. */
   readonly guard: AddressGuard;
   /** Limits on installations from the server's settings. */

@@ -23,6 +23,7 @@ import { createGetEnrolment } from "./enrolment/get-enrolment.ts";
 import { createListEnrolments } from "./enrolment/list-enrolments.ts";
 import { createRejectEnrolment } from "./enrolment/reject-enrolment.ts";
 import { createGetFleet } from "./fleet/get-fleet.ts";
+import { createListFleetSamples } from "./fleet/list-fleet-samples.ts";
 import { createFindParts } from "./hardware/find-parts.ts";
 import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
 import { createGetHealth } from "./health/get-health.ts";
@@ -103,7 +104,10 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       revokeToken: createRevokeToken(context),
       getCaller: answerGetCaller,
     });
-    router.service(FleetService, { getFleet: createGetFleet(context) });
+    router.service(FleetService, {
+      getFleet: createGetFleet(context),
+      listFleetSamples: createListFleetSamples(context),
+    });
     router.service(ReceiverService, {
       createReceiver: createCreateReceiver(context),
       listReceivers: createListReceivers(context),

@@ -4,6 +4,7 @@ import { type EnrolmentObserver, enrolmentOutcomes } from "../agent-callback/enr
 import { type HeartbeatObserver, refusalReasons } from "../agent-callback/heartbeat-observer.ts";
 import { isStatementError } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
+import type { MetricsSnapshot } from "./metrics-snapshot.ts";
 import { Counter, Gauge, Histogram, type Registry } from "./prom-client.ts";
 
 /**
@@ -75,10 +76,19 @@ export function measureBatches(registry: Registry, store: HeartbeatStore): Heart
   };
 }
 
+const batchSizeName = "bmaas_writer_batch_size";
+
+/** Returns the number of heartbeats that were written, from the sizes of their batches. */
+export function findWrittenHeartbeats(snapshot: MetricsSnapshot): number {
+  const values = snapshot.find(({ name }) => name === batchSizeName)?.values ?? [];
+  const sums = values.filter((value) => "metricName" in value && value.metricName === `${batchSizeName}_sum`);
+  return sums.find(({ labels }) => labels.writer === "heartbeats")?.value ?? 0;
+}
+
 function createBatchMeasure(registry: Registry) {
   const registers = [registry];
   const size = new Histogram({
-    name: "bmaas_writer_batch_size",
+    name: batchSizeName,
     help: "Rows in one transaction of a writer.",
     labelNames: ["writer"],
     buckets: [1, 2, 5, 10, 20, 50, 100, 200],

@@ -11,6 +11,7 @@ import { countFailures, createFleetMetrics, type FleetSource } from "./fleet-met
 import {
   createEnrolmentObserver,
   createHeartbeatObserver,
+  findWrittenHeartbeats,
   measureBatches,
   showWriterQueues,
   type WriterQueues,
@@ -46,6 +47,11 @@ export interface Metrics {
    * be called once everything is closed.
    */
   readCounts(): Promise<MetricsSnapshot>;
+  /**
+   * Resolves to the number of heartbeats that this process has written, or with `readOthers` all processes of the
+   * server.
+   */
+  countHeartbeats(readOthers?: ReadOthers): Promise<number>;
   /** Content type of the page. */
   readonly contentType: string;
 }
@@ -120,6 +126,10 @@ export function createMetrics(): Metrics {
       return pages.join("\n");
     },
     snapshot,
+    countHeartbeats: async (readOthers) => {
+      const registries = readOthers === undefined ? [registry] : await readTogether(readOthers);
+      return findWrittenHeartbeats(await readAll(registries));
+    },
     readCounts: async () => keepCounts(await readAll(own)),
     contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   };

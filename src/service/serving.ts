@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { createFleetSamplers, createMetricsSample, createSampler } from "../admin/fleet/fleet-sampler.ts";
+import { startFleetSamples } from "../admin/fleet/fleet-samples.ts";
 import { createChangeFeed } from "../admin/watch/change-feed.ts";
 import {
   createDeliveryWriter,
@@ -106,6 +107,13 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     feed,
     findUnreadiness,
   });
+  const fleetSamples = resources.use(
+    startFleetSamples({
+      count: () => fleet.by([]).get(),
+      countHeartbeats: () => metrics.countHeartbeats(context.readOthers),
+      log,
+    }),
+  );
   const health = createHealthMonitor(findUnreadiness);
   const page = { ...metrics, render: () => metrics.render(context.readOthers) };
   const { effective: settings } = config;
@@ -114,6 +122,7 @@ export async function startServing(context: ServingContext): Promise<Serving> {
     db,
     feed,
     fleet,
+    fleetSamples,
     guard,
     installations,
     settings,

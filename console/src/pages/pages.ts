@@ -7,4 +7,8 @@ export interface PageRow {
 }
 
 /** All rows. */
-export const pages: readonly PageRow[] = [{ path: "/machines", name: "Machines" }];
+export const pages: readonly PageRow[] = [
+  { path: "/", name: "Overview" },
+  { path: "/machines", name: "Machines" },
+  { path: "/server", name: "Server" },
+];

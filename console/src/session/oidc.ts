@@ -63,7 +63,7 @@ export async function finishOidcSignIn(): Promise<void> {
   // The code is worth nothing without the verifier, and yet it need not stand in the address.
   window.history.replaceState(null, "", journey?.returnTo ?? "/");
   if (journey === undefined)
-    throw new SignInError("This sign-in was begun elsewhere, or is over: sign in again.", false);
+    throw new SignInError("This sign-in was begun elsewhere, or is over: sign in again.", "refused");
   const { server, client } = await discover();
   try {
     const parameters = oauth.validateAuthResponse(server, client, url, journey.state);
@@ -86,7 +86,7 @@ export async function finishOidcSignIn(): Promise<void> {
 
 /** Asks the issuer for a new token. Throws SignInError if it gives none. */
 export async function renewOidcSession(credentials: Credentials): Promise<void> {
-  if (credentials.refreshToken === undefined) throw new SignInError("The issuer gave no refresh token.", false);
+  if (credentials.refreshToken === undefined) throw new SignInError("The issuer gave no refresh token.", "refused");
   const { server, client } = await discover();
   try {
     const options = { [oauth.allowInsecureRequests]: isLocal(server) };
@@ -133,13 +133,14 @@ async function enter(
     isKept,
   };
   const candidates = [accessToken, idToken].filter((token) => token !== undefined && token.split(".").length === 3);
-  let refusal: unknown = new SignInError("The issuer gave no token that this server could read.", false);
+  let refusal: unknown = new SignInError("The issuer gave no token that this server could read.", "refused");
   for (const token of candidates) {
     try {
       await signInWith({ token: token ?? "", ...common });
       return;
     } catch (error) {
       refusal = error;
+      if (!(error instanceof SignInError) || error.kind !== "refused") break;
     }
   }
   throw refusal;
@@ -147,14 +148,14 @@ async function enter(
 
 async function discover(): Promise<{ server: oauth.AuthorizationServer; client: oauth.Client }> {
   const { oidc } = await readServerFacts();
-  if (oidc === null) throw new SignInError("The server knows no issuer any more: sign in with a token.", false);
+  if (oidc === null) throw new SignInError("The server knows no issuer any more: sign in with a token.", "refused");
   const issuer = new URL(oidc.issuer);
   try {
     const options = { algorithm: "oidc", [oauth.allowInsecureRequests]: issuer.protocol === "http:" } as const;
     const server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options));
     return { server, client: { client_id: oidc.clientId, token_endpoint_auth_method: "none" } };
   } catch {
-    throw new SignInError(`The issuer ${oidc.issuer} does not answer as one. Sign in with a token meanwhile.`, true);
+    throw new SignInError(`The issuer ${oidc.issuer} does not answer as one. Sign in with a token meanwhile.`, "away");
   }
 }
 
@@ -173,8 +174,8 @@ function toSignInError(error: unknown): SignInError {
   if (error instanceof SignInError) return error;
   if (error instanceof oauth.AuthorizationResponseError || error instanceof oauth.ResponseBodyError) {
     const { error: code, error_description: description } = error;
-    return new SignInError(`The issuer refused: ${description ?? code}.`, false);
+    return new SignInError(`The issuer refused: ${description ?? code}.`, "refused");
   }
   const text = error instanceof Error ? error.message : String(error);
-  return new SignInError(`Signing in at the issuer failed: ${text}.`, true);
+  return new SignInError(`Signing in at the issuer failed: ${text}.`, "away");
 }

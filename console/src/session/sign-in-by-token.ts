@@ -6,21 +6,23 @@ import { type Credentials, session } from "./session.ts";
 /** Syntax of a bearer token (RFC 6750 section 2.1), as the server reads it. */
 const tokenSyntax = /^[\w.~+/-]{1,8192}=*$/;
 
+/** What is in the way: the token is not accepted, it is and has no role, or somebody cannot be asked now. */
+export type SignInTrouble = "refused" | "role" | "away";
+
 /** A token is not accepted, or the server cannot be asked. The message is a sentence for people. */
 export class SignInError extends Error {
   override readonly name = "SignInError";
-  /** Whether the same token may be accepted later. */
-  readonly isPassing: boolean;
-  constructor(message: string, isPassing: boolean) {
+  readonly kind: SignInTrouble;
+  constructor(message: string, kind: SignInTrouble) {
     super(message);
-    this.isPassing = isPassing;
+    this.kind = kind;
   }
 }
 
 /** Signs in. Throws SignInError, and then nothing has changed. */
 export async function signInWith(credentials: Credentials): Promise<void> {
   if (!tokenSyntax.test(credentials.token)) {
-    throw new SignInError("This is no token: a token has no spaces, and no letters outside of ASCII.", false);
+    throw new SignInError("This is no token: a token has no spaces, and no letters outside of ASCII.", "refused");
   }
   try {
     session.signIn(credentials, await identify(credentials.token));
@@ -33,12 +35,12 @@ function toSignInError(error: unknown): SignInError {
   const { code, rawMessage } = ConnectError.from(error);
   switch (code) {
     case Code.Unauthenticated:
-      return new SignInError(`The server does not accept this token: ${rawMessage}.`, false);
+      return new SignInError(`The server does not accept this token: ${rawMessage}.`, "refused");
     case Code.PermissionDenied:
-      return new SignInError(`The token is valid, but its role is too small for the console: ${rawMessage}.`, false);
+      return new SignInError(`The token is valid, but its role is too small for the console: ${rawMessage}.`, "role");
     case Code.ResourceExhausted:
-      return new SignInError(`The server waits: ${rawMessage}.`, true);
+      return new SignInError(`The server waits: ${rawMessage}.`, "away");
     default:
-      return new SignInError(`The server cannot be asked: ${rawMessage}.`, true);
+      return new SignInError(`The server cannot be asked: ${rawMessage}.`, "away");
   }
 }

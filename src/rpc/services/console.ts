@@ -11,6 +11,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 /** Path at which the page learns about its server. */
 const factsPath = "/console.json";
 
+/** Names that the build gives its files. */
+const fileName = /^[\w-][\w.-]*$/;
+
 /** Options of `serveConsole`. */
 export interface ConsoleOptions {
   /** Returns the absolute path of the folder with the built console, or undefined while there is none. */
@@ -43,10 +46,10 @@ export function serveConsole(listener: FastifyInstance, options: ConsoleOptions)
       reply.header("cache-control", "no-store");
       return { version, build: identify(findFolder()), oidc: signIn ?? null };
     });
-    pages.get<{ Params: { "*": string } }>("/assets/*", (request, reply) => {
+    pages.get<{ Params: { file: string } }>("/assets/:file", ({ params: { file } }, reply) => {
       const folder = findFolder();
-      if (folder === undefined) return reply.callNotFound();
-      return reply.sendFile(request.params["*"], join(folder, "assets"), { immutable: true, maxAge: "365d" });
+      if (folder === undefined || !fileName.test(file)) return reply.callNotFound();
+      return reply.sendFile(file, join(folder, "assets"), { immutable: true, maxAge: "365d" });
     });
     pages.get("/", (_request, reply) => sendPage(reply, findFolder()));
     // A page of the console that was opened by its link. What is no page is answered as without the console.

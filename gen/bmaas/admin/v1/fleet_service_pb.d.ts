@@ -216,6 +216,102 @@ export declare type FleetGroup = Message<"bmaas.admin.v1.FleetGroup"> & {
 export declare const FleetGroupSchema: GenMessage<FleetGroup>;
 
 /**
+ * ListFleetSamplesRequest asks for the samples of the last hour.
+ *
+ * @generated from message bmaas.admin.v1.ListFleetSamplesRequest
+ */
+export declare type ListFleetSamplesRequest = Message<"bmaas.admin.v1.ListFleetSamplesRequest"> & {
+};
+
+/**
+ * Describes the message bmaas.admin.v1.ListFleetSamplesRequest.
+ * Use `create(ListFleetSamplesRequestSchema)` to create a new message.
+ */
+export declare const ListFleetSamplesRequestSchema: GenMessage<ListFleetSamplesRequest>;
+
+/**
+ * ListFleetSamplesResponse holds the samples.
+ *
+ * @generated from message bmaas.admin.v1.ListFleetSamplesResponse
+ */
+export declare type ListFleetSamplesResponse = Message<"bmaas.admin.v1.ListFleetSamplesResponse"> & {
+  /**
+   * The samples, oldest first; none when the server has just started.
+   *
+   * @generated from field: repeated bmaas.admin.v1.FleetSample samples = 1;
+   */
+  samples: FleetSample[];
+};
+
+/**
+ * Describes the message bmaas.admin.v1.ListFleetSamplesResponse.
+ * Use `create(ListFleetSamplesResponseSchema)` to create a new message.
+ */
+export declare const ListFleetSamplesResponseSchema: GenMessage<ListFleetSamplesResponse>;
+
+/**
+ * FleetSample is the fleet at one moment.
+ *
+ * @generated from message bmaas.admin.v1.FleetSample
+ */
+export declare type FleetSample = Message<"bmaas.admin.v1.FleetSample"> & {
+  /**
+   * When the machines were counted.
+   *
+   * @generated from field: google.protobuf.Timestamp sample_time = 1;
+   */
+  sampleTime?: Timestamp | undefined;
+
+  /**
+   * Number of machines in each state that has machines.
+   *
+   * @generated from field: repeated bmaas.admin.v1.StateCount states = 2;
+   */
+  states: StateCount[];
+
+  /**
+   * Heartbeats that the processes of this server wrote per second since the sample before; not set when it is not known.
+   * Other servers on the same database do not count.
+   *
+   * @generated from field: optional double heartbeats_per_second = 3;
+   */
+  heartbeatsPerSecond?: number | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.FleetSample.
+ * Use `create(FleetSampleSchema)` to create a new message.
+ */
+export declare const FleetSampleSchema: GenMessage<FleetSample>;
+
+/**
+ * StateCount is the number of machines in one state.
+ *
+ * @generated from message bmaas.admin.v1.StateCount
+ */
+export declare type StateCount = Message<"bmaas.admin.v1.StateCount"> & {
+  /**
+   * The state.
+   *
+   * @generated from field: bmaas.admin.v1.MachineState state = 1;
+   */
+  state: MachineState;
+
+  /**
+   * Number of machines.
+   *
+   * @generated from field: int64 machines = 2;
+   */
+  machines: bigint;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.StateCount.
+ * Use `create(StateCountSchema)` to create a new message.
+ */
+export declare const StateCountSchema: GenMessage<StateCount>;
+
+/**
  * FleetService returns figures of all machines together.
  *
  * Errors of every method: unauthenticated without valid credentials; permission_denied, with the required role;
@@ -234,6 +330,17 @@ export declare const FleetService: GenService<{
     methodKind: "unary";
     input: typeof GetFleetRequestSchema;
     output: typeof GetFleetResponseSchema;
+  },
+  /**
+   * ListFleetSamples returns what the server has sampled of the fleet during the last hour, oldest first. Each process
+   * of a server samples by itself, every 30 s from its start, and keeps the samples in memory only.
+   *
+   * @generated from rpc bmaas.admin.v1.FleetService.ListFleetSamples
+   */
+  listFleetSamples: {
+    methodKind: "unary";
+    input: typeof ListFleetSamplesRequestSchema;
+    output: typeof ListFleetSamplesResponseSchema;
   },
 }>;
 

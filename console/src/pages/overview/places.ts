@@ -1,0 +1,43 @@
+/** Adds up the groups of the fleet by place. */
+import type { FleetGroup } from "@api/fleet_service_pb.js";
+import type { MachineState } from "@api/machine_pb.js";
+
+/** The machines of a place. */
+export interface Place {
+  /** What people call it, such as "equinix am6". */
+  readonly name: string;
+  /** Provider and location of its machines; absent where machines are grouped by a label. */
+  readonly provider?: string;
+  readonly location?: string;
+  readonly total: number;
+  readonly machines: ReadonlyMap<MachineState, number>;
+}
+
+/** Returns the places, those with most machines first. With `labelKey`, a place is a value of that label. */
+export function toPlaces(groups: readonly FleetGroup[], labelKey: string | undefined): Place[] {
+  const places = new Map<string, Place & { machines: Map<MachineState, number>; total: number }>();
+  for (const group of groups) {
+    const { provider, location } = group;
+    const own = labelKey === undefined ? describeOf(provider, location) : describeLabel(group.labels, labelKey);
+    const place = places.get(own.name) ?? { ...own, total: 0, machines: new Map() };
+    const machines = Number(group.machines);
+    place.machines.set(group.state, (place.machines.get(group.state) ?? 0) + machines);
+    places.set(own.name, { ...place, total: place.total + machines });
+  }
+  return [...places.values()].sort((a, b) => b.total - a.total || (a.name < b.name ? -1 : 1));
+}
+
+function describeOf(provider: string, location: string) {
+  if (provider === "") return { name: "not provided" };
+  if (location === "") return { name: provider, provider };
+  return { name: `${provider} ${location}`, provider, location };
+}
+
+function describeLabel(labels: Readonly<Record<string, string>>, key: string) {
+  return { name: Object.hasOwn(labels, key) ? `${key}=${labels[key]}` : `without ${key}` };
+}
+
+/** Returns the number of machines in some states, over all groups. */
+export function countIn(groups: readonly FleetGroup[], states: readonly MachineState[]): number {
+  return groups.filter(({ state }) => states.includes(state)).reduce((sum, { machines }) => sum + Number(machines), 0);
+}

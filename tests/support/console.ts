@@ -22,13 +22,18 @@ export interface ConsoleBench {
 
 /**
  * Builds the console if it has to be, and starts a server over a database of its own, and a browser, before the tests
- * of a file or a group. Everything is closed after them.
+ * of a file or a group. `fill` fills the database before the server counts what is in it. Everything is closed after
+ * the tests.
  */
-export function setUpConsole(environment: Record<string, string> = {}): ConsoleBench {
+export function setUpConsole(
+  environment: Record<string, string> = {},
+  fill: (database: TestDatabase) => Promise<unknown> = async () => {},
+): ConsoleBench {
   const bench = {} as ConsoleBench;
   beforeAll(async () => {
     await provideConsole();
     bench.database = await createTestDatabase();
+    await fill(bench.database);
     bench.admin = await tokenOf(bench.database.db, "admin");
     bench.server = await startTestServer(bench.database.url, environment);
     bench.browser = await launchChromium();

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { answerSignIn, describeSignIn, type SignIns } from "./oidc-sign-in.ts";
 
 /** Additional claims and header of a token, and its key. An undefined claim is left out. */
 export interface TokenInit {
@@ -35,6 +36,8 @@ export interface OidcIssuer extends AsyncDisposable {
   published: readonly (readonly [key: SigningKey, kid: string | undefined])[] | undefined;
   /** Replaces the current key. The old one is no longer published. */
   rotate(alg?: string): Promise<void>;
+  /** Sign-ins in browsers, by the authorization code flow with PKCE. */
+  readonly signIns: SignIns;
   /** Returns a token. Defaults: audience "bmaas", subject "alice", valid for five minutes. */
   sign(init?: TokenInit): Promise<string>;
 }
@@ -50,7 +53,9 @@ export async function startOidcIssuer(): Promise<OidcIssuer> {
   let keysMade = 1;
   const server = createServer((request, response) => {
     issuer.asked.push(request.url ?? "");
-    void answer(issuer, request.url ?? "", response);
+    void answerSignIn(issuer, request, response).then((isAnswered) => {
+      if (!isAnswered) void answer(issuer, request.url ?? "", response);
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -60,6 +65,7 @@ export async function startOidcIssuer(): Promise<OidcIssuer> {
     mood: "well",
     key: await createSigningKey("key-1"),
     published: undefined,
+    signIns: { claims: {}, codes: new Map(), refreshes: 0, refusal: undefined, lifetimeSeconds: 300 },
     rotate: async (alg) => {
       keysMade += 1;
       issuer.key = await createSigningKey(`key-${keysMade}`, alg);
@@ -85,11 +91,15 @@ async function answer(issuer: OidcIssuer, path: string, response: ServerResponse
     "/realms/ops/.well-known/openid-configuration": {
       issuer: issuer.mood === "impostor" ? "https://elsewhere.example" : issuer.url,
       jwks_uri: `${issuer.url}/keys`,
+      ...describeSignIn(issuer.url, issuer.key.alg),
     },
     "/realms/ops/keys": { keys: await Promise.all(keys) },
   };
   const document = documents[path];
-  response.writeHead(document === undefined ? 404 : 200, { "content-type": "application/json" });
+  response.writeHead(document === undefined ? 404 : 200, {
+    "content-type": "application/json",
+    "access-control-allow-origin": "*",
+  });
   response.end(JSON.stringify(document ?? {}));
 }
 

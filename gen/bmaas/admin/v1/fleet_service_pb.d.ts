@@ -270,8 +270,8 @@ export declare type FleetSample = Message<"bmaas.admin.v1.FleetSample"> & {
   states: StateCount[];
 
   /**
-   * Heartbeats that the processes of this server wrote per second since the sample before; not set when it is not known.
-   * Other servers on the same database do not count.
+   * Heartbeats that the processes of this server wrote per second since the sample before; not set when it is not
+   * known. Other servers on the same database do not count.
    *
    * @generated from field: optional double heartbeats_per_second = 3;
    */

@@ -1,7 +1,9 @@
 /**
- * `npx node bench/connections.ts` measures what an agent's TLS connection costs the server: memory while it is idle,
- * and CPU time when it is opened. It measures a plain Connect server in the same run. `--connections`,
- * `--reconnections` and `--heartbeats` set the numbers. docs/performance.md explains the results.
+ * `npm run bench:connections` measures what an agent's TLS connection costs the server: CPU time when it is opened anew
+ * or resumed, the time until a fleet that lost its server is back, and memory while connections are idle. It measures
+ * a plain Connect server in the same run. `--only reconnects`, `return` or `memory` measures one of them, and
+ * `--connections`, `--rounds`, `--returning`, `--reconnections` and `--heartbeats` set the numbers.
+ * docs/performance.md explains the results.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -10,11 +12,16 @@ import { parseArgs } from "node:util";
 import type { Protocol } from "./connections/agent-connection.ts";
 import { firstConnections, type Measured, measureConnections } from "./connections/measure.ts";
 import { type MeasuredServer, startAgents, startBmaas, startPlainConnect } from "./connections/processes.ts";
+import { measureReconnects, measureReturn } from "./connections/reconnects.ts";
 import { registerCallers, seedFleet } from "./end-to-end/seed-fleet.ts";
+import { median, medianRatio } from "./measure/statistics.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
 const { values } = parseArgs({
   options: {
+    only: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    returning: { type: "string", default: "20000" },
     connections: { type: "string", default: "2000" },
     reconnections: { type: "string", default: "4" },
     heartbeats: { type: "string", default: "70" },
@@ -25,29 +32,81 @@ const effort = {
   reconnections: Number(values.reconnections),
   heartbeats: Number(values.heartbeats),
 };
+const parts = ["reconnects", "return", "memory"] as const;
+const { only } = values;
+if (only !== undefined && !parts.some((part) => part === only)) {
+  throw new Error(`--only: ${only} is not one of ${parts.join(", ")}`);
+}
+const rounds = Number(values.rounds);
+const returning = Number(values.returning);
+const isWanted = (part: (typeof parts)[number]) => only === undefined || only === part;
 /** Typical memory per core of rented machines, in bytes. */
 const bytesPerCore = 4 * 2 ** 30;
 
 const folder = await mkdtemp(join(tmpdir(), "bmaas-connections-"));
 const home = join(folder, "home");
+const tables: string[] = [];
 const rows: { readonly name: string; readonly measured: Measured }[] = [];
 try {
   await registerAgents();
-  for (const protocol of ["h2", "http/1.1"] as const) {
+  if (isWanted("reconnects")) tables.push(await compareReconnects());
+  if (isWanted("return")) tables.push(await measureFleet());
+  for (const protocol of isWanted("memory") ? (["h2", "http/1.1"] as const) : []) {
     await measureOne(`bmaas, ${nameOf(protocol)}`, () => startBmaas(home), protocol);
     await measureOne(`plain Connect, ${nameOf(protocol)}`, () => startPlainConnect(home), protocol);
   }
+  if (isWanted("memory")) tables.push(...formatMemory());
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-process.stdout.write(formatReport());
+const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`;
+process.stdout.write(`${machine}; each connection has a certificate of its own.\n\n${tables.join("\n")}`);
 
 /** Registers the machines. The database, and the machines in it, stay for the servers that follow. */
 async function registerAgents(): Promise<void> {
   await using server = await startBmaas(home);
-  const machines = firstConnections + effort.connections;
+  const machines = Math.max(firstConnections + effort.connections, isWanted("return") ? returning : 0);
   await seedFleet(server.databaseUrl, machines);
   await registerCallers(server.databaseUrl, machines, machines);
+}
+
+async function compareReconnects(): Promise<string> {
+  process.stderr.write("reconnects …\n");
+  await using bmaas = await startBmaas(home);
+  await using plain = await startPlainConnect(home);
+  using agents = startAgents();
+  const { connections } = effort;
+  const results = await measureReconnects({ bmaas, plain }, agents, { connections, rounds });
+  const { plain: plainOnes, full, resumed } = results;
+  const ratio = (ones: readonly number[], others: readonly number[]) => medianRatio(ones, others).toFixed(2);
+  return formatMarkdownTable(
+    ["CPU time of the server, HTTP/2", "handshake, heartbeat and close", "ratio", "to", "wanted"],
+    [
+      ["plain Connect, full handshake", formatMicroseconds(median(plainOnes)), "", "", ""],
+      ["bmaas, full handshake", formatMicroseconds(median(full)), ratio(full, plainOnes), "plain Connect", "0.85"],
+      ["bmaas, session resumed", formatMicroseconds(median(resumed)), ratio(resumed, full), "full handshake", "0.50"],
+    ],
+  );
+}
+
+async function measureFleet(): Promise<string> {
+  process.stderr.write("a fleet returns …\n");
+  await using server = await startBmaas(home);
+  using agents = startAgents();
+  const { seconds, cpuSeconds, refused, refusedTwice } = await measureReturn(server, agents, returning);
+  return formatMarkdownTable(
+    ["agents that return at once", "until the last is in", "server's CPU time", "ratio", "refused", "refused twice"],
+    [
+      [
+        returning.toLocaleString("en"),
+        `${seconds.toFixed(1)} s`,
+        `${cpuSeconds.toFixed(1)} s`,
+        (seconds / cpuSeconds).toFixed(2),
+        refused.toLocaleString("en"),
+        refusedTwice.toLocaleString("en"),
+      ],
+    ],
+  );
 }
 
 async function measureOne(name: string, start: () => Promise<MeasuredServer>, protocol: Protocol): Promise<void> {
@@ -61,9 +120,8 @@ function nameOf(protocol: Protocol): string {
   return protocol === "h2" ? "HTTP/2" : "HTTP/1.1";
 }
 
-function formatReport(): string {
-  const machine = `${cpus().length} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`;
-  const { connections, reconnections, heartbeats } = effort;
+function formatMemory(): string[] {
+  const { reconnections, heartbeats } = effort;
   const memory = formatMarkdownTable(
     [
       "KB for each connection",
@@ -89,7 +147,7 @@ function formatReport(): string {
       `${Math.round(findBreakEvenSeconds(measured))} s`,
     ]),
   );
-  return `${machine}; ${connections.toLocaleString("en")} connections, each with a certificate of its own.\n\n${memory}\n${time}`;
+  return [memory, time];
 }
 
 function formatMicroseconds(value: number): string {

@@ -11,24 +11,44 @@ export type Protocol = "h2" | "http/1.1";
 export interface AgentConnection {
   /** Sends a heartbeat. Resolves when it is answered, and rejects if the answer is not a heartbeat's. */
   heartbeat(body: Uint8Array): Promise<void>;
+  /** Session to resume; absent if the server has sent no ticket yet. */
+  readonly session: Buffer | undefined;
   close(): void;
 }
 
-/** Opens a connection with a full handshake. */
+/**
+ * Opens a connection: with a full handshake, or with `session`, which the server must accept. Rejects if it cannot be
+ * opened.
+ */
 export async function openConnection(
   port: number,
   certificate: { cert: string; key: string },
   protocol: Protocol,
+  session?: Buffer,
 ): Promise<AgentConnection> {
-  const tls = { ...certificate, rejectUnauthorized: false, ALPNProtocols: [protocol] };
+  const tls = { ...certificate, rejectUnauthorized: false, ALPNProtocols: [protocol], ...(session && { session }) };
   const socket = connect({ host: "127.0.0.1", port, servername: "", ...tls }).setNoDelay(true);
+  let newest = session;
+  socket.on("session", (each: Buffer) => {
+    newest = each;
+  });
   await once(socket, "secureConnect");
-  return protocol === "h2" ? speakHttp2(socket) : speakHttp1(socket, port);
+  if (socket.isSessionReused() !== (session !== undefined)) throw new Error("the server resumes no session");
+  const spoken = protocol === "h2" ? speakHttp2(socket) : speakHttp1(socket, port);
+  return {
+    ...spoken,
+    get session() {
+      return newest;
+    },
+  };
 }
 
-function speakHttp2(socket: TLSSocket): AgentConnection {
+type Spoken = Omit<AgentConnection, "session">;
+
+function speakHttp2(socket: TLSSocket): Spoken {
   const session = connectHttp2("https://127.0.0.1", { createConnection: () => socket });
-  session.on("error", fail);
+  // A call that it breaks rejects by itself.
+  session.on("error", () => {});
   return { heartbeat: (body) => post(session, body), close: () => session.destroy() };
 }
 
@@ -39,7 +59,7 @@ async function post(session: ClientHttp2Session, body: Uint8Array): Promise<void
   if (head[":status"] !== 200) throw new Error(`a heartbeat was answered with status ${head[":status"]}`);
 }
 
-function speakHttp1(socket: TLSSocket, port: number): AgentConnection {
+function speakHttp1(socket: TLSSocket, port: number): Spoken {
   socket.on("error", fail);
   return {
     heartbeat: async (body) => {

@@ -4,7 +4,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Protocol } from "./agent-connection.ts";
 import type { Held } from "./memory-probe.ts";
-import type { MeasuredServer, startAgents } from "./processes.ts";
+import type { Agents, MeasuredServer } from "./processes.ts";
 
 /** Results: memory in KB per connection, and the server's CPU time in microseconds. */
 export interface Measured {
@@ -44,7 +44,7 @@ const firstHeartbeats = 50;
 /** Measures connections of one protocol to a server that has had no connections yet. */
 export async function measureConnections(
   server: MeasuredServer,
-  agents: ReturnType<typeof startAgents>,
+  agents: Agents,
   protocol: Protocol,
   { connections, reconnections, heartbeats }: Effort,
 ): Promise<Measured> {
@@ -83,6 +83,6 @@ export async function measureConnections(
   };
 }
 
-async function repeat(times: number, work: () => Promise<void>): Promise<void> {
+async function repeat(times: number, work: () => Promise<unknown>): Promise<void> {
   for (let time = 0; time < times; time++) await work();
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readAgentUrl, serveEnvironment } from "../measure/serve-command.ts";
 import { type ServerCommand, type ServerProcess, startServer } from "../measure/server-process.ts";
-import type { Order } from "./agents.ts";
+import type { Order, Returned } from "./agents.ts";
 import type { Held } from "./memory-probe.ts";
 
 /** A running server. */
@@ -15,6 +15,8 @@ export interface MeasuredServer extends AsyncDisposable {
   readonly port: number;
   /** Returns its memory after a garbage collection, and its CPU time. */
   measure(): Promise<Held>;
+  /** Returns its CPU time so far, in microseconds, once closed connections are gone. */
+  readCpu(): Promise<number>;
 }
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -42,6 +44,9 @@ function startMeasured(command: ServerCommand): Promise<ServerProcess> {
 /** Time after which closed connections and timers of answers are gone, in milliseconds. */
 const settleMs = 2_000;
 
+/** Time after which the server has ended closed connections, in milliseconds. */
+const closeMs = 500;
+
 function control(server: ServerProcess, port: number): MeasuredServer {
   return {
     port,
@@ -49,12 +54,22 @@ function control(server: ServerProcess, port: number): MeasuredServer {
       await delay(settleMs);
       return (await server.ask("measure")) as Held;
     },
+    readCpu: async () => {
+      await delay(closeMs);
+      return (await server.ask("cpu")) as number;
+    },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
-/** Starts the agents. `tell` resolves when they have carried out the order. */
-export function startAgents(): Disposable & { tell(order: Order): Promise<void> } {
+/** The agents. */
+export interface Agents extends Disposable {
+  /** Resolves when they have carried out the order, after "return" to how they returned. */
+  tell(order: Order): Promise<Returned | "done">;
+}
+
+/** Starts the agents. */
+export function startAgents(): Agents {
   const child = fork(new URL("agents.ts", import.meta.url), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   let isOver = false;
   child.once("exit", () => {
@@ -63,7 +78,8 @@ export function startAgents(): Disposable & { tell(order: Order): Promise<void> 
   return {
     tell: async (order) => {
       child.send(order);
-      await once(child, "message");
+      const [answer] = (await once(child, "message")) as [Returned | "done"];
+      return answer;
     },
     [Symbol.dispose]: () => {
       isOver = true;

@@ -80,11 +80,21 @@ class HandshakeQueue {
       socket.destroy();
       return;
     }
-    this.#waiting.add(socket, toParty(address));
+    const party = toParty(address);
+    // Most connections need not wait, and waiting takes timers and listeners.
+    if (this.#waiting.count === 0 && this.#begunInTurn < begunPerTurn) {
+      const nowMs = performance.now();
+      if (this.#places.isFreeFor(party, nowMs)) {
+        this.#beginOne(socket, party, nowMs);
+        this.#lookAfter(0);
+        return;
+      }
+    }
+    this.#waiting.add(socket, party);
     this.#beginSome();
     if (this.#waiting.count <= this.#limits.maxWaitingHandshakes) return;
-    const party = this.#waiting.cutOne();
-    if (party !== undefined) this.#onCut(party);
+    const cut = this.#waiting.cutOne();
+    if (cut !== undefined) this.#onCut(cut);
   }
 
   /** Records that the handshake of the connection with this name has succeeded. */
@@ -100,7 +110,6 @@ class HandshakeQueue {
       if (next === undefined) break;
       // The client has disconnected; "close" is emitted only later.
       if (next.socket.destroyed) continue;
-      this.#begunInTurn++;
       this.#beginOne(next.socket, next.party, nowMs);
     }
     if (this.#begunInTurn > 0) this.#lookAfter(0);
@@ -108,6 +117,7 @@ class HandshakeQueue {
   }
 
   #beginOne(socket: Socket, party: string, nowMs: number): void {
+    this.#begunInTurn++;
     const name = nameConnection(socket);
     this.#places.take(name, { party, owner: socket, sinceMs: nowMs });
     socket.once("close", () => {

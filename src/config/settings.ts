@@ -13,6 +13,7 @@ import {
   parseDays,
   parseDeadlineMs,
   parseDelayMs,
+  parseExpectedPolicy,
   parseIntervalMs,
   parseListenAddress,
   parseLogLevel,
@@ -308,6 +309,16 @@ export const settings = {
     commands: ["serve"],
     description:
       "known machines with another key: approve waits for an operator, token lets a join token replace it, never refuses",
+  },
+  enrolExpected: {
+    variable: "BMAAS_ENROL_EXPECTED",
+    flag: "--enrol-expected",
+    value: "POLICY",
+    default: "wait",
+    parse: parseExpectedPolicy,
+    commands: ["serve"],
+    description:
+      "agents of expected machines without a join token: wait for an operator, or accept; see docs/enrolment.md",
   },
   agentMinVersion: {
     variable: "BMAAS_AGENT_MIN_VERSION",

@@ -100,6 +100,12 @@ export function parseReceiverAllow(text: string): NetworksAndHosts {
   return { networks: [...networks], hosts: [...hosts] };
 }
 
+/** Parses `wait` or `accept`. */
+export function parseExpectedPolicy(text: string): "wait" | "accept" {
+  if (text === "wait" || text === "accept") return text;
+  throw new InvalidValueError(`${quote(text)} is neither wait nor accept`);
+}
+
 /** Parses `approve`, `token` or `never`. */
 export function parseReenrolment(text: string): "approve" | "token" | "never" {
   if (text === "approve" || text === "token" || text === "never") return text;

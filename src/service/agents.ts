@@ -90,6 +90,7 @@ export function createAgents(config: Config, tls: ListenerTls | undefined, conte
   const enrol = createEnrol({
     db,
     reenrolment: config.reenrolment,
+    expected: config.enrolExpected,
     pacer,
     observer: metrics.enrolments,
     logRefusal,

@@ -203,3 +203,54 @@ test("a watch shows enrolments where it is asked to", async () => {
     new RegExp(`${enrolmentId}  rejected  enrolment_rejected  by ${actor}\n`).test(watch.output.stdout),
   );
 });
+
+test("the expected fleet: what came unexpected, what has not come, and a token for expected machines only", async () => {
+  const serialNumber = newSerial();
+  const created = await operator.run(
+    "machines",
+    "create",
+    "--expect-serial",
+    serialNumber,
+    "--expect-mac",
+    "02-42-AC-11-77-01",
+  );
+  const machineId = created.stdout.trim();
+  expect((await operator.run("machines", "get", machineId)).stdout).toMatch(
+    new RegExp(
+      `expected +yes, and its agent has not come\n *expected serial +${serialNumber}\n *expected MACs +02:42:ac:11:77:01\n`,
+    ),
+  );
+  const missing = await operator.run("machines", "list", "--selector", "missing");
+  expect(missing.stdout).toContain(machineId);
+  const networkInterface = [{ mac: Buffer.from("0242ac117701", "hex") }];
+  const hardwareReport = reportOf(serialNumber, { networkInterface });
+  const came = await knock(server, database, { hardwareReport });
+  const stranger = await knock(server, database, { hardwareReport: reportOf(newSerial()) });
+  const other = await knock(server, database, { hardwareReport: reportOf(serialNumber) });
+  const list = await operator.run("enrolments", "list", "--selector", "expected=yes");
+  expect(list.stdout).toMatch(
+    new RegExp(`\n${came.enrolmentId} .* expected as machine ${machineId}, resembles enrolment ${other.enrolmentId}\n`),
+  );
+  const unexpected = await operator.run("enrolments", "list", "--unexpected");
+  expect(unexpected.stdout).toContain(stranger.enrolmentId);
+  expect(unexpected.stdout).not.toContain(came.enrolmentId);
+  expect(unexpected.stdout).toMatch(
+    new RegExp(
+      `\n${other.enrolmentId} .* machine ${machineId} is expected with its serial number, but with another MAC`,
+    ),
+  );
+  await operator.run("enrolments", "forget", other.enrolmentId);
+  expect((await operator.run("enrolments", "list")).stdout).toMatch(
+    new RegExp(`\n${came.enrolmentId} .* expected as machine ${machineId}\n`),
+  );
+  const { stdout: joinToken } = await operator.run("join-tokens", "create", "--only-expected");
+  await came.client.enrol({ hardwareReport, joinToken: joinToken.trim() });
+  expect((await operator.run("machines", "list", "--selector", "missing")).stdout).not.toContain(machineId);
+  expect((await operator.run("machines", "get", machineId)).stdout).toContain("yes, and its agent has come\n");
+  expect((await operator.run("machines", "create", "--expect-serial", "Default string")).stderr).toMatch(
+    /expected.serial_number is a serial number that many machines share/,
+  );
+  expect((await operator.run("join-tokens", "create", "--only-expected", "--require-approval")).stderr).toContain(
+    "only_expected contradicts requires_approval",
+  );
+});

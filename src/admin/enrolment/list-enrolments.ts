@@ -47,7 +47,7 @@ export function createListEnrolments({ db }: Pick<AdminContext, "db">) {
 
 function toFilter(sent: SentFilter | undefined): EnrolmentFilter {
   if (sent === undefined) return {};
-  const { states, enrolmentIds, address, serialNumber, manufacturer, product, minAge } = sent;
+  const { states, enrolmentIds, address, serialNumber, manufacturer, product, minAge, expected } = sent;
   return {
     ...(states.length > 0 && { states: states.map(nameState).toSorted() }),
     ...(enrolmentIds.length > 0 && { enrolmentIds: enrolmentIds.map(parseMachineId).toSorted() }),
@@ -55,6 +55,7 @@ function toFilter(sent: SentFilter | undefined): EnrolmentFilter {
     ...(serialNumber !== "" && { serialNumber }),
     ...(manufacturer !== "" && { manufacturer }),
     ...(product !== "" && { product }),
+    ...(expected !== undefined && { isExpected: expected }),
     ...(minAge && { minAgeSeconds: durationMs(minAge) / 1000 }),
   };
 }

@@ -15,6 +15,7 @@ import {
   findLookalikes,
   type Lookalike,
 } from "../../db/queries/enrolment-list.ts";
+import { type Expectation, findExpectations, findExpectedMachine } from "../../db/queries/expectation.ts";
 
 /** States of the contract, by their names in the database. */
 export const enrolmentStates: Readonly<Record<EnrolmentOverview["state"], EnrolmentState>> = {
@@ -29,7 +30,8 @@ export async function toEnrolments(
   rows: readonly EnrolmentOverview[],
 ): Promise<Enrolment[]> {
   const lookalikes = await findLookalikes(db, rows);
-  return rows.map((row) => toEnrolment(row, lookalikes.get(row.id) ?? []));
+  const expectations = await findExpectations(db, rows);
+  return rows.map((row) => toEnrolment(row, lookalikes.get(row.id) ?? [], expectations.get(row.id) ?? []));
 }
 
 /** Reads one enrolment by its id, a UUID in lower case. Throws EnrolmentGoneError. */
@@ -39,7 +41,11 @@ export async function readEnrolment(db: Database | Transaction, id: string): Pro
   return enrolment;
 }
 
-function toEnrolment(row: EnrolmentOverview, lookalikes: readonly Lookalike[]): Enrolment {
+function toEnrolment(
+  row: EnrolmentOverview,
+  lookalikes: readonly Lookalike[],
+  expectations: readonly Expectation[],
+): Enrolment {
   return create(EnrolmentSchema, {
     id: row.id,
     state: enrolmentStates[row.state],
@@ -60,6 +66,8 @@ function toEnrolment(row: EnrolmentOverview, lookalikes: readonly Lookalike[]): 
     machineId: row.machineId ?? "",
     decider: row.decidedBy ?? "",
     joinTokenId: row.joinTokenId ?? "",
+    expectedMachineId: findExpectedMachine(expectations) ?? "",
+    waitReason: row.state === "approved" ? "" : explainExpectations(expectations),
     ...(row.decidedAt && { decideTime: timestampFromDate(row.decidedAt) }),
     lookalikes: lookalikes.map(({ machineId, enrolmentId, kinds }) =>
       create(LookalikeSchema, {
@@ -69,4 +77,35 @@ function toEnrolment(row: EnrolmentOverview, lookalikes: readonly Lookalike[]): 
       }),
     ),
   });
+}
+
+const kindNames: Readonly<Record<string, string>> = {
+  serial_number: "serial number",
+  system_uuid: "UUID",
+  mac: "MAC addresses",
+};
+
+/** Returns why none of the machines of which facts are expected is the one, or nothing if one is. */
+function explainExpectations(expectations: readonly Expectation[]): string {
+  if (expectations.length === 0 || findExpectedMachine(expectations) !== undefined) return "";
+  const name = (kinds: readonly string[]) => kinds.map((kind) => kindNames[kind] ?? kind).join(" and ");
+  const matching = expectations.filter(({ different }) => different.length === 0);
+  const [only, ...more] = matching;
+  const reasons: string[] = [];
+  if (only !== undefined && more.length > 0) {
+    reasons.push(
+      `it matches ${matching.length} expected machines: ${matching.map((each) => each.machineId).join(", ")}`,
+    );
+  } else if (only !== undefined) {
+    reasons.push(
+      only.isMissing
+        ? `it is expected as machine ${only.machineId}`
+        : `it is expected as machine ${only.machineId}, whose agent has come before`,
+    );
+  }
+  for (const { machineId, same, different } of expectations) {
+    if (different.length === 0) continue;
+    reasons.push(`machine ${machineId} is expected with its ${name(same)}, but with another ${name(different)}`);
+  }
+  return reasons.join("; ");
 }

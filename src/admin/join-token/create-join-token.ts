@@ -26,13 +26,13 @@ const maxValidityMs = 366 * 24 * 60 * 60 * 1000;
  */
 export function createCreateJoinToken(context: Pick<AdminContext, "db" | "log">) {
   return async (request: CreateJoinTokenRequest, call: HandlerContext): Promise<CreateJoinTokenResponse> => {
-    const { maxUses, requiresApproval, provider, location, expireTime = timestampNow() } = request;
+    const { maxUses, requiresApproval, onlyExpected, provider, location, expireTime = timestampNow() } = request;
     checkFields(request);
     readLabels("labels", request.labels);
     const { id, secret, hash: secretHash } = createJoinSecret();
     const { token } = await answerOnce(context, call, request, CreateJoinTokenResponseSchema, async (tx, actor) => {
       const row = await insertJoinToken(tx, {
-        ...{ id, secretHash, maxUses, requiresApproval, labels: request.labels, createdBy: actor },
+        ...{ id, secretHash, maxUses, requiresApproval, onlyExpected, labels: request.labels, createdBy: actor },
         ...{ provider: provider || null, location: location || null, expiresAt: toDate(expireTime) },
       });
       return create(CreateJoinTokenResponseSchema, { token: toJoinToken(row) });
@@ -45,9 +45,12 @@ export function createCreateJoinToken(context: Pick<AdminContext, "db" | "log">)
   };
 }
 
-function checkFields({ provider, location, expireTime }: CreateJoinTokenRequest): void {
+function checkFields({ provider, location, expireTime, requiresApproval, onlyExpected }: CreateJoinTokenRequest): void {
   const violations = new Violations();
   if (location !== "" && provider === "") violations.add("location", "needs a provider: name one");
+  if (requiresApproval && onlyExpected) {
+    violations.add("only_expected", "contradicts requires_approval, which lets no agent in: keep one of them");
+  }
   const endMs = expireTime === undefined ? 0 : timestampMs(expireTime);
   if (endMs > Date.now() + maxValidityMs) violations.add("expire_time", "must be within 366 days from now");
   violations.assertNone();

@@ -11,6 +11,7 @@ export function toJoinToken(row: JoinTokenRow): JoinToken {
     maxUses: row.maxUses,
     uses: row.uses,
     requiresApproval: row.requiresApproval,
+    onlyExpected: row.onlyExpected,
     provider: row.provider ?? "",
     location: row.location ?? "",
     labels: row.labels,

@@ -18,18 +18,20 @@ import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
 import { createBatchHandler } from "../batch/answer-batch.ts";
 import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
+import { readExpected } from "./read-expected.ts";
 import { readLabels } from "./read-labels.ts";
 import { readMachines } from "./read-machine.ts";
 import { toProvidedChange } from "./to-provided-change.ts";
 
 const creation: MachineOperation<CreateMachineRequest, NewMachine, readonly string[], Machine> = {
   requestSchema: CreateMachineRequestSchema,
-  read({ machineId: given, labels, provided }) {
+  read({ machineId: given, labels, provided, expected }) {
     const machineId = given === "" ? randomUUID() : parseMachineId(given);
     return {
       machineId,
       labels: readLabels("labels", labels),
       provided: provided && toProvidedChange(machineId, provided),
+      expected: expected && readExpected("expected", expected),
     };
   },
   apply: createTaggedMachines,

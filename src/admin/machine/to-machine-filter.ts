@@ -30,6 +30,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     isHeld: filter.held,
     isBlocked: filter.blocked,
     isStateOverdue: filter.stateOverdue,
+    isMissing: filter.missing,
     minStateAgeSeconds: toSeconds(filter.minStateAge),
     issueTypes: readIssueTypes("filter.issue_types", filter.issueTypes),
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),

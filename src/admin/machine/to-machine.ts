@@ -4,6 +4,8 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   type Agent,
   AgentSchema,
+  type Expected,
+  ExpectedSchema,
   type HardwareSummary,
   HardwareSummarySchema,
   type Health,
@@ -70,12 +72,14 @@ export function toMachine(overview: MachineOverview): Machine {
     hardware,
     installation,
     installationState,
+    expected,
   } = overview;
   return create(MachineSchema, {
     id: machine.id,
     createTime: timestampFromDate(machine.createdAt),
     state: machineStates[state],
     stateTime: timestampFromDate(since),
+    ...(expected && { expected: toExpected(expected, agent === null && machine.agentRevokedAt === null) }),
     ...(overdueSince && { stateOverdueTime: timestampFromDate(overdueSince) }),
     labels,
     issues: overview.issues.map(toIssue),
@@ -86,6 +90,13 @@ export function toMachine(overview: MachineOverview): Machine {
     ...(hardware && { hardware: toHardwareSummary(hardware) }),
     ...(installation &&
       installationState && { installation: toInstallation({ ...installation, ...installationState }) }),
+  });
+}
+
+function toExpected(row: NonNullable<MachineOverview["expected"]>, missing: boolean): Expected {
+  const { serialNumber, systemUuid, macAddresses } = row;
+  return create(ExpectedSchema, {
+    ...{ serialNumber: serialNumber ?? "", systemUuid: systemUuid ?? "", macAddresses, missing },
   });
 }
 

@@ -23,6 +23,7 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
     (filter.blocked === undefined || filter.blocked === (machine.health?.blocksInstall ?? false)) &&
     (filter.issueTypes.length === 0 || machine.issues.some(({ type }) => filter.issueTypes.includes(type))) &&
     (filter.stateOverdue === undefined || filter.stateOverdue === (machine.stateOverdueTime !== undefined)) &&
+    (filter.missing === undefined || filter.missing === (machine.expected?.missing ?? false)) &&
     filter.labels.every((condition) => matchesLabel(machine, condition)) &&
     matchesStateAge(machine, filter, nowMs) &&
     matchesHeartbeatAge(machine, filter, nowMs)

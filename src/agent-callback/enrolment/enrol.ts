@@ -10,7 +10,7 @@ import {
 } from "../../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import type { Database } from "../../db/client.ts";
 import { type EnrolmentOutcome, enrol } from "../../db/queries/enrolment.ts";
-import type { Reenrolment } from "../../db/queries/enrolment-admission.ts";
+import type { ExpectedPolicy, Reenrolment } from "../../db/queries/enrolment-admission.ts";
 import { transact } from "../../db/transact.ts";
 import { defaultRetryAfterSeconds } from "../../rpc/calls/error-mapping.ts";
 import { finishInTime, type Patience, patienceOf, waitEndKey } from "../call-patience.ts";
@@ -31,6 +31,8 @@ export interface EnrolOptions {
   readonly db: Database;
   /** What becomes of a known machine whose agent asks with another key. */
   readonly reenrolment: Reenrolment;
+  /** What becomes of an agent without a join token whose machine is expected. */
+  readonly expected: ExpectedPolicy;
   readonly pacer: Pick<Pacer, "pace">;
   readonly observer: EnrolmentObserver;
   readonly logRefusal: LogRefusal;
@@ -46,7 +48,7 @@ const rejectedFactor = 10;
 const rejectedReason = "this server does not accept the agent; ask those who run it";
 
 /** Creates the handler of EnrolmentService.Enrol. Its errors are those that enrolment_service.proto lists. */
-export function createEnrol({ db, reenrolment, pacer, observer, logRefusal, log }: EnrolOptions) {
+export function createEnrol({ db, reenrolment, expected, pacer, observer, logRefusal, log }: EnrolOptions) {
   const takeTurn = createTurns();
   return async (request: EnrolRequest, { values }: HandlerContext): Promise<EnrolResponse> => {
     const identity = values.get(keyIdentityKey);
@@ -55,7 +57,9 @@ export function createEnrol({ db, reenrolment, pacer, observer, logRefusal, log 
       const wish = toEnrolmentWish(request, identity);
       const joinToken = request.joinToken === "" ? undefined : request.joinToken;
       const outcome = await finishInTime(values.get(waitEndKey), (patience) =>
-        takeTurn(patienceOf(values, patience), () => transact(db, (tx) => enrol(tx, wish, { joinToken, reenrolment }))),
+        takeTurn(patienceOf(values, patience), () =>
+          transact(db, (tx) => enrol(tx, wish, { joinToken, reenrolment, expected })),
+        ),
       );
       return answer(outcome, identity);
     } catch (error) {

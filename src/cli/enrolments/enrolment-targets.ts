@@ -14,7 +14,7 @@ import type { Operator } from "../operator/admin-client.ts";
 import { argumentParser, collect } from "../operator/arguments.ts";
 import { CommandFailure, exitStatus } from "../operator/exit-status.ts";
 import { listPages } from "../operator/list-pages.ts";
-import { parseAge, parseState, parseTerms } from "../operator/selector.ts";
+import { parseAge, parseState, parseTerms, parseYesNo } from "../operator/selector.ts";
 import { enrolmentStateNames } from "../operator/state-names.ts";
 import type { Target, TargetFlags } from "../operator/targets.ts";
 
@@ -29,6 +29,7 @@ const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
   serial: (value) => ({ serialNumber: value }),
   manufacturer: (value) => ({ manufacturer: value }),
   product: (value) => ({ product: value }),
+  expected: (value) => ({ expected: parseYesNo(value) }),
   "older-than": (value) => ({ minAge: parseAge(value) }),
   id: (value) => ({ enrolmentIds: [parseEnrolmentId(value)] }),
 };
@@ -45,6 +46,7 @@ A selector is a comma-separated list of conditions; an enrolment must match all 
   address                 IP address of the agent's last call
   serial                  serial number of the machine
   manufacturer, product   from the machine's firmware; write a comma in a value as \\,
+  expected                yes: a machine is expected to be what the agent describes; no
   older-than              for example 15m, 2h; the agent first described its machine that long ago
   id                      an enrolment's id; repeat to match any`;
 

@@ -28,13 +28,15 @@ function nameHardware({ manufacturer, product }: Enrolment): string {
 }
 
 /** Returns what an operator should know before deciding. */
-function toNote({ machineId, decider, lookalikes }: Enrolment): Cell {
+function toNote({ machineId, decider, lookalikes, expectedMachineId, waitReason }: Enrolment): Cell {
   if (machineId !== "") return `machine ${machineId}`;
   if (decider !== "") return `by ${decider}`;
-  const [first, ...others] = lookalikes;
-  if (first === undefined) return "-";
+  if (waitReason !== "") return { text: waitReason, style: "yellow" };
+  const expected = expectedMachineId === "" ? "" : `expected as machine ${expectedMachineId}`;
+  const [first, ...others] = lookalikes.filter((each) => expected === "" || each.machineId !== expectedMachineId);
+  if (first === undefined) return expected || "-";
   const more = others.length === 0 ? "" : ` and ${others.length} more`;
-  return { text: `resembles ${nameLookalike(first)}${more}`, style: "yellow" };
+  return { text: `${expected && `${expected}, `}resembles ${nameLookalike(first)}${more}`, style: "yellow" };
 }
 
 function nameLookalike({ machineId, enrolmentId }: Lookalike): string {
@@ -64,6 +66,8 @@ export function listEnrolmentFields(enrolment: Enrolment): Field[] {
     ["memory", memoryBytes > 0n ? formatMemory(memoryBytes) : undefined],
     ["threads", cpuThreads > 0 ? cpuThreads.toString() : undefined],
     ["disks", diskBytes > 0n ? formatCapacity(diskBytes) : undefined],
+    ["expected as", enrolment.expectedMachineId && `machine ${enrolment.expectedMachineId}`],
+    ["expectation", enrolment.waitReason && { text: enrolment.waitReason, style: "yellow" }],
     ["resembles", describeLookalikes(enrolment)],
   ];
 }

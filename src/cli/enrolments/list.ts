@@ -21,6 +21,7 @@ import { enrolmentHeader, toEnrolmentRow } from "./enrolment-text.ts";
 interface ListFlags extends OperatorFlags, TargetFlags {
   readonly all?: boolean;
   readonly limit?: number;
+  readonly unexpected?: boolean;
 }
 
 /** Creates the command `bmaas enrolments list`. */
@@ -28,11 +29,13 @@ export function listCommand(): Command {
   const command = addEnrolmentSelector(new Command("list"))
     .description("list agents that wait to be let in, newest first")
     .option("--all", "also list those that are approved or rejected")
+    .option("--unexpected", "list only those that no machine is expected to be")
     .option("--limit <number>", "maximum number to list (default: all)", limitArgument)
     .action(
-      operate(async (operator, { selector, all = false, limit, json }: ListFlags) => {
+      operate(async (operator, { selector, all = false, unexpected = false, limit, json }: ListFlags) => {
         const waiting = create(EnrolmentFilterSchema, { states: all ? [] : [EnrolmentState.WAITING] });
         const filter = selector === undefined ? waiting : parseEnrolmentSelector(selector);
+        if (unexpected) filter.expected = false;
         const enrolments = await listEnrolments(operator, filter, limit);
         if (json) {
           return printMessage(ListEnrolmentsResponseSchema, create(ListEnrolmentsResponseSchema, { enrolments }));
@@ -42,7 +45,11 @@ export function listCommand(): Command {
       }),
     );
   return addOperatorOptions(command, {
-    examples: ["bmaas enrolments list", "bmaas enrolments list --selector state=rejected,older-than=1d"],
+    examples: [
+      "bmaas enrolments list",
+      "bmaas enrolments list --unexpected",
+      "bmaas enrolments list --selector state=rejected,older-than=1d",
+    ],
     more: [
       enrolmentSelectorHelp,
       "\nWithout --all and --selector: only those that wait. With --json: one ListEnrolmentsResponse of bmaas.admin.v1.",

@@ -13,6 +13,7 @@ interface CreateFlags extends OperatorFlags {
   /** Milliseconds from now. */
   readonly expires: number;
   readonly requireApproval?: boolean;
+  readonly onlyExpected?: boolean;
   readonly provider?: string;
   readonly location?: string;
   readonly label?: Readonly<Record<string, string>>;
@@ -32,14 +33,16 @@ export function createCommand(): Command {
       defaultExpiresMs,
     )
     .option("--require-approval", "agents with the token still wait for an operator")
+    .option("--only-expected", "let in only agents whose machines are expected; others wait for an operator")
     .option("--provider <name>", "the provider of the machines; each gets its serial number as the provider's id")
     .option("--location <name>", "the location of the machines")
     .option("--label <key=value>", "a label of the machines; repeat for more", labelArgument)
     .action(
       operate(async (operator, flags: CreateFlags) => {
+        const { onlyExpected = false } = flags;
         const { uses: maxUses, expires, requireApproval = false, provider = "", location = "", label = {} } = flags;
         const response = await operator.client(JoinTokenService).createJoinToken({
-          ...{ maxUses, provider, location, labels: label, requiresApproval: requireApproval },
+          ...{ maxUses, provider, location, labels: label, requiresApproval: requireApproval, onlyExpected },
           expireTime: timestampFromMs(Date.now() + expires),
         });
         if (flags.json) return printMessage(CreateJoinTokenResponseSchema, response);

@@ -1,6 +1,7 @@
 /** Formats a machine for people: as a row of a table, or with all its fields. */
 import type {
   Agent,
+  Expected,
   HardwareSummary,
   Health,
   Hold,
@@ -58,7 +59,7 @@ export function showLabels(labels: Readonly<Record<string, string>>): string {
 
 function listMachineFields(machine: Machine): Field[] {
   const { id, state, stateTime, stateOverdueTime, createTime, labels, hold, health, issues } = machine;
-  const { provided, agent, hardware, installation } = machine;
+  const { provided, agent, expected, hardware, installation } = machine;
   return [
     ["machine", id],
     ["state", showMachineState(state)],
@@ -70,6 +71,7 @@ function listMachineFields(machine: Machine): Field[] {
     ["health", health && describeHealth(health)],
     ["issues", listIssueLines(issues) || undefined],
     ...(provided === undefined ? [] : listProvidedFields(provided)),
+    ...(expected === undefined ? [] : listExpectedFields(expected)),
     ...(agent === undefined ? [["agent", "none"] as const] : listAgentFields(agent)),
     ...(hardware === undefined ? [] : listHardwareFields(hardware)),
     ...(installation === undefined ? [] : listInstallationFields(installation)),
@@ -84,6 +86,15 @@ function listProvidedFields({ provider, providerId, reservation, address, locati
     ["address", address],
     ["location", location],
     ["provider says", status === 0 ? undefined : providerStatusNames.nameOf(status)],
+  ];
+}
+
+function listExpectedFields({ serialNumber, systemUuid, macAddresses, missing }: Expected): Field[] {
+  return [
+    ["expected", missing ? "yes, and its agent has not come" : "yes, and its agent has come"],
+    ["expected serial", serialNumber],
+    ["expected UUID", systemUuid],
+    ["expected MACs", macAddresses.join("\n")],
   ];
 }
 

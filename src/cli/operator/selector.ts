@@ -48,6 +48,8 @@ export const selectorWords: readonly string[] = [
     const values = { state: machineStateNames.names, issue: issueTypeNames }[key];
     return values === undefined ? `${key}=` : values.map((name) => `${key}=${name}`);
   }),
+  "missing",
+  "!missing",
   "label.",
   "!label.",
 ];
@@ -67,13 +69,19 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   state-overdue           yes: in its state for longer than BMAAS_STATE_LIMITS of the server allows; no
   held                    yes: an operator holds the machine; no
   blocked                 yes: a health alert keeps installations away from the machine; no
+  missing, !missing       the machine is expected, and its agent has never come; all others
   id                      a machine id; repeat to match any
   label.KEY=VALUE         the label has this value; label.KEY!=VALUE: it has another, or the machine lacks it
   label.KEY, !label.KEY   the machine has the label; the machine lacks it (quote "!" in an interactive shell)`;
 
 /** Parses selectors to one filter, whose conditions must all hold. Throws ConfigError with every mistake. */
 export function parseSelector(selectors: readonly string[]): MachineFilter {
-  const parts = parseTerms(selectors, { keys, repeatable, moreKeys: ["label.KEY"], readOther: readLabelPart });
+  const parts = parseTerms(selectors, {
+    keys,
+    repeatable,
+    moreKeys: ["label.KEY", "missing"],
+    readOther: readOtherPart,
+  });
   const states = parts.flatMap((part) => part.states ?? []);
   const machineIds = parts.flatMap((part) => part.machineIds ?? []);
   const labels = parts.flatMap((part) => part.labels ?? []);
@@ -131,7 +139,8 @@ function readTerm<Part>(
   }
 }
 
-function readLabelPart(term: string): FilterPart | undefined {
+function readOtherPart(term: string): FilterPart | undefined {
+  if (term === "missing" || term === "!missing") return { missing: term === "missing" };
   const label = readLabelTerm(term);
   return label && { labels: [label] };
 }
@@ -171,7 +180,8 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-function parseYesNo(text: string): boolean {
+/** Parses yes or no. Throws InvalidValueError. */
+export function parseYesNo(text: string): boolean {
   if (text !== "yes" && text !== "no") throw new InvalidValueError(`${quote(text)} is neither yes nor no`);
   return text === "yes";
 }

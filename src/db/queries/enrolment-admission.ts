@@ -1,7 +1,8 @@
 /**
  * Decides whether an agent that asks is let in without an operator.
  *
- * An agent is let in as a new machine only if nothing that is known resembles its machine. A known machine gets another
+ * An agent is let in onto the one machine that is expected as it describes it, or as a new machine if nothing that is
+ * known resembles it. A known machine gets another
  * key only by `Reenrolment` "token". The caller holds other approvals (`holdApprovals`), so that two agents which
  * describe one machine are judged one after the other.
  */
@@ -13,6 +14,7 @@ import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
 import { findPublicKeys, holdAgents } from "./agent-started.ts";
 import { applyJoinToken, approveEnrolment } from "./enrolment-decision.ts";
 import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
+import { findExpectations, findExpectedMachine } from "./expectation.ts";
 import { findGivenInstallation } from "./given-installation.ts";
 import type { JoinTokenRow } from "./join-token.ts";
 import { holdMachines } from "./machine.ts";
@@ -23,32 +25,64 @@ import { holdMachines } from "./machine.ts";
  */
 export type Reenrolment = "approve" | "token" | "never";
 
+/** What becomes of an agent without a join token whose machine is expected: it waits, or is let in. */
+export type ExpectedPolicy = "wait" | "accept";
+
+/** By what an agent may be let in without an operator. */
+export interface Admission {
+  /** A join token that lets agents in, and whose row is held; undefined without one. */
+  readonly token: JoinTokenRow | undefined;
+  readonly reenrolment: Reenrolment;
+  readonly expected: ExpectedPolicy;
+}
+
+/** Actor of approvals that the settings decide, without a join token. */
+const settingsActor = "settings:BMAAS_ENROL_EXPECTED";
+
 /** What enrolments are compared by. */
 type Described = Pick<EnrolmentRow, "identifiers">;
 
 /**
- * Lets in the agent of the waiting enrolment with this key if its join token and the settings allow it, and returns its
- * machine. The token must let agents in, and its row must be held.
+ * Lets in the agent of the waiting enrolment with this key if its join token or the settings allow it, and returns its
+ * machine.
  */
 export async function admit(
   tx: Transaction,
   publicKey: Uint8Array,
-  { token, reenrolment }: { readonly token: JoinTokenRow; readonly reenrolment: Reenrolment },
+  { token, reenrolment, expected }: Admission,
 ): Promise<string | undefined> {
-  if (token.requiresApproval) return undefined;
+  const letsIn = token === undefined ? expected === "accept" : !token.requiresApproval;
+  if (!letsIn) return undefined;
   const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.publicKey, publicKey));
   if (row === undefined) return undefined;
-  const actor = `join-token:${token.id}`;
+  const expectations = (await findExpectations(tx, [row])).get(row.id) ?? [];
   const others = await findOtherMachines(tx, row);
+  const expectedId = findExpectedMachine(expectations);
+  if (expectedId !== undefined) {
+    if (others.some((machineId) => machineId !== expectedId)) return undefined;
+    return await letIn(tx, row, token, { machineId: expectedId, isNew: false });
+  }
+  if (token === undefined) return undefined;
   if (others.length > 0) {
     const [machineId] = reenrolment === "token" && others.length === 1 ? others : [];
     if (machineId === undefined || !(await mayReplaceKey(tx, machineId, row))) return undefined;
-    await approveEnrolment(tx, { ...toApproval(row, machineId), replacesKey: true }, actor);
+    await approveEnrolment(tx, { ...toApproval(row, machineId), replacesKey: true }, `join-token:${token.id}`);
     return machineId;
   }
-  const machineId = randomUUID();
-  await approveEnrolment(tx, { ...toApproval(row, machineId), isNew: true }, actor);
-  await applyJoinToken(tx, { machineId, serialNumber: row.serialNumber, token }, actor);
+  if (token.onlyExpected) return undefined;
+  return await letIn(tx, row, token, { machineId: randomUUID(), isNew: true });
+}
+
+/** Approves the enrolment onto a machine without a key, and gives that what the token carries. */
+async function letIn(
+  tx: Transaction,
+  row: EnrolmentRow,
+  token: JoinTokenRow | undefined,
+  { machineId, isNew }: { readonly machineId: string; readonly isNew: boolean },
+): Promise<string> {
+  const actor = token === undefined ? settingsActor : `join-token:${token.id}`;
+  await approveEnrolment(tx, { ...toApproval(row, machineId), isNew }, actor);
+  if (token !== undefined) await applyJoinToken(tx, { machineId, serialNumber: row.serialNumber, token }, actor);
   return machineId;
 }
 

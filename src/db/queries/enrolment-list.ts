@@ -2,8 +2,9 @@
 import { and, desc, eq, getTableColumns, inArray, type SQL, sql } from "drizzle-orm";
 import { swapUuidBytes } from "../../contract/identifiers.ts";
 import type { Database, Transaction } from "../client.ts";
-import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
+import { expected, machineEnrolment, machineIdentifier } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { isExpected } from "./expectation.ts";
 
 /** An enrolment as it is stored. */
 export type EnrolmentRow = typeof machineEnrolment.$inferSelect;
@@ -21,6 +22,8 @@ export interface EnrolmentFilter {
   readonly serialNumber?: string | undefined;
   readonly manufacturer?: string | undefined;
   readonly product?: string | undefined;
+  /** Whether what it describes is expected of a machine. */
+  readonly isExpected?: boolean | undefined;
   /** The agent first described this machine at least this long ago. */
   readonly minAgeSeconds?: number | undefined;
 }
@@ -75,6 +78,7 @@ function listTests(filter: EnrolmentFilter): SQL[] {
     serialNumber === undefined ? undefined : sql`lower(${row.serialNumber}) = lower(${serialNumber})`,
     manufacturer === undefined ? undefined : eq(row.manufacturer, manufacturer),
     product === undefined ? undefined : eq(row.product, product),
+    filter.isExpected === undefined ? undefined : filter.isExpected ? isExpected() : sql`not ${isExpected()}`,
     minAgeSeconds === undefined
       ? undefined
       : sql`${row.firstSeenAt} <= now() - make_interval(secs => ${minAgeSeconds})`,
@@ -121,8 +125,8 @@ interface Resemblance extends Record<string, unknown> {
 
 /**
  * Returns, by the id of each enrolment, the machines and other undecided enrolments that have one of its identifiers.
- * A UUID whose first three groups are in the other byte order is the same. A machine whose agent was approved and has
- * not reported its hardware yet is known by its enrolment. Looks each identifier up by the indexes on them.
+ * A UUID whose first three groups are in the other byte order is the same. A machine is known by its hardware report,
+ * by what is expected of it, and until its first report by the enrolment through which its agent came. Looks each identifier up by the indexes on them.
  */
 export async function findLookalikes(
   db: Database | Transaction,
@@ -157,6 +161,14 @@ export async function findLookalikes(
       from claim cross join lateral (
         select machine_id from ${machineIdentifier} held
          where held.value = claim.value and held.kind = claim.kind and held.gone_at is null
+           and held.machine_id is distinct from claim.own_machine_id
+         order by machine_id limit ${maxPerIdentifier}
+      ) held
+    union all
+    select claim.id, kind, held.machine_id, null::uuid
+      from claim cross join lateral (
+        select machine_id from ${expected} held
+         where held.identifiers @> array[claim.kind || ':' || claim.value]
            and held.machine_id is distinct from claim.own_machine_id
          order by machine_id limit ${maxPerIdentifier}
       ) held

@@ -5,7 +5,7 @@ import { normalizeSerialNumber } from "../../contract/identifiers.ts";
 import type { Transaction } from "../client.ts";
 import { ContentionError } from "../errors.ts";
 import { agentHeartbeat, agentStarted, hardwareReport, machineEnrolment } from "../schema/index.ts";
-import { admit, findSameMachine, type Reenrolment } from "./enrolment-admission.ts";
+import { admit, type ExpectedPolicy, findSameMachine, type Reenrolment } from "./enrolment-admission.ts";
 import { holdApprovals } from "./enrolment-decision.ts";
 import type { EnrolmentRow } from "./enrolment-list.ts";
 import {
@@ -64,6 +64,8 @@ export interface EnrolOptions {
   readonly joinToken?: string | undefined;
   /** What becomes of a known machine with another key. Default: it waits for an operator. */
   readonly reenrolment?: Reenrolment | undefined;
+  /** What becomes of an agent without a join token whose machine is expected. Default: it waits for an operator. */
+  readonly expected?: ExpectedPolicy | undefined;
   /** Default: `defaultEnrolmentBounds`. */
   readonly bounds?: EnrolmentBounds;
 }
@@ -88,10 +90,10 @@ const newEnrolmentsLock = 4_716_022_923;
 export async function enrol(
   tx: Transaction,
   wish: EnrolmentWish,
-  { joinToken: secret, reenrolment = "approve", bounds = defaultEnrolmentBounds }: EnrolOptions = {},
+  { joinToken: secret, reenrolment = "approve", expected = "wait", bounds = defaultEnrolmentBounds }: EnrolOptions = {},
 ): Promise<EnrolmentOutcome> {
   const token = secret === undefined ? undefined : await findJoinTokenBySecret(tx, secret);
-  if (token?.requiresApproval === false) await holdApprovals(tx);
+  if (token?.requiresApproval === false || (secret === undefined && expected === "accept")) await holdApprovals(tx);
   const [stored] = await tx
     .select()
     .from(machineEnrolment)
@@ -109,7 +111,8 @@ export async function enrol(
   if (typeof use === "string") return { kind: "token_refused", reason: use };
   const named = token === undefined ? wish : { ...wish, joinTokenId: token.id };
   await store(tx, named, stored, bounds);
-  const machineId = token && use?.letsIn ? await admit(tx, wish.publicKey, { token, reenrolment }) : undefined;
+  const isPending = use !== undefined && !use.letsIn;
+  const machineId = isPending ? undefined : await admit(tx, wish.publicKey, { token, reenrolment, expected });
   return machineId === undefined ? { kind: "waiting" } : { kind: "accepted", machineId };
 }
 

@@ -1,7 +1,9 @@
-/** Creates machines with their tags Provided and Label, as operators request it. */
+/** Creates machines with their tags Provided, Expected and Label, as operators request it. */
+import type { Expected } from "../../contract/expected.ts";
 import type { Transaction } from "../client.ts";
 import { ContentionError, MachineExistsError } from "../errors.ts";
 import { Candidates, type Refuse } from "./candidates.ts";
+import { setExpected } from "./expected.ts";
 import { createMachines, findExistingMachines } from "./machine.ts";
 import { findExcess, type LabelChange, setLabels } from "./machine-label.ts";
 import { type ProvidedChange, refuseTakenIds, setProvided } from "./provided.ts";
@@ -9,6 +11,7 @@ import { type ProvidedChange, refuseTakenIds, setProvided } from "./provided.ts"
 /** A machine to create. */
 export interface NewMachine extends LabelChange {
   readonly provided: ProvidedChange | undefined;
+  readonly expected?: Expected | undefined;
 }
 
 /**
@@ -38,6 +41,11 @@ export async function createTaggedMachines(
   // Another transaction may have created one since.
   refuseExisting((machineId) => !created.has(machineId));
   await setProvided(tx, listProvided(candidates), actor, tryAgain);
+  await setExpected(
+    tx,
+    Array.from(candidates).flatMap(({ machineId, expected }) => (expected ? [{ machineId, expected }] : [])),
+    actor,
+  );
   await setLabels(tx, [...candidates], actor);
   return candidates.machineIds;
 }

@@ -12,6 +12,7 @@ import type { Database, Transaction } from "../client.ts";
 import { isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
+  expected,
   hardwareReport,
   healthAlert,
   machine,
@@ -27,6 +28,7 @@ import { isHolding } from "../schema/machine-hold.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
 import { selectOverdueSince } from "../schema/state-limit.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { isMissing } from "./expectation.ts";
 import { type IdRange, isOfTypes, walkIssueCandidates } from "./issue-candidates.ts";
 
 /** Name of the state of a machine, as the view machine_state has it. */
@@ -63,6 +65,8 @@ export interface MachineFilter {
   readonly isBlocked?: boolean | undefined;
   /** Whether the machine has exceeded the limit of its state. */
   readonly isStateOverdue?: boolean | undefined;
+  /** Whether the machine is expected and its agent has never come. */
+  readonly isMissing?: boolean | undefined;
   /** Minimum time since the machine entered its state. */
   readonly minStateAgeSeconds?: number | undefined;
   /** An issue of any of these types. */
@@ -126,6 +130,7 @@ function selectCandidates(filter: MachineFilter, range: IdRange, limit?: number)
     return limit === undefined ? branches : sql`${branches} limit ${limit}`;
   }
   if (filter.issueTypes !== undefined) return walkIssueCandidates(filter.issueTypes, range, limit);
+  if (filter.isMissing === true) return walk(sql`${expected}`, sql`machine_id`, undefined, range, limit);
   if (filter.isHeld === true) return walk(sql`${machineHold}`, sql`machine_id`, undefined, range, limit);
   if (filter.isBlocked === true) return walkBlocked(range, limit);
   const label =
@@ -209,6 +214,7 @@ export function listTests(filter: MachineFilter): SQL[] {
     ...labels.map(testLabel),
     filter.isHeld === undefined ? undefined : sql`${hold} is ${sql.raw(filter.isHeld ? "not null" : "null")}`,
     filter.isBlocked === undefined ? undefined : sql`${blocking} is ${sql.raw(filter.isBlocked ? "not null" : "null")}`,
+    filter.isMissing === undefined ? undefined : testMissing(filter.isMissing),
     joinTests(
       [
         states.length === 0 ? undefined : sql`state = any(${arrayParameter(states, "text")})`,
@@ -243,6 +249,12 @@ function testLabel(condition: LabelCondition): SQL {
 /** Returns the test of the machine's issues. The types are literals, so that only their branches of the view run. */
 function testIssues(types: readonly IssueType[]): SQL {
   return sql`exists (select from ${machineIssue} where machine_id = candidate.id and ${isOfTypes(types)} offset 0)`;
+}
+
+function testMissing(value: boolean): SQL {
+  const tag = sql`(select machine_id from ${expected} where machine_id = candidate.id)`;
+  const test = sql`(${tag} is not null and ${isMissing(sql`candidate.id`)})`;
+  return value ? test : sql`not ${test}`;
 }
 
 function joinTests(tests: readonly (SQL | undefined)[], within: (test: SQL) => SQL): SQL | undefined {

@@ -13,6 +13,7 @@ import { type healthSeverities, isLiving } from "../schema/health-alert.ts";
 import {
   agentHeartbeat,
   agentStarted,
+  expected,
   hardwareReport,
   healthAlert,
   installationState,
@@ -136,6 +137,7 @@ function buildOverviews(db: Database | Transaction, page: SQL) {
         .as("health"),
       sql`true`,
     )
+    .leftJoinLateral(db.select().from(expected).where(eq(expected.machineId, id)).limit(1).as("expected"), sql`true`)
     .leftJoinLateral(
       db.select().from(agentStarted).where(eq(agentStarted.machineId, id)).limit(1).as("agent"),
       sql`true`,

@@ -20,6 +20,8 @@ export const joinToken = pgTable(
     uses: integer().notNull().default(0),
     /** Whether an agent with the token still waits for an operator. */
     requiresApproval: boolean().notNull(),
+    /** Whether only agents whose machines are expected are let in, and others wait. */
+    onlyExpected: boolean().notNull().default(false),
     /** The provider and location of the machines that it lets in; null if they are not provided. */
     provider: text(),
     location: text(),

@@ -48,7 +48,7 @@ test("reads conditions on labels", () => {
 
 test("names every mistake in conditions on labels", () => {
   const keys =
-    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, in-state-longer-than, issue, held, state-overdue, blocked, id, label.KEY";
+    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, in-state-longer-than, issue, held, state-overdue, blocked, id, label.KEY, missing";
   const rule = 'write at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or digit';
   expect(() => parseSelector(["label.,label.-x=1,label.rack=a b,!label.rack=r1,labels.rack=r1"])).toThrow(
     new ConfigError([

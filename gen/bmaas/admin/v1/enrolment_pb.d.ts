@@ -166,6 +166,22 @@ export declare type Enrolment = Message<"bmaas.admin.v1.Enrolment"> & {
    * @generated from field: string join_token_id = 21;
    */
   joinTokenId: string;
+
+  /**
+   * UUID of the machine that is expected exactly as the agent describes it, and whose agent has not come; empty when
+   * there is none, or facts of other machines are expected as well.
+   *
+   * @generated from field: string expected_machine_id = 22;
+   */
+  expectedMachineId: string;
+
+  /**
+   * Why the agent is not accepted as that of an expected machine, although facts of it are expected: several machines
+   * match, or facts contradict each other. Empty otherwise, and once the enrolment is approved.
+   *
+   * @generated from field: string wait_reason = 23;
+   */
+  waitReason: string;
 };
 
 /**

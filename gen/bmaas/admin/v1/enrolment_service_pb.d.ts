@@ -70,6 +70,13 @@ export declare type EnrolmentFilter = Message<"bmaas.admin.v1.EnrolmentFilter"> 
    * @generated from field: google.protobuf.Duration min_age = 7;
    */
   minAge?: Duration | undefined;
+
+  /**
+   * What the agent describes is expected of a machine, in all facts that are expected, or is not.
+   *
+   * @generated from field: optional bool expected = 8;
+   */
+  expected?: boolean | undefined;
 };
 
 /**

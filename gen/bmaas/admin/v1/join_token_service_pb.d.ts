@@ -102,6 +102,13 @@ export declare type JoinToken = Message<"bmaas.admin.v1.JoinToken"> & {
    * @generated from field: string revoker = 12;
    */
   revoker: string;
+
+  /**
+   * Whether only agents whose machines are expected are let in, and others wait for an operator.
+   *
+   * @generated from field: bool only_expected = 13;
+   */
+  onlyExpected: boolean;
 };
 
 /**
@@ -165,6 +172,14 @@ export declare type CreateJoinTokenRequest = Message<"bmaas.admin.v1.CreateJoinT
    * @generated from field: string request_id = 7;
    */
   requestId: string;
+
+  /**
+   * Whether only agents whose machines are expected are let in, each onto that machine, and others wait for an
+   * operator. Not together with `requires_approval`.
+   *
+   * @generated from field: bool only_expected = 8;
+   */
+  onlyExpected: boolean;
 };
 
 /**

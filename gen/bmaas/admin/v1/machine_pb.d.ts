@@ -112,6 +112,13 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
    * @generated from field: google.protobuf.Timestamp state_overdue_time = 13;
    */
   stateOverdueTime?: Timestamp | undefined;
+
+  /**
+   * By what the machine will be known when its agent enrols; not set while nothing is expected of it.
+   *
+   * @generated from field: bmaas.admin.v1.Expected expected = 14;
+   */
+  expected?: Expected | undefined;
 };
 
 /**
@@ -119,6 +126,48 @@ export declare type Machine = Message<"bmaas.admin.v1.Machine"> & {
  * Use `create(MachineSchema)` to create a new message.
  */
 export declare const MachineSchema: GenMessage<Machine>;
+
+/**
+ * Expected is by what a machine will be known when its agent enrols. At least one of the facts is set. Placeholders,
+ * which many machines share, are refused.
+ *
+ * @generated from message bmaas.admin.v1.Expected
+ */
+export declare type Expected = Message<"bmaas.admin.v1.Expected"> & {
+  /**
+   * Serial number of the system.
+   *
+   * @generated from field: string serial_number = 1;
+   */
+  serialNumber: string;
+
+  /**
+   * SMBIOS UUID of the system, in either order of the bytes of its first three groups.
+   *
+   * @generated from field: string system_uuid = 2;
+   */
+  systemUuid: string;
+
+  /**
+   * Addresses of network interfaces that the machine has, such as "02:42:ac:11:00:02"; it may have more.
+   *
+   * @generated from field: repeated string mac_addresses = 3;
+   */
+  macAddresses: string[];
+
+  /**
+   * Whether the machine's agent has never enrolled: no key is registered, and none was ever revoked.
+   *
+   * @generated from field: bool missing = 4;
+   */
+  missing: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.Expected.
+ * Use `create(ExpectedSchema)` to create a new message.
+ */
+export declare const ExpectedSchema: GenMessage<Expected>;
 
 /**
  * Hold keeps installations away from a machine: none is requested of it, and its agent is given none.

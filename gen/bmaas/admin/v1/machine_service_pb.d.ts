@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Hold, Machine, MachineState, Provided } from "./machine_pb.js";
+import type { Expected, Hold, Machine, MachineState, Provided } from "./machine_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { BatchMode } from "./batch_pb.js";
 import type { Status } from "../../../google/rpc/status_pb.js";
@@ -127,6 +127,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: optional bool state_overdue = 15;
    */
   stateOverdue?: boolean | undefined;
+
+  /**
+   * The machine is expected, and its agent has never enrolled, or neither.
+   *
+   * @generated from field: optional bool missing = 16;
+   */
+  missing?: boolean | undefined;
 };
 
 /**
@@ -202,6 +209,13 @@ export declare type CreateMachineRequest = Message<"bmaas.admin.v1.CreateMachine
    * @generated from field: map<string, string> labels = 4;
    */
   labels: { [key: string]: string };
+
+  /**
+   * By what the machine will be known when its agent enrols.
+   *
+   * @generated from field: bmaas.admin.v1.Expected expected = 5;
+   */
+  expected?: Expected | undefined;
 };
 
 /**

@@ -1,0 +1,1 @@
+ALTER TABLE "join_token" ADD COLUMN "only_expected" boolean DEFAULT false NOT NULL;

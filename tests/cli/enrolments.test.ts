@@ -248,9 +248,9 @@ test("the expected fleet: what came unexpected, what has not come, and a token f
   expect((await operator.run("machines", "list", "--selector", "missing")).stdout).not.toContain(machineId);
   expect((await operator.run("machines", "get", machineId)).stdout).toContain("yes, and its agent has come\n");
   expect((await operator.run("machines", "create", "--expect-serial", "Default string")).stderr).toMatch(
-    /expected.serial_number is a serial number that many machines share/,
+    /expected.serial_number: is a serial number that many machines share/,
   );
   expect((await operator.run("join-tokens", "create", "--only-expected", "--require-approval")).stderr).toContain(
-    "only_expected contradicts requires_approval",
+    "only_expected: contradicts requires_approval",
   );
 });

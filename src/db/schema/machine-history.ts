@@ -46,8 +46,8 @@ export const machineHistory = pgTable(
     at: timestamptz().notNull().default(sql`now()`),
     /**
      * The actor: "token:" and the token's name, "oidc:" and the subject, "agent:" and its public key in hexadecimal
-     * digits, "join-token:" and the token's id, "settings:" and the setting that decided, or "seed:" and the user who ran the
-     * seed.
+     * digits, "join-token:" and the token's id, "settings:" and the setting that decided, or "seed:" and the user who
+     * ran the seed.
      */
     actor: text().notNull(),
     kind: text({ enum: historyKinds }).notNull(),

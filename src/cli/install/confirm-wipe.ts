@@ -1,6 +1,6 @@
 /** Shows which disks would be wiped, and asks before it happens to several machines. */
 import type { Installation } from "../../../gen/bmaas/admin/v1/installation_pb.js";
-import { actOnEach } from "../operator/act-on-each.ts";
+import { type Act, actOnEach } from "../operator/act-on-each.ts";
 import type { Operator } from "../operator/admin-client.ts";
 import { describeDisk } from "../operator/disk-text.ts";
 import type { CommandFailure } from "../operator/exit-status.ts";
@@ -22,13 +22,13 @@ export async function confirmWipe(
   operator: Operator,
   targets: readonly Target[],
   flags: TargetFlags,
-  question: { readonly what: string; readonly check: (target: Target) => Promise<Installation | undefined> },
+  question: { readonly what: string; readonly check: Act<{ readonly installation?: Installation | undefined }> },
 ): Promise<FindConfirmedDisk> {
   const disks = new Map<string, string>();
   const refused = new Map<string, CommandFailure>();
   const list = async () => {
     const outcomes = await actOnEach(operator, targets, question.check);
-    return outcomes.map(({ target: { machineId }, value: installation, failure }) => {
+    return outcomes.map(({ target: { machineId }, value: { installation } = {}, failure }) => {
       if (failure !== undefined) {
         refused.set(machineId, failure);
         return `${machineId}  would be refused: ${failure.message}`;

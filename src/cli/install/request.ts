@@ -1,10 +1,14 @@
 /** `bmaas install request` */
+import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
+import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
 import {
   InstallationService,
+  RequestInstallationRequestSchema,
   type RequestInstallationResponse,
   RequestInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { inBatches } from "../operator/act-in-batches.ts";
 import { actAndReport, isSingle, severalHelp } from "../operator/act-on-each.ts";
 import { generationArgument } from "../operator/arguments.ts";
 import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operator/await-outcomes.ts";
@@ -12,7 +16,7 @@ import { addOperatorOptions, type OperatorFlags, operate } from "../operator/ope
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
 import { addTargetsToChange, findTargets, type Target, type TargetFlags } from "../operator/targets.ts";
-import { confirmWipe, nameDisk } from "./confirm-wipe.ts";
+import { confirmWipe, type FindConfirmedDisk, nameDisk } from "./confirm-wipe.ts";
 import {
   addInstallationTarget,
   diskHelp,
@@ -57,25 +61,32 @@ export function requestCommand(): Command {
         const { generation = 0n, supersede: supersedeGiven = false, force = false, uncheckedDisk = false } = flags;
         const automatic = !isSingle(targets, flags);
         const asked = { target, generation, supersedeGiven, force, uncheckedDisk, automatic };
-        const check = ({ machineId }: Target) =>
-          client.requestInstallation({ ...asked, machineId, validateOnly: true });
+        const act = (validateOnly: boolean, findDisk: FindConfirmedDisk = () => "") =>
+          inBatches({
+            schema: RequestInstallationRequestSchema,
+            toRequest: ({ machineId }) => ({ ...asked, machineId, expectedDisk: findDisk(machineId) }),
+            send: (request) => client.requestInstallation({ ...request, validateOnly }),
+            sendBatch: async (requests) => {
+              const mode = BatchMode.PARTIAL_SUCCESS;
+              const batch = { requests, mode, validateOnly };
+              const { installations, failedRequests } = await client.batchRequestInstallations(batch);
+              return { answers: installations, failedRequests };
+            },
+            toAnswer: (installation) => create(RequestInstallationResponseSchema, { installation }),
+          });
         const toJson = (response: RequestInstallationResponse) =>
           messageToJson(RequestInstallationResponseSchema, response);
         if (flags.dryRun) {
           const describe: Describe = ({ installation }, { machineId }) =>
             `${machineId}  would be installed on ${nameDisk(installation)}`;
-          return await actAndReport(operator, targets, flags, { act: check, describe, toJson });
+          return await actAndReport(operator, targets, flags, { act: act(true), describe, toJson });
         }
         const what = "Install on # and wipe this disk of each?";
         const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
           what,
-          check: async (target) => (await check(target)).installation,
+          check: act(true),
         });
-        await actAndAwait(operator, targets, flags, {
-          act: async ({ machineId }) =>
-            await client.requestInstallation({ ...asked, machineId, expectedDisk: findConfirmedDisk(machineId) }),
-          toJson,
-        });
+        await actAndAwait(operator, targets, flags, { act: act(false, findConfirmedDisk), toJson });
       }),
     );
   return addOperatorOptions(command, {

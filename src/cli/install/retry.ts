@@ -38,7 +38,7 @@ export function retryCommand(): Command {
         };
         const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
           what: "Install again on # and wipe this disk of each?",
-          check: async (target) => (await retry(target, { validateOnly: true })).installation,
+          check: (target) => retry(target, { validateOnly: true }),
         });
         await actAndAwait(operator, targets, flags, {
           act: async (target) => await retry(target, { expectedDisk: findConfirmedDisk(target.machineId) }),

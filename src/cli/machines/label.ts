@@ -1,9 +1,16 @@
 /** `bmaas machines label` */
+import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
-import { MachineService, SetLabelsResponseSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
+import {
+  MachineService,
+  SetLabelsRequestSchema,
+  SetLabelsResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ConfigError } from "../../config/config.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
+import { inBatches } from "../operator/act-in-batches.ts";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
 import { parseQuoted } from "../operator/arguments.ts";
 import { showLabels } from "../operator/machine-text.ts";
@@ -26,7 +33,17 @@ export function labelCommand(): Command {
         await confirm(targets, flags, "Label #?");
         const client = operator.client(MachineService);
         await actAndReport(operator, targets, flags, {
-          act: ({ machineId }) => client.setLabels({ machineId, set, remove: [...remove] }),
+          act: inBatches({
+            schema: SetLabelsRequestSchema,
+            toRequest: ({ machineId }) => ({ machineId, set, remove: [...remove] }),
+            send: (request) => client.setLabels(request),
+            sendBatch: async (requests) => {
+              const batch = { requests, mode: BatchMode.PARTIAL_SUCCESS };
+              const { machines, failedRequests } = await client.batchSetLabels(batch);
+              return { answers: machines, failedRequests };
+            },
+            toAnswer: (machine) => create(SetLabelsResponseSchema, { machine }),
+          }),
           describe: ({ machine }, { machineId }) => `${machineId}  ${showLabels(machine?.labels ?? {}) || "no labels"}`,
           toJson: (response) => messageToJson(SetLabelsResponseSchema, response),
         });

@@ -1,6 +1,7 @@
 /** Acts on many machines, a few at a time, and reports the outcome of each. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import { changeEvenUnheard } from "../lost-output.ts";
+import type { BatchedAct } from "./act-in-batches.ts";
 import type { Operator } from "./admin-client.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
 import { toCommandFailure } from "./explain-failure.ts";
@@ -35,7 +36,12 @@ export interface TargetKind {
 
 const machineKind: TargetKind = { noun: "machines", idName: "machineId" };
 
+/** Acts on one target, by a call for each or by batches. */
+export type Act<T> = ((target: Target) => Promise<T>) | BatchedAct<T>;
+
+/** Maximum numbers of concurrent calls for one target each, and of concurrent batches. */
 const concurrency = 8;
+const batchConcurrency = 2;
 
 /** Exit statuses of failures that affect all machines, so that the rest are not tried. */
 const hopeless: readonly number[] = [exitStatus.notAllowed, exitStatus.serverAway];
@@ -47,32 +53,39 @@ const hopeless: readonly number[] = [exitStatus.notAllowed, exitStatus.serverAwa
 export async function actOnEach<T>(
   operator: Operator,
   targets: readonly Target[],
-  act: (target: Target) => Promise<T>,
+  act: Act<T>,
   tell: (outcome: Outcome<T>) => void = () => {},
 ): Promise<readonly Outcome<T>[]> {
-  const outcomes: Outcome<T>[] = [];
+  const outcomes = new Map<Target, Outcome<T>>();
   let givenUp: CommandFailure | undefined;
-  const waiting = targets.entries();
+  const isBatched = typeof act !== "function" && targets.length > 1;
+  const waiting = (isBatched ? act.group(targets) : targets.map((target) => [target])).values();
   const work = async () => {
-    for (const [index, target] of waiting) {
-      const outcome = givenUp === undefined ? await tryOn(target) : { target, failure: notTried(givenUp) };
-      if (hopeless.includes(outcome.failure?.status ?? 0)) givenUp ??= outcome.failure;
-      outcomes[index] = outcome;
-      tell(outcome);
+    for (const group of waiting) {
+      const failure = givenUp && notTried(givenUp);
+      for (const outcome of failure ? group.map((target) => ({ target, failure })) : await tryOn(group)) {
+        if (hopeless.includes(outcome.failure?.status ?? 0)) givenUp ??= outcome.failure;
+        outcomes.set(outcome.target, outcome);
+        tell(outcome);
+      }
     }
   };
-  const tryOn = async (target: Target): Promise<Outcome<T>> => {
-    try {
-      return { target, value: await act(target) };
-    } catch (error) {
-      const failure = toCommandFailure(error, operator.server);
+  const tryOn = async (group: readonly Target[]): Promise<Outcome<T>[]> => {
+    const actOnOne = typeof act === "function" ? act : act.one;
+    const results = isBatched
+      ? await act.many(group)
+      : await Promise.allSettled(group.map(async (target) => await actOnOne(target)));
+    return results.map((result, index) => {
+      const target = group[index] as Target;
+      if (result.status === "fulfilled") return { target, value: result.value };
+      const failure = toCommandFailure(result.reason, operator.server);
       if (failure instanceof CommandFailure) return { target, failure };
       throw failure;
-    }
+    });
   };
-  const works = Math.min(concurrency, targets.length);
+  const works = Math.min(isBatched ? batchConcurrency : concurrency, targets.length);
   await changeEvenUnheard(() => Promise.all(Array.from({ length: works }, work)));
-  return outcomes;
+  return targets.map((target) => outcomes.get(target) as Outcome<T>);
 }
 
 function notTried({ message, status }: CommandFailure): CommandFailure {
@@ -89,7 +102,7 @@ export async function actAndReport<T>(
   operator: Operator,
   targets: readonly Target[],
   flags: TargetFlags & { readonly json?: boolean },
-  { act, ...report }: Report<T> & { readonly act: (target: Target) => Promise<T> },
+  { act, ...report }: Report<T> & { readonly act: Act<T> },
 ): Promise<void> {
   const single = isSingle(targets, flags);
   const tell = single || flags.json ? undefined : (outcome: Outcome<T>) => tellOutcome(outcome, report);

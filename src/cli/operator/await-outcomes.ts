@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { formatDuration } from "../../base/time-text.ts";
 import {
+  type Act,
   actAndReport,
   actOnEach,
   isSingle,
@@ -53,7 +54,7 @@ interface WithInstallation {
 
 /** How a command acts on targets, and reports each. */
 interface Action<T> extends Pick<Report<T>, "toJson">, Partial<Pick<Report<T>, "describe">> {
-  readonly act: (target: Target) => Promise<T>;
+  readonly act: Act<T>;
 }
 
 /**

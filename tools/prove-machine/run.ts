@@ -65,7 +65,7 @@ async function prove(): Promise<void> {
   tell(`the server runs with a new database; machines run by ${acceleration}`);
   web.put("/ca.pem", { content: server.caFile });
   const token = (await server.read(["join-tokens", "create", "--uses", "100", "--require-approval"])).trim();
-  const rack: Rack = { server, web, webPort, token: token.split("\n").at(0) ?? "", folder };
+  const rack: Rack = { server, web, webPort, token, folder };
   undo.push(() => rack.current?.cutPower());
   for (const { run } of chosen) await run(rack);
   tell(`done in ${(elapsedSeconds() / 60).toFixed(1)} minutes`);

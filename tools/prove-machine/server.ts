@@ -92,11 +92,11 @@ export class Server {
     if (status !== expected) throw new Error(`the command exits with ${status} and not with ${expected}`);
   }
 
-  /** Runs a command, shows nothing, and returns what it prints. */
+  /** Runs a command, shows nothing, and returns its standard output. Throws if it fails. */
   async read(args: readonly string[]): Promise<string> {
-    const { status, output } = await this.#run(args);
-    if (status !== 0) throw new Error(`bmaas ${args.join(" ")} exits with ${status}: ${output}`);
-    return output;
+    const { status, stdout, stderr } = await this.#run(args);
+    if (status !== 0) throw new Error(`bmaas ${args.join(" ")} exits with ${status}: ${stderr}`);
+    return stdout;
   }
 
   /** Asks every two seconds until `find` finds something. Says what is awaited when the time is over. */
@@ -110,21 +110,21 @@ export class Server {
     }
   }
 
-  /** Resolves to the exit status, and to everything that the command has printed. */
+  /** Runs a command to its end, and tells each line that it prints at once. */
   async #run(args: readonly string[], onLine: (line: string) => void = () => {}) {
     const child = spawn(process.execPath, [program, ...args], {
       env: this.#environment(),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const lines: string[] = [];
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface(stream).on("line", (line) => {
-        lines.push(line);
+    const output = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      createInterface(child[name]).on("line", (line) => {
+        output[name] += `${line}\n`;
         onLine(line);
       });
     }
     const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
-    return { status, output: lines.join("\n") };
+    return { status, ...output };
   }
 
   /** Settings that are in the environment of whoever runs the proof do not count. */

@@ -47,7 +47,15 @@ export function findAdvice(error: ConnectError, names: AgentNames): string | und
     const [, advise] = refusals.find(([reason]) => reason.test(error.rawMessage)) ?? [];
     return advise?.(names) ?? "check --key, --machine-id and --endpoint";
   }
+  return findConnectionAdvice(error);
+}
+
+/** Returns advice about a call that reached no server, in the same form. */
+export function findConnectionAdvice(error: ConnectError): string | undefined {
   const code = findSystemCode(error);
+  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED") {
+    return `check the dates of the server's certificate, and this machine's clock, which says ${new Date().toISOString()}`;
+  }
   if (isUntrusted(code)) return "name the CA of the server's certificate with --ca";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "use a name from the server's certificate in --endpoint";
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER")

@@ -1,10 +1,12 @@
 /** Finds the machine id of an agent that was given none: the one that it keeps, or the one that it is let in with. */
 import { readFile } from "node:fs/promises";
+import { Code } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { EnrolmentOptions } from "../agent/enrol-agent.ts";
 import { findFile, replaceFile } from "../base/atomic-file.ts";
 import { ConfigError } from "../config/config.ts";
 import { parseMachineId } from "../contract/machine-id.ts";
+import { findConnectionAdvice } from "./agent-advice.ts";
 
 /** The flags that concern the enrolment. */
 export interface EnrolmentFlags {
@@ -43,7 +45,11 @@ export async function findMachineId(
       const retryInMs = Math.round(event.retryInMs);
       if (event.type === "waiting") log.info({ publicKey, retryInMs }, "waiting for an operator to let this agent in");
       else if (event.type === "refused") log.warn({ publicKey, reason: event.reason, retryInMs }, "not let in");
-      else log.warn({ code: event.error.code, reason: event.error.rawMessage, retryInMs }, "cannot ask to be let in");
+      else {
+        const { error } = event;
+        const advice = findConnectionAdvice(error);
+        log.warn({ code: Code[error.code], reason: error.rawMessage, retryInMs, advice }, "cannot ask to be let in");
+      }
     },
   });
   if (machineId === undefined) return undefined;

@@ -123,3 +123,16 @@ test("is to check the port where another listener answers: one without TLS, or w
   const { port } = onlyHttp1.address() as AddressInfo;
   expect(await adviceAt(`https://127.0.0.1:${port}`)).toMatch(/does not speak HTTP\/2$/);
 });
+
+test("is to check the clock where the server's certificate is not valid at the present time", async () => {
+  const dayMs = 86_400_000;
+  for (const offsetMs of [10 * dayMs, -400 * dayMs]) {
+    const tls = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"], new Date(Date.now() + offsetMs));
+    const listener = createServer({ cert: tls.cert, key: tls.key }).listen(0, "127.0.0.1");
+    onTestFinished(() => void listener.close());
+    await once(listener, "listening");
+    const { port } = listener.address() as AddressInfo;
+    const client = createAgentClient({ endpoint: `https://127.0.0.1:${port}`, key, ca: tls.ca });
+    expect(await adviceFor(client.heartbeat({ machineId }), false)).toMatch(/^check the dates .* clock, which says 2/);
+  }
+});

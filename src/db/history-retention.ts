@@ -6,7 +6,12 @@ import type { Logger } from "pino";
 import { pause } from "../base/pause.ts";
 import type { Database, Transaction } from "./client.ts";
 import { describeOutage, isDatabaseAway } from "./errors.ts";
-import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "./queries/history-retention.ts";
+import {
+  deleteOldAdminRequests,
+  deleteOldEvents,
+  deleteOldIssueChanges,
+  tryRetentionLock,
+} from "./queries/history-retention.ts";
 import { deleteOldDeliveries } from "./queries/kept-delivery.ts";
 import { transact } from "./transact.ts";
 
@@ -20,10 +25,13 @@ export interface RetentionOptions {
 /** Numbers of rows that one round deleted. */
 export interface RetentionResult {
   readonly events: number;
+  readonly issueChanges: number;
   readonly adminRequests: number;
   readonly deliveries: number;
 }
 
+/** How many days changes of issues are kept, for watchers that resume and receivers. */
+const issueChangeDays = 7;
 /** How many days answers to calls with a request id are kept. No client repeats a call for that long. */
 const adminRequestDays = 7;
 /** How many days deliveries to receivers are kept after they have ended. */
@@ -55,9 +63,9 @@ async function repeatRounds(db: Database, options: RetentionOptions, signal: Abo
   const { log } = options;
   while (!signal.aborted) {
     try {
-      const { events, adminRequests, deliveries } = await runRetention(db, options, signal);
-      if (events + adminRequests + deliveries > 0) {
-        log.info({ events, adminRequests, deliveries }, "deleted expired history");
+      const deleted = await runRetention(db, options, signal);
+      if (Object.values(deleted).some((rows) => rows > 0)) {
+        log.info(deleted, "deleted expired history");
       }
     } catch (error) {
       const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
@@ -81,8 +89,10 @@ export async function runRetention(
   const events = historyDays === 0 ? 0 : await deleteBatches(db, deleteEvents, signal);
   const deleteRequests = (tx: Transaction) => deleteOldAdminRequests(tx, adminRequestDays, batchSize);
   const deleteDeliveries = (tx: Transaction) => deleteOldDeliveries(tx, deliveryDays, batchSize);
+  const deleteIssueChanges = (tx: Transaction) => deleteOldIssueChanges(tx, issueChangeDays, batchSize);
   return {
     events,
+    issueChanges: await deleteBatches(db, deleteIssueChanges, signal),
     adminRequests: await deleteBatches(db, deleteRequests, signal),
     deliveries: await deleteBatches(db, deleteDeliveries, signal),
   };

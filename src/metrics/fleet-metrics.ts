@@ -65,6 +65,7 @@ export function createFleetMetrics(
     labelNames: ["type", "severity"],
     registers,
   });
+  const issueAge = gauge("bmaas_fleet_issues_age_seconds", "Time since the server last began to look for issues.");
   const enrolments = gauge("bmaas_fleet_waiting_enrolments", "Agents without a machine that wait to be let in.");
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
   const duration = gauge("bmaas_fleet_sample_duration_seconds", "Time that it took to count the fleet.");
@@ -77,14 +78,19 @@ export function createFleetMetrics(
       duplicates.remove();
       enrolments.remove();
       age.remove();
+      issueAge.remove();
       duration.remove();
       showStates([]);
       return;
     }
     duplicates.set(Number(last.duplicateAgents));
     for (const { type, severity, issues: count } of last.issues) issues.set({ type, severity }, Number(count));
+    const sampleAge = (performance.now() - last.beganAtMs) / 1000;
+    if (last.issuesComparedAt !== null) {
+      issueAge.set((last.countedAt.getTime() - last.issuesComparedAt.getTime()) / 1000 + sampleAge);
+    }
     enrolments.set(Number(last.waitingEnrolments));
-    age.set((performance.now() - last.beganAtMs) / 1000);
+    age.set(sampleAge);
     duration.set(last.durationMs / 1000);
     for (const figure of Object.values(figures)) figure.reset();
     for (const { state, provider, location, ...group } of foldPlaces(last.groups)) {

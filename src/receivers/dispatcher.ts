@@ -5,16 +5,20 @@
  * Work is rows, not memory. Events become deliveries in the transaction that moves the position in the history. A
  * delivery is sent until the receiver accepts it, and only then is the row marked. So a dispatcher that dies at any
  * point loses nothing; at worst the next one sends a message again, under the same id.
+ *
+ * Each step takes moments, whatever the number of machines, receivers and deliveries, and the lease is renewed between
+ * them: what could take longer is done in batches, one in each turn.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { pause } from "../base/pause.ts";
 import type { Database } from "../db/client.ts";
-import { type DeliveryQueue, readDeliveryQueue } from "../db/queries/kept-delivery.ts";
+import { type DeliveryQueue, deleteOrphanedDeliveries, readDeliveryQueue } from "../db/queries/kept-delivery.ts";
 import {
   type DueDelivery,
   failuresToRest,
+  hurryDeliveries,
   listDueDeliveries,
   maxConcurrent,
   recordAttempt,
@@ -22,7 +26,7 @@ import {
 import { isDispatchBehindHistory, releaseDispatchLease, takeDispatchLease } from "../db/queries/receiver-dispatch.ts";
 import { transact } from "../db/transact.ts";
 import type { AddressGuard } from "./allowed-address.ts";
-import { fanOut, fanOutIssues } from "./fan-out.ts";
+import { fanOut } from "./fan-out.ts";
 import { chooseRetryDelays } from "./retry-delays.ts";
 import { sendMessage } from "./send-message.ts";
 
@@ -61,8 +65,6 @@ const renewMs = 2_000;
 const pollMs = 500;
 /** Time between two readings of the queue's figures, in milliseconds. */
 const queuePollMs = 5_000;
-/** Time between two comparisons of the issues with what receivers were told, in milliseconds. */
-const issuePollMs = 10_000;
 /** Wait after an attempt that could not be recorded, in milliseconds. */
 const unrecordedMs = 5_000;
 /** How long attempts under way may take when the dispatcher stops, in milliseconds. */
@@ -153,17 +155,14 @@ async function lead(context: DispatcherContext, lease: Lease, signal: AbortSigna
   }
   const sender = new Sender(context, lease.signal);
   let queueReadAt = Number.NEGATIVE_INFINITY;
-  let issuesReadAt = Number.NEGATIVE_INFINITY;
   try {
     while (!signal.aborted && (await lease.renew())) {
-      let isMore = await fanOut(db, lease.holder);
-      if (performance.now() - issuesReadAt >= issuePollMs) {
-        const areMoreIssues = await fanOutIssues(db, lease.holder);
-        if (areMoreIssues === undefined) break;
-        if (areMoreIssues) isMore = true;
-        else issuesReadAt = performance.now();
-      }
-      if (isMore === undefined) break;
+      const areMoreEvents = await fanOut(db, lease.holder);
+      if (areMoreEvents === undefined || !(await lease.renew())) break;
+      const areMoreHurried = await hurryDeliveries(db);
+      const areMoreOrphans = await deleteOrphanedDeliveries(db);
+      const isMore = areMoreEvents || areMoreHurried || areMoreOrphans;
+      if (!(await lease.renew())) break;
       await sender.sendDue();
       if (performance.now() - queueReadAt >= queuePollMs) {
         observer.queued(await readDeliveryQueue(db));

@@ -3,11 +3,10 @@ import { createHash } from "node:crypto";
 import { printable } from "../base/printable.ts";
 import { formatInstant } from "../base/time-text.ts";
 import { issueTypes } from "../contract/issue-types.ts";
-import type { MachineChange } from "../db/queries/machine-change.ts";
+import type { IssueChange, MachineChange } from "../db/queries/machine-change.ts";
 import type { MachineOverview } from "../db/queries/machine-overview.ts";
 import { noMachine } from "../db/queries/receiver-delivery.ts";
-import type { IssueChange } from "../db/queries/receiver-issue.ts";
-import { issueClosed, issueOpened, probeType, toEventType } from "./event-type.ts";
+import { probeType, toEventType } from "./event-type.ts";
 
 /** An event to send. */
 export interface EventMessage {
@@ -47,21 +46,23 @@ export function writeHistoryMessage(change: MachineChange, machine: MachineOverv
   });
 }
 
-/** Returns the message that an issue began or ended, `at` by the database's clock. */
-export function writeIssueMessage(change: IssueChange, machine: MachineOverview | undefined, at: Date): EventMessage {
-  const { hasBegun, type, severity, since, target } = change;
-  const machineId = change.machineId ?? noMachine;
-  const detail = printable(change.detail);
+/** Returns the message that an issue began or ended. `machine` is the machine as it is now. */
+export function writeIssueMessage(change: IssueChange, machine: MachineOverview | undefined): EventMessage {
+  const { kind, at, issue, position } = change;
+  const { type, severity, since, target } = issue;
+  const hasBegun = kind === "issue_opened";
+  const machineId = issue.machineId ?? noMachine;
+  const detail = printable(issue.detail);
   const { summary } = issueTypes[type];
   const told = [summary, printable(target), detail].filter(Boolean).join(": ");
-  const subject = change.machineId === null ? "the server" : nameMachine(machineId, machine);
+  const subject = issue.machineId === null ? "the server" : nameMachine(machineId, machine);
   return writeMessage({
-    key: `${machineId} ${type} ${target} ${at.getTime()}`,
+    key: `${position.id} ${machineId} ${type} ${target} ${at.getTime()}`,
     machineId,
-    type: hasBegun ? issueOpened : issueClosed,
+    type: toEventType(kind),
     at: hasBegun ? since : at,
     data: {
-      ...describeMachine(change.machineId ?? "", machine),
+      ...describeMachine(issue.machineId ?? "", machine),
       text: `${subject}: ${hasBegun ? told : `no longer: ${told}`}`,
       issue: { type, severity, since: since.toISOString(), target: printable(target), summary, detail },
     },

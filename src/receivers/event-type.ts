@@ -1,17 +1,13 @@
 /** Types of the events that receivers are sent, and the patterns by which a receiver chooses among them. */
 import { historyKinds } from "../db/schema/machine-history.ts";
 
-/** Returns the type of an event of the history: "agent.booted" for the kind "agent_booted". */
+/** Returns the type of an event of the history, or of an issue: "agent.booted" for the kind "agent_booted". */
 export function toEventType(kind: string): string {
   return kind.replace("_", ".");
 }
 
-/** Types of the events of issues. */
-export const issueOpened = "issue.opened";
-export const issueClosed = "issue.closed";
-
 /** Types of all events that this server sends by itself. */
-export const eventTypes: readonly string[] = [...historyKinds.map(toEventType), issueOpened, issueClosed];
+export const eventTypes: readonly string[] = [...historyKinds, "issue_opened", "issue_closed"].map(toEventType);
 
 /** Type of the event by which an operator probes a receiver, whatever it chooses. */
 export const probeType = "receiver.probe";

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { connectDatabase } from "../db/client.ts";
 import { startHistoryRetention } from "../db/history-retention.ts";
 import { startIdentifierUpkeep } from "../db/identifier-upkeep.ts";
+import { startIssueComparison } from "../db/issue-comparison.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
@@ -57,13 +58,17 @@ export async function layFoundation(config: Config, log: Logger): Promise<Founda
   const serverKey = await openServerKey(home, log);
   resources.adopt(startHistoryRetention(db, { historyDays, log }), (retention) => retention.close());
   const upkeep = resources.adopt(startIdentifierUpkeep(db, { read: readIdentifiers, log }), ({ close }) => close());
+  const comparison = resources.adopt(startIssueComparison(db, { log }), ({ close }) => close());
   const laid = resources.move();
   return {
     databaseUrl: databaseServer.url,
     adminTokenFile,
     serverKey,
     lost: databaseServer.lost,
-    stopWork: upkeep.stop,
+    stopWork: () => {
+      upkeep.stop();
+      comparison.stop();
+    },
     close: () => laid.disposeAsync(),
   };
 }

@@ -8,6 +8,7 @@ import { countFleet } from "../../src/db/queries/fleet.ts";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";
 import { codeOf, grpcAgent, signingAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { compareNow } from "../support/issue-comparison.ts";
 import { bareMachine, machineWithAgent, replaceAgentKey, requestInstallation } from "../support/machine.ts";
 import { observe } from "../support/observer.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
@@ -47,6 +48,7 @@ test("two agents with one serial number and a third in a boot loop are listed an
     { machineId: first, target: "serial number SN-4711", detail: `also of machine ${second}` },
     { machineId: second, target: "serial number SN-4711", detail: `also of machine ${first}` },
   ]);
+  await compareNow(database.db);
   const counts = (await countFleet(database.db)).issues.filter((count) => count.issues > 0n);
   expect(Object.fromEntries(counts.map(({ type, issues: count }) => [type, count]))).toEqual({
     shared_serial_number: 2n,

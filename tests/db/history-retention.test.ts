@@ -59,6 +59,7 @@ describe("one round", () => {
     await addEvents(10, 29);
     expect(await runRetention(database.db, { historyDays: 30 }, never)).toEqual({
       events: 2500,
+      issueChanges: 0,
       adminRequests: 0,
       deliveries: 0,
     });
@@ -109,6 +110,7 @@ describe("one round", () => {
     for (const days of [6, 8, 365]) await addRequest(days);
     expect(await runRetention(database.db, { historyDays: 0 }, never)).toEqual({
       events: 0,
+      issueChanges: 0,
       adminRequests: 2,
       deliveries: 0,
     });
@@ -122,9 +124,9 @@ describe("one round", () => {
     const round = () => runRetention(database.db, { historyDays: 30 }, never);
     await transact(database.db, async (tx: Transaction) => {
       expect(await tryRetentionLock(tx)).toBe(true);
-      expect(await round()).toEqual({ events: 0, adminRequests: 0, deliveries: 0 });
+      expect(await round()).toEqual({ events: 0, issueChanges: 0, adminRequests: 0, deliveries: 0 });
     });
-    expect(await round()).toEqual({ events: 1, adminRequests: 1, deliveries: 0 });
+    expect(await round()).toEqual({ events: 1, issueChanges: 0, adminRequests: 1, deliveries: 0 });
   });
 
   test("reads no table from end to end, and no row that it does not delete", async () => {

@@ -10,6 +10,7 @@ import { sql } from "drizzle-orm";
 import { expect, onTestFinished, test } from "vitest";
 import { eventTypes, probeType } from "../../src/receivers/event-type.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { compareNow } from "../support/issue-comparison.ts";
 import { issueSituations } from "../support/issue-situation.ts";
 import { bareMachine } from "../support/machine.ts";
 import { makeFolder } from "../support/program.ts";
@@ -91,10 +92,7 @@ test("the bridge to Alertmanager makes an alert of an issue, and resolves it", {
     events: ["issue.*", "machine.*"],
   });
   await runProgramOf("Alertmanager", { WEBHOOK_SECRET: secret, ALERTMANAGER_URL: alertmanager.url, PORT: port });
-  await waitUntil("issues are compared", async () => {
-    const { rows } = await database.db.execute(sql`select from receiver_dispatch where issues_compared_at is not null`);
-    return rows.length > 0;
-  });
+  await compareNow(database.db);
   const machineId = await issueSituations.installation_failed.make(database.db);
   await waitUntil("the issue is an alert", async () => {
     await endWaits(database.db, "am");

@@ -256,8 +256,10 @@ test("a deleted receiver is sent nothing more", async () => {
   await recordEvent(db, machineId, 1);
   await receiver.waitFor(1);
   await receivers.deleteReceiver({ name });
-  const { rows } = await db.execute(sql`select from receiver_delivery where payload like ${`%${machineId}%`}
-    and receiver_id not in (select id from receiver)`);
-  expect(rows).toEqual([]);
+  await waitUntil("its deliveries are deleted", async () => {
+    const { rows } = await db.execute(sql`select from receiver_delivery where payload like ${`%${machineId}%`}
+      and receiver_id not in (select id from receiver)`);
+    return rows.length === 0;
+  });
   expect(await find(name)).toBeUndefined();
 });

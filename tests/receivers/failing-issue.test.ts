@@ -1,11 +1,11 @@
 /** A failing receiver is an issue of the server: listed, counted and told to other receivers, until it is back. */
-import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { IssueService } from "../../gen/bmaas/admin/v1/issue_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { countFleet } from "../../src/db/queries/fleet.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { compareNow } from "../support/issue-comparison.ts";
 import { bareMachine } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 import { operatorCommand } from "../support/operator-command.ts";
@@ -24,17 +24,16 @@ const issues = adminClient(IssueService, server.adminUrl, admin);
 const receivers = adminClient(ReceiverService, server.adminUrl, admin);
 
 const listFailing = async () => (await issues.listIssues({ types: ["receiver_failing"] })).issues;
-const countFailing = async () =>
-  (await countFleet(db)).issues.filter(({ type }) => type === "receiver_failing").map((count) => count.issues);
+const countFailing = async () => {
+  await compareNow(db);
+  return (await countFleet(db)).issues.filter(({ type }) => type === "receiver_failing").map((count) => count.issues);
+};
 
 test("it is listed, counted and told, keeps the time at which it began, and goes", { timeout: 120_000 }, async () => {
   const [broken, pager] = [await startReceiver(answers.refuse), await startReceiver()];
   await createReceiver(db, server.adminUrl, { name: "broken", url: broken.url, events: ["machine.created"] });
   await createReceiver(db, server.adminUrl, { name: "pager", url: pager.url, events: ["issue.*"] });
-  await waitUntil("issues are compared", async () => {
-    const { rows } = await db.execute(sql`select from receiver_dispatch where issues_compared_at is not null`);
-    return rows.length > 0;
-  });
+  await compareNow(db);
   const machineId = await bareMachine(db);
   await broken.waitFor(1);
   await waitUntil("the failure is recorded", async () =>
@@ -57,7 +56,9 @@ test("it is listed, counted and told, keeps the time at which it began, and goes
     return deliveries.length === 1;
   });
   expect((await listFailing())[0]?.sinceTime).toEqual(first?.sinceTime);
-  const [opened] = await pager.waitFor(1);
+  const toldOf = (type: string) =>
+    waitUntil(`${type} is told`, () => pager.messages.find((message) => message.type === type), 60_000);
+  const opened = await toldOf("issue.opened");
   expect(opened).toMatchObject({
     type: "issue.opened",
     machineId: "",
@@ -70,7 +71,7 @@ test("it is listed, counted and told, keeps the time at which it began, and goes
   broken.answer(answers.accept);
   await receivers.resendDeliveries({ name: "broken" });
   await waitUntil("it is no issue", async () => (await listFailing()).length === 0);
-  const [, closed] = await pager.waitFor(2);
+  const closed = await toldOf("issue.closed");
   expect(closed).toMatchObject({ type: "issue.closed", machineId: "", data: { issue: { target: "broken" } } });
   const { deliveries } = await receivers.listDeliveries({ name: "pager" });
   expect(deliveries.map((delivery) => delivery.machineId)).toEqual(["", ""]);

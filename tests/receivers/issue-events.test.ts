@@ -1,9 +1,9 @@
 /** Events of issues: told when one begins and when it ends, once, and across restarts of the server. */
-import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
 import { transact } from "../../src/db/transact.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { compareNow } from "../support/issue-comparison.ts";
 import { issueSituations } from "../support/issue-situation.ts";
 import { allowLoopback, createReceiver } from "../support/receivers.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -26,10 +26,7 @@ test("an issue is told when it begins and when it ends, in its own words", { tim
   const before = await issueSituations.never_heartbeated.make(db);
   const receiver = await startReceiver();
   await createReceiver(db, server.adminUrl, { name: "issues", url: receiver.url, events: ["issue.*"] });
-  await waitUntil("issues are compared", async () => {
-    const { rows } = await db.execute(sql`select from receiver_dispatch where issues_compared_at is not null`);
-    return rows.length > 0;
-  });
+  await compareNow(db);
   const machineId = await issueSituations.installation_failed.make(db);
   await waitUntil("it is told", () => typesOf(receiver, machineId).includes("issue.opened"));
   const [opened] = receiver.messages;

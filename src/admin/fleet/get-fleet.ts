@@ -19,13 +19,14 @@ import { machineStates } from "../machine/to-machine.ts";
 export function createGetFleet({ fleet }: Pick<AdminContext, "fleet">) {
   return async ({ labelKeys }: GetFleetRequest): Promise<GetFleetResponse> => {
     const count = await fleet.by(readLabelKeys("label_keys", labelKeys)).get();
-    const { countedAt, groups, issues, waitingEnrolments, oldestWaitingAt } = count;
+    const { countedAt, groups, issues, issuesComparedAt, waitingEnrolments, oldestWaitingAt } = count;
     return create(GetFleetResponseSchema, {
       countTime: timestampFromDate(countedAt),
       groups: groups.map(toFleetGroup).sort(compareGroups),
       issues: issues.map(({ severity, ...count }) =>
         create(IssueCountSchema, { ...count, severity: severities[severity] }),
       ),
+      ...(issuesComparedAt && { issueTime: timestampFromDate(issuesComparedAt) }),
       waitingEnrolments,
       ...(oldestWaitingAt && { oldestWaitingEnrolmentTime: timestampFromDate(oldestWaitingAt) }),
     });

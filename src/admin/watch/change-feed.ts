@@ -162,9 +162,7 @@ export function createChangeFeed(
           // The mailbox is empty, so the watcher has everything up to `reached`.
           const next = batch?.point ?? reached ?? point;
           if (!isBefore(next.position, position)) point = next;
-          const events = batch?.events.filter(
-            (event) => event.actor === "" || isBefore(position, event.point.position),
-          );
+          const events = batch?.events.filter((event) => event.isQuiet || isBefore(position, event.point.position));
           yield { ...nothing, ...batch, events: events ?? [], point, isLast: true };
         }
       } finally {

@@ -3,10 +3,13 @@ import type { Enrolment } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { Database } from "../../db/client.ts";
 import { findEnrolments } from "../../db/queries/enrolment-list.ts";
+import type { IssueRow } from "../../db/queries/issue-list.ts";
 import {
+  type IssueChange,
   listMachineChanges,
   listProgressChanges,
   listSilenceChanges,
+  type MachineChange,
   type QuietChange,
 } from "../../db/queries/machine-change.ts";
 import { findMachineOverviews } from "../../db/queries/machine-overview.ts";
@@ -18,12 +21,16 @@ import type { ResumePoint } from "./resume-token.ts";
 export interface WatchEvent {
   /** Point that continues after this event. */
   readonly point: ResumePoint;
-  /** The machine, or the enrolment if `isOfEnrolment`. */
+  /** The machine, or the enrolment if `isOfEnrolment`; empty for an issue of the server. */
   readonly machineId: string;
   readonly kind: string;
   readonly actor: string;
   readonly at: Date;
   readonly detail: Readonly<Record<string, string | null>>;
+  /** The issue that began or ended. */
+  readonly issue?: IssueRow;
+  /** Whether neither the history nor the changes of issues have it: its point is that of the event before it. */
+  readonly isQuiet: boolean;
 }
 
 /** Returns whether an event is one of an enrolment and not of a machine. */
@@ -77,8 +84,8 @@ export function createChangeReader(db: Database): ChangeReader {
       const position = changes.at(-1)?.position ?? point.position;
       const quiet = [...progress, ...silences.changes].filter((change) => !told.has(toKey(change)));
       const events = [
-        ...changes.map((change): WatchEvent => ({ ...change, point: { ...point, position: change.position } })),
-        ...quiet.map((change): WatchEvent => ({ ...change, point: { ...point, position }, actor: "", detail: {} })),
+        ...changes.map((change) => toEvent(change, { ...point, position: change.position })),
+        ...quiet.map((change) => ({ ...change, ...noWords, point: { ...point, position }, isQuiet: true })),
       ];
       const machines = await findMachines(db, events);
       const enrolments = await readEnrolments(db, events);
@@ -97,12 +104,20 @@ export function createChangeReader(db: Database): ChangeReader {
   };
 }
 
+const noWords = { actor: "", detail: {} };
+
+function toEvent(change: MachineChange | IssueChange, point: ResumePoint): WatchEvent {
+  if (!("issue" in change)) return { ...change, point, isQuiet: false };
+  const { kind, at, issue } = change;
+  return { kind, at, issue, machineId: issue.machineId ?? "", ...noWords, point, isQuiet: false };
+}
+
 function toKey({ machineId, kind, at }: QuietChange): string {
   return `${machineId} ${kind} ${at.getTime()}`;
 }
 
 async function findMachines(db: Database, events: readonly WatchEvent[]): Promise<Map<string, Machine>> {
-  const machineIds = listIds(events.filter((event) => !isOfEnrolment(event)));
+  const machineIds = listIds(events.filter((event) => !isOfEnrolment(event) && event.machineId !== ""));
   if (machineIds.length === 0) return new Map();
   const overviews = await findMachineOverviews(db, machineIds);
   return new Map(overviews.map((overview) => [overview.machine.id, toMachine(overview)]));

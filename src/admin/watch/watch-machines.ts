@@ -1,5 +1,5 @@
 /** The handler of MachineService.WatchMachines. */
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Enrolment } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
@@ -11,7 +11,7 @@ import {
   type WatchMachinesResponse,
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { readIssueTypes } from "../issue/to-issue.ts";
+import { readIssueTypes, toIssue } from "../issue/to-issue.ts";
 import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type ChangeBatch, isOfEnrolment, type WatchEvent } from "./change-reader.ts";
@@ -47,12 +47,8 @@ function* toResponses(
   let last: WatchEvent | undefined;
   for (const event of batch.events) {
     const machine = batch.machines.get(event.machineId);
-    const passes = isOfEnrolment(event)
-      ? withEnrolments
-      : machine === undefined
-        ? namesMachine(filter, event.machineId)
-        : matchesFilter(machine, filter, nowMs);
-    if (!passes) continue;
+    const isWanted = isOfEnrolment(event) ? withEnrolments : passes(event, machine, filter, nowMs);
+    if (!isWanted) continue;
     yield findResponse(event, batch);
     last = event;
   }
@@ -73,6 +69,14 @@ function findResponse(event: WatchEvent, { machines, enrolments }: ChangeBatch):
   return response;
 }
 
+/** Returns whether an event passes. A filter by issues lets their end pass, too. */
+function passes(event: WatchEvent, machine: Machine | undefined, given: MachineFilter, nowMs: number): boolean {
+  const isOfType = given.issueTypes.includes(event.issue?.type ?? "");
+  const filter = isOfType ? { ...given, issueTypes: [] } : given;
+  if (event.machineId === "") return toBinary(MachineFilterSchema, filter).length === 0;
+  return machine === undefined ? namesMachine(filter, event.machineId) : matchesFilter(machine, filter, nowMs);
+}
+
 function toResponse(event: WatchEvent, machine: Machine | undefined): WatchMachinesResponse {
   const { machineId } = event;
   return create(WatchMachinesResponseSchema, { ...toCommonFields(event), machineId, ...(machine && { machine }) });
@@ -87,7 +91,7 @@ function toEnrolmentResponse(event: WatchEvent, enrolment: Enrolment | undefined
   });
 }
 
-function toCommonFields({ point, at, kind, actor, detail }: WatchEvent) {
+function toCommonFields({ point, at, kind, actor, detail, issue }: WatchEvent) {
   const known = Object.entries(detail).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
   return {
     resumeToken: encodeResumeToken(point),
@@ -95,5 +99,6 @@ function toCommonFields({ point, at, kind, actor, detail }: WatchEvent) {
     kind,
     actor,
     detail: Object.fromEntries(known),
+    ...(issue && { issue: toIssue(issue) }),
   };
 }

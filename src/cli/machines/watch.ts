@@ -11,6 +11,7 @@ import { printable } from "../../base/printable.ts";
 import { formatInstant } from "../../base/time-text.ts";
 import { findBootRun } from "../operator/event-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
+import { toIssueText } from "../operator/issue-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson, note, paint, print, printJson, type Style } from "../operator/output.ts";
 import { parseSelector, selectorHelp } from "../operator/selector.ts";
@@ -56,7 +57,7 @@ export function watchCommand(): Command {
 }
 
 function describeEvent(event: WatchMachinesResponse): string {
-  const { eventTime, machineId, enrolmentId, kind, actor, detail } = event;
+  const { eventTime, machineId, enrolmentId, kind, actor, detail, issue } = event;
   const first = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
   const run = findBootRun({ kind, detail });
   const time = run === undefined ? first : formatInstant(run.lastBootTime);
@@ -64,14 +65,16 @@ function describeEvent(event: WatchMachinesResponse): string {
   const generation = detail.generation === undefined ? "" : ` ${printable(detail.generation)}`;
   const times = run === undefined ? "" : ` ${run.boots} times since ${first}`;
   const who = actor === "" ? "" : `  by ${printable(actor)}`;
-  const id = printable(machineId || enrolmentId);
+  const id = printable(machineId || enrolmentId || "the server");
+  if (issue !== undefined) return `${time}  ${id}  ${paint(text, style)}  ${printable(kind)}  ${toIssueText(issue)}`;
   return `${time}  ${id}  ${paint(text, style)}  ${printable(kind)}${generation}${times}${who}`;
 }
 
-function showState({ enrolmentId, enrolment, machine }: WatchMachinesResponse): {
+function showState({ enrolmentId, enrolment, machine, machineId }: WatchMachinesResponse): {
   text: string;
   style?: Style | undefined;
 } {
   if (enrolmentId !== "") return enrolment === undefined ? { text: "gone" } : showEnrolmentState(enrolment.state);
+  if (machineId === "") return { text: "-" };
   return machine === undefined ? { text: "deleted" } : showMachineState(machine.state);
 }

@@ -1,6 +1,7 @@
 /** Formats issues for people. */
 import { type Issue, IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
-import type { Cell, Style } from "./output.ts";
+import { printable } from "../../base/printable.ts";
+import { type Cell, paint, type Style } from "./output.ts";
 import { issueSeverityNames } from "./state-names.ts";
 import { ageOf, timeOf } from "./timestamp-text.ts";
 
@@ -21,6 +22,12 @@ function showSeverity(severity: IssueSeverity): Cell {
 export function toIssueRow(issue: Issue): Cell[] {
   const { machineId, severity, type, sinceTime } = issue;
   return [machineId || "-", showSeverity(severity), type, ageOf(sinceTime), describeIssue(issue)];
+}
+
+/** Returns an issue as the end of a line: severity, type and words. */
+export function toIssueText(issue: Issue): string {
+  const severity = paint(issueSeverityNames.nameOf(issue.severity), styles[issue.severity]);
+  return `${severity} ${printable(issue.type)}: ${printable(describeIssue(issue))}`;
 }
 
 /** Returns what is wrong, in one sentence. */

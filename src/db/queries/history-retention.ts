@@ -8,7 +8,7 @@
  */
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
-import { adminRequest, historyFloor, machineHistory } from "../schema/index.ts";
+import { adminRequest, historyFloor, issueChange, machineHistory } from "../schema/index.ts";
 
 /** Key of the advisory lock of retention; no other advisory lock of this program has this number. */
 const retentionLock = 4_716_022_920;
@@ -24,17 +24,32 @@ export async function tryRetentionLock(tx: Transaction): Promise<boolean> {
   return rows[0]?.taken === true;
 }
 
+/** Deletes the `limit` oldest events that are older than `days`, and returns how many it deleted. */
+export function deleteOldEvents(tx: Transaction, days: number, limit: number): Promise<number> {
+  return deleteOldChanges(tx, machineHistory, days, limit);
+}
+
+/** Deletes the `limit` oldest changes of issues that are older than `days`, and returns how many it deleted. */
+export function deleteOldIssueChanges(tx: Transaction, days: number, limit: number): Promise<number> {
+  return deleteOldChanges(tx, issueChange, days, limit);
+}
+
 /**
- * Deletes the `limit` oldest events that are older than `days`, by the index on their time, and raises the floor of the
- * history to the last of them. Returns how many it deleted. The ids are passed as an array, so that PostgreSQL looks
- * them up one by one; for a join, it would read a large table from end to end for each batch.
+ * Deletes the oldest rows of what watchers read, by the index on their time, and raises the floor of the history to the
+ * last of them. The ids are passed as an array, so that PostgreSQL looks them up one by one; for a join, it would read
+ * a large table from end to end for each batch.
  */
-export async function deleteOldEvents(tx: Transaction, days: number, limit: number): Promise<number> {
+async function deleteOldChanges(
+  tx: Transaction,
+  table: typeof machineHistory | typeof issueChange,
+  days: number,
+  limit: number,
+): Promise<number> {
   const { rows } = await tx.execute<{ deleted: number }>(sql`
     with deleted as (
-      delete from ${machineHistory}
+      delete from ${table}
        where id = any (array(
-         select id from ${machineHistory} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
+         select id from ${table} where at < now() - make_interval(days => ${days}) order by at limit ${limit}
        ))
       returning transaction, id
     ), floor_raised as (

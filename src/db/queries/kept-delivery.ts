@@ -1,8 +1,9 @@
 /** Deliveries that are kept: listed and resent by operators, counted for metrics, and deleted in the end. */
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
-import { receiver, receiverDelivery } from "../schema/index.ts";
+import { deletedReceiver, receiver, receiverDelivery } from "../schema/index.ts";
 import { isFailing } from "../schema/receiver.ts";
+import { transact } from "../transact.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { lockReceiver } from "./receiver.ts";
 import { type DeliveryRow, type EndedRow, letNextBeSent, maxGivenUpAtOnce } from "./receiver-delivery.ts";
@@ -38,7 +39,10 @@ export async function resendDeliveries(tx: Transaction, name: string, ids: reado
   // What waited before may now have an earlier one before it.
   await tx.execute(sql`
     update ${receiverDelivery} delivery set next_attempt_at = null
-     where receiver_id = ${receiverId} and next_attempt_at is not null
+     where receiver_id = ${receiverId} and next_attempt_at is not null and machine_id = any(${arrayParameter(
+       [...new Set(rows.map(({ machine_id: machineId }) => machineId))],
+       "uuid",
+     )})
        and exists (select from ${receiverDelivery} earlier
                     where earlier.receiver_id = ${receiverId} and earlier.machine_id = delivery.machine_id
                       and earlier.state = 'waiting' and earlier.seq < delivery.seq)`);
@@ -85,9 +89,27 @@ export interface DeliveryQueue {
 export async function readDeliveryQueue(db: Database): Promise<DeliveryQueue> {
   const { rows } = await db.execute<{ age: number; failing: number }>(sql`
     select coalesce(extract(epoch from now() - (
-             select min(created_at) from ${receiverDelivery} where state = 'waiting')), 0)::float8 as age,
+             select min(created_at) from ${receiverDelivery} delivery where state = 'waiting'
+                and exists (select from ${receiver} where receiver.id = delivery.receiver_id))), 0)::float8 as age,
            (select count(*)::int from ${receiver} where ${sql.raw(isFailing("receiver"))}) as failing`);
   return { ageSeconds: rows[0]?.age ?? 0, failingReceivers: rows[0]?.failing ?? 0 };
+}
+
+/** Number of deliveries to deleted receivers that are deleted in one transaction. */
+const orphansAtOnce = 1000;
+
+/** Deletes a batch of the deliveries to a receiver that was deleted. Returns whether more may be left. */
+export async function deleteOrphanedDeliveries(db: Database): Promise<boolean> {
+  const [deleted] = await db.select().from(deletedReceiver).limit(1);
+  if (deleted === undefined) return false;
+  await transact(db, async (tx) => {
+    const { rowCount } = await tx.execute(sql`
+      delete from ${receiverDelivery}
+       where seq = any (array(
+         select seq from ${receiverDelivery} where receiver_id = ${deleted.id} order by seq limit ${orphansAtOnce}))`);
+    if ((rowCount ?? 0) < orphansAtOnce) await tx.delete(deletedReceiver).where(eq(deletedReceiver.id, deleted.id));
+  });
+  return true;
 }
 
 /** Deletes the `limit` oldest deliveries that ended over `days` ago, by the index on their end, and counts them. */

@@ -1,7 +1,7 @@
 /**
- * Reads what changed since a position, for watchers.
+ * Reads what changed since a position, for watchers and receivers: the history, and the issues that began or ended.
  *
- * Rows of the history become visible in the order of their commits, not of their ids, so a reader that goes by ids
+ * Rows of both become visible in the order of their commits, not of their ids, so a reader that goes by ids
  * misses rows that commit late. This reader goes by the number of the writing transaction, and no further than the
  * oldest transaction under way. Everything before that one has ended, so no row can appear behind the reader.
  */
@@ -12,12 +12,14 @@ import {
   agentHeartbeat,
   historyFloor,
   installationState,
+  issueChange,
   machineEnrolment,
   machineHistory,
   machineState,
   osInstallationRequest,
 } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
+import { type IssueColumns, type IssueRow, toIssueRow } from "./issue-list.ts";
 
 /** Position of a reader in the history. */
 export interface HistoryPosition {
@@ -37,6 +39,14 @@ export interface MachineChange {
   readonly actor: string;
   readonly kind: string;
   readonly detail: Readonly<Record<string, string | null>>;
+}
+
+/** An issue that began or ended, which the history does not have: time does it as well as agents and operators. */
+export interface IssueChange extends Pick<MachineChange, "position" | "at"> {
+  readonly kind: "issue_opened" | "issue_closed";
+  readonly issue: IssueRow;
+  /** When the comparison before began, which did not see that the issue has begun or ended. */
+  readonly unseenAt: Date | null;
 }
 
 /**
@@ -80,6 +90,9 @@ export async function adoptRestoredHistory(db: Database): Promise<number> {
     with floor_adopted as (
       update ${historyFloor} set transaction = '3'::xid8
        where transaction > pg_snapshot_xmax(pg_current_snapshot())
+    ), issues_adopted as (
+      update ${issueChange} set transaction = '3'::xid8
+       where transaction > pg_snapshot_xmax(pg_current_snapshot())
     )
     update ${machineHistory} set transaction = '3'::xid8
      where transaction > pg_snapshot_xmax(pg_current_snapshot())`);
@@ -98,25 +111,47 @@ export async function checkHistoryPosition(db: Database, { transaction, id }: Hi
     throw new ChangesNotKeptError("this token is from another database, or from a later state of this one");
 }
 
-/** Returns the first `limit` changes after the position, in order, by the index on (transaction, id). */
+/** Returns the first `limit` changes after the position, in order, by the indexes on (transaction, id). */
 export async function listMachineChanges(
   db: Database | Transaction,
   after: HistoryPosition,
   limit: number,
-): Promise<MachineChange[]> {
-  const rows = await db
-    .select()
-    .from(machineHistory)
-    .where(
-      sql`(${machineHistory.transaction}, ${machineHistory.id}) > (${after.transaction.toString()}::xid8, ${after.id})
-          and ${machineHistory.transaction} < pg_snapshot_xmin(pg_current_snapshot())`,
-    )
-    .orderBy(machineHistory.transaction, machineHistory.id)
-    .limit(limit);
-  return rows.map(({ id, transaction, ...change }) => ({
+): Promise<(MachineChange | IssueChange)[]> {
+  const next = sql`(log.transaction, log.id) > (${after.transaction.toString()}::xid8, ${after.id})
+         and log.transaction < pg_snapshot_xmin(pg_current_snapshot())
+       order by log.transaction, log.id limit ${limit}`;
+  // One statement: another one would see what commits in between, and the position would pass over it.
+  const { rows } = await db.execute<ChangeColumns>(sql`
+    (select log.transaction, log.id, log.machine_id, log.at, log.kind, log.actor, log.detail, null::jsonb as issue
+       from ${machineHistory} log where ${next})
+    union all
+    (select log.transaction, log.id, log.machine_id, log.at,
+            case when log.has_begun then 'issue_opened' else 'issue_closed' end, '', '{}'::jsonb, to_jsonb(log)
+       from ${issueChange} log where ${next})
+     order by transaction, id limit ${limit}`);
+  return rows.map(toChange);
+}
+
+type ChangeColumns = Readonly<Record<"transaction" | "id" | "machine_id" | "at" | "kind" | "actor", string>> & {
+  readonly detail: MachineChange["detail"];
+  readonly issue: (IssueColumns & { readonly unseen_at: string | null }) | null;
+};
+
+function toChange({
+  transaction,
+  id,
+  machine_id: machineId,
+  issue,
+  ...row
+}: ChangeColumns): MachineChange | IssueChange {
+  const change = { position: { transaction: BigInt(transaction), id: BigInt(id) }, at: parseDatabaseTime(row.at) };
+  if (issue === null) return { ...change, machineId, kind: row.kind, actor: row.actor, detail: row.detail };
+  return {
     ...change,
-    position: { transaction: BigInt(transaction), id },
-  }));
+    kind: row.kind as IssueChange["kind"],
+    issue: toIssueRow(issue),
+    unseenAt: issue.unseen_at === null ? null : parseDatabaseTime(issue.unseen_at),
+  };
 }
 
 /**

@@ -5,10 +5,11 @@
  * arrive in order. Whoever makes or ends deliveries of a receiver locks its row first; otherwise one that is made while
  * the one before it ends would wait for ever.
  */
-import { inArray, sql } from "drizzle-orm";
+import { inArray, isNotNull, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { receiver, receiverDelivery, receiverSecret } from "../schema/index.ts";
 import type { StoredAttempt } from "../schema/receiver-delivery.ts";
+import { transact } from "../transact.ts";
 import { arrayParameter } from "./array-parameter.ts";
 
 export { noMachine, type StoredAttempt } from "../schema/receiver-delivery.ts";
@@ -170,14 +171,43 @@ export async function recordAttempt(
 export type EndedRow = { readonly id: string; readonly machine_id: string };
 
 async function noteSuccess(tx: Transaction, receiverId: string, failuresBefore: number): Promise<void> {
+  // What waits long because the receiver was away is to be sent at once.
+  const hurriedUntil = sql`(
+    select max(next_attempt_at) from ${receiverDelivery} where receiver_id = ${receiverId} and next_attempt_at > now())`;
   await tx.execute(sql`
-    update ${receiver} set failures = 0, failing_since = null, retry_at = null, delivered_at = now()
+    update ${receiver}
+       set failures = 0, failing_since = null, retry_at = null, delivered_at = now(),
+           hurried_until = ${failuresBefore < failuresToRest ? sql`hurried_until` : hurriedUntil}
      where id = ${receiverId}`);
-  if (failuresBefore < failuresToRest) return;
-  // What waits long because the receiver was away is sent at once.
-  await tx.execute(sql`
-    update ${receiverDelivery} set next_attempt_at = now()
-     where receiver_id = ${receiverId} and next_attempt_at > now()`);
+}
+
+/** Number of deliveries that are hurried in one transaction. */
+const hurriedAtOnce = 1000;
+
+/**
+ * Lets what waits for a receiver that is back be sent at once, a batch of each such receiver, from the end of the queue
+ * backwards. Returns whether more is left.
+ */
+export async function hurryDeliveries(db: Database): Promise<boolean> {
+  const back = await db.select({ id: receiver.id }).from(receiver).where(isNotNull(receiver.hurriedUntil));
+  for (const { id } of back) {
+    await transact(db, async (tx) => {
+      await lockReceivers(tx, [id]);
+      await tx.execute(sql`
+        with hurried as (
+          select seq, next_attempt_at from ${receiverDelivery}
+           where receiver_id = ${id} and next_attempt_at > now()
+             and next_attempt_at <= (select hurried_until from ${receiver} where id = ${id})
+           order by next_attempt_at desc, seq desc limit ${hurriedAtOnce}
+        ), moved as (
+          update ${receiverDelivery} set next_attempt_at = now() where seq = any (array(select seq from hurried))
+        )
+        update ${receiver} set hurried_until = (
+            select min(next_attempt_at) from hurried having count(*) = ${hurriedAtOnce})
+         where id = ${id}`);
+    });
+  }
+  return back.length > 0;
 }
 
 /** Counts a failure. If the receiver rests, gives up what has waited for a day, and returns it. */

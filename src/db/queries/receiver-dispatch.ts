@@ -1,7 +1,14 @@
 /** The dispatcher's lease, and its position in the history. */
 import { sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
-import { historyFloor, machineHistory, receiver, receiverDispatch } from "../schema/index.ts";
+import {
+  deletedReceiver,
+  historyFloor,
+  issueChange,
+  machineHistory,
+  receiver,
+  receiverDispatch,
+} from "../schema/index.ts";
 import type { HistoryPosition } from "./machine-change.ts";
 
 /** Locks the dispatcher's row until the transaction ends, and makes it if it is not there. */
@@ -19,13 +26,14 @@ export async function startFromNow(tx: Transaction): Promise<void> {
 
 /**
  * Takes or renews the lease for `leaseMs`, and returns whether `holder` has it. Nobody needs it while there are no
- * receivers, and then nothing is written.
+ * receivers and nothing is left of deleted ones, and then nothing is written.
  */
 export async function takeDispatchLease(db: Database, holder: string, leaseMs: number): Promise<boolean> {
   const { rows } = await db.execute<{ holder: string }>(sql`
     update ${receiverDispatch}
        set holder = ${holder}, held_until = now() + make_interval(secs => ${leaseMs / 1000})
-     where (holder = ${holder} or held_until is null or held_until < now()) and exists (select from ${receiver})
+     where (holder = ${holder} or held_until is null or held_until < now())
+       and (exists (select from ${receiver}) or exists (select from ${deletedReceiver}))
     returning holder`);
   return rows.length > 0;
 }
@@ -48,13 +56,15 @@ export async function lockDispatchPosition(tx: Transaction, holder: string): Pro
   return row === undefined ? undefined : { transaction: BigInt(row.transaction), id: row.id };
 }
 
-/** Returns whether the history has events after the position that can be read, by the index on (transaction, id). */
+/** Whether the row `log` of the history or of issue_change is after the position and can be read. */
+const isUnread = sql`(log.transaction, log.id) > (dispatch.transaction, dispatch.history_id)
+             and log.transaction < pg_snapshot_xmin(pg_current_snapshot())`;
+
+/** Returns whether there are events after the position that can be read, by the indexes on (transaction, id). */
 export async function hasUnreadEvents(db: Database): Promise<boolean> {
   const { rows } = await db.execute<{ unread: boolean }>(sql`
-    select exists (
-      select from ${machineHistory} history
-       where (history.transaction, history.id) > (dispatch.transaction, dispatch.history_id)
-         and history.transaction < pg_snapshot_xmin(pg_current_snapshot())) as unread
+    select exists (select from ${machineHistory} log where ${isUnread})
+           or exists (select from ${issueChange} log where ${isUnread}) as unread
       from ${receiverDispatch} dispatch`);
   return rows[0]?.unread === true;
 }
@@ -80,13 +90,14 @@ export async function isDispatchBehindHistory(db: Database): Promise<boolean> {
  * Events that were read may be read again; their deliveries have the same ids.
  */
 export async function adoptRestoredDispatch(db: Database): Promise<void> {
+  const log = sql`select transaction, id from ${machineHistory} union all select transaction, id from ${issueChange}`;
   await db.execute(sql`
     update ${receiverDispatch} dispatch
        set transaction = '3'::xid8,
            history_id = coalesce(
-             (select min(id) - 1 from ${machineHistory} history
-               where (history.transaction, history.id) > (dispatch.transaction, dispatch.history_id)),
-             (select max(id) from ${machineHistory}), 0)
+             (select min(id) - 1 from (${log}) log
+               where (log.transaction, log.id) > (dispatch.transaction, dispatch.history_id)),
+             (select max(id) from (${log}) log), 0)
      where transaction > pg_snapshot_xmax(pg_current_snapshot())`);
   // What the position says has been read is all that this server knows of them.
   await db.execute(sql`

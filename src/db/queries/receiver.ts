@@ -1,7 +1,7 @@
 /** Queries on receivers, as administrators manage them. */
 import { asc, eq, getTableColumns, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
-import { receiver, receiverDelivery, receiverSecret } from "../schema/index.ts";
+import { deletedReceiver, receiver, receiverDelivery, receiverSecret } from "../schema/index.ts";
 import { isFailing } from "../schema/receiver.ts";
 import { lockDispatch, startFromNow } from "./receiver-dispatch.ts";
 
@@ -81,10 +81,14 @@ export async function insertReceiver(
   return await getReceiver(tx, values.name);
 }
 
-/** Deletes a receiver with its secrets and deliveries. Throws ReceiverNotFoundError. */
+/**
+ * Deletes a receiver with its secrets. Nothing is sent to it any more; the dispatcher deletes its deliveries
+ * afterwards, since there may be any number of them. Throws ReceiverNotFoundError.
+ */
 export async function deleteReceiver(tx: Transaction, name: string): Promise<void> {
-  const deleted = await tx.delete(receiver).where(eq(receiver.name, name)).returning({ id: receiver.id });
-  if (deleted.length === 0) throw new ReceiverNotFoundError(name);
+  const [deleted] = await tx.delete(receiver).where(eq(receiver.name, name)).returning({ id: receiver.id });
+  if (deleted === undefined) throw new ReceiverNotFoundError(name);
+  await tx.insert(deletedReceiver).values(deleted);
 }
 
 /** Adds a secret to a receiver. Throws ReceiverNotFoundError and TooManySecretsError. */

@@ -10,7 +10,7 @@ import { sql } from "drizzle-orm";
 import type { Database } from "../client.ts";
 import { machineSeenState, machineState, stateTransition } from "../schema/index.ts";
 import { transact } from "../transact.ts";
-import { prepareCounting } from "./fleet.ts";
+import { prepareCounting } from "./counting.ts";
 
 /** How often machines changed from one state to another since the first count. */
 export type StateTransition = typeof stateTransition.$inferSelect;

@@ -22,7 +22,7 @@ import { failingSince, isFailing } from "./receiver.ts";
 import { isKeyRefused } from "./refused-key.ts";
 import { isRefusedNow } from "./refused-report.ts";
 import { selectShareCandidates, selectSharedIdentifiers } from "./shared-identifier.ts";
-import { selectOverdueSince } from "./state-limit.ts";
+import { isOverLimit, overLimitSince, selectOverdueSince } from "./state-limit.ts";
 
 /**
  * Where to find the machines that may have an issue without reading all of them. In a test, a scalar subquery leaves
@@ -43,10 +43,10 @@ export interface Candidates {
 /** An issue that a machine has in one of its states. */
 interface StateIssue {
   readonly candidates: Candidates;
-  /** Undefined for an issue of any state. */
+  /** Undefined for an issue of any state, which `join` decides. */
   readonly state: typeof machineState.$inferSelect.state | undefined;
-  /** SQL of the time since when the row `state` of machine_state is an issue; null if it is not. */
-  readonly since?: string;
+  /** What makes the row `state` of machine_state an issue: a table, a condition on its rows, and the time of it. */
+  readonly join?: { readonly table: string; readonly condition: string; readonly since: string };
   /** Age of the state, as an interval in SQL, from which on it is an issue. Default: at once. */
   readonly minAge?: string;
   /** SQL text that tells more of the row `state` of machine_state. */
@@ -67,6 +67,8 @@ interface FoundIssue {
   readonly isFinding: true;
 }
 
+type IssueDefinition = StateIssue | OwnIssue | FoundIssue | SharedIssue;
+
 const found = (type: string): FoundIssue => ({
   candidates: { table: "machine_finding", indexed: `candidate.type = '${type}'`, test: isFound("candidate") },
   isFinding: true,
@@ -85,25 +87,26 @@ const openInstallation = "'installation ' || state.open_generation";
 /** How long before its end a hold is about to end: a quarter of its duration, at most an hour. */
 const holdNotice = "least(interval '1 hour', (hold.until - hold.held_at) / 4)";
 
-/** Issues of parts and names that two machines have, by the kinds of identifiers and what people call these. */
+/** An issue that is a row of the identifiers that machines share. */
+interface SharedIssue {
+  readonly candidates: Candidates;
+  /** The kinds of identifiers, and what people call these. */
+  readonly kinds: Partial<Record<IdentifierKind, string>>;
+}
+
+/** Issues of parts and names that two machines have. */
 const sharedIssues = {
-  shared_serial_number: selectShared({ serial_number: "serial number", board_serial_number: "board's serial number" }),
-  shared_system_uuid: selectShared({ system_uuid: "UUID" }),
-  shared_mac: selectShared({ mac: "MAC" }),
-  shared_disk: selectShared({ disk_serial_number: "disk's serial number", disk_wwn: "disk's WWN" }),
+  shared_serial_number: share({ serial_number: "serial number", board_serial_number: "board's serial number" }),
+  shared_system_uuid: share({ system_uuid: "UUID" }),
+  shared_mac: share({ mac: "MAC" }),
+  shared_disk: share({ disk_serial_number: "disk's serial number", disk_wwn: "disk's WWN" }),
 };
 
-function selectShared(kinds: Partial<Record<IdentifierKind, string>>): OwnIssue {
-  const names = Object.entries(kinds).map(([kind, name]) => `when '${kind}' then '${name.replace("'", "''")}'`);
-  const ofKinds = `kind in (${Object.keys(kinds)
-    .map((kind) => `'${kind}'`)
-    .join(", ")})`;
+function share(kinds: SharedIssue["kinds"]): SharedIssue {
+  const names = Object.keys(kinds).map((kind) => `'${kind}'`);
   return {
-    candidates: { table: `(${selectShareCandidates})`, indexed: `candidate.${ofKinds}` },
-    select: `
-select machine_id, since, case kind ${names.join(" ")} end || ' ' || ${quote("shown")} as target,
-       'also of machine ' || other_machine_id as detail
-  from (${selectSharedIdentifiers}) shared where ${ofKinds}`,
+    candidates: { table: `(${selectShareCandidates})`, indexed: `candidate.kind in (${names.join(", ")})` },
+    kinds,
   };
 }
 
@@ -209,7 +212,12 @@ select machine_id, loop_since as since, ''::text as target,
              and (select ${selectOverdueSince("state")} is not null from machine_state state where state.machine_id = candidate.id)`,
     },
     state: undefined,
-    since: selectOverdueSince("state"),
+    // The view leaves muted machines out by itself.
+    join: {
+      table: "state_limit",
+      condition: isOverLimit("state", "state_limit"),
+      since: overLimitSince("state", "state_limit"),
+    },
     detail: `state.state || ' since ' || ${instant("state.since")}`,
   },
   agent_silent: {
@@ -238,39 +246,44 @@ select machine_id, until - ${holdNotice} as since, ''::text as target,
        'held by ' || held_by || ' until ' || ${instant("until")} || ': ' || ${quote("reason")} as detail
   from machine_hold hold where ${isHolding("hold")} and until - ${holdNotice} <= now()`,
   },
-} as const satisfies Readonly<Record<IssueType, StateIssue | OwnIssue | FoundIssue>>;
+} as const satisfies Readonly<Record<IssueType, IssueDefinition>>;
 
 /** Returns the definition of a type. */
-export function getIssueDefinition(type: IssueType): StateIssue | OwnIssue | FoundIssue {
+export function getIssueDefinition(type: IssueType): IssueDefinition {
   return issueDefinitions[type];
 }
 
-/** Returns the SQL condition that the machine_state row `state` is an issue. */
-function isStateIssue({ state: name, minAge }: StateIssue, state: string): string {
-  return `${state}.state = '${name}'${minAge === undefined ? "" : ` and ${state}.since <= now() - ${minAge}`}`;
-}
-
+/**
+ * Selects the issues of states. DISTINCT ON keeps the query of the states apart, so that PostgreSQL works each state
+ * out once, and plans in a sixth of the time; unlike OFFSET, it lets a condition on machine_id through. A state is one
+ * issue at most, so a join with the states' names finds it.
+ */
 function selectStateIssues(): string {
-  const branches = issueTypeNames.flatMap((type) => {
+  const [prompt, details, others] = [[] as string[], [] as string[], [] as string[]];
+  for (const type of issueTypeNames) {
     const definition = getIssueDefinition(type);
-    if (!("state" in definition)) return [];
-    if (definition.since !== undefined) {
-      return `
-    select '${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity, began.since,
-           ${definition.detail} as detail
-      from (select ${definition.since} as since) began where began.since is not null`;
+    if (!("state" in definition)) continue;
+    const words = `'${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity`;
+    const { join, minAge = "interval '0'" } = definition;
+    if (join !== undefined) {
+      others.push(`
+    select ${words}, ${join.since} as since, ${definition.detail} as detail
+      from ${join.table} where ${join.condition}`);
+      continue;
     }
-    const since = definition.minAge === undefined ? "state.since" : `state.since + ${definition.minAge}`;
-    return `
-    select '${type}'::text as type, '${issueTypes[type].severities[0]}'::text as severity, ${since} as since,
-           ${definition.detail} as detail
-     where ${isStateIssue(definition, "state")}`;
-  });
+    prompt.push(`('${definition.state}', '${type}', '${issueTypes[type].severities[0]}', ${minAge})`);
+    details.push(`when '${type}' then ${definition.detail}`);
+  }
+  const named = `
+    select kind.type, kind.severity, state.since + kind.min_age as since,
+           case kind.type ${details.join("\n                ")} end as detail
+      from (values ${prompt.join(",\n                   ")}) kind (state, type, severity, min_age)
+     where kind.state = state.state and (kind.min_age = interval '0' or state.since <= now() - kind.min_age)`;
   return `
   select state.machine_id, issue.type, issue.severity, issue.since, ''::text as target, issue.detail,
          true as of_state
-    from (${selectMachineStates}) state
-   cross join lateral (${branches.join("\n     union all")}) issue`;
+    from (select distinct on (each.machine_id) each.* from (${selectMachineStates}) each) state
+   cross join lateral (${[named, ...others].join("\n     union all")}) issue`;
 }
 
 function selectFoundIssues(): string {
@@ -280,6 +293,27 @@ function selectFoundIssues(): string {
   select finding.machine_id, finding.type, case finding.type ${severities.join(" ")} end as severity, finding.since,
          finding.target, finding.detail, false as of_state
     from machine_finding finding where ${isFound("finding")}`;
+}
+
+/** Selects all that machines share: with a branch for each type, PostgreSQL would plan all of them each time. */
+function selectSharedIssues(): string {
+  const [kinds, types, severities, names] = [[] as string[], [] as string[], [] as string[], [] as string[]];
+  for (const type of issueTypeNames) {
+    const definition = getIssueDefinition(type);
+    if (!("kinds" in definition)) continue;
+    for (const [kind, name] of Object.entries(definition.kinds)) {
+      kinds.push(`'${kind}'`);
+      types.push(`when '${kind}' then '${type}'`);
+      severities.push(`when '${kind}' then '${issueTypes[type].severities[0]}'`);
+      names.push(`when '${kind}' then '${name.replace("'", "''")}'`);
+    }
+  }
+  const byKind = (cases: readonly string[]) => `case shared.kind ${cases.join(" ")} end`;
+  return `
+  select shared.machine_id, ${byKind(types)} as type, ${byKind(severities)} as severity, shared.since,
+         ${byKind(names)} || ' ' || ${quote("shared.shown")} as target,
+         'also of machine ' || shared.other_machine_id as detail, false as of_state
+    from (${selectSharedIdentifiers}) shared where shared.kind in (${kinds.join(", ")})`;
 }
 
 function selectOwnIssues(): string[] {
@@ -312,6 +346,6 @@ export const machineIssue = pgView("machine_issue", {
   sql.raw(`
 select issue.machine_id, issue.type, issue.severity, issue.since, issue.target, coalesce(issue.detail, '') as detail,
        issue.of_state
-  from (${[selectStateIssues(), selectFoundIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
+  from (${[selectStateIssues(), selectFoundIssues(), selectSharedIssues(), ...selectOwnIssues()].join("\n  union all")}) issue
  where not exists (select from (${selectMutedMachines}) muted where muted.machine_id = issue.machine_id)`),
 );

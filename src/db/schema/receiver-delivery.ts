@@ -5,7 +5,6 @@
 import { sql } from "drizzle-orm";
 import { bigint, check, index, integer, jsonb, pgTable, text, uuid } from "drizzle-orm/pg-core";
 import { timestamptz } from "./columns.ts";
-import { receiver } from "./receiver.ts";
 
 /** One attempt to send a message. */
 export interface StoredAttempt {
@@ -33,9 +32,8 @@ export const receiverDelivery = pgTable(
     seq: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity(),
     /** Id of the message: the header "webhook-id". */
     id: text().notNull().unique("receiver_delivery_id_key"),
-    receiverId: uuid()
-      .notNull()
-      .references(() => receiver.id, { onDelete: "cascade" }),
+    /** The receiver, or one in deleted_receiver. */
+    receiverId: uuid().notNull(),
     /** The machine; `noMachine` for an event of the server. */
     machineId: uuid().notNull(),
     eventType: text().notNull(),

@@ -21,8 +21,6 @@ export const receiverDispatch = pgTable(
     /** Position in the history up to which events have become deliveries. */
     transaction: xid8().notNull().default(sql`pg_snapshot_xmin(pg_current_snapshot())`),
     historyId: bigint({ mode: "bigint" }).notNull().default(sql`0`),
-    /** When issues were last compared with what receivers were told; null while no receiver chooses them. */
-    issuesComparedAt: timestamptz(),
   },
   (table) => [check("receiver_dispatch_only_check", sql`${table.only}`)],
 );

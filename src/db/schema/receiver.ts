@@ -24,6 +24,8 @@ export const receiver = pgTable("receiver", {
   failingSince: timestamptz(),
   /** Time before which it is not called again; null when it may be called. */
   retryAt: timestamptz(),
+  /** Deliveries that wait until this time at most are sent at once, since it is back; null when there are none. */
+  hurriedUntil: timestamptz(),
   /** Time of the last attempt that succeeded. */
   deliveredAt: timestamptz(),
   /** Time at which a delivery was last given up. */
@@ -32,6 +34,11 @@ export const receiver = pgTable("receiver", {
   givingUpSince: timestamptz(),
   /** Why the last failed attempt failed. */
   lastError: text(),
+});
+
+/** Receivers that were deleted while there were deliveries to them, which are deleted afterwards, in batches. */
+export const deletedReceiver = pgTable("deleted_receiver", {
+  id: uuid().primaryKey(),
 });
 
 export const receiverSecret = pgTable("receiver_secret", {

@@ -19,6 +19,7 @@ function samplerOf(limits: { maxAgeMs: number; retryMs: number }) {
     groups: [],
     duplicateAgents: 0n,
     issues: [],
+    issuesComparedAt: null,
     waitingEnrolments: 0n,
     oldestWaitingAt: null,
   });

@@ -1,4 +1,4 @@
-/** Every issue appears, is listed, counted and explained in the same words, and goes. */
+/** Every issue appears, is listed, watched, counted and explained in the same words, and goes. */
 import { toJson } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -10,9 +10,12 @@ import { issueTypes } from "../../../src/contract/issue-types.ts";
 import { countFleet } from "../../../src/db/queries/fleet.ts";
 import { setHold } from "../../../src/db/queries/machine-hold.ts";
 import { transact } from "../../../src/db/transact.ts";
+import { compareNow } from "../../support/issue-comparison.ts";
 import { issueSituations } from "../../support/issue-situation.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
+import { waitUntil } from "../../support/wait.ts";
+import { startWatch, type Watcher } from "../../support/watcher.ts";
 
 const { database, server } = await startServerWithDatabase();
 const viewer = await tokenOf(database.db, "viewer");
@@ -21,8 +24,13 @@ const machines = adminClient(MachineService, server.adminUrl, viewer.secret);
 
 const types = Object.keys(issueSituations) as (keyof typeof issueSituations)[];
 const cases = types.map((type) => ({ type, ...issueSituations[type], machineId: "" }));
+let watcher: Watcher;
 beforeAll(async () => {
+  // Only what begins after the first comparison is a change.
+  await compareNow(database.db);
+  watcher = await startWatch(machines);
   for (const each of cases) each.machineId = await each.make(database.db);
+  return () => watcher[Symbol.asyncDispose]();
 });
 
 const plain = (list: readonly Issue[]) => list.map((issue) => toJson(IssueSchema, issue));
@@ -31,7 +39,11 @@ async function listOf(machineId: string): Promise<Issue[]> {
   return (await issues.listIssues({ filter: { machineIds: [machineId] } })).issues;
 }
 
+const watchedOf = (machineId: string, type: string) =>
+  watcher.events.filter((event) => event.machineId === machineId && event.issue?.type === type);
+
 async function countOf(type: string): Promise<number> {
+  await compareNow(database.db);
   const { issues: counts } = await countFleet(database.db);
   return Number(counts.filter((count) => count.type === type).reduce((sum, count) => sum + count.issues, 0n));
 }
@@ -65,6 +77,16 @@ describe.each(cases)("$type", (situation) => {
     const { machines: found } = await machines.listMachines({ filter: { issueTypes: [type] } });
     expect(plain(found.find(({ id }) => id === machineId)?.issues ?? [])).toEqual(listed);
     for (const { issues: each } of found) expect(each.map((issue) => issue.type)).toContain(type);
+  });
+
+  test("is watched, in the words of the list", async () => {
+    const { machineId } = situation;
+    const [event] = await waitUntil(`${type} is watched`, () => {
+      const found = watchedOf(machineId, type);
+      return found.length > 0 && found;
+    });
+    expect(event).toMatchObject({ kind: "issue_opened", actor: "", machine: { id: machineId } });
+    expect(plain(event?.issue === undefined ? [] : [event.issue])).toEqual(plain(await listOf(machineId)));
   });
 
   test("keeps the time at which it began", async () => {
@@ -123,4 +145,12 @@ test.each(cases)("$type is counted, and goes when its cause does", async ({ type
   const { issues: left } = await issues.listIssues({ types: [type], pageSize: 1000 });
   expect(await countOf(type)).toBe(left.length);
   expect(before - left.length).toBe(type.startsWith("shared_") ? 2 : 1);
+});
+
+test("a watch has each of them once when it begins and once when it ends", async () => {
+  await compareNow(database.db);
+  await waitUntil("all have ended", () => cases.every(({ machineId, type }) => watchedOf(machineId, type).length > 1));
+  for (const { machineId, type } of cases) {
+    expect(watchedOf(machineId, type).map(({ kind }) => kind)).toEqual(["issue_opened", "issue_closed"]);
+  }
 });

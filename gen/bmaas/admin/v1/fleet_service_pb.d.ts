@@ -56,7 +56,8 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
   groups: FleetGroup[];
 
   /**
-   * Number of issues of each type and severity that there can be, the most urgent types first.
+   * Number of issues of each type and severity that there can be, the most urgent types first. They are counted where
+   * the server notes them, every few seconds, and there are none until it has done so for the first time.
    *
    * @generated from field: repeated bmaas.admin.v1.IssueCount issues = 3;
    */
@@ -75,6 +76,13 @@ export declare type GetFleetResponse = Message<"bmaas.admin.v1.GetFleetResponse"
    * @generated from field: google.protobuf.Timestamp oldest_waiting_enrolment_time = 5;
    */
   oldestWaitingEnrolmentTime?: Timestamp | undefined;
+
+  /**
+   * When the server last began to look for issues, by the database's clock; not set before the first time.
+   *
+   * @generated from field: google.protobuf.Timestamp issue_time = 6;
+   */
+  issueTime?: Timestamp | undefined;
 };
 
 /**

@@ -11,6 +11,7 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { BatchMode } from "./batch_pb.js";
 import type { Status } from "../../../google/rpc/status_pb.js";
 import type { Enrolment } from "./enrolment_pb.js";
+import type { Issue } from "./issue_pb.js";
 
 /**
  * Describes the file bmaas/admin/v1/machine_service.proto.
@@ -564,7 +565,8 @@ export declare const MatchSchema: GenMessage<Match>;
  */
 export declare type WatchMachinesRequest = Message<"bmaas.admin.v1.WatchMachinesRequest"> & {
   /**
-   * Which machines to watch; all when not set. The filter applies to the machine as it is after the change.
+   * Which machines to watch; all when not set. The filter applies to the machine as it is after the change, but one by
+   * issue_types lets the end of such an issue pass. Issues of the server pass if there is no other condition.
    *
    * @generated from field: bmaas.admin.v1.MachineFilter filter = 1;
    */
@@ -614,6 +616,7 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
 
   /**
    * Kind of the change as the history names it, for example "machine_created" or "installation_reported".
+   * "issue_opened" and "issue_closed" mean that an issue began or ended, which the history does not record.
    * "state_changed" means that the machine changed its state because time passed or because its agent heartbeated again
    * after a silence. Empty in a keep-alive, which is sent when nothing has happened for a while.
    *
@@ -622,14 +625,14 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
   kind: string;
 
   /**
-   * Who did it; empty for "state_changed".
+   * Who did it; empty for what nobody did, such as "state_changed" and "issue_opened".
    *
    * @generated from field: string actor = 4;
    */
   actor: string;
 
   /**
-   * UUID of the machine; empty for a change of an enrolment.
+   * UUID of the machine; empty for a change of an enrolment, and for an issue of the server.
    *
    * @generated from field: string machine_id = 5;
    */
@@ -662,6 +665,15 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
    * @generated from field: bmaas.admin.v1.Enrolment enrolment = 9;
    */
   enrolment?: Enrolment | undefined;
+
+  /**
+   * The issue that began or ended, for the kinds "issue_opened" and "issue_closed"; not set for others. Its
+   * since_time is earlier than event_time, by the seconds until the server sees it, or by more if a report shows what
+   * began before.
+   *
+   * @generated from field: bmaas.admin.v1.Issue issue = 10;
+   */
+  issue?: Issue | undefined;
 };
 
 /**

@@ -149,7 +149,7 @@ test("watchers read the row again after each boot", async () => {
   const { position } = await readHistoryPosition(database.db);
   const read = async () => {
     const changes = await listMachineChanges(database.db, position, 1000);
-    return changes.filter(({ machineId }) => machineId === row.machineId);
+    return changes.flatMap((change) => ("issue" in change || change.machineId !== row.machineId ? [] : [change]));
   };
   let last = 0n;
   for (const [bootId, boots] of [["a"], ["b", "2"], ["c", "3"]]) {

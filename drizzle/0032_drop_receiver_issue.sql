@@ -1,0 +1,1 @@
+DROP TABLE "receiver_issue" CASCADE;

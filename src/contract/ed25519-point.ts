@@ -14,11 +14,15 @@ const d = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
 const yOfOrder8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
 const ySmallOrder: ReadonlySet<bigint> = new Set([0n, 1n, p - 1n, yOfOrder8, p - yOfOrder8]);
 
+/** The highest byte of every coordinate that is not below p or belongs to a point of small order. */
+const suspectBytes: ReadonlySet<number> = new Set([0x7f, ...Array.from(ySmallOrder, (y) => Number(y >> 248n))]);
+
 /**
  * Returns what `encoding` is, 32 bytes, as far as a comparison tells: "sound" if it is the canonical encoding of a
  * coordinate that is not of small order, which half of all coordinates are without a point.
  */
 export function judgeCoordinate(encoding: Uint8Array): PointKind {
+  if (!suspectBytes.has((encoding[31] ?? 0) & 0x7f)) return "sound";
   const { y, isNegative } = decodeCoordinate(encoding);
   if (y >= p) return "not canonical";
   // The points with these coordinates have x = 0, which has no sign.

@@ -56,10 +56,22 @@ export function parseKeyEncoding(text: string): Uint8Array {
   return key;
 }
 
-function decodePublicKey(text: string): Uint8Array {
-  if (/^[0-9a-f]{64}$/i.test(text)) {
-    return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+/** Decodes hexadecimal digits. */
+function decodeDigits(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length / 2);
+  for (let at = 0; at < bytes.length; at++) {
+    bytes[at] = 16 * toDigit(text.charCodeAt(2 * at)) + toDigit(text.charCodeAt(2 * at + 1));
   }
+  return bytes;
+}
+
+/** Returns the value of a hexadecimal digit by its character code. */
+function toDigit(code: number): number {
+  return code <= 0x39 ? code - 0x30 : (code | 0x20) - 0x57;
+}
+
+function decodePublicKey(text: string): Uint8Array {
+  if (/^[0-9a-f]{64}$/i.test(text)) return decodeDigits(text);
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return decodeBase64(text);
   throw new InvalidPublicKeyError("expected 64 hexadecimal digits or 44 characters of base64");
 }

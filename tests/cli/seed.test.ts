@@ -124,6 +124,17 @@ test("lists every mistake of a file on standard error, with status 2", async () 
   });
 });
 
+test("lists the first hundred mistakes of a file of JSON Lines, and says that there are more", async () => {
+  const lines = Array.from({ length: 300 }, (_, index) => `{"id":"nope-${index}"}\n`);
+  const file = await writeFleet("many.jsonl", lines.join(""));
+  const { status, stdout, stderr } = await runSeed([file]);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  const mistakes = stderr.trimEnd().split("\n");
+  expect(mistakes).toHaveLength(101);
+  expect(mistakes[99]).toContain(`${file}:100:7: machines[99].id: a machine id is a UUID`);
+  expect(mistakes[100]).toBe(`${file}: there are more mistakes; mend these first`);
+});
+
 test("lists conflicts with the database in the same way", async () => {
   const key = newPublicKey();
   await runSeed(["-"], { stdin: `machines: [{ agent: { publicKey: "${key}" } }]` });

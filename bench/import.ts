@@ -1,7 +1,7 @@
 /**
  * `npm run bench:import` measures `bmaas seed` of a file of a million machines with keys beside `psql \copy` of the
- * same rows into the same tables, and a second seed of a hundred thousand machines, which changes nothing, beside a program
- * that only reads them by one `select` and parses the file. It starts a PostgreSQL of its own. `--machines`,
+ * same rows into the same tables, and a second seed of a hundred thousand machines, which changes nothing, beside a
+ * program that only reads them by one `select` and parses the file. It starts a PostgreSQL of its own. `--machines`,
  * `--unchanged` and `--rounds` make it shorter. docs/performance.md explains the results.
  */
 import { mkdtempSync, rmSync } from "node:fs";

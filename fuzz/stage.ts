@@ -5,9 +5,11 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { AgentService } from "../gen/bmaas/admin/v1/agent_service_pb.js";
+import { JoinTokenService } from "../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { MachineService } from "../gen/bmaas/admin/v1/machine_service_pb.js";
 import { Role } from "../gen/bmaas/admin/v1/role_pb.js";
 import { TokenService } from "../gen/bmaas/admin/v1/token_service_pb.js";
@@ -47,6 +49,8 @@ export interface Stage extends AsyncDisposable {
 const agentCount = 24;
 const unsharedCount = 40;
 const spareCount = 8;
+const strangerCount = 16;
+const joinTokenLifeMs = 7 * 24 * 3_600_000;
 const registrationsAtOnce = 8;
 
 /** Sets it up; throws when a server does not start. */
@@ -123,10 +127,11 @@ async function populate(seed: number, servers: readonly FuzzedServer[], ca: stri
     interceptors: [authenticate],
     nodeOptions,
   });
-  const [machines, agents, tokens] = [
+  const [machines, agents, tokens, joinTokens] = [
     createClient(MachineService, transport),
     createClient(AgentService, transport),
     createClient(TokenService, transport),
+    createClient(JoinTokenService, transport),
   ];
   const secret = createHash("sha256").update(`the fuzzer's fleet ${seed}`).digest();
   const identities = Array.from({ length: agentCount + unsharedCount + servers.length }, (_, index) =>
@@ -152,7 +157,15 @@ async function populate(seed: number, servers: readonly FuzzedServer[], ca: stri
     ]),
     agents: await Promise.all(identities.slice(0, agentCount).map(certify)),
     unsharedAgents: await Promise.all(identities.slice(agentCount, agentCount + unsharedCount).map(certify)),
-    stranger: await certify(createSimulatedIdentity(secret, 1_000)),
+    strangers: await Promise.all(
+      Array.from({ length: strangerCount }, (_, index) => certify(createSimulatedIdentity(secret, 1_000 + index))),
+    ),
+    joinTokens: await Promise.all(
+      [{}, { requiresApproval: true }, { onlyExpected: true }].map(async (rule) => {
+        const expireTime = timestampFromMs(Date.now() + joinTokenLifeMs);
+        return (await joinTokens.createJoinToken({ maxUses: 10_000, expireTime, ...rule })).secret;
+      }),
+    ),
     spareMachineIds,
     tokens: [await createToken("fuzz-viewer", Role.VIEWER), await createToken("fuzz-operator", Role.OPERATOR)],
   };

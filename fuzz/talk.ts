@@ -46,7 +46,7 @@ export class Talk implements Disposable {
     if (side === "operators" || !hasTls || this.random.chance(0.3)) return undefined;
     const isKnown = this.random.chance(0.85);
     this.note(isKnown ? "the certificate of an agent" : "the certificate of a stranger");
-    return isKnown ? this.random.pick(this.target.agents) : this.target.stranger;
+    return isKnown ? this.random.pick(this.target.agents) : this.random.pick(this.target.strangers);
   }
 
   /** Takes an agent that no other input speaks for until this one has ended, or any if there is none left. */

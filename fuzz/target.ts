@@ -27,8 +27,10 @@ export interface Target {
   readonly agents: readonly FuzzAgent[];
   /** Agents that one input at a time speaks for: of two signatures that overtake each other, the server refuses one. */
   readonly unsharedAgents: FuzzAgent[];
-  /** Has a key that no machine knows. */
-  readonly stranger: FuzzAgent;
+  /** Have keys that no machine has, unless a join token lets them in. */
+  readonly strangers: readonly FuzzAgent[];
+  /** Secrets of join tokens: one that lets agents in, one that requires approval, and one for expected machines. */
+  readonly joinTokens: readonly string[];
   /** Machines that operators' calls may do anything with. */
   readonly spareMachineIds: readonly string[];
   /** Of a viewer and of an operator. Inputs have none of an administrator, who could take away the others'. */

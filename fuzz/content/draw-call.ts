@@ -6,8 +6,8 @@ import { drawMessage, drawUuid } from "./draw-message.ts";
 import { drawEncoding, type EncodedBody, encodeBody } from "./encode-body.ts";
 import { mutate } from "./mutate.ts";
 import { drawOddHeaders, type Field } from "./odd-headers.ts";
-import { identityChanges, isStreaming, pages, type Route, rpcs } from "./routes.ts";
-import { sign } from "./sign-call.ts";
+import { identityChanges, isEnrolment, isStreaming, pages, type Route, rpcs } from "./routes.ts";
+import { type Signer, sign } from "./sign-call.ts";
 
 /** A request, whichever version of HTTP carries it. */
 export interface Call {
@@ -35,7 +35,7 @@ export async function drawCall(random: Random, context: CallContext): Promise<Ca
   const { door } = context;
   const route = random.pick(random.chance(0.85) ? rpcs[door.side] : pages[door.side]);
   const method = drawMethod(random, route);
-  const signer = drawSigner(random, context);
+  const signer = drawSigner(random, context, route);
   const { body, fields } = drawBody(random, route.rpc ?? random.pick(rpcs[door.side]).rpc, context, signer);
   const path = method === "GET" && route.rpc !== undefined ? toGetPath(random, route, body) : route.path;
   const proof =
@@ -43,7 +43,11 @@ export async function drawCall(random: Random, context: CallContext): Promise<Ca
       ? drawAuthorization(random, context)
       : signer === undefined
         ? []
-        : await sign(signer, { method, url: URL.parse(path, door.url) ?? new URL(door.url), body });
+        : await sign(toSigner(random, signer, route), {
+            method,
+            url: URL.parse(path, door.url) ?? new URL(door.url),
+            body,
+          });
   return {
     method,
     path,
@@ -70,7 +74,7 @@ function listMachineIds(random: Random, { target, door, certified }: CallContext
 function drawBody(random: Random, rpc: DescMethod | undefined, context: CallContext, signer?: FuzzAgent): EncodedBody {
   if (rpc === undefined || random.chance(0.05)) return { body: random.bytes(random.below(50)), fields: [] };
   const isStream = rpc.methodKind !== "unary";
-  const known = { machineIds: listMachineIds(random, context, rpc, signer) };
+  const known = { machineIds: listMachineIds(random, context, rpc, signer), joinTokens: context.target.joinTokens };
   const count = isStream && random.chance(0.5) ? 1 + random.below(5) : random.chance(0.97) ? 1 : random.pick([0, 2]);
   const messages = Array.from({ length: count }, () => drawMessage(random, rpc.input, known));
   const encoded = encodeBody(random, drawEncoding(random, isStream), rpc.input, messages);
@@ -93,8 +97,13 @@ function drawAuthorization(random: Random, { target }: CallContext): Field[] {
   return [];
 }
 
-function drawSigner(random: Random, { target, door, certified }: CallContext): FuzzAgent | undefined {
+function drawSigner(random: Random, { target, door, certified }: CallContext, route: Route): FuzzAgent | undefined {
   if (door.side === "operators" || random.chance(door.hasTls ? 0.75 : 0.25)) return undefined;
   if (certified !== undefined && random.chance(0.5)) return certified;
-  return random.chance(0.9) ? random.pick(target.agents) : target.stranger;
+  return random.pick(random.chance(isEnrolment(route) ? 0.3 : 0.9) ? target.agents : target.strangers);
+}
+
+/** An agent that asks to be let in names its key instead of a machine, most of the time. */
+function toSigner(random: Random, signer: FuzzAgent, route: Route): Signer {
+  return random.chance(isEnrolment(route) ? 0.9 : 0.02) ? { ...signer, machineId: undefined } : signer;
 }

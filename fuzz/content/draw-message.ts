@@ -6,6 +6,8 @@ import type { Random } from "../random.ts";
 /** Ids that mean something to the server. */
 export interface KnownIds {
   readonly machineIds: readonly string[];
+  /** Secrets of join tokens. */
+  readonly joinTokens: readonly string[];
 }
 
 /** Messages within messages end here. */
@@ -107,6 +109,7 @@ const texts: readonly string[] = [
 
 function drawString(random: Random, field: DescField, known: KnownIds): string {
   if (isIdentifying(field) && random.chance(0.85)) return random.pick(known.machineIds);
+  if (field.name === "join_token" && random.chance(0.7)) return random.pick(known.joinTokens);
   if (random.chance(0.1)) return drawUuid(random);
   if (random.chance(0.05)) return "x".repeat(Math.floor(random.logBetween(10, 20_000)));
   return random.pick(texts);

@@ -1,12 +1,15 @@
 /** What can be called on either listener, from the contracts, and what cannot. */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
+import { EnrolmentService as EnrolmentDecisions } from "../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { HardwareService } from "../../gen/bmaas/admin/v1/hardware_service_pb.js";
 import { HistoryService } from "../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { JoinTokenService } from "../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
+import { EnrolmentService } from "../../gen/bmaas/agent/v1/enrolment_service_pb.js";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { ServerReflection } from "../../gen/grpc/reflection/v1/reflection_pb.js";
@@ -30,9 +33,10 @@ function listRpcs(services: readonly DescService[]): Route[] {
 
 /** The RPCs of each listener. */
 export const rpcs: Readonly<Record<Side, readonly Route[]>> = {
-  agents: listRpcs([AgentCallback]),
+  agents: listRpcs([AgentCallback, EnrolmentService]),
   operators: listRpcs([
     ...[AgentService, FleetService, HardwareService, HistoryService, InstallationService, MachineService, TokenService],
+    ...[EnrolmentDecisions, JoinTokenService],
     ...[Health, ServerReflection, ServerReflectionAlpha],
   ]),
 };
@@ -56,10 +60,16 @@ export function isStreaming({ rpc }: Route): boolean {
   return rpc !== undefined && rpc.methodKind !== "unary";
 }
 
+/** Whether agents without a machine call it. */
+export function isEnrolment({ rpc }: Route): boolean {
+  return rpc === EnrolmentService.method.enrol;
+}
+
 /** RPCs that would take an agent's key away, and with it what proves that agent. */
 export const identityChanges: ReadonlySet<string> = new Set([
   "RegisterAgent",
   "BatchRegisterAgents",
   "ReplaceAgent",
   "RevokeAgent",
+  "ApproveEnrolment",
 ]);

@@ -35,8 +35,9 @@ export function serveCommand(): Command {
         return endAfterUncaughtError(log, async () => await service?.close({ isHurried: true }));
       });
       const hangUp = config.workers > 1 ? waitForHangUp() : undefined;
-      await using consoleBuild = config.console ? await beginConsole(log) : undefined;
       service = await start(config, log, hangUp);
+      // Only a server that serves has somebody to build it for.
+      await using consoleBuild = config.console ? await beginConsole(log) : undefined;
       const reasons = [waitForSignal(), hangUp?.terminalGone, service.lost].filter((reason) => reason !== undefined);
       if (process.stdout.isTTY) {
         process.stdout.write(summarize(service, config, consoleBuild?.isNeeded === true));

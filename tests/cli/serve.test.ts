@@ -89,7 +89,8 @@ describe("a server that serves", () => {
       terminal.stdin.write("\x03");
       expect((await exited)[0]).toBe(0);
       expect(shown).toMatch(/bmaas serves\r\n +agents +https:\/\/127\.0\.0\.1:\d+ /);
-      expect(shown).toMatch(/operators +http:\/\/127\.0\.0\.1:\d+ .*\r\n +database +DATABASE_URL\r\n/);
+      const rows = /operators +(http:\/\/127\.0\.0\.1:\d+) .*\r\n +console +\1\/.*\r\n +database +DATABASE_URL\r\n/;
+      expect(shown).toMatch(rows);
       expect(shown).toMatch(/agents' CA +\.bmaas\/tls\/ca\.pem/);
       expect(shown).toMatch(/admin token +\.bmaas\/admin\.token/);
       const secret = await readFile(join(directory, ".bmaas", "admin.token"), "utf8");

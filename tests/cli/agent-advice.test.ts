@@ -1,5 +1,6 @@
 /** What an agent is advised to do about a refusal, by what a real server says of it. */
 import { once } from "node:events";
+import { createSecureServer } from "node:http2";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createClient } from "@connectrpc/connect";
@@ -128,7 +129,7 @@ test("is to check the clock where the server's certificate is not valid at the p
   const dayMs = 86_400_000;
   for (const offsetMs of [10 * dayMs, -400 * dayMs]) {
     const tls = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"], new Date(Date.now() + offsetMs));
-    const listener = createServer({ cert: tls.cert, key: tls.key }).listen(0, "127.0.0.1");
+    const listener = createSecureServer({ cert: tls.cert, key: tls.key }).listen(0, "127.0.0.1");
     onTestFinished(() => void listener.close());
     await once(listener, "listening");
     const { port } = listener.address() as AddressInfo;

@@ -27,9 +27,11 @@ export interface MachineOptions {
   readonly serialNumber: string;
   readonly uuid: string;
   readonly mac: string;
-  /** In the order of their places on the bus, and of booting. */
+  /** In the order of their places on the bus, from which Linux derives their names. */
   readonly disks: readonly MachineDisk[];
-  /** URL of iPXE's script; undefined for a machine without a network. The disks come before it. */
+  /** Serial number of the disk from which the firmware boots. A BIOS tries one disk. */
+  readonly bootDisk: string;
+  /** URL of iPXE's script, after the disk; undefined for a machine without a network. */
   readonly bootUrl: string | undefined;
   /** Time of the machine's clock when it is switched on, for example "2001-01-01". Default: the right time. */
   readonly clock?: string;
@@ -131,13 +133,17 @@ function hasVirtualization(): boolean {
 /** How the emulator runs here. */
 export const acceleration = hasVirtualization() ? "KVM" : "software emulation";
 
-function listArguments({ serialNumber, uuid, mac, disks, bootUrl, clock }: MachineOptions): string[] {
+function bootFrom({ serialNumber }: MachineDisk, bootDisk: string): string {
+  return serialNumber === bootDisk ? ",bootindex=1" : "";
+}
+
+function listArguments({ serialNumber, uuid, mac, disks, bootDisk, bootUrl, clock }: MachineOptions): string[] {
   const network =
     bootUrl === undefined
       ? ["-nic", "none"]
       : [
           ...["-netdev", `user,id=net,bootfile=${bootUrl}`],
-          ...["-device", `virtio-net-pci,netdev=net,mac=${mac},bootindex=${disks.length + 1}`],
+          ...["-device", `virtio-net-pci,netdev=net,mac=${mac},bootindex=2`],
         ];
   return [
     ...["-accel", acceleration === "KVM" ? "kvm" : "tcg", "-m", `${memoryMib}`, "-smp", "1"],
@@ -146,7 +152,7 @@ function listArguments({ serialNumber, uuid, mac, disks, bootUrl, clock }: Machi
     ...["-rtc", `base=${clock ?? "utc"}`],
     ...disks.flatMap((disk, index) => [
       ...["-drive", `file=${disk.file},format=raw,if=none,id=disk${index}`],
-      ...["-device", `virtio-blk-pci,drive=disk${index},serial=${disk.serialNumber},bootindex=${index + 1}`],
+      ...["-device", `virtio-blk-pci,drive=disk${index},serial=${disk.serialNumber}${bootFrom(disk, bootDisk)}`],
     ]),
     ...network,
   ];

@@ -69,12 +69,12 @@ export class RackMachine {
     return this.#on;
   }
 
-  /** Switches the machine on. Disks come before the network. `keptFirst` puts the disk with data before the other. */
+  /** Switches the machine on. `keptFirst` puts the disk with data first, so that each has the other's name. */
   switchOn({ keptFirst = false, clock }: { keptFirst?: boolean; clock?: string } = {}): Machine {
     const disks = [this.#target, this.#kept];
     if (keptFirst) disks.reverse();
     const order = disks.map(({ serialNumber }) => serialNumber).join(", then ");
-    tell(`${this.name} is switched on: ${order}, then the network${clock ? `; its clock says ${clock}` : ""}`);
+    tell(`${this.name} is switched on, with the disks ${order}${clock ? `; its clock says ${clock}` : ""}`);
     const bootUrl = `http://${hostAddress}:${this.#rack.webPort}/${this.name}.ipxe`;
     this.#on = new Machine({ ...this.#identity(), disks, bootUrl, ...(clock && { clock }) });
     this.#rack.current = this.#on;
@@ -142,7 +142,8 @@ export class RackMachine {
   }
 
   #identity() {
-    return { serialNumber: this.#systemSerial, uuid: this.#uuid, mac: this.#mac };
+    const bootDisk = this.#target.serialNumber;
+    return { serialNumber: this.#systemSerial, uuid: this.#uuid, mac: this.#mac, bootDisk };
   }
 
   get #systemSerial(): string {

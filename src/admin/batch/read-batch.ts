@@ -8,7 +8,7 @@ import type { RequestFailure } from "./failed-requests.ts";
 import type { MachineChange, MachineOperation } from "./machine-operation.ts";
 
 /** The requests of a batch, read. */
-export interface ReadBatch<Change> {
+interface ReadBatch<Change> {
   /** The changes of those requests that are right, by the indexes of these, in order. */
   readonly changes: ReadonlyMap<number, Change>;
   /** What is wrong with the others, by their indexes. */

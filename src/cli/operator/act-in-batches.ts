@@ -22,7 +22,7 @@ export interface BatchedAct<T> {
 }
 
 /** A request for each target, and the two ways to send it. */
-export interface BatchedCall<Request extends DescMessage, T, Answer> {
+interface BatchedCall<Request extends DescMessage, T, Answer> {
   readonly schema: Request;
   /** May throw the failure of the target. */
   readonly toRequest: (target: Target) => MessageInitShape<Request>;

@@ -13,7 +13,7 @@ const getMachineKey = createConnectQueryKey({ schema: MachineService.method.getM
 const listMachinesKey = createConnectQueryKey({ schema: MachineService.method.listMachines, cardinality: "infinite" });
 
 /** Returns the newest machine of each id among the changes. */
-export function collectMachines(changes: Changes): Map<string, Machine> {
+function collectMachines(changes: Changes): Map<string, Machine> {
   const machines = new Map<string, Machine>();
   for (const { machineId, machine } of changes) {
     if (machine === undefined) machines.delete(machineId);

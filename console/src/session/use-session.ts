@@ -20,7 +20,7 @@ export type May =
   | { readonly may: true; readonly reason?: undefined }
   | { readonly may: false; readonly reason: string };
 
-/** Returns whether the caller's role suffices for what needs `role`. */
+/** Returns whether the caller's role suffices for what needs `role`. @public */
 export function useMay(role: Role): May {
   const caller = useCaller();
   if (caller.role >= role) return { may: true };

@@ -136,11 +136,7 @@ test("alerts and groups have names of their own, and all kinds of trouble have a
   expect(new Set(groups.map(({ name }) => name)).size).toBe(groups.length);
   const asked = rules.flatMap(({ expr }) => readQuery(expr, labelsOf).selectors.map(({ metric }) => metric));
   const metrics = ["up", "bmaas_database_up", "bmaas_calls_total", "bmaas_writer_queue_length", "bmaas_fleet_machines"];
-  const others = [
-    "bmaas_heartbeats_refused_total",
-    "bmaas_undecodable_requests_total",
-    "nodejs_eventloop_lag_p99_seconds",
-  ];
+  const others = ["bmaas_heartbeats_refused_total", "bmaas_fleet_issues", "nodejs_eventloop_lag_p99_seconds"];
   expect(asked).toEqual(expect.arrayContaining([...metrics, ...others]));
 });
 

@@ -20,7 +20,7 @@ const defaultPageSize = 50;
 const maxScanned = 1000;
 /**
  * How many machines are read at once. Their requests, with up to 512 KiB of user data each, are released before the
- * next batch is read.
+ * batch after the next one is read.
  */
 const batchSize = maxMatchingIds;
 
@@ -51,13 +51,25 @@ async function readPage(
   pageSize: number,
 ): Promise<Page> {
   const through = await findScanEnd(db, filter, after, maxScanned);
+  const read = (position: string | undefined, found: number) => {
+    const limit = Math.min(batchSize, pageSize + 1 - found);
+    const batch = listMachineOverviews(db, filter, { after: position, through, limit });
+    // Whoever awaits it gets the error; until then, it is nobody's.
+    batch.catch(() => {});
+    return { batch, limit };
+  };
   const machines: Machine[] = [];
   // One more than the page holds tells whether more follow.
-  for (let position = after; machines.length <= pageSize; position = machines.at(-1)?.id) {
-    const limit = Math.min(batchSize, pageSize + 1 - machines.length);
-    const batch = await listMachineOverviews(db, filter, { after: position, through, limit });
-    machines.push(...batch.map(toMachine));
-    if (batch.length < limit) return { machines, next: through };
+  for (let reading = read(after, 0); ; ) {
+    const { limit } = reading;
+    const batch = await reading.batch;
+    const found = machines.length + batch.length;
+    const isLast = batch.length < limit;
+    // PostgreSQL reads the next batch while this one is converted.
+    if (!isLast && found <= pageSize) reading = read(batch.at(-1)?.machine.id, found);
+    for (const overview of batch) machines.push(toMachine(overview));
+    if (isLast) return { machines, next: through };
+    if (found > pageSize) break;
   }
   machines.pop();
   return { machines, next: machines.at(-1)?.id };

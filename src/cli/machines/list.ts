@@ -1,12 +1,12 @@
 /** `bmaas machines list` */
-import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
+import { MachineSchema } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { ListMachinesResponseSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { labelKeysArgument, limitArgument } from "../operator/arguments.ts";
-import { listMachines } from "../operator/list-pages.ts";
+import { type ListedMachines, listMachines, walkMachines } from "../operator/list-pages.ts";
 import { machineHeader, toMachineRow } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
-import { note, printMessage, printTable } from "../operator/output.ts";
+import { beginList, type ListPrinter, note, printTable } from "../operator/output.ts";
 import { parseSelector, selectorHelp } from "../operator/selector.ts";
 import { addSelector, type TargetFlags } from "../operator/targets.ts";
 
@@ -24,11 +24,8 @@ export function listCommand(): Command {
     .action(
       operate(async (operator, { selector, limit, labelColumns = [], json }: ListFlags) => {
         const filter = selector === undefined ? {} : parseSelector(selector);
-        const { machines, watchToken } = await listMachines(operator, filter, limit);
-        if (json) {
-          const list = create(ListMachinesResponseSchema, { machines: [...machines], watchToken });
-          return printMessage(ListMachinesResponseSchema, list);
-        }
+        if (json) return await printMachines(walkMachines(operator, filter, limit));
+        const { machines } = await listMachines(operator, filter, limit);
         if (machines.length > 0) {
           const header = [...machineHeader, ...labelColumns.map((key) => key.toUpperCase())];
           printTable(
@@ -47,7 +44,18 @@ export function listCommand(): Command {
     ],
     more: [
       selectorHelp,
-      "\nWith --json: one ListMachinesResponse of bmaas.admin.v1; machines watch --from its watchToken misses no change.",
+      "\nWith --json: one ListMachinesResponse of bmaas.admin.v1; machines watch --from its watchToken misses no change.\n" +
+        "It is printed while pages come: after a failure, which the exit status tells, it is not whole.",
     ],
   });
+}
+
+/** Prints one ListMachinesResponse page by page, so that a large fleet needs no memory. */
+async function printMachines(pages: AsyncIterable<ListedMachines>): Promise<void> {
+  let document: ListPrinter | undefined;
+  for await (const { machines, watchToken } of pages) {
+    document ??= beginList(ListMachinesResponseSchema, "machines", { watchToken });
+    document.add(MachineSchema, machines);
+  }
+  document?.end();
 }

@@ -3,7 +3,14 @@
  * terminal would interpret, except for colours.
  */
 import { styleText } from "node:util";
-import { type DescMessage, type JsonValue, type MessageShape, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type JsonValue,
+  type MessageInitShape,
+  type MessageShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import { printable, printableJson, printableLines } from "../../base/printable.ts";
 import { shortenFloats } from "../../base/short-floats.ts";
 import { formatTable } from "../table.ts";
@@ -61,6 +68,39 @@ export function paint(text: string, style: Style | undefined): string {
 /** Prints a message as one JSON document. */
 export function printMessage<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): void {
   printJson(messageToJson(schema, message));
+}
+
+/** Prints the items of a message's only list as they come. */
+export interface ListPrinter {
+  /** Prints further items, which are messages of `schema`. */
+  add<Desc extends DescMessage>(schema: Desc, items: readonly MessageShape<Desc>[]): void;
+  /** Prints the end of the document. */
+  end(): void;
+}
+
+/**
+ * Begins to print a message as `printMessage` prints it, the items of its first field `field` apart, which is a list.
+ * The document is not whole before `end`.
+ */
+export function beginList<Desc extends DescMessage>(
+  schema: Desc,
+  field: string,
+  others: MessageInitShape<Desc>,
+): ListPrinter {
+  const empty = JSON.stringify(messageToJson(schema, create(schema, others)), undefined, 2);
+  const [before, after] = empty.split(`"${field}": []`, 2);
+  let isEmpty = true;
+  process.stdout.write(printableJson(`${before}"${field}": [`));
+  return {
+    add(itemSchema, items) {
+      if (items.length === 0) return;
+      const texts = items.map((item) => JSON.stringify(messageToJson(itemSchema, item), undefined, 2));
+      const text = texts.join(",\n").replaceAll("\n", "\n    ");
+      process.stdout.write(printableJson(`${isEmpty ? "" : ","}\n    ${text}`));
+      isEmpty = false;
+    },
+    end: () => print(printableJson(`${isEmpty ? "" : "\n  "}]${after}`)),
+  };
 }
 
 /** Returns ProtoJSON with every field that has a value or a default, so that it includes empty lists. */

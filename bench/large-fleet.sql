@@ -59,10 +59,15 @@ select id, kind, value, case kind when 'disk_serial_number' then 'disk 1' else '
     ('disk_serial_number', 'disk-c-' || n, true, false)) as identifier (kind, value, gone, shared)
  where die < 0.95;
 
+-- A stored OSInstallationRequest of an image, which servers can decode.
+create temporary table stored on commit drop as
+select decode('0801820181010a2c68747470733a2f2f696d616765732e6578616d706c652e636f6d2f64656269616e2d31332e7261772e7a73741247736861323536' ||
+              '3a303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030301a082f6465762f736461', 'hex') as request;
+
 insert into os_installation_request (machine_id, generation, requested_at, requested_by, superseded_at, first_given_at, last_given_at,
                                      times_given, due_at, finished_at, result, error, request)
 select id, generation, asked_at, 'token:operator', null, asked_at, asked_at, 1, asked_at + interval '20 minutes',
-       asked_at + interval '10 minutes', result, case result when 'error' then 'no such disk' end, sha256('request')
+       asked_at + interval '10 minutes', result, case result when 'error' then 'no such disk' end, (select request from stored)
   from fleet cross join generate_series(1, 2) as generation
  cross join lateral (select now() - (21 - generation) * interval '1 day' as asked_at,
                             case when outcome < 0.01 then 'error' else 'success' end as result) as past
@@ -76,7 +81,7 @@ insert into os_installation_request (machine_id, generation, requested_at, reque
                                      started_at, progress_at, phase, percent, due_at, request)
 select id, 3, now() - interval '1 hour', 'token:operator', given_at, given_at, case when given_at is null then 0 else 1 end,
        started_at, started_at, case when started_at is not null then 'writing' end, case when started_at is not null then 40 end,
-       case kind when 0 then null when 3 then now() - interval '1 minute' else now() + interval '10 minutes' end, sha256('request')
+       case kind when 0 then null when 3 then now() - interval '1 minute' else now() + interval '10 minutes' end, (select request from stored)
   from (select id, n % 4 as kind, case n % 4 when 0 then null else now() - interval '5 minutes' end as given_at,
                case n % 4 when 2 then now() - interval '4 minutes' end as started_at
           from fleet where die < 0.02) as open;

@@ -78,8 +78,8 @@ async function readMachineIds(operator: Operator, count: number): Promise<string
   }
 }
 
-/** Times changes from the request until the last watcher has the event. */
-async function timeWatch(operator: Operator, watchers: number): Promise<number[]> {
+/** Times changes, in milliseconds, from the request until the last watcher has the event. */
+export async function timeWatch(operator: Operator, watchers: number): Promise<number[]> {
   const machines = operator.client(MachineService);
   const ended = new AbortController();
   const arrivals = new Map<string, { left: number; allArrived: () => void }>();

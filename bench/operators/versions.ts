@@ -3,6 +3,7 @@
  * one PostgreSQL.
  */
 import { randomUUID } from "node:crypto";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
@@ -40,18 +41,27 @@ export async function createVersions(
   postgres: BenchPostgres,
   { commit, folder, machines }: { readonly commit: string; readonly folder: string; readonly machines: number },
 ): Promise<FleetVersions> {
-  process.stderr.write(`checks out ${commit} …\n`);
-  const earlier = checkOut(commit, folder);
   const now = describe("clone", repository, await postgres.createDatabase("operators_now"));
-  const before = describe(commit, earlier.folder, await postgres.createDatabase("operators_before"));
   process.stderr.write(`creates ${machines.toLocaleString("en")} machines …\n`);
   await migrateDatabase(now.databaseUrl, log);
   await createLargeFleet(now.databaseUrl, machines);
+  return { now, before: await addVersion(postgres, now, { commit, folder }) };
+}
+
+/** Checks out `commit` in a folder of its own below `folder`, with a database that has the rows of `now`'s. */
+export async function addVersion(
+  postgres: BenchPostgres,
+  now: FleetVersion,
+  { commit, folder }: { readonly commit: string; readonly folder: string },
+): Promise<FleetVersion> {
+  process.stderr.write(`checks out ${commit} …\n`);
+  const earlier = checkOut(commit, mkdtempSync(join(folder, "version-")));
+  const before = describe(commit, earlier.folder, await postgres.createDatabase(`operators_${commit}`));
   const { migrateDatabase: migrateEarlier } =
     await before.load<typeof import("../../src/db/migrate.ts")>("src/db/migrate.ts");
   await migrateEarlier(before.databaseUrl, log);
   await copyRows(now.databaseUrl, before.databaseUrl);
-  return { now, before };
+  return before;
 }
 
 function describe(name: string, folder: string, databaseUrl: string): FleetVersion {

@@ -1,0 +1,129 @@
+/** Compares lists and watches with those of an earlier version, and the first page with its own statement alone. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type pg from "pg";
+import { connectOperator } from "../../src/cli/operator/admin-client.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import { serveEnvironment } from "../measure/serve-command.ts";
+import { startServer } from "../measure/server-process.ts";
+import { median } from "../measure/statistics.ts";
+import { type ComparisonRow, compare } from "./comparison.ts";
+import { timeWatch } from "./measure-waits.ts";
+import type { FleetVersion, FleetVersions } from "./versions.ts";
+
+/** How much to measure. */
+export interface ListEffort {
+  /** Number of calls of each first page. */
+  readonly calls: number;
+  /** Number of whole lists by each version. */
+  readonly lists: number;
+  readonly watchers: number;
+}
+
+/** Compares first pages, whole lists as JSON, and the time until all watchers have a change. */
+export async function compareLists(
+  { now, before }: FleetVersions,
+  { calls, lists, watchers }: ListEffort,
+): Promise<ComparisonRow[]> {
+  await using serving = await serve(now);
+  await using servingBefore = await serve(before);
+  return [
+    await compareFirstPage(now, calls, { allowed: 1.5 }),
+    await compareFirstPage(before, calls, {}),
+    await compare({
+      what: `machines list --json of all, beside ${before.name}`,
+      measured: serving.list,
+      beside: servingBefore.list,
+      ...{ calls: lists, allowed: 0.2 },
+    }),
+    await compareWatches(serving, servingBefore, { watchers, name: before.name }),
+  ];
+}
+
+/** Compares the query of the first page, as a version runs it, with its statement prepared by pg. */
+async function compareFirstPage(
+  version: FleetVersion,
+  calls: number,
+  limit: { readonly allowed?: number },
+): Promise<ComparisonRow> {
+  const { listMachineOverviews } = await version.load<typeof import("../../src/db/queries/machine-overview.ts")>(
+    "src/db/queries/machine-overview.ts",
+  );
+  const { connectDatabase } = await version.load<typeof import("../../src/db/client.ts")>("src/db/client.ts");
+  const { db, close } = connectDatabase(version.databaseUrl, { maxConnections: 1 });
+  const measured = () => listMachineOverviews(db, {}, { after: undefined, through: undefined, limit: 51 });
+  const { text, values } = await captureStatement(db.$client, measured);
+  const beside = () => db.$client.query({ name: "bench", text, values });
+  const row = await compare({
+    what: `query of a first page by ${version.name}, beside its statement prepared by pg`,
+    ...{ measured, beside, calls, ...limit },
+  });
+  await close();
+  return row;
+}
+
+/** Returns the only statement of `work`. */
+async function captureStatement(pool: pg.Pool, work: () => Promise<unknown>) {
+  const { query } = pool;
+  let captured: { readonly text: string; readonly values: unknown[] } | undefined;
+  const remember = (config: pg.QueryConfig, values: unknown[] = config.values ?? []) => {
+    captured = { text: config.text, values };
+    return Reflect.apply(query, pool, [{ ...config, values }]);
+  };
+  Object.assign(pool, { query: remember });
+  await work();
+  Object.assign(pool, { query });
+  if (captured === undefined) throw new Error("the first page ran no statement");
+  return captured;
+}
+
+type Serving = Awaited<ReturnType<typeof serve>>;
+
+/** Starts a version's server on its database. */
+async function serve({ name, folder, databaseUrl }: FleetVersion) {
+  process.stderr.write(`starts the server of ${name} …\n`);
+  const home = join(folder, ".bmaas", "bench-lists");
+  const program = join(folder, "src", "main.ts");
+  const server = await startServer({
+    ...{ program, args: ["serve"] },
+    readLine: (line) => (line.startsWith("{") ? (JSON.parse(line) as { adminUrl?: string }).adminUrl : undefined),
+    environment: { ...serveEnvironment, BMAAS_HOME: home, DATABASE_URL: databaseUrl },
+  });
+  const token = readFileSync(join(home, "admin.token"), "utf8").trim();
+  const settings = { BMAAS_ADMIN_URL: server.said, BMAAS_ADMIN_TOKEN: token };
+  return {
+    operator: await connectOperator(loadConfig(settings)),
+    /** Lists all machines by the version's own command. */
+    async list(): Promise<void> {
+      const args = [program, "machines", "list", "--json"];
+      const env = { PATH: process.env.PATH, ...settings };
+      const [status] = await once(
+        spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env }),
+        "exit",
+      );
+      if (status !== 0) throw new Error(`machines list of ${name} ended with status ${status}`);
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** Compares the times until the last watcher has a change, in turn, so that a slow minute affects both. */
+async function compareWatches(
+  now: Serving,
+  before: Serving,
+  { watchers, name }: { readonly watchers: number; readonly name: string },
+): Promise<ComparisonRow> {
+  const count = watchers.toLocaleString("en");
+  process.stderr.write(`a change until ${count} watchers have it …\n`);
+  const [took, tookBefore]: [number[], number[]] = [[], []];
+  for (let round = 0; round < 3; round++) {
+    took.push(...(await timeWatch(now.operator, watchers)));
+    tookBefore.push(...(await timeWatch(before.operator, watchers)));
+  }
+  const [middle, middleBefore] = [median(took), median(tookBefore)];
+  const ratio = (middle / middleBefore).toFixed(2);
+  const what = `a change until ${count} watchers have it, beside ${name}`;
+  return [what, middle.toFixed(2), middleBefore.toFixed(2), ratio, "≤ 0.2"];
+}

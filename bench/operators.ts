@@ -40,9 +40,9 @@ const { values } = parseArgs({
   },
 });
 const [machines, calls] = [Number(values.machines), Number(values.calls)];
-const listEffort = { calls, lists: Number(values.lists), watchers: Number(values.watchers) };
 
 const folder = mkdtempSync(join(tmpdir(), "bmaas-operators-"));
+const listEffort = { calls, lists: Number(values.lists), watchers: Number(values.watchers), folder };
 try {
   await run();
 } finally {

@@ -1,7 +1,7 @@
 /** Compares lists and watches with those of an earlier version, and the first page with its own statement alone. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";
 import { connectOperator } from "../../src/cli/operator/admin-client.ts";
@@ -20,15 +20,17 @@ export interface ListEffort {
   /** Number of whole lists by each version. */
   readonly lists: number;
   readonly watchers: number;
+  /** Folder in which the servers have their homes. */
+  readonly folder: string;
 }
 
 /** Compares first pages, whole lists as JSON, and the time until all watchers have a change. */
 export async function compareLists(
   { now, before }: FleetVersions,
-  { calls, lists, watchers }: ListEffort,
+  { calls, lists, watchers, folder }: ListEffort,
 ): Promise<ComparisonRow[]> {
-  await using serving = await serve(now);
-  await using servingBefore = await serve(before);
+  await using serving = await serve(now, folder);
+  await using servingBefore = await serve(before, folder);
   return [
     await compareFirstPage(now, calls, { allowed: 1.5 }),
     await compareFirstPage(before, calls, {}),
@@ -81,10 +83,10 @@ async function captureStatement(pool: pg.Pool, work: () => Promise<unknown>) {
 
 type Serving = Awaited<ReturnType<typeof serve>>;
 
-/** Starts a version's server on its database. */
-async function serve({ name, folder, databaseUrl }: FleetVersion) {
+/** Starts a version's server on its database, with a home of its own below `homes`. */
+async function serve({ name, folder, databaseUrl }: FleetVersion, homes: string) {
   process.stderr.write(`starts the server of ${name} …\n`);
-  const home = join(folder, ".bmaas", "bench-lists");
+  const home = mkdtempSync(join(homes, "home-"));
   const program = join(folder, "src", "main.ts");
   const server = await startServer({
     ...{ program, args: ["serve"] },

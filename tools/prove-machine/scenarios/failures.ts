@@ -25,6 +25,7 @@ async function run(rack: Rack): Promise<void> {
   await machine.awaitDisks(machineId);
   const request = ["install", "request", machineId, "--disk", `serial=${machine.diskSerial}`, "--image"];
   await server.type([...request, other.url, "--digest", image.digest, "--wait"], failed);
+  await machine.on.see("installation failed", limits.step);
   await machine.checkNothingBoots();
   machine.checkKept();
 

@@ -166,8 +166,11 @@ export class RackMachine {
     ].join("\n");
   }
 
-  /** Waits until the agent asks to be let in, and approves it: onto a new machine, or onto a known one. */
-  async letIn(machineId?: string): Promise<string> {
+  /**
+   * Waits until the agent asks to be let in, and approves it: onto a new machine, or onto a known one, with the flags
+   * that this takes.
+   */
+  async letIn(machineId?: string, ...flags: readonly string[]): Promise<string> {
     const { server } = this.#rack;
     const waiting = await server.await(`an enrolment of ${this.name}`, limits.boot, async () => {
       const { enrolments = [] } = JSON.parse(await server.read(["enrolments", "list", "--json"])) as {
@@ -176,7 +179,7 @@ export class RackMachine {
       return enrolments.find(({ serialNumber }) => serialNumber === this.#systemSerial);
     });
     await server.type(["enrolments", "list"]);
-    const onto = machineId === undefined ? [] : ["--machine", machineId, "--replace-key"];
+    const onto = machineId === undefined ? [] : ["--machine", machineId, "--replace-key", ...flags];
     await server.type(["enrolments", "approve", waiting.id, ...onto]);
     const approved = JSON.parse(await server.read(["enrolments", "show", waiting.id, "--json"])) as {
       enrolment: { machineId: string };

@@ -40,7 +40,7 @@ async function run(rack: Rack): Promise<void> {
   tellHeading("A new request installs it, and the server is killed in mid-install");
   await server.type([...request, image.url, "--digest", image.digest, "--supersede"]);
   machine.switchOn();
-  await machine.letIn(machineId);
+  await machine.letIn(machineId, "--during-installation");
   await machine.on.see(/percent: [1-8]\d/, limits.step);
   tell("the server and its database are killed");
   await server.kill();

@@ -48,8 +48,8 @@ const browser = {
   packages: /^(?:@bufbuild\/protobuf|@connectrpc\/connect|@connectrpc\/connect-web|@noble\/.*|structured-headers)$/,
 };
 
-/** What the console imports besides packages: itself, the contracts, and what both sides must agree on. */
-const consoleTargets = /^(?:console|gen|src\/contract)$/;
+/** What the console imports besides packages: itself, the contracts, what both sides must agree on, and documents. */
+const consoleTargets = /^(?:console|docs|gen|src\/contract)$/;
 
 /**
  * Modules that may import what only running them tells: each platform has a package of its own with PostgreSQL's
@@ -102,7 +102,7 @@ function judge(found: Import): string[] {
   const targetRoom = target.startsWith("src/") ? target.slice("src/".length) : undefined;
   const reasons: string[] = [];
   if (target === computed && !computing.includes(found.from)) reasons.push("only running it would tell what that is");
-  if (target === "outside" || target === "console") reasons.push("src imports from src, gen and package.json only");
+  if (["outside", "console", "docs"].includes(target)) reasons.push("src imports from src, gen and package.json only");
   if (targetRoom !== undefined && tierOf(targetRoom) !== -1 && tierOf(targetRoom) < tierOf(room)) {
     reasons.push(`${room} lies below ${targetRoom}`);
   }
@@ -134,7 +134,7 @@ function findConsoleViolations(imports: readonly Import[]): string[] {
     const target = nameTarget(found);
     const isPackage = found.path === undefined && !target.startsWith("node:") && target !== computed;
     if (consoleTargets.test(target) || isPackage) return [];
-    return [describe(found, "the console imports itself, gen, src/contract and packages for browsers only")];
+    return [describe(found, "the console imports itself, gen, src/contract, docs and packages for browsers only")];
   });
 }
 
@@ -142,12 +142,13 @@ function describe(found: Import, reason: string): string {
   return `${found.from}:${found.line}: imports ${found.specifier}, but ${reason}`;
 }
 
-/** `src/<room>`, `gen`, `package.json`, `outside`, `node:<module>` or a package's name; `computed` stays as it is. */
+/** `src/<room>`, another folder, `package.json`, `outside`, `node:<module>` or a package; `computed` stays as it is. */
 function nameTarget({ path, specifier }: Import): string {
   if (path !== undefined) {
     if (path.startsWith("src/")) return `src/${roomOf(path)}`;
     if (path.startsWith("gen/")) return "gen";
     if (path.startsWith("console/")) return "console";
+    if (path.startsWith("docs/")) return "docs";
     return path === "package.json" ? path : "outside";
   }
   if (specifier.startsWith("node:")) return specifier;

@@ -9,6 +9,8 @@ import {
   type ErrorComponentProps,
   lazyRouteComponent,
 } from "@tanstack/react-router";
+import { readEnrolmentsSearch } from "./pages/enrolments/enrolments-search.ts";
+import { readIssuesSearch } from "./pages/issues/issues-search.ts";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
 import { readOverviewSearch } from "./pages/overview/overview-search.ts";
 import { ErrorNote } from "./ui/error-note.tsx";
@@ -36,9 +38,23 @@ const serverRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/server/server-page.tsx"), "ServerPage"),
 });
 
+const issuesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/issues",
+  validateSearch: readIssuesSearch,
+  component: lazyRouteComponent(() => import("./pages/issues/issues-page.tsx"), "IssuesPage"),
+});
+
+const enrolmentsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/enrolments",
+  validateSearch: readEnrolmentsSearch,
+  component: lazyRouteComponent(() => import("./pages/enrolments/enrolments-page.tsx"), "EnrolmentsPage"),
+});
+
 /** The router of this tab. */
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([overviewRoute, machinesRoute, serverRoute]),
+  routeTree: rootRoute.addChildren([overviewRoute, machinesRoute, serverRoute, issuesRoute, enrolmentsRoute]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,
   defaultPendingComponent: () => <p className="quiet">Loading the page…</p>,

@@ -45,6 +45,7 @@ describe("an import is refused", () => {
     ["of what needs Node by browsers", "src/agent/browser.ts", `import "@connectrpc/connect-node";`, "reaches it"],
     ["of the server by the console", "console/src/a.tsx", `import "../../src/db/client.ts";`, "the console imports"],
     ["of Node by the console", "console/src/a.tsx", `import "node:os";`, "the console imports itself, gen"],
+    ["of documents by the server", "src/rpc/a.ts", `import "../../docs/a.md";`, "src, gen and package.json"],
     ["of the console by the server", "src/rpc/a.ts", `import "../../console/src/a.tsx";`, "src, gen and package.json"],
   ])("%s: %s %s", (_rule, file, source, reason) => {
     const violations = violationsOf(file, `\n${source}\n`);
@@ -79,6 +80,7 @@ describe("an import is allowed", () => {
     ["of Node by the client library", "src/agent/a.ts", `import "node:os";`],
     ["of what browsers run", "src/agent/browser.ts", `import "@noble/ed25519"; import "@connectrpc/connect-web";`],
     ["of contracts by the console", "console/src/a.tsx", `import "@api/a_pb.js"; import "../../src/contract/a.ts";`],
+    ["of documents by the console", "console/src/a.tsx", `import text from "../../docs/a.md?raw";`],
     [
       "of packages by the console",
       "console/src/pages/a.tsx",

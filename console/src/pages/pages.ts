@@ -10,5 +10,7 @@ export interface PageRow {
 export const pages: readonly PageRow[] = [
   { path: "/", name: "Overview" },
   { path: "/machines", name: "Machines" },
+  { path: "/issues", name: "Issues" },
+  { path: "/enrolments", name: "Enrolments" },
   { path: "/server", name: "Server" },
 ];

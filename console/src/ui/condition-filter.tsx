@@ -1,0 +1,32 @@
+/** The field for a filter whose conditions stand in the URL. */
+import { ChipFilter } from "./chip-filter.tsx";
+import { addCondition, type ConditionRules } from "./conditions.ts";
+
+/** Shows the conditions as chips, and takes further ones. */
+export function ConditionFilter<Part>(props: {
+  readonly rules: ConditionRules<Part>;
+  readonly conditions: readonly string[] | undefined;
+  readonly placeholder: string;
+  /** Called with the new conditions; undefined for none. */
+  readonly onChange: (search: { filter?: readonly string[] }) => void;
+}) {
+  const { rules, conditions = [], placeholder, onChange } = props;
+  return (
+    <ChipFilter
+      label="Filter"
+      placeholder={placeholder}
+      chips={conditions.map((text) => ({ text }))}
+      suggestions={rules.suggestions}
+      onAdd={(text) => {
+        const next = addCondition(conditions, text, rules);
+        if (typeof next === "string") return next;
+        onChange({ filter: next });
+        return undefined;
+      }}
+      onRemove={(text) => {
+        const rest = conditions.filter((each) => each !== text);
+        onChange(rest.length > 0 ? { filter: rest } : {});
+      }}
+    />
+  );
+}

@@ -1,0 +1,126 @@
+/** The pages that list something: each opens on real data, does what it offers, and has no barriers. */
+import { eq } from "drizzle-orm";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { machineFinding } from "../../src/db/schema/index.ts";
+import { hasChromium, needsChromium } from "../support/chromium.ts";
+import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
+import { knock, reportOf } from "../support/enrolments.ts";
+import { issueSituations } from "../support/issue-situation.ts";
+import { tokenOf } from "../support/operator.ts";
+
+const looks = [
+  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+] as const;
+
+/** Text that would do harm if it were taken for markup. */
+const markup = `<img src=x onerror="document.title='harm'">`;
+
+describe.skipIf(!hasChromium)(needsChromium, () => {
+  const made: Record<string, string> = {};
+  const bench = setUpConsole({}, async ({ db }) => {
+    for (const type of ["disk_failing", "agent_silent", "installation_failed", "never_heartbeated"] as const) {
+      made[type] = await issueSituations[type].make(db);
+    }
+    await db
+      .update(machineFinding)
+      .set({ detail: markup })
+      .where(eq(machineFinding.machineId, made.disk_failing as string));
+  });
+
+  const open = (path: string, look: (typeof looks)[number] = looks[0], token = bench.admin.secret) =>
+    openConsole(bench.browser, bench.server.adminUrl, { path, token, ...look });
+  const rowWith = (page: Page, text: string) => page.getByRole("row").filter({ hasText: text });
+
+  /** Checks what holds for each page as it stands now. */
+  async function expectFit(page: Page): Promise<void> {
+    expect(await findBarriers(page)).toEqual([]);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    expect(width).toBeLessThanOrEqual(0);
+    if (process.env.LISTS_SHOTS) {
+      const name = `${new URL(page.url()).pathname.replaceAll("/", "-")}-${page.viewportSize()?.width}-${Date.now()}`;
+      await page.screenshot({ path: `${process.env.LISTS_SHOTS}/${name}.png` });
+    }
+  }
+
+  test.each(looks)("issues are filtered, and say what they mean: $colorScheme", async (look) => {
+    await using opened = await open("/issues", look);
+    const { page } = opened;
+    const failing = rowWith(page, made.disk_failing as string);
+    await failing.getByText("critical").waitFor();
+    await failing.getByText(markup).waitFor();
+    await rowWith(page, "agent silent").waitFor();
+    await expectFit(page);
+    const filter = page.getByRole("combobox", { name: "Filter" });
+    await filter.fill("severity=dreadful");
+    await filter.press("Enter");
+    await page.getByText('There is no "dreadful": there are info, warning, critical.').waitFor();
+    await filter.fill("severity=critical");
+    await filter.press("Enter");
+    await rowWith(page, "agent silent").waitFor({ state: "detached" });
+    await page.getByText("bmaas issues --severity critical").waitFor();
+    expect(new URL(page.url()).search).toContain("severity");
+    await page.getByRole("button", { name: "disk failing" }).click();
+    const dialog = page.getByRole("dialog", { name: "disk failing" });
+    await dialog.getByText("save what is on it and replace the disk").waitFor();
+    expect(await dialog.getByRole("link", { name: made.disk_failing as string }).getAttribute("href")).toBe(
+      `/machines/${made.disk_failing}`,
+    );
+    await expectFit(page);
+  });
+
+  test.each(looks)(
+    "enrolments arrive live, and are approved with what an operator says explicitly: $colorScheme",
+    async (look) => {
+      const serial = `SN-${look.colorScheme}`;
+      const ask = (product: string) =>
+        knock(bench.server, bench.database, { hardwareReport: reportOf(serial, { product }) });
+      await using opened = await open("/enrolments", look);
+      const { page } = opened;
+      await page.getByText("● live").waitFor();
+      const { enrolmentId: first } = await ask("<b>A1</b>");
+      await rowWith(page, serial).getByText("Acme <b>A1</b>").waitFor();
+      await rowWith(page, serial).getByRole("button").click();
+      const dialog = page.getByRole("dialog", { name: `Enrolment ${first.slice(0, 8)}` });
+      await dialog.getByLabel("Labels").fill("rack=r 12 x");
+      await dialog.getByRole("button", { name: "Approve as a new machine" }).click();
+      await dialog.getByText('Write a label as key=value, not "12".').waitFor();
+      await dialog.getByLabel("Labels").fill("rack=r12");
+      await dialog.getByText(`bmaas enrolments approve ${first} --label rack=r12`).waitFor();
+      await dialog.getByRole("button", { name: "Approve as a new machine" }).click();
+      await dialog.getByText("approved").waitFor();
+      expect(await dialog.getByRole("link").getAttribute("href")).toMatch(/^\/machines\/[0-9a-f-]{36}$/);
+      await dialog.getByRole("button", { name: "Close" }).click();
+      await page.getByText("No agent waits to be let in.").waitFor();
+
+      const { enrolmentId: second } = await ask("A1");
+      await rowWith(page, serial).getByText("resembles a known machine").waitFor();
+      await expectFit(page);
+      await rowWith(page, serial).getByRole("button").click();
+      const again = page.getByRole("dialog", { name: `Enrolment ${second.slice(0, 8)}` });
+      await again.getByText("same serial number").waitFor();
+      await expectFit(page);
+      await again.getByRole("button", { name: "Approve as a new machine" }).click();
+      await again.getByRole("alert").filter({ hasText: "serial number" }).waitFor();
+      await again.getByRole("checkbox", { name: "Allow a duplicate" }).check();
+      await again.getByText("--allow-duplicate").waitFor();
+      await again.getByRole("button", { name: "Reject…" }).click();
+      await again.getByRole("button", { name: "Reject the agent" }).click();
+      await again.getByText("rejected").waitFor();
+      await again.getByRole("button", { name: "Forget…" }).click();
+      await again.getByRole("button", { name: "Forget the enrolment" }).click();
+      await again.waitFor({ state: "detached" });
+    },
+  );
+
+  test("who may only read is told so before the click", async () => {
+    const { enrolmentId } = await knock(bench.server, bench.database, { hardwareReport: reportOf("SN-viewer") });
+    const viewer = await tokenOf(bench.database.db, "viewer");
+    await using opened = await open(`/enrolments?open=${enrolmentId}`, looks[0], viewer.secret);
+    const dialog = opened.page.getByRole("dialog");
+    await dialog.getByText("This needs the role operator; yours is viewer.").waitFor();
+    expect(await dialog.getByRole("button", { name: "Approve as a new machine" }).isDisabled()).toBe(true);
+    expect(await dialog.getByRole("button", { name: "Reject…" }).getAttribute("aria-disabled")).toBe("true");
+  });
+});

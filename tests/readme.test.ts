@@ -255,7 +255,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     const { status, stdout } = await run(recipes.approve);
     expect([status, stdout]).toEqual([
       0,
-      expect.stringMatching(/ waiting (?:.|\n)* approved as machine .*\n(?:.|\n)* never_heartbeated /),
+      expect.stringMatching(/ waiting (?:.|\n)* approved as machine .*\n(?:.|\n)* (?:never_heartbeated|heartbeating) /),
     ]);
     await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
   });

@@ -53,19 +53,6 @@ export function prepareSelect<Row>(
 }
 
 /**
- * Runs a query of one's own SQL, which is built at each call, and returns its rows. Times come as text in ISO
- * DateStyle, and bigint as decimal digits.
- */
-export async function runPrepared<Row extends pg.QueryResultRow>(
-  db: Database | Transaction,
-  query: SQL,
-): Promise<Row[]> {
-  const { sql: text, params } = dialect.sqlToQuery(query);
-  const { rows } = await send<Row>(db, { text, values: params });
-  return rows;
-}
-
-/**
  * Maximum number of texts that get a name. Each connection keeps the plans of those that it ran, and the plan of a list
  * of machines takes 2 MB.
  */

@@ -40,6 +40,8 @@ describe("without any setting", () => {
       agentTls: "on",
       oidcRoleClaim: "roles",
       console: true,
+      reenrolment: "approve",
+      enrolExpected: "wait",
       unaryLane: "on",
       adminBehindProxy: false,
       adminPlaintext: false,

@@ -51,7 +51,7 @@ export async function setExpected(
 }
 
 /** Returns the tags of the machines that have one, in no order. */
-export async function findExpected(tx: Transaction, machineIds: readonly string[]): Promise<ExpectedRow[]> {
+async function findExpected(tx: Transaction, machineIds: readonly string[]): Promise<ExpectedRow[]> {
   const { expectedAt: _, ...columns } = getTableColumns(expected);
   return await tx
     .select(columns)

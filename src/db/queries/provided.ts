@@ -108,7 +108,11 @@ function nameIdentity({ provider, providerId }: ProviderIdentity): string {
   return JSON.stringify([provider, providerId]);
 }
 
-/** Removes the tags of the machines that have one. Throws MachineNotFoundError. */
+/**
+ * Removes the tags of the machines that have one. Throws MachineNotFoundError.
+ *
+ * @public
+ */
 export async function removeProvided(tx: Transaction, machineIds: readonly string[], actor: string): Promise<void> {
   await holdMachines(tx, machineIds);
   const removed = await tx

@@ -32,6 +32,12 @@ const machinesRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/machines/machines-page.tsx"), "MachinesPage"),
 });
 
+const machineRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/machines/$machineId",
+  component: lazyRouteComponent(() => import("./pages/machine/machine-page.tsx"), "MachinePage"),
+});
+
 const serverRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/server",
@@ -54,7 +60,14 @@ const enrolmentsRoute = createRoute({
 
 /** The router of this tab. */
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([overviewRoute, machinesRoute, serverRoute, issuesRoute, enrolmentsRoute]),
+  routeTree: rootRoute.addChildren([
+    overviewRoute,
+    machinesRoute,
+    machineRoute,
+    serverRoute,
+    issuesRoute,
+    enrolmentsRoute,
+  ]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,
   defaultPendingComponent: () => <p className="quiet">Loading the page…</p>,

@@ -1,7 +1,8 @@
 /** The question before an installation wipes disks: the same that the command line asks. */
-import { useId, useState } from "react";
+import { type ReactNode, useId, useState } from "react";
 import { Dialog } from "./dialog.tsx";
 import { formatCount } from "./format.ts";
+import { SafeText } from "./safe-text.tsx";
 
 /** How many ids the question names. */
 const maxShownIds = 5;
@@ -16,12 +17,16 @@ export function ConfirmWipe(props: {
   readonly count: number;
   /** What is wiped, such as "the disk with serial number S4X" or "the smallest disk". */
   readonly disk: string;
+  /** Returns the disk of a machine, where each has another one. */
+  readonly diskOf?: (machineId: string) => string;
+  /** Stands below the list, such as what is not wiped, and how far the action is. */
+  readonly children?: ReactNode;
   readonly isBusy?: boolean;
   readonly trouble?: string | undefined;
   readonly onConfirm: () => void;
   readonly onCancel: () => void;
 }) {
-  const { action, machineIds, count, disk, isBusy = false, trouble, onConfirm, onCancel } = props;
+  const { action, machineIds, count, disk, diskOf, children, isBusy = false, trouble, onConfirm, onCancel } = props;
   const [typed, setTyped] = useState("");
   const id = useId();
   const isSure = count === 1 || typed.trim() === String(count);
@@ -36,14 +41,22 @@ export function ConfirmWipe(props: {
         }}
       >
         <p>
-          This wipes {disk} of {what}. Nothing brings the data back.
+          This wipes <SafeText text={disk} /> of {what}. Nothing brings the data back.
         </p>
         <ul className="mono">
           {shown.map((each) => (
-            <li key={each}>{each}</li>
+            <li key={each}>
+              {each}
+              {diskOf !== undefined && (
+                <div className="quiet">
+                  <SafeText text={diskOf(each)} />
+                </div>
+              )}
+            </li>
           ))}
           {count > shown.length && <li>and {formatCount(count - shown.length)} more</li>}
         </ul>
+        {children}
         {count > 1 && (
           <div className="field">
             <label htmlFor={id}>

@@ -69,7 +69,7 @@ function MachineList(props: {
       <ul className="plain">
         {shown.map((machine) => (
           <li key={machine.id}>
-            <Link to={machinePath as string} params={{ machineId: machine.id }} className="mono">
+            <Link to="/machines/$machineId" params={{ machineId: machine.id }} className="mono">
               {machine.id}
             </Link>{" "}
             <Time at={machine.stateTime} as="age" />
@@ -91,6 +91,3 @@ function MachineList(props: {
     </section>
   );
 }
-
-/** The page of a machine. */
-const machinePath = "/machines/$machineId";

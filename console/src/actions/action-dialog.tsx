@@ -1,0 +1,86 @@
+/** A dialog for an action that wipes nothing: its fields, the command that does the same, and how far it is. */
+import { type ReactNode, useState } from "react";
+import { CopyableCommand } from "../ui/copy.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { formatCount } from "../ui/format.ts";
+import { type ActOnPart, useRun } from "./run.ts";
+import { RunNote } from "./run-note.tsx";
+import type { Targets } from "./targets.ts";
+
+/** Returns "the machine 4b9f…" or "312 machines". */
+export function nameTargets({ machines }: Targets): string {
+  return machines.length === 1
+    ? `the machine ${machines[0]?.machineId.slice(0, 8)}…`
+    : `${formatCount(machines.length)} machines`;
+}
+
+/** Asks, and acts on the machines. It closes by itself when nothing failed. */
+export function ActionDialog(props: {
+  readonly targets: Targets;
+  /** What is done, such as "Hold". */
+  readonly action: string;
+  /** The command that does the same. */
+  readonly command: string;
+  /** Machines of a call: more than one only where the API takes many. */
+  readonly partSize?: number;
+  readonly isDanger?: boolean;
+  /** Returns what is done with a part, or what is wrong with the fields. */
+  readonly prepare: () => ActOnPart | string;
+  readonly onDone?: () => void;
+  readonly onClose: () => void;
+  readonly children?: ReactNode;
+}) {
+  const { targets, action, command, partSize = 1, isDanger = false, prepare, onDone, onClose, children } = props;
+  const run = useRun();
+  const [mistake, setMistake] = useState<string>();
+  const submit = async () => {
+    const act = prepare();
+    setMistake(typeof act === "string" ? act : undefined);
+    if (typeof act === "string") return;
+    const failures = await run.start(targets.machines, partSize, act);
+    if (failures.length > 0) return;
+    onDone?.();
+    onClose();
+  };
+  return (
+    <Dialog title={`${action} ${nameTargets(targets)}`} onClose={onClose} closeLabel={run.isBusy ? "Stop" : "Close"}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!run.isBusy) void submit();
+        }}
+      >
+        {children}
+        <CopyableCommand command={command} />
+        {mistake !== undefined && (
+          <p role="alert" className="trouble">
+            {mistake}
+          </p>
+        )}
+        <RunNote progress={run.progress} doing={action} />
+        <div className="actions">
+          <button type="submit" className={isDanger ? "danger" : "primary"} disabled={run.isBusy}>
+            {run.isBusy ? "Working…" : action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** A field with its label, and a hint below it. */
+export function Field(props: {
+  readonly id: string;
+  readonly label: string;
+  readonly hint?: string;
+  readonly children: ReactNode;
+}) {
+  return (
+    <div className="field">
+      <label htmlFor={props.id}>{props.label}</label>
+      {props.children}
+      {props.hint !== undefined && <span className="quiet">{props.hint}</span>}
+    </div>
+  );
+}

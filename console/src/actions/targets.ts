@@ -1,0 +1,30 @@
+/** Machines that somebody is about to act on, and how the command line names them. */
+import type { Machine } from "@api/machine_pb.js";
+
+/** One machine. */
+export interface Target {
+  readonly machineId: string;
+  /** Generation of its newest installation when it was selected; 0 without one. */
+  readonly generation: bigint;
+}
+
+/** The machines of an action. */
+export interface Targets {
+  readonly machines: readonly Target[];
+  /** What stands in a command for them: their ids, or a selector. */
+  readonly words: string;
+}
+
+/** Returns the machines as targets. With a `selector`, commands name them by it. */
+export function toTargets(machines: readonly Machine[], selector?: string): Targets {
+  const words = selector === undefined ? machines.map(({ id }) => id).join(" ") : `--selector ${quote(selector)}`;
+  return {
+    machines: machines.map(({ id, installation }) => ({ machineId: id, generation: installation?.generation ?? 0n })),
+    words,
+  };
+}
+
+/** Returns a text as one word of a shell. */
+export function quote(text: string): string {
+  return /^[\w=.,:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,92 @@
+/** Why the machine is in its state, what happens next, and what an operator can do: first and large. */
+import type { Machine } from "@api/machine_pb.js";
+import { MachineService, type Remedy } from "@api/machine_service_pb.js";
+import { useQuery } from "@connectrpc/connect-query";
+import { CopyableCommand } from "../../ui/copy.tsx";
+import { ErrorNote } from "../../ui/error-note.tsx";
+import { stateRows } from "../../ui/machine-state.tsx";
+import { SafeText } from "../../ui/safe-text.tsx";
+import { Time } from "../../ui/time.tsx";
+import { MachineActionButton, type OnAct } from "./actions.tsx";
+import { findAction } from "./machine-action.ts";
+
+/** The explanation says how long something has lasted, so it is asked for again. */
+const refreshMs = 10_000;
+
+/** Commands that show what the page shows too, and where. */
+const places: readonly (readonly [RegExp, id: string, name: string])[] = [
+  [/^bmaas history /, "history", "History"],
+  [/^bmaas hardware /, "hardware", "Hardware"],
+  [/^bmaas machines health /, "health", "Health alerts"],
+];
+
+/** Shows the explanation, with a button for each remedy that the page can carry out, and a command for each. */
+export function ExplainPanel({ machine, onAct }: { readonly machine: Machine; readonly onAct: OnAct }) {
+  const query = useQuery(
+    MachineService.method.explainMachine,
+    { machineId: machine.id },
+    { refetchInterval: refreshMs, placeholderData: (former) => former },
+  );
+  const explanation = query.data;
+  return (
+    <section className={`explain ${stateRows[machine.state]?.tone ?? "calm"}`} aria-label="What is with this machine">
+      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      {explanation === undefined && !query.isError && <p className="quiet">Asking the server…</p>}
+      {explanation !== undefined && (
+        <>
+          <p className="condition">
+            <SafeText text={toSentence(explanation.condition)} />
+          </p>
+          {explanation.next !== "" && (
+            <p>
+              Next: <SafeText text={explanation.next} />
+              {explanation.nextTime !== undefined && (
+                <>
+                  {" ("}
+                  <Time at={explanation.nextTime} as="age" />)
+                </>
+              )}
+            </p>
+          )}
+          {explanation.remedies.length > 0 && <h2>What you can do</h2>}
+          <ol className="remedies">
+            {explanation.remedies.map((remedy) => (
+              <RemedyRow key={remedy.description} remedy={remedy} machine={machine} onAct={onAct} />
+            ))}
+          </ol>
+        </>
+      )}
+    </section>
+  );
+}
+
+function RemedyRow(props: { readonly remedy: Remedy; readonly machine: Machine; readonly onAct: OnAct }) {
+  const { remedy, machine, onAct } = props;
+  const { description, command } = remedy;
+  const action = findAction(command);
+  const place = places.find(([pattern]) => pattern.test(command));
+  return (
+    <li>
+      <p>
+        <SafeText text={toSentence(description)} />
+      </p>
+      {action !== undefined && <MachineActionButton name={action} machine={machine} onAct={onAct} />}
+      {place !== undefined && (
+        <button type="button" onClick={() => goTo(place[1])}>
+          {place[2]}
+        </button>
+      )}
+      {command !== "" && <CopyableCommand command={command} />}
+    </li>
+  );
+}
+
+function goTo(id: string): void {
+  const place = document.getElementById(id);
+  place?.scrollIntoView();
+  place?.focus({ preventScroll: true });
+}
+
+function toSentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}

@@ -1,0 +1,69 @@
+/** What an operator can do with a machine, who may, and why it cannot be done now. */
+import { InstallationState } from "@api/installation_pb.js";
+import type { Machine } from "@api/machine_pb.js";
+import { Role } from "@api/role_pb.js";
+import { nameInstallationState } from "../../ui/installation-state.tsx";
+
+/** Name of an action. */
+export type ActionName = "request" | "supersede" | "retry" | "cancel" | "hold" | "release" | "label" | "delete";
+
+interface ActionRow {
+  readonly title: string;
+  readonly role: Role;
+  /** Returns why the action cannot be carried out with the machine as it is. */
+  readonly findObstacle?: (machine: Machine) => string | undefined;
+}
+
+/** All actions. */
+export const actionRows: Readonly<Record<ActionName, ActionRow>> = {
+  request: { title: "Install…", role: Role.OPERATOR, findObstacle: findHold },
+  supersede: { title: "Supersede…", role: Role.OPERATOR, findObstacle: findHold },
+  retry: {
+    title: "Install again…",
+    role: Role.OPERATOR,
+    findObstacle: (machine) => findHold(machine) ?? whyNoRetry(machine),
+  },
+  cancel: { title: "Cancel the installation…", role: Role.OPERATOR, findObstacle: whyNoCancel },
+  hold: { title: "Hold…", role: Role.OPERATOR },
+  release: {
+    title: "Release…",
+    role: Role.OPERATOR,
+    findObstacle: ({ hold }) => (hold === undefined ? "The machine is not held." : undefined),
+  },
+  label: { title: "Labels…", role: Role.OPERATOR },
+  delete: { title: "Delete…", role: Role.ADMIN },
+};
+
+function findHold({ hold }: Machine): string | undefined {
+  return hold === undefined ? undefined : "The machine is held: release it first.";
+}
+
+function whyNoRetry({ installation }: Machine): string | undefined {
+  if (installation === undefined) return "There is no installation to retry.";
+  // A pending one can be retried if it is withheld because of its disk; the server knows.
+  const { FAILED, OVERDUE, PENDING } = InstallationState;
+  if ([FAILED, OVERDUE, PENDING].includes(installation.state)) return undefined;
+  return `The newest installation is ${nameInstallationState(installation.state)}: only one that failed, is overdue or is withheld can be retried.`;
+}
+
+function whyNoCancel({ installation }: Machine): string | undefined {
+  if (installation?.state === InstallationState.PENDING) return undefined;
+  return "Only an installation that no agent has been given yet can be cancelled, and there is none.";
+}
+
+/** Commands of remedies, and the actions that do the same. */
+const commands: readonly (readonly [RegExp, ActionName])[] = [
+  [/^bmaas install request .*--supersede\b/, "supersede"],
+  [/^bmaas install request /, "request"],
+  [/^bmaas install retry /, "retry"],
+  [/^bmaas install cancel /, "cancel"],
+  [/^bmaas machines hold /, "hold"],
+  [/^bmaas machines release /, "release"],
+  [/^bmaas machines label /, "label"],
+  [/^bmaas machines delete /, "delete"],
+];
+
+/** Returns the action that does the same as a command; undefined if only the command line does it. */
+export function findAction(command: string): ActionName | undefined {
+  return commands.find(([pattern]) => pattern.test(command))?.[1];
+}

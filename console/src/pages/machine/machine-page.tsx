@@ -1,0 +1,91 @@
+/** One machine: what is with it and what to do, what it is, and what happened to it. */
+import type { Machine } from "@api/machine_pb.js";
+import { MachineService } from "@api/machine_service_pb.js";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { useQuery } from "@connectrpc/connect-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { CopyableCommand, CopyButton } from "../../ui/copy.tsx";
+import { ErrorNote } from "../../ui/error-note.tsx";
+import { StateBadge } from "../../ui/machine-state.tsx";
+import { Time } from "../../ui/time.tsx";
+import { Actions, MachineActionDialog } from "./actions.tsx";
+import { ExplainPanel } from "./explain-panel.tsx";
+import { Facts } from "./facts.tsx";
+import { HardwarePanel } from "./hardware-panel.tsx";
+import { InstallationsPanel } from "./installations-panel.tsx";
+import type { ActionName } from "./machine-action.ts";
+import { Timeline } from "./timeline.tsx";
+import { TroublePanel } from "./trouble-panel.tsx";
+import { useMachineChanges } from "./use-machine-changes.ts";
+
+/** Heartbeats alone are no changes, so the time of the last one is asked for. */
+const refreshMs = 10_000;
+
+/** The page at /machines/$machineId. */
+export function MachinePage() {
+  const { machineId: given } = useParams({ from: "/machines/$machineId" });
+  const machineId = given.toLowerCase();
+  useMachineChanges(machineId);
+  const query = useQuery(
+    MachineService.method.getMachine,
+    { machineId },
+    { refetchInterval: (state) => (state.state.error === null ? refreshMs : false) },
+  );
+  const isGone = query.isError && ConnectError.from(query.error).code === Code.NotFound;
+  const machine = isGone ? undefined : query.data?.machine;
+  return (
+    <>
+      <p>
+        <Link to="/machines">Machines</Link>
+      </p>
+      <h1 className="machine-id">
+        <span className="mono">{machineId.slice(0, 64)}</span> <CopyButton text={machineId} />
+      </h1>
+      {query.isPending && <p className="quiet">Loading…</p>}
+      {query.isError && !isGone && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      {isGone && <Gone machineId={machineId} />}
+      {machine !== undefined && <Present machine={machine} />}
+    </>
+  );
+}
+
+function Present({ machine }: { readonly machine: Machine }) {
+  const [opened, setOpened] = useState<{ readonly name: ActionName; readonly machine: Machine }>();
+  const onAct = (name: ActionName) => setOpened({ name, machine });
+  return (
+    <>
+      <p>
+        <StateBadge state={machine.state} /> <span className="quiet">since</span>{" "}
+        <Time at={machine.stateTime} as="age" />
+      </p>
+      <ExplainPanel machine={machine} onAct={onAct} />
+      <Actions machine={machine} onAct={onAct} />
+      <TroublePanel machine={machine} />
+      <div className="overview">
+        <InstallationsPanel machine={machine} />
+        <Facts machine={machine} />
+        <HardwarePanel machineId={machine.id} />
+        <Timeline machineId={machine.id} />
+      </div>
+      <h2>In the terminal</h2>
+      <CopyableCommand command={`bmaas machines get ${machine.id}`} />
+      {opened !== undefined && <MachineActionDialog {...opened} onClose={() => setOpened(undefined)} />}
+    </>
+  );
+}
+
+/** What is on record of a machine that there is not. */
+function Gone({ machineId }: { readonly machineId: string }) {
+  return (
+    <>
+      <p role="status" className="explain warn">
+        There is no machine with this id. It was deleted, or it never existed; its history below tells, for as long as
+        it is kept.
+      </p>
+      <div className="overview">
+        <Timeline machineId={machineId} />
+      </div>
+    </>
+  );
+}

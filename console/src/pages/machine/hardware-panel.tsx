@@ -120,7 +120,8 @@ function SystemFacts({ node, differences }: PartProps & { readonly node: Node })
 function Disks({ disks, differences }: PartProps & { readonly disks: readonly Disk[] }) {
   if (disks.length === 0) return null;
   return (
-    <section className="scrolls" aria-label="Disks">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard.
+    <section className="scrolls" aria-label="Disks" tabIndex={0}>
       <table className="data-table">
         <thead>
           <tr>
@@ -167,7 +168,8 @@ function namesOfDisk({ serialNumber, wwn, kernelName }: Disk): string[] {
 function Interfaces({ interfaces, differences }: PartProps & { readonly interfaces: readonly NetworkInterface[] }) {
   if (interfaces.length === 0) return null;
   return (
-    <section className="scrolls" aria-label="Network interfaces">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard.
+    <section className="scrolls" aria-label="Network interfaces" tabIndex={0}>
       <table className="data-table">
         <thead>
           <tr>

@@ -39,9 +39,10 @@ export function MachinePage() {
       <p>
         <Link to="/machines">Machines</Link>
       </p>
-      <h1 className="machine-id">
-        <span className="mono">{machineId.slice(0, 64)}</span> <CopyButton text={machineId} />
-      </h1>
+      <div className="machine-id">
+        <h1 className="mono">{machineId.slice(0, 64)}</h1>
+        <CopyButton text={machineId} />
+      </div>
       {query.isPending && <p className="quiet">Loading…</p>}
       {query.isError && !isGone && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       {isGone && <Gone machineId={machineId} />}
@@ -65,6 +66,8 @@ function Present({ machine }: { readonly machine: Machine }) {
       <div className="overview">
         <InstallationsPanel machine={machine} />
         <Facts machine={machine} />
+      </div>
+      <div className="overview">
         <HardwarePanel machineId={machine.id} />
         <Timeline machineId={machine.id} />
       </div>

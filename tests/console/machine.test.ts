@@ -1,0 +1,219 @@
+/** The page of a machine: an installation from request to success, failure and retry, and what is on record. */
+import { create } from "@bufbuild/protobuf";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { createAgentClient } from "../../src/agent/agent-client.ts";
+import type { AgentOptions } from "../../src/agent/agent-options.ts";
+import type { InstallProgress } from "../../src/agent/install-progress.ts";
+import { startAgent } from "../agent/support/running-agent.ts";
+import { temporaryFolder } from "../agent/support/temporary-folder.ts";
+import { grpcAgent } from "../support/agents.ts";
+import { hasChromium, needsChromium } from "../support/chromium.ts";
+import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
+import { sda } from "../support/hardware.ts";
+import { bareMachine, machineWithAgent, requestInstallation, type TestMachine, testImage } from "../support/machine.ts";
+import { adminClient, tokenOf } from "../support/operator.ts";
+
+const looks = [
+  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+] as const;
+
+/** Text that would run, or change what stands around it, if it were taken for more than text. */
+const markup = '<img src=x onerror="document.title=1">\u202e';
+
+describe.skipIf(!hasChromium)(needsChromium, () => {
+  const bench = setUpConsole();
+  const open = async (machineId: string, options: Parameters<typeof openConsole>[2] = {}) =>
+    await openConsole(bench.browser, bench.server.adminUrl, {
+      path: `/machines/${machineId}`,
+      token: bench.admin.secret,
+      ...options,
+    });
+  const runAgentOf = async ({ machineId, key }: TestMachine, install: AgentOptions["install"]) => {
+    const { agentUrl: url, ca } = bench.server;
+    const sleep = async () => await new Promise((resolve) => setTimeout(resolve, 50));
+    const collectHardware = async () => create(AgentHardwareReportSchema, { report: { blockDevice: [sda] } });
+    return await startAgent({ url, ca }, await temporaryFolder(), {
+      machineId,
+      client: createAgentClient({ endpoint: url, key, ca }),
+      install,
+      sleep,
+      collectHardware,
+      progressIntervalMs: 50,
+      findDisk: async ({ capacityBytes }) => ({ path: "/dev/sda", name: "sda", capacityBytes }),
+    });
+  };
+  const history = (page: Page) => page.getByRole("region", { name: "History" });
+  // Not by its role: an open dialog hides the page's roles.
+  const installations = (page: Page) => page.locator("#installations");
+  const stateOf = (page: Page, name: string) => installations(page).locator(".badge").filter({ hasText: name });
+
+  test("an installation runs from its request to its failure and its retry to success without a reload", async () => {
+    const machine = await machineWithAgent(bench.database.db);
+    const started: PromiseWithResolvers<(progress: InstallProgress) => void>[] = [];
+    const ended: PromiseWithResolvers<string | undefined>[] = [];
+    for (let run = 0; run < 2; run++) {
+      started.push(Promise.withResolvers());
+      ended.push(Promise.withResolvers());
+    }
+    const agent = await runAgentOf(machine, async (_request, _signal, report) => {
+      started.shift()?.resolve(report);
+      return await ended[0]?.promise;
+    });
+    await agent.happened("heartbeat", 2);
+    const [first, second] = started;
+    await using opened = await open(machine.machineId);
+    const { page } = opened;
+    await page.getByRole("region", { name: "Hardware" }).getByText("Samsung SSD 860").waitFor();
+
+    await page.getByRole("group", { name: "Actions" }).getByRole("button", { name: "Install…" }).click();
+    await page.getByLabel("Image", { exact: true }).fill(testImage.url);
+    await page.getByLabel("Digest", { exact: true }).fill("sha256:00");
+    await page.getByLabel("Disk, which is wiped").fill("only");
+    await page.getByRole("button", { name: "Go on: which disk?" }).click();
+    await page.getByText("The digest is not a digest").waitFor();
+    await page.getByLabel("Digest", { exact: true }).fill(testImage.digest);
+    await page.getByText(`--digest ${testImage.digest} --disk only`).waitFor();
+    await page.getByRole("button", { name: "Go on: which disk?" }).click();
+    const question = page.getByRole("dialog", { name: "Install: wipe 1 machine?" });
+    await question.getByText("This wipes sda, Samsung SSD 860, serial number S3Z8NB0K123456").waitFor();
+    await question.getByRole("button", { name: "Install and wipe 1 machine" }).click();
+    await question.waitFor({ state: "detached" });
+
+    const report = await first?.promise;
+    report?.({ phase: markup, percent: 40 });
+    await installations(page).getByText("40 %").waitFor();
+    await installations(page).getByText('<img src=x onerror="document.title=1">\\u{202e}').waitFor();
+    expect(await installations(page).getByRole("progressbar").getAttribute("value")).toBe("40");
+    await installations(page).getByText("unless the agent reports before").waitFor();
+    ended[0]?.resolve(`no disk ${markup}`);
+    await stateOf(page, "failed").waitFor();
+    await installations(page).getByText("no disk <img src=x").waitFor();
+    await history(page).getByText("installation reported").waitFor();
+    ended.shift();
+
+    const remedies = page.getByRole("region", { name: "What is with this machine" });
+    await remedies.getByText(`bmaas install retry ${machine.machineId}`, { exact: true }).waitFor();
+    await remedies.getByRole("button", { name: "Install again…" }).click();
+    await page.getByRole("button", { name: "Install again and wipe 1 machine" }).click();
+    (await second?.promise)?.({ phase: "writing", percent: 90 });
+    await installations(page).getByText("90 %").waitFor();
+    ended[0]?.resolve(undefined);
+    await stateOf(page, "succeeded").waitFor();
+    await page
+      .locator("main .badge")
+      .filter({ hasText: /installed$/ })
+      .first()
+      .waitFor();
+    await history(page).getByText(`token:${bench.admin.name}`).first().waitFor();
+    expect(await page.title()).not.toBe("1");
+  });
+
+  test("holds by reason, and the second of two operators is told by the server's words", async () => {
+    const machine = await machineWithAgent(bench.database.db);
+    await requestInstallation(bench.database.db, machine.machineId);
+    await using opened = await open(machine.machineId);
+    const { page } = opened;
+    const actions = page.getByRole("group", { name: "Actions" });
+    await actions.getByRole("button", { name: "Cancel the installation…" }).click();
+    // Meanwhile the agent is given the request, so the question is about what has passed.
+    using agent = grpcAgent(bench.server, machine.key);
+    await agent.heartbeat({ machineId: machine.machineId });
+    await stateOf(page, "given").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel the installation of" }).click();
+    await page.getByRole("dialog").getByRole("alert").getByText("given").waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    const cancel = actions.getByRole("button", { name: "Cancel the installation…" });
+    expect(await cancel.getAttribute("aria-disabled")).toBe("true");
+
+    await actions.getByRole("button", { name: "Hold…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Hold", exact: true }).click();
+    await page.getByText("Write why the machines are held").waitFor();
+    await page.getByLabel("Reason").fill("fan is on the bench");
+    await page.getByLabel("Ticket (optional)").fill("https://tickets.example/812");
+    await page.getByLabel("Leave them out of alerts as well").check();
+    await page.getByText(`hold ${machine.machineId} --reason 'fan is on the bench'`).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Hold", exact: true }).click();
+    await page.getByRole("heading", { name: "Held" }).getByText("held and muted").waitFor();
+    const admin = adminClient(MachineService, bench.server.adminUrl, bench.admin.secret);
+    const { machine: held } = await admin.getMachine({ machineId: machine.machineId });
+    expect(held?.hold).toMatchObject({
+      reason: "fan is on the bench",
+      ticket: "https://tickets.example/812",
+      muted: true,
+    });
+    await actions.getByRole("button", { name: "Release…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Release", exact: true }).click();
+    await page.getByRole("heading", { name: "Held" }).waitFor({ state: "detached" });
+  });
+
+  test("a viewer sees why nothing can be clicked", async () => {
+    const viewer = await tokenOf(bench.database.db, "viewer");
+    await using opened = await open(await bareMachine(bench.database.db), { token: viewer.secret });
+    const { page } = opened;
+    const button = page.getByRole("group", { name: "Actions" }).getByRole("button", { name: "Hold…" });
+    expect(await button.getAttribute("aria-disabled")).toBe("true");
+    await button.focus();
+    await page.getByRole("tooltip").getByText("This needs the role operator; yours is viewer.").waitFor();
+  });
+
+  test.each(looks)(
+    "what agents say is text, changed hardware is marked, and all can use it: $colorScheme",
+    async (look) => {
+      const machine = await machineWithAgent(bench.database.db);
+      const { machineId } = machine;
+      const admin = adminClient(MachineService, bench.server.adminUrl, bench.admin.secret);
+      await admin.setLabels({ machineId, set: { rack: "r12" } });
+      using agent = grpcAgent(bench.server, machine.key);
+      const report = (deviceModel: string) => ({
+        report: {
+          product: markup,
+          blockDevice: [{ ...sda, deviceModel, use: [markup] }],
+          networkInterface: [{ name: "eth0", driver: markup, mac: Uint8Array.of(2, 0, 0, 0, 0, 1), linkUp: true }],
+        },
+        warning: [markup, "x".repeat(5_000)],
+      });
+      const agentVersion = "<b>1</b>";
+      const health = { alert: [{ id: markup.slice(0, 38), severity: 2, message: "<b>worn</b>" }] };
+      await agent.heartbeat({ machineId, hardwareReport: report("old model"), agentVersion });
+      await agent.heartbeat({ machineId, hardwareReport: report(`new ${markup}`), agentVersion, health });
+
+      await using opened = await open(machineId, look);
+      const { page } = opened;
+      const hardware = page.getByRole("region", { name: "Hardware" });
+      await hardware.getByText("old model").waitFor();
+      await hardware.getByRole("row").filter({ hasText: "sda" }).getByText("changed").waitFor();
+      await hardware.getByText("Copy all 5,000 characters").waitFor();
+      await page.getByText("<b>1</b>", { exact: true }).waitFor();
+      await page.locator("#health").getByText("<b>worn</b>", { exact: true }).waitFor();
+      await page.getByText("rack=r12").waitFor();
+      await history(page).getByText("agent registered").waitFor();
+      expect(await page.locator("main img, main .safe-text b").count()).toBe(0);
+      expect(await findBarriers(page)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.viewport.width);
+    },
+  );
+
+  test("a machine that is gone says so, and its history stays", async () => {
+    const machineId = await bareMachine(bench.database.db);
+    await using opened = await open(machineId);
+    const { page } = opened;
+    await page.getByRole("group", { name: "Actions" }).getByRole("button", { name: "Delete…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByText("There is no machine with this id.").waitFor();
+    await history(page).getByText("machine deleted").waitFor();
+    await page.reload();
+    await page.getByLabel("Token", { exact: false }).fill(bench.admin.secret);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByText("There is no machine with this id.").waitFor();
+    await history(page).getByText("machine created").waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    await page.goto(`${bench.server.adminUrl}/machines/nonsense`);
+    await page.getByLabel("Token", { exact: false }).fill(bench.admin.secret);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByRole("alert").filter({ hasText: "machine_id" }).waitFor();
+  });
+});

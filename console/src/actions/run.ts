@@ -1,4 +1,4 @@
-/** Acts on machines part by part, and says how far it is. What fails for one machine does not keep the others from it. */
+/** Acts on machines part by part, and says how far it is. A failure of one machine does not stop the others. */
 import { ConnectError } from "@connectrpc/connect";
 import { useEffect, useRef, useState } from "react";
 import type { Target } from "./targets.ts";

@@ -1,4 +1,4 @@
-/** Installations of the machine, the newest first: how far each is, until when its agent may be silent, how it ended. */
+/** Installations of the machine, the newest first: how far each is, when it becomes overdue, and how it ended. */
 import { type Installation, InstallationState } from "@api/installation_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
 import type { Machine } from "@api/machine_pb.js";

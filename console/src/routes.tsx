@@ -13,6 +13,8 @@ import { readEnrolmentsSearch } from "./pages/enrolments/enrolments-search.ts";
 import { readIssuesSearch } from "./pages/issues/issues-search.ts";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
 import { readOverviewSearch } from "./pages/overview/overview-search.ts";
+import { readDeliveriesSearch } from "./pages/receivers/deliveries-search.ts";
+import { readEndedSearch } from "./ui/ended-search.ts";
 import { ErrorNote } from "./ui/error-note.tsx";
 import { Shell } from "./ui/shell.tsx";
 
@@ -58,6 +60,33 @@ const enrolmentsRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/enrolments/enrolments-page.tsx"), "EnrolmentsPage"),
 });
 
+const tokensRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/tokens",
+  validateSearch: readEndedSearch,
+  component: lazyRouteComponent(() => import("./pages/tokens/tokens-page.tsx"), "TokensPage"),
+});
+
+const joinTokensRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/join-tokens",
+  validateSearch: readEndedSearch,
+  component: lazyRouteComponent(() => import("./pages/join-tokens/join-tokens-page.tsx"), "JoinTokensPage"),
+});
+
+const receiversRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/receivers",
+  component: lazyRouteComponent(() => import("./pages/receivers/receivers-page.tsx"), "ReceiversPage"),
+});
+
+const deliveriesRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/receivers/$name",
+  validateSearch: readDeliveriesSearch,
+  component: lazyRouteComponent(() => import("./pages/receivers/deliveries-page.tsx"), "DeliveriesPage"),
+});
+
 /** The router of this tab. */
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
@@ -67,6 +96,10 @@ export const router = createRouter({
     serverRoute,
     issuesRoute,
     enrolmentsRoute,
+    tokensRoute,
+    joinTokensRoute,
+    receiversRoute,
+    deliveriesRoute,
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,

@@ -2,12 +2,16 @@
 import { eq } from "drizzle-orm";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { Role } from "../../gen/bmaas/admin/v1/role_pb.js";
+import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
 import { machineFinding } from "../../src/db/schema/index.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
 import { knock, reportOf } from "../support/enrolments.ts";
 import { issueSituations } from "../support/issue-situation.ts";
-import { tokenOf } from "../support/operator.ts";
+import { adminClient, tokenOf } from "../support/operator.ts";
+import { allowLoopback, createReceiver, recordEvent } from "../support/receivers.ts";
+import { startReceiver } from "../support/webhook-receiver.ts";
 
 const looks = [
   { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -19,7 +23,7 @@ const markup = `<img src=x onerror="document.title='harm'">`;
 
 describe.skipIf(!hasChromium)(needsChromium, () => {
   const made: Record<string, string> = {};
-  const bench = setUpConsole({}, async ({ db }) => {
+  const bench = setUpConsole(allowLoopback, async ({ db }) => {
     for (const type of ["disk_failing", "agent_silent", "installation_failed", "never_heartbeated"] as const) {
       made[type] = await issueSituations[type].make(db);
     }
@@ -122,5 +126,90 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await dialog.getByText("This needs the role operator; yours is viewer.").waitFor();
     expect(await dialog.getByRole("button", { name: "Approve as a new machine" }).isDisabled()).toBe(true);
     expect(await dialog.getByRole("button", { name: "Reject…" }).getAttribute("aria-disabled")).toBe("true");
+  });
+
+  test.each(looks)("a token is created, its secret shown once, and revoked: $colorScheme", async (look) => {
+    const name = `ci-${look.colorScheme}`;
+    await using opened = await open("/tokens", look);
+    const { page } = opened;
+    await page.getByRole("button", { name: "Create a token…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Create a token" });
+    await dialog.getByLabel("Who will use it").fill(name);
+    await dialog.getByLabel("Role").selectOption({ label: "operator: also changes machines and installs" });
+    await dialog.getByText(`bmaas tokens create ${name} --role operator --expires 90d`).waitFor();
+    await expectFit(page);
+    await dialog.getByRole("button", { name: "Create the token" }).click();
+    const shown = page.getByRole("dialog", { name: "Copy the secret now" });
+    const secret = (await shown.locator("code").textContent()) as string;
+    await expectFit(page);
+    await shown.getByRole("button", { name: "I have it" }).click();
+    expect(await page.content()).not.toContain(secret);
+    await rowWith(page, name).getByText("valid").waitFor();
+    await expectFit(page);
+    const tokens = adminClient(TokenService, bench.server.adminUrl, secret);
+    expect(await tokens.getCaller({})).toMatchObject({ actor: `token:${name}`, role: Role.OPERATOR });
+    await page.getByRole("button", { name: `Revoke ${name}` }).click();
+    await page.getByRole("button", { name: "Revoke the token" }).click();
+    await rowWith(page, name).waitFor({ state: "detached" });
+    await page.getByLabel("also revoked and expired ones").check();
+    await rowWith(page, name).getByText("revoked").waitFor();
+    await expect(tokens.getCaller({})).rejects.toThrow();
+  });
+
+  test.each(looks)("a join token is created with what it says of machines, and revoked: $colorScheme", async (look) => {
+    const location = `am-${look.colorScheme}`;
+    await using opened = await open("/join-tokens", look);
+    const { page } = opened;
+    await page.getByRole("button", { name: "Create a join token…" }).click();
+    const dialog = page.getByRole("dialog", { name: "Create a join token" });
+    await dialog.getByLabel("How many agents may use it").fill("40");
+    await dialog.getByLabel("It lets in").selectOption("approval");
+    await dialog.getByLabel("Location of the machines").fill(location);
+    await dialog.getByLabel("Labels").fill("rack=r12");
+    await expectFit(page);
+    await dialog.getByRole("button", { name: "Create the join token" }).click();
+    await dialog.getByRole("alert").filter({ hasText: "provider" }).waitFor();
+    await dialog.getByLabel("Provider of the machines").fill("acme");
+    await dialog.getByRole("button", { name: "Create the join token" }).click();
+    await page.getByRole("button", { name: "I have it" }).click();
+    const row = rowWith(page, `acme ${location}`);
+    await row.getByText("0 of 40").waitFor();
+    await row.getByText("rack=r12").waitFor();
+    await row.getByText("after approval").waitFor();
+    await expectFit(page);
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await page.getByRole("button", { name: "Revoke the join token" }).click();
+    await row.waitFor({ state: "detached" });
+  });
+
+  test.each(looks)("a receiver is probed, and its deliveries are shown and sent again: $colorScheme", async (look) => {
+    const receiver = await startReceiver();
+    const name = `oncall-${look.colorScheme}`;
+    const { url } = receiver;
+    await createReceiver(bench.database.db, bench.server.adminUrl, { name, url, events: ["machine.*", "receiver.*"] });
+    await recordEvent(bench.database.db, made.agent_silent as string, 1);
+    const [first] = await receiver.waitFor(1);
+    await using opened = await open("/receivers", look);
+    const { page } = opened;
+    await rowWith(page, name).getByText("accepts").waitFor();
+    await expectFit(page);
+    await rowWith(page, name).getByRole("button", { name: `Probe ${name}` }).click();
+    const probe = page.getByRole("dialog", { name: `Probe ${name}` });
+    await probe.getByRole("button", { name: "Send a test event" }).click();
+    await probe.getByText("answered 204").waitFor();
+    await probe.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("link", { name, exact: true }).click();
+    await page.getByRole("row").filter({ hasText: "delivered" }).waitFor();
+    await expectFit(page);
+    await page.getByRole("button", { name: first?.type as string }).click();
+    const delivery = page.getByRole("dialog", { name: first?.type as string });
+    await delivery.getByText(first?.id as string, { exact: true }).waitFor();
+    await expectFit(page);
+    await delivery.getByRole("button", { name: "Send again…" }).click();
+    await page.getByText(`bmaas receivers resend ${name} ${first?.id}`).waitFor();
+    await page.getByRole("button", { name: "Send again" }).click();
+    await page.getByText("1 event is sent again.").waitFor();
+    const messages = await receiver.waitFor(3);
+    expect(messages.filter(({ id }) => id === first?.id)).toHaveLength(2);
   });
 });

@@ -12,5 +12,8 @@ export const pages: readonly PageRow[] = [
   { path: "/machines", name: "Machines" },
   { path: "/issues", name: "Issues" },
   { path: "/enrolments", name: "Enrolments" },
+  { path: "/tokens", name: "Tokens" },
+  { path: "/join-tokens", name: "Join tokens" },
+  { path: "/receivers", name: "Receivers" },
   { path: "/server", name: "Server" },
 ];

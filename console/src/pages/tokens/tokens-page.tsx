@@ -1,0 +1,127 @@
+/** Tokens of operators and programs, newest first, without their secrets. */
+import type { Role } from "@api/role_pb.js";
+import { Role as Roles } from "@api/role_pb.js";
+import { type Token, TokenService } from "@api/token_service_pb.js";
+import { useInfiniteQuery } from "@connectrpc/connect-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { createColumnHelper } from "@tanstack/react-table";
+import { useMemo, useState } from "react";
+import { roleNames } from "../../session/session.ts";
+import { useMay } from "../../session/use-session.ts";
+import { ActionButton } from "../../ui/action-button.tsx";
+import { CopyableCommand } from "../../ui/copy.tsx";
+import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
+import { ErrorNote } from "../../ui/error-note.tsx";
+import { Badge } from "../../ui/machine-state.tsx";
+import { SafeText } from "../../ui/safe-text.tsx";
+import { Time, toDate } from "../../ui/time.tsx";
+import { CreateToken, RevokeToken } from "./token-dialogs.tsx";
+
+/** Tokens in a page of the API. */
+const pageSize = 200;
+
+/** The page at /tokens. */
+export function TokensPage() {
+  const { ended = false } = useSearch({ from: "/tokens" });
+  const navigate = useNavigate({ from: "/tokens" });
+  const { may, reason } = useMay(Roles.ADMIN);
+  const [isCreating, setIsCreating] = useState(false);
+  const [revoked, setRevoked] = useState<Token>();
+  const query = useInfiniteQuery(
+    TokenService.method.listTokens,
+    { showEnded: ended, pageSize, pageToken: "" },
+    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined, enabled: may },
+  );
+  const tokens = useMemo(() => query.data?.pages.flatMap((page) => page.tokens) ?? none, [query.data]);
+  const columns = useMemo(() => makeColumns(setRevoked), []);
+  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
+
+  return (
+    <>
+      <h1>Tokens</h1>
+      <div className="toolbar">
+        <ActionButton kind="primary" reason={reason} onClick={() => setIsCreating(true)}>
+          Create a token…
+        </ActionButton>
+        <label>
+          <input
+            type="checkbox"
+            checked={ended}
+            onChange={(event) => void navigate({ search: event.target.checked ? { ended: true } : {} })}
+          />{" "}
+          also revoked and expired ones
+        </label>
+      </div>
+      {reason !== undefined && <p>{reason}</p>}
+      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      {may && (
+        <DataTable
+          caption="Tokens"
+          columns={columns}
+          rows={tokens}
+          getRowId={({ id }) => id}
+          onReachEnd={() => {
+            if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+          }}
+          note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
+          empty="There are no tokens."
+        />
+      )}
+      <h2>In the terminal</h2>
+      <CopyableCommand command={`bmaas tokens list${ended ? " --all" : ""}`} />
+      {isCreating && <CreateToken onClose={() => setIsCreating(false)} />}
+      {revoked !== undefined && <RevokeToken token={revoked} onClose={() => setRevoked(undefined)} />}
+    </>
+  );
+}
+
+const none: readonly Token[] = [];
+
+const helper = createColumnHelper<TableAbilities, Token>();
+
+function makeColumns(onRevoke: (token: Token) => void) {
+  return helper.columns([
+    helper.accessor("name", { header: "Name", cell: ({ getValue }) => <SafeText text={getValue()} limit={64} /> }),
+    helper.accessor("role", { header: "Role", cell: ({ getValue }) => nameRole(getValue()) }),
+    helper.display({ id: "state", header: "State", cell: ({ row }) => <TokenState token={row.original} /> }),
+    helper.accessor("expireTime", {
+      header: "Expires",
+      cell: ({ getValue }) => <Time at={getValue()} as="age" />,
+    }),
+    helper.display({
+      id: "actions",
+      header: "",
+      cell: ({ row }) =>
+        row.original.revokeTime === undefined && (
+          <button type="button" className="link" onClick={() => onRevoke(row.original)}>
+            Revoke<span className="visually-hidden"> {row.original.name}</span>…
+          </button>
+        ),
+    }),
+    helper.accessor("createTime", {
+      header: "Created",
+      cell: ({ getValue, row }) => (
+        <>
+          <Time at={getValue()} as="age" /> by <SafeText text={row.original.creator} limit={40} />
+        </>
+      ),
+    }),
+    helper.accessor("id", { header: "Id", cell: ({ getValue }) => <code>{getValue()}</code> }),
+  ]);
+}
+
+function nameRole(role: Role): string {
+  return roleNames[role] ?? `role ${role}`;
+}
+
+function TokenState({ token: { revokeTime, revoker, expireTime } }: { readonly token: Token }) {
+  if (revokeTime !== undefined) {
+    return (
+      <>
+        <Badge tone="bad">revoked</Badge> <Time at={revokeTime} as="age" /> by <SafeText text={revoker} limit={40} />
+      </>
+    );
+  }
+  if (expireTime !== undefined && toDate(expireTime).getTime() <= Date.now()) return <Badge tone="calm">expired</Badge>;
+  return <Badge tone="good">valid</Badge>;
+}

@@ -1,0 +1,19 @@
+/** Shows a secret that nobody can read again. It is in memory only, and gone when the dialog closes. */
+import { CopyButton } from "./copy.tsx";
+import { Dialog } from "./dialog.tsx";
+
+/** Shows the secret with a button that copies it. `what` names it, such as "the token ci". */
+export function SecretOnce(props: { readonly what: string; readonly secret: string; readonly onClose: () => void }) {
+  const { what, secret, onClose } = props;
+  return (
+    <Dialog title="Copy the secret now" onClose={onClose} closeLabel="I have it">
+      <p>
+        This is the secret of {what}. The server does not keep it: it <b>cannot be shown again</b>.
+      </p>
+      <div className="copyable">
+        <code>{secret}</code>
+        <CopyButton text={secret} label="Copy the secret" />
+      </div>
+    </Dialog>
+  );
+}

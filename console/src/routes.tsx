@@ -10,6 +10,8 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import { readEnrolmentsSearch } from "./pages/enrolments/enrolments-search.ts";
+import { readHoldsSearch } from "./pages/holds/holds-search.ts";
+import { readInstallationsSearch } from "./pages/installations/installations-search.ts";
 import { readIssuesSearch } from "./pages/issues/issues-search.ts";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
 import { readOverviewSearch } from "./pages/overview/overview-search.ts";
@@ -87,6 +89,20 @@ const deliveriesRoute = createRoute({
   component: lazyRouteComponent(() => import("./pages/receivers/deliveries-page.tsx"), "DeliveriesPage"),
 });
 
+const installationsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/installations",
+  validateSearch: readInstallationsSearch,
+  component: lazyRouteComponent(() => import("./pages/installations/installations-page.tsx"), "InstallationsPage"),
+});
+
+const holdsRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/holds",
+  validateSearch: readHoldsSearch,
+  component: lazyRouteComponent(() => import("./pages/holds/holds-page.tsx"), "HoldsPage"),
+});
+
 /** The router of this tab. */
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
@@ -100,6 +116,8 @@ export const router = createRouter({
     joinTokensRoute,
     receiversRoute,
     deliveriesRoute,
+    installationsRoute,
+    holdsRoute,
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: PageError,

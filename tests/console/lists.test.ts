@@ -2,15 +2,21 @@
 import { eq } from "drizzle-orm";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { InstallationService } from "../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { Role } from "../../gen/bmaas/admin/v1/role_pb.js";
 import { TokenService } from "../../gen/bmaas/admin/v1/token_service_pb.js";
-import { machineFinding } from "../../src/db/schema/index.ts";
+import { setHold } from "../../src/db/queries/machine-hold.ts";
+import { machineFinding, osInstallationRequest } from "../../src/db/schema/index.ts";
+import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
 import { knock, reportOf } from "../support/enrolments.ts";
+import { moveInstallation } from "../support/installation.ts";
 import { issueSituations } from "../support/issue-situation.ts";
+import { bareMachine, testImage } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 import { allowLoopback, createReceiver, recordEvent } from "../support/receivers.ts";
+import { type Situation, situations } from "../support/situation.ts";
 import { startReceiver } from "../support/webhook-receiver.ts";
 
 const looks = [
@@ -28,6 +34,17 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
       made[type] = await issueSituations[type].make(db);
     }
     await db
+      .update(osInstallationRequest)
+      .set({ error: markup })
+      .where(eq(osInstallationRequest.machineId, made.installation_failed as string));
+    for (const [name, what] of [
+      ["installing", "whose agent installs"],
+      ["pending light", "that is to be installed"],
+      ["pending dark", "that is to be installed"],
+    ] as const) {
+      made[name] = await (situations.find((each) => each.name === what) as Situation).make(db);
+    }
+    await db
       .update(machineFinding)
       .set({ detail: markup })
       .where(eq(machineFinding.machineId, made.disk_failing as string));
@@ -42,10 +59,6 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     expect(await findBarriers(page)).toEqual([]);
     const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     expect(width).toBeLessThanOrEqual(0);
-    if (process.env.LISTS_SHOTS) {
-      const name = `${new URL(page.url()).pathname.replaceAll("/", "-")}-${page.viewportSize()?.width}-${Date.now()}`;
-      await page.screenshot({ path: `${process.env.LISTS_SHOTS}/${name}.png` });
-    }
   }
 
   test.each(looks)("issues are filtered, and say what they mean: $colorScheme", async (look) => {
@@ -193,7 +206,9 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     const { page } = opened;
     await rowWith(page, name).getByText("accepts").waitFor();
     await expectFit(page);
-    await rowWith(page, name).getByRole("button", { name: `Probe ${name}` }).click();
+    await rowWith(page, name)
+      .getByRole("button", { name: `Probe ${name}` })
+      .click();
     const probe = page.getByRole("dialog", { name: `Probe ${name}` });
     await probe.getByRole("button", { name: "Send a test event" }).click();
     await probe.getByText("answered 204").waitFor();
@@ -211,5 +226,70 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.getByText("1 event is sent again.").waitFor();
     const messages = await receiver.waitFor(3);
     expect(messages.filter(({ id }) => id === first?.id)).toHaveLength(2);
+  });
+
+  test.each(looks)("installations show how far they are, and are cancelled: $colorScheme", async (look) => {
+    const pending = made[`pending ${look.colorScheme}`] as string;
+    await using opened = await open("/installations", look);
+    const { page } = opened;
+    const installing = rowWith(page, made.installing as string);
+    await installing.getByText("40 % writing").waitFor();
+    expect(await installing.getByRole("progressbar").getAttribute("value")).toBe("40");
+    await installing.getByText(/^in \d+ min/).waitFor();
+    await rowWith(page, made.installation_failed as string)
+      .getByText(markup)
+      .waitFor();
+    await expectFit(page);
+    await rowWith(page, pending).getByRole("button", { name: "Cancel" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText(`bmaas install cancel ${pending}`).waitFor();
+    await expectFit(page);
+    await dialog.getByRole("button", { name: "Cancel the installation of" }).click();
+    await rowWith(page, pending).getByText("cancelled").waitFor();
+    const filter = page.getByRole("combobox", { name: "Filter" });
+    await filter.fill("state=failed");
+    await filter.press("Enter");
+    await rowWith(page, pending).waitFor({ state: "detached" });
+    await page.getByText("bmaas install list --state failed").waitFor();
+  });
+
+  test("a retry names the disk, asks before it wipes, and leaves its mark without a reload", async () => {
+    const { db } = bench.database;
+    const machineId = await bareMachine(db);
+    const operator = adminClient(InstallationService, bench.server.adminUrl, bench.admin.secret);
+    const target = { type: { case: "image", value: testImage } } as const;
+    await operator.requestInstallation({ machineId, target, uncheckedDisk: true });
+    await moveInstallation(db, machineId, 1n, "failed");
+    await using opened = await open("/installations");
+    const { page } = opened;
+    await rowWith(page, machineId).getByRole("button", { name: "Retry" }).click();
+    const dialog = page.getByRole("dialog", { name: "Install again: wipe 1 machine?" });
+    await dialog.getByText("the disk that is named sda at that time, unchecked").waitFor();
+    await expectFit(page);
+    await dialog.getByRole("button", { name: "Install again and wipe 1 machine" }).click();
+    await rowWith(page, machineId).filter({ hasText: "pending" }).waitFor();
+  });
+
+  test.each(looks)("holds say why, and are released together: $colorScheme", async (look) => {
+    const held = await Promise.all([bareMachine(bench.database.db), bareMachine(bench.database.db)]);
+    await using opened = await open("/holds", look);
+    const { page } = opened;
+    await page.getByText("No machine is held.").waitFor();
+    await page.getByText("● live").waitFor();
+    for (const machineId of held) {
+      const hold = { machineId, reason: markup, ticket: "https://tickets.example/812", isMuted: true, end: undefined };
+      await transact(bench.database.db, (tx) => setHold(tx, hold, "test"));
+    }
+    for (const machineId of held) await rowWith(page, machineId).getByText(markup).waitFor();
+    await rowWith(page, held[0] as string)
+      .getByRole("link", { name: "https://tickets.example/812" })
+      .waitFor();
+    await expectFit(page);
+    await page.getByLabel("Select all rows that are loaded").check();
+    await page.getByRole("button", { name: "Release 2…" }).click();
+    const dialog = page.getByRole("dialog");
+    await expectFit(page);
+    await dialog.getByRole("button", { name: "Release", exact: true }).click();
+    await page.getByText("No machine is held.").waitFor();
   });
 });

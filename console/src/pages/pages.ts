@@ -10,8 +10,10 @@ export interface PageRow {
 export const pages: readonly PageRow[] = [
   { path: "/", name: "Overview" },
   { path: "/machines", name: "Machines" },
+  { path: "/installations", name: "Installations" },
   { path: "/issues", name: "Issues" },
   { path: "/enrolments", name: "Enrolments" },
+  { path: "/holds", name: "Holds" },
   { path: "/tokens", name: "Tokens" },
   { path: "/join-tokens", name: "Join tokens" },
   { path: "/receivers", name: "Receivers" },

@@ -1,6 +1,7 @@
 /** One issue in words: what it means, where to look and what to do, as docs/issues.md says it. */
 import type { Issue } from "@api/issue_pb.js";
 import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
@@ -56,13 +57,22 @@ function Advice({ type }: { readonly type: string }) {
   });
   if (data === undefined || data.length === 0) return null;
   return (
-    <dl className="advice">
-      {data.map(({ name, text }) => (
-        <div key={name} className="key-row">
-          <dt>{name}</dt>
-          <dd>{text}</dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <h2>What it means, and what to do</h2>
+      <dl>
+        {data.map(({ name, text }) => (
+          <div key={name} className="key-row">
+            <dt>{name}</dt>
+            <dd>{markCode(text)}</dd>
+          </div>
+        ))}
+      </dl>
+    </>
   );
+}
+
+/** Shows what stands between backticks as code. */
+function markCode(text: string): ReactNode[] {
+  // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text stay where they are.
+  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }

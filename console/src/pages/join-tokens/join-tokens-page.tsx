@@ -47,12 +47,12 @@ export function JoinTokensPage() {
         <ActionButton kind="primary" reason={reason} onClick={() => setIsCreating(true)}>
           Create a join token…
         </ActionButton>
-        <label>
+        <label className="checkbox">
           <input
             type="checkbox"
             checked={ended}
             onChange={(event) => void navigate({ search: event.target.checked ? { ended: true } : {} })}
-          />{" "}
+          />
           also revoked, expired and used up ones
         </label>
       </div>

@@ -43,12 +43,12 @@ export function TokensPage() {
         <ActionButton kind="primary" reason={reason} onClick={() => setIsCreating(true)}>
           Create a token…
         </ActionButton>
-        <label>
+        <label className="checkbox">
           <input
             type="checkbox"
             checked={ended}
             onChange={(event) => void navigate({ search: event.target.checked ? { ended: true } : {} })}
-          />{" "}
+          />
           also revoked and expired ones
         </label>
       </div>

@@ -15,9 +15,8 @@ export interface Targets {
   readonly words: string;
 }
 
-/** Returns the machines as targets. With a `selector`, commands name them by it. */
-export function toTargets(machines: readonly Machine[], selector?: string): Targets {
-  const words = selector === undefined ? machines.map(({ id }) => id).join(" ") : `--selector ${quote(selector)}`;
+/** Returns the machines as targets. `words` names them in commands if not their ids do. */
+export function toTargets(machines: readonly Machine[], words = machines.map(({ id }) => id).join(" ")): Targets {
   return {
     machines: machines.map(({ id, installation }) => ({ machineId: id, generation: installation?.generation ?? 0n })),
     words,

@@ -2,13 +2,13 @@
 import type { Machine } from "@api/machine_pb.js";
 import { MachineService, type Remedy } from "@api/machine_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
+import { findAction } from "../../actions/action-rows.ts";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { stateRows } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
 import { MachineActionButton, type OnAct } from "./actions.tsx";
-import { findAction } from "./machine-action.ts";
 
 /** The explanation says how long something has lasted, so it is asked for again. */
 const refreshMs = 10_000;

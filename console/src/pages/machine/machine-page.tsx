@@ -5,16 +5,18 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { useQuery } from "@connectrpc/connect-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import type { ActionName } from "../../actions/action-rows.ts";
+import { DialogOf } from "../../actions/dialog-of.tsx";
+import { type Targets, toTargets } from "../../actions/targets.ts";
 import { CopyableCommand, CopyButton } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { StateBadge } from "../../ui/machine-state.tsx";
 import { Time } from "../../ui/time.tsx";
-import { Actions, MachineActionDialog } from "./actions.tsx";
+import { Actions } from "./actions.tsx";
 import { ExplainPanel } from "./explain-panel.tsx";
 import { Facts } from "./facts.tsx";
 import { HardwarePanel } from "./hardware-panel.tsx";
 import { InstallationsPanel } from "./installations-panel.tsx";
-import type { ActionName } from "./machine-action.ts";
 import { Timeline } from "./timeline.tsx";
 import { TroublePanel } from "./trouble-panel.tsx";
 import { useMachineChanges } from "./use-machine-changes.ts";
@@ -52,8 +54,8 @@ export function MachinePage() {
 }
 
 function Present({ machine }: { readonly machine: Machine }) {
-  const [opened, setOpened] = useState<{ readonly name: ActionName; readonly machine: Machine }>();
-  const onAct = (name: ActionName) => setOpened({ name, machine });
+  const [opened, setOpened] = useState<{ readonly name: ActionName; readonly targets: Targets }>();
+  const onAct = (name: ActionName) => setOpened({ name, targets: toTargets([machine]) });
   return (
     <>
       <p>
@@ -73,7 +75,7 @@ function Present({ machine }: { readonly machine: Machine }) {
       </div>
       <h2>In the terminal</h2>
       <CopyableCommand command={`bmaas machines get ${machine.id}`} />
-      {opened !== undefined && <MachineActionDialog {...opened} onClose={() => setOpened(undefined)} />}
+      {opened !== undefined && <DialogOf {...opened} onClose={() => setOpened(undefined)} />}
     </>
   );
 }

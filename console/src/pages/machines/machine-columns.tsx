@@ -3,6 +3,8 @@ import type { Machine } from "@api/machine_pb.js";
 import { createColumnHelper } from "@tanstack/react-table";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatBytes, formatCount } from "../../ui/format.ts";
+import { writeLabels } from "../../ui/label-text.ts";
+import { MachineLink } from "../../ui/machine-link.tsx";
 import { StateBadge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
@@ -14,7 +16,11 @@ const cellLimit = 40;
 
 /** All columns. */
 export const machineColumns = helper.columns([
-  helper.accessor("id", { id: "id", header: "Machine", cell: ({ getValue }) => <code>{getValue()}</code> }),
+  helper.accessor("id", {
+    id: "id",
+    header: "Machine",
+    cell: ({ getValue }) => <MachineLink machineId={getValue()} />,
+  }),
   helper.accessor("state", { id: "state", header: "State", cell: ({ getValue }) => <StateBadge state={getValue()} /> }),
   helper.accessor("stateTime", {
     id: "since",
@@ -48,7 +54,50 @@ export const machineColumns = helper.columns([
       <span className="number">{formatOptional(getValue(), (each) => formatBytes(each, "binary"))}</span>
     ),
   }),
+  helper.accessor((machine) => machine.hardware?.serialNumber ?? "", {
+    id: "serial",
+    header: "Serial number",
+    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+  }),
+  helper.accessor((machine) => machine.hardware?.diskBytes, {
+    id: "disks",
+    header: "Disks",
+    cell: ({ getValue }) => <span className="number">{formatOptional(getValue(), formatBytes)}</span>,
+  }),
+  helper.accessor((machine) => machine.agent?.heartbeatTime, {
+    id: "heartbeat",
+    header: "Heartbeat",
+    cell: ({ getValue }) => (getValue() === undefined ? "" : <Time at={getValue()} as="age" />),
+  }),
+  helper.accessor((machine) => machine.agent?.version ?? "", {
+    id: "version",
+    header: "Agent",
+    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+  }),
+  helper.accessor((machine) => machine.hold?.reason ?? "", {
+    id: "hold",
+    header: "Held",
+    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+  }),
+  helper.accessor((machine) => machine.issues.map(({ type }) => type).join(", "), {
+    id: "issues",
+    header: "Issues",
+    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+  }),
+  helper.accessor((machine) => writeLabels(machine.labels), {
+    id: "labels",
+    header: "Labels",
+    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+  }),
 ]);
+
+/** Columns that can be chosen, with what they are called; the id is always there. */
+export const columnChoices: readonly (readonly [id: string, name: string])[] = machineColumns.flatMap(
+  ({ id = "", header }) => (id === "id" ? [] : [[id, String(header)] as const]),
+);
+
+/** Columns of a URL that names none. */
+export const usualColumns: readonly string[] = "state since provider location product threads memory".split(" ");
 
 function formatOptional<Value>(value: Value | undefined, format: (value: Value) => string): string {
   return value === undefined ? "" : format(value);

@@ -5,6 +5,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Link } from "@tanstack/react-router";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
+import { MachineLink } from "../../ui/machine-link.tsx";
 import { stateRows } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time, toDate } from "../../ui/time.tsx";
@@ -69,10 +70,7 @@ function MachineList(props: {
       <ul className="plain">
         {shown.map((machine) => (
           <li key={machine.id}>
-            <Link to="/machines/$machineId" params={{ machineId: machine.id }} className="mono">
-              {machine.id}
-            </Link>{" "}
-            <Time at={machine.stateTime} as="age" />
+            <MachineLink machineId={machine.id} /> <Time at={machine.stateTime} as="age" />
             {machine.installation !== undefined && machine.installation.error !== "" && (
               <div className="quiet">
                 <SafeText text={machine.installation.error} limit={120} />

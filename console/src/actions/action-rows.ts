@@ -2,7 +2,7 @@
 import { InstallationState } from "@api/installation_pb.js";
 import type { Machine } from "@api/machine_pb.js";
 import { Role } from "@api/role_pb.js";
-import { nameInstallationState } from "../../ui/installation-state.tsx";
+import { nameInstallationState } from "../ui/installation-state.tsx";
 
 /** Name of an action. */
 export type ActionName = "request" | "supersede" | "retry" | "cancel" | "hold" | "release" | "label" | "delete";

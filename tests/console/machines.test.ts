@@ -1,0 +1,152 @@
+/** The list of machines: filter, columns, selection, what is done with many, and rows that come and go. */
+import { randomUUID } from "node:crypto";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { InstallationState } from "../../gen/bmaas/admin/v1/installation_pb.js";
+import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { hasChromium, needsChromium } from "../support/chromium.ts";
+import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
+import { sda, storeHardware } from "../support/hardware.ts";
+import { testImage } from "../support/machine.ts";
+import { adminClient, tokenOf } from "../support/operator.ts";
+
+const looks = [
+  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+] as const;
+
+describe.skipIf(!hasChromium)(needsChromium, () => {
+  const bench = setUpConsole();
+  const admin = () => adminClient(MachineService, bench.server.adminUrl, bench.admin.secret);
+  const open = async (query: string, options: Parameters<typeof openConsole>[2] = {}) =>
+    await openConsole(bench.browser, bench.server.adminUrl, {
+      path: `/machines${query}`,
+      token: bench.admin.secret,
+      ...options,
+    });
+  /** Creates machines with a label of their own and a disk each, and returns their ids in order. */
+  const createMachines = async (rack: string, count: number) => {
+    const ids = Array.from({ length: count }, () => randomUUID()).sort();
+    for (const machineId of ids) {
+      await admin().createMachine({ machineId, labels: { rack } });
+      await storeHardware(bench.database.db, machineId, [{ ...sda, serialNumber: machineId.slice(0, 8) }]);
+    }
+    return ids;
+  };
+  const rowOf = (page: Page, id: string) => page.getByRole("row").filter({ hasText: id });
+  const selection = (page: Page) => page.getByRole("group", { name: "Selection" });
+  const stateOf = async (machineId: string) => (await admin().getMachine({ machineId })).machine;
+
+  test.each(looks)(
+    "installs on all that match but those that are held, after their number is typed: $colorScheme",
+    async (look) => {
+      const rack = `all-${look.colorScheme}`;
+      const [held = "", ...others] = await createMachines(rack, 4);
+      await admin().setHold({ machineId: held, reason: "fan" });
+      await using opened = await open("", look);
+      const { page } = opened;
+      await page.getByLabel("Filter", { exact: true }).fill(`label.rack=${rack}`);
+      await page.keyboard.press("Enter");
+      await rowOf(page, held).waitFor();
+      expect(await page.getByRole("row").count()).toBe(5);
+      await selection(page).getByRole("button", { name: "Select all that match" }).click();
+      await selection(page).getByText("all 4 selected").waitFor();
+      expect(await findBarriers(page)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.viewport.width);
+
+      await page.screenshot({ path: `${process.env.SH}/list-${look.colorScheme}.png` });
+      await selection(page).getByRole("button", { name: "Install…" }).click();
+      await page.getByLabel("Image", { exact: true }).fill(testImage.url);
+      await page.getByLabel("Digest", { exact: true }).fill(testImage.digest);
+      await page.getByLabel("Disk, which is wiped").fill("only");
+      await page.getByText(`bmaas install request --selector label.rack=${rack} --image`).waitFor();
+      await page.getByRole("button", { name: "Go on: which disk?" }).click();
+      const question = page.getByRole("dialog", { name: "Install: wipe 3 machines?" });
+      await question.getByText("1 of 4 would be refused").waitFor();
+      await question.getByText(`serial number ${others[0]?.slice(0, 8)}`).waitFor();
+      expect(await findBarriers(page)).toEqual([]);
+      await page.screenshot({ path: `${process.env.SH}/wipe-${look.colorScheme}.png` });
+      const wipe = question.getByRole("button", { name: "Install and wipe 3 machines" });
+      expect(await wipe.isDisabled()).toBe(true);
+      await question.getByLabel("Type 3 to go on").fill("3");
+      await wipe.click();
+      await question.waitFor({ state: "detached" });
+      for (const id of others) {
+        await rowOf(page, id).getByText("installation pending").waitFor();
+        expect((await stateOf(id))?.installation?.state).toBe(InstallationState.PENDING);
+      }
+      expect((await stateOf(held))?.installation).toBeUndefined();
+
+      await selection(page).getByRole("button", { name: "Cancel the installation…" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel the installation of" }).click();
+      await page.getByRole("dialog").getByText("4 of 4.").waitFor();
+      await page.getByRole("dialog").getByText("Failed for").waitFor();
+      for (const id of others) expect((await stateOf(id))?.installation?.state).toBe(InstallationState.CANCELLED);
+    },
+  );
+
+  test("labels and holds those that are ticked, and only those", async () => {
+    const [first = "", second = "", third = ""] = await createMachines("ticked", 3);
+    await using opened = await open("?filter=label.rack%3Dticked");
+    const { page } = opened;
+    await rowOf(page, first).getByRole("checkbox").check();
+    await rowOf(page, third).getByRole("checkbox").check();
+    await selection(page).getByText("2 selected").waitFor();
+    await selection(page).getByRole("button", { name: "Labels…" }).click();
+    await page.getByLabel("Labels", { exact: true }).fill("team=blue nonsense");
+    await page.getByRole("dialog").getByRole("button", { name: "Label", exact: true }).click();
+    await page.getByText('"nonsense" is no label').waitFor();
+    await page.getByLabel("Labels", { exact: true }).fill("team=blue");
+    await page.getByText(`bmaas machines label ${first} ${third} team=blue`).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Label", exact: true }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await selection(page).getByRole("button", { name: "Hold…" }).click();
+    await page.getByLabel("Reason").fill("power");
+    await page.getByRole("dialog").getByRole("button", { name: "Hold", exact: true }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    const [a, b, c] = [await stateOf(first), await stateOf(second), await stateOf(third)];
+    expect([a?.labels.team, b?.labels.team, c?.labels.team]).toEqual(["blue", undefined, "blue"]);
+    expect([a?.hold?.reason, b?.hold?.reason, c?.hold?.reason]).toEqual(["power", undefined, "power"]);
+  });
+
+  test("rows come and go with their machines, and columns stand in the URL", async () => {
+    const [, second = ""] = await createMachines("live", 2);
+    await using opened = await open("?filter=label.rack%3Dlive");
+    const { page } = opened;
+    await rowOf(page, second).waitFor();
+    await page.getByText("● live").waitFor();
+    const { machine: added } = await admin().createMachine({ labels: { rack: "live" } });
+    await rowOf(page, added?.id ?? "").waitFor();
+    await admin().deleteMachine({ machineId: second });
+    await rowOf(page, second).waitFor({ state: "detached" });
+    await admin().createMachine({ labels: { rack: "elsewhere" } });
+    expect(await page.getByRole("row").count()).toBe(3);
+
+    await page.getByRole("button", { name: "Columns" }).click();
+    await page.getByRole("menuitemcheckbox", { name: "Labels" }).click();
+    await page.getByRole("menuitemcheckbox", { name: "Product" }).click();
+    await page.keyboard.press("Escape");
+    await page.getByRole("columnheader", { name: "Labels" }).waitFor();
+    expect(await page.getByRole("columnheader", { name: "Product" }).count()).toBe(0);
+    expect(new URL(page.url()).searchParams.get("columns")).toContain("labels");
+    await rowOf(page, added?.id ?? "")
+      .getByText("rack=live")
+      .waitFor();
+    await rowOf(page, added?.id ?? "")
+      .getByRole("link")
+      .click();
+    await page.getByRole("region", { name: "What is with this machine" }).waitFor();
+  });
+
+  test("a viewer can select, and sees why nothing can be done", async () => {
+    const viewer = await tokenOf(bench.database.db, "viewer");
+    const [id = ""] = await createMachines("viewed", 1);
+    await using opened = await open("?filter=label.rack%3Dviewed", { token: viewer.secret });
+    const { page } = opened;
+    await rowOf(page, id).getByRole("checkbox").check();
+    const button = selection(page).getByRole("button", { name: "Install…" });
+    expect(await button.getAttribute("aria-disabled")).toBe("true");
+    await button.focus();
+    await page.getByRole("tooltip").getByText("This needs the role operator; yours is viewer.").waitFor();
+  });
+});

@@ -7,7 +7,7 @@ import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
 import { sda, storeHardware } from "../support/hardware.ts";
-import { testImage } from "../support/machine.ts";
+import { requestInstallation, testImage } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 
 const looks = [
@@ -54,7 +54,6 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
       expect(await findBarriers(page)).toEqual([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.viewport.width);
 
-      await page.screenshot({ path: `${process.env.SH}/list-${look.colorScheme}.png` });
       await selection(page).getByRole("button", { name: "Install…" }).click();
       await page.getByLabel("Image", { exact: true }).fill(testImage.url);
       await page.getByLabel("Digest", { exact: true }).fill(testImage.digest);
@@ -65,7 +64,6 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
       await question.getByText("1 of 4 would be refused").waitFor();
       await question.getByText(`serial number ${others[0]?.slice(0, 8)}`).waitFor();
       expect(await findBarriers(page)).toEqual([]);
-      await page.screenshot({ path: `${process.env.SH}/wipe-${look.colorScheme}.png` });
       const wipe = question.getByRole("button", { name: "Install and wipe 3 machines" });
       expect(await wipe.isDisabled()).toBe(true);
       await question.getByLabel("Type 3 to go on").fill("3");
@@ -82,6 +80,19 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
       await page.getByRole("dialog").getByText("4 of 4.").waitFor();
       await page.getByRole("dialog").getByText("Failed for").waitFor();
       for (const id of others) expect((await stateOf(id))?.installation?.state).toBe(InstallationState.CANCELLED);
+      await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+
+      // What somebody else requests meanwhile is what the same selection cancels next.
+      const [again = ""] = others;
+      await requestInstallation(bench.database.db, again);
+      await rowOf(page, again).getByText("installation pending").waitFor();
+      await selection(page).getByRole("button", { name: "Cancel the installation…" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel the installation of" }).click();
+      await page.getByRole("dialog").getByText("4 of 4.").waitFor();
+      expect((await stateOf(again))?.installation).toMatchObject({
+        generation: 2n,
+        state: InstallationState.CANCELLED,
+      });
     },
   );
 
@@ -115,11 +126,11 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     const { page } = opened;
     await rowOf(page, second).waitFor();
     await page.getByText("● live").waitFor();
+    await admin().createMachine({ labels: { rack: "elsewhere" } });
     const { machine: added } = await admin().createMachine({ labels: { rack: "live" } });
     await rowOf(page, added?.id ?? "").waitFor();
     await admin().deleteMachine({ machineId: second });
     await rowOf(page, second).waitFor({ state: "detached" });
-    await admin().createMachine({ labels: { rack: "elsewhere" } });
     expect(await page.getByRole("row").count()).toBe(3);
 
     await page.getByRole("button", { name: "Columns" }).click();

@@ -1,12 +1,14 @@
 /** Holds machines, so that nothing is installed on them, and releases them. */
+
 import { MachineService } from "@api/machine_service_pb.js";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
 import { useId, useState } from "react";
+import { toCommand } from "../ui/shell-words.ts";
 import { ActionDialog, Field } from "./action-dialog.tsx";
 import { actOnOne } from "./run.ts";
-import { quote, type Targets } from "./targets.ts";
+import type { Targets } from "./targets.ts";
 
 const minuteMs = 60_000;
 
@@ -20,8 +22,8 @@ export function HoldDialog({ targets, onClose }: { readonly targets: Targets; re
   const id = useId();
   const minutes = until === "" ? undefined : Math.ceil((new Date(until).getTime() - Date.now()) / minuteMs);
   const command = [
-    `bmaas machines hold ${targets.words} --reason ${quote(reason.trim() || "TEXT")}`,
-    ticket.trim() !== "" && `--ticket ${quote(ticket.trim())}`,
+    `bmaas machines hold ${targets.words} --reason ${toCommand(reason.trim() || "TEXT")}`,
+    ticket.trim() !== "" && `--ticket ${toCommand(ticket.trim())}`,
     minutes !== undefined && minutes > 0 && `--for ${minutes}m`,
     isMuted && "--mute",
   ];

@@ -1,13 +1,15 @@
 /** Sets and removes labels of machines. */
+
 import { BatchMode } from "@api/batch_pb.js";
 import { MachineService } from "@api/machine_service_pb.js";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
 import { useId, useState } from "react";
 import { parseLabelKey, parseLabelValue } from "../../../src/contract/labels.ts";
+import { toCommand } from "../ui/shell-words.ts";
 import { ActionDialog, Field } from "./action-dialog.tsx";
 import { batchSize, toFailures } from "./run.ts";
-import { quote, type Targets } from "./targets.ts";
+import type { Targets } from "./targets.ts";
 
 /** Asks which labels, as the command line writes them, and changes them. */
 export function LabelDialog({ targets, onClose }: { readonly targets: Targets; readonly onClose: () => void }) {
@@ -20,7 +22,7 @@ export function LabelDialog({ targets, onClose }: { readonly targets: Targets; r
       action="Label"
       targets={targets}
       partSize={batchSize}
-      command={`bmaas machines label ${targets.words} ${words.map(quote).join(" ") || "KEY=VALUE"}`}
+      command={`bmaas machines label ${targets.words} ${toCommand(...words) || "KEY=VALUE"}`}
       onClose={onClose}
       prepare={() => {
         const change = readWords(words);

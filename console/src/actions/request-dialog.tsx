@@ -1,4 +1,5 @@
 /** Requests installations of a disk image: first asks what and on which disk, then which disks that would wipe. */
+
 import { BatchMode } from "@api/batch_pb.js";
 import type { DiskSelectorSchema } from "@api/installation_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
@@ -11,9 +12,10 @@ import { parseDigest, parseImageUrl } from "../../../src/contract/installation-r
 import { CopyableCommand } from "../ui/copy.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { parseBytes } from "../ui/format.ts";
+import { toCommand } from "../ui/shell-words.ts";
 import { Field, nameTargets } from "./action-dialog.tsx";
 import { batchSize, toFailures } from "./run.ts";
-import { quote, type Targets } from "./targets.ts";
+import type { Targets } from "./targets.ts";
 import { type Wipe, WipeDialog } from "./wipe-dialog.tsx";
 
 /** What somebody has typed. */
@@ -88,7 +90,7 @@ export function RequestDialog(props: {
         >
           <textarea rows={3} {...fieldOf("userData")} />
         </Field>
-        <CopyableCommand command={toCommand(targets, wanted, supersede)} />
+        <CopyableCommand command={describeCommand(targets, wanted, supersede)} />
         <p className="quiet">A Metropolis node needs a file with its parameters: the command line requests it.</p>
         {mistake !== undefined && (
           <p role="alert" className="trouble">
@@ -105,10 +107,10 @@ export function RequestDialog(props: {
   );
 }
 
-function toCommand(targets: Targets, { url, digest, disk, userData }: Wanted, supersede: boolean): string {
+function describeCommand(targets: Targets, { url, digest, disk, userData }: Wanted, supersede: boolean): string {
   const words = [
-    `bmaas install request ${targets.words} --image ${quote(url.trim() || "URL")}`,
-    `--digest ${quote(digest.trim() || "DIGEST")} --disk ${quote(disk.trim() || "DISK")}`,
+    `bmaas install request ${targets.words} --image ${toCommand(url.trim() || "URL")}`,
+    `--digest ${toCommand(digest.trim() || "DIGEST")} --disk ${toCommand(disk.trim() || "DISK")}`,
     userData !== "" && "--user-data FILE",
     supersede && "--supersede",
   ];

@@ -28,7 +28,13 @@ export function RunNote({ progress, doing }: { readonly progress: Progress | und
 }
 
 /** Lists the machines that failed. Of one machine, only the error is shown, with its disks if they are the reason. */
-export function FailureList({ failures, total }: { readonly failures: readonly Failure[]; readonly total: number }) {
+export function FailureList(props: {
+  readonly failures: readonly Failure[];
+  readonly total: number;
+  /** What the list begins with. */
+  readonly what?: "Failed" | "Refused";
+}) {
+  const { failures, total, what = "Failed" } = props;
   const [first] = failures;
   if (first === undefined) return null;
   if (total === 1) {
@@ -41,7 +47,9 @@ export function FailureList({ failures, total }: { readonly failures: readonly F
   }
   return (
     <div role="alert" className="trouble">
-      <p>Failed for {formatCount(failures.length)}:</p>
+      <p>
+        {what} for {formatCount(failures.length)}:
+      </p>
       <ul>
         {failures.slice(0, maxShown).map(({ machineId, error }) => (
           <li key={machineId}>

@@ -22,8 +22,3 @@ export function toTargets(machines: readonly Machine[], words = machines.map(({ 
     words,
   };
 }
-
-/** Returns a text as one word of a shell. */
-export function quote(text: string): string {
-  return /^[\w=.,:/@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}

@@ -62,7 +62,7 @@ export function WipeDialog(props: {
         ) : (
           <>
             <p>Nothing was done: the server would refuse {total === 1 ? "this" : "each of them"}.</p>
-            <FailureList failures={refused} total={total} />
+            <FailureList failures={refused} total={total} what="Refused" />
           </>
         )}
       </Dialog>
@@ -89,7 +89,7 @@ export function WipeDialog(props: {
       action={action}
       machineIds={confirmed.map(({ machineId }) => machineId)}
       count={confirmed.length}
-      disk={confirmed.length === 1 && only !== undefined ? nameDisk(only) : "this disk"}
+      disk={confirmed.length === 1 && only !== undefined ? nameDisk(only) : "the disk named below"}
       {...(confirmed.length > 1 && { diskOf: (machineId: string) => describeChecked(checked.get(machineId)) })}
       isBusy={run.isBusy}
       onConfirm={() => void install()}
@@ -100,7 +100,7 @@ export function WipeDialog(props: {
           <p>
             {formatCount(refused.length)} of {formatCount(total)} would be refused and are left out:
           </p>
-          <FailureList failures={refused} total={total} />
+          <FailureList failures={refused} total={total} what="Refused" />
         </>
       )}
       <RunNote progress={run.progress} doing={action} />

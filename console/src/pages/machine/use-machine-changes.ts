@@ -3,35 +3,16 @@ import { HardwareService } from "@api/hardware_service_pb.js";
 import { HealthService } from "@api/health_service_pb.js";
 import { HistoryService } from "@api/history_service_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
-import { MachineService } from "@api/machine_service_pb.js";
-import { createConnectQueryKey } from "@connectrpc/connect-query";
-import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
-import { useChanges } from "../../live/live-provider.tsx";
+import { MachineService, type WatchMachinesResponse } from "@api/machine_service_pb.js";
+import { useRefresh } from "../../live/use-refresh.ts";
 
-/** Changes within this time are read together, in milliseconds. */
-const gatherMs = 200;
-
-/** All that the page reads beside the machine itself, which live changes bring. */
-const keys = [
-  createConnectQueryKey({ schema: MachineService.method.explainMachine, cardinality: "finite" }),
-  createConnectQueryKey({ schema: HardwareService.method.listHardwareReports, cardinality: "finite" }),
-  createConnectQueryKey({ schema: HealthService.method.getHealth, cardinality: "finite" }),
-  createConnectQueryKey({ schema: InstallationService.method.getInstallation, cardinality: "finite" }),
-  createConnectQueryKey({ schema: InstallationService.method.listInstallations, cardinality: "infinite" }),
-  createConnectQueryKey({ schema: HistoryService.method.listEvents, cardinality: "infinite" }),
-];
-
-/** Keeps the page of a machine current. Only queries that something on the page uses are asked again. */
+/** Keeps the page of a machine current: all that it shows beside the machine itself, which live changes bring. */
 export function useMachineChanges(machineId: string): void {
-  const queries = useQueryClient();
-  const timer = useRef<number>(undefined);
-  useEffect(() => () => window.clearTimeout(timer.current), []);
-  useChanges((changes) => {
-    if (timer.current !== undefined || !changes.some((change) => change.machineId === machineId)) return;
-    timer.current = window.setTimeout(() => {
-      timer.current = undefined;
-      for (const queryKey of keys) void queries.invalidateQueries({ queryKey });
-    }, gatherMs);
-  });
+  const concerns = (change: WatchMachinesResponse) => change.machineId === machineId;
+  useRefresh(MachineService.method.explainMachine, concerns);
+  useRefresh(HardwareService.method.listHardwareReports, concerns);
+  useRefresh(HealthService.method.getHealth, concerns);
+  useRefresh(InstallationService.method.getInstallation, concerns);
+  useRefresh(InstallationService.method.listInstallations, concerns);
+  useRefresh(HistoryService.method.listEvents, concerns);
 }

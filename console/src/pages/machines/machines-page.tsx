@@ -4,6 +4,7 @@ import { MachineService } from "@api/machine_service_pb.js";
 import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
+import { useChanges } from "../../live/live-provider.tsx";
 import { ChipFilter } from "../../ui/chip-filter.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
@@ -18,7 +19,7 @@ import {
   toMachineFilter,
   toSelector,
 } from "./machines-search.ts";
-import { nothingSelected, SelectionBar } from "./selection-bar.tsx";
+import { nothingSelected, refreshSelected, SelectionBar } from "./selection-bar.tsx";
 import { useLiveRows } from "./use-live-rows.ts";
 
 /** Machines in a page of the API. */
@@ -41,6 +42,7 @@ export function MachinesPage() {
   const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
   const { rows, unsure, forget } = useLiveRows(machines, filter, query.isSuccess && !hasNextPage);
   const [selected, setSelected] = useState(nothingSelected);
+  useChanges((changes) => setSelected((former) => refreshSelected(former, changes)));
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter shows other machines.
   useEffect(() => setSelected(nothingSelected), [filter]);
   const selectedIds = useMemo(() => new Set(selected.machines.keys()), [selected]);
@@ -109,9 +111,9 @@ export function MachinesPage() {
   );
 }
 
-/** Returns the machines with these ids: those that were selected before as they were then. */
+/** Returns the machines with these ids. Some may have been selected by the filter and are not among the rows. */
 function pick(ids: ReadonlySet<string>, rows: readonly Machine[], former: ReadonlyMap<string, Machine>) {
-  const byId = new Map([...rows.map((row) => [row.id, row] as const), ...former]);
+  const byId = new Map([...former, ...rows.map((row) => [row.id, row] as const)]);
   return new Map([...ids].flatMap((id) => [[id, byId.get(id)] as const]).filter(hasMachine));
 }
 

@@ -1,4 +1,5 @@
 /** What can be done with the machines that are selected, and how to select all that match the filter. */
+
 import type { Machine } from "@api/machine_pb.js";
 import { type MachineFilter, MachineService } from "@api/machine_service_pb.js";
 import { createClient } from "@connectrpc/connect";
@@ -6,18 +7,20 @@ import { useTransport } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { type ActionName, actionRows } from "../../actions/action-rows.ts";
 import { DialogOf } from "../../actions/dialog-of.tsx";
-import { quote, type Targets, toTargets } from "../../actions/targets.ts";
+import { type Targets, toTargets } from "../../actions/targets.ts";
+import type { Changes } from "../../live/live-feed.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
+import { toCommand } from "../../ui/shell-words.ts";
 
 /** Machines in a page of the API. */
 const pageSize = 1_000;
 
 /** Machines that are selected. */
 export interface Selected {
-  /** Each as it was when it was selected, by id. */
+  /** By id; live changes keep them current. */
   readonly machines: ReadonlyMap<string, Machine>;
   /** Whether they are all that matched the filter. */
   readonly isAll: boolean;
@@ -25,6 +28,18 @@ export interface Selected {
 
 /** Nothing is selected. */
 export const nothingSelected: Selected = { machines: new Map(), isAll: false };
+
+/** Returns the selection with the machines as they are after some changes. */
+export function refreshSelected(selected: Selected, changes: Changes): Selected {
+  const touched = changes.filter(({ machineId }) => selected.machines.has(machineId));
+  if (touched.length === 0) return selected;
+  const machines = new Map(selected.machines);
+  for (const { machineId, machine } of touched) {
+    if (machine === undefined) machines.delete(machineId);
+    else machines.set(machineId, machine);
+  }
+  return { ...selected, machines };
+}
 
 /** What names all machines in a command, which takes no empty selector. */
 const everyMachine = "$(bmaas machines list --json | jq -r '.machines[].id')";
@@ -44,7 +59,7 @@ export function SelectionBar(props: {
   const [opened, setOpened] = useState<{ readonly name: ActionName; readonly targets: Targets }>();
   const count = selected.machines.size;
   const open = (name: ActionName) => {
-    const byFilter = selector === undefined ? everyMachine : `--selector ${quote(selector)}`;
+    const byFilter = selector === undefined ? everyMachine : `--selector ${toCommand(selector)}`;
     setOpened({ name, targets: toTargets([...selected.machines.values()], selected.isAll ? byFilter : undefined) });
   };
   return (

@@ -2,9 +2,11 @@
 import { create } from "@bufbuild/protobuf";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAgentClient } from "../../src/agent/agent-client.ts";
+import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import type { AgentOptions } from "../../src/agent/agent-options.ts";
 import type { InstallProgress } from "../../src/agent/install-progress.ts";
 import { startAgent } from "../agent/support/running-agent.ts";
@@ -148,6 +150,41 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await actions.getByRole("button", { name: "Release…" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Release", exact: true }).click();
     await page.getByRole("heading", { name: "Held" }).waitFor({ state: "detached" });
+  });
+
+  test("remedies that need a key or the provider's data ask for them", async () => {
+    const machineId = await bareMachine(bench.database.db);
+    const [first, second, third] = [await generateAgentKey(), await generateAgentKey(), await generateAgentKey()];
+    const admin = adminClient(MachineService, bench.server.adminUrl, bench.admin.secret);
+    await using opened = await open(machineId);
+    const { page } = opened;
+    const remedies = page.getByRole("region", { name: "What is with this machine" });
+    await remedies.getByRole("button", { name: "Provide…" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Provide", exact: true }).click();
+    await page.getByText("Write the provider's name and its id of the machine.").waitFor();
+    await page.getByLabel("Provider", { exact: true }).fill("acme");
+    await page.getByLabel("Provider's id of the machine").fill("id of it");
+    await page.getByText(`set-provided ${machineId} --provider acme --provider-id 'id of it'`).waitFor();
+    await page.getByRole("dialog").getByRole("button", { name: "Provide", exact: true }).click();
+    await page.getByText("id of it", { exact: true }).waitFor();
+
+    await remedies.getByRole("button", { name: "Register the key…" }).click();
+    await page.getByLabel("Public key").fill("abc");
+    await page.getByRole("dialog").getByRole("button", { name: "Register the key of" }).click();
+    await page.getByText("This is no public key").waitFor();
+    await page.getByLabel("Public key").fill(Buffer.from(first.publicKey).toString("hex"));
+    await page.getByRole("dialog").getByRole("button", { name: "Register the key of" }).click();
+    await page.getByText(Buffer.from(first.publicKey).toString("hex"), { exact: true }).waitFor();
+
+    await remedies.getByRole("button", { name: "Replace the key…" }).click();
+    const agents = adminClient(AgentService, bench.server.adminUrl, bench.admin.secret);
+    await agents.replaceAgent({ machineId, publicKey: second.publicKey });
+    await page.getByLabel("Public key").fill(Buffer.from(third.publicKey).toString("hex"));
+    await page.getByRole("dialog").getByRole("button", { name: "Replace the key of" }).click();
+    await page.getByRole("dialog").getByRole("alert").waitFor();
+    const { machine } = await admin.getMachine({ machineId });
+    expect(machine?.agent?.publicKey).toEqual(new Uint8Array(second.publicKey));
+    expect(machine?.provided).toMatchObject({ provider: "acme", providerId: "id of it" });
   });
 
   test("a viewer sees why nothing can be clicked", async () => {

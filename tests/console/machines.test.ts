@@ -149,6 +149,20 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.getByRole("region", { name: "What is with this machine" }).waitFor();
   });
 
+  test("a machine of which only the server knows whether it matches is counted until the list is read again", async () => {
+    const [first = ""] = await createMachines("unsure", 1);
+    await using opened = await open("?filter=label.rack%3Dunsure&filter=state-overdue%3Dno");
+    const { page } = opened;
+    await rowOf(page, first).waitFor();
+    await page.getByText("● live").waitFor();
+    const { machine: added } = await admin().createMachine({ labels: { rack: "unsure" } });
+    await page.getByText("1 new:").waitFor();
+    expect(await page.getByRole("row").count()).toBe(2);
+    await page.getByRole("button", { name: "Reload" }).click();
+    await rowOf(page, added?.id ?? "").waitFor();
+    expect(await page.getByText("1 new:").count()).toBe(0);
+  });
+
   test("a viewer can select, and sees why nothing can be done", async () => {
     const viewer = await tokenOf(bench.database.db, "viewer");
     const [id = ""] = await createMachines("viewed", 1);

@@ -5,7 +5,18 @@ import { Role } from "@api/role_pb.js";
 import { nameInstallationState } from "../ui/installation-state.tsx";
 
 /** Name of an action. */
-export type ActionName = "request" | "supersede" | "retry" | "cancel" | "hold" | "release" | "label" | "delete";
+export type ActionName =
+  | "request"
+  | "supersede"
+  | "retry"
+  | "cancel"
+  | "hold"
+  | "release"
+  | "label"
+  | "register"
+  | "replaceKey"
+  | "provide"
+  | "delete";
 
 interface ActionRow {
   readonly title: string;
@@ -31,6 +42,17 @@ export const actionRows: Readonly<Record<ActionName, ActionRow>> = {
     findObstacle: ({ hold }) => (hold === undefined ? "The machine is not held." : undefined),
   },
   label: { title: "Labels…", role: Role.OPERATOR },
+  register: {
+    title: "Register the key…",
+    role: Role.OPERATOR,
+    findObstacle: ({ agent }) => (agent === undefined ? undefined : "A key is registered: replace it instead."),
+  },
+  replaceKey: {
+    title: "Replace the key…",
+    role: Role.OPERATOR,
+    findObstacle: ({ agent }) => (agent === undefined ? "No key is registered: register one instead." : undefined),
+  },
+  provide: { title: "Provide…", role: Role.OPERATOR },
   delete: { title: "Delete…", role: Role.ADMIN },
 };
 
@@ -60,7 +82,10 @@ const commands: readonly (readonly [RegExp, ActionName])[] = [
   [/^bmaas machines hold /, "hold"],
   [/^bmaas machines release /, "release"],
   [/^bmaas machines label /, "label"],
+  [/^bmaas machines set-provided /, "provide"],
   [/^bmaas machines delete /, "delete"],
+  [/^bmaas agents register /, "register"],
+  [/^bmaas agents replace /, "replaceKey"],
 ];
 
 /** Returns the action that does the same as a command; undefined if only the command line does it. */

@@ -2,7 +2,9 @@
 import type { ActionName } from "./action-rows.ts";
 import { CancelDialog, DeleteDialog } from "./end-dialogs.tsx";
 import { HoldDialog, ReleaseDialog } from "./hold-dialog.tsx";
+import { KeyDialog } from "./key-dialog.tsx";
 import { LabelDialog } from "./label-dialog.tsx";
+import { ProvidedDialog } from "./provided-dialog.tsx";
 import { RequestDialog } from "./request-dialog.tsx";
 import { RetryDialog } from "./retry-dialog.tsx";
 import type { Targets } from "./targets.ts";
@@ -30,6 +32,12 @@ export function DialogOf(props: {
       return <ReleaseDialog {...own} />;
     case "label":
       return <LabelDialog {...own} />;
+    case "register":
+      return <KeyDialog {...own} isReplacement={false} />;
+    case "replaceKey":
+      return <KeyDialog {...own} isReplacement />;
+    case "provide":
+      return <ProvidedDialog {...own} />;
     case "delete":
       return <DeleteDialog {...own} />;
   }

@@ -6,6 +6,8 @@ export interface Target {
   readonly machineId: string;
   /** Generation of its newest installation when it was selected; 0 without one. */
   readonly generation: bigint;
+  /** Key of its agent when it was selected. */
+  readonly publicKey?: Uint8Array | undefined;
 }
 
 /** The machines of an action. */
@@ -18,7 +20,11 @@ export interface Targets {
 /** Returns the machines as targets. `words` names them in commands if not their ids do. */
 export function toTargets(machines: readonly Machine[], words = machines.map(({ id }) => id).join(" ")): Targets {
   return {
-    machines: machines.map(({ id, installation }) => ({ machineId: id, generation: installation?.generation ?? 0n })),
+    machines: machines.map(({ id, installation, agent }) => ({
+      machineId: id,
+      generation: installation?.generation ?? 0n,
+      publicKey: agent?.publicKey,
+    })),
     words,
   };
 }

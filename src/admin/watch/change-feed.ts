@@ -3,8 +3,10 @@
  * only while someone does. It reads from time to time, and at once when a transaction of operators announces that it
  * changed the history.
  *
- * A watcher that resumes reads on its own until it has caught up, and then joins the others. A watcher that reads too
- * slowly is disconnected with the point it has reached, so that its changes do not pile up in memory.
+ * A watcher that resumes reads on its own until it has caught up, and then joins the others. Only a few do so at once:
+ * when a server restarts, all its watchers come back together, and would leave no connection to the database for
+ * anybody else. A watcher that reads too slowly is disconnected with the point it has reached, so that its changes do
+ * not pile up in memory.
  */
 import type { Logger } from "pino";
 import type { Database } from "../../db/client.ts";
@@ -59,6 +61,9 @@ const defaultFeedLimits: ChangeFeedLimits = {
   signOfLifeMs: 15_000,
 };
 
+/** Most watchers that read on their own at once. */
+const maxReadingWatchers = 4;
+
 /** What a feed works with. */
 export interface ChangeFeedContext {
   readonly db: Database;
@@ -78,15 +83,22 @@ export function createChangeFeed(
   /** Position of the common reader; undefined while it is stopped. */
   let reached: ResumePoint | undefined;
   let isReading = false;
+  let beginning: Promise<void> | undefined;
+  const takeTurn = createTurnstile(maxReadingWatchers);
 
   /**
    * Starts the common reader from now on, or lets it continue. A watcher whose own reads begin after that misses
    * nothing.
    */
-  async function begin(): Promise<void> {
-    const now = await readNow(db);
-    reached ??= now;
-    if (!isReading) void readForAll(reached);
+  function begin(): Promise<void> {
+    beginning ??= (async () => {
+      const now = await readNow(db);
+      reached ??= now;
+      if (!isReading) void readForAll(reached);
+    })().finally(() => {
+      beginning = undefined;
+    });
+    return beginning;
   }
 
   async function readForAll(from: ResumePoint): Promise<void> {
@@ -124,10 +136,12 @@ export function createChangeFeed(
    * Yields batches until the watcher has caught up. Whatever the common reader read before the watcher's mailbox
    * existed is visible to the first of these reads.
    */
-  async function* catchUp(from: ResumePoint): AsyncGenerator<ChangeBatch> {
+  async function* catchUp(from: ResumePoint, ends: AbortSignal): AsyncGenerator<ChangeBatch> {
     const reader = createChangeReader(db);
     for (let point = from, isLast = false; !isLast; ) {
-      const batch = await reader.read(point, { quiet: "all" });
+      const start = point;
+      const batch = await takeTurn(async () => (ends.aborted ? undefined : await reader.read(start, { quiet: "all" })));
+      if (batch === undefined) return;
       ({ point, isLast } = batch);
       yield batch;
     }
@@ -140,16 +154,16 @@ export function createChangeFeed(
     async *watch(from, signal) {
       if (watchers >= limits.maxWatchers)
         throw new WatchEndedError(`there are already ${limits.maxWatchers} watchers: retry later`);
-      if (from !== undefined) await checkHistoryPosition(db, from.position);
+      if (from !== undefined) await takeTurn(() => checkHistoryPosition(db, from.position));
       watchers += 1;
       const ends = AbortSignal.any([signal, closing.signal]);
       const mailbox = new Mailbox(limits.maxWaitingEvents, ends);
       try {
-        let point = from ?? (await readNow(db));
+        let point = from ?? (await takeTurn(() => readNow(db)));
         yield { events: [], ...nothing, point, isLast: true };
         mailboxes.add(mailbox);
         if (reached === undefined) await begin();
-        for await (const batch of catchUp(point)) {
+        for await (const batch of catchUp(point, ends)) {
           point = batch.point;
           yield batch;
         }
@@ -171,6 +185,23 @@ export function createChangeFeed(
       }
     },
     close: () => closing.abort(),
+  };
+}
+
+/** Creates a function that runs at most `limit` pieces of work at once, in the order in which they come. */
+function createTurnstile(limit: number) {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    if (running === limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
   };
 }
 

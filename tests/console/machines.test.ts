@@ -4,6 +4,8 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { InstallationState } from "../../gen/bmaas/admin/v1/installation_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { createMachines } from "../../src/db/queries/machine.ts";
+import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
 import { sda, storeHardware } from "../support/hardware.ts";
@@ -25,7 +27,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
       ...options,
     });
   /** Creates machines with a label of their own and a disk each, and returns their ids in order. */
-  const createMachines = async (rack: string, count: number) => {
+  const labelled = async (rack: string, count: number) => {
     const ids = Array.from({ length: count }, () => randomUUID()).sort();
     for (const machineId of ids) {
       await admin().createMachine({ machineId, labels: { rack } });
@@ -41,7 +43,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     "installs on all that match but those that are held, after their number is typed: $colorScheme",
     async (look) => {
       const rack = `all-${look.colorScheme}`;
-      const [held = "", ...others] = await createMachines(rack, 4);
+      const [held = "", ...others] = await labelled(rack, 4);
       await admin().setHold({ machineId: held, reason: "fan" });
       await using opened = await open("", look);
       const { page } = opened;
@@ -97,7 +99,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   );
 
   test("labels and holds those that are ticked, and only those", async () => {
-    const [first = "", second = "", third = ""] = await createMachines("ticked", 3);
+    const [first = "", second = "", third = ""] = await labelled("ticked", 3);
     await using opened = await open("?filter=label.rack%3Dticked");
     const { page } = opened;
     await rowOf(page, first).getByRole("checkbox").check();
@@ -121,7 +123,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   });
 
   test("rows come and go with their machines, and columns stand in the URL", async () => {
-    const [, second = ""] = await createMachines("live", 2);
+    const [, second = ""] = await labelled("live", 2);
     await using opened = await open("?filter=label.rack%3Dlive");
     const { page } = opened;
     await rowOf(page, second).waitFor();
@@ -150,7 +152,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   });
 
   test("a machine of which only the server knows whether it matches is counted until the list is read again", async () => {
-    const [first = ""] = await createMachines("unsure", 1);
+    const [first = ""] = await labelled("unsure", 1);
     await using opened = await open("?filter=label.rack%3Dunsure&filter=state-overdue%3Dno");
     const { page } = opened;
     await rowOf(page, first).waitFor();
@@ -163,9 +165,29 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     expect(await page.getByText("1 new:").count()).toBe(0);
   });
 
+  test("changes of machines that are not loaded yet are no news", async () => {
+    const ids = Array.from(
+      { length: 3_000 },
+      (_, index) => `ffffffff-0000-4000-8000-${String(index).padStart(12, "0")}`,
+    );
+    await transact(bench.database.db, (tx) => createMachines(tx, ids, "test"));
+    await using opened = await open("?columns=labels");
+    const { page } = opened;
+    await page.getByText("● live").waitFor();
+    for (let at = 500; at < ids.length; at += 1_000) {
+      const requests = ids.slice(at, at + 1_000).map((machineId) => ({ machineId, set: { far: "yes" } }));
+      await admin().batchSetLabels({ requests, omitMachines: true });
+    }
+    // A change is shown after those before it.
+    const first = "00000000-0000-4000-8000-000000000001";
+    await admin().createMachine({ machineId: first });
+    await rowOf(page, first).waitFor();
+    expect(await page.getByText("new:").count()).toBe(0);
+  });
+
   test("a viewer can select, and sees why nothing can be done", async () => {
     const viewer = await tokenOf(bench.database.db, "viewer");
-    const [id = ""] = await createMachines("viewed", 1);
+    const [id = ""] = await labelled("viewed", 1);
     await using opened = await open("?filter=label.rack%3Dviewed", { token: viewer.secret });
     const { page } = opened;
     await rowOf(page, id).getByRole("checkbox").check();

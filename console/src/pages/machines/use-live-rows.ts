@@ -30,14 +30,19 @@ export interface LiveRows {
   readonly forget: () => void;
 }
 
-/** Returns the loaded machines, which are in the order of their ids, with those that have come and without the gone. */
+/**
+ * Returns the loaded machines, which are in the order of their ids, with those that have come and without the gone.
+ * `isWhole` says that there are no further pages.
+ */
 export function useLiveRows(loaded: readonly Machine[], filter: MachineFilter, isWhole: boolean): LiveRows {
   const [since, setSince] = useState(nothing);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter makes another list.
   useEffect(() => setSince(nothing), [filter]);
   useChanges((changes) => {
+    const last = loaded.at(-1)?.id ?? "";
     const came = changes.flatMap(({ kind, machineId, machine }): [string, Machine | undefined, boolean?][] => {
-      if (machineId === "") return [];
+      // What comes after the loaded rows is as it is then when the page there is loaded.
+      if (machineId === "" || (!isWhole && machineId > last)) return [];
       if (machine === undefined) return [[machineId, undefined]];
       const isMatch = matches(machine, filter);
       if (isMatch === undefined && kind !== "machine_created") return [];
@@ -55,17 +60,14 @@ export function useLiveRows(loaded: readonly Machine[], filter: MachineFilter, i
       return { machines, unsure };
     });
   });
-  const rows = useMemo(() => merge(loaded, since.machines, isWhole), [loaded, since, isWhole]);
+  const rows = useMemo(() => merge(loaded, since.machines), [loaded, since]);
   return { rows, unsure: since.unsure.size, forget: () => setSince(nothing) };
 }
 
-/** Puts what came between the loaded rows. What comes after the last one is shown once the page there is loaded. */
-function merge(loaded: readonly Machine[], since: Since["machines"], isWhole: boolean): readonly Machine[] {
+/** Puts what came between the loaded rows, and leaves out what went. */
+function merge(loaded: readonly Machine[], since: Since["machines"]): readonly Machine[] {
   if (since.size === 0) return loaded;
-  const last = loaded.at(-1)?.id ?? "";
-  const came = [...since].flatMap(([id, machine]) =>
-    machine === undefined || hasRow(loaded, id) || (!isWhole && id > last) ? [] : [machine],
-  );
+  const came = [...since].flatMap(([id, machine]) => (machine === undefined || hasRow(loaded, id) ? [] : [machine]));
   const kept = loaded.filter(({ id }) => !(since.has(id) && since.get(id) === undefined));
   if (came.length === 0) return kept;
   return [...kept, ...came].sort((a, b) => (a.id < b.id ? -1 : 1));

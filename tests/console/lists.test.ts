@@ -141,6 +141,27 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     expect(await dialog.getByRole("button", { name: "Reject…" }).getAttribute("aria-disabled")).toBe("true");
   });
 
+  test("each page tells who may only read why its actions are not theirs", async () => {
+    const viewer = await tokenOf(bench.database.db, "viewer");
+    const { name, url } = { name: "audit", url: "http://127.0.0.1:9/" };
+    await createReceiver(bench.database.db, bench.server.adminUrl, { name, url, events: ["receiver.*"] });
+    await using opened = await open("/tokens", looks[0], viewer.secret);
+    const { page } = opened;
+    for (const [link, action, role] of [
+      ["Tokens", "Create a token…", "admin"],
+      ["Join tokens", "Create a join token…", "operator"],
+      ["Receivers", "Probe audit", "admin"],
+      ["Installations", `Retry on ${made.installation_failed}`, "operator"],
+      ["Holds", "Release…", "operator"],
+    ] as const) {
+      await page.getByRole("navigation").getByRole("link", { name: link, exact: true }).click();
+      const button = page.getByRole("button", { name: action });
+      await button.focus();
+      await page.getByRole("tooltip", { name: `This needs the role ${role}; yours is viewer.` }).waitFor();
+      expect(await button.getAttribute("aria-disabled")).toBe("true");
+    }
+  });
+
   test.each(looks)("a token is created, its secret shown once, and revoked: $colorScheme", async (look) => {
     const name = `ci-${look.colorScheme}`;
     await using opened = await open("/tokens", look);

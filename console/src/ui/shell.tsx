@@ -1,5 +1,6 @@
 /** What stands around every page: where one can go, who one is, and what is wrong with the connection. */
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { useLiveState } from "../live/live-provider.tsx";
 import { pages } from "../pages/pages.ts";
 import { roleNames } from "../session/session.ts";
@@ -12,6 +13,12 @@ import { SafeText } from "./safe-text.tsx";
 /** The frame of all pages. */
 export function Shell() {
   const caller = useCaller();
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  // On narrow screens the navigation scrolls sideways.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another path is another current page.
+  useEffect(() => {
+    document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path]);
   return (
     <div className="shell">
       <header>

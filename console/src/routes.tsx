@@ -1,6 +1,7 @@
 /**
  * Which page a URL shows. Each page is loaded when it is first opened, and keeps its filters in the URL:
- * `validateSearch` turns whatever stands there into what the page understands, and drops the rest.
+ * `validateSearch` turns whatever stands there into what the page understands, and drops the rest. What reads it is
+ * loaded with the first page, and so imports little.
  */
 import {
   createRootRoute,
@@ -10,12 +11,9 @@ import {
   lazyRouteComponent,
 } from "@tanstack/react-router";
 import { readEnrolmentsSearch } from "./pages/enrolments/enrolments-search.ts";
-import { readHoldsSearch } from "./pages/holds/holds-search.ts";
-import { readInstallationsSearch } from "./pages/installations/installations-search.ts";
-import { readIssuesSearch } from "./pages/issues/issues-search.ts";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
 import { readOverviewSearch } from "./pages/overview/overview-search.ts";
-import { readDeliveriesSearch } from "./pages/receivers/deliveries-search.ts";
+import { readConditionSearch } from "./ui/condition-search.ts";
 import { readEndedSearch } from "./ui/ended-search.ts";
 import { ErrorNote } from "./ui/error-note.tsx";
 import { Shell } from "./ui/shell.tsx";
@@ -51,7 +49,7 @@ const serverRoute = createRoute({
 const issuesRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/issues",
-  validateSearch: readIssuesSearch,
+  validateSearch: readConditionSearch,
   component: lazyRouteComponent(() => import("./pages/issues/issues-page.tsx"), "IssuesPage"),
 });
 
@@ -85,21 +83,21 @@ const receiversRoute = createRoute({
 const deliveriesRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/receivers/$name",
-  validateSearch: readDeliveriesSearch,
+  validateSearch: readConditionSearch,
   component: lazyRouteComponent(() => import("./pages/receivers/deliveries-page.tsx"), "DeliveriesPage"),
 });
 
 const installationsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/installations",
-  validateSearch: readInstallationsSearch,
+  validateSearch: readConditionSearch,
   component: lazyRouteComponent(() => import("./pages/installations/installations-page.tsx"), "InstallationsPage"),
 });
 
 const holdsRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/holds",
-  validateSearch: readHoldsSearch,
+  validateSearch: readConditionSearch,
   component: lazyRouteComponent(() => import("./pages/holds/holds-page.tsx"), "HoldsPage"),
 });
 

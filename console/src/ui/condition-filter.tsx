@@ -1,6 +1,8 @@
 /** The field for a filter whose conditions stand in the URL. */
+import { useMemo } from "react";
 import { ChipFilter } from "./chip-filter.tsx";
-import { addCondition, type ConditionRules } from "./conditions.ts";
+import type { ConditionSearch } from "./condition-search.ts";
+import { addCondition, type ConditionRules, readConditions } from "./conditions.ts";
 
 /** Shows the conditions as chips, and takes further ones. */
 export function ConditionFilter<Part>(props: {
@@ -8,7 +10,7 @@ export function ConditionFilter<Part>(props: {
   readonly conditions: readonly string[] | undefined;
   readonly placeholder: string;
   /** Called with the new conditions; undefined for none. */
-  readonly onChange: (search: { filter?: readonly string[] }) => void;
+  readonly onChange: (search: ConditionSearch) => void;
 }) {
   const { rules, conditions = [], placeholder, onChange } = props;
   return (
@@ -29,4 +31,9 @@ export function ConditionFilter<Part>(props: {
       }}
     />
   );
+}
+
+/** Returns the conditions that the page knows. */
+export function useConditions<Part>(search: ConditionSearch, rules: ConditionRules<Part>): ConditionSearch {
+  return useMemo(() => readConditions(search, rules), [search, rules]);
 }

@@ -3,10 +3,7 @@
  * by `parse` what a condition means.
  */
 
-/** Search parameters of a page with such a filter. */
-export interface ConditionSearch {
-  readonly filter?: readonly string[];
-}
+import type { ConditionSearch } from "./condition-search.ts";
 
 /** What a page's conditions are. */
 export interface ConditionRules<Part> {
@@ -20,9 +17,9 @@ export interface ConditionRules<Part> {
 
 /** Reads a filter from the search parameters, and drops conditions that the page does not know. */
 export function readConditions<Part>(
-  search: Record<string, unknown>,
+  search: { readonly filter?: unknown },
   { parse }: ConditionRules<Part>,
-): { filter?: readonly string[] } {
+): ConditionSearch {
   const known = [search.filter].flat().filter((each): each is string => {
     if (typeof each !== "string") return false;
     try {

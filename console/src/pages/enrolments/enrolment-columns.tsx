@@ -6,7 +6,7 @@ import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, type Tone } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
-import { enrolmentStates } from "./enrolments-search.ts";
+import { enrolmentStates } from "./enrolments-filter.ts";
 
 /** How much of a text a cell shows, in characters. */
 const cellLimit = 40;

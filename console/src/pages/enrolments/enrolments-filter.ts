@@ -1,20 +1,9 @@
 /** The filter of the page of enrolments. */
 import { EnrolmentState } from "@api/enrolment_pb.js";
 import type { EnrolmentFilter } from "@api/enrolment_service_pb.js";
-import {
-  type ConditionRules,
-  type ConditionSearch,
-  oneOf,
-  readConditions,
-  splitCondition,
-} from "../../ui/conditions.ts";
+import type { ConditionSearch } from "../../ui/condition-search.ts";
+import { type ConditionRules, oneOf, splitCondition } from "../../ui/conditions.ts";
 import { namesOf } from "../../ui/enum-names.ts";
-
-/** Search parameters of the page. */
-export interface EnrolmentsSearch extends ConditionSearch {
-  /** Id of the enrolment that is shown in full. */
-  readonly open?: string;
-}
 
 /** States of enrolments by name. */
 export const enrolmentStates = namesOf<EnrolmentState>(EnrolmentState);
@@ -47,12 +36,6 @@ export const enrolmentRules: ConditionRules<Part> = {
   ],
 };
 
-/** Reads the search parameters, and drops what the page does not know. */
-export function readEnrolmentsSearch(search: Record<string, unknown>): EnrolmentsSearch {
-  const isOpen = typeof search.open === "string" && /^[0-9a-f-]{36}$/.test(search.open);
-  return { ...readConditions(search, enrolmentRules), ...(isOpen && { open: search.open as string }) };
-}
-
 /** Returns the filter of the API: those that wait, unless a condition names states. */
 export function toEnrolmentFilter({ filter = [] }: ConditionSearch): Part {
   const parts = filter.map(enrolmentRules.parse);
@@ -62,15 +45,9 @@ export function toEnrolmentFilter({ filter = [] }: ConditionSearch): Part {
 
 /** Returns the words of the command that lists the same. */
 export function toEnrolmentsCommand({ filter = [] }: ConditionSearch): string[] {
-  const isUnexpected = filter.includes("expected=no");
-  const terms = filter.filter((each) => splitCondition(each).key !== "expected");
-  const states = terms.some((each) => each.startsWith("state=")) ? [] : ["state=waiting"];
-  const selector = [...states, ...terms.map((each) => each.replaceAll(",", "\\,"))].join(",");
-  return [
-    ...["bmaas", "enrolments", "list"],
-    ...(terms.length > 0 ? ["--selector", selector] : []),
-    ...(isUnexpected ? ["--unexpected"] : []),
-  ];
+  const states = filter.some((each) => each.startsWith("state=")) ? [] : ["state=waiting"];
+  const selector = [...states, ...filter.map((each) => each.replaceAll(",", "\\,"))].join(",");
+  return ["bmaas", "enrolments", "list", ...(filter.length > 0 ? ["--selector", selector] : [])];
 }
 
 function parseAddress(value: string): string {

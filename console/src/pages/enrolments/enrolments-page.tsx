@@ -5,14 +5,14 @@ import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useRefresh } from "../../live/use-refresh.ts";
-import { ConditionFilter } from "../../ui/condition-filter.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { makeEnrolmentColumns } from "./enrolment-columns.tsx";
 import { EnrolmentDialog } from "./enrolment-dialog.tsx";
-import { enrolmentRules, toEnrolmentFilter, toEnrolmentsCommand } from "./enrolments-search.ts";
+import { enrolmentRules, toEnrolmentFilter, toEnrolmentsCommand } from "./enrolments-filter.ts";
 
 /** Enrolments in a page of the API. */
 const pageSize = 200;
@@ -21,7 +21,8 @@ const pageSize = 200;
 export function EnrolmentsPage() {
   const search = useSearch({ from: "/enrolments" });
   const navigate = useNavigate({ from: "/enrolments" });
-  const filter = useMemo(() => toEnrolmentFilter(search), [search]);
+  const conditions = useConditions(search, enrolmentRules);
+  const filter = useMemo(() => toEnrolmentFilter(conditions), [conditions]);
   const query = useInfiniteQuery(
     EnrolmentService.method.listEnrolments,
     { filter, pageSize, pageToken: "" },
@@ -44,7 +45,7 @@ export function EnrolmentsPage() {
       <div className="toolbar">
         <ConditionFilter
           rules={enrolmentRules}
-          conditions={search.filter}
+          conditions={conditions.filter}
           placeholder="Filter: state=rejected, expected=no, serial=…"
           onChange={(next) => void navigate({ search: next })}
         />
@@ -60,10 +61,10 @@ export function EnrolmentsPage() {
         }}
         onOpen={({ id }) => void navigate({ search: { ...search, open: id } })}
         note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
-        empty={search.filter === undefined ? "No agent waits to be let in." : "No enrolment matches."}
+        empty={conditions.filter === undefined ? "No agent waits to be let in." : "No enrolment matches."}
       />
       <h2>In the terminal</h2>
-      <CopyableCommand command={toCommand(...toEnrolmentsCommand(search))} />
+      <CopyableCommand command={toCommand(...toEnrolmentsCommand(conditions))} />
       {search.open !== undefined && (
         <EnrolmentDialog
           key={search.open}

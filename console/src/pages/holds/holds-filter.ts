@@ -1,5 +1,6 @@
 /** The filter of the page of holds: conditions on the machines that are held. */
-import { type ConditionRules, type ConditionSearch, readConditions } from "../../ui/conditions.ts";
+import type { ConditionSearch } from "../../ui/condition-search.ts";
+import type { ConditionRules } from "../../ui/conditions.ts";
 import {
   joinMachineConditions,
   type MachineCondition,
@@ -17,11 +18,6 @@ export const holdRules: ConditionRules<MachineCondition> = {
   repeatable: repeatableMachineKeys,
   suggestions: machineSuggestions.filter((each) => !each.startsWith("held=")),
 };
-
-/** Reads the search parameters, and drops what the page does not know. */
-export function readHoldsSearch(search: Record<string, unknown>): ConditionSearch {
-  return readConditions(search, holdRules);
-}
 
 /** Returns the filter of the API. */
 export function toHoldsFilter({ filter = [] }: ConditionSearch): MachineCondition {

@@ -10,21 +10,21 @@ import { type Targets, toTargets } from "../../actions/targets.ts";
 import { useRefresh } from "../../live/use-refresh.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
-import { ConditionFilter } from "../../ui/condition-filter.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { toCommand } from "../../ui/shell-words.ts";
 import { holdColumns } from "./hold-columns.tsx";
-import { holdRules, toHoldsFilter, toHoldsSelector } from "./holds-search.ts";
+import { holdRules, toHoldsFilter, toHoldsSelector } from "./holds-filter.ts";
 
 /** Machines in a page of the API. */
 const pageSize = 200;
 
 /** The page at /holds. */
 export function HoldsPage() {
-  const search = useSearch({ from: "/holds" });
+  const search = useConditions(useSearch({ from: "/holds" }), holdRules);
   const navigate = useNavigate({ from: "/holds" });
   const { reason } = useMay(Role.OPERATOR);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());

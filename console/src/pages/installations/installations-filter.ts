@@ -1,17 +1,12 @@
 /** The filter of the page of installations. */
 import { InstallationState } from "@api/installation_pb.js";
 import { parseMachineId } from "../../../../src/contract/machine-id.ts";
-import {
-  type ConditionRules,
-  type ConditionSearch,
-  oneOf,
-  readConditions,
-  splitCondition,
-} from "../../ui/conditions.ts";
+import type { ConditionSearch } from "../../ui/condition-search.ts";
+import { type ConditionRules, oneOf, splitCondition } from "../../ui/conditions.ts";
 import { namesOf } from "../../ui/enum-names.ts";
 
 /** States of installations by name. */
-export const installationStates = namesOf<InstallationState>(InstallationState);
+const installationStates = namesOf<InstallationState>(InstallationState);
 
 type Part = { readonly state: InstallationState } | { readonly machineId: string };
 
@@ -26,11 +21,6 @@ export const installationRules: ConditionRules<Part> = {
   repeatable: ["state"],
   suggestions: [...installationStates.names.map((name) => `state=${name}`), "machine="],
 };
-
-/** Reads the search parameters, and drops what the page does not know. */
-export function readInstallationsSearch(search: Record<string, unknown>): ConditionSearch {
-  return readConditions(search, installationRules);
-}
 
 /** Returns what to ask the API for. */
 export function toInstallationsRequest({ filter = [] }: ConditionSearch) {

@@ -10,20 +10,20 @@ import { RetryDialog } from "../../actions/retry-dialog.tsx";
 import type { Targets } from "../../actions/targets.ts";
 import { useRefresh } from "../../live/use-refresh.ts";
 import { useMay } from "../../session/use-session.ts";
-import { ConditionFilter } from "../../ui/condition-filter.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { makeInstallationColumns } from "./installation-columns.tsx";
-import { installationRules, toInstallationsCommand, toInstallationsRequest } from "./installations-search.ts";
+import { installationRules, toInstallationsCommand, toInstallationsRequest } from "./installations-filter.ts";
 
 /** Installations in a page of the API. */
 const pageSize = 200;
 
 /** The page at /installations. */
 export function InstallationsPage() {
-  const search = useSearch({ from: "/installations" });
+  const search = useConditions(useSearch({ from: "/installations" }), installationRules);
   const navigate = useNavigate({ from: "/installations" });
   const [asked, setAsked] = useState<{ readonly action: "retry" | "cancel"; readonly targets: Targets }>();
   const { reason } = useMay(Role.OPERATOR);

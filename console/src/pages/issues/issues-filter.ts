@@ -1,13 +1,8 @@
 /** The filter of the page of issues: types, severities, and conditions on the machines. */
 import { IssueSeverity } from "@api/issue_pb.js";
 import { issueTypeNames } from "../../../../src/contract/issue-types.ts";
-import {
-  type ConditionRules,
-  type ConditionSearch,
-  oneOf,
-  readConditions,
-  splitCondition,
-} from "../../ui/conditions.ts";
+import type { ConditionSearch } from "../../ui/condition-search.ts";
+import { type ConditionRules, oneOf, splitCondition } from "../../ui/conditions.ts";
 import { namesOf } from "../../ui/enum-names.ts";
 import {
   joinMachineConditions,
@@ -38,11 +33,6 @@ export const issueRules: ConditionRules<Part> = {
     ...machineSuggestions,
   ],
 };
-
-/** Reads the search parameters, and drops what the page does not know. */
-export function readIssuesSearch(search: Record<string, unknown>): ConditionSearch {
-  return readConditions(search, issueRules);
-}
 
 /** Returns what to ask the API for. Without conditions on machines, issues of the server are among the answers. */
 export function toIssuesRequest({ filter = [] }: ConditionSearch) {

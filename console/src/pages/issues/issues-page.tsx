@@ -6,7 +6,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
 import { useRefresh } from "../../live/use-refresh.ts";
-import { ConditionFilter } from "../../ui/condition-filter.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
@@ -16,7 +16,7 @@ import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
 import { IssueDialog } from "./issue-dialog.tsx";
-import { issueRules, severities, toIssuesCommand, toIssuesRequest } from "./issues-search.ts";
+import { issueRules, severities, toIssuesCommand, toIssuesRequest } from "./issues-filter.ts";
 
 /** Issues in a page of the API. */
 const pageSize = 200;
@@ -25,7 +25,7 @@ const cellLimit = 90;
 
 /** The page at /issues. */
 export function IssuesPage() {
-  const search = useSearch({ from: "/issues" });
+  const search = useConditions(useSearch({ from: "/issues" }), issueRules);
   const navigate = useNavigate({ from: "/issues" });
   const [opened, setOpened] = useState<Issue>();
   const request = useMemo(() => toIssuesRequest(search), [search]);

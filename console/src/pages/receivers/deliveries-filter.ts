@@ -1,12 +1,6 @@
 /** The filter of the page of deliveries. */
 import { DeliveryState } from "@api/receiver_service_pb.js";
-import {
-  type ConditionRules,
-  type ConditionSearch,
-  oneOf,
-  readConditions,
-  splitCondition,
-} from "../../ui/conditions.ts";
+import { type ConditionRules, oneOf, splitCondition } from "../../ui/conditions.ts";
 import { namesOf } from "../../ui/enum-names.ts";
 
 /** States of deliveries by name. */
@@ -22,8 +16,3 @@ export const deliveryRules: ConditionRules<DeliveryState> = {
   repeatable: ["state"],
   suggestions: deliveryStates.names.map((name) => `state=${name}`),
 };
-
-/** Reads the search parameters, and drops what the page does not know. */
-export function readDeliveriesSearch(search: Record<string, unknown>): ConditionSearch {
-  return readConditions(search, deliveryRules);
-}

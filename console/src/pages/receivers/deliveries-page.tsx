@@ -7,7 +7,7 @@ import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
-import { ConditionFilter } from "../../ui/condition-filter.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
@@ -17,7 +17,7 @@ import { Badge, type Tone } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
-import { deliveryRules, deliveryStates } from "./deliveries-search.ts";
+import { deliveryRules, deliveryStates } from "./deliveries-filter.ts";
 import { DeliveryDialog, ProbeReceiver, ResendDeliveries } from "./receiver-dialogs.tsx";
 
 /** Deliveries in a page of the API. */
@@ -31,7 +31,7 @@ type Asked = { readonly probe: true } | { readonly delivery: Delivery } | { read
 /** The page at /receivers/$name. */
 export function DeliveriesPage() {
   const { name } = useParams({ from: "/receivers/$name" });
-  const search = useSearch({ from: "/receivers/$name" });
+  const search = useConditions(useSearch({ from: "/receivers/$name" }), deliveryRules);
   const navigate = useNavigate({ from: "/receivers/$name" });
   const { reason } = useMay(Role.ADMIN);
   const [asked, setAsked] = useState<Asked>();

@@ -2,7 +2,7 @@
  * What the contract says of texts and ids holds for every field that operators can send, those included that are yet to
  * come.
  */
-import { fromJson, type JsonValue, ScalarType } from "@bufbuild/protobuf";
+import { type DescMessage, fromJson, type JsonValue, type Message, ScalarType } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { createClient } from "@connectrpc/connect";
@@ -29,10 +29,21 @@ const byName = (places: typeof texts) => places.map((place) => [place.name, plac
 
 const validator = createValidator();
 
-/** The fields that the contract refuses in a message in which nothing but this one is set. */
-function findRefused({ method: { input }, toJson }: (typeof texts)[number], value: JsonValue): string[] {
-  const { violations = [] } = validator.validate(input, fromJson(input, toJson(value)));
-  return violations.map(({ field }) => pathToString(field));
+/**
+ * The fields that the contract refuses in a message in which nothing but one is set. It leaves the requests of a batch
+ * to the server, which judges each by the rules of its own message.
+ */
+function findRefused(input: DescMessage, json: JsonValue): string[] {
+  const message = fromJson(input, json);
+  const { violations = [] } = validator.validate(input, message);
+  const requests = input.fields.find(({ name }) => name === "requests");
+  const items = requests?.fieldKind === "list" ? requests.message : undefined;
+  const [item] = items === undefined ? [] : ((message as { requests?: Message[] }).requests ?? []);
+  const ofItem = items === undefined || item === undefined ? [] : (validator.validate(items, item).violations ?? []);
+  return [
+    ...violations.map(({ field }) => pathToString(field)),
+    ...ofItem.map(({ field }) => `requests[0].${pathToString(field)}`),
+  ];
 }
 
 const keys = listAdminMethods().flatMap(({ input }) =>
@@ -46,18 +57,21 @@ test("there are texts, and keys of maps", () => {
   expect(keys.length).toBeGreaterThan(0);
 });
 
-test.each(keys)("a key of $name holds no NUL and is bounded by the contract", ({ input, field, toJson }) => {
+test.each(keys)("a key of $name holds no NUL and is bounded by the contract", ({ input, path, toJson }) => {
   for (const key of ["\0", "a\0b", "a".repeat(100_000)]) {
     const withKey = JSON.parse(JSON.stringify(toJson("value")).replace('"a":', `${JSON.stringify(key)}:`));
-    const { violations = [] } = validator.validate(input, fromJson(input, withKey));
-    expect(violations.map(({ field: path }) => pathToString(path).slice(0, field.name.length))).toContain(field.name);
+    // The path of an entry ends in its key.
+    const map = path.slice(0, path.lastIndexOf("["));
+    expect(findRefused(input, withKey).map((refused) => refused.slice(0, map.length))).toContain(map);
   }
 });
 
 describe("by the contract", () => {
   test.each(byName(texts))("%s holds no NUL, which PostgreSQL does not store, and is bounded", (_name, place) => {
     for (const text of ["\0", "a\0b", "sda\0", "a".repeat(100_000)]) {
-      expect(findRefused(place, text), JSON.stringify(text.slice(0, 5))).toContain(place.path);
+      expect(findRefused(place.method.input, place.toJson(text)), JSON.stringify(text.slice(0, 5))).toContain(
+        place.path,
+      );
     }
   });
 
@@ -66,12 +80,13 @@ describe("by the contract", () => {
 
   test.each(byName(texts.filter(isId)))("%s is an id", (_name, place) => {
     for (const text of ["x", "a name", "../..", "4b9f3a52-2f0c-4a53-9d0e", "'", "g".repeat(16), "%00"]) {
-      expect(findRefused(place, text), text).toContain(place.path);
+      expect(findRefused(place.method.input, place.toJson(text)), text).toContain(place.path);
     }
   });
 
   test.each(byName(texts.filter(({ field }) => field.name.endsWith("_token"))))("%s is a token", (_name, place) => {
-    for (const text of ["a b", "é", "a+b", "a=", "'"]) expect(findRefused(place, text), text).toContain(place.path);
+    for (const text of ["a b", "é", "a+b", "a=", "'"])
+      expect(findRefused(place.method.input, place.toJson(text)), text).toContain(place.path);
   });
 });
 

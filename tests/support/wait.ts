@@ -22,6 +22,8 @@ export async function waitUntil<T>(
 /** Waits until at least `count` sessions of this database are waiting for locks. */
 export async function waitForBlockedSessions(client: pg.ClientBase | pg.Pool, count: number): Promise<void> {
   await waitUntil(`${count} sessions wait for a lock`, async () => {
+    // Within a transaction, PostgreSQL shows what it showed first.
+    await client.query("select pg_stat_clear_snapshot()");
     const { rows } = await client.query<{ blocked: number }>(
       `select count(*)::int as blocked from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`,

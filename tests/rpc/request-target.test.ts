@@ -76,7 +76,9 @@ describe.each(["agents", "operators"] as const)("on the %s' listener", (listener
   test("a target that is a whole URL is served as its path", async () => {
     const line = calls[listener].replace(" /", " http://a.example/");
     expect((await send(listener, line, "Host: b.example", json)).status).toBe(401);
-    expect((await send(listener, "GET http://a.example HTTP/1.1", "Host: a")).status).toBe(404);
+    const atRoot = await send(listener, "GET / HTTP/1.1", "Host: a");
+    expect((await send(listener, "GET http://a.example HTTP/1.1", "Host: a")).status).toBe(atRoot.status);
+    expect((await send(listener, "GET http://a.example/a.b HTTP/1.1", "Host: a")).status).toBe(404);
   });
 
   test("a target that is a URL without a host is refused", async () => {

@@ -29,7 +29,7 @@ test("a request is given before the alert, or not before its source takes it bac
         const block = () => put([blocking]);
         // The alert sets out before the heartbeats, with them, and after one of them has come back.
         const early = round % 3 === 1 ? [block()] : [];
-        if (early.length > 0) await delay(round - 1);
+        if (early.length > 0) await delay(2 ** (round - 4));
         const beats = [0, 1, 0, 1].map((server) => machine.beat(server));
         if (round % 3 === 0) await Promise.race(beats);
         await Promise.all(early.length > 0 ? early : [block()]);

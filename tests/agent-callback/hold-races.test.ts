@@ -24,7 +24,7 @@ test("a request is given before the hold, or not before the release", async () =
         const hold = () => operator.setHold({ machineId, reason: "race" });
         // The hold sets out before the heartbeats, with them, and after one of them has come back.
         const early = round % 3 === 1 ? [hold()] : [];
-        if (early.length > 0) await delay(round - 1);
+        if (early.length > 0) await delay(2 ** (round - 4));
         const beats = [0, 1, 0, 1].map((server) => machine.beat(server));
         if (round % 3 === 0) await Promise.race(beats);
         await Promise.all(early.length > 0 ? early : [hold()]);

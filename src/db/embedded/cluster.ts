@@ -65,7 +65,7 @@ async function runInitdb(place: Place, folder: string, passwordFile: string, dur
     [`--username=${databaseName}`, `--pwfile=${passwordFile}`, "--auth=scram-sha-256"],
     // The builtin provider sorts the same on every system; macOS and musl have no C.UTF-8.
     ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
-    ["--set=max_connections=100", "--set=timezone=UTC", "--set=log_timezone=UTC"],
+    ["--set=max_connections=200", "--set=timezone=UTC", "--set=log_timezone=UTC"],
     durable ? [] : ["--no-sync"],
   ].flat();
   try {

@@ -10,8 +10,8 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
-    // Most of the time a test waits for processes: two at once use two cores better than vitest's default of one.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Much of the time a test waits for processes: three at once use two cores better than vitest's default of one.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     // A worker keeps the modules that it loaded for the files that follow; whoever changes what is global puts it back.
     isolate: false,
     // grpc-js names an IP address as the TLS server name.

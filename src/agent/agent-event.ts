@@ -58,4 +58,11 @@ export type AgentEvent =
    */
   | { readonly type: "state-failed"; readonly error: Error }
   /** `afterInstall` has run after a reported success; `error` is undefined if it succeeded. */
-  | { readonly type: "after-install"; readonly error: string | undefined };
+  | { readonly type: "after-install"; readonly error: string | undefined }
+  /** The agent was told to stop before `afterInstall` had ended, for example by the reboot that this asked for. */
+  | { readonly type: "after-install-stopped" }
+  /**
+   * `afterInstall` was started by an earlier process, which did not see it end, and is not started again: the machine
+   * has rebooted since, or it was interrupted too often.
+   */
+  | { readonly type: "after-install-skipped"; readonly reason: "rebooted" | "interrupted" };

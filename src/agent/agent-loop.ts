@@ -15,6 +15,7 @@ import { findBootId } from "./boot-id.ts";
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { signal, version = readVersion(), bootId = await findBootId() } = options;
   const agent = new Agent({ ...options, version, bootId });
+  await agent.resume();
   while (!signal.aborted) await rest(agent, await agent.heartbeat(), options);
   await agent.installing;
 }

@@ -19,6 +19,8 @@ export interface AgentOptions {
   readonly findDisk?: FindDisk | undefined;
   /**
    * Called when a success has been reported, for example to reboot. Resolves to the error, or to undefined on success.
+   * If the agent dies or is stopped before that, the next one calls it once more, unless the machine has rebooted
+   * since.
    */
   readonly afterInstall?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
   /** Default: no hardware report. */

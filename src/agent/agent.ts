@@ -2,6 +2,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { OSInstallationRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { unknownRequestError } from "../contract/unknown-request.ts";
+import { AfterInstall } from "./after-install.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
@@ -11,7 +12,7 @@ import { HeartbeatLoader } from "./heartbeat-loader.ts";
 import type { InstallProgress } from "./install-progress.ts";
 import type { InstallOutcome } from "./install-state.ts";
 import { digestRequest } from "./installation-messages.ts";
-import { capture, InstallationRun } from "./installation-run.ts";
+import { InstallationRun } from "./installation-run.ts";
 import { readRetryAfterMs, readWantedPause } from "./wanted-pause.ts";
 
 /** The wait before the next heartbeat. */
@@ -30,6 +31,7 @@ export class Agent {
   /** The pause that the server requested in its last answer. */
   #wantedMs: number | undefined;
   readonly #loader: HeartbeatLoader;
+  readonly #afterInstall: AfterInstall;
   #failures = 0;
   /** The generation last announced as ignored or deferred, and the generation whose report was refused. */
   #passedOver: bigint | undefined;
@@ -44,6 +46,7 @@ export class Agent {
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.intervalMs ?? 30_000;
     this.#loader = new HeartbeatLoader(options, this.#emit);
+    this.#afterInstall = new AfterInstall({ options, emit: this.#emit, save: (write) => this.#save(write) });
   }
 
   /** Resolves when the running installation has ended and its outcome is stored; undefined if none is running. */
@@ -59,6 +62,11 @@ export class Agent {
   /** Whether an installation has progress that no heartbeat has reported yet. */
   get hasNewProgress(): boolean {
     return this.#run?.hasNews ?? false;
+  }
+
+  /** Runs what an earlier process has left to do after a reported success. Call it before the first heartbeat. */
+  async resume(): Promise<void> {
+    await this.#afterInstall.resume();
   }
 
   /** Sends one heartbeat, and carries out or begins what its answer requests. */
@@ -106,7 +114,7 @@ export class Agent {
       // The rest of the heartbeat counts.
       this.#noteSuccess(load);
       this.#refused = outcome.generation;
-      await this.#save(() => this.#options.state.recordReported());
+      await this.#save(() => this.#options.state.recordRefused());
       this.#emit({ type: "report-refused", outcome, error });
       return this.#pause();
     }
@@ -118,14 +126,14 @@ export class Agent {
     return { durationMs, isBackoff: true };
   }
 
-  /** Returns whether `afterInstall` has run, so that no installation may begin now. */
+  /** Returns whether what follows a success has run, so that no installation may begin now. */
   async #finishReport(outcome: InstallOutcome): Promise<boolean> {
-    const { afterInstall, signal, state } = this.#options;
-    await this.#save(() => state.recordReported());
+    const { afterInstall, state } = this.#options;
+    await this.#save(() => state.recordAccepted());
     this.#emit({ type: "report-accepted", outcome });
-    if (outcome.error !== undefined || afterInstall === undefined) return false;
-    this.#emit({ type: "after-install", error: await capture(() => afterInstall(signal)) });
-    return true;
+    const isDue = state.afterInstall !== undefined && afterInstall !== undefined;
+    await this.#afterInstall.run();
+    return isDue;
   }
 
   /**

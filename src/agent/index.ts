@@ -16,7 +16,13 @@ export { createHealthCommand, type HealthCommandOptions } from "./health-command
 export type { CollectHealth } from "./health-feed.ts";
 export { createImageInstaller, type ImageInstallerOptions } from "./image/image-installer.ts";
 export type { InstallProgress } from "./install-progress.ts";
-export { type InstallOutcome, InstallState, InstallStateError, openInstallState } from "./install-state.ts";
+export {
+  type DueAfterInstall,
+  type InstallOutcome,
+  InstallState,
+  InstallStateError,
+  openInstallState,
+} from "./install-state.ts";
 export {
   type CommandInstallerOptions,
   createCommandInstaller,

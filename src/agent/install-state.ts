@@ -1,6 +1,6 @@
 /**
- * Stores what an agent must never forget: which generation it attempted last, and the outcome. An attempt is on disk
- * before the installer starts, so that no generation is ever run twice.
+ * Stores what an agent must never forget: which generation it attempted last, the outcome, and whether what follows a
+ * success has run. An attempt is on disk before the installer starts, so that no generation is ever run twice.
  */
 import { open as openFile, readFile, readlink, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -20,6 +20,15 @@ export interface InstallOutcome {
   readonly error?: string | undefined;
 }
 
+/** What follows a reported success and has not ended yet. */
+export interface DueAfterInstall {
+  /** How often it was started. */
+  readonly starts: number;
+  /** Boot in which it was started last; undefined where boots have no id. */
+  readonly bootId?: string | undefined;
+}
+
+const dueSchema = z.strictObject({ starts: z.int().min(0), bootId: z.string().optional() });
 const attemptSchema = z.strictObject({
   generation: z
     .string()
@@ -28,6 +37,8 @@ const attemptSchema = z.strictObject({
   request: z.string(),
   phase: z.enum(["installing", "done", "reported"]),
   error: z.string().optional(),
+  /** Missing until a success has been reported. */
+  afterInstall: z.union([dueSchema, z.literal("over")]).optional(),
 });
 const stateSchema = z.strictObject({ machineId: z.string(), attempt: attemptSchema.optional() });
 
@@ -58,6 +69,12 @@ export class InstallState {
     return this.#attempt?.phase === "done" ? this.#attempt : undefined;
   }
 
+  /** What follows the success that was reported last, unless it has ended. */
+  get afterInstall(): DueAfterInstall | undefined {
+    const { phase, afterInstall } = this.#attempt ?? {};
+    return phase !== "reported" || afterInstall === "over" ? undefined : afterInstall;
+  }
+
   /**
    * Records on disk that `generation` is being attempted. Throws InstallStateError if it may have been attempted
    * before, or if another attempt is running. `request` is the digest of the request, which distinguishes it from
@@ -86,15 +103,32 @@ export class InstallState {
 
   /** Records the outcome of the attempt. It holds in this process even if writing it throws. */
   async recordOutcome(error: string | undefined): Promise<void> {
-    await this.#enter("done", error);
+    await this.#change({ phase: "done", error });
   }
 
   /**
-   * Records that the server has accepted the outcome, or will never accept it. This holds in this process even if
-   * writing it throws.
+   * Records that the server has accepted the outcome. What follows a success is then due, unless it was due before: the
+   * server may ask for the same report twice. This holds in this process even if writing it throws.
    */
-  async recordReported(): Promise<void> {
-    await this.#enter("reported", this.#attempt?.error);
+  async recordAccepted(): Promise<void> {
+    const { error, afterInstall = { starts: 0 } } = this.#attempt ?? {};
+    await this.#change({ phase: "reported", ...(error === undefined && { afterInstall }) });
+  }
+
+  /** Records that the server will never accept the outcome. This holds in this process even if writing it throws. */
+  async recordRefused(): Promise<void> {
+    await this.#change({ phase: "reported" });
+  }
+
+  /** Records that what follows the success is about to be started in the boot with this id. */
+  async recordAfterInstallStart(bootId: string | undefined): Promise<void> {
+    const { starts } = this.afterInstall ?? { starts: 0 };
+    await this.#change({ afterInstall: { starts: starts + 1, bootId } });
+  }
+
+  /** Records that what follows the success is not to be started again. */
+  async recordAfterInstallEnd(): Promise<void> {
+    await this.#change({ afterInstall: "over" });
   }
 
   /**
@@ -106,7 +140,7 @@ export class InstallState {
     this.#assertIdle();
     const { generation, request: attempted, error } = this.#attempt ?? {};
     const reused = `generation ${generation} was attempted before, for another request: request a greater generation`;
-    await this.#enter("done", request === attempted ? error : reused);
+    await this.#change({ phase: "done", error: request === attempted ? error : reused });
   }
 
   /** Releases the lock on the file. */
@@ -120,9 +154,9 @@ export class InstallState {
     throw new InstallStateError(`generation ${this.#attempt.generation} is being installed`);
   }
 
-  async #enter(phase: Attempt["phase"], error: string | undefined): Promise<void> {
+  async #change(change: Partial<Attempt>): Promise<void> {
     if (this.#attempt === undefined) throw new InstallStateError("no generation was attempted");
-    this.#attempt = { ...this.#attempt, phase, error };
+    this.#attempt = { ...this.#attempt, ...change };
     await this.#write(this.#attempt);
   }
 

@@ -117,6 +117,12 @@ function describeInstallation(event: InstallationEvent): LogLine {
     case "after-install":
       if (event.error === undefined) return { level: "info", message: "after-install command succeeded" };
       return { level: "error", message: `after-install command failed: ${event.error}` };
+    case "after-install-stopped":
+      return { level: "info", message: "the agent was told to stop while the after-install command ran" };
+    case "after-install-skipped":
+      if (event.reason === "rebooted")
+        return { level: "info", message: "the machine has rebooted since the after-install command was started" };
+      return { level: "warn", message: "after-install command was interrupted twice, so it is not started again" };
   }
 }
 

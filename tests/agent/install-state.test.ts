@@ -43,7 +43,7 @@ describe("over a restart", () => {
       state = await reopen(state, file);
       expect(state.pendingOutcome).toMatchObject({ generation: 123n });
       expect(state.pendingOutcome?.error).toBe(error);
-      await state.recordReported();
+      await state.recordAccepted();
       state = await reopen(state, file);
       expect(state.pendingOutcome).toBeUndefined();
       expect(state.lastAttempted).toBe(123n);
@@ -55,7 +55,7 @@ describe("over a restart", () => {
     let state = await open(file);
     await state.recordAttempt(123n, "request");
     await state.recordOutcome(undefined);
-    await state.recordReported();
+    await state.recordAccepted();
     await expect(state.recordAttempt(generation, "request")).rejects.toThrow(InstallStateError);
     state = await reopen(state, file);
     await expect(state.recordAttempt(generation, "request")).rejects.toThrow(/does not exceed 123/);
@@ -80,7 +80,7 @@ describe("over a restart", () => {
     const state = await open(file);
     await state.recordAttempt(5n, "request");
     await state.recordOutcome("broken");
-    await state.recordReported();
+    await state.recordAccepted();
     await state.reportAgain("request");
     expect((await reopen(state, file)).pendingOutcome).toMatchObject({ generation: 5n, error: "broken" });
   });

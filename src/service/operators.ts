@@ -9,6 +9,7 @@ import { createAuthorization } from "../admin/authorization/authorize.ts";
 import { createPageAuthorization } from "../admin/authorization/authorize-page.ts";
 import { createCredentialsCheck } from "../admin/authorization/check-credentials.ts";
 import { createBearerIdentify } from "../admin/authorization/identify-bearer.ts";
+import { createStreamAuthorization } from "../admin/authorization/authorize-streams.ts";
 import { readVersion } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -78,6 +79,7 @@ export function createOperators(
       ...(tracing === undefined ? [] : [tracing.interceptor]),
       watch.interceptor,
       createErrorInterceptor(mapError),
+      createStreamAuthorization(),
       createValidation(),
     ],
     log,

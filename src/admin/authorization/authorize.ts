@@ -3,7 +3,7 @@
  * decides it.
  */
 import { type DescMethod, getOption, hasOption } from "@bufbuild/protobuf";
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { Role, required_role } from "../../../gen/bmaas/admin/v1/role_pb.js";
 import type { AdminRole } from "../../db/queries/admin-token.ts";
 import { clientAddressKey } from "../../rpc/callers/client-address.ts";
@@ -15,6 +15,14 @@ import { type CheckCredentials, RefusedCredentialsError, TooManyAttemptsError } 
 
 /** Decides on a call once its headers have arrived. Throws to refuse it. */
 export type Authorize = (context: HandlerContext) => Promise<void>;
+
+/** Decides on a call again. Rejects if its caller may not make it any more, or if nobody can tell now. */
+export type AuthorizeAgain = () => Promise<void>;
+
+/** Context key under which the authorization stores how to decide again on a call that lasts. */
+export const authorizeAgainKey = createContextKey<AuthorizeAgain | undefined>(undefined, {
+  description: "decides again on a stream of an admin method",
+});
 
 /**
  * Full names of the services that everyone may call: health, like /healthz, and reflection, since the schema is public
@@ -47,12 +55,16 @@ export function createAuthorization(check: CheckCredentials): Authorize {
       return;
     }
     noteForLog(context, { address });
-    const identity = await check(requestHeader.get("authorization"), address).catch((error: unknown) => {
-      noteRefusal(context, error);
-      throw error instanceof RefusedCredentialsError ? toUnauthenticated(error) : error;
-    });
-    noteForLog(context, { actor: identity.actor });
-    values.set(callerKey, admit(identity, method));
+    const decide = async (): Promise<Caller> => {
+      const identity = await check(requestHeader.get("authorization"), address).catch((error: unknown) => {
+        noteRefusal(context, error);
+        throw error instanceof RefusedCredentialsError ? toUnauthenticated(error) : error;
+      });
+      noteForLog(context, { actor: identity.actor });
+      return admit(identity, method);
+    };
+    values.set(callerKey, await decide());
+    if (method.methodKind !== "unary") values.set(authorizeAgainKey, async () => void (await decide()));
   };
 }
 

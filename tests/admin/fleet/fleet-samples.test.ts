@@ -98,4 +98,7 @@ test("heartbeats are counted by the rows of the writer's batches, of all process
   await store.write([{}, {}, {}] as never);
   await store.write([{}] as never);
   expect(await metrics.countHeartbeats()).toBe(4);
+  const other = createMetrics();
+  await other.measureBatches({ write: async () => [] } as never).write([{}, {}] as never);
+  expect(await metrics.countHeartbeats(async () => [await other.snapshot()])).toBe(6);
 });

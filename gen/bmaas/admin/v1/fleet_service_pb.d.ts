@@ -341,7 +341,8 @@ export declare const FleetService: GenService<{
   },
   /**
    * ListFleetSamples returns what the server has sampled of the fleet during the last hour, oldest first. Each process
-   * of a server samples by itself, every 30 s from its start, and keeps the samples in memory only.
+   * of a server samples by itself, every 30 s from its start, and keeps the samples in memory only. A sample is of the
+   * whole server: its rate counts the heartbeats that all processes have taken.
    *
    * @generated from rpc bmaas.admin.v1.FleetService.ListFleetSamples
    */

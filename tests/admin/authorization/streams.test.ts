@@ -70,7 +70,11 @@ test.each([
   ],
   [
     "expires",
-    (token: TestToken) => db.update(adminToken).set({ expiresAt: new Date(0) }).where(rowOf(token)),
+    (token: TestToken) =>
+      db
+        .update(adminToken)
+        .set({ expiresAt: new Date(0) })
+        .where(rowOf(token)),
     Code.Unauthenticated,
     "the token has expired",
   ],

@@ -5,7 +5,7 @@ import { DiskRefusalSchema } from "../../gen/bmaas/admin/v1/installation_service
 import type { BlockDevice, BlockDeviceSchema } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { TooManyAttemptsError } from "../admin/authorization/check-credentials.ts";
 import { IssuerAwayError } from "../admin/authorization/issuer-keys.ts";
-import { WatchEndedError } from "../admin/watch/change-feed.ts";
+import { WatchEndedError } from "../admin/watch/mailbox.ts";
 import { WriterOverloadedError } from "../agent-callback/heartbeat-writer.ts";
 import { AddressLimitError } from "../agent-callback/stranger-limit.ts";
 import { DiskRefusedError } from "../contract/choose-disk.ts";

@@ -8,21 +8,16 @@
  * anybody else. A watcher that reads too slowly is disconnected with the point it has reached, so that its changes do
  * not pile up in memory.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { Turnstile } from "../../base/turnstile.ts";
 import type { Database } from "../../db/client.ts";
 import type { ListenToHistory } from "../../db/history-listener.ts";
 import { checkHistoryPosition, type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
 import { type ChangeBatch, createChangeReader } from "./change-reader.ts";
-import { createTurns } from "./reading-turns.ts";
+import { Mailbox, WatchEndedError } from "./mailbox.ts";
+import { createReadingTurns } from "./reading-turns.ts";
 import type { ResumePoint } from "./resume-token.ts";
-
-/**
- * The watcher must resume later from its last point: the server is shutting down, has too many watchers, or the watcher
- * reads too slowly.
- */
-export class WatchEndedError extends Error {
-  override readonly name = "WatchEndedError";
-}
 
 /** Source of changes for many watchers. */
 export interface ChangeFeed {
@@ -84,7 +79,8 @@ export function createChangeFeed(
   let reached: ResumePoint | undefined;
   let isReading = false;
   let beginning: Promise<void> | undefined;
-  const takeTurn = createTurnstile(maxReadingWatchers);
+  const turnstile = new Turnstile(maxReadingWatchers);
+  const readNow = shareReads(() => readPoint(db));
 
   /**
    * Starts the common reader from now on, or lets it continue. A watcher whose own reads begin after that misses
@@ -92,7 +88,7 @@ export function createChangeFeed(
    */
   function begin(): Promise<void> {
     beginning ??= (async () => {
-      const now = await readNow(db);
+      const now = await readNow();
       reached ??= now;
       if (!isReading) void readForAll(reached);
     })().finally(() => {
@@ -105,7 +101,7 @@ export function createChangeFeed(
     isReading = true;
     let point = from;
     const reader = createChangeReader(db);
-    const turns = createTurns(limits, closing.signal);
+    const turns = createReadingTurns(limits, closing.signal);
     const listener = listen?.(turns.announce);
     let silencesReadAt = Number.NEGATIVE_INFINITY;
     let wasAway = false;
@@ -122,6 +118,8 @@ export function createChangeFeed(
         wasAway = false;
         if (!batch.isLast) continue;
       } catch (error) {
+        // While the server shuts down, statements fail that it interrupts itself.
+        if (closing.signal.aborted) break;
         if (!wasAway) log.warn({ err: error }, "cannot read changes for watchers; retrying");
         wasAway = true;
       }
@@ -132,6 +130,22 @@ export function createChangeFeed(
     isReading = false;
   }
 
+  /** Returns what `work` resolves to, and yields a sign of life at `point` whenever that takes long. */
+  async function* wait<Result>(work: Promise<Result>, point: ResumePoint): AsyncGenerator<ChangeBatch, Result> {
+    const isOver = work.then(
+      () => true,
+      () => true,
+    );
+    for (;;) {
+      const timer = new AbortController();
+      const isLate = delay(limits.signOfLifeMs, false, { signal: timer.signal }).catch(() => false);
+      const isReady = await Promise.race([isOver, isLate]);
+      timer.abort();
+      if (isReady) return await work;
+      yield { ...nothing, point };
+    }
+  }
+
   /**
    * Yields batches until the watcher has caught up. Whatever the common reader read before the watcher's mailbox
    * existed is visible to the first of these reads.
@@ -140,10 +154,37 @@ export function createChangeFeed(
     const reader = createChangeReader(db);
     for (let point = from, isLast = false; !isLast; ) {
       const start = point;
-      const batch = await takeTurn(async () => (ends.aborted ? undefined : await reader.read(start, { quiet: "all" })));
-      if (batch === undefined) return;
+      const read = turnstile.pass(() => reader.read(start, { quiet: "all at last" }), ends);
+      const batch = yield* wait(read, point);
       ({ point, isLast } = batch);
       yield batch;
+    }
+  }
+
+  /** Yields batches until `ends` aborts. Rejects with its reason if that interrupts a wait. */
+  async function* follow(from: ResumePoint | undefined, mailbox: Mailbox, ends: AbortSignal) {
+    ends.throwIfAborted();
+    if (from !== undefined)
+      yield* wait(
+        turnstile.pass(() => checkHistoryPosition(db, from.position), ends),
+        from,
+      );
+    let point = from ?? (await readNow());
+    yield { ...nothing, point };
+    mailboxes.add(mailbox);
+    if (reached === undefined) await begin();
+    for await (const batch of catchUp(point, ends)) {
+      point = batch.point;
+      yield batch;
+    }
+    while (!ends.aborted) {
+      const { position } = point;
+      const batch = await mailbox.take(limits.signOfLifeMs);
+      // The mailbox is empty, so the watcher has everything up to `reached`.
+      const next = batch?.point ?? reached ?? point;
+      if (!isBefore(next.position, position)) point = next;
+      const events = batch?.events.filter((event) => event.isQuiet || isBefore(position, event.point.position));
+      yield { ...nothing, ...batch, events: events ?? [], point, isLast: true };
     }
   }
 
@@ -154,105 +195,40 @@ export function createChangeFeed(
     async *watch(from, signal) {
       if (watchers >= limits.maxWatchers)
         throw new WatchEndedError(`there are already ${limits.maxWatchers} watchers: retry later`);
-      if (from !== undefined) await takeTurn(() => checkHistoryPosition(db, from.position));
+      // Those that wait count as well: otherwise any number of them could.
       watchers += 1;
-      const ends = AbortSignal.any([signal, closing.signal]);
+      const left = new AbortController();
+      const ends = AbortSignal.any([signal, closing.signal, left.signal]);
       const mailbox = new Mailbox(limits.maxWaitingEvents, ends);
       try {
-        let point = from ?? (await takeTurn(() => readNow(db)));
-        yield { events: [], ...nothing, point, isLast: true };
-        mailboxes.add(mailbox);
-        if (reached === undefined) await begin();
-        for await (const batch of catchUp(point, ends)) {
-          point = batch.point;
-          yield batch;
-        }
-        while (!signal.aborted) {
-          if (closing.signal.aborted) {
-            throw new WatchEndedError("the server is shutting down: resume from the last token");
-          }
-          const { position } = point;
-          const batch = await mailbox.take(limits.signOfLifeMs);
-          // The mailbox is empty, so the watcher has everything up to `reached`.
-          const next = batch?.point ?? reached ?? point;
-          if (!isBefore(next.position, position)) point = next;
-          const events = batch?.events.filter((event) => event.isQuiet || isBefore(position, event.point.position));
-          yield { ...nothing, ...batch, events: events ?? [], point, isLast: true };
-        }
+        yield* follow(from, mailbox, ends);
+      } catch (error) {
+        if (!ends.aborted) throw error;
       } finally {
+        left.abort();
         mailboxes.delete(mailbox);
         watchers -= 1;
       }
+      if (!signal.aborted) throw new WatchEndedError("the server is shutting down: resume from the last token");
     },
     close: () => closing.abort(),
   };
 }
 
-/** Creates a function that runs at most `limit` pieces of work at once, in the order in which they come. */
-function createTurnstile(limit: number) {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (running === limit) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
+/** Returns a function that reads as `read` does, once for all who ask while it reads. */
+function shareReads<Result>(read: () => Promise<Result>): () => Promise<Result> {
+  let reading: Promise<Result> | undefined;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
   };
 }
 
-const nothing = { machines: new Map(), enrolments: new Map() };
+const nothing = { events: [], machines: new Map(), enrolments: new Map(), isLast: true };
 
-/** Batches that wait for one watcher, which is woken when one arrives or `ends` aborts. */
-class Mailbox {
-  readonly #maxEvents: number;
-  readonly #ends: AbortSignal;
-  #batches: ChangeBatch[] = [];
-  #waitingEvents = 0;
-  #isFull = false;
-  #wake: () => void = () => {};
-
-  constructor(maxEvents: number, ends: AbortSignal) {
-    this.#maxEvents = maxEvents;
-    this.#ends = ends;
-    ends.addEventListener("abort", () => this.#wake(), { once: true });
-  }
-
-  put(batch: ChangeBatch): void {
-    if (batch.events.length === 0 || this.#isFull) return;
-    this.#waitingEvents += batch.events.length;
-    this.#isFull = this.#waitingEvents > this.#maxEvents;
-    if (this.#isFull) this.#batches = [];
-    else this.#batches.push(batch);
-    this.#wake();
-  }
-
-  /**
-   * Resolves to the oldest batch, or to undefined after `timeoutMs` or when the watch ends. Throws WatchEndedError once
-   * too many events wait.
-   */
-  async take(timeoutMs: number): Promise<ChangeBatch | undefined> {
-    if (this.#batches.length === 0 && !this.#isFull && !this.#ends.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    if (this.#isFull) throw new WatchEndedError("the caller reads changes too slowly: resume from the last token");
-    const batch = this.#batches.shift();
-    this.#waitingEvents -= batch?.events.length ?? 0;
-    return batch;
-  }
-}
-
-async function readNow(db: Database): Promise<ResumePoint> {
+async function readPoint(db: Database): Promise<ResumePoint> {
   const { position, at } = await readHistoryPosition(db);
   return { position, silenceAt: at };
 }

@@ -51,8 +51,11 @@ export interface ChangeBatch {
   readonly isLast: boolean;
 }
 
-/** Changes outside the history to look for: none, progress and new enrolments, or silences as well. */
-export type QuietRead = "none" | "progress" | "all";
+/**
+ * Changes outside the history to look for: none, progress and new enrolments, or silences as well. At last: only if no
+ * further changes of the history remain.
+ */
+export type QuietRead = "none" | "progress" | "all" | "all at last";
 
 /** Reads changes in batches. */
 export interface ChangeReader {
@@ -76,9 +79,11 @@ export function createChangeReader(db: Database): ChangeReader {
   }
 
   return {
-    async read(point, { quiet: wanted }) {
+    async read(point, { quiet: asked }) {
       const after = new Date(point.silenceAt.getTime() - overlapMs);
       const changes = await listMachineChanges(db, point.position, maxEvents);
+      const isLast = changes.length < maxEvents;
+      const wanted = asked !== "all at last" ? asked : isLast ? "all" : "none";
       const silences = wanted === "all" ? await listSilenceChanges(db, after) : { changes: [], at: point.silenceAt };
       const progress = wanted === "none" ? [] : await listProgressChanges(db, after);
       const position = changes.at(-1)?.position ?? point.position;
@@ -98,7 +103,7 @@ export function createChangeReader(db: Database): ChangeReader {
         machines,
         enrolments,
         point: { position, silenceAt: silences.at },
-        isLast: changes.length < maxEvents,
+        isLast,
       };
     },
   };

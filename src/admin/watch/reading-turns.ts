@@ -25,7 +25,7 @@ export interface ReadingTurns {
 }
 
 /** Creates the turns. The first read is one of those at the interval. After `signal` has aborted, nothing waits. */
-export function createTurns({ pollMs, restMs }: TurnTimes, signal: AbortSignal): ReadingTurns {
+export function createReadingTurns({ pollMs, restMs }: TurnTimes, signal: AbortSignal): ReadingTurns {
   let pollAt = Number.NEGATIVE_INFINITY;
   let beganAt = Number.NEGATIVE_INFINITY;
   /** The newest transaction that was announced. */

@@ -8,6 +8,7 @@ import {
   type EnrolResponse,
   EnrolResponseSchema,
 } from "../../../gen/bmaas/agent/v1/enrolment_service_pb.js";
+import { Turnstile } from "../../base/turnstile.ts";
 import type { Database } from "../../db/client.ts";
 import { type EnrolmentOutcome, enrol } from "../../db/queries/enrolment.ts";
 import type { ExpectedPolicy, Reenrolment } from "../../db/queries/enrolment-admission.ts";
@@ -109,17 +110,12 @@ function describe({ publicKey, remoteAddress }: KeyIdentity) {
  * most. It rejects if too many wait, or if its caller has left when its turn comes.
  */
 function createTurns() {
-  let waiting = 0;
-  let previous: Promise<unknown> = Promise.resolve();
-  return <T>(patience: Patience, work: () => Promise<T>): Promise<T> => {
-    if (waiting >= maxWaiting) return Promise.reject(getOverloadedError(defaultRetryAfterSeconds));
-    waiting++;
-    const turn = previous.then(() => {
-      waiting--;
+  const turnstile = new Turnstile(1);
+  return async <T>(patience: Patience, work: () => Promise<T>): Promise<T> => {
+    if (turnstile.waiting >= maxWaiting) throw getOverloadedError(defaultRetryAfterSeconds);
+    return await turnstile.pass(async () => {
       if (patience.aborted) throw patience.reason;
-      return work();
+      return await work();
     });
-    previous = turn.catch(() => {});
-    return turn;
   };
 }

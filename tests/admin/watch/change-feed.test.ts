@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { sql } from "drizzle-orm";
 import type pg from "pg";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
-import { createChangeFeed, WatchEndedError } from "../../../src/admin/watch/change-feed.ts";
+import { createChangeFeed } from "../../../src/admin/watch/change-feed.ts";
 import { createChangeReader } from "../../../src/admin/watch/change-reader.ts";
+import { WatchEndedError } from "../../../src/admin/watch/mailbox.ts";
 import { connectDatabase, type Database } from "../../../src/db/client.ts";
 import { readHistoryPosition } from "../../../src/db/queries/machine-change.ts";
 import { agentHeartbeat } from "../../../src/db/schema/index.ts";
@@ -53,11 +55,13 @@ test("asks the database as often for a thousand watchers as for a few, and not a
   let caughtUp = 0;
   const seen = new Map<string, number>();
   const watchers = Array.from({ length: limits.maxWatchers }, async () => {
-    let batches = 0;
-    for await (const { events } of feed.watch(undefined, stop.signal)) {
-      batches += 1;
-      // The greeting, what was caught up with, and a sign of life.
-      if (batches === 3) caughtUp += 1;
+    let began: Date | undefined;
+    let isCaughtUp = false;
+    for await (const { events, point } of feed.watch(undefined, stop.signal)) {
+      began ??= point.silenceAt;
+      // Greetings and signs of life tell no later time.
+      if (!isCaughtUp && point.silenceAt > began) caughtUp += 1;
+      isCaughtUp = point.silenceAt > began;
       for (const { machineId } of events) seen.set(machineId, (seen.get(machineId) ?? 0) + 1);
     }
   });
@@ -144,6 +148,85 @@ test("misses nothing that commits while the first watcher makes the common reade
   }
   feed.close();
   expect(seen.filter((id) => id === machineId)).toEqual([machineId]);
+});
+
+/** The database, whose statements wait from the `from`th one on until `release` is called. */
+function haltingDatabase(from: number) {
+  const { promise, resolve: release } = Promise.withResolvers<void>();
+  const counter = { statements: 0 };
+  const db: Database = Object.assign(Object.create(database.db), {
+    execute: async (...query: Parameters<Database["execute"]>) => {
+      counter.statements += 1;
+      if (counter.statements >= from) await promise;
+      return await database.db.execute(...query);
+    },
+  });
+  return { db, counter, release };
+}
+
+test("counts watchers that wait for their turn to resume, tells them that it lives, and forgets those that leave", async () => {
+  const { position, at } = await readHistoryPosition(database.db);
+  const from = { position, silenceAt: at };
+  const { db, counter, release } = haltingDatabase(1);
+  const feed = createChangeFeed({ db, log }, { ...limits, maxWatchers: 12 });
+  const stop = new AbortController();
+  const watches = Array.from({ length: 12 }, () => feed.watch(from, stop.signal));
+  const first = await Promise.all(watches.map((watch) => watch.next()));
+  expect(first.map(({ value }) => value)).toEqual(
+    first.map(() => expect.objectContaining({ events: [], point: from })),
+  );
+  await expect(feed.watch(from, stop.signal).next()).rejects.toThrow(/already 12 watchers/);
+  expect([feed.watchers, counter.statements]).toEqual([12, 4]);
+  const left = watches.splice(4, 6);
+  await Promise.all(left.map((watch) => watch.return(undefined)));
+  expect(feed.watchers).toBe(6);
+  release();
+  const caughtUp = await Promise.all(
+    watches.map(async (watch) => {
+      for await (const { point } of watch) if (point.silenceAt > at) return true;
+      return false;
+    }),
+  );
+  expect(caughtUp).toEqual(watches.map(() => true));
+  expect(feed.watchers).toBe(0);
+  feed.close();
+});
+
+test("sends a watcher away that waits for its turn when it closes", async () => {
+  const { position, at } = await readHistoryPosition(database.db);
+  const { db, release } = haltingDatabase(1);
+  const feed = createChangeFeed({ db, log }, limits);
+  const watches = Array.from({ length: 6 }, () =>
+    feed.watch({ position, silenceAt: at }, new AbortController().signal).next(),
+  );
+  const ends = Promise.allSettled(watches.slice(4));
+  feed.close();
+  expect((await ends).map((end) => end.status === "rejected" && end.reason)).toEqual([
+    expect.any(WatchEndedError),
+    expect.any(WatchEndedError),
+  ]);
+  release();
+  await Promise.allSettled(watches);
+});
+
+test("searches for silences only with the last batch of those that a watcher catches up with", async () => {
+  const { position, at } = await readHistoryPosition(database.db);
+  const point = { position, silenceAt: at };
+  await database.db.execute(sql`
+    insert into machine_history (machine_id, actor, kind, detail)
+    select gen_random_uuid(), 'test', 'machine_created', '{}' from generate_series(1, 501)`);
+  const reader = createChangeReader(database.db);
+  const wanted = { quiet: "all at last" } as const;
+  const first = await waitUntil("the rows can be read", async () => {
+    const batch = await reader.read(point, wanted);
+    return batch.events.length >= 500 && batch;
+  });
+  expect([first.isLast, first.point.silenceAt]).toEqual([false, at]);
+  const last = await waitUntil("the last row can be read", async () => {
+    const batch = await reader.read(first.point, wanted);
+    return batch.isLast && batch;
+  });
+  expect(last.point.silenceAt.getTime()).toBeGreaterThan(at.getTime());
 });
 
 test("tells of a silence after the database failed in the midst of reading it", async () => {

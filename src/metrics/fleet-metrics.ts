@@ -1,4 +1,5 @@
 /** Metrics of the fleet, from the sampler's last count. */
+import { issueTypeNames, issueTypes } from "../contract/issue-types.ts";
 import { findLabel, nameMetricLabel } from "../contract/labels.ts";
 import type { FleetCount } from "../db/queries/fleet.ts";
 import type { FleetGroup } from "../db/queries/fleet-groups.ts";
@@ -65,6 +66,7 @@ export function createFleetMetrics(
     labelNames: ["type", "severity"],
     registers,
   });
+  showIssueTypes(registry);
   const issueAge = gauge("bmaas_fleet_issues_age_seconds", "Time since the server last began to look for issues.");
   const enrolments = gauge("bmaas_fleet_waiting_enrolments", "Agents without a machine that wait to be let in.");
   const age = gauge("bmaas_fleet_sample_age_seconds", "Age of the fleet's figures, more than 15 s only in trouble.");
@@ -105,6 +107,17 @@ export function createFleetMetrics(
       labelled.inc({ state, ...Object.fromEntries(named) }, Number(machines));
     }
   };
+}
+
+/** Creates the gauge with the words of each type of issue, so that alerts can say what `bmaas issues` says. */
+function showIssueTypes(registry: Registry): void {
+  const types = new Gauge({
+    name: "bmaas_issue_type_info",
+    help: "Always 1; the summary of a type of issue is a label.",
+    labelNames: ["type", "summary"],
+    registers: [registry],
+  });
+  for (const type of issueTypeNames) types.set({ type, summary: issueTypes[type].summary }, 1);
 }
 
 /**

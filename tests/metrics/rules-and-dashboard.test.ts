@@ -2,15 +2,18 @@
  * The example rules, the dashboard and the documentation speak of metrics, labels and values that a running server has.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { Code } from "@connectrpc/connect";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { machineStates } from "../../src/admin/machine/to-machine.ts";
 import { refusalReasons } from "../../src/agent-callback/heartbeat-observer.ts";
+import { issueTypeNames, issueTypes } from "../../src/contract/issue-types.ts";
 import { nameCode } from "../../src/rpc/calls/call-record.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -116,6 +119,10 @@ function expectSound({ selectors, uses }: Query): void {
   }
 }
 
+/** A template of an annotation that asks Prometheus for a label of the sample of a metric that has the alert's type. */
+const lookup =
+  /\{\{ with printf "(\w+)\{(\w+)=%q\}" \$labels\.(\w+) \| query \}\}\{\{ \. \| first \| label "(\w+)" \}\}\{\{ end \}\}/g;
+
 describe.each(rules)("the alert $alert", ({ expr, annotations }) => {
   test("asks for what there is", () => {
     expectSound(readQuery(expr, labelsOf));
@@ -124,7 +131,12 @@ describe.each(rules)("the alert $alert", ({ expr, annotations }) => {
   test("says of its result what its result has", () => {
     const { labels } = readQuery(expr, labelsOf);
     for (const text of Object.values(annotations)) {
-      expect(text.replace(/\{\{ \$(?:labels\.\w+|value)(?: \| humanize\w*)? \}\}/g, "")).not.toMatch(/[{}$]/);
+      for (const [, metric = "", matched = "", , label = ""] of text.matchAll(lookup)) {
+        expect([...(labelsOf(metric) ?? [])]).toEqual(expect.arrayContaining([matched, label]));
+      }
+      expect(
+        text.replace(lookup, "").replace(/\{\{ \$(?:labels\.\w+|value)(?: \| humanize\w*)? \}\}/g, ""),
+      ).not.toMatch(/[{}$]/);
       for (const [, label] of text.matchAll(/\$labels\.(\w+)/g)) expect([...labels]).toContain(label);
     }
   });
@@ -141,6 +153,72 @@ test("alerts and groups have names of their own, and all kinds of trouble have a
 });
 
 const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
+
+describe("alerts about issues speak as `bmaas issues` does:", () => {
+  const about = "bmaas_issue_type_info";
+
+  test("the metrics have the words of each type", () => {
+    const told = page.samples.filter(({ name }) => name === about).map(({ labels }) => labels);
+    expect(told).toEqual(issueTypeNames.map((type) => ({ type, summary: issueTypes[type].summary })));
+  });
+
+  test("summaries that name a type have its words", () => {
+    const named = rules.flatMap(({ annotations: { summary } }) => {
+      const type = issueTypeNames.find((name) => summary.startsWith(`${name}: `));
+      return type === undefined ? [] : [[summary, `${type}: ${issueTypes[type].summary}`]];
+    });
+    expect(named.map(([summary]) => summary)).toEqual(named.map(([, expected]) => expected));
+    expect(named.length).toBeGreaterThan(3);
+  });
+
+  // Types whose alerts count something else than issues.
+  const apart = ["installation_failed", "installation_overdue", "agent_silent", "state_overdue", "receiver_failing"];
+
+  test.skipIf(!hasPromtool)("Prometheus fires one for each critical or warning type, in its words", () => {
+    const expected = issueTypeNames.flatMap((type) =>
+      issueTypes[type].severities
+        .filter((severity) => severity === "critical" || (severity === "warning" && !apart.includes(type)))
+        .map((severity) => ({ type, severity })),
+    );
+    const series = (name: string, labels: object) =>
+      `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`;
+    const promtoolTest = {
+      rule_files: [resolve(rulesFile)],
+      evaluation_interval: "1m",
+      tests: [
+        {
+          interval: "1m",
+          input_series: [
+            ...expected.map((labels) => ({ series: series("bmaas_fleet_issues", labels), values: "2+0x20" })),
+            ...issueTypeNames.map((type) => {
+              return { series: series(about, { type, summary: issueTypes[type].summary }), values: "1+0x20" };
+            }),
+          ],
+          alert_rule_test: (["critical", "warning"] as const).map((severity) => ({
+            eval_time: "10m",
+            alertname: severity === "critical" ? "BmaasCriticalIssues" : "BmaasWarningIssues",
+            exp_alerts: expected
+              .filter((each) => each.severity === severity)
+              .map(({ type }) => ({
+                exp_labels: { severity, type },
+                exp_annotations: {
+                  summary: `${type}: ${issueTypes[type].summary}`,
+                  description: `"bmaas issues --type ${type}" lists 2. docs/issues.md#${type} says what they mean, what to look at, and what to do.`,
+                },
+              })),
+          })),
+        },
+      ],
+    };
+    const folder = mkdtempSync(join(tmpdir(), "bmaas-alerts-"));
+    const file = join(folder, "test.yaml");
+    writeFileSync(file, stringify(promtoolTest, { lineWidth: 0 }));
+    const { status, stdout, stderr } = spawnSync("promtool", ["test", "rules", file]);
+    rmSync(folder, { recursive: true });
+    expect([status, stdout.toString() + stderr.toString()]).toEqual([0, expect.stringContaining("SUCCESS")]);
+  });
+});
+
 test.skipIf(!hasPromtool)("Prometheus's own tool finds nothing wrong (skipped where it is not installed)", () => {
   const { status, stdout, stderr } = spawnSync("promtool", ["check", "rules", "--lint=all", rulesFile]);
   expect([status, stdout.toString() + stderr.toString()]).toEqual([0, expect.stringContaining("SUCCESS")]);

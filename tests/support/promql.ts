@@ -95,10 +95,12 @@ class Reader {
     );
     if (operator === undefined) return left;
     const on = this.#skip("on") ? this.#labelList() : undefined;
-    this.#skip("group_left");
+    const taken = this.#skip("group_left") && this.#peek("(") ? this.#labelList() : [];
     const right = this.#expression();
     for (const label of on ?? []) this.#uses.push({ label, of: left }, { label, of: right });
-    return operator === "or" ? new Set([...left].filter((label) => right.has(label) || right.size === 0)) : left;
+    for (const label of taken) this.#uses.push({ label, of: right });
+    if (operator === "or") return new Set([...left].filter((label) => right.has(label) || right.size === 0));
+    return new Set([...left, ...taken]);
   }
 
   #operand(): ReadonlySet<string> {

@@ -26,11 +26,15 @@ const maxTextLength = 2000;
  * Returns the message of an event of the history. `machine` is the machine as it is now; undefined for a deleted one.
  */
 export function writeHistoryMessage(change: MachineChange, machine: MachineOverview | undefined): EventMessage {
-  const { machineId, kind, actor, at } = change;
+  const { machineId, kind, actor } = change;
+  const at = findTime(change);
   const entries = Object.entries(change.detail).flatMap(([name, value]) =>
     value === null ? [] : [[name, shorten(value)] as const],
   );
-  const told = entries.map(([name, value]) => `${name}=${value}`).join(" ");
+  const told = entries
+    .filter(([name]) => kind !== "health_changed" || name !== "alerts" || "changes" in change.detail)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
   return writeMessage({
     key: `${change.position.id} ${machineId} ${kind} ${at.getTime()}`,
     machineId,
@@ -44,6 +48,15 @@ export function writeHistoryMessage(change: MachineChange, machine: MachineOverv
       detail: Object.fromEntries(entries),
     },
   });
+}
+
+/**
+ * Returns the time of the last change that a row of the history stands for. An agent's changes of alerts within an hour
+ * have one row, and a receiver is told each of them; of boots within an hour it is told the first.
+ */
+function findTime({ kind, at, detail: { lastChangeTime } }: MachineChange): Date {
+  const last = new Date(kind === "health_changed" ? (lastChangeTime ?? "") : "");
+  return Number.isNaN(last.getTime()) ? at : last;
 }
 
 /** Returns the message that an issue began or ended. `machine` is the machine as it is now. */

@@ -1,14 +1,18 @@
 /** What agents report about their machines' health: what is kept of it, what follows, and what it costs. */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { listMachineChanges, readHistoryPosition } from "../../src/db/queries/machine-change.ts";
+import { type EventMessage, toMessageId, writeHistoryMessage } from "../../src/receivers/event-message.ts";
 import { codeOf, grpcAgent, type HeartbeatInit } from "../support/agents.ts";
-import { machineWithAgent, readTags, requestInstallation } from "../support/machine.ts";
+import { machineWithAgent, readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
 import { observe } from "../support/observer.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
 import { startServerWithDatabase } from "../support/server.ts";
+import { waitUntil } from "../support/wait.ts";
+import { startWatch } from "../support/watcher.ts";
 
 const { database, server } = await startServerWithDatabase();
 const { secret } = await tokenOf(database.db, "operator");
@@ -55,10 +59,93 @@ test("replaces what the agent reported before, and nothing of others; heartbeats
   await agent.report({});
   expect(await agent.alerts()).toMatchObject([{ source: "bmc" }]);
   expect((await agent.history()).slice(1)).toMatchObject([
-    { actor: agent.actor, detail: { source: "agent", began: "raid of md0 (critical): degraded" } },
-    { detail: { began: "fan (warning)", changed: "raid of md0 (warning)" } },
-    { detail: { ended: "fan; raid of md0" } },
+    {
+      actor: agent.actor,
+      detail: {
+        ...{ source: "agent", began: null, changed: null, ended: "fan; raid of md0", changes: "3" },
+        alerts: "raid of md0 (critical); fan (warning); raid of md0 (warning)",
+      },
+    },
   ]);
+});
+
+describe("that changes all the time", () => {
+  const flap = (agent: { report: (health: Report) => Promise<unknown> }, id: string) =>
+    agent.report({ alert: [{ id, message: `${Math.random()}` }] });
+  const age = (machineId: string, minutes: number) =>
+    observe(database)`
+      update machine_history set at = at - ${minutes} * interval '1 minute' where machine_id = ${machineId}`;
+
+  test("is one row of the history an hour, which names what changed and is read again after each change", async () => {
+    using agent = await createAgent();
+    const { machineId } = agent;
+    await using watch = await startWatch(machines);
+    const { position } = await readHistoryPosition(database.db);
+    const told: EventMessage[] = [];
+    for (const id of ["fan", "raid", "fan", "psu"]) {
+      await flap(agent, id);
+      const changes = await waitUntil(`the change of ${id} is the last one`, async () => {
+        const all = await listMachineChanges(database.db, position, 1000);
+        const own = all.flatMap((change) => ("issue" in change || change.machineId !== machineId ? [] : [change]));
+        return own.some(({ detail }) => detail.began?.startsWith(id)) && own;
+      });
+      expect(changes).toHaveLength(1);
+      told.push(...changes.map((change) => writeHistoryMessage(change, undefined)));
+      await age(machineId, 10);
+    }
+    expect(await agent.history()).toMatchObject([
+      {
+        actor: agent.actor,
+        detail: {
+          ...{ began: expect.stringMatching(/^psu \(warning\): 0\.\d+$/), ended: "fan", changes: "4" },
+          alerts: "fan (warning); raid (warning); psu (warning)",
+        },
+      },
+    ]);
+    // A receiver is told each change, at its time.
+    expect(new Set(told.map((message) => toMessageId("receiver", message))).size).toBe(4);
+    expect(told[3]?.at.getTime()).toBeGreaterThan(Date.now() - 60_000);
+    expect(JSON.parse(told[0]?.payload ?? "").data.text).not.toContain("alerts=");
+    await waitUntil("the watch tells the fourth", () => watch.events.some(({ detail }) => detail.changes === "4"));
+    await age(machineId, 30);
+    await flap(agent, "fan");
+    expect((await agent.history()).map(({ detail }) => detail.changes ?? "1")).toEqual(["4", "1"]);
+  });
+
+  test("names twenty alerts, and costs no more if the agent invents them", async () => {
+    using agent = await createAgent();
+    for (let round = 0; round < 5; round++) {
+      await agent.report({ alert: Array.from({ length: 9 }, (_, index) => ({ id: `x${round}${index}` })) });
+    }
+    const rows = await agent.history();
+    expect(rows).toHaveLength(1);
+    const names = String(rows[0]?.detail.alerts).split("; ");
+    expect(names.slice(0, 2)).toEqual(["x00 (warning)", "x01 (warning)"]);
+    expect([names.length, names.at(-1)]).toEqual([21, "and more"]);
+  });
+
+  test("has another row for another key, and none of what operators' programs put", async () => {
+    using agent = await createAgent();
+    const { machineId } = agent;
+    await flap(agent, "fan");
+    await healths.putHealth({
+      machineId,
+      source: "bmc",
+      alerts: [{ id: "psu", severity: 2 }],
+      ttl: durationFromMs(60_000),
+    });
+    await healths.putHealth({ machineId, source: "bmc", alerts: [], ttl: durationFromMs(60_000) });
+    await flap(agent, "raid");
+    const key = await replaceAgentKey(database.db, machineId);
+    using successor = grpcAgent(server, key);
+    await successor.heartbeat({ machineId, health: { alert: [{ id: "fan" }] } });
+    expect((await agent.history()).map(({ actor, detail }) => [actor, detail.changes ?? "1"])).toEqual([
+      [agent.actor, "2"],
+      [expect.stringMatching(/^token:/), "1"],
+      [expect.stringMatching(/^token:/), "1"],
+      [`agent:${key.publicKeyHex}`, "1"],
+    ]);
+  });
 });
 
 test("blocks installations from the answer to the same heartbeat on", async () => {

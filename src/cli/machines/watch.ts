@@ -9,7 +9,7 @@ import {
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { printable } from "../../base/printable.ts";
 import { formatInstant } from "../../base/time-text.ts";
-import { findBootRun } from "../operator/event-text.ts";
+import { findRun } from "../operator/event-text.ts";
 import { followMachines } from "../operator/follow-machines.ts";
 import { toIssueText } from "../operator/issue-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
@@ -59,11 +59,11 @@ export function watchCommand(): Command {
 function describeEvent(event: WatchMachinesResponse): string {
   const { eventTime, machineId, enrolmentId, kind, actor, detail, issue } = event;
   const first = eventTime === undefined ? "" : formatInstant(timestampDate(eventTime));
-  const run = findBootRun({ kind, detail });
-  const time = run === undefined ? first : formatInstant(run.lastBootTime);
+  const run = findRun({ kind, detail });
+  const time = run === undefined ? first : formatInstant(run.lastTime);
   const { text, style } = showState(event);
   const generation = detail.generation === undefined ? "" : ` ${printable(detail.generation)}`;
-  const times = run === undefined ? "" : ` ${run.boots} times since ${first}`;
+  const times = run === undefined ? "" : ` ${run.times} times since ${first}`;
   const who = actor === "" ? "" : `  by ${printable(actor)}`;
   const id = printable(machineId || enrolmentId || "the server");
   if (issue !== undefined) return `${time}  ${id}  ${paint(text, style)}  ${printable(kind)}  ${toIssueText(issue)}`;

@@ -52,8 +52,8 @@ export function describeAlert({ alertId, target, severity, source, message }: He
 }
 
 /**
- * Replaces the alerts of one source, deletes those of all sources whose time is over, and returns the source's alerts.
- * Throws MachineNotFoundError, and TooMuchHealthError.
+ * Replaces the alerts of one source, with a row in the history if that changes something, deletes those of all sources
+ * whose time is over, and returns the source's alerts. Throws MachineNotFoundError, and TooMuchHealthError.
  *
  * It locks the agent's row as deliveries do, so that a delivery either commits before, or sees the alerts: once this
  * transaction is committed, no agent is given an installation that one of them blocks.
@@ -76,7 +76,8 @@ export async function putHealth(
       select ${machineId}::uuid as machine_id, ${source}::text as source, ${actor}::text as actor,
              ${toAlertsJson(alerts)}::jsonb as alerts, ${ttlMs}::bigint as ttl_ms, 0 as spare_ms
     ), ${sql.raw(replaceAlerts)}
-    select`);
+    insert into machine_history (machine_id, actor, kind, detail)
+    select machine_id, actor, 'health_changed', detail from told`);
   await tx.delete(healthAlert).where(and(eq(healthAlert.machineId, machineId), sql`${healthAlert.until} <= now()`));
   return (await findAlerts(tx, machineId)).filter((alert) => alert.source === source);
 }

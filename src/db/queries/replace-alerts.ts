@@ -35,16 +35,18 @@ const maxHistoryMessage = 200;
 /** Returns SQL for the names of the alerts in `news` that changed in this way; null if there are none. */
 function nameAlerts(change: "began" | "changed" | "ended"): string {
   const count = `count(*) filter (where change = '${change}')`;
-  return `array_to_string((array_agg(name order by name) filter (where change = '${change}'))[:${maxNamed}], '; ')
+  const text = change === "ended" ? "name" : "name || standing || message";
+  return `array_to_string((array_agg(${text} order by name) filter (where change = '${change}'))[:${maxNamed}], '; ')
              || case when ${count} > ${maxNamed} then '; and ' || ${count} - ${maxNamed} || ' more' else '' end`;
 }
 
 /**
  * Common table expressions over `brought`, which has machine_id, source, actor, alerts in the form of `toAlertsJson`,
- * ttl_ms and spare_ms, and each machine at most once. They replace the source's alerts on the machine, and add a row to
- * the history if an alert began or ended, or changed its severity or its effects. An alert that is repeated without a
- * gap keeps `since`. The alerts count for ttl_ms, and up to spare_ms longer: one that is repeated unchanged is written
- * only if it would end earlier or later than that, so that a source that repeats itself costs little.
+ * ttl_ms and spare_ms, and each machine at most once. They replace the source's alerts on the machine. `told` has a row
+ * for each machine on which an alert began or ended, or changed its severity or its effects: machine_id, actor,
+ * `detail` for the history, and `names` of those alerts. An alert that is repeated without a gap keeps `since`. The
+ * alerts count for ttl_ms, and up to spare_ms longer: one that is repeated unchanged is written only if it would end
+ * earlier or later than that, so that a source that repeats itself costs little.
  *
  * Stored alerts are looked up machine by machine by the primary key, and deleted by their place in the table.
  */
@@ -81,25 +83,23 @@ stated as materialized (
   select machine_id, source, coalesce(stated.actor, living.actor) as actor,
          case when living.machine_id is null then 'began' when stated.until is null then 'ended' else 'changed' end
            as change,
-         alert_id || case target when '' then '' else ' of ' || target end
-           || case when stated.until is null then ''
-                   else ' (' || stated.severity || case when stated.blocks_install then ', blocks installations' else '' end
-                     || case when stated.mutes then ', mutes' else '' end || ')'
-                     || case stated.message when '' then '' else ': ' || left(stated.message, ${maxHistoryMessage}) end
-              end as name,
+         alert_id || case target when '' then '' else ' of ' || target end as name,
+         ' (' || coalesce(stated.severity, living.severity)
+           || case when coalesce(stated.blocks_install, living.blocks_install) then ', blocks installations' else '' end
+           || case when coalesce(stated.mutes, living.mutes) then ', mutes' else '' end || ')' as standing,
+         case stated.message when '' then '' else ': ' || left(stated.message, ${maxHistoryMessage}) end as message,
          coalesce(stated.blocks_install, false) as blocks
     from stated
     full join (select * from stored where is_living) living using (machine_id, source, alert_id, target)
    where (stated.severity, stated.blocks_install, stated.mutes)
            is distinct from (living.severity, living.blocks_install, living.mutes)
-), history_written as (
-  insert into machine_history (machine_id, actor, kind, detail)
-  select machine_id, actor, 'health_changed',
+), told as materialized (
+  select machine_id, actor, array_agg(name || standing order by name) as names,
          jsonb_build_object(
            'source', source,
            'began', ${nameAlerts("began")},
            'changed', ${nameAlerts("changed")},
            'ended', ${nameAlerts("ended")},
-           'blocksInstall', case when bool_or(blocks) then 'true' end)
-    from news group by machine_id, source, actor order by machine_id
+           'blocksInstall', case when bool_or(blocks) then 'true' end) as detail
+    from news group by machine_id, source, actor
 )`;

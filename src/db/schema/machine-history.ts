@@ -1,6 +1,7 @@
 /**
  * Events of machines: who did what, and when. Append-only, except that a boot extends the row of a boot at most an hour
- * before it, which then has the transaction of the last one.
+ * before it, and a change of an agent's health alerts the row of such a change; the row then has the transaction of the
+ * last one.
  *
  * Every change of an installation's state except by time, and every change by an operator, adds a row in its own
  * transaction. Rows outlive their machine, so that its deletion is on record too.

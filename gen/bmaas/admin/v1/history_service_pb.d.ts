@@ -105,7 +105,9 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
   /**
    * Details of the event, for example the generation. One event "agent_booted" stands for all boots within an hour:
    * event_time is the first one. When there were several, "boots" is their number, and "lastBootTime" the time of the
-   * last one.
+   * last one. One event "health_changed" stands for all changes of the agent's own health alerts within an hour, with
+   * "changes" and "lastChangeTime" in the same way: "began", "changed" and "ended" are those of the last change, and
+   * "alerts" names what changed in the hour. A change by an operator or a program has an event of its own.
    *
    * @generated from field: map<string, string> detail = 4;
    */

@@ -608,7 +608,8 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
   resumeToken: string;
 
   /**
-   * When the server saw the change; of several boots within an hour, the first one (see Event of HistoryService).
+   * When the server saw the change; of several boots within an hour, or changes of the agent's health
+   * alerts, the first one (see Event of HistoryService).
    *
    * @generated from field: google.protobuf.Timestamp event_time = 2;
    */

@@ -174,6 +174,15 @@ export const joinCounted = `${joinAgent}
        where heartbeat.machine_id = input.machine_id and heartbeat.xmin = (select pg_current_xact_id_if_assigned()::xid) limit 1
     ) heartbeat`;
 
+/**
+ * Longest time from the first to the last event that one row of the history stands for, an interval in SQL: what an
+ * agent repeats adds at most one row an hour.
+ */
+export const longestRun = "interval '1 hour'";
+
+/** The time of the transaction in SQL, as a row of the history keeps it in its detail. */
+export const isoNow = `to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
 const heldColumns = defineColumns<AgentRow>(agentColumns);
 
 const holdText = `

@@ -13,7 +13,15 @@ import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
 import { bootLoopPeriod } from "../../schema/agent-boots.ts";
 import { type DuplicateSign, joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
-import { agentColumns, defineColumns, type HeartbeatRow, holdAgents, joinAgent } from "./heartbeat-row.ts";
+import {
+  agentColumns,
+  defineColumns,
+  type HeartbeatRow,
+  holdAgents,
+  isoNow,
+  joinAgent,
+  longestRun,
+} from "./heartbeat-row.ts";
 
 /** A boot id that has returned after another one. */
 export interface ReturnedBoot {
@@ -22,11 +30,6 @@ export interface ReturnedBoot {
 }
 
 const columns = defineColumns<HeartbeatRow>({ ...agentColumns, boot_id: ["text", (row) => row.bootId] });
-
-/** Longest time from the first to the last boot of one row of the history: a machine has at most one row an hour. */
-const longestRun = "interval '1 hour'";
-
-const isoNow = `to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const text = `
 with known as materialized (

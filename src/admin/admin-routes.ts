@@ -45,6 +45,7 @@ import { createExplainMachine } from "./machine/explain-machine.ts";
 import { createFindMachines } from "./machine/find-machines.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
+import { createBatchSetExpected, createSetExpected } from "./machine/set-expected.ts";
 import { createSetHold } from "./machine/set-hold.ts";
 import { createBatchSetLabels, createSetLabels } from "./machine/set-labels.ts";
 import { createBatchSetProvided, createSetProvided } from "./machine/set-provided.ts";
@@ -129,6 +130,8 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       deleteMachine: createDeleteMachine(context),
       setProvided: createSetProvided(context),
       batchSetProvided: createBatchSetProvided(context),
+      setExpected: createSetExpected(context),
+      batchSetExpected: createBatchSetExpected(context),
       setLabels: createSetLabels(context),
       batchSetLabels: createBatchSetLabels(context),
       setHold: createSetHold(context),

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { bundleCommand } from "./machines/bundle.ts";
 import { createCommand } from "./machines/create.ts";
 import { deleteCommand } from "./machines/delete.ts";
+import { expectCommand } from "./machines/expect.ts";
 import { explainCommand } from "./machines/explain.ts";
 import { findCommand } from "./machines/find.ts";
 import { getCommand } from "./machines/get.ts";
@@ -25,6 +26,7 @@ export function machinesCommand(): Command {
     .addCommand(bundleCommand())
     .addCommand(createCommand())
     .addCommand(setProvidedCommand())
+    .addCommand(expectCommand())
     .addCommand(labelCommand())
     .addCommand(healthCommand())
     .addCommand(holdCommand())

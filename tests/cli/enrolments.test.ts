@@ -129,6 +129,27 @@ describe("several", () => {
     for (const id of ids) expect(stdout).toContain(`${id}  ${word}`);
   });
 
+  test("are approved at once, each as the machine that is expected, and one that is not is told", async () => {
+    const product = `P-${randomUUID()}`;
+    const serials = [newSerial(), newSerial(), newSerial()];
+    const knocks = serials.map((serial) => knock(server, database, { hardwareReport: reportOf(serial, { product }) }));
+    const ids = (await Promise.all(knocks)).map(({ enrolmentId }) => enrolmentId);
+    const machineIds = [await bareMachine(database.db), await bareMachine(database.db)];
+    for (const [index, machineId] of machineIds.entries()) {
+      const said = await operator.run("machines", "expect", machineId, "--serial", serials[index] ?? "");
+      expect(said.stdout).toMatch(
+        new RegExp(`\nexpected +yes, and its agent has not come\nexpected serial +${serials[index]}\n`),
+      );
+    }
+    const command = ["enrolments", "approve", "--selector", `product=${product}`, "--expected", "--yes"];
+    const { status, stdout, stderr } = await operator.run(...command);
+    expect(status).toBe(4);
+    for (const [index, machineId] of machineIds.entries()) {
+      expect(stdout).toContain(`${ids[index]}  approved as machine ${machineId}\n`);
+    }
+    expect(stderr).toContain(`${ids[2]}: no machine is expected as its agent describes it`);
+  });
+
   test("of which some have gone are told one by one, and in JSON by enrolmentId", async () => {
     const [one, two] = (await knockTwice("A2")) as [string, string];
     await operator.run("enrolments", "forget", one);
@@ -165,6 +186,9 @@ describe("several", () => {
 
 test.each([
   [["enrolments", "approve"], /name enrolments by id, or select them/],
+  [["enrolments", "approve", randomUUID(), "--expected", "--machine", randomUUID()], /either --machine or --expected/],
+  [["machines", "expect", randomUUID()], /--serial, --uuid and --mac, or --clear/],
+  [["machines", "expect", randomUUID(), "--clear", "--serial", "x"], /--serial, --uuid and --mac, or --clear/],
   [["enrolments", "show", "x"], /an enrolment's id is a UUID/],
   [["enrolments", "list", "--selector", "stat=waiting"], /"stat" is not a key, did you mean state\?/],
   [["enrolments", "list", "--selector", "state=waitin"], /"waitin" is not a state, did you mean waiting\?/],

@@ -2,9 +2,10 @@
 import { Command } from "commander";
 import { CreateMachineResponseSchema, MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { printable } from "../../base/printable.ts";
-import { collect, labelArgument, machineIdArgument } from "../operator/arguments.ts";
+import { labelArgument, machineIdArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { note, print, printMessage } from "../operator/output.ts";
+import { addExpectedOptions, readExpected } from "./expected-options.ts";
 import { addProvidedOptions, type ProvidedFlags, readProvided } from "./provided-options.ts";
 
 interface CreateFlags extends OperatorFlags, ProvidedFlags {
@@ -21,17 +22,13 @@ export function createCommand(): Command {
     new Command("create")
       .description("create a machine and print its id")
       .option("--id <uuid>", "the machine's id (default: the server generates one)", machineIdArgument)
-      .option("--label <key=value>", "a label of the machine; repeat for more", labelArgument)
-      .option("--expect-serial <text>", "the serial number by which the machine will be known when its agent enrols")
-      .option("--expect-uuid <uuid>", "its SMBIOS UUID")
-      .option("--expect-mac <address>", "a MAC address that it has; repeat for more", collect),
-  ).action(
+      .option("--label <key=value>", "a label of the machine; repeat for more", labelArgument),
+  );
+  addExpectedOptions(command, { serial: "--expect-serial", uuid: "--expect-uuid", mac: "--expect-mac" }).action(
     operate(async (operator, { id = "", label: labels = {}, json, ...flags }: CreateFlags) => {
       const provided = readProvided(flags);
-      const { expectSerial: serialNumber = "", expectUuid: systemUuid = "", expectMac = [] } = flags;
-      const expected = { serialNumber, systemUuid, macAddresses: [...expectMac] };
-      const isExpected = serialNumber !== "" || systemUuid !== "" || expectMac.length > 0;
-      const request = { machineId: id, labels, ...(provided && { provided }), ...(isExpected && { expected }) };
+      const expected = readExpected(flags.expectSerial, flags.expectUuid, flags.expectMac);
+      const request = { machineId: id, labels, ...(provided && { provided }), ...(expected && { expected }) };
       const response = await operator.client(MachineService).createMachine(request);
       if (json) return printMessage(CreateMachineResponseSchema, response);
       // Standard output contains only the id, for ID=$(bmaas machines create).

@@ -60,6 +60,7 @@ export async function admit(
   const expectedId = findExpectedMachine(expectations);
   if (expectedId !== undefined) {
     if (others.some((machineId) => machineId !== expectedId)) return undefined;
+    if (!(await isStillExpected(tx, row, expectedId))) return undefined;
     return await letIn(tx, row, token, { machineId: expectedId, isNew: false });
   }
   if (token === undefined) return undefined;
@@ -71,6 +72,17 @@ export async function admit(
   }
   if (token.onlyExpected) return undefined;
   return await letIn(tx, row, token, { machineId: randomUUID(), isNew: true });
+}
+
+/**
+ * Locks the machine, and returns whether it is the one that an enrolment is accepted onto even now: an operator may
+ * just have changed what is expected of it, or have deleted it. The answer holds until the transaction ends.
+ */
+async function isStillExpected(tx: Transaction, row: EnrolmentRow, machineId: string): Promise<boolean> {
+  let isGone = false;
+  await holdMachines(tx, [machineId], () => (isGone = true));
+  if (isGone) return false;
+  return findExpectedMachine((await findExpectations(tx, [row])).get(row.id) ?? []) === machineId;
 }
 
 /** Approves the enrolment onto a machine without a key, and gives that what the token carries. */

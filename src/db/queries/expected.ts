@@ -5,6 +5,7 @@ import type { Transaction } from "../client.ts";
 import { expected } from "../schema/index.ts";
 import type { WriteOutcome } from "../write-outcome.ts";
 import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll } from "./candidates.ts";
 import { holdMachines } from "./machine.ts";
 import { appendHistory } from "./machine-history.ts";
 
@@ -19,20 +20,21 @@ export interface ExpectedChange {
 }
 
 /**
- * Sets what is expected of the machines, no machine twice, and returns each machine's outcome. Throws
+ * Sets what is expected of the machines, no machine twice, and returns each machine's outcome. Refuses machines with
  * MachineNotFoundError.
  */
 export async function setExpected(
   tx: Transaction,
   changes: readonly ExpectedChange[],
   actor: string,
+  refuse: Refuse = refuseAll,
 ): Promise<Map<string, WriteOutcome>> {
-  const machineIds = changes.map((change) => change.machineId);
-  await holdMachines(tx, machineIds);
-  const stored = new Map((await findExpected(tx, machineIds)).map((row) => [row.machineId, row]));
+  const candidates = new Candidates(changes, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const stored = new Map((await findExpected(tx, candidates.machineIds)).map((row) => [row.machineId, row]));
   const outcomes = new Map<string, WriteOutcome>();
   const changed: ExpectedRow[] = [];
-  for (const { machineId, expected: facts } of changes) {
+  for (const { machineId, expected: facts } of candidates) {
     const before = stored.get(machineId);
     const next = toRow(machineId, facts);
     const isSame = describe(before) === describe(next);

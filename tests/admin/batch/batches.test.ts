@@ -100,6 +100,14 @@ const kinds: Readonly<Record<string, Kind>> = {
     newId: newMachine,
     event: "machine_provided",
   },
+  BatchSetExpected: {
+    call: (batch, secret) => machinesOf(secret).batchSetExpected(batch),
+    callOne: (item) => machinesOf().setExpected(item),
+    item: (machineId) => withItem({ machineId }, { expected: { serialNumber: `SN-${machineId}` } }),
+    refused: async () => ({ item: { machineId: randomUUID() }, code: Code.NotFound }),
+    newId: newMachine,
+    event: "machine_expected",
+  },
   BatchSetLabels: {
     call: (batch, secret) => machinesOf(secret).batchSetLabels(batch),
     callOne: (item) => machinesOf().setLabels(item),

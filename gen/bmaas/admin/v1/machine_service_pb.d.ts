@@ -856,6 +856,129 @@ export declare type BatchSetProvidedResponse = Message<"bmaas.admin.v1.BatchSetP
 export declare const BatchSetProvidedResponseSchema: GenMessage<BatchSetProvidedResponse>;
 
 /**
+ * SetExpectedRequest replaces or removes what is expected of a machine.
+ *
+ * @generated from message bmaas.admin.v1.SetExpectedRequest
+ */
+export declare type SetExpectedRequest = Message<"bmaas.admin.v1.SetExpectedRequest"> & {
+  /**
+   * UUID of the machine.
+   *
+   * @generated from field: string machine_id = 1;
+   */
+  machineId: string;
+
+  /**
+   * What is expected from now on, replacing as a whole what was expected before; nothing is expected when not set.
+   *
+   * @generated from field: bmaas.admin.v1.Expected expected = 2;
+   */
+  expected?: Expected | undefined;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetExpectedRequest.
+ * Use `create(SetExpectedRequestSchema)` to create a new message.
+ */
+export declare const SetExpectedRequestSchema: GenMessage<SetExpectedRequest>;
+
+/**
+ * SetExpectedResponse holds the machine with what is expected of it.
+ *
+ * @generated from message bmaas.admin.v1.SetExpectedResponse
+ */
+export declare type SetExpectedResponse = Message<"bmaas.admin.v1.SetExpectedResponse"> & {
+  /**
+   * The machine.
+   *
+   * @generated from field: bmaas.admin.v1.Machine machine = 1;
+   */
+  machine?: Machine | undefined;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.SetExpectedResponse.
+ * Use `create(SetExpectedResponseSchema)` to create a new message.
+ */
+export declare const SetExpectedResponseSchema: GenMessage<SetExpectedResponse>;
+
+/**
+ * BatchSetExpectedRequest replaces or removes what is expected of machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetExpectedRequest
+ */
+export declare type BatchSetExpectedRequest = Message<"bmaas.admin.v1.BatchSetExpectedRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.SetExpectedRequest requests = 1;
+   */
+  requests: SetExpectedRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetExpectedRequest.
+ * Use `create(BatchSetExpectedRequestSchema)` to create a new message.
+ */
+export declare const BatchSetExpectedRequestSchema: GenMessage<BatchSetExpectedRequest>;
+
+/**
+ * BatchSetExpectedResponse holds the machines with what is expected of them.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetExpectedResponse
+ */
+export declare type BatchSetExpectedResponse = Message<"bmaas.admin.v1.BatchSetExpectedResponse"> & {
+  /**
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetExpectedResponse.
+ * Use `create(BatchSetExpectedResponseSchema)` to create a new message.
+ */
+export declare const BatchSetExpectedResponseSchema: GenMessage<BatchSetExpectedResponse>;
+
+/**
  * SetLabelsRequest changes the labels of a machine.
  *
  * Keys and values have the syntax of Kubernetes: at most 63 letters, digits, ".", "_" and "-" that begin and end with a
@@ -1484,6 +1607,27 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof BatchSetProvidedRequestSchema;
     output: typeof BatchSetProvidedResponseSchema;
+  },
+  /**
+   * SetExpected replaces or removes what is expected of a machine: by what it will be known when its agent enrols. An
+   * agent that was let in before keeps its machine. Errors: invalid_argument for facts that identify no machine.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.SetExpected
+   */
+  setExpected: {
+    methodKind: "unary";
+    input: typeof SetExpectedRequestSchema;
+    output: typeof SetExpectedResponseSchema;
+  },
+  /**
+   * BatchSetExpected replaces or removes what is expected of up to 1000 machines, as SetExpected does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchSetExpected
+   */
+  batchSetExpected: {
+    methodKind: "unary";
+    input: typeof BatchSetExpectedRequestSchema;
+    output: typeof BatchSetExpectedResponseSchema;
   },
   /**
    * SetLabels sets and removes labels of a machine and leaves the others unchanged. Errors: invalid_argument when the

@@ -15,14 +15,18 @@ const home = "usr/lib/bmaas";
 /** What Node never reads: types, source maps, documentation, and the tests of packages. */
 const unused = /(\.(d\.[cm]?ts|map|md|markdown)$)|(^|\/)(test|tests|benchmark|benchmarks|docs)\//;
 
-/** What of the package a machine does not need: the database's migrations, contracts and examples. */
-const serversOnly = /^(drizzle|examples|proto|gen)\//;
+/** What of the package an agent never reads: migrations, contracts, examples, the console and the library's modules. */
+const serversOnly = /^(drizzle|examples|proto|gen|dist\/(?!program\/))/;
+
+/** Packages that only a server loads. */
+const serversPackages =
+  /^(@fastify\/.*|fastify|@opentelemetry\/.*|pg|pg-copy-streams|jose|prom-client|standardwebhooks|modern-tar|yaml|lru-cache)$/;
 
 /** Packs the package into `folder`, and returns the entries of it, of the packages that it needs, and of its Node. */
 export function listBmaasPackage(folder: string): ArchiveEntry[] {
   const root = pack(folder);
   const own = listFiles(root, home).filter(({ path }) => !serversOnly.test(path.slice(home.length + 1)));
-  const names = Object.keys(packageJson.dependencies).filter((name) => !isBundled(name));
+  const names = Object.keys(packageJson.dependencies).filter((name) => !isBundled(name) && !serversPackages.test(name));
   const others = [...findPackages(names)].flatMap((path) => listFiles(join(repository, path), `${home}/${path}`));
   return [...own, ...others, copyNode()];
 }

@@ -11,7 +11,8 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { constants, createZstdCompress } from "node:zlib";
-import { writeArchive } from "./cpio.ts";
+import { abortOnInterruption, checkInterruption, InterruptedError } from "../interruption.ts";
+import { type ArchiveEntry, writeArchive } from "./cpio.ts";
 import { getKernel, PackageError, unpackPackages } from "./debian-packages.ts";
 import { listImage } from "./image-contents.ts";
 import { findMissingTools } from "./missing-tools.ts";
@@ -29,6 +30,8 @@ export interface NetbootOptions {
   readonly firmware?: readonly string[];
   /** Time of every file in the image, in seconds since the epoch. Default: 0. */
   readonly modifiedAt?: number;
+  /** Stops the build when it aborts. */
+  readonly interruption?: AbortSignal;
 }
 
 /** A kernel and its initramfs. */
@@ -39,24 +42,46 @@ export interface NetbootFiles {
   readonly packages: readonly string[];
 }
 
-/** Builds the kernel and the initramfs. Throws PackageError if a package of Debian's cannot be had. */
+/**
+ * Builds the kernel and the initramfs, and leaves no temporary file. Throws PackageError if a package of Debian's
+ * cannot be had, and the reason of the interruption.
+ */
 export async function buildNetboot(options: NetbootOptions): Promise<NetbootFiles> {
-  const { packages, firmware = [], modifiedAt = 0 } = options;
+  const { packages, firmware = [], modifiedAt = 0, interruption } = options;
   const out = resolve(options.out);
   mkdirSync(out, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), "bmaas-netboot-"));
   try {
     const tree = unpackPackages(resolve(packages), join(folder, "debian"), firmware);
+    await checkInterruption(interruption);
     const entries = await listImage(tree, join(folder, "bmaas"));
     const files = { kernel: join(out, "vmlinuz"), initramfs: join(out, "initramfs.zst"), packages: tree.files };
     copyFileSync(getKernel(tree).kernel, files.kernel);
-    // The kernel unpacks zstd with windows of up to 8 MiB only as far as level 19.
-    const pack = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 12 } });
-    await pipeline(Readable.from(writeArchive(entries, modifiedAt)), pack, createWriteStream(files.initramfs));
+    await packArchive(entries, { file: files.initramfs, modifiedAt, interruption });
     return files;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Options of `packArchive`. */
+export interface PackOptions {
+  readonly file: string;
+  /** Time of every entry, in seconds since the epoch. */
+  readonly modifiedAt: number;
+  readonly interruption?: AbortSignal | undefined;
+}
+
+/** Writes the entries as an initramfs. The same entries give the same bytes. */
+export async function packArchive(
+  entries: readonly ArchiveEntry[],
+  { file, modifiedAt, interruption }: PackOptions,
+): Promise<void> {
+  await checkInterruption(interruption);
+  // The kernel unpacks zstd with windows of up to 8 MiB only as far as level 19.
+  const pack = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 12 } });
+  const archive = Readable.from(writeArchive(entries, modifiedAt));
+  await pipeline(archive, pack, createWriteStream(file), interruption === undefined ? {} : { signal: interruption });
 }
 
 async function digestFile(file: string): Promise<string> {
@@ -65,7 +90,7 @@ async function digestFile(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function run(): Promise<void> {
+async function run(interruption: AbortSignal): Promise<void> {
   const { values } = parseArgs({
     options: {
       out: { type: "string" },
@@ -86,6 +111,7 @@ async function run(): Promise<void> {
     packages: values.packages ?? join(values.out, "packages"),
     firmware: values.firmware,
     modifiedAt: Number(epoch ?? 0),
+    interruption,
   });
   process.stdout.write(`made of ${packages.join(" ")}\n`);
   for (const file of [kernel, initramfs]) {
@@ -100,9 +126,13 @@ class UsageError extends Error {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await run().catch((error: Error) => {
-    const isExpected = error instanceof UsageError || error instanceof PackageError || "code" in error;
-    process.stderr.write(`netboot: ${isExpected ? error.message : error.stack}\n`);
-    process.exitCode = 2;
+  const interruption = abortOnInterruption();
+  await run(interruption).catch(async (error: Error) => {
+    // The program that was waited for may have failed because of the same signal.
+    await checkInterruption(undefined);
+    const reason = interruption.aborted ? (interruption.reason as InterruptedError) : error;
+    const isExpected = [UsageError, PackageError, InterruptedError].some((type) => reason instanceof type);
+    process.stderr.write(`netboot: ${isExpected || "code" in reason ? reason.message : reason.stack}\n`);
+    process.exitCode = reason instanceof InterruptedError ? reason.exitStatus : 2;
   });
 }

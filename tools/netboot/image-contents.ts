@@ -38,14 +38,18 @@ export async function listImage(tree: PackageTree, folder: string): Promise<Arch
     ...libraries.map((name) => copyProgram(getPackageFile(tree, name), `lib/x86_64-linux-gnu/${name}`)),
     ...listKernelModules(modules, version),
     ...findFirmware(tree).map(({ path, file }): ArchiveEntry => ({ path, content: { type: "copy", file } })),
-    ...listOwnFiles(),
-    await bundleBootProgram(),
+    ...(await listOwnEntries()),
     ...listBmaasPackage(folder),
   ];
 }
 
 function copyProgram(file: string, path: string): ArchiveEntry {
   return { path, content: { type: "copy", file, isExecutable: true } };
+}
+
+/** Lists the entries that come from this folder: files as they are, and the bundle of the boot program. */
+export async function listOwnEntries(): Promise<ArchiveEntry[]> {
+  return [...listOwnFiles(), await bundleBootProgram()];
 }
 
 function listOwnFiles(): ArchiveEntry[] {

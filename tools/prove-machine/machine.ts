@@ -1,9 +1,10 @@
 /** A machine that QEMU emulates: two disks, a network adapter that boots by iPXE, and a serial console. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { stripVTControlCharacters } from "node:util";
 import { ConsoleLines } from "./console-lines.ts";
+import { isRunning, type Processes } from "./processes.ts";
 import { tell, tellConsole } from "./transcript.ts";
 
 /** What a proof needs beside Node, and Debian's packages that have it. */
@@ -48,9 +49,10 @@ export class Machine {
   readonly #lines = new ConsoleLines();
   #waiting: (() => void)[] = [];
 
-  /** Switches the machine on. */
-  constructor(options: MachineOptions) {
-    this.#child = spawn("qemu-system-x86_64", listArguments(options), { stdio: ["ignore", "pipe", "pipe"] });
+  /** Switches the machine on, as one of the processes. */
+  constructor(processes: Processes, options: MachineOptions) {
+    const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
+    this.#child = processes.spawn("qemu-system-x86_64", listArguments(options), { stdio });
     const decoder = new StringDecoder("utf8");
     this.#child.stdout?.on("data", (chunk: Buffer) => this.#read(decoder.write(chunk)));
     this.#child.stderr?.on("data", (chunk: Buffer) => tell(`qemu: ${chunk.toString().trim()}`));
@@ -78,7 +80,7 @@ export class Machine {
       }
       const remainingMs = deadline - performance.now();
       if (remainingMs <= 0) throw new Error(`the machine's console has not shown ${text} in ${timeoutMs / 1000} s`);
-      if (this.#child.exitCode !== null) throw new Error(`the emulator ended before the console showed ${text}`);
+      if (!isRunning(this.#child)) throw new Error(`the emulator ended before the console showed ${text}`);
       await this.#news(remainingMs);
     }
   }

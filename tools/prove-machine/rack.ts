@@ -4,6 +4,7 @@ import { closeSync, copyFileSync, openSync, readFileSync, readSync, truncateSync
 import { join } from "node:path";
 import { createDiskImage, createNoise, type DiskImage } from "./boot-sector.ts";
 import { hostAddress, Machine, type MachineDisk } from "./machine.ts";
+import type { Processes } from "./processes.ts";
 import type { Server } from "./server.ts";
 import { tell } from "./transcript.ts";
 import type { WebServer } from "./web-server.ts";
@@ -17,8 +18,7 @@ export interface Rack {
   readonly token: string;
   /** Folder for the disks. */
   readonly folder: string;
-  /** The machine that is switched on, if one is. */
-  current?: Machine | undefined;
+  readonly processes: Processes;
 }
 
 /** A part of the proof. */
@@ -76,8 +76,7 @@ export class RackMachine {
     const order = disks.map(({ serialNumber }) => serialNumber).join(", then ");
     tell(`${this.name} is switched on, with the disks ${order}${clock ? `; its clock says ${clock}` : ""}`);
     const bootUrl = `http://${hostAddress}:${this.#rack.webPort}/${this.name}.ipxe`;
-    this.#on = new Machine({ ...this.#identity(), disks, bootUrl, ...(clock && { clock }) });
-    this.#rack.current = this.#on;
+    this.#on = new Machine(this.#rack.processes, { ...this.#identity(), disks, bootUrl, ...(clock && { clock }) });
     return this.#on;
   }
 
@@ -86,7 +85,6 @@ export class RackMachine {
     tell(`the power of ${this.name} is cut`);
     await this.#on?.cutPower();
     this.#on = undefined;
-    this.#rack.current = undefined;
   }
 
   /** Puts an empty disk in the place of the one that was installed onto. */
@@ -103,7 +101,7 @@ export class RackMachine {
       return { serialNumber, file: `${file}-copy` };
     });
     tell("the same disks in a machine without a network:");
-    const machine = new Machine({ ...this.#identity(), disks, bootUrl: undefined });
+    const machine = new Machine(this.#rack.processes, { ...this.#identity(), disks, bootUrl: undefined });
     try {
       await machine.see("No bootable device", limits.step);
     } finally {

@@ -10,10 +10,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { removeEmbeddedPostgres } from "../../src/db/embedded/instance.ts";
+import { abortOnInterruption } from "../interruption.ts";
 import { buildNetboot, buildTools } from "../netboot/build.ts";
 import { findMissingTools } from "../netboot/missing-tools.ts";
 import { acceleration, machineTools } from "./machine.ts";
-import type { Rack } from "./rack.ts";
+import { Processes } from "./processes.ts";
 import { diskOrders } from "./scenarios/disk-orders.ts";
 import { failures } from "./scenarios/failures.ts";
 import { Server } from "./server.ts";
@@ -35,47 +37,53 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
-const folder = mkdtempSync(join(tmpdir(), "bmaas-machine-"));
-const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
-const clean = async () => {
-  for (const step of undo.splice(0).toReversed()) await step();
-};
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => void clean().then(() => process.exit(1)));
+const interruption = abortOnInterruption();
+const processes = new Processes();
+interruption.addEventListener("abort", () => void processes.end());
 try {
   await prove();
-} catch (error) {
-  tell(`failed: ${(error as Error).message}`);
-  process.exitCode = 1;
-} finally {
-  await clean();
-}
-tell(process.exitCode === 1 ? "not proved" : "proved");
-
-async function prove(): Promise<void> {
-  const { kernel, initramfs } = await findNetboot();
-  const web = new WebServer();
-  undo.push(() => web.close());
-  const webPort = await web.listen();
-  web.put("/vmlinuz", { content: kernel });
-  web.put("/initramfs.zst", { content: initramfs });
-  const server = new Server(join(folder, "home"), { agent: await findFreePort(), admin: await findFreePort() });
-  undo.push(() => server.remove());
-  await server.start();
-  tell(`the server runs with a new database; machines run by ${acceleration}`);
-  web.put("/ca.pem", { content: server.caFile });
-  const token = (await server.read(["join-tokens", "create", "--uses", "100", "--require-approval"])).trim();
-  const rack: Rack = { server, web, webPort, token, folder };
-  undo.push(() => rack.current?.cutPower());
-  for (const { run } of chosen) await run(rack);
   tell(`done in ${(elapsedSeconds() / 60).toFixed(1)} minutes`);
+  tell("proved");
+} catch (error) {
+  const { message, ...reason } = (interruption.aborted ? interruption.reason : error) as Error & {
+    exitStatus?: number;
+  };
+  tell(interruption.aborted ? message : `failed: ${message}`);
+  tell("not proved");
+  process.exitCode = reason.exitStatus ?? 1;
 }
 
-async function findNetboot(): Promise<{ kernel: string; initramfs: string }> {
+/** Runs the chosen parts. Whatever happens, no process, no database and no file is left afterwards. */
+async function prove(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "bmaas-machine-"));
+  const web = new WebServer();
+  const home = join(folder, "home");
+  try {
+    const { kernel, initramfs } = await findNetboot(folder);
+    const webPort = await web.listen();
+    web.put("/vmlinuz", { content: kernel });
+    web.put("/initramfs.zst", { content: initramfs });
+    const ports = { agent: await findFreePort(), admin: await findFreePort() };
+    const server = new Server({ home, ports, processes, interruption });
+    await server.start();
+    tell(`the server runs with a new database; machines run by ${acceleration}`);
+    web.put("/ca.pem", { content: server.caFile });
+    const token = (await server.read(["join-tokens", "create", "--uses", "100", "--require-approval"])).trim();
+    for (const { run } of chosen) await run({ server, web, webPort, token, folder, processes });
+    await server.stop();
+  } finally {
+    await processes.end();
+    web.close();
+    await removeEmbeddedPostgres(home);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function findNetboot(folder: string): Promise<{ kernel: string; initramfs: string }> {
   if (values.netboot === undefined) {
     tell("builds the kernel and the initramfs");
     const out = join(folder, "netboot");
-    return await buildNetboot({ out, packages: join(out, "packages") });
+    return await buildNetboot({ out, packages: join(out, "packages"), interruption });
   }
   const files = { kernel: join(values.netboot, "vmlinuz"), initramfs: join(values.netboot, "initramfs.zst") };
   for (const file of Object.values(files)) if (!existsSync(file)) throw new Error(`--netboot: there is no ${file}`);

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { buildNetboot, buildTools } from "../../../tools/netboot/build.ts";
+import { buildNetboot, buildTools, packArchive } from "../../../tools/netboot/build.ts";
+import type { ArchiveEntry } from "../../../tools/netboot/cpio.ts";
 import { PackageError } from "../../../tools/netboot/debian-packages.ts";
+import { listOwnEntries } from "../../../tools/netboot/image-contents.ts";
 import { findMissingTools } from "../../../tools/netboot/missing-tools.ts";
 import { makeFolder } from "../../support/program.ts";
 
@@ -17,6 +19,30 @@ function findObstacle(): string | undefined {
   if (process.arch !== "x64") return "netboot is built on x86-64 only";
   return findMissingTools(buildTools);
 }
+
+describe("an initramfs", () => {
+  /** A small tree beside what comes from this folder, written under a umask and at a time. */
+  async function pack(umask: number, time: Date, isReversed: boolean): Promise<string> {
+    const folder = await makeFolder();
+    const before = process.umask(umask);
+    const files = ["b", "a"].map((name) => join(folder, name));
+    for (const file of files) writeFileSync(file, `content of ${basename(file)}`);
+    for (const file of files) utimesSync(file, time, time);
+    process.umask(before);
+    const small = files.map(
+      (file): ArchiveEntry => ({ path: `data/${basename(file)}`, content: { type: "copy", file } }),
+    );
+    const entries = [...(await listOwnEntries()), ...small];
+    const packed = join(folder, "packed.zst");
+    await packArchive(isReversed ? entries.toReversed() : entries, { file: packed, modifiedAt: 0 });
+    return digestOf(packed);
+  }
+
+  test("has the same bytes when it is packed twice, whenever, by whomever and in whatever order", async () => {
+    const first = await pack(0o022, new Date(0), false);
+    expect(await pack(0o077, new Date(), true)).toBe(first);
+  });
+});
 
 describe("the kernel and initramfs", () => {
   test("have the same bytes when they are built twice from the same packages", {

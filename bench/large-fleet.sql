@@ -36,9 +36,9 @@ select id, now() - silence, now() - interval '28 days', now() - silence + interv
           from fleet where die < 0.95) as heartbeating;
 
 insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number, memory_bytes, cpu_threads,
-                             disk_bytes, largest_disk_bytes, identified_at)
+                             disk_bytes, largest_disk_bytes, identified_at, inventoried_at, confirmed_at)
 select id, now() - interval '28 days', filling, 'Example', 'Server 1', 'serial-' || n, 1024 ^ 3 * 64 * (1 + n % 8),
-       16 * (1 + n % 8), 1e12 * (1 + n % 6), 1e12, now() - interval '28 days'
+       16 * (1 + n % 8), 1e12 * (1 + n % 6), 1e12, now() - interval '28 days', now() - interval '28 days', now()
   from fleet cross join lateral (
     select string_agg(sha256((id::text || part)::bytea), '') as filling from generate_series(1, 37) as part) as report
  where die < 0.95;

@@ -1,6 +1,7 @@
 /** Compares batches of heartbeats with the earlier version, at the database. */
 import { randomBytes } from "node:crypto";
 import type { HeartbeatRow } from "../../src/db/queries/heartbeat/heartbeat-row.ts";
+import type { HardwareFacts } from "../../src/db/schema/machine-finding.ts";
 import { withClient } from "../end-to-end/seed-fleet.ts";
 import { type ComparisonRow, compare } from "./comparison.ts";
 import type { FleetVersion, FleetVersions } from "./versions.ts";
@@ -9,24 +10,33 @@ import type { FleetVersion, FleetVersions } from "./versions.ts";
 const batchSize = 100;
 
 /**
- * Writes batches of plain heartbeats, of heartbeats with the report that is stored, and of heartbeats whose report
- * differs and has the same parts, by both versions in turn.
+ * Writes batches of plain heartbeats, of heartbeats with the report that is stored, first when it was confirmed within
+ * the hour and then when it was not, and of heartbeats whose report differs and has the same parts, by both versions in
+ * turn.
  */
 export async function compareHeartbeats({ now, before }: FleetVersions, calls: number): Promise<ComparisonRow[]> {
-  await using writing = await openWriter(now);
-  await using writingBefore = await openWriter(before);
+  // Each call has machines of its own, so that none has been confirmed by an earlier one.
+  const agents = await readAgents(now.databaseUrl, batchSize * (calls + 1));
+  await using writing = await openWriter(now, agents);
+  await using writingBefore = await openWriter(before, agents);
+  for (let call = 0; call <= calls; call++) {
+    for (const writer of [writing, writingBefore]) await writer.write(call, ({ report }) => ({ report }));
+  }
   const kinds = {
     "batch of heartbeats": { allowed: 1.05, add: () => ({}) },
     "the same with the stored report": { add: (report: Uint8Array) => ({ report }) },
+    "the same an hour later": { add: (report: Uint8Array) => ({ report }), begin: letAnHourPass },
     "the same with reports that differ": { add: () => ({ report: randomBytes(1200) }) },
   } as const;
   const rows: ComparisonRow[] = [];
-  for (const [what, { add, ...limit }] of Object.entries(kinds)) {
+  for (const [what, { add, ...options }] of Object.entries(kinds)) {
+    const { begin, ...limit } = { begin: async () => {}, ...options };
+    await begin(now);
     rows.push(
       await compare({
         what: `${what}, beside ${before.name}`,
-        measured: (call) => writing.write(call, add),
-        beside: (call) => writingBefore.write(call, add),
+        measured: (call) => writing.write(call, ({ report }) => add(report)),
+        beside: (call) => writingBefore.write(call, ({ report }) => add(report)),
         ...{ calls, ...limit },
       }),
     );
@@ -34,17 +44,23 @@ export async function compareHeartbeats({ now, before }: FleetVersions, calls: n
   return rows;
 }
 
-type Add = (report: Uint8Array) => { readonly report?: Uint8Array };
+/** Lets an hour pass since the reports were confirmed; the earlier version confirms none. */
+async function letAnHourPass({ databaseUrl }: FleetVersion): Promise<void> {
+  await withClient(databaseUrl, async (client) => {
+    await client.query("update hardware_report set confirmed_at = now() - interval '2 hours'");
+    await client.query("vacuum (analyze) hardware_report");
+  });
+}
 
-async function openWriter(version: FleetVersion) {
+type Add = (agent: Agent) => { readonly report?: Uint8Array };
+
+async function openWriter(version: FleetVersion, agents: readonly Agent[]) {
   const { openHeartbeatStore } =
     await version.load<typeof import("../../src/db/heartbeat-store.ts")>("src/db/heartbeat-store.ts");
   const store = openHeartbeatStore(version.databaseUrl, { maxBatches: 1 });
-  const agents = await readAgents(version.databaseUrl);
   return {
     async write(call: number, add: Add): Promise<void> {
-      const first = (call * batchSize) % (agents.length - batchSize);
-      const rows = agents.slice(first, first + batchSize).map((agent) => toRow(agent, add(agent.report)));
+      const rows = agents.slice(call * batchSize, (call + 1) * batchSize).map((agent) => toRow(agent, add(agent)));
       const outcomes = await store.write(rows);
       if (outcomes.some(({ kind }) => kind !== "counted")) throw new Error("a heartbeat did not count");
     },
@@ -62,22 +78,30 @@ interface Agent {
 function toRow(agent: Agent, { report }: ReturnType<Add>): HeartbeatRow {
   const { machine_id: machineId, public_key: publicKey, identifiers } = agent;
   const figures = { memoryBytes: 1n, cpuThreads: 1, diskBytes: 1n, largestDiskBytes: 1n };
-  return { machineId, publicKey, ...(report && { hardwareReport: { report, ...figures, identifiers } }) };
+  return { machineId, publicKey, ...(report && { hardwareReport: { report, ...figures, identifiers, facts } }) };
 }
 
+/** What a report says of its parts: two disks and two interfaces, in which nothing is wrong. */
+const facts: HardwareFacts = {
+  ...{ serial: "serial-1", memory: "1", diskCount: 2, interfaceCount: 2, findings: [] },
+  disks: Object.fromEntries(["a", "b"].map((name) => [`disk ${name}`, { text: `sd${name} Disk 1`, errors: "0" }])),
+  interfaces: Object.fromEntries(
+    [1, 2].map((last) => [`interface 3c:ec:ef:00:00:0${last}`, { text: `eth${last} e1000`, up: true }]),
+  ),
+};
+
 /** Agents from all parts of the table, with the stored report and what it contains. */
-async function readAgents(databaseUrl: string): Promise<Agent[]> {
+async function readAgents(databaseUrl: string, limit: number): Promise<Agent[]> {
   return withClient(databaseUrl, async (client) => {
-    const { rows: found } = await client.query<{ present: boolean }>(
-      "select to_regclass('machine_identifier') is not null as present",
-    );
-    const identifiers = `(select coalesce(jsonb_agg(to_jsonb(identifier)), '[]') from machine_identifier identifier
-                           where identifier.machine_id = agent_started.machine_id and gone_at is null)`;
     const { rows } = await client.query<Agent>(
-      `select machine_id, public_key, report, ${found[0]?.present ? identifiers : "'[]'::jsonb"} as identifiers
+      `select machine_id, public_key, report,
+              (select coalesce(jsonb_agg(to_jsonb(identifier)), '[]') from machine_identifier identifier
+                where identifier.machine_id = agent_started.machine_id and gone_at is null) as identifiers
          from agent_started join hardware_report using (machine_id) join agent_heartbeat using (machine_id)
-        order by md5(machine_id::text) limit 20000`,
+        order by md5(machine_id::text) limit $1`,
+      [limit],
     );
+    if (rows.length < limit) throw new Error(`the fleet has ${rows.length} agents, and ${limit} are needed`);
     return rows;
   });
 }

@@ -114,7 +114,9 @@ export async function removeAgents(tx: Transaction, machineIds: readonly string[
     await tx.delete(said).where(sql`${said.machineId} = any(${ids})`);
   }
   // Another agent's serial number is no change under the same key.
-  await tx.execute(sql`update ${hardwareFacts} set facts = facts - 'serial' where machine_id = any(${ids})`);
+  await tx.execute(
+    sql`update ${hardwareFacts} set facts = facts - '{serial,digest}'::text[] where machine_id = any(${ids})`,
+  );
   await tx
     .delete(machineFinding)
     .where(sql`${machineFinding.machineId} = any(${ids}) and ${machineFinding.type} = 'serial_number_changed'`);

@@ -55,7 +55,7 @@ export const hardwareFacts = pgTable("hardware_facts", {
   machineId: uuid()
     .primaryKey()
     .references(() => machine.id, { onDelete: "cascade" }),
-  /** As `HardwareFacts`. */
+  /** As `HardwareFacts`, and under "digest" the SHA-256 in base64 of the text from which they were stored. */
   facts: jsonb().$type<HardwareFacts>().notNull(),
 });
 

@@ -1,7 +1,8 @@
 /**
  * The statement of a batch that finds what is wrong in hardware reports, alone and compared with the report before. It
- * does nothing for a report that says the same as the one before. Rows to delete are passed as an array: for a join,
- * PostgreSQL would read the whole index. The lock on the machine's agent keeps others from these rows meanwhile.
+ * does nothing for a report that says the same as the one before, which it tells by a digest of the text without
+ * parsing it. Rows to delete are passed as an array: for a join, PostgreSQL would read the whole index. The lock on the
+ * machine's agent keeps others from these rows meanwhile.
  */
 import type pg from "pg";
 import { isFound } from "../../schema/machine-finding.ts";
@@ -9,7 +10,7 @@ import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./h
 
 const columns = defineColumns<HeartbeatRow>({
   ...agentColumns,
-  facts: ["jsonb", (row) => JSON.stringify(row.hardwareReport?.facts)],
+  facts: ["text", (row) => JSON.stringify(row.hardwareReport?.facts)],
 });
 
 /** How long a difference to an earlier report counts. */
@@ -17,14 +18,16 @@ const differenceLasts = "interval '7 days'";
 
 const text = `
 with brought as materialized (
-  select input.* from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
+  select input.*, encode(sha256(convert_to(facts, 'UTF8')), 'base64') as digest
+    from unnest(${columns.parameters}) as input (${columns.names})
     ${joinCounted}
 ), news as materialized (
-  select brought.machine_id, brought.facts, stored.facts as before
+  select brought.machine_id, brought.facts::jsonb || jsonb_build_object('digest', digest) as facts,
+         stored.facts as before
     from brought left join lateral (
       select facts from hardware_facts stored where stored.machine_id = brought.machine_id limit 1
     ) stored on true
-   where stored.facts is distinct from brought.facts
+   where stored.facts ->> 'digest' is distinct from digest
 ), facts_stored as (
   insert into hardware_facts (machine_id, facts) select machine_id, facts from news order by machine_id
   on conflict (machine_id) do update set facts = excluded.facts

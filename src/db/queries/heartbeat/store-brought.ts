@@ -26,9 +26,10 @@ const columns = defineColumns<HeartbeatRow>({
   cpu_threads: ["integer", (row) => row.hardwareReport?.cpuThreads],
   disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
   largest_disk_bytes: ["bigint", (row) => row.hardwareReport?.largestDiskBytes],
-  identifiers: ["jsonb", ({ hardwareReport }) => hardwareReport && JSON.stringify(hardwareReport.identifiers)],
+  // As text, since most reports have nothing new, and nobody has to parse theirs.
+  identifiers: ["text", ({ hardwareReport }) => hardwareReport && JSON.stringify(hardwareReport.identifiers)],
   system_uuid: ["text", (row) => row.hardwareReport?.systemUuid],
-  disks: ["jsonb", (row) => row.hardwareReport?.disks],
+  disks: ["text", (row) => row.hardwareReport?.disks],
   reported_generation: ["bigint", (row) => row.installationReport?.generation],
   result: ["text", (row) => row.installationReport?.result],
   error: ["text", (row) => row.installationReport?.error],
@@ -51,19 +52,26 @@ with brought as materialized (
   select input.*
     from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
     ${joinCounted}
-), hardware_news as materialized (
-  select brought.*, stored.reported_at as stored_at, stored.report as stored_hardware,
-         stored.serial_number as stored_serial_number,
-         stored.report is distinct from brought.hardware as differs,
-         case when stored.report = brought.hardware then stored.reported_at else now() end as identified_at
+), hardware_compared as materialized (
+  select slot, brought.machine_id, stored.reported_at, stored.report, stored.serial_number,
+         stored.report is distinct from brought.hardware as differs, is_complete
     from brought left join lateral (
-      select * from hardware_report stored where stored.machine_id = brought.machine_id limit 1
+      select *, memory_bytes is not null and identified_at is not distinct from reported_at
+                  and inventoried_at is not distinct from reported_at as is_complete
+        from hardware_report stored where stored.machine_id = brought.machine_id limit 1
     ) stored on true
    where brought.hardware is not null
-     and (stored.report is distinct from brought.hardware or stored.memory_bytes is null
-          or stored.identified_at is distinct from stored.reported_at
-          or stored.inventoried_at is distinct from stored.reported_at
-          or stored.confirmed_at is null or stored.confirmed_at < now() - interval '1 hour')
+     and (stored.report is distinct from brought.hardware or not is_complete
+          or confirmed_at is null or confirmed_at < now() - interval '1 hour')
+), hardware_confirmed as (
+  update hardware_report set confirmed_at = now()
+   where machine_id = any (array(select machine_id from hardware_compared where not differs and is_complete))
+), hardware_news as materialized (
+  select brought.*, compared.reported_at as stored_at, compared.report as stored_hardware,
+         compared.serial_number as stored_serial_number, differs,
+         case when differs then now() else compared.reported_at end as identified_at
+    from hardware_compared compared join brought on brought.slot = compared.slot
+   where differs or not is_complete
 ), hardware_kept as (
   insert into hardware_report_past (machine_id, reported_at, report)
   select machine_id, stored_at, stored_hardware from hardware_news
@@ -81,7 +89,7 @@ with brought as materialized (
                                system_uuid, disks, confirmed_at, inventoried_at)
   select machine_id, identified_at, hardware, manufacturer, product, serial_number,
          memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
-         system_uuid, disks, now(), identified_at
+         system_uuid, disks::jsonb, now(), identified_at
     from hardware_news order by machine_id
   on conflict (machine_id) do update
     set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,

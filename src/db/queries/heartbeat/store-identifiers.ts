@@ -4,9 +4,9 @@
  */
 
 /**
- * Common table expressions over `hardware_news`, which has machine_id, identifiers (a JSON array of `Identifier`) and
- * identified_at, the time of the report, and each machine at most once. The transaction must hold the machine's
- * agent_started row, or keep heartbeats away from it in another way.
+ * Common table expressions over `hardware_news`, which has machine_id, identifiers (a JSON array of `Identifier`, as
+ * text or jsonb) and identified_at, the time of the report, and each machine at most once. The transaction must hold
+ * the machine's agent_started row, or keep heartbeats away from it in another way.
  *
  * What a report lacks and the table has gets the report's time as gone_at, what returns loses it, and machines with
  * something new are noted in uncompared_machine. Every row goes through the unique index, machine by machine, so
@@ -16,7 +16,7 @@ export const storeIdentifiers = `
 identified as materialized (
   select machine_id, kind, value, scope, shown, part, identified_at
     from hardware_news
-   cross join lateral jsonb_to_recordset(identifiers) as input (kind text, value text, scope text, shown text, part text)
+   cross join lateral jsonb_to_recordset(identifiers::jsonb) as input (kind text, value text, scope text, shown text, part text)
 ), held_identifiers as materialized (
   select stored.*, identified_at
     from hardware_news cross join lateral (

@@ -7,7 +7,7 @@ import type { HardwareReportRow, HeartbeatRow } from "../../../../src/db/queries
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, newHardware } from "../../../support/heartbeat-rows.ts";
-import { readTags } from "../../../support/machine.ts";
+import { readTags, replaceAgentKey } from "../../../support/machine.ts";
 import { observe } from "../../../support/observer.ts";
 
 let database: TestDatabase;
@@ -99,4 +99,69 @@ test("a report from before there were figures gets them when it comes again, and
     cpuThreads: 32,
   });
   expect(await listPast(row)).toEqual([]);
+});
+
+/** The versions of the rows that a report writes, and the report's age. */
+async function readVersions({ machineId }: HeartbeatRow) {
+  const [row] = await observe(database)<{ report: string; facts: string; identifiers: string; findings: string }[]>`
+    select (select xmin::text from hardware_report where machine_id = ${machineId}) as report,
+           (select xmin::text from hardware_facts where machine_id = ${machineId}) as facts,
+           (select string_agg(xmin::text, ' ') from machine_identifier where machine_id = ${machineId}) as identifiers,
+           (select string_agg(xmin::text, ' ') from machine_finding where machine_id = ${machineId}) as findings`;
+  return row as NonNullable<typeof row>;
+}
+
+test("the stored report writes nothing again, and once an hour only that it was confirmed", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  const heartbeat = { ...row, hardwareReport: newHardware() };
+  await writeHeartbeats(client, [heartbeat]);
+  const before = await readVersions(row);
+  await writeHeartbeats(client, [heartbeat]);
+  expect(await readVersions(row)).toEqual(before);
+  await client.query("update hardware_report set confirmed_at = now() - interval '2 hours' where machine_id = $1", [
+    row.machineId,
+  ]);
+  const { report: aged } = await readVersions(row);
+  await writeHeartbeats(client, [heartbeat]);
+  const { report, ...others } = await readVersions(row);
+  expect(report).not.toBe(aged);
+  expect({ ...others, report: before.report }).toEqual(before);
+  expect((await readStored(row)).confirmedAt?.getTime()).toBeGreaterThan(Date.now() - 3_600_000);
+  expect(await listPast(row)).toEqual([]);
+});
+
+test("facts from before they had a digest get one from the same report, and say nothing new", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  const heartbeat = { ...row, hardwareReport: newHardware() };
+  await writeHeartbeats(client, [heartbeat]);
+  const readFindings = () =>
+    observe(database)`select type, target, detail, since from machine_finding where machine_id = ${row.machineId}`;
+  const findings = [...(await readFindings())];
+  expect(findings).toMatchObject([{ type: "disk_worn" }]);
+  await client.query("update hardware_facts set facts = facts - 'digest' where machine_id = $1", [row.machineId]);
+  await writeHeartbeats(client, [heartbeat]);
+  expect([...(await readFindings())]).toEqual(findings);
+  const { rows } = await client.query("select facts from hardware_facts where machine_id = $1", [row.machineId]);
+  expect(rows).toMatchObject([{ facts: { ...heartbeat.hardwareReport.facts, digest: expect.any(String) } }]);
+});
+
+test("the same report under another key lets its serial number count again", async () => {
+  const [row] = (await createHeartbeatRows(client, 1)) as [HeartbeatRow];
+  const { facts, ...hardware } = newHardware();
+  if (facts === undefined) throw new Error("there are facts");
+  await writeHeartbeats(client, [{ ...row, hardwareReport: { ...hardware, facts } }]);
+  const { publicKey } = await replaceAgentKey(database.db, row.machineId);
+  const write = (serial: string) =>
+    writeHeartbeats(client, [
+      { ...row, publicKey, hardwareReport: { ...hardware, facts: { ...facts, serial }, report: Buffer.from(serial) } },
+    ]);
+  const changed = async () => {
+    const found = await observe(database)<{ detail: string }[]>`
+      select detail from machine_finding where machine_id = ${row.machineId} and type = 'serial_number_changed'`;
+    return found.map(({ detail }) => detail);
+  };
+  await write(facts.serial ?? "");
+  expect(await changed()).toEqual([]);
+  await write("another");
+  expect(await changed()).toEqual([`another now, ${facts.serial} before`]);
 });

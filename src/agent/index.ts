@@ -21,6 +21,7 @@ export {
   type InstallOutcome,
   InstallState,
   InstallStateError,
+  OtherMachineStateError,
   openInstallState,
 } from "./install-state.ts";
 export {

@@ -11,7 +11,12 @@ import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./proc
 
 /** Says why an agent cannot continue with its state file, and what to do. */
 export class InstallStateError extends OperatorError {
-  override readonly name = "InstallStateError";
+  override readonly name: string = "InstallStateError";
+}
+
+/** The state file is that of another machine. */
+export class OtherMachineStateError extends InstallStateError {
+  override readonly name = "OtherMachineStateError";
 }
 
 /** Outcome of the installation of a generation. Without `error` it succeeded. */
@@ -234,7 +239,7 @@ async function readState(file: string, machineId: string): Promise<Attempt | und
     );
   }
   if (state.machineId !== machineId) {
-    throw new InstallStateError(
+    throw new OtherMachineStateError(
       `${file} is the state of machine ${state.machineId}: name another file for ${machineId}`,
     );
   }

@@ -1,5 +1,5 @@
 /** Finds the machine id of an agent that was given none: the one that it keeps, or the one that it is let in with. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { Code } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { EnrolmentOptions } from "../agent/enrol-agent.ts";
@@ -58,11 +58,17 @@ export async function findMachineId(
   return machineId;
 }
 
-/** Returns the id that was kept for this key; the key of another one was lost or replaced since. */
+/**
+ * Returns the id that was kept for this key. Removes one that was kept for another key, which was lost or replaced
+ * since.
+ */
 async function readKeptId(file: string, publicKey: string): Promise<string | undefined> {
   try {
     const [id, keptFor] = (await findFile(file))?.trim().split(" ") ?? [];
-    return id === undefined || keptFor !== publicKey ? undefined : parseMachineId(id);
+    if (id === undefined) return undefined;
+    if (keptFor === publicKey) return parseMachineId(id);
+    await rm(file);
+    return undefined;
   } catch (error) {
     throw new ConfigError([`${file}: ${(error as Error).message}`]);
   }

@@ -124,7 +124,7 @@ async function run(flags: AgentFlags): Promise<void> {
     ? agent.createSigningAgentClient({ ...signing, machineId })
     : agent.createAgentClient({ endpoint, key, ca });
   const names = { machineId, publicKey: key.publicKeyHex, signed: flags.signed === true };
-  const state = await agent.openInstallState(flags.state ?? `${flags.key}.state.json`, machineId);
+  const state = await openState(flags, agent, machineId);
   try {
     log.info(
       {
@@ -153,6 +153,24 @@ async function run(flags: AgentFlags): Promise<void> {
     log.info("agent stopped");
   } finally {
     state.close();
+  }
+}
+
+/**
+ * Opens the state file. An agent that was let in as another machine than before, for example after its key was lost,
+ * leaves the state of that machine as it is.
+ */
+async function openState(
+  { state, key, machineId: givenId }: AgentFlags,
+  agent: typeof import("../agent/index.ts"),
+  machineId: string,
+) {
+  if (state !== undefined) return await agent.openInstallState(state, machineId);
+  try {
+    return await agent.openInstallState(`${key}.state.json`, machineId);
+  } catch (error) {
+    if (givenId !== undefined || !(error instanceof agent.OtherMachineStateError)) throw error;
+    return await agent.openInstallState(`${key}.${machineId}.state.json`, machineId);
   }
 }
 

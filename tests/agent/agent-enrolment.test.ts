@@ -79,10 +79,20 @@ test.each([
   expect((await findEnrolment(database, key))?.lastSeenAt).toEqual(before);
 });
 
-test("an agent that has lost its key makes another, and asks again though an id was kept for the lost one", async () => {
-  const { publicKeyHex: lost } = await generateAgentKey();
-  await writeFile(join(folder, "agent.pem.machine-id"), `4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11 ${lost}\n`);
-  await said(startAgent(), "waiting for an operator to let this agent in");
+test("an agent that has lost its key makes another, asks again, and runs as whatever machine it is let in", async () => {
+  const [{ publicKeyHex: lost }, before] = [await generateAgentKey(), "4b9f3a52-2f0c-4a53-9d0e-6f1f3f1f9c11"];
+  const state = `${JSON.stringify({ machineId: before })}\n`;
+  await writeFile(join(folder, "agent.pem.machine-id"), `${before} ${lost}\n`);
+  await writeFile(join(folder, "agent.pem.state.json"), state);
+  const agent = startAgent();
+  await said(agent, "waiting for an operator to let this agent in");
+  await expect(stat(join(folder, "agent.pem.machine-id"))).rejects.toThrow("ENOENT");
+  const enrolmentId = (await findEnrolment(database, await loadKey()))?.id as string;
+  const { machine } = await enrolments.approveEnrolment({ enrolmentId, allowDuplicate: true });
+  await said(agent, "agent started");
+  expect(await readFile(join(folder, "agent.pem.state.json"), "utf8")).toBe(state);
+  const own = await readFile(join(folder, `agent.pem.${machine?.id}.state.json`), "utf8");
+  expect(JSON.parse(own)).toEqual({ machineId: machine?.id });
 });
 
 test("a kept id that is none is told with its file, and is not replaced", async () => {

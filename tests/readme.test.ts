@@ -6,9 +6,11 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MachineService } from "../gen/bmaas/admin/v1/machine_service_pb.js";
 import { type Setting, settings } from "../src/config/config.ts";
 import { createTestDatabase, type TestDatabase } from "./support/database.ts";
 import { moveInstallation } from "./support/installation.ts";
+import { adminClient } from "./support/operator.ts";
 import { makeFolder } from "./support/program.ts";
 import { type ServerProcess, startServerProcess } from "./support/server-process.ts";
 
@@ -53,8 +55,9 @@ const recipes = {
   viewer: { heading: "Read-only access", block: 0 },
   many: { heading: "Many machines", block: 0 },
   find: { file: "docs/operating.md", heading: "Find a machine", block: 0 },
-  enrol: { file: "docs/enrolment.md", heading: "Try it", block: 0 },
-  approve: { file: "docs/enrolment.md", heading: "Try it", block: 1 },
+  enrol: { heading: "A machine that nobody has registered", block: 0 },
+  approve: { heading: "A machine that nobody has registered", block: 1 },
+  installImage: { heading: "A machine that nobody has registered", block: 2 },
   labels: { file: "docs/operating.md", heading: "Labels", block: 0 },
   holds: { file: "docs/operating.md", heading: "Holds", block: 0 },
   bundle: { file: "docs/operating.md", heading: "A bundle for a bug report", block: 0 },
@@ -245,7 +248,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     expect(await run(recipes.bufCurl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{/) });
   });
 
-  test("start an agent without a key, approve it, and see it heartbeat", async () => {
+  test("start an agent without a key, approve it, and install an image onto its disk, byte for byte", async () => {
     const agent = paste(recipes.enrol);
     let said = "";
     agent.stdout.setEncoding("utf8").on("data", (chunk: string) => {
@@ -257,7 +260,16 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
       0,
       expect.stringMatching(/ waiting (?:.|\n)* approved as machine .*\n(?:.|\n)* (?:never_heartbeated|heartbeating) /),
     ]);
-    await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
+    const secret = readFileSync(join(clone, ".bmaas", "admin.token"), "utf8").trim();
+    const machines = adminClient(MachineService, server.adminUrl, secret);
+    const findMachine = async () =>
+      (await machines.listMachines({})).machines.find(({ labels }) => labels.rack === "r3");
+    await expect.poll(async () => (await findMachine())?.hardware, { timeout: 25_000 }).toBeDefined();
+    const installed = await run(recipes.installImage);
+    expect([installed.status, installed.stdout]).toEqual([
+      0,
+      expect.stringMatching(/ generation 1 succeeded after \d+ s\nevery byte of the image is on the disk\n$/),
+    ]);
   });
 
   test("seed a fleet", async () => {

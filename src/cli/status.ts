@@ -8,11 +8,12 @@ import {
 } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { findLabel, parseLabelKey } from "../contract/labels.ts";
+import { machineStates } from "../contract/machine-selector.ts";
 import { argumentParser, parseQuoted } from "./operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "./operator/operate.ts";
 import { type Cell, note, paint, print, printMessage, printTable } from "./operator/output.ts";
 import { formatCapacity, formatMemory } from "./operator/quantity.ts";
-import { machineStateNames, showMachineState } from "./operator/state-names.ts";
+import { showMachineState } from "./operator/state-names.ts";
 import { ageOf } from "./operator/timestamp-text.ts";
 
 interface StatusFlags extends OperatorFlags {
@@ -164,7 +165,7 @@ function printAttention({ groups }: GetFleetResponse): void {
   const found = complaints.flatMap(({ state, what, verb }) => {
     const ofState = groups.filter((group) => group.state === state);
     const machines = ofState.reduce((total, group) => total + group.machines - group.mutedMachines, 0n);
-    const command = `bmaas ${verb} --selector state=${machineStateNames.nameOf(state)}`;
+    const command = `bmaas ${verb} --selector state=${machineStates.nameOf(state)}`;
     return machines === 0n ? [] : [[{ text: machines.toString(), style: "yellow" }, what, command] as Cell[]];
   });
   const overdue = groups.reduce((total, group) => total + group.stateOverdueMachines, 0n);

@@ -1,25 +1,8 @@
-/** Parses durations as operators write them, and limits that are made of them. */
+/** Parses limits that are made of durations. */
 import { suggestName } from "../base/suggest-name.ts";
+import { parseDurationMs } from "../contract/amounts.ts";
 import { machineStateNames } from "../contract/machine-states.ts";
 import { InvalidValueError } from "./values.ts";
-
-const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** Longest accepted duration: a century. */
-const maxDurationMs = 36_525 * 86_400_000;
-
-/**
- * Parses a number with one of the units s, m, h and d, such as `90s` or `1.5h`, to milliseconds. Throws
- * InvalidValueError.
- */
-export function parseDurationMs(text: string): number {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
-  const durationMs = Math.round(Number(amount) * (unitsMs[unit] ?? Number.NaN));
-  const quoted = JSON.stringify(text.slice(0, 80));
-  if (Number.isNaN(durationMs)) throw new InvalidValueError(`${quoted} is not a duration such as 90s, 15m, 2h or 30d`);
-  if (durationMs > maxDurationMs) throw new InvalidValueError(`${quoted} is longer than a century`);
-  return durationMs;
-}
 
 /** How long machines may be in a state, in seconds, by the state. */
 export type StateLimits = Readonly<Partial<Record<(typeof machineStateNames)[number], number>>>;
@@ -53,7 +36,15 @@ function readLimit(text: string): [state: string, seconds: number] {
     const hint = meant === undefined ? ` (there are ${machineStateNames.join(", ")})` : `, did you mean ${meant}?`;
     throw new InvalidValueError(`${JSON.stringify(name.slice(0, 80))} is not a state${hint}`);
   }
-  const seconds = Math.round(parseDurationMs(duration) / 1000);
+  const seconds = readSeconds(duration);
   if (seconds < 1) throw new InvalidValueError(`${state} needs a duration of at least 1s`);
   return [state, seconds];
+}
+
+function readSeconds(duration: string): number {
+  try {
+    return Math.round(parseDurationMs(duration) / 1000);
+  } catch (error) {
+    throw new InvalidValueError((error as Error).message);
+  }
 }

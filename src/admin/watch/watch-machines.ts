@@ -11,11 +11,11 @@ import {
   type WatchMachinesResponse,
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { matchesFilter, namesMachine } from "../../contract/matches-filter.ts";
 import { readIssueTypes, toIssue } from "../issue/to-issue.ts";
 import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type ChangeBatch, isOfEnrolment, type WatchEvent } from "./change-reader.ts";
-import { matchesFilter, namesMachine } from "./matches-filter.ts";
 import { decodeResumeToken, encodeResumeToken, isSamePoint } from "./resume-token.ts";
 
 /** Creates the handler of MachineService.WatchMachines. */

@@ -1,8 +1,8 @@
 /** Converts commander's tree of commands for completion: every command with what can follow it. */
 import type { Argument, Command, Option } from "commander";
 import { diskTerms } from "../../contract/disk-selector.ts";
-import { enrolmentSelectorWords } from "../enrolments/enrolment-targets.ts";
-import { selectorWords } from "../operator/selector.ts";
+import { enrolmentTerms } from "../../contract/enrolment-selector.ts";
+import { machineTerms } from "../../contract/machine-selector.ts";
 
 /** Possible values of an argument or an option. */
 export type Values =
@@ -57,8 +57,8 @@ function readValues(choices: readonly string[] | undefined, name: string): Value
   if (choices !== undefined) return { kind: "words", words: choices };
   if (/^[a-z]+(\|[a-z]+)+$/.test(name)) return { kind: "words", words: name.split("|") };
   if (name === "term,…") return { kind: "terms", words: diskTerms };
-  if (name.startsWith("key=value")) return { kind: "terms", words: selectorWords };
-  if (name.startsWith("name=value")) return { kind: "terms", words: enrolmentSelectorWords };
+  if (name.startsWith("key=value")) return { kind: "terms", words: machineTerms.words };
+  if (name.startsWith("name=value")) return { kind: "terms", words: enrolmentTerms.words };
   return { kind: /^(file|dir)$/i.test(name) ? "files" : "anything" };
 }
 

@@ -8,41 +8,23 @@ import {
   EnrolmentService,
 } from "../../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { ConfigError } from "../../config/config.ts";
-import { parseMachineId } from "../../contract/machine-id.ts";
+import { enrolmentStates, enrolmentTerms, parseEnrolmentId } from "../../contract/enrolment-selector.ts";
+import { joinParts } from "../../contract/selector-terms.ts";
 import type { TargetKind } from "../operator/act-on-each.ts";
 import type { Operator } from "../operator/admin-client.ts";
 import { argumentParser, collect } from "../operator/arguments.ts";
 import { CommandFailure, exitStatus } from "../operator/exit-status.ts";
 import { listPages } from "../operator/list-pages.ts";
-import { parseAge, parseState, parseTerms, parseYesNo } from "../operator/selector.ts";
-import { enrolmentStateNames } from "../operator/state-names.ts";
+import { parseTerms } from "../operator/selector.ts";
 import type { Target, TargetFlags } from "../operator/targets.ts";
 
 /** Names for enrolments as the targets of a command. */
 export const enrolmentKind: TargetKind = { noun: "enrolments", idName: "enrolmentId" };
 
-type FilterPart = Partial<Omit<EnrolmentFilter, "$typeName" | "$unknown">>;
-
-const keys: Readonly<Record<string, (value: string) => FilterPart>> = {
-  state: (value) => ({ states: [parseState(value, enrolmentStateNames)] }),
-  address: (value) => ({ address: value }),
-  serial: (value) => ({ serialNumber: value }),
-  manufacturer: (value) => ({ manufacturer: value }),
-  product: (value) => ({ product: value }),
-  expected: (value) => ({ expected: parseYesNo(value) }),
-  "older-than": (value) => ({ minAge: parseAge(value) }),
-  id: (value) => ({ enrolmentIds: [parseEnrolmentId(value)] }),
-};
-
-/** Beginnings of terms, and terms with states in full, for completion in shells. */
-export const enrolmentSelectorWords: readonly string[] = Object.keys(keys).flatMap((key) =>
-  key === "state" ? enrolmentStateNames.names.map((name) => `state=${name}`) : `${key}=`,
-);
-
 /** Help for commands with a selector of enrolments. */
 export const enrolmentSelectorHelp = `
 A selector is a comma-separated list of conditions; an enrolment must match all of them:
-  state                   ${enrolmentStateNames.names.join(", ")}; repeat to match any
+  state                   ${enrolmentStates.names.join(", ")}; repeat to match any
   address                 IP address of the agent's last call
   serial                  serial number of the machine
   manufacturer, product   from the machine's firmware; write a comma in a value as \\,
@@ -52,15 +34,6 @@ A selector is a comma-separated list of conditions; an enrolment must match all 
 
 /** Parses an enrolment's id. */
 export const enrolmentIdArgument = argumentParser(parseEnrolmentId);
-
-/** Returns the canonical form of an enrolment's id, a UUID. Throws an error for any other text. */
-function parseEnrolmentId(text: string): string {
-  try {
-    return parseMachineId(text);
-  } catch {
-    throw new Error("an enrolment's id is a UUID, from bmaas enrolments list");
-  }
-}
 
 /** Adds the option that selects enrolments. */
 export function addEnrolmentSelector(command: Command): Command {
@@ -78,10 +51,7 @@ export function addEnrolments(command: Command): Command {
 
 /** Parses selectors to one filter, whose conditions must all hold. Throws ConfigError with every mistake. */
 export function parseEnrolmentSelector(selectors: readonly string[]): EnrolmentFilter {
-  const parts = parseTerms(selectors, { keys, repeatable: ["state", "id"] });
-  const states = parts.flatMap((part) => part.states ?? []);
-  const enrolmentIds = parts.flatMap((part) => part.enrolmentIds ?? []);
-  return create(EnrolmentFilterSchema, Object.assign({}, ...parts, { states, enrolmentIds }));
+  return create(EnrolmentFilterSchema, joinParts(parseTerms(selectors, enrolmentTerms)));
 }
 
 /** Returns the enrolments that pass the filter, newest first. */

@@ -4,32 +4,18 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import type { InstallationTargetSchema } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { ConfigError } from "../../config/config.ts";
-import { parseDiskSelector } from "../../contract/disk-selector.ts";
 import {
   InvalidFieldError,
   limitPayload,
   parseDevice,
   parseDigest,
-  parseImageTag,
   parseImageUrl,
-  parseRegistryName,
 } from "../../contract/installation-rules.ts";
+import { type OsImage, parseOsImage, parseRequestedDisk } from "../../contract/installation-target.ts";
 import { parseNodeParameters } from "../../contract/node-parameters.ts";
 import { argumentParser, collect } from "../operator/arguments.ts";
-import { toNamedDisk } from "../operator/disk-text.ts";
-import { parseBytes } from "../operator/quantity.ts";
 
 type TargetInit = MessageInitShape<typeof InstallationTargetSchema>;
-
-/** A reference to an image in an OCI registry. */
-interface OsImage {
-  readonly scheme: string;
-  readonly host: string;
-  readonly repository: string;
-  readonly tag: string;
-  /** Empty if the reference has none. */
-  readonly digest: string;
-}
 
 /** The flags as commander passes them. */
 export interface InstallationTargetFlags {
@@ -72,22 +58,6 @@ export function addInstallationTarget(command: Command): Command {
     )
     .option("--user-data <file>", "data passed to the system installed from --image, for example for cloud-init")
     .option("--node-parameters <file>", "NodeParameters of a --metropolis node, in protobuf's binary form");
-}
-
-/** Parses `[SCHEME://]HOST/REPOSITORY[:TAG][@DIGEST]`. The default scheme is https. */
-function parseOsImage(text: string): OsImage {
-  const [, scheme = "https", host, repository, tag = "", digest = ""] =
-    /^(?:(https?):\/\/)?([^/@]+)\/([^@]+?)(?::([^/:@]+))?(?:@(.+))?$/.exec(text) ?? [];
-  if (host === undefined || repository === undefined) {
-    throw new InvalidFieldError("is not HOST/REPOSITORY[:TAG][@sha256:…]");
-  }
-  return {
-    scheme,
-    host: parseRegistryName(host),
-    repository: parseRegistryName(repository),
-    tag: tag && parseImageTag(tag),
-    digest: digest && parseDigest(digest),
-  };
 }
 
 /** Returns what to install, and reads the files for it. Throws ConfigError with everything that is missing. */
@@ -133,10 +103,7 @@ function readDisk({ rootDevice = "", disk: texts, uncheckedDisk = false }: Insta
   if (rootDevice !== "") throw new ConfigError(["--disk and --root-device both name the disk: give one of them"]);
   if (uncheckedDisk) throw new ConfigError(["--unchecked-disk needs --root-device, since --disk is looked up"]);
   try {
-    const selector = parseDiskSelector(texts.join(","), parseBytes);
-    if (selector.kernelName === undefined) return { rootDevice, disk: toNamedDisk(selector) };
-    if (Object.keys(selector).length === 1) return { rootDevice: selector.kernelName };
-    throw new InvalidFieldError("has a name beside other terms; a name alone says which disk");
+    return parseRequestedDisk(texts.join(","));
   } catch (error) {
     throw new ConfigError([`--disk: it ${(error as Error).message}`]);
   }

@@ -1,6 +1,6 @@
 /** Parsers of arguments and options. Each throws commander's InvalidArgumentError for an invalid text. */
 import { InvalidArgumentError } from "commander";
-import { parseDurationMs } from "../../config/durations.ts";
+import { parseDurationMs } from "../../contract/amounts.ts";
 import { InvalidFieldError } from "../../contract/installation-rules.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";

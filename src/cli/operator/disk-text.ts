@@ -1,20 +1,10 @@
 /** Formats disks for people, and converts how the command line names one. */
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
-import type {
-  DiskSelectorSchema,
-  InstallationDisk,
-  DiskSelector as NamedDisk,
-} from "../../../gen/bmaas/admin/v1/installation_pb.js";
+import type { InstallationDisk, DiskSelector as NamedDisk } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { DiskRefusalSchema, type RefusedDisk } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { BlockDevice_Protocol as Protocol } from "../../../gen/cloud/agent/api/hwreport_pb.js";
 import { printable } from "../../base/printable.ts";
-import {
-  type DiskSelector,
-  diskProtocols,
-  formatDiskSelector,
-  type ProtocolName,
-} from "../../contract/disk-selector.ts";
+import { diskProtocols, formatDiskSelector, type ProtocolName } from "../../contract/disk-selector.ts";
 import { formatTable } from "../table.ts";
 import { formatCapacity } from "./quantity.ts";
 
@@ -62,23 +52,6 @@ function nameProtocol(protocol: Protocol): ProtocolName | "" {
 
 function quoteForShell(text: string): string {
   return /^[\w=.,:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
-/** Converts a parsed `--disk` to the contract's message. */
-export function toNamedDisk(selector: DiskSelector): MessageInitShape<typeof DiskSelectorSchema> {
-  const { serialNumber, wwn, path, model, minBytes, maxBytes, rotational, protocol, pick } = selector;
-  const choice = pick === undefined ? undefined : ({ case: pick, value: true } as const);
-  return {
-    ...(serialNumber !== undefined && { serialNumber }),
-    ...(wwn !== undefined && { wwn: `0x${wwn}` }),
-    ...(path !== undefined && { path }),
-    ...(model !== undefined && { model }),
-    ...(minBytes !== undefined && { minBytes }),
-    ...(maxBytes !== undefined && { maxBytes }),
-    ...(rotational !== undefined && { rotational }),
-    ...(protocol !== undefined && { protocol: diskProtocols[protocol] }),
-    ...(choice !== undefined && { choice }),
-  };
 }
 
 /** Returns what the operator asked for, in the form of `--disk`. */

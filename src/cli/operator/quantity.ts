@@ -1,26 +1,6 @@
-/** Parses and formats amounts of memory and disk space. */
-import { InvalidValueError } from "../../config/values.ts";
+/** Formats amounts of memory and disk space. */
 
 const prefixes = ["", "k", "M", "G", "T", "P", "E"] as const;
-
-const max = 2n ** 63n - 1n;
-
-/**
- * Parses a number of bytes with or without a unit, such as `16GiB`, `1.5TB` or `500`, without rounding. Throws
- * InvalidValueError.
- */
-export function parseBytes(text: string): bigint {
-  const [, whole = "", fraction = "", prefix = "", binary] =
-    /^(\d{1,20})(?:\.(\d{1,12}))? ?(?:([kMGTPE])(i)?)?B?$/i.exec(text) ?? [];
-  const power = prefixes.findIndex((known) => known.toLowerCase() === prefix.toLowerCase());
-  const scaled =
-    whole === "" ? -1n : BigInt(whole + fraction) * (binary === undefined ? 1000n : 1024n) ** BigInt(power);
-  const divisor = 10n ** BigInt(fraction.length);
-  if (scaled < 0n || scaled % divisor !== 0n || scaled / divisor > max) {
-    throw new InvalidValueError(`${JSON.stringify(text.slice(0, 80))} is not an amount of bytes such as 16GiB or 1TB`);
-  }
-  return scaled / divisor;
-}
 
 /** Formats memory in binary units with three digits: "256 GiB". */
 export function formatMemory(bytes: bigint): string {

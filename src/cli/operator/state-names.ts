@@ -1,4 +1,4 @@
-/** Names of the contract's enum values for people: "installation_failed" for MACHINE_STATE_INSTALLATION_FAILED. */
+/** Names of the contract's enum values as the command line shows them, with their colours. */
 
 import { EnrolmentState } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import { HealthEffect } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
@@ -8,61 +8,35 @@ import { HealthSeverity, MachineState, ProviderStatus } from "../../../gen/bmaas
 import { MatchKind } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { DeliveryState } from "../../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { Role } from "../../../gen/bmaas/admin/v1/role_pb.js";
+import { enrolmentStates } from "../../contract/enrolment-selector.ts";
+import { type EnumNames, namesOf } from "../../contract/enum-names.ts";
+import { machineStates } from "../../contract/machine-selector.ts";
 import type { Cell } from "./output.ts";
 
 type StyledCell = Exclude<Cell, string>;
 type Style = StyledCell["style"];
 
-/** An enum as protobuf-es generates it: names to numbers and back. */
-type EnumObject = Readonly<Record<string, string | number>>;
-
-/** The values of an enum by name, without the value 0. */
-export interface EnumNames<Value extends number> {
-  readonly names: readonly string[];
-  /** Returns the name, or text with the number of a value that only a newer server knows. */
-  nameOf(value: Value): string;
-  /** Returns the value, or undefined for an unknown name. Dashes count as underscores. */
-  find(name: string): Value | undefined;
-}
-
-function namesOf<Value extends number>(values: EnumObject): EnumNames<Value> {
-  const entries = Object.entries(values).filter(([, value]) => typeof value === "number" && value !== 0);
-  const byName = new Map(entries.map(([name, value]) => [name.toLowerCase(), value as Value]));
-  const byValue = new Map([...byName].map(([name, value]) => [value, name]));
-  return {
-    names: [...byName.keys()],
-    nameOf: (value) => byValue.get(value) ?? `unknown (${value})`,
-    find: (name) => byName.get(name.toLowerCase().replaceAll("-", "_")),
-  };
-}
-
-/** States of machines. */
-export const machineStateNames: EnumNames<MachineState> = namesOf(MachineState as unknown as EnumObject);
-
 /** States of installations. */
-export const installationStateNames: EnumNames<InstallationState> = namesOf(InstallationState as unknown as EnumObject);
-
-/** States of enrolments. */
-export const enrolmentStateNames: EnumNames<EnrolmentState> = namesOf(EnrolmentState as unknown as EnumObject);
+export const installationStateNames: EnumNames<InstallationState> = namesOf(InstallationState);
 
 /** Statuses of machines according to their providers. */
-export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus as unknown as EnumObject);
+export const providerStatusNames: EnumNames<ProviderStatus> = namesOf(ProviderStatus);
 
 /** Effects of health alerts. */
-export const healthEffectNames: EnumNames<HealthEffect> = namesOf(HealthEffect as unknown as EnumObject);
+export const healthEffectNames: EnumNames<HealthEffect> = namesOf(HealthEffect);
 
-const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity as unknown as EnumObject);
+const healthSeverityNames: EnumNames<HealthSeverity> = namesOf(HealthSeverity);
 /** Severities of issues, the least urgent first. */
-export const issueSeverityNames: EnumNames<IssueSeverity> = namesOf(IssueSeverity as unknown as EnumObject);
+export const issueSeverityNames: EnumNames<IssueSeverity> = namesOf(IssueSeverity);
 
 /** States of deliveries to receivers. */
-export const deliveryStateNames: EnumNames<DeliveryState> = namesOf(DeliveryState as unknown as EnumObject);
+export const deliveryStateNames: EnumNames<DeliveryState> = namesOf(DeliveryState);
 
 /** Roles of tokens. */
-export const roleNames: EnumNames<Role> = namesOf(Role as unknown as EnumObject);
+export const roleNames: EnumNames<Role> = namesOf(Role);
 
 /** Kinds of facts by which machines and parts are found. */
-export const matchKindNames: EnumNames<MatchKind> = namesOf(MatchKind as unknown as EnumObject);
+export const matchKindNames: EnumNames<MatchKind> = namesOf(MatchKind);
 
 const machineStyles: Partial<Record<MachineState, Style>> = {
   [MachineState.STALE]: "yellow",
@@ -96,7 +70,7 @@ export function showHealthSeverity(severity: HealthSeverity): StyledCell {
 
 /** Returns a machine's state for a table. */
 export function showMachineState(state: MachineState): StyledCell {
-  return { text: machineStateNames.nameOf(state), style: machineStyles[state] };
+  return { text: machineStates.nameOf(state), style: machineStyles[state] };
 }
 
 /** Returns an installation's state for a table. */
@@ -112,5 +86,5 @@ const enrolmentStyles: Partial<Record<EnrolmentState, Style>> = {
 
 /** Returns an enrolment's state for a table. */
 export function showEnrolmentState(state: EnrolmentState): StyledCell {
-  return { text: enrolmentStateNames.nameOf(state), style: enrolmentStyles[state] };
+  return { text: enrolmentStates.nameOf(state), style: enrolmentStyles[state] };
 }

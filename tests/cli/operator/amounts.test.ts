@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { formatCapacity, formatMemory, parseBytes } from "../../../src/cli/operator/quantity.ts";
+import { formatCapacity, formatMemory } from "../../../src/cli/operator/quantity.ts";
 import { formatAge, formatTime } from "../../../src/cli/operator/time.ts";
-import { parseDurationMs } from "../../../src/config/durations.ts";
+import { parseBytes, parseDurationMs } from "../../../src/contract/amounts.ts";
 
 describe("an amount of bytes", () => {
   test.each<[string, bigint]>([

@@ -1,12 +1,8 @@
-/** Tests a single machine against a filter, for watchers, with the same result as a list's query. */
+/** Tests a single machine against a filter, with the same result as a list's query: for watchers, and in the console. */
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
-import {
-  type LabelCondition,
-  LabelOperator,
-  type MachineFilter,
-} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { findLabel } from "../../contract/labels.ts";
+import type { Machine } from "../../gen/bmaas/admin/v1/machine_pb.js";
+import { type LabelCondition, LabelOperator, type MachineFilter } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { findLabel } from "./labels.ts";
 
 /** Returns whether `machine` passes the filter at `nowMs`, in milliseconds since the epoch. */
 export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: number): boolean {

@@ -9,14 +9,17 @@ import { session } from "./session/session.ts";
 import { SignInDialog, SignInPage } from "./session/sign-in.tsx";
 import { transport } from "./session/transport.ts";
 import { useSession } from "./session/use-session.ts";
+import { Trouble } from "./ui/error-note.tsx";
 
 /** Shows the sign-in page until somebody has signed in. An ended session leaves the page as it is, under a dialog. */
 export function App() {
-  const { status } = useSession(session);
+  const state = useSession(session);
+  const { status } = state;
   return (
     <TransportProvider transport={transport}>
       <QueryClientProvider client={queryClient}>
-        {status === "starting" && <p className="centered">Signing in…</p>}
+        {status === "starting" && <Starting trouble={state.trouble} />}
+        {status === "handed-over" && <p className="centered">You are signed in again. You can close this window.</p>}
         {status === "signed-out" && <SignInPage />}
         {(status === "signed-in" || status === "ended") && (
           <LiveProvider isPaused={status === "ended"}>
@@ -26,5 +29,21 @@ export function App() {
         )}
       </QueryClientProvider>
     </TransportProvider>
+  );
+}
+
+function Starting({ trouble }: { readonly trouble: string | undefined }) {
+  if (trouble === undefined) return <p className="centered">Signing in…</p>;
+  return (
+    <main className="sign-in">
+      <h1>bmaas</h1>
+      <Trouble>{trouble}</Trouble>
+      <p>You are still signed in, and this page tries again by itself.</p>
+      <p>
+        <button type="button" onClick={() => session.signOut()}>
+          Sign in as somebody else
+        </button>
+      </p>
+    </main>
   );
 }

@@ -1,4 +1,4 @@
-/** Tests a single machine against a filter, with the same result as a list's query: for watchers, and in the console. */
+/** Tests a single machine against a filter, with the same result as a list's query. */
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Machine } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { type LabelCondition, LabelOperator, type MachineFilter } from "../../gen/bmaas/admin/v1/machine_service_pb.js";

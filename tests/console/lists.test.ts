@@ -72,7 +72,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     const filter = page.getByRole("combobox", { name: "Filter" });
     await filter.fill("severity=dreadful");
     await filter.press("Enter");
-    await page.getByText('There is no "dreadful": there are info, warning, critical.').waitFor();
+    await page.getByText('severity: "dreadful" is not a severity (there are info, warning, critical).').waitFor();
     await filter.fill("severity=critical");
     await filter.press("Enter");
     await rowWith(page, "agent silent").waitFor({ state: "detached" });

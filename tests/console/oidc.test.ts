@@ -24,11 +24,11 @@ describe.skipIf(!hasChromium)(needsChromium, async () => {
 
   test("whoever the issuer knows comes back to the page that was open, with the role of the claims", async () => {
     issuer.signIns.claims = { roles: ["sre"] };
-    await using opened = await openAtIssuer("/machines?provider=a");
+    await using opened = await openAtIssuer("/machines?filter=provider%3Da");
     await opened.page.getByText("oidc:alice").waitFor();
     await opened.page.getByText("(operator)").waitFor();
     await opened.page.getByText("provider=a").waitFor();
-    expect(opened.page.url()).toBe(`${bench.server.adminUrl}/machines?provider=a`);
+    expect(opened.page.url()).toBe(`${bench.server.adminUrl}/machines?filter=provider%3Da`);
     expect(await opened.page.evaluate(() => sessionStorage.length)).toBe(0);
     await opened.page.getByRole("button", { name: "Sign out" }).click();
     await opened.page.getByRole("button", { name: /^Sign in at 127/ }).waitFor();

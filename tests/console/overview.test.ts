@@ -65,6 +65,6 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.keyboard.press("/");
     await page.keyboard.type("state=nonsense");
     await page.keyboard.press("Enter");
-    await page.getByText('There is no state "nonsense".').waitFor();
+    await page.getByText('state: "nonsense" is not a state').waitFor();
   });
 });

@@ -59,7 +59,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   });
 
   test("the page whose link was opened comes after signing in", async () => {
-    await using opened = await open({ path: "/machines?state=%5B%22stale%22%5D", token: bench.admin.secret });
+    await using opened = await open({ path: "/machines?filter=%5B%22state%3Dstale%22%5D", token: bench.admin.secret });
     await opened.page.getByRole("heading", { name: "Machines" }).waitFor();
     await opened.page.getByText("state=stale").waitFor();
     expect(new URL(opened.page.url()).pathname).toBe("/machines");

@@ -1,8 +1,8 @@
 /** A dialog for an action that wipes nothing: its fields, the command that does the same, and how far it is. */
 import { type ReactNode, useState } from "react";
-import { CopyableCommand } from "../ui/copy.tsx";
-import { Dialog } from "../ui/dialog.tsx";
+import { ConfirmAction } from "../ui/confirm-action.tsx";
 import { formatCount } from "../ui/format.ts";
+import { IdsFile } from "./ids-file.tsx";
 import { type ActOnPart, useRun } from "./run.ts";
 import { RunNote } from "./run-note.tsx";
 import type { Targets } from "./targets.ts";
@@ -43,44 +43,25 @@ export function ActionDialog(props: {
     onClose();
   };
   return (
-    <Dialog title={`${action} ${nameTargets(targets)}`} onClose={onClose} closeLabel={run.isBusy ? "Stop" : "Close"}>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!run.isBusy) void submit();
-        }}
-      >
-        {children}
-        <CopyableCommand command={command} />
-        {mistake !== undefined && (
-          <p role="alert" className="trouble">
-            {mistake}
-          </p>
-        )}
-        <RunNote progress={run.progress} doing={action} />
-        <div className="actions">
-          <button type="submit" className={isDanger ? "danger" : "primary"} disabled={run.isBusy}>
-            {run.isBusy ? "Working…" : action}
-          </button>
-        </div>
-      </form>
-    </Dialog>
-  );
-}
-
-/** A field with its label, and a hint below it. */
-export function Field(props: {
-  readonly id: string;
-  readonly label: string;
-  readonly hint?: string;
-  readonly children: ReactNode;
-}) {
-  return (
-    <div className="field">
-      <label htmlFor={props.id}>{props.label}</label>
-      {props.children}
-      {props.hint !== undefined && <span className="quiet">{props.hint}</span>}
-    </div>
+    <ConfirmAction
+      title={`${action} ${nameTargets(targets)}`}
+      action={action}
+      kind={isDanger ? "danger" : "primary"}
+      command={command}
+      isBusy={run.isBusy}
+      error={undefined}
+      mistake={mistake}
+      note={
+        <>
+          <IdsFile targets={targets} />
+          <RunNote progress={run.progress} doing={action} />
+        </>
+      }
+      closeLabel={run.isBusy ? "Stop" : "Close"}
+      onClose={onClose}
+      onConfirm={() => void submit()}
+    >
+      {children}
+    </ConfirmAction>
   );
 }

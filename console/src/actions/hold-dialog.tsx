@@ -4,9 +4,10 @@ import { MachineService } from "@api/machine_service_pb.js";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useId, useState } from "react";
+import { useState } from "react";
+import { TextField } from "../ui/fields.tsx";
 import { toCommand } from "../ui/shell-words.ts";
-import { ActionDialog, Field } from "./action-dialog.tsx";
+import { ActionDialog } from "./action-dialog.tsx";
 import { actOnOne } from "./run.ts";
 import type { Targets } from "./targets.ts";
 
@@ -19,7 +20,6 @@ export function HoldDialog({ targets, onClose }: { readonly targets: Targets; re
   const [ticket, setTicket] = useState("");
   const [until, setUntil] = useState("");
   const [isMuted, setIsMuted] = useState(false);
-  const id = useId();
   const minutes = until === "" ? undefined : Math.ceil((new Date(until).getTime() - Date.now()) / minuteMs);
   const command = [
     `bmaas machines hold ${targets.words} --reason ${toCommand(reason.trim() || "TEXT")}`,
@@ -49,20 +49,21 @@ export function HoldDialog({ targets, onClose }: { readonly targets: Targets; re
         No installation can be requested or given while a machine is held. One that an agent has been given continues. A
         second hold replaces the first one.
       </p>
-      <Field id={`${id}-reason`} label="Reason">
-        <input id={`${id}-reason`} value={reason} maxLength={255} onChange={(event) => setReason(event.target.value)} />
-      </Field>
-      <Field id={`${id}-ticket`} label="Ticket (optional)" hint="Where the work is tracked, such as a URL.">
-        <input id={`${id}-ticket`} value={ticket} maxLength={255} onChange={(event) => setTicket(event.target.value)} />
-      </Field>
-      <Field id={`${id}-until`} label="Until (optional)" hint="Without a time, until somebody releases it.">
-        <input
-          id={`${id}-until`}
-          type="datetime-local"
-          value={until}
-          onChange={(event) => setUntil(event.target.value)}
-        />
-      </Field>
+      <TextField label="Reason" value={reason} maxLength={255} onChange={setReason} />
+      <TextField
+        label="Ticket (optional)"
+        hint="Where the work is tracked, such as a URL."
+        value={ticket}
+        maxLength={255}
+        onChange={setTicket}
+      />
+      <TextField
+        label="Until (optional)"
+        hint="Without a time, until somebody releases it."
+        type="datetime-local"
+        value={until}
+        onChange={setUntil}
+      />
       <p>
         <label>
           <input type="checkbox" checked={isMuted} onChange={(event) => setIsMuted(event.target.checked)} /> Leave them

@@ -2,10 +2,11 @@
 import { AgentService } from "@api/agent_service_pb.js";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { parsePublicKey } from "../../../src/contract/public-key.ts";
+import { TextField } from "../ui/fields.tsx";
 import { toCommand } from "../ui/shell-words.ts";
-import { ActionDialog, Field } from "./action-dialog.tsx";
+import { ActionDialog } from "./action-dialog.tsx";
 import { actOnOne } from "./run.ts";
 import type { Targets } from "./targets.ts";
 
@@ -18,7 +19,6 @@ export function KeyDialog(props: {
   const { targets, isReplacement, onClose } = props;
   const transport = useTransport();
   const [text, setText] = useState("");
-  const id = useId();
   const verb = isReplacement ? "replace" : "register";
   return (
     <ActionDialog
@@ -38,16 +38,7 @@ export function KeyDialog(props: {
       }}
     >
       {isReplacement && <p>The key that is registered stops working at once.</p>}
-      <Field id={`${id}-key`} label="Public key" hint="As bmaas agent keygen prints it.">
-        <input
-          id={`${id}-key`}
-          className="mono"
-          value={text}
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => setText(event.target.value)}
-        />
-      </Field>
+      <TextField label="Public key" hint="As bmaas agent keygen prints it." isMono value={text} onChange={setText} />
     </ActionDialog>
   );
 }

@@ -4,10 +4,11 @@ import { BatchMode } from "@api/batch_pb.js";
 import { MachineService } from "@api/machine_service_pb.js";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { parseLabelKey, parseLabelValue } from "../../../src/contract/labels.ts";
+import { TextField } from "../ui/fields.tsx";
 import { toCommand } from "../ui/shell-words.ts";
-import { ActionDialog, Field } from "./action-dialog.tsx";
+import { ActionDialog } from "./action-dialog.tsx";
 import { batchSize, toFailures } from "./run.ts";
 import type { Targets } from "./targets.ts";
 
@@ -15,7 +16,6 @@ import type { Targets } from "./targets.ts";
 export function LabelDialog({ targets, onClose }: { readonly targets: Targets; readonly onClose: () => void }) {
   const transport = useTransport();
   const [text, setText] = useState("");
-  const id = useId();
   const words = text.split(/\s+/).filter(Boolean);
   return (
     <ActionDialog
@@ -38,20 +38,13 @@ export function LabelDialog({ targets, onClose }: { readonly targets: Targets; r
         };
       }}
     >
-      <Field
-        id={`${id}-labels`}
+      <TextField
         label="Labels"
         hint="KEY=VALUE sets a label, KEY- removes one. Others stay as they are."
-      >
-        <input
-          id={`${id}-labels`}
-          value={text}
-          placeholder="rack=r12 team-"
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => setText(event.target.value)}
-        />
-      </Field>
+        placeholder="rack=r12 team-"
+        value={text}
+        onChange={setText}
+      />
     </ActionDialog>
   );
 }

@@ -1,30 +1,27 @@
-/** Requests installations of a disk image: first asks what and on which disk, then which disks that would wipe. */
+/** Requests installations: first asks what and on which disk, then which disks that would wipe. */
 
 import { BatchMode } from "@api/batch_pb.js";
-import type { DiskSelectorSchema } from "@api/installation_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useId, useState } from "react";
-import { diskProtocols, diskTerms, parseDiskSelector } from "../../../src/contract/disk-selector.ts";
-import { parseDigest, parseImageUrl } from "../../../src/contract/installation-rules.ts";
-import { CopyableCommand } from "../ui/copy.tsx";
-import { Dialog } from "../ui/dialog.tsx";
-import { parseBytes } from "../ui/format.ts";
-import { toCommand } from "../ui/shell-words.ts";
-import { Field, nameTargets } from "./action-dialog.tsx";
+import { useState } from "react";
+import { diskTerms } from "../../../src/contract/disk-selector.ts";
+import { ConfirmAction } from "../ui/confirm-action.tsx";
+import { FileField, SelectField, TextArea, TextField, Tick } from "../ui/fields.tsx";
+import { nameTargets } from "./action-dialog.tsx";
+import { IdsFile } from "./ids-file.tsx";
 import { batchSize, toFailures } from "./run.ts";
 import type { Targets } from "./targets.ts";
+import { describeCommand, nothingWanted, toTarget, type Wanted } from "./wanted.ts";
 import { type Wipe, WipeDialog } from "./wipe-dialog.tsx";
 
-/** What somebody has typed. */
-interface Wanted {
-  readonly url: string;
-  readonly digest: string;
-  readonly disk: string;
-  readonly userData: string;
-}
+const kinds = [
+  ["image", "a disk image"],
+  ["metropolis", "a Metropolis node"],
+] as const;
+
+const diskHint =
+  "By what it is: only, smallest, largest, serial=…, wwn=0x…, nvme, ssd, min-size=400GB; separated by commas.";
 
 /** Asks what to install, and requests it. */
 export function RequestDialog(props: {
@@ -34,148 +31,113 @@ export function RequestDialog(props: {
   readonly onClose: () => void;
 }) {
   const { targets, supersede = false, onClose } = props;
-  const [wanted, setWanted] = useState<Wanted>({ url: "", digest: "", disk: "", userData: "" });
+  const [wanted, setWanted] = useState(nothingWanted);
   const [mistake, setMistake] = useState<string>();
   const [isSure, setIsSure] = useState(false);
   const wipe = useRequest(wanted, supersede, targets.machines.length > 1);
-  const id = useId();
   const partSize = targets.machines.length > 1 ? batchSize : 1;
   if (isSure) {
     return <WipeDialog action="Install" targets={targets} partSize={partSize} wipe={wipe} onClose={onClose} />;
   }
-  const fieldOf = (name: keyof Wanted) => ({
-    id: `${id}-${name}`,
-    value: wanted[name],
-    spellCheck: false,
-    autoComplete: "off",
-    onChange: (event: { target: { value: string } }) => {
-      setWanted({ ...wanted, [name]: event.target.value });
-      setMistake(undefined);
-    },
-  });
+  const change = (changed: Partial<Wanted>) => {
+    setWanted({ ...wanted, ...changed });
+    setMistake(undefined);
+  };
+  const goOn = () => {
+    try {
+      toTarget(wanted);
+      setIsSure(true);
+    } catch (error) {
+      setMistake((error as Error).message);
+    }
+  };
   return (
-    <Dialog title={`Install on ${nameTargets(targets)}`} onClose={onClose} closeLabel="Cancel">
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          const wrong = findMistake(wanted);
-          setMistake(wrong);
-          setIsSure(wrong === undefined);
-        }}
-      >
-        {supersede && <p>This replaces the open installation, even if the agent is already installing it.</p>}
-        <Field id={`${id}-url`} label="Image" hint="The http or https URL from which the agent fetches it.">
-          <input type="url" placeholder="https://images.example/debian-13.img" {...fieldOf("url")} />
-        </Field>
-        <Field id={`${id}-digest`} label="Digest" hint="sha256: and the digits of sha256sum.">
-          <input placeholder="sha256:…" className="mono" {...fieldOf("digest")} />
-        </Field>
-        <Field
-          id={`${id}-disk`}
-          label="Disk, which is wiped"
-          hint="By what it is: only, smallest, largest, serial=…, wwn=0x…, nvme, ssd, min-size=400GB; separated by commas."
-        >
-          <input list={`${id}-terms`} placeholder="smallest,nvme" {...fieldOf("disk")} />
-          <datalist id={`${id}-terms`}>
-            {diskTerms.map((term) => (
-              <option key={term} value={term} />
-            ))}
-          </datalist>
-        </Field>
-        <Field
-          id={`${id}-userData`}
+    <ConfirmAction
+      title={`Install on ${nameTargets(targets)}`}
+      action="Go on: which disk?"
+      command={describeCommand(targets, wanted, supersede)}
+      isBusy={false}
+      error={undefined}
+      mistake={mistake}
+      note={<IdsFile targets={targets} />}
+      onClose={onClose}
+      onConfirm={goOn}
+    >
+      {supersede && <p>This replaces the open installation, even if the agent is already installing it.</p>}
+      <SelectField
+        label="What"
+        value={wanted.kind}
+        choices={kinds}
+        onChange={(kind) => change({ kind: kind === "image" ? "image" : "metropolis" })}
+      />
+      {wanted.kind === "image" ? (
+        <TextField
+          label="Image"
+          hint="The http or https URL from which the agent fetches it."
+          placeholder="https://images.example/debian-13.img"
+          value={wanted.image}
+          onChange={(image) => change({ image })}
+        />
+      ) : (
+        <TextField
+          label="Image"
+          hint="HOST/REPOSITORY[:TAG] in an OCI registry."
+          placeholder="registry.example/metropolis:v1"
+          value={wanted.image}
+          onChange={(image) => change({ image })}
+        />
+      )}
+      <TextField
+        label="Digest"
+        hint={
+          wanted.kind === "image" ? "sha256: and the digits of sha256sum." : "sha256: and the digits of the image's."
+        }
+        placeholder="sha256:…"
+        isMono
+        value={wanted.digest}
+        onChange={(digest) => change({ digest })}
+      />
+      <TextField
+        label="Disk, which is wiped"
+        hint={diskHint}
+        placeholder="smallest,nvme"
+        suggestions={diskTerms}
+        value={wanted.disk}
+        onChange={(disk) => change({ disk })}
+      />
+      {wanted.kind === "image" ? (
+        <TextArea
           label="User data (optional)"
           hint="For the installed system, such as cloud-init's."
-        >
-          <textarea rows={3} {...fieldOf("userData")} />
-        </Field>
-        <CopyableCommand command={describeCommand(targets, wanted, supersede)} />
-        <p className="quiet">A Metropolis node needs a file with its parameters: the command line requests it.</p>
-        {mistake !== undefined && (
-          <p role="alert" className="trouble">
-            {mistake}
-          </p>
-        )}
-        <div className="actions">
-          <button type="submit" className="primary">
-            Go on: which disk?
-          </button>
-        </div>
-      </form>
-    </Dialog>
+          rows={3}
+          value={wanted.userData}
+          onChange={(userData) => change({ userData })}
+        />
+      ) : (
+        <FileField
+          label="Node parameters"
+          hint="A file with the NodeParameters in protobuf's binary form."
+          onChange={(nodeParameters) => change({ nodeParameters })}
+        />
+      )}
+      <Tick name="Force" isOn={wanted.force} onChange={(force) => change({ force })}>
+        Even if the agent has never shown that it supports images; it may report an error and reboot.
+      </Tick>
+    </ConfirmAction>
   );
-}
-
-function describeCommand(targets: Targets, { url, digest, disk, userData }: Wanted, supersede: boolean): string {
-  const words = [
-    `bmaas install request ${targets.words} --image ${toCommand(url.trim() || "URL")}`,
-    `--digest ${toCommand(digest.trim() || "DIGEST")} --disk ${toCommand(disk.trim() || "DISK")}`,
-    userData !== "" && "--user-data FILE",
-    supersede && "--supersede",
-  ];
-  return words.filter(Boolean).join(" ");
-}
-
-/** Returns what is wrong with a field. */
-function findMistake({ url, digest, disk }: Wanted): string | undefined {
-  const checks = [
-    ["The image", () => parseImageUrl(url.trim())],
-    ["The digest", () => parseDigest(digest.trim())],
-    ["The disk", () => readDisk(disk)],
-  ] as const;
-  for (const [name, check] of checks) {
-    try {
-      check();
-    } catch (error) {
-      return `${name} ${(error as Error).message}.`;
-    }
-  }
-  return undefined;
-}
-
-/** Reads how the disk is named, as `--disk` of the command line does. Throws an error that says what is wrong. */
-function readDisk(text: string): {
-  readonly rootDevice: string;
-  readonly disk?: MessageInitShape<typeof DiskSelectorSchema>;
-} {
-  const selector = parseDiskSelector(text.trim(), parseBytes);
-  const { kernelName, serialNumber, wwn, path, model, minBytes, maxBytes, rotational, protocol, pick } = selector;
-  if (kernelName !== undefined) {
-    if (Object.keys(selector).length > 1)
-      throw new Error("has a name beside other terms; a name alone says which disk");
-    return { rootDevice: kernelName };
-  }
-  const disk = {
-    ...(serialNumber !== undefined && { serialNumber }),
-    ...(wwn !== undefined && { wwn: `0x${wwn}` }),
-    ...(path !== undefined && { path }),
-    ...(model !== undefined && { model }),
-    ...(minBytes !== undefined && { minBytes }),
-    ...(maxBytes !== undefined && { maxBytes }),
-    ...(rotational !== undefined && { rotational }),
-    ...(protocol !== undefined && { protocol: diskProtocols[protocol] }),
-    ...(pick !== undefined && { choice: { case: pick, value: true } as const }),
-  };
-  return { rootDevice: "", disk };
 }
 
 /** Returns the request for machines: a batch for many, which counts as automatic, and one call for one. */
 function useRequest(wanted: Wanted, supersedeGiven: boolean, isBatch: boolean): Wipe {
   const client = createClient(InstallationService, useTransport());
   return async (part, { validateOnly, findDisk }) => {
-    const { rootDevice, disk } = readDisk(wanted.disk);
-    const image = {
-      url: wanted.url.trim(),
-      digest: wanted.digest.trim(),
-      rootDevice,
-      ...(wanted.userData !== "" && { userData: new TextEncoder().encode(wanted.userData) }),
-    };
-    const target = { type: { case: "image", value: image } as const, ...(disk && { disk }) };
+    const target = toTarget(wanted);
+    const { force } = wanted;
     const requests = part.map(({ machineId }) => ({
       machineId,
       target,
       supersedeGiven,
+      force,
       expectedDisk: findDisk(machineId),
     }));
     if (isBatch) {

@@ -1,6 +1,8 @@
 /** Acts on machines part by part, and says how far it is. A failure of one machine does not stop the others. */
-import { ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { useEffect, useRef, useState } from "react";
+import { type Caller, session, waitForCaller } from "../session/session.ts";
+import { useCaller } from "../session/use-session.ts";
 import type { Target } from "./targets.ts";
 
 /** Most machines of a call for many. */
@@ -42,7 +44,7 @@ export function toFailures(
   }));
 }
 
-/** A run, which ends after the call that is under way when its component goes away. */
+/** A run, which ends after the calls that are under way when its component goes away. */
 export interface Run {
   /** Undefined before the first run. */
   readonly progress: Progress | undefined;
@@ -51,9 +53,16 @@ export interface Run {
   readonly start: (targets: readonly Target[], size: number, act: ActOnPart) => Promise<readonly Failure[]>;
 }
 
+/** Most calls at once. Browsers open six connections over HTTP/1.1, and one of them is the stream of changes. */
+const maxCalls = 4;
+
+/** Shortest time between two reports of how far a run is, in milliseconds. */
+const tellMs = 100;
+
 /** Returns a run for a dialog. */
 export function useRun(): Run {
   const [progress, setProgress] = useState<Progress>();
+  const caller = useCaller();
   const isGone = useRef(false);
   useEffect(() => {
     isGone.current = false;
@@ -63,20 +72,51 @@ export function useRun(): Run {
   }, []);
   const start: Run["start"] = async (targets, size, act) => {
     const failures: Failure[] = [];
-    const tell = (done: number, isFinished = false) =>
+    let done = 0;
+    let toldAtMs = 0;
+    const tell = (isFinished = false) => {
+      if (!isFinished && Date.now() - toldAtMs < tellMs) return;
+      toldAtMs = Date.now();
       setProgress({ done, total: targets.length, failures: [...failures], isFinished });
-    tell(0);
-    for (let at = 0; at < targets.length && !isGone.current; at += size) {
-      const part = targets.slice(at, at + size);
-      try {
-        failures.push(...(await act(part)));
-      } catch (error) {
-        failures.push(...part.map(({ machineId }) => ({ machineId, error })));
+    };
+    let at = 0;
+    const work = async () => {
+      while (at < targets.length && !isGone.current) {
+        const part = targets.slice(at, at + size);
+        at += size;
+        try {
+          failures.push(...(await actAs(caller, part, act)));
+        } catch (error) {
+          failures.push(...part.map(({ machineId }) => ({ machineId, error })));
+        }
+        done += part.length;
+        tell();
       }
-      tell(Math.min(at + size, targets.length));
-    }
-    tell(targets.length, true);
+    };
+    tell();
+    // A call for many is work enough for the server.
+    await Promise.all(Array.from({ length: size === 1 ? maxCalls : 1 }, work));
+    tell(true);
     return failures;
   };
   return { progress, isBusy: progress !== undefined && !progress.isFinished, start };
+}
+
+/**
+ * Acts on some machines in the name of whoever has begun the run. If the session ends meanwhile, it waits until the
+ * same caller has signed in again, and repeats the call, which the server refused.
+ */
+async function actAs(caller: Caller, part: readonly Target[], act: ActOnPart): Promise<readonly Failure[]> {
+  for (;;) {
+    if (!(await waitForCaller(caller))) {
+      throw new ConnectError(`this was begun by ${caller.actor}, who is not signed in any more`, Code.Aborted);
+    }
+    const { token } = session;
+    try {
+      return await act(part);
+    } catch (error) {
+      // The session has ended, or has another token by now.
+      if (ConnectError.from(error).code !== Code.Unauthenticated || session.token === token) throw error;
+    }
+  }
 }

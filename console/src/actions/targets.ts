@@ -17,8 +17,14 @@ export interface Targets {
   readonly words: string;
 }
 
+/** Most ids that stand in a command. */
+const maxIds = 20;
+
+/** File with the ids of the machines in a command for more of them. */
+export const idsFile = "machine-ids.txt";
+
 /** Returns the machines as targets. `words` names them in commands if not their ids do. */
-export function toTargets(machines: readonly Machine[], words = machines.map(({ id }) => id).join(" ")): Targets {
+export function toTargets(machines: readonly Machine[], words = nameIds(machines)): Targets {
   return {
     machines: machines.map(({ id, installation, agent }) => ({
       machineId: id,
@@ -27,4 +33,14 @@ export function toTargets(machines: readonly Machine[], words = machines.map(({ 
     })),
     words,
   };
+}
+
+/** A command of a hundred thousand ids is none that a shell takes; it then reads them from a file. */
+function nameIds(machines: readonly Machine[]): string {
+  return machines.length > maxIds ? `$(cat ${idsFile})` : machines.map(({ id }) => id).join(" ");
+}
+
+/** Returns whether the command needs the file with the ids. */
+export function needsIdsFile({ words }: Targets): boolean {
+  return words.includes(idsFile);
 }

@@ -3,7 +3,7 @@
  * installs on no other ones.
  */
 import type { Installation } from "@api/installation_pb.js";
-import { useEffect, useEffectEvent, useState } from "react";
+import { useEffect, useEffectEvent, useMemo, useState } from "react";
 import { ConfirmWipe } from "../ui/confirm-wipe.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { describeDisk } from "../ui/disk-text.ts";
@@ -23,6 +23,9 @@ export type Wipe = (
   part: readonly Target[],
   how: { readonly validateOnly: boolean; readonly findDisk: (machineId: string) => string },
 ) => Promise<WipeAnswer>;
+
+/** Most machines that the question is given; it names fewer. */
+const maxNamed = 20;
 
 /** Checks, asks and installs. It closes by itself when nothing failed. */
 export function WipeDialog(props: {
@@ -48,6 +51,10 @@ export function WipeDialog(props: {
     setChecked(found);
   });
   useEffect(() => void ask(), []);
+  const confirmed = useMemo(
+    () => targets.machines.filter(({ machineId }) => checked?.has(machineId) === true),
+    [targets, checked],
+  );
 
   const total = targets.machines.length;
   const refused = check.progress?.failures ?? [];
@@ -75,7 +82,6 @@ export function WipeDialog(props: {
       </Dialog>
     );
   }
-  const confirmed = targets.machines.filter(({ machineId }) => checked.has(machineId));
   const [only] = checked.values();
   const install = async () => {
     const failures = await run.start(confirmed, partSize, async (part) => {
@@ -87,7 +93,7 @@ export function WipeDialog(props: {
   return (
     <ConfirmWipe
       action={action}
-      machineIds={confirmed.map(({ machineId }) => machineId)}
+      machineIds={confirmed.slice(0, maxNamed).map(({ machineId }) => machineId)}
       count={confirmed.length}
       disk={confirmed.length === 1 && only !== undefined ? nameDisk(only) : "the disk named below"}
       {...(confirmed.length > 1 && { diskOf: (machineId: string) => describeChecked(checked.get(machineId)) })}

@@ -10,6 +10,7 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
+import { askAgain } from "./ask-again.ts";
 import { type Changes, LiveFeed, type LiveState } from "./live-feed.ts";
 import { patchCache } from "./patch-cache.ts";
 
@@ -23,9 +24,11 @@ export function LiveProvider({ isPaused, children }: { readonly isPaused: boolea
   const isVisible = useSyncExternalStore(subscribeVisibility, () => document.visibilityState === "visible");
 
   useEffect(() => {
+    const patcher = patchCache(queries);
     const unsubscribes = [
-      feed.subscribeChanges((changes) => patchCache(queries, changes)),
-      feed.subscribeGaps(() => void queries.invalidateQueries()),
+      patcher.close,
+      feed.subscribeChanges(patcher.patch),
+      feed.subscribeGaps(() => void askAgain(queries)),
     ];
     return () => {
       for (const unsubscribe of unsubscribes) unsubscribe();

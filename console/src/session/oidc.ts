@@ -22,11 +22,41 @@ const storageName = "bmaas.journey";
 /** Where the issuer sends people back; registered with the client at the issuer. */
 const redirectUri = `${window.location.origin}/signed-in`;
 
-/** How long before its end a token is replaced, in milliseconds. */
-const renewBeforeMs = 60_000;
+/** How long before its end a token is replaced, in seconds. */
+const renewBeforeSeconds = 60;
+
+/** Returns when a token of some lifetime is to be replaced. A short-lived one is used for most of its time. */
+function toRenewalMs(seconds: number): number {
+  return Date.now() + (seconds - Math.min(renewBeforeSeconds, seconds / 3)) * 1_000;
+}
 
 /** Leaves the page for the issuer, which sends its owner back to `/signed-in`. */
 export async function beginOidcSignIn(isKept: boolean): Promise<void> {
+  const { url, journey } = await planJourney(isKept);
+  sessionStorage.setItem(storageName, JSON.stringify(journey));
+  window.location.assign(url);
+}
+
+/**
+ * Signs in at the issuer in a window of its own, so that the open page keeps what was typed. Must be called for a
+ * click: browsers open no window otherwise. `signal` ends the wait for the window.
+ */
+export async function signInInWindow(isKept: boolean, signal: AbortSignal): Promise<void> {
+  const opened = window.open("about:blank", "_blank", "popup,width=520,height=720");
+  if (opened === null) {
+    throw new SignInError("The browser opened no window: let this page open one, or sign in with a token.", "away");
+  }
+  try {
+    const { url, journey } = await planJourney(isKept);
+    opened.location.replace(url);
+    await redeem(journey, await takeAnswer(journey.state, signal));
+  } catch (error) {
+    opened.close();
+    throw toSignInError(error);
+  }
+}
+
+async function planJourney(isKept: boolean): Promise<{ url: URL; journey: Journey }> {
   const { server, client } = await discover();
   const verifier = oauth.generateRandomCodeVerifier();
   const journey: Journey = {
@@ -52,8 +82,7 @@ export async function beginOidcSignIn(isKept: boolean): Promise<void> {
     code_challenge_method: "S256",
   };
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
-  sessionStorage.setItem(storageName, JSON.stringify(journey));
-  window.location.assign(url);
+  return { url, journey };
 }
 
 /** Exchanges the code that the issuer sent for tokens, signs in, and comes back to the page that was open. */
@@ -62,8 +91,16 @@ export async function finishOidcSignIn(): Promise<void> {
   const journey = takeJourney();
   // The code is worth nothing without the verifier, and yet it need not stand in the address.
   window.history.replaceState(null, "", journey?.returnTo ?? "/");
-  if (journey === undefined)
+  if (journey !== undefined) return await redeem(journey, url);
+  if (!(await handOver(url))) {
     throw new SignInError("This sign-in was begun elsewhere, or is over: sign in again.", "refused");
+  }
+  session.handOver();
+  window.close();
+}
+
+/** Exchanges the code in the URL to which the issuer has sent somebody for tokens, and signs in with them. */
+async function redeem(journey: Journey, url: URL): Promise<void> {
   const { server, client } = await discover();
   try {
     const parameters = oauth.validateAuthResponse(server, client, url, journey.state);
@@ -84,7 +121,47 @@ export async function finishOidcSignIn(): Promise<void> {
   }
 }
 
-/** Asks the issuer for a new token. Throws SignInError if it gives none. */
+/** What windows of this origin tell each other about a sign-in; nobody else hears it. */
+type Told = { readonly state: string; readonly url: string } | { readonly taken: string };
+
+const channelName = "bmaas.signed-in";
+
+/** How long a window waits for the page that has opened it, in milliseconds. */
+const handOverMs = 2_000;
+
+/** Tells the page that has begun the sign-in what the issuer sent. Returns whether there is such a page. */
+async function handOver(url: URL): Promise<boolean> {
+  const state = url.searchParams.get("state") ?? "";
+  const channel = new BroadcastChannel(channelName);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  channel.onmessage = ({ data }: MessageEvent<Told>) => {
+    if ("taken" in data && data.taken === state) resolve(true);
+  };
+  const timer = setTimeout(() => resolve(false), handOverMs);
+  channel.postMessage({ state, url: url.href } satisfies Told);
+  const isTaken = await promise;
+  clearTimeout(timer);
+  channel.close();
+  return isTaken;
+}
+
+/** Resolves to the URL to which the issuer has sent the window of a sign-in. */
+async function takeAnswer(state: string, signal: AbortSignal): Promise<URL> {
+  const channel = new BroadcastChannel(channelName);
+  const { promise, resolve, reject } = Promise.withResolvers<URL>();
+  channel.onmessage = ({ data }: MessageEvent<Told>) => {
+    if (!("url" in data) || data.state !== state) return;
+    channel.postMessage({ taken: state } satisfies Told);
+    resolve(new URL(data.url));
+  };
+  signal.addEventListener("abort", () => reject(new SignInError("It was begun anew.", "refused")));
+  return await promise.finally(() => channel.close());
+}
+
+/**
+ * Asks the issuer for a new token, and continues the session with it unless its owner has signed out meanwhile. Throws
+ * SignInError if there is none.
+ */
 export async function renewOidcSession(credentials: Credentials): Promise<void> {
   if (credentials.refreshToken === undefined) throw new SignInError("The issuer gave no refresh token.", "refused");
   const { server, client } = await discover();
@@ -98,7 +175,10 @@ export async function renewOidcSession(credentials: Credentials): Promise<void> 
       options,
     );
     const tokens = await oauth.processRefreshTokenResponse(server, client, response);
-    await enter(tokens, credentials.isKept, credentials);
+    await enter(tokens, credentials.isKept, credentials, () => {
+      const { state } = session;
+      return state.status === "starting" || (state.status === "signed-in" && state.credentials === credentials);
+    });
   } catch (error) {
     throw toSignInError(error);
   }
@@ -124,19 +204,20 @@ async function enter(
   tokens: oauth.TokenEndpointResponse,
   isKept: boolean,
   former: Credentials | undefined,
+  isWanted = () => true,
 ): Promise<void> {
   const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken, expires_in: seconds } = tokens;
   const common = {
     refreshToken: refreshToken ?? former?.refreshToken,
     idToken: idToken ?? former?.idToken,
-    expiresAtMs: seconds === undefined ? undefined : Date.now() + seconds * 1_000 - renewBeforeMs,
+    renewAtMs: seconds === undefined ? undefined : toRenewalMs(seconds),
     isKept,
   };
   const candidates = [accessToken, idToken].filter((token) => token !== undefined && token.split(".").length === 3);
   let refusal: unknown = new SignInError("The issuer gave no token that this server could read.", "refused");
   for (const token of candidates) {
     try {
-      await signInWith({ token: token ?? "", ...common });
+      await signInWith({ token: token ?? "", ...common }, isWanted);
       return;
     } catch (error) {
       refusal = error;

@@ -13,8 +13,8 @@ export async function ensureFreshToken(): Promise<void> {
   await underWay;
 }
 
-function isDue({ refreshToken, expiresAtMs }: Credentials): boolean {
-  return refreshToken !== undefined && expiresAtMs !== undefined && Date.now() >= expiresAtMs;
+function isDue({ refreshToken, renewAtMs }: Credentials): boolean {
+  return refreshToken !== undefined && renewAtMs !== undefined && Date.now() >= renewAtMs;
 }
 
 async function renew(credentials: Credentials): Promise<void> {
@@ -24,4 +24,29 @@ async function renew(credentials: Credentials): Promise<void> {
   } catch {
     // The token is tried as it is. The server says so when it has expired, and the page asks who it is.
   }
+}
+
+/** Shortest pause between two attempts, and the longest time for which a timer is set, in milliseconds. */
+const [pauseMs, longestMs] = [5_000, 3_600_000];
+
+/**
+ * Replaces the session's tokens in time for as long as the tab is open. Otherwise only calls would do so, and the
+ * server ends the stream of changes when its token expires.
+ */
+export function renewInTime(): void {
+  let timer = 0;
+  const plan = () => {
+    window.clearTimeout(timer);
+    const { state } = session;
+    if (state.status !== "signed-in") return;
+    const { refreshToken, renewAtMs } = state.credentials;
+    if (refreshToken === undefined || renewAtMs === undefined) return;
+    const waitMs = Math.min(Math.max(renewAtMs - Date.now(), 0), longestMs);
+    timer = window.setTimeout(async () => {
+      await ensureFreshToken();
+      if (session.state === state) timer = window.setTimeout(plan, isDue(state.credentials) ? pauseMs : 0);
+    }, waitMs);
+  };
+  session.subscribe(plan);
+  plan();
 }

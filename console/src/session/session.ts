@@ -16,8 +16,8 @@ export interface Credentials {
   readonly token: string;
   /** By which a new token is asked for; only from an issuer. */
   readonly refreshToken?: string | undefined;
-  /** When the token expires, in milliseconds of Date.now(); undefined if it is not known. */
-  readonly expiresAtMs?: number | undefined;
+  /** When the token is to be replaced, in milliseconds of Date.now(); undefined if it is not known. */
+  readonly renewAtMs?: number | undefined;
   /** By which the issuer ends its session. */
   readonly idToken?: string | undefined;
   /** Whether it is kept for reloads of this tab. */
@@ -26,7 +26,10 @@ export interface Credentials {
 
 /** State of the session. */
 export type SessionState =
-  | { readonly status: "starting" }
+  /** `trouble` says why it takes longer; it is tried again. */
+  | { readonly status: "starting"; readonly trouble?: string }
+  /** This window has told another one, which had opened it, what the issuer sent. */
+  | { readonly status: "handed-over" }
   | { readonly status: "signed-out"; readonly reason: string | undefined }
   | { readonly status: "signed-in"; readonly credentials: Credentials; readonly caller: Caller }
   /** The server does not accept the token any more. The open page stays as it is. */
@@ -60,9 +63,9 @@ export class Session {
     this.#set({ status: "signed-in", credentials, caller });
   }
 
-  /** Replaces the token of a session that goes on. */
-  renew(credentials: Credentials): void {
-    if (this.#state.status === "signed-in") this.signIn(credentials, this.#state.caller);
+  /** Says why it is not known yet who is signed in. */
+  delay(trouble: string): void {
+    this.#set({ status: "starting", trouble });
   }
 
   /** Ends the session because the server refused `token`. A session that has another token by now goes on. */
@@ -70,6 +73,11 @@ export class Session {
     if (this.#state.status !== "signed-in" || this.#state.credentials.token !== token) return;
     sessionStorage.removeItem(storageName);
     this.#set({ status: "ended", reason, caller: this.#state.caller });
+  }
+
+  /** Leaves the session to another window. */
+  handOver(): void {
+    this.#set({ status: "handed-over" });
   }
 
   /** Forgets everything. */
@@ -96,6 +104,22 @@ export class Session {
 
 /** The session of this tab. */
 export const session = new Session();
+
+/**
+ * Resolves to whether this caller is signed in: at once, or when somebody has signed in after the session ended, or has
+ * given it up.
+ */
+export async function waitForCaller({ actor }: Caller): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const look = () => {
+    if (session.state.status !== "ended") resolve();
+  };
+  const unsubscribe = session.subscribe(look);
+  look();
+  await promise;
+  unsubscribe();
+  return session.state.status === "signed-in" && session.state.caller.actor === actor;
+}
 
 /** Names of the roles, as settings and the command line have them. */
 export const roleNames: Readonly<Record<Role, string>> = {

@@ -19,13 +19,17 @@ export class SignInError extends Error {
   }
 }
 
-/** Signs in. Throws SignInError, and then nothing has changed. */
-export async function signInWith(credentials: Credentials): Promise<void> {
+/**
+ * Signs in, unless it is not wanted any more once the server has answered. Throws SignInError, and then nothing has
+ * changed.
+ */
+export async function signInWith(credentials: Credentials, isWanted = () => true): Promise<void> {
   if (!tokenSyntax.test(credentials.token)) {
     throw new SignInError("This is no token: a token has no spaces, and no letters outside of ASCII.", "refused");
   }
   try {
-    session.signIn(credentials, await identify(credentials.token));
+    const caller = await identify(credentials.token);
+    if (isWanted()) session.signIn(credentials, caller);
   } catch (error) {
     throw toSignInError(error);
   }

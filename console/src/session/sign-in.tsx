@@ -1,9 +1,10 @@
 /** Asks who it is: as a page of its own at first, and above the open page after a session has ended. */
 import { useEffect, useId, useState } from "react";
 import { Dialog } from "../ui/dialog.tsx";
+import { Trouble } from "../ui/error-note.tsx";
 import { firstFacts, type ServerFacts } from "./server-facts.ts";
-import { session } from "./session.ts";
 import { signInWith } from "./sign-in-by-token.ts";
+import { signOut } from "./sign-out.ts";
 import { useSession } from "./use-session.ts";
 
 /** The page that is shown until somebody has signed in. The address stays, so that its page comes after that. */
@@ -22,19 +23,26 @@ export function SignInDialog() {
   const state = useSession();
   const reason = state.status === "ended" ? `The session has ended: ${state.reason}.` : undefined;
   return (
-    <Dialog title="Sign in again" onClose={() => session.signOut()} closeLabel="Sign out">
-      <SignInForm reason={reason} />
+    <Dialog title="Sign in again" onClose={() => void signOut()} closeLabel="Sign out" isSticky>
+      <SignInForm reason={reason} isOverPage />
       <p className="quiet">What you typed on the page stays.</p>
     </Dialog>
   );
 }
 
-function SignInForm({ reason }: { readonly reason: string | undefined }) {
+function SignInForm(props: {
+  readonly reason: string | undefined;
+  /** Whether it stands above a page that keeps what was typed in it. */
+  readonly isOverPage?: boolean;
+}) {
+  const { reason, isOverPage = false } = props;
   const [facts, setFacts] = useState<ServerFacts>();
   const [token, setToken] = useState("");
   const [isKept, setIsKept] = useState(false);
   const [trouble, setTrouble] = useState(reason);
   const [isBusy, setIsBusy] = useState(false);
+  /** Ends the wait for a window at the issuer. */
+  const [waiting, setWaiting] = useState<AbortController>();
   const id = useId();
   useEffect(() => void firstFacts.then(setFacts), []);
 
@@ -52,6 +60,21 @@ function SignInForm({ reason }: { readonly reason: string | undefined }) {
     const { beginOidcSignIn } = await import("./oidc.ts");
     await beginOidcSignIn(isKept);
   };
+  // Whoever closes the window must be able to open another one, so nothing is busy meanwhile.
+  const signInInWindow = async () => {
+    waiting?.abort();
+    const stop = new AbortController();
+    setWaiting(stop);
+    setTrouble(undefined);
+    try {
+      await (await import("./oidc.ts")).signInInWindow(isKept, stop.signal);
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      setTrouble(error instanceof Error ? error.message : String(error));
+      setWaiting(undefined);
+    }
+  };
+  useEffect(() => () => waiting?.abort(), [waiting]);
 
   return (
     <form
@@ -60,16 +83,18 @@ function SignInForm({ reason }: { readonly reason: string | undefined }) {
         void attempt(() => signInWith({ token: token.trim(), isKept }));
       }}
     >
-      {trouble !== undefined && (
-        <p role="alert" className="trouble">
-          {trouble}
-        </p>
-      )}
+      {trouble !== undefined && <Trouble>{trouble}</Trouble>}
       {facts?.oidc != null && (
         <p>
-          <button type="button" className="primary" disabled={isBusy} onClick={() => void attempt(signInAtIssuer)}>
+          <button
+            type="button"
+            className="primary"
+            disabled={isBusy}
+            onClick={() => void (isOverPage ? signInInWindow() : attempt(signInAtIssuer))}
+          >
             Sign in at {new URL(facts.oidc.issuer).host}
           </button>
+          {waiting !== undefined && <span role="status"> Go on in the other window.</span>}
         </p>
       )}
       <label htmlFor={`${id}-token`}>{facts?.oidc == null ? "Token" : "Or with a token"}</label>

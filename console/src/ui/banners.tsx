@@ -46,20 +46,18 @@ function useLasting(value: boolean, ms: number): boolean {
   return isLasting;
 }
 
-/** Returns whether the server serves another build of the page than this one. It is asked after each connection. */
+/** Returns whether the server serves another build than this page. It is asked after each connection. */
 function useIsOld(status: string): boolean {
   const [isOld, setIsOld] = useState(false);
   useEffect(() => {
-    if (status !== "live") return;
-    void Promise.all([firstFacts, readServerFacts().catch(() => undefined)]).then(([first, now]) => {
+    const compare = async () => {
+      const [first, now] = await Promise.all([firstFacts, readServerFacts().catch(() => undefined)]);
       if (first?.build != null && now?.build != null) setIsOld(first.build !== now.build);
-    });
+    };
+    if (status === "live") void compare();
+    // A part of the page that is loaded later may be gone because another build has taken its place.
+    window.addEventListener("vite:preloadError", compare);
+    return () => window.removeEventListener("vite:preloadError", compare);
   }, [status]);
-  useEffect(() => {
-    // A part of the page that is loaded later is gone: another build has taken its place.
-    const onLost = () => setIsOld(true);
-    window.addEventListener("vite:preloadError", onLost);
-    return () => window.removeEventListener("vite:preloadError", onLost);
-  }, []);
   return isOld;
 }

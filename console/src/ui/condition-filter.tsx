@@ -1,12 +1,13 @@
 /** The field for a filter whose conditions stand in the URL. */
 import { useMemo } from "react";
+import type { TermRules } from "../../../src/contract/selector-terms.ts";
 import { ChipFilter } from "./chip-filter.tsx";
 import type { ConditionSearch } from "./condition-search.ts";
-import { addCondition, type ConditionRules, readConditions } from "./conditions.ts";
+import { addCondition, readConditions } from "./conditions.ts";
 
 /** Shows the conditions as chips, and takes further ones. */
 export function ConditionFilter<Part>(props: {
-  readonly rules: ConditionRules<Part>;
+  readonly rules: TermRules<Part>;
   readonly conditions: readonly string[] | undefined;
   readonly placeholder: string;
   /** Called with the new conditions; undefined for none. */
@@ -18,7 +19,7 @@ export function ConditionFilter<Part>(props: {
       label="Filter"
       placeholder={placeholder}
       chips={conditions.map((text) => ({ text }))}
-      suggestions={rules.suggestions}
+      suggestions={rules.words}
       onAdd={(text) => {
         const next = addCondition(conditions, text, rules);
         if (typeof next === "string") return next;
@@ -34,6 +35,6 @@ export function ConditionFilter<Part>(props: {
 }
 
 /** Returns the conditions that the page knows. */
-export function useConditions<Part>(search: ConditionSearch, rules: ConditionRules<Part>): ConditionSearch {
+export function useConditions<Part>(search: ConditionSearch, rules: TermRules<Part>): ConditionSearch {
   return useMemo(() => readConditions(search, rules), [search, rules]);
 }

@@ -10,6 +10,6 @@ export interface ConditionSearch {
 
 /** Reads the search parameters. The page drops conditions that it does not know. */
 export function readConditionSearch(search: Record<string, unknown>): ConditionSearch {
-  const texts = [search.filter].flat().filter((each) => typeof each === "string");
+  const texts = [search.filter].flat().filter((each): each is string => typeof each === "string");
   return texts.length > 0 ? { filter: texts } : {};
 }

@@ -1,29 +1,15 @@
 /**
- * Filters that are lists of conditions such as "state=failed". The URL keeps each condition as it is typed; a page says
- * by `parse` what a condition means.
+ * Filters that are lists of conditions such as "state=failed": the terms of the command line's selectors. The URL keeps
+ * each condition as it is typed.
  */
-
+import { readTerm, splitTerm, type TermRules } from "../../../src/contract/selector-terms.ts";
 import type { ConditionSearch } from "./condition-search.ts";
 
-/** What a page's conditions are. */
-export interface ConditionRules<Part> {
-  /** Returns what a condition means. Throws an Error with a sentence for people. */
-  readonly parse: (condition: string) => Part;
-  /** Keys of which several conditions may be in force; a condition with another key takes the place of the former. */
-  readonly repeatable: readonly string[];
-  /** What may be typed. */
-  readonly suggestions: readonly string[];
-}
-
 /** Reads a filter from the search parameters, and drops conditions that the page does not know. */
-export function readConditions<Part>(
-  search: { readonly filter?: unknown },
-  { parse }: ConditionRules<Part>,
-): ConditionSearch {
-  const known = [search.filter].flat().filter((each): each is string => {
-    if (typeof each !== "string") return false;
+export function readConditions<Part>({ filter = [] }: ConditionSearch, rules: TermRules<Part>): ConditionSearch {
+  const known = filter.filter((each) => {
     try {
-      parse(each);
+      readTerm(each, rules);
       return true;
     } catch {
       return false;
@@ -36,27 +22,25 @@ export function readConditions<Part>(
 export function addCondition<Part>(
   conditions: readonly string[],
   text: string,
-  { parse, repeatable }: ConditionRules<Part>,
+  rules: TermRules<Part>,
 ): readonly string[] | string {
   try {
-    parse(text);
+    readTerm(text, rules);
   } catch (error) {
-    return (error as Error).message;
+    const { message } = error as Error;
+    return message.endsWith("?") ? message : `${message}.`;
   }
-  const { key } = splitCondition(text);
-  const kept = conditions.filter((each) => splitCondition(each).key !== key || repeatable.includes(key));
+  const key = keyOf(text);
+  const kept = conditions.filter((each) => keyOf(each) !== key || rules.repeatable.includes(key));
   return [...new Set([...kept, text])];
 }
 
-/** Splits a condition at its first "="; without one, the value is empty. */
-export function splitCondition(text: string): { readonly key: string; readonly value: string } {
-  const [, key = "", value = ""] = /^([^=]*)=?(.*)$/s.exec(text) ?? [];
-  return { key: key.trim(), value: value.trim() };
+/** Returns the values of the conditions with a key. */
+export function valuesOf(conditions: readonly string[], key: string): string[] {
+  return conditions.map(splitTerm).flatMap((each) => (each.key === key ? [each.value] : []));
 }
 
-/** Returns a value that is one of `names`. Throws an Error that lists them. */
-export function oneOf<Value>(find: (name: string) => Value | undefined, name: string, names: readonly string[]): Value {
-  const value = find(name);
-  if (value === undefined) throw new Error(`There is no "${name}": there are ${names.join(", ")}.`);
-  return value;
+/** A condition takes the place of its opposite: "!missing" of "missing", and "label.rack!=r1" of "label.rack=r2". */
+function keyOf(condition: string): string {
+  return splitTerm(condition).key.replace(/^!|!$/g, "");
 }

@@ -1,6 +1,7 @@
 /** The question before an installation wipes disks: the same that the command line asks. */
 import { type ReactNode, useId, useState } from "react";
 import { Dialog } from "./dialog.tsx";
+import { Trouble } from "./error-note.tsx";
 import { formatCount } from "./format.ts";
 import { SafeText } from "./safe-text.tsx";
 
@@ -65,11 +66,7 @@ export function ConfirmWipe(props: {
             <input id={id} value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" />
           </div>
         )}
-        {trouble !== undefined && (
-          <p role="alert" className="trouble">
-            {trouble}
-          </p>
-        )}
+        {trouble !== undefined && <Trouble>{trouble}</Trouble>}
         <div className="actions">
           <button type="button" onClick={onCancel}>
             Cancel

@@ -4,10 +4,12 @@ import { useState } from "react";
 /** How long the button says that it has copied, in milliseconds. */
 const thanksMs = 2_000;
 
-/** A button that copies `text` as it is. */
-export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
+/** A button that copies `text` as it is. What is long is made only when it is copied. */
+export function CopyButton(props: { readonly text: string | (() => string); readonly label?: string }) {
+  const { label = "Copy" } = props;
   const [state, setState] = useState<"ready" | "copied" | "failed">("ready");
   const copy = async () => {
+    const text = typeof props.text === "string" ? props.text : props.text();
     try {
       await navigator.clipboard.writeText(text);
       setState("copied");

@@ -37,8 +37,10 @@ export interface DataTableProps<Row extends RowData> {
   readonly getRowId: (row: Row) => string;
   /** Number of rows that there are, if it is known and differs from those that are loaded. */
   readonly totalRows?: number | undefined;
-  /** Called when the rows that are loaded come to an end. */
+  /** Called when the rows that are loaded come to an end, and again after something was read. */
   readonly onReachEnd?: () => void;
+  /** Whether rows are being read. */
+  readonly isReading?: boolean;
   /** Called for Enter and for a click on a row that is not on something of its own. */
   readonly onOpen?: (row: Row) => void;
   readonly selection?: Selection;
@@ -72,10 +74,11 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
   const lastShown = items.at(-1)?.index ?? -1;
   const reachEnd = useEffectEvent(() => props.onReachEnd?.());
   const isNearEnd = tableRows.length > 0 && lastShown >= tableRows.length - loadAhead;
+  const { isReading = false } = props;
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new page may be followed by another.
   useEffect(() => {
-    if (isNearEnd) reachEnd();
-  }, [isNearEnd, tableRows.length]);
+    if (isNearEnd && !isReading) reachEnd();
+  }, [isNearEnd, isReading, tableRows.length]);
 
   const move = (to: number) => {
     const index = Math.max(0, Math.min(to, rows.length - 1));

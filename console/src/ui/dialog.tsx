@@ -4,21 +4,32 @@
  */
 import { type ReactNode, useEffect, useId, useRef } from "react";
 
-/** Shows its children in a dialog for as long as it is mounted. `onClose` runs for Escape and the button to close. */
+/**
+ * Shows its children in a dialog for as long as it is mounted. `onClose` runs for the button to close, and for Escape
+ * unless `isSticky`.
+ */
 export function Dialog(props: {
   readonly title: string;
   readonly onClose: () => void;
   readonly closeLabel?: string;
   readonly isWide?: boolean;
+  /** Only the button closes it: what that does is more than Escape may do. */
+  readonly isSticky?: boolean;
   readonly children: ReactNode;
 }) {
-  const { title, onClose, closeLabel = "Close", isWide = false, children } = props;
+  const { title, onClose, closeLabel = "Close", isWide = false, isSticky = false, children } = props;
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
-    return () => dialog?.close();
+    // A second Escape closes a dialog whatever it says to the first one.
+    const reopen = () => dialog?.showModal();
+    dialog?.addEventListener("close", reopen);
+    return () => {
+      dialog?.removeEventListener("close", reopen);
+      dialog?.close();
+    };
   }, []);
   return (
     <dialog
@@ -27,7 +38,7 @@ export function Dialog(props: {
       aria-labelledby={titleId}
       onCancel={(event) => {
         event.preventDefault();
-        onClose();
+        if (!isSticky) onClose();
       }}
     >
       <div className="frame">

@@ -1,5 +1,6 @@
 /** Errors of calls in words. */
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { ReactNode } from "react";
 
 /** Returns what went wrong as a sentence: the server's own words, and what to do where the code tells. */
 export function describeError(error: unknown): string {
@@ -16,18 +17,33 @@ export function describeError(error: unknown): string {
   }
 }
 
+/** Shows what is wrong, and reads it to those who cannot see it. */
+export function Trouble({ children }: { readonly children: ReactNode }) {
+  return (
+    <p role="alert" className="trouble">
+      {children}
+    </p>
+  );
+}
+
 /** Shows an error, with a button to try again if there is something to try. */
 export function ErrorNote({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
   return (
-    <p role="alert" className="trouble">
+    <Trouble>
       {describeError(error)}{" "}
       {onRetry !== undefined && (
         <button type="button" onClick={onRetry}>
           Try again
         </button>
       )}
-    </p>
+    </Trouble>
   );
+}
+
+/** Shows the error of a query, if there is one. */
+export function QueryError(props: { readonly query: { readonly error: unknown; readonly refetch: () => unknown } }) {
+  const { error, refetch } = props.query;
+  return error === null ? null : <ErrorNote error={error} onRetry={() => void refetch()} />;
 }
 
 function capitalize(text: string): string {

@@ -1,32 +1,133 @@
 /** Fields of forms, each with its label. */
 import { type ReactNode, useId } from "react";
 
-/** A line of text. */
-export function TextField(props: {
+/** What all fields have. */
+interface FieldProps {
   readonly label: string;
-  readonly value: string;
-  readonly onChange: (value: string) => void;
-  readonly placeholder?: string;
-  readonly isRequired?: boolean;
-  readonly type?: "text" | "number";
-}) {
+  /** Stands below the field. */
+  readonly hint?: string;
+}
+
+/** Puts the label above a field and the hint below it. `children` makes the field from the attributes that tie them. */
+function Field(props: FieldProps & { readonly children: (ties: FieldTies) => ReactNode }) {
+  const { label, hint, children } = props;
   const id = useId();
   return (
     <div className="field">
-      <label htmlFor={id}>{props.label}</label>
-      <input
-        id={id}
-        type={props.type ?? "text"}
-        value={props.value}
-        placeholder={props.placeholder}
-        required={props.isRequired}
-        autoComplete="off"
-        spellCheck={false}
-        onChange={(event) => props.onChange(event.target.value)}
-      />
+      <label htmlFor={id}>{label}</label>
+      {children({ id, ...(hint !== undefined && { "aria-describedby": `${id}-hint` }) })}
+      {hint !== undefined && (
+        <span id={`${id}-hint`} className="quiet">
+          {hint}
+        </span>
+      )}
     </div>
   );
 }
+
+interface FieldTies {
+  readonly id: string;
+  readonly "aria-describedby"?: string;
+}
+
+/** A line of text. */
+export function TextField(
+  props: FieldProps & {
+    readonly value: string;
+    readonly onChange: (value: string) => void;
+    readonly placeholder?: string;
+    readonly isRequired?: boolean;
+    readonly type?: "text" | "number" | "datetime-local";
+    /** Whether it is shown in letters of one width, such as a key. */
+    readonly isMono?: boolean;
+    readonly maxLength?: number;
+    /** What may be typed; the browser shows those that match. */
+    readonly suggestions?: readonly string[];
+  },
+) {
+  const {
+    label,
+    hint,
+    value,
+    onChange,
+    placeholder,
+    isRequired,
+    type = "text",
+    isMono,
+    maxLength,
+    suggestions,
+  } = props;
+  const listId = useId();
+  return (
+    <Field label={label} {...(hint !== undefined && { hint })}>
+      {(ties) => (
+        <>
+          <input
+            {...ties}
+            type={type}
+            className={isMono === true ? "mono" : undefined}
+            value={value}
+            placeholder={placeholder}
+            required={isRequired}
+            maxLength={maxLength}
+            list={suggestions && listId}
+            autoComplete="off"
+            spellCheck={false}
+            onChange={(event) => onChange(event.target.value)}
+          />
+          {suggestions && (
+            <datalist id={listId}>
+              {suggestions.map((each) => (
+                <option key={each} value={each} />
+              ))}
+            </datalist>
+          )}
+        </>
+      )}
+    </Field>
+  );
+}
+
+/** Several lines of text. */
+export function TextArea(
+  props: FieldProps & { readonly value: string; readonly rows: number; readonly onChange: (value: string) => void },
+) {
+  const { label, hint, value, rows, onChange } = props;
+  return (
+    <Field label={label} {...(hint !== undefined && { hint })}>
+      {(ties) => (
+        <textarea
+          {...ties}
+          rows={rows}
+          value={value}
+          autoComplete="off"
+          spellCheck={false}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+/** A file, of which the bytes are read when it is chosen. */
+export function FileField(
+  props: FieldProps & {
+    readonly onChange: (file: { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> } | undefined) => void;
+  },
+) {
+  const { label, hint, onChange } = props;
+  const read = async (file: File | undefined) => {
+    onChange(file && { name: file.name, bytes: new Uint8Array(await file.slice(0, maxFileBytes).arrayBuffer()) });
+  };
+  return (
+    <Field label={label} {...(hint !== undefined && { hint })}>
+      {(ties) => <input {...ties} type="file" onChange={(event) => void read(event.target.files?.[0])} />}
+    </Field>
+  );
+}
+
+/** More than any field takes, so that a file that is too large is refused as such and not read whole. */
+const maxFileBytes = 2 ** 20;
 
 /** A choice of a few. */
 export function SelectField(props: {
@@ -36,18 +137,18 @@ export function SelectField(props: {
   readonly choices: readonly (readonly [value: string, name: string])[];
   readonly onChange: (value: string) => void;
 }) {
-  const id = useId();
   return (
-    <div className="field">
-      <label htmlFor={id}>{props.label}</label>
-      <select id={id} value={props.value} onChange={(event) => props.onChange(event.target.value)}>
-        {props.choices.map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </div>
+    <Field label={props.label}>
+      {(ties) => (
+        <select {...ties} value={props.value} onChange={(event) => props.onChange(event.target.value)}>
+          {props.choices.map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
   );
 }
 

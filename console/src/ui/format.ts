@@ -47,14 +47,7 @@ export function formatDuration(seconds: number): string {
   return rest === 0 ? head : `${head} ${rest} ${nextName}`;
 }
 
-const bytePrefixes = ["", "k", "m", "g", "t", "p", "e"];
-
-/** Reads a size such as "400GB" or "16GiB". Throws an error for any other text. */
-export function parseBytes(text: string): bigint {
-  const [, whole = "", fraction = "", prefix = "", binary] =
-    /^(\d{1,18})(?:\.(\d{1,6}))? ?(?:([kMGTPE])(i)?)?B?$/i.exec(text) ?? [];
-  if (whole === "") throw new Error(`has ${JSON.stringify(text.slice(0, 80))}, which is no size such as 400GB or 2TB`);
-  const step = binary === undefined ? 1000n : 1024n;
-  const power = BigInt(bytePrefixes.indexOf(prefix.toLowerCase()));
-  return (BigInt(whole + fraction) * step ** power) / 10n ** BigInt(fraction.length);
+/** Writes bytes as hexadecimal digits. */
+export function formatHex(bytes: Uint8Array, separator = ""): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(separator);
 }

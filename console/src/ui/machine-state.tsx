@@ -28,6 +28,13 @@ export const stateRows: Readonly<Record<MachineState, StateRow>> = {
   [MachineState.NOT_PROVIDED]: { name: "not_provided", tone: "calm" },
 };
 
+/** States of machines with an installation under way that is not overdue, which is counted apart. */
+export const underWayStates: readonly MachineState[] = [
+  MachineState.INSTALLATION_PENDING,
+  MachineState.INSTALLATION_GIVEN,
+  MachineState.INSTALLING,
+];
+
 /** Returns the state as people read it, such as "installation failed". */
 export function nameState(state: MachineState): string {
   return (stateRows[state]?.name ?? `state ${state}`).replaceAll("_", " ");

@@ -1,12 +1,18 @@
 /** Shows a secret that nobody can read again. It is in memory only, and gone when the dialog closes. */
+import type { ReactNode } from "react";
 import { CopyButton } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
 
 /** Shows the secret with a button that copies it. `what` names it, such as "the token ci". */
-export function SecretOnce(props: { readonly what: string; readonly secret: string; readonly onClose: () => void }) {
-  const { what, secret, onClose } = props;
+export function SecretOnce(props: {
+  readonly what: string;
+  readonly secret: string;
+  readonly onClose: () => void;
+  readonly children?: ReactNode;
+}) {
+  const { what, secret, onClose, children } = props;
   return (
-    <Dialog title="Copy the secret now" onClose={onClose} closeLabel="I have it">
+    <Dialog title="Copy the secret now" onClose={onClose} closeLabel="I have it" isSticky>
       <p>
         This is the secret of {what}. The server does not keep it: it <b>cannot be shown again</b>.
       </p>
@@ -14,6 +20,7 @@ export function SecretOnce(props: { readonly what: string; readonly secret: stri
         <code>{secret}</code>
         <CopyButton text={secret} label="Copy the secret" />
       </div>
+      {children}
     </Dialog>
   );
 }

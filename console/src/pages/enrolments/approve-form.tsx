@@ -3,11 +3,11 @@ import type { Enrolment } from "@api/enrolment_pb.js";
 import { EnrolmentService } from "@api/enrolment_service_pb.js";
 import { Role } from "@api/role_pb.js";
 import { useMutation } from "@connectrpc/connect-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { parseMachineId } from "../../../../src/contract/machine-id.ts";
 import { useMay } from "../../session/use-session.ts";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { ErrorNote, Trouble } from "../../ui/error-note.tsx";
 import { TextField, Tick } from "../../ui/fields.tsx";
 import { readLabels } from "../../ui/label-text.ts";
 import { toCommand } from "../../ui/shell-words.ts";
@@ -23,7 +23,6 @@ export function ApproveForm({ enrolment }: { readonly enrolment: Enrolment }) {
   const [allowDuplicate, setAllowDuplicate] = useState(false);
   const [duringInstallation, setDuringInstallation] = useState(false);
   const [mistake, setMistake] = useState<string>();
-  const id = useId();
   const known = [...new Set([expectedMachineId, ...lookalikes.map((each) => each.machineId)])].filter(Boolean);
   const isNamed = machineId.trim() !== "";
   // What only a named machine can have is not sent for a new one.
@@ -58,24 +57,14 @@ export function ApproveForm({ enrolment }: { readonly enrolment: Enrolment }) {
       }}
     >
       <h2>Let it in</h2>
-      <div className="field">
-        <label htmlFor={`${id}-machine`}>Machine</label>
-        <input
-          id={`${id}-machine`}
-          className="mono"
-          value={machineId}
-          list={`${id}-machines`}
-          placeholder="a new machine"
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => setMachineId(event.target.value)}
-        />
-        <datalist id={`${id}-machines`}>
-          {known.map((each) => (
-            <option key={each} value={each} />
-          ))}
-        </datalist>
-      </div>
+      <TextField
+        label="Machine"
+        isMono
+        value={machineId}
+        placeholder="a new machine"
+        suggestions={known}
+        onChange={setMachineId}
+      />
       <TextField label="Labels" value={labels} placeholder="rack=r12 row=3" onChange={setLabels} />
       {isNamed && (
         <Tick name="Replace the key" isOn={replaceKey} onChange={setReplaceKey}>
@@ -91,11 +80,7 @@ export function ApproveForm({ enrolment }: { readonly enrolment: Enrolment }) {
         Another machine has the serial number, the UUID or an address of this one. Only one of them can be right.
       </Tick>
       <CopyableCommand command={command} />
-      {mistake !== undefined && (
-        <p role="alert" className="trouble">
-          {mistake}
-        </p>
-      )}
+      {mistake !== undefined && <Trouble>{mistake}</Trouble>}
       {approve.isError && <ErrorNote error={approve.error} />}
       <div className="actions">
         {reason !== undefined && <span className="quiet">{reason}</span>}

@@ -1,12 +1,12 @@
 /** Columns of the table of enrolments. */
 import { type Enrolment, EnrolmentState } from "@api/enrolment_pb.js";
 import { createColumnHelper } from "@tanstack/react-table";
+import { enrolmentStates } from "../../../../src/contract/enrolment-selector.ts";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, type Tone } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
-import { enrolmentStates } from "./enrolments-filter.ts";
 
 /** How much of a text a cell shows, in characters. */
 const cellLimit = 40;

@@ -9,8 +9,8 @@ import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
-import { formatBytes, formatCount } from "../../ui/format.ts";
+import { ErrorNote, QueryError } from "../../ui/error-note.tsx";
+import { formatBytes, formatCount, formatHex } from "../../ui/format.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
@@ -26,7 +26,7 @@ export function EnrolmentDialog(props: { readonly enrolmentId: string; readonly 
   const enrolment = query.data?.enrolment;
   return (
     <Dialog title={`Enrolment ${enrolmentId.slice(0, 8)}`} onClose={onClose} isWide>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       {query.isPending && <p className="quiet">Loading…</p>}
       {enrolment !== undefined && (
         <>
@@ -122,7 +122,7 @@ function Facts({ enrolment }: { readonly enrolment: Enrolment }) {
       )}
       <dt>Key</dt>
       <dd>
-        <code className="safe-text">{toHex(enrolment.publicKey)}</code>
+        <code className="safe-text">{formatHex(enrolment.publicKey)}</code>
       </dd>
     </dl>
   );
@@ -197,8 +197,4 @@ function TurnAway({ enrolment, onForgotten }: { readonly enrolment: Enrolment; r
       )}
     </section>
   );
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

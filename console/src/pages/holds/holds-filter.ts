@@ -1,30 +1,26 @@
 /** The filter of the page of holds: conditions on the machines that are held. */
+import { type MachineFilterPart, machineTerms } from "../../../../src/contract/machine-selector.ts";
+import { joinParts, joinTerms, readTerm, type TermRules } from "../../../../src/contract/selector-terms.ts";
 import type { ConditionSearch } from "../../ui/condition-search.ts";
-import type { ConditionRules } from "../../ui/conditions.ts";
-import {
-  joinMachineConditions,
-  type MachineCondition,
-  machineSuggestions,
-  parseMachineCondition,
-  repeatableMachineKeys,
-} from "../../ui/machine-selector.ts";
 
-/** What a condition may be. */
-export const holdRules: ConditionRules<MachineCondition> = {
-  parse: (text) => {
-    if (text.startsWith("held=")) throw new Error("This page lists machines that are held, and no others.");
-    return parseMachineCondition(text);
+/** What a condition may be: whatever machines are selected by, but for the hold itself. */
+export const holdRules: TermRules<MachineFilterPart> = {
+  ...machineTerms,
+  keys: {
+    ...machineTerms.keys,
+    held: () => {
+      throw new Error("this page lists machines that are held, and no others");
+    },
   },
-  repeatable: repeatableMachineKeys,
-  suggestions: machineSuggestions.filter((each) => !each.startsWith("held=")),
+  words: machineTerms.words.filter((word) => !word.startsWith("held=")),
 };
 
 /** Returns the filter of the API. */
-export function toHoldsFilter({ filter = [] }: ConditionSearch): MachineCondition {
-  return joinMachineConditions([...filter.map(holdRules.parse), { held: true }]);
+export function toHoldsFilter({ filter = [] }: ConditionSearch): MachineFilterPart {
+  return joinParts([...filter.map((each) => readTerm(each, holdRules)), { held: true }]);
 }
 
 /** Returns the selector of the command line. */
 export function toHoldsSelector({ filter = [] }: ConditionSearch): string {
-  return ["held=yes", ...filter.map((each) => each.replaceAll(",", "\\,"))].join(",");
+  return joinTerms(["held=yes", ...filter]);
 }

@@ -2,7 +2,6 @@
 import type { Machine } from "@api/machine_pb.js";
 import { MachineService } from "@api/machine_service_pb.js";
 import { Role } from "@api/role_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { ReleaseDialog } from "../../actions/hold-dialog.tsx";
@@ -12,15 +11,12 @@ import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
+import { usePages } from "../../ui/use-pages.ts";
 import { holdColumns } from "./hold-columns.tsx";
 import { holdRules, toHoldsFilter, toHoldsSelector } from "./holds-filter.ts";
-
-/** Machines in a page of the API. */
-const pageSize = 200;
 
 /** The page at /holds. */
 export function HoldsPage() {
@@ -29,20 +25,12 @@ export function HoldsPage() {
   const { reason } = useMay(Role.OPERATOR);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [released, setReleased] = useState<Targets>();
-  const filter = useMemo(() => toHoldsFilter(search), [search]);
-  const query = useInfiniteQuery(
-    MachineService.method.listMachines,
-    { filter, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
+  const request = useMemo(() => ({ filter: toHoldsFilter(search) }), [search]);
+  const pages = usePages({ method: MachineService.method.listMachines, request, pick });
   useRefresh(MachineService.method.listMachines, ({ kind }) => kind === "machine_held");
   // Changes reach the rows before the list is asked for again.
-  const machines = useMemo(
-    () => query.data?.pages.flatMap((page) => page.machines).filter(({ hold }) => hold !== undefined) ?? none,
-    [query.data],
-  );
+  const machines = useMemo(() => pages.rows.filter(({ hold }) => hold !== undefined), [pages.rows]);
   const chosen = machines.filter(({ id }) => selected.has(id));
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
 
   return (
     <>
@@ -61,17 +49,13 @@ export function HoldsPage() {
           {chosen.length === 0 ? "Release…" : `Release ${formatCount(chosen.length)}…`}
         </ActionButton>
       </div>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      <DataTable
+      <PagedTable
         caption="Holds"
         columns={holdColumns}
+        pages={pages}
         rows={machines}
         getRowId={({ id }) => id}
         selection={{ ids: selected, onChange: setSelected }}
-        onReachEnd={() => {
-          if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-        }}
-        note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
         empty={search.filter === undefined ? "No machine is held." : "No machine that is held matches."}
       />
       <h2>In the terminal</h2>
@@ -81,4 +65,4 @@ export function HoldsPage() {
   );
 }
 
-const none: readonly Machine[] = [];
+const pick = (answer: { readonly machines: readonly Machine[] }) => answer.machines;

@@ -2,7 +2,6 @@
 import type { Installation } from "@api/installation_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
 import { Role } from "@api/role_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { CancelDialog } from "../../actions/end-dialogs.tsx";
@@ -12,14 +11,11 @@ import { useRefresh } from "../../live/use-refresh.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
+import { usePages } from "../../ui/use-pages.ts";
 import { makeInstallationColumns } from "./installation-columns.tsx";
 import { installationRules, toInstallationsCommand, toInstallationsRequest } from "./installations-filter.ts";
-
-/** Installations in a page of the API. */
-const pageSize = 200;
 
 /** The page at /installations. */
 export function InstallationsPage() {
@@ -28,16 +24,11 @@ export function InstallationsPage() {
   const [asked, setAsked] = useState<{ readonly action: "retry" | "cancel"; readonly targets: Targets }>();
   const { reason } = useMay(Role.OPERATOR);
   const request = useMemo(() => toInstallationsRequest(search), [search]);
-  const query = useInfiniteQuery(
-    InstallationService.method.listInstallations,
-    { ...request, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
+  const pages = usePages({ method: InstallationService.method.listInstallations, request, pick });
   useRefresh(
     InstallationService.method.listInstallations,
     ({ kind, machine }) => machine?.installation !== undefined || kind.startsWith("installation"),
   );
-  const installations = useMemo(() => query.data?.pages.flatMap((page) => page.installations) ?? none, [query.data]);
   const columns = useMemo(
     () =>
       makeInstallationColumns({
@@ -47,7 +38,6 @@ export function InstallationsPage() {
       }),
     [reason],
   );
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
 
   return (
     <>
@@ -60,16 +50,11 @@ export function InstallationsPage() {
           onChange={(next) => void navigate({ search: next })}
         />
       </div>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      <DataTable
+      <PagedTable
         caption="Installations"
         columns={columns}
-        rows={installations}
+        pages={pages}
         getRowId={({ machineId, generation }) => `${machineId} ${generation}`}
-        onReachEnd={() => {
-          if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-        }}
-        note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
         empty={search.filter === undefined ? "Nothing was ever installed." : "No installation matches."}
       />
       <h2>In the terminal</h2>
@@ -80,7 +65,7 @@ export function InstallationsPage() {
   );
 }
 
-const none: readonly Installation[] = [];
+const pick = (answer: { readonly installations: readonly Installation[] }) => answer.installations;
 
 function toTargets({ machineId, generation }: Installation): Targets {
   return { machines: [{ machineId, generation }], words: machineId };

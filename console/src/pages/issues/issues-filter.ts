@@ -1,59 +1,66 @@
 /** The filter of the page of issues: types, severities, and conditions on the machines. */
 import { IssueSeverity } from "@api/issue_pb.js";
+import { namesOf } from "../../../../src/contract/enum-names.ts";
 import { issueTypeNames } from "../../../../src/contract/issue-types.ts";
+import { type MachineFilterPart, machineTerms } from "../../../../src/contract/machine-selector.ts";
+import { joinParts, joinTerms, parseName, readTerm, type TermRules } from "../../../../src/contract/selector-terms.ts";
 import type { ConditionSearch } from "../../ui/condition-search.ts";
-import { type ConditionRules, oneOf, splitCondition } from "../../ui/conditions.ts";
-import { namesOf } from "../../ui/enum-names.ts";
-import {
-  joinMachineConditions,
-  type MachineCondition,
-  machineSuggestions,
-  parseMachineCondition,
-  repeatableMachineKeys,
-} from "../../ui/machine-selector.ts";
+import { valuesOf } from "../../ui/conditions.ts";
 
 /** Severities by name, the least urgent first. */
 export const severities = namesOf<IssueSeverity>(IssueSeverity);
 
-type Part = { readonly type: string } | { readonly severity: IssueSeverity } | { readonly machine: MachineCondition };
+interface Part {
+  readonly types?: string[];
+  readonly severities?: IssueSeverity[];
+  readonly machines?: MachineFilterPart[];
+}
+
+const ofMachine = (part: MachineFilterPart): Part => ({ machines: [part] });
 
 /** What a condition may be. Types that only a newer server knows pass. */
-export const issueRules: ConditionRules<Part> = {
-  parse: (text) => {
-    const { key, value } = splitCondition(text);
-    if (key === "severity") return { severity: oneOf(severities.find, value, severities.names) };
-    if (key !== "type") return { machine: parseMachineCondition(text) };
-    if (!/^[a-z0-9_]{1,64}$/.test(value)) throw new Error(`"${value}" is not a type of issues, such as disk_failing.`);
-    return { type: value };
+export const issueRules: TermRules<Part> = {
+  keys: {
+    severity: (value) => ({ severities: [parseName(value, severities, "severity")] }),
+    type: (value) => ({ types: [parseType(value)] }),
+    ...Object.fromEntries(
+      Object.entries(machineTerms.keys).map(([key, parse]) => [key, (value: string) => ofMachine(parse(value))]),
+    ),
   },
-  repeatable: ["type", "severity", ...repeatableMachineKeys],
-  suggestions: [
+  moreKeys: machineTerms.moreKeys ?? [],
+  readOther: (term) => {
+    const part = machineTerms.readOther?.(term);
+    return part && ofMachine(part);
+  },
+  repeatable: ["type", "severity", ...machineTerms.repeatable],
+  words: [
     ...severities.names.toReversed().map((name) => `severity=${name}`),
     ...issueTypeNames.map((name) => `type=${name}`),
-    ...machineSuggestions,
+    ...machineTerms.words,
   ],
 };
 
+function parseType(name: string): string {
+  if (/^[a-z0-9_]{1,64}$/.test(name)) return name;
+  throw new Error(`${JSON.stringify(name.slice(0, 80))} is not a type of issues, such as disk_failing`);
+}
+
 /** Returns what to ask the API for. Without conditions on machines, issues of the server are among the answers. */
 export function toIssuesRequest({ filter = [] }: ConditionSearch) {
-  const parts = filter.map(issueRules.parse);
-  const machines = parts.flatMap((part) => ("machine" in part ? [part.machine] : []));
-  return {
-    types: parts.flatMap((part) => ("type" in part ? [part.type] : [])),
-    severities: parts.flatMap((part) => ("severity" in part ? [part.severity] : [])),
-    ...(machines.length > 0 && { filter: joinMachineConditions(machines) }),
-  };
+  const { machines = [], ...request } = joinParts(filter.map((each) => readTerm(each, issueRules)));
+  return { ...request, ...(machines.length > 0 && { filter: joinParts(machines) }) };
 }
 
 /** Returns the words of the command that lists the same. */
 export function toIssuesCommand({ filter = [] }: ConditionSearch): string[] {
-  const of = (key: string) => filter.map(splitCondition).flatMap((each) => (each.key === key ? [each.value] : []));
-  const selector = filter.filter((each) => !["type", "severity"].includes(splitCondition(each).key));
-  const option = (name: string, values: readonly string[]) => (values.length === 0 ? [] : [name, ...values]);
+  const own = ["type", "severity"] as const;
+  const selector = filter.filter((each) => !own.some((key) => each.startsWith(`${key}=`)));
   return [
     ...["bmaas", "issues"],
-    ...option("--type", of("type")),
-    ...option("--severity", of("severity")),
-    ...selector.flatMap((each) => ["--selector", each.replaceAll(",", "\\,")]),
+    ...own.flatMap((key) => {
+      const values = valuesOf(filter, key);
+      return values.length === 0 ? [] : [`--${key}`, ...values];
+    }),
+    ...(selector.length === 0 ? [] : ["--selector", joinTerms(selector)]),
   ];
 }

@@ -1,25 +1,23 @@
 /** What is wrong with machines and with the server, the most urgent first. */
 import { type Issue, IssueSeverity } from "@api/issue_pb.js";
 import { IssueService } from "@api/issue_service_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
 import { useRefresh } from "../../live/use-refresh.ts";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import type { TableAbilities } from "../../ui/data-table.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, type Tone } from "../../ui/machine-state.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 import { IssueDialog } from "./issue-dialog.tsx";
 import { issueRules, severities, toIssuesCommand, toIssuesRequest } from "./issues-filter.ts";
 
-/** Issues in a page of the API. */
-const pageSize = 200;
 /** How much of a text a cell shows, in characters. */
 const cellLimit = 90;
 
@@ -29,15 +27,9 @@ export function IssuesPage() {
   const navigate = useNavigate({ from: "/issues" });
   const [opened, setOpened] = useState<Issue>();
   const request = useMemo(() => toIssuesRequest(search), [search]);
-  const query = useInfiniteQuery(
-    IssueService.method.listIssues,
-    { ...request, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
+  const pages = usePages({ method: IssueService.method.listIssues, request, pick });
   useRefresh(IssueService.method.listIssues, ({ kind }) => kind === "issue_opened" || kind === "issue_closed");
-  const issues = useMemo(() => query.data?.pages.flatMap((page) => page.issues) ?? [], [query.data]);
   const columns = useMemo(() => makeColumns(setOpened), []);
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
 
   return (
     <>
@@ -50,17 +42,12 @@ export function IssuesPage() {
           onChange={(next) => void navigate({ search: next })}
         />
       </div>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      <DataTable
+      <PagedTable
         caption="Issues"
         columns={columns}
-        rows={issues}
+        pages={pages}
         getRowId={({ machineId, type, target }) => `${machineId} ${type} ${target}`}
-        onReachEnd={() => {
-          if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-        }}
         onOpen={setOpened}
-        note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
         empty={search.filter === undefined ? "Nothing is wrong." : "No issue matches."}
       />
       <h2>In the terminal</h2>
@@ -106,3 +93,5 @@ function makeColumns(onOpen: (issue: Issue) => void) {
     }),
   ]);
 }
+
+const pick = (answer: { readonly issues: readonly Issue[] }) => answer.issues;

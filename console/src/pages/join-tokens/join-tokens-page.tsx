@@ -1,7 +1,6 @@
 /** Join tokens, which let agents in: newest first, without their secrets. */
 import { type JoinToken, JoinTokenService } from "@api/join_token_service_pb.js";
 import { Role } from "@api/role_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
@@ -9,17 +8,15 @@ import { useRefresh } from "../../live/use-refresh.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { writeLabels } from "../../ui/label-text.ts";
 import { Badge } from "../../ui/machine-state.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time, toDate } from "../../ui/time.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 import { CreateJoinToken, RevokeJoinToken } from "./join-token-dialogs.tsx";
-
-/** Join tokens in a page of the API. */
-const pageSize = 200;
 
 /** The page at /join-tokens. */
 export function JoinTokensPage() {
@@ -28,16 +25,11 @@ export function JoinTokensPage() {
   const { may, reason } = useMay(Role.OPERATOR);
   const [isCreating, setIsCreating] = useState(false);
   const [revoked, setRevoked] = useState<JoinToken>();
-  const query = useInfiniteQuery(
-    JoinTokenService.method.listJoinTokens,
-    { showEnded: ended, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined, enabled: may },
-  );
+  const request = useMemo(() => ({ showEnded: ended }), [ended]);
+  const pages = usePages({ method: JoinTokenService.method.listJoinTokens, request, pick, isWanted: may });
   // Each use of a token is a change of an enrolment.
   useRefresh(JoinTokenService.method.listJoinTokens, ({ enrolmentId }) => enrolmentId !== "");
-  const tokens = useMemo(() => query.data?.pages.flatMap((page) => page.tokens) ?? none, [query.data]);
   const columns = useMemo(() => makeColumns(setRevoked), []);
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
 
   return (
     <>
@@ -57,17 +49,12 @@ export function JoinTokensPage() {
         </label>
       </div>
       {reason !== undefined && <p>{reason}</p>}
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       {may && (
-        <DataTable
+        <PagedTable
           caption="Join tokens"
           columns={columns}
-          rows={tokens}
+          pages={pages}
           getRowId={({ id }) => id}
-          onReachEnd={() => {
-            if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-          }}
-          note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
           empty="There are no join tokens."
         />
       )}
@@ -79,7 +66,7 @@ export function JoinTokensPage() {
   );
 }
 
-const none: readonly JoinToken[] = [];
+const pick = (answer: { readonly tokens: readonly JoinToken[] }) => answer.tokens;
 
 const helper = createColumnHelper<TableAbilities, JoinToken>();
 

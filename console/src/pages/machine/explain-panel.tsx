@@ -4,7 +4,7 @@ import { MachineService, type Remedy } from "@api/machine_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { findAction } from "../../actions/action-rows.ts";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { stateRows } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
@@ -30,7 +30,7 @@ export function ExplainPanel({ machine, onAct }: { readonly machine: Machine; re
   const explanation = query.data;
   return (
     <section className={`explain ${stateRows[machine.state]?.tone ?? "calm"}`} aria-label="What is with this machine">
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       {explanation === undefined && !query.isError && <p className="quiet">Asking the server…</p>}
       {explanation !== undefined && (
         <>

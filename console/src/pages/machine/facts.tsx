@@ -2,6 +2,7 @@
 import { type Machine, ProviderStatus } from "@api/machine_pb.js";
 import type { ReactNode } from "react";
 import { CopyButton } from "../../ui/copy.tsx";
+import { formatHex } from "../../ui/format.ts";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
 
@@ -16,7 +17,8 @@ export function Facts({ machine }: { readonly machine: Machine }) {
       ) : (
         <dl>
           <Fact name="Key">
-            <code className="safe-text">{toHex(agent.publicKey)}</code> <CopyButton text={toHex(agent.publicKey)} />
+            <code className="safe-text">{formatHex(agent.publicKey)}</code>{" "}
+            <CopyButton text={formatHex(agent.publicKey)} />
           </Fact>
           <Fact name="Registered">
             <Time at={agent.registerTime} as="age" />
@@ -102,8 +104,4 @@ function TextFact({ name, text }: { readonly name: string; readonly text: string
       <SafeText text={text} />
     </Fact>
   );
-}
-
-function toHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -2,8 +2,8 @@
 import { type HardwareDifference, type HardwareReport, HardwareService } from "@api/hardware_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
-import { formatBytes, formatCount } from "../../ui/format.ts";
+import { QueryError } from "../../ui/error-note.tsx";
+import { formatBytes, formatCount, formatHex } from "../../ui/format.ts";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
@@ -24,7 +24,7 @@ export function HardwarePanel({ machineId }: { readonly machineId: string }) {
   return (
     <section className="card wide" id="hardware" tabIndex={-1} aria-labelledby="hardware-title">
       <h2 id="hardware-title">Hardware</h2>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       {query.isSuccess && newest === undefined && <p className="quiet">The agent has not reported its hardware yet.</p>}
       {newest !== undefined && <Report report={newest} />}
       {changed.length > 0 && <h3>What changed</h3>}
@@ -161,7 +161,7 @@ function Disks({ disks, differences }: PartProps & { readonly disks: readonly Di
 
 /** Returns what a path of a difference may call the disk. */
 function namesOfDisk({ serialNumber, wwn, kernelName }: Disk): string[] {
-  const hex = toHex(wwn, "");
+  const hex = formatHex(wwn);
   return [serialNumber, hex, hex && `0x${hex}`, kernelName].filter(Boolean).map((name) => `block_device[${name}]`);
 }
 
@@ -182,7 +182,7 @@ function Interfaces({ interfaces, differences }: PartProps & { readonly interfac
         </thead>
         <tbody>
           {interfaces.map((each, index) => {
-            const address = toHex(each.mac.length > 0 ? each.mac : each.longAddress, ":");
+            const address = formatHex(each.mac.length > 0 ? each.mac : each.longAddress, ":");
             return (
               // biome-ignore lint/suspicious/noArrayIndexKey: agents may report interfaces that nothing tells apart.
               <tr key={index}>
@@ -235,8 +235,4 @@ function Differences({ differences }: PartProps) {
       {differences.length > maxShown && <li>and {formatCount(differences.length - maxShown)} more</li>}
     </ul>
   );
-}
-
-function toHex(bytes: Uint8Array, separator: string): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(separator);
 }

@@ -2,35 +2,37 @@
 import { type Installation, InstallationState } from "@api/installation_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
 import type { Machine } from "@api/machine_pb.js";
-import { useInfiniteQuery, useQuery } from "@connectrpc/connect-query";
+import { useQuery } from "@connectrpc/connect-query";
+import { useMemo } from "react";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { describeDisk } from "../../ui/disk-text.ts";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { InstallationBadge } from "../../ui/installation-state.tsx";
+import { ReadOn } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 
 /** Installations in a page of the API. */
 const pageSize = 5;
 
+const pick = (answer: { readonly installations: readonly Installation[] }) => answer.installations;
+
 /** Shows the installations page by page. */
 export function InstallationsPanel({ machine }: { readonly machine: Machine }) {
-  const query = useInfiniteQuery(
-    InstallationService.method.listInstallations,
-    { machineId: machine.id, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
+  const request = useMemo(() => ({ machineId: machine.id }), [machine.id]);
+  const pages = usePages({ method: InstallationService.method.listInstallations, request, pick, pageSize });
+  const { rows: listed, error, retry, isPending } = pages;
   const newest = machine.installation;
-  const listed = query.data?.pages.flatMap((page) => page.installations) ?? [];
   // Live changes bring the newest one sooner than the list.
   const older = listed.filter(({ generation }) => generation !== newest?.generation);
   const installations = newest === undefined ? older : [newest, ...older];
   return (
     <section className="card" id="installations" tabIndex={-1} aria-labelledby="installations-title">
       <h2 id="installations-title">Installations</h2>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isSuccess && installations.length === 0 && (
+      {error !== null && <ErrorNote error={error} onRetry={retry} />}
+      {!isPending && error === null && installations.length === 0 && (
         <p className="quiet">No installation was ever requested of this machine.</p>
       )}
       <ol className="plain installations">
@@ -40,13 +42,7 @@ export function InstallationsPanel({ machine }: { readonly machine: Machine }) {
           </li>
         ))}
       </ol>
-      {query.hasNextPage && (
-        <p>
-          <button type="button" onClick={() => void query.fetchNextPage()} disabled={query.isFetchingNextPage}>
-            {query.isFetchingNextPage ? "Loading…" : "Earlier installations"}
-          </button>
-        </p>
-      )}
+      <ReadOn pages={pages} what="Earlier installations" />
       <CopyableCommand command={`bmaas install list --machine ${machine.id}`} />
     </section>
   );

@@ -1,40 +1,37 @@
 /** What happened to the machine and who did it, the newest first. It grows as things happen. */
 import { type Event, HistoryService } from "@api/history_service_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
+import { useMemo } from "react";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
+import { ReadOn } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 
 /** Events in a page of the API. */
 const pageSize = 50;
 
+const pick = (answer: { readonly events: readonly Event[] }) => answer.events;
+
 /** Shows the events page by page. */
 export function Timeline({ machineId }: { readonly machineId: string }) {
-  const query = useInfiniteQuery(
-    HistoryService.method.listEvents,
-    { machineId, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
-  const events = query.data?.pages.flatMap((page) => page.events) ?? [];
+  const request = useMemo(() => ({ machineId }), [machineId]);
+  const pages = usePages({ method: HistoryService.method.listEvents, request, pick, pageSize });
+  const { rows: events, error, retry, isPending } = pages;
   return (
     <section className="card wide" id="history" tabIndex={-1} aria-labelledby="history-title">
       <h2 id="history-title">History</h2>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      {query.isSuccess && events.length === 0 && <p className="quiet">Nothing is on record of this machine.</p>}
+      {error !== null && <ErrorNote error={error} onRetry={retry} />}
+      {!isPending && error === null && events.length === 0 && (
+        <p className="quiet">Nothing is on record of this machine.</p>
+      )}
       <ol className="timeline">
         {events.map((event, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: events have no id, and rows keep no state.
           <EventRow key={index} event={event} />
         ))}
       </ol>
-      {query.hasNextPage && (
-        <p>
-          <button type="button" onClick={() => void query.fetchNextPage()} disabled={query.isFetchingNextPage}>
-            {query.isFetchingNextPage ? "Loading…" : "Older events"}
-          </button>
-        </p>
-      )}
+      <ReadOn pages={pages} what="Older events" />
       <CopyableCommand command={`bmaas history ${machineId}`} />
     </section>
   );

@@ -4,7 +4,7 @@ import { IssueSeverity } from "@api/issue_pb.js";
 import { HealthSeverity, type Machine } from "@api/machine_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
@@ -100,7 +100,7 @@ function HealthCard({ machineId }: { readonly machineId: string }) {
   return (
     <section className="card" id="health" tabIndex={-1}>
       <h2>Health alerts</h2>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       <ul className="plain">
         {(query.data?.alerts ?? []).map((alert) => {
           const [name, tone] = healthTones[alert.severity] ?? ["unknown", "calm"];

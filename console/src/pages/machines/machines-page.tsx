@@ -1,69 +1,51 @@
 /** The machines, as many as there are: pages are asked for as one scrolls, and rows change as the machines do. */
 import type { Machine } from "@api/machine_pb.js";
-import { MachineService } from "@api/machine_service_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
+import { MachineFilterSchema, MachineService } from "@api/machine_service_pb.js";
+import { create } from "@bufbuild/protobuf";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
+import { machineTerms } from "../../../../src/contract/machine-selector.ts";
+import { joinParts, joinTerms, readTerm } from "../../../../src/contract/selector-terms.ts";
 import { useChanges } from "../../live/live-provider.tsx";
-import { ChipFilter } from "../../ui/chip-filter.tsx";
-import { DataTable } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { SwitchMenu } from "../../ui/menu.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 import { columnChoices, machineColumns, usualColumns } from "./machine-columns.tsx";
-import {
-  addCondition,
-  listConditions,
-  removeCondition,
-  suggestions,
-  toMachineFilter,
-  toSelector,
-} from "./machines-search.ts";
 import { nothingSelected, refreshSelected, SelectionBar } from "./selection-bar.tsx";
 import { useLiveRows } from "./use-live-rows.ts";
-
-/** Machines in a page of the API. */
-const pageSize = 200;
 
 /** The page at /machines. */
 export function MachinesPage() {
   const search = useSearch({ from: "/machines" });
   const navigate = useNavigate({ from: "/machines" });
-  const conditions = listConditions(search);
+  const { filter: conditions } = useConditions(search, machineTerms);
   // The columns are in the URL too, and change nothing of what is asked for.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the conditions are what the filter is made of.
-  const filter = useMemo(() => toMachineFilter(search), [conditions.join("\n")]);
-  const query = useInfiniteQuery(
-    MachineService.method.listMachines,
-    { filter, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined },
-  );
-  const machines = useMemo(() => query.data?.pages.flatMap((page) => page.machines) ?? noMachines, [query.data]);
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
-  const { rows, unsure, forget } = useLiveRows(machines, filter, query.isSuccess && !hasNextPage);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the conditions are what the request is made of.
+  const request = useMemo(() => toMachinesRequest(conditions), [conditions?.join("\n")]);
+  const pages = usePages({ method: MachineService.method.listMachines, request, pick: pickMachines });
+  const { rows, unsure } = useLiveRows(pages, request.filter);
   const [selected, setSelected] = useState(nothingSelected);
   useChanges((changes) => setSelected((former) => refreshSelected(former, changes)));
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter shows other machines.
-  useEffect(() => setSelected(nothingSelected), [filter]);
+  useEffect(() => setSelected(nothingSelected), [request]);
   const selectedIds = useMemo(() => new Set(selected.machines.keys()), [selected]);
-  const columns = search.columns ?? usualColumns;
+  const columns: readonly string[] = search.columns ?? usualColumns;
 
   return (
     <>
       <h1>Machines</h1>
       <div className="toolbar">
-        <ChipFilter
-          label="Filter"
+        <ConditionFilter
+          rules={machineTerms}
+          conditions={conditions}
           placeholder="Filter: state=stale, provider=…, label.rack=…"
-          chips={conditions.map((text) => ({ text }))}
-          suggestions={suggestions}
-          onAdd={(text) => {
-            const next = addCondition(search, text);
-            if (typeof next === "string") return next;
-            void navigate({ search: next });
-            return undefined;
-          }}
-          onRemove={(text) => void navigate({ search: removeCondition(search, text) })}
+          onChange={({ filter }) =>
+            void navigate({
+              search: ({ columns: shown }) => ({ ...(filter && { filter }), ...(shown && { columns: shown }) }),
+            })
+          }
         />
         <SwitchMenu
           label="Columns"
@@ -74,37 +56,32 @@ export function MachinesPage() {
           }}
         />
       </div>
-      <SelectionBar selected={selected} filter={filter} selector={toSelector(search)} onSelect={setSelected} />
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <SelectionBar
+        selected={selected}
+        filter={request.filter}
+        selector={conditions && joinTerms(conditions)}
+        onSelect={setSelected}
+      />
       {unsure > 0 && (
         <p role="status">
           {formatCount(unsure)} new:{" "}
-          <button
-            type="button"
-            onClick={() => {
-              forget();
-              void query.refetch();
-            }}
-          >
+          <button type="button" onClick={pages.readAnew}>
             Reload
           </button>
         </p>
       )}
-      <DataTable
+      <PagedTable
+        pages={pages}
         caption="Machines"
         columns={machineColumns}
         hiddenColumns={columnChoices.flatMap(([id]) => (columns.includes(id) ? [] : [id]))}
         rows={rows}
         getRowId={(machine) => machine.id}
-        onReachEnd={() => {
-          if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-        }}
         onOpen={({ id }) => void navigate({ to: "/machines/$machineId", params: { machineId: id } })}
         selection={{
           ids: selectedIds,
           onChange: (ids) => setSelected({ machines: pick(ids, rows, selected.machines), isAll: false }),
         }}
-        note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
         empty="No machine matches."
       />
     </>
@@ -121,4 +98,9 @@ function hasMachine(entry: readonly [string, Machine | undefined]): entry is rea
   return entry[1] !== undefined;
 }
 
-const noMachines: readonly Machine[] = [];
+const pickMachines = (answer: { readonly machines: readonly Machine[] }) => answer.machines;
+
+function toMachinesRequest(conditions: readonly string[] = []) {
+  const parts = conditions.map((each) => readTerm(each, machineTerms));
+  return { filter: create(MachineFilterSchema, joinParts(parts)) };
+}

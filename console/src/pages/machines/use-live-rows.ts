@@ -4,8 +4,10 @@
  */
 import type { Machine } from "@api/machine_pb.js";
 import type { MachineFilter } from "@api/machine_service_pb.js";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 import { useChanges } from "../../live/live-provider.tsx";
+import { findById } from "../../live/patch-cache.ts";
+import type { Pages } from "../../ui/use-pages.ts";
 import { matches } from "./matches.ts";
 
 /** Most machines that come or go before the list says that it has to be read again. */
@@ -26,18 +28,23 @@ export interface LiveRows {
   readonly rows: readonly Machine[];
   /** How many machines may have come that are not among the rows. */
   readonly unsure: number;
-  /** Forgets what has happened, when the pages are read again. */
-  readonly forget: () => void;
 }
 
-/**
- * Returns the loaded machines, which are in the order of their ids, with those that have come and without the gone.
- * `isWhole` says that there are no further pages.
- */
-export function useLiveRows(loaded: readonly Machine[], filter: MachineFilter, isWhole: boolean): LiveRows {
+/** Returns the machines that were read, in the order of their ids, with those that have come and without the gone. */
+export function useLiveRows(pages: Pages<Machine>, filter: MachineFilter): LiveRows {
+  const { rows: loaded, isWhole, isPending, isRereading } = pages;
   const [since, setSince] = useState(nothing);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter makes another list.
-  useEffect(() => setSince(nothing), [filter]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter, and reading anew, make another list.
+  useEffect(() => setSince(nothing), [filter, isPending]);
+  // What is read again has everything that had happened when it was asked for, and perhaps not what happened since.
+  const before = useRef(nothing);
+  const remember = useEffectEvent(() => {
+    before.current = since;
+  });
+  useEffect(() => {
+    if (isRereading) remember();
+    else setSince((now) => subtract(now, before.current));
+  }, [isRereading]);
   useChanges((changes) => {
     const last = loaded.at(-1)?.id ?? "";
     const came = changes.flatMap(({ kind, machineId, machine }): [string, Machine | undefined, boolean?][] => {
@@ -46,7 +53,8 @@ export function useLiveRows(loaded: readonly Machine[], filter: MachineFilter, i
       if (machine === undefined) return [[machineId, undefined]];
       const isMatch = matches(machine, filter);
       if (isMatch === undefined && kind !== "machine_created") return [];
-      return isMatch === false || hasRow(loaded, machineId) ? [] : [[machineId, machine, isMatch === undefined]];
+      const isKnown = isMatch === false || findById(loaded, machineId) !== undefined;
+      return isKnown ? [] : [[machineId, machine, isMatch === undefined]];
     });
     if (came.length === 0) return;
     setSince((former) => {
@@ -61,26 +69,27 @@ export function useLiveRows(loaded: readonly Machine[], filter: MachineFilter, i
     });
   });
   const rows = useMemo(() => merge(loaded, since.machines), [loaded, since]);
-  return { rows, unsure: since.unsure.size, forget: () => setSince(nothing) };
+  return { rows, unsure: since.unsure.size };
+}
+
+/** Returns what has happened since some moment: without what was the same then. */
+function subtract(now: Since, before: Since): Since {
+  if (before === nothing) return now;
+  const isNew = ([id, machine]: readonly [string, Machine | undefined]) =>
+    !before.machines.has(id) || before.machines.get(id) !== machine;
+  return {
+    machines: new Map([...now.machines].filter(isNew)),
+    unsure: new Set([...now.unsure].filter((id) => !before.unsure.has(id))),
+  };
 }
 
 /** Puts what came between the loaded rows, and leaves out what went. */
 function merge(loaded: readonly Machine[], since: Since["machines"]): readonly Machine[] {
   if (since.size === 0) return loaded;
-  const came = [...since].flatMap(([id, machine]) => (machine === undefined || hasRow(loaded, id) ? [] : [machine]));
+  const came = [...since].flatMap(([id, machine]) =>
+    machine === undefined || findById(loaded, id) !== undefined ? [] : [machine],
+  );
   const kept = loaded.filter(({ id }) => !(since.has(id) && since.get(id) === undefined));
   if (came.length === 0) return kept;
   return [...kept, ...came].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-function hasRow(machines: readonly Machine[], id: string): boolean {
-  let [low, high] = [0, machines.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const found = machines[middle]?.id ?? "";
-    if (found === id) return true;
-    if (found < id) low = middle + 1;
-    else high = middle - 1;
-  }
-  return false;
 }

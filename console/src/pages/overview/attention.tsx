@@ -3,7 +3,7 @@ import { type Machine, MachineState } from "@api/machine_pb.js";
 import { MachineService } from "@api/machine_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { Link } from "@tanstack/react-router";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { stateRows } from "../../ui/machine-state.tsx";
@@ -65,7 +65,7 @@ function MachineList(props: {
   return (
     <section className="card">
       <h2>{title}</h2>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       {query.isSuccess && shown.length === 0 && <p className="quiet">{none}</p>}
       <ul className="plain">
         {shown.map((machine) => (
@@ -81,7 +81,7 @@ function MachineList(props: {
       </ul>
       {isMore && (
         <p>
-          <Link to="/machines" search={{ state: [stateRows[state].name] }}>
+          <Link to="/machines" search={{ filter: [`state=${stateRows[state].name}`] }}>
             All {query.data?.nextPageToken ? "of them" : formatCount(machines.length)}
           </Link>
         </p>

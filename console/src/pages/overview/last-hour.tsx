@@ -4,18 +4,12 @@ import { MachineState } from "@api/machine_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { useMemo } from "react";
 import { type Curve, Curves } from "../../ui/curves/curves.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
+import { underWayStates } from "../../ui/machine-state.tsx";
 import { toDate } from "../../ui/time.tsx";
 
 /** The server samples every 30 s. */
 const refreshMs = 30_000;
-
-const underWay = [
-  MachineState.INSTALLATION_PENDING,
-  MachineState.INSTALLATION_GIVEN,
-  MachineState.INSTALLING,
-  MachineState.INSTALLATION_OVERDUE,
-];
 
 /** Shows the curves. */
 export function LastHour() {
@@ -23,7 +17,7 @@ export function LastHour() {
   const { times, heartbeats, installations } = useMemo(() => toCurves(query.data?.samples ?? []), [query.data]);
   return (
     <>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       <Curves title="Heartbeats" unit="per second" times={times} curves={heartbeats} />
       <Curves title="Installations" unit="machines" times={times} curves={installations} />
     </>
@@ -52,9 +46,9 @@ function toCurves(samples: readonly FleetSample[]): {
       },
     ],
     installations: [
-      curveOf("under way", "--busy", underWay),
+      curveOf("under way", "--busy", underWayStates),
+      curveOf("overdue", "--warn", [MachineState.INSTALLATION_OVERDUE]),
       curveOf("failed", "--bad", [MachineState.INSTALLATION_FAILED]),
-      curveOf("stale", "--warn", [MachineState.STALE]),
     ],
   };
 }

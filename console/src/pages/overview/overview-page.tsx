@@ -4,9 +4,10 @@ import { MachineState } from "@api/machine_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useId, useState } from "react";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { formatCount, formatFigure } from "../../ui/format.ts";
 import { findField } from "../../ui/keyboard.tsx";
+import { underWayStates } from "../../ui/machine-state.tsx";
 import { Time } from "../../ui/time.tsx";
 import { Overdue, RecentlyFailed } from "./attention.tsx";
 import { PlaceBars } from "./place-bars.tsx";
@@ -30,7 +31,7 @@ export function OverviewPage() {
   return (
     <>
       <h1>Overview</h1>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       <Figures groups={groups} />
       <div className="overview">
         <section className="card wide">
@@ -66,11 +67,10 @@ function Figures({ groups }: { readonly groups: Parameters<typeof countIn>[0] })
   const samples = useQuery(FleetService.method.listFleetSamples, {}, { refetchInterval: 2 * refreshMs });
   const rate = samples.data?.samples.at(-1)?.heartbeatsPerSecond;
   const total = groups.reduce((sum, { machines }) => sum + Number(machines), 0);
-  const underWay = [MachineState.INSTALLATION_PENDING, MachineState.INSTALLATION_GIVEN, MachineState.INSTALLING];
   const figures = [
     ["machines", formatCount(total)],
     ["heartbeats per second", rate === undefined ? "–" : formatFigure(rate)],
-    ["installations under way", formatCount(countIn(groups, underWay))],
+    ["installations under way", formatCount(countIn(groups, underWayStates))],
     ["overdue", formatCount(countIn(groups, [MachineState.INSTALLATION_OVERDUE]))],
     ["failed", formatCount(countIn(groups, [MachineState.INSTALLATION_FAILED]))],
     ["silent", formatCount(countIn(groups, [MachineState.STALE]))],

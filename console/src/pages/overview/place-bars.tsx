@@ -72,6 +72,6 @@ function Bar({ place }: { readonly place: Place }) {
 }
 
 /** The filter of the machines' page for the machines of a place in a state. */
-function toSearch({ provider, location }: Place, state: MachineState) {
-  return { state: [stateRows[state].name], ...(provider && { provider }), ...(location && { location }) };
+function toSearch({ conditions }: Place, state: MachineState) {
+  return { filter: [...conditions, `state=${stateRows[state].name}`] };
 }

@@ -6,9 +6,8 @@ import type { MachineState } from "@api/machine_pb.js";
 export interface Place {
   /** What people call it, such as "equinix am6". */
   readonly name: string;
-  /** Provider and location of its machines; absent where machines are grouped by a label. */
-  readonly provider?: string;
-  readonly location?: string;
+  /** Conditions of the machines' page for its machines. */
+  readonly conditions: readonly string[];
   readonly total: number;
   readonly machines: ReadonlyMap<MachineState, number>;
 }
@@ -28,13 +27,14 @@ export function toPlaces(groups: readonly FleetGroup[], labelKey: string | undef
 }
 
 function describeOf(provider: string, location: string) {
-  if (provider === "") return { name: "not provided" };
-  if (location === "") return { name: provider, provider };
-  return { name: `${provider} ${location}`, provider, location };
+  if (provider === "") return { name: "not provided", conditions: [] };
+  const conditions = [`provider=${provider}`, ...(location === "" ? [] : [`location=${location}`])];
+  return { name: [provider, location].filter(Boolean).join(" "), conditions };
 }
 
 function describeLabel(labels: Readonly<Record<string, string>>, key: string) {
-  return { name: Object.hasOwn(labels, key) ? `${key}=${labels[key]}` : `without ${key}` };
+  if (!Object.hasOwn(labels, key)) return { name: `without ${key}`, conditions: [`!label.${key}`] };
+  return { name: `${key}=${labels[key]}`, conditions: [`label.${key}=${labels[key]}`] };
 }
 
 /** Returns the number of machines in some states, over all groups. */

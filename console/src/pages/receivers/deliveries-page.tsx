@@ -1,7 +1,6 @@
 /** What was sent to a receiver, and what waits to be sent, newest first. */
 import { type Delivery, DeliveryState, ReceiverService } from "@api/receiver_service_pb.js";
 import { Role } from "@api/role_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
@@ -9,19 +8,18 @@ import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, type Tone } from "../../ui/machine-state.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
-import { deliveryRules, deliveryStates } from "./deliveries-filter.ts";
+import { usePages } from "../../ui/use-pages.ts";
+import { deliveryRules, deliveryStates, toDeliveryStates } from "./deliveries-filter.ts";
 import { DeliveryDialog, ProbeReceiver, ResendDeliveries } from "./receiver-dialogs.tsx";
 
-/** Deliveries in a page of the API. */
-const pageSize = 200;
 /** How often the list is asked for again, in milliseconds: no change tells of an attempt. */
 const refreshMs = 10_000;
 
@@ -35,19 +33,9 @@ export function DeliveriesPage() {
   const navigate = useNavigate({ from: "/receivers/$name" });
   const { reason } = useMay(Role.ADMIN);
   const [asked, setAsked] = useState<Asked>();
-  const states = useMemo(() => (search.filter ?? []).map(deliveryRules.parse), [search]);
-  const query = useInfiniteQuery(
-    ReceiverService.method.listDeliveries,
-    { name, states, pageSize, pageToken: "" },
-    {
-      pageParamKey: "pageToken",
-      getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined,
-      refetchInterval: refreshMs,
-    },
-  );
-  const deliveries = useMemo(() => query.data?.pages.flatMap((page) => page.deliveries) ?? none, [query.data]);
+  const request = useMemo(() => ({ name, states: toDeliveryStates(search) }), [name, search]);
+  const pages = usePages({ method: ReceiverService.method.listDeliveries, request, pick, refreshMs });
   const columns = useMemo(() => makeColumns((delivery) => setAsked({ delivery })), []);
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
   const close = () => setAsked(undefined);
   const resend = (deliveryIds: readonly string[]) => setAsked({ resend: deliveryIds });
 
@@ -71,24 +59,19 @@ export function DeliveriesPage() {
           Resend what was given up…
         </ActionButton>
       </div>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
-      <DataTable
+      <PagedTable
         caption="Deliveries"
         columns={columns}
-        rows={deliveries}
+        pages={pages}
         getRowId={({ id }) => id}
-        onReachEnd={() => {
-          if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-        }}
         onOpen={(delivery) => setAsked({ delivery })}
-        note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
         empty="There are no deliveries. Those that have ended are kept for a week."
       />
       <h2>In the terminal</h2>
       <CopyableCommand
         command={toCommand(
           ...["bmaas", "receivers", "deliveries", name],
-          ...(states.length > 0 ? ["--state", ...states.map(deliveryStates.nameOf)] : []),
+          ...(request.states.length > 0 ? ["--state", ...request.states.map(deliveryStates.nameOf)] : []),
         )}
       />
       {asked !== undefined && "probe" in asked && <ProbeReceiver name={name} onClose={close} />}
@@ -102,7 +85,7 @@ export function DeliveriesPage() {
   );
 }
 
-const none: readonly Delivery[] = [];
+const pick = (answer: { readonly deliveries: readonly Delivery[] }) => answer.deliveries;
 
 const tones: Readonly<Record<DeliveryState, Tone>> = {
   [DeliveryState.UNSPECIFIED]: "calm",

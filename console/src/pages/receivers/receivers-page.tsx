@@ -9,11 +9,13 @@ import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { Badge } from "../../ui/machine-state.tsx";
+import { Menu } from "../../ui/menu.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
+import { AddReceiverSecret, CreateReceiver, DeleteReceiver, RetireSecrets } from "./manage-receiver.tsx";
 import { ProbeReceiver } from "./receiver-dialogs.tsx";
 
 /** How often the list is asked for again, in milliseconds: no change tells of an attempt. */
@@ -22,16 +24,19 @@ const refreshMs = 10_000;
 /** The page at /receivers. */
 export function ReceiversPage() {
   const { reason } = useMay(Role.ADMIN);
-  const [probed, setProbed] = useState<string>();
+  const [asked, setAsked] = useState<Asked>();
   const query = useQuery(ReceiverService.method.listReceivers, {}, { refetchInterval: refreshMs });
-  const columns = useMemo(() => makeColumns(reason, setProbed), [reason]);
+  const columns = useMemo(() => makeColumns(reason, setAsked), [reason]);
   return (
     <>
       <h1>Receivers</h1>
-      <p className="quiet">
-        Endpoints that are sent events. <code>bmaas receivers create</code> adds one.
-      </p>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <p className="quiet">Endpoints that are sent events.</p>
+      <div className="toolbar">
+        <ActionButton kind="primary" reason={reason} onClick={() => setAsked({ what: "create" })}>
+          Create a receiver…
+        </ActionButton>
+      </div>
+      <QueryError query={query} />
       <DataTable
         caption="Receivers"
         columns={columns}
@@ -42,16 +47,36 @@ export function ReceiversPage() {
       />
       <h2>In the terminal</h2>
       <CopyableCommand command="bmaas receivers list" />
-      {probed !== undefined && <ProbeReceiver name={probed} onClose={() => setProbed(undefined)} />}
+      {asked !== undefined && <AskedDialog asked={asked} onClose={() => setAsked(undefined)} />}
     </>
   );
 }
 
 const none: readonly Receiver[] = [];
 
+/** What somebody has asked for. */
+type Asked =
+  | { readonly what: "create" }
+  | { readonly what: "probe" | "add secret" | "retire secrets" | "delete"; readonly receiver: Receiver };
+
+function AskedDialog({ asked, onClose }: { readonly asked: Asked; readonly onClose: () => void }) {
+  switch (asked.what) {
+    case "create":
+      return <CreateReceiver onClose={onClose} />;
+    case "probe":
+      return <ProbeReceiver name={asked.receiver.name} onClose={onClose} />;
+    case "add secret":
+      return <AddReceiverSecret receiver={asked.receiver} onClose={onClose} />;
+    case "retire secrets":
+      return <RetireSecrets receiver={asked.receiver} onClose={onClose} />;
+    case "delete":
+      return <DeleteReceiver receiver={asked.receiver} onClose={onClose} />;
+  }
+}
+
 const helper = createColumnHelper<TableAbilities, Receiver>();
 
-function makeColumns(reason: string | undefined, onProbe: (name: string) => void) {
+function makeColumns(reason: string | undefined, onAsk: (asked: Asked) => void) {
   return helper.columns([
     helper.accessor("name", {
       header: "Name",
@@ -75,6 +100,11 @@ function makeColumns(reason: string | undefined, onProbe: (name: string) => void
         </>
       ),
     }),
+    helper.accessor(({ secretTimes }) => secretTimes.length, {
+      id: "secrets",
+      header: "Secrets",
+      cell: ({ getValue }) => formatCount(getValue()),
+    }),
     helper.accessor("lastSuccessTime", {
       header: "Last accepted",
       cell: ({ getValue }) => <Time at={getValue()} as="age" />,
@@ -83,9 +113,18 @@ function makeColumns(reason: string | undefined, onProbe: (name: string) => void
       id: "actions",
       header: "",
       cell: ({ row }) => (
-        <ActionButton reason={reason} onClick={() => onProbe(row.original.name)}>
-          Probe<span className="visually-hidden"> {row.original.name}</span>…
-        </ActionButton>
+        <Menu
+          label={
+            <>
+              Actions<span className="visually-hidden"> on {row.original.name}</span>
+            </>
+          }
+          items={listActions(row.original).map(([name, what, obstacle]) => ({
+            name,
+            reason: reason ?? obstacle,
+            onSelect: () => onAsk({ what, receiver: row.original }),
+          }))}
+        />
       ),
     }),
     helper.accessor("origin", { header: "Address", cell: ({ getValue }) => <SafeText text={getValue()} limit={60} /> }),
@@ -99,6 +138,20 @@ function makeColumns(reason: string | undefined, onProbe: (name: string) => void
       cell: ({ getValue }) => <SafeText text={getValue()} limit={90} />,
     }),
   ]);
+}
+
+type ReceiverAction = Exclude<Asked["what"], "create">;
+
+/** Returns what can be done with a receiver, and why it cannot be done now. */
+function listActions({ secretTimes }: Receiver): readonly (readonly [name: string, ReceiverAction, string?])[] {
+  return [
+    ["Probe…", "probe"],
+    ["Add a secret…", "add secret"],
+    secretTimes.length > 1
+      ? ["Retire the old secrets…", "retire secrets"]
+      : ["Retire the old secrets…", "retire secrets", "It has one secret only."],
+    ["Delete…", "delete"],
+  ];
 }
 
 function ReceiverState({ receiver: { failing, failures } }: { readonly receiver: Receiver }) {

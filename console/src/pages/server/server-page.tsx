@@ -5,9 +5,10 @@ import { useQuery as useAnyQuery } from "@tanstack/react-query";
 import { createColumnHelper } from "@tanstack/react-table";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
+import { toCommand } from "../../ui/shell-words.ts";
 
 /** How often readiness is asked for, in milliseconds. */
 const refreshMs = 10_000;
@@ -20,7 +21,7 @@ export function ServerPage() {
   return (
     <>
       <h1>Server</h1>
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
+      <QueryError query={query} />
       <dl>
         <dt>State</dt>
         <dd>
@@ -50,10 +51,16 @@ export function ServerPage() {
         note={query.isPending ? "Loading…" : undefined}
       />
       <h2>In the terminal</h2>
-      <CopyableCommand command="bmaas status" />
+      <p className="quiet">No command of its own shows this; the call does.</p>
+      <CopyableCommand command={call} />
     </>
   );
 }
+
+const call = [
+  `curl -d '{}' -H 'Content-Type: application/json' -H "Authorization: Bearer $BMAAS_ADMIN_TOKEN"`,
+  toCommand(`${window.location.origin}/${ServerService.typeName}/GetServer`),
+].join(" ");
 
 const noSettings: readonly ServerSetting[] = [];
 

@@ -2,7 +2,6 @@
 import type { Role } from "@api/role_pb.js";
 import { Role as Roles } from "@api/role_pb.js";
 import { type Token, TokenService } from "@api/token_service_pb.js";
-import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
 import { useMemo, useState } from "react";
@@ -10,15 +9,13 @@ import { roleNames } from "../../session/session.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
-import { DataTable, type TableAbilities } from "../../ui/data-table.tsx";
-import { ErrorNote } from "../../ui/error-note.tsx";
+import type { TableAbilities } from "../../ui/data-table.tsx";
 import { Badge } from "../../ui/machine-state.tsx";
+import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time, toDate } from "../../ui/time.tsx";
+import { usePages } from "../../ui/use-pages.ts";
 import { CreateToken, RevokeToken } from "./token-dialogs.tsx";
-
-/** Tokens in a page of the API. */
-const pageSize = 200;
 
 /** The page at /tokens. */
 export function TokensPage() {
@@ -27,14 +24,9 @@ export function TokensPage() {
   const { may, reason } = useMay(Roles.ADMIN);
   const [isCreating, setIsCreating] = useState(false);
   const [revoked, setRevoked] = useState<Token>();
-  const query = useInfiniteQuery(
-    TokenService.method.listTokens,
-    { showEnded: ended, pageSize, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined, enabled: may },
-  );
-  const tokens = useMemo(() => query.data?.pages.flatMap((page) => page.tokens) ?? none, [query.data]);
+  const request = useMemo(() => ({ showEnded: ended }), [ended]);
+  const pages = usePages({ method: TokenService.method.listTokens, request, pick, isWanted: may });
   const columns = useMemo(() => makeColumns(setRevoked), []);
-  const { isFetchingNextPage, hasNextPage, fetchNextPage } = query;
 
   return (
     <>
@@ -53,17 +45,12 @@ export function TokensPage() {
         </label>
       </div>
       {reason !== undefined && <p>{reason}</p>}
-      {query.isError && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       {may && (
-        <DataTable
+        <PagedTable
           caption="Tokens"
           columns={columns}
-          rows={tokens}
+          pages={pages}
           getRowId={({ id }) => id}
-          onReachEnd={() => {
-            if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
-          }}
-          note={query.isPending || isFetchingNextPage ? "Loading…" : undefined}
           empty="There are no tokens."
         />
       )}
@@ -75,7 +62,7 @@ export function TokensPage() {
   );
 }
 
-const none: readonly Token[] = [];
+const pick = (answer: { readonly tokens: readonly Token[] }) => answer.tokens;
 
 const helper = createColumnHelper<TableAbilities, Token>();
 

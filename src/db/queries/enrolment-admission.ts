@@ -79,10 +79,17 @@ export async function admit(
  * just have changed what is expected of it, or have deleted it. The answer holds until the transaction ends.
  */
 async function isStillExpected(tx: Transaction, row: EnrolmentRow, machineId: string): Promise<boolean> {
-  let isGone = false;
-  await holdMachines(tx, [machineId], () => (isGone = true));
-  if (isGone) return false;
+  if (!(await holdIfThere(tx, machineId))) return false;
   return findExpectedMachine((await findExpectations(tx, [row])).get(row.id) ?? []) === machineId;
+}
+
+/** Locks the machine, and returns whether it exists: an operator may just have deleted it. */
+async function holdIfThere(tx: Transaction, machineId: string): Promise<boolean> {
+  let isThere = true;
+  await holdMachines(tx, [machineId], () => {
+    isThere = false;
+  });
+  return isThere;
 }
 
 /** Approves the enrolment onto a machine without a key, and gives that what the token carries. */
@@ -110,7 +117,7 @@ function toApproval({ id: enrolmentId }: EnrolmentRow, machineId: string) {
  * old key any more.
  */
 async function mayReplaceKey(tx: Transaction, machineId: string, row: Described): Promise<boolean> {
-  await holdMachines(tx, [machineId]);
+  if (!(await holdIfThere(tx, machineId))) return false;
   await holdAgents(tx, [machineId]);
   if (!(await isSameMachine(tx, machineId, row))) return false;
   return (await findGivenInstallation(tx, machineId)) === undefined;

@@ -10,6 +10,7 @@ import { holdApprovals } from "./enrolment-decision.ts";
 import type { EnrolmentRow } from "./enrolment-list.ts";
 import {
   findJoinTokenBySecret,
+  findTokenRefusal,
   holdJoinToken,
   type JoinTokenRefusal,
   type JoinTokenRow,
@@ -104,6 +105,8 @@ export async function enrol(
   if (holder !== undefined) return await welcomeBack(tx, wish, holder, stored);
   if (stored?.state === "rejected") return await update(tx, wish, stored);
   if (reenrolment === "never" && (await findSameMachine(tx, wish)) !== undefined) {
+    const refusal = secret === undefined ? undefined : await findRefusal(tx, token, stored);
+    if (refusal !== undefined) return { kind: "token_refused", reason: refusal };
     await store(tx, wish, stored, bounds);
     return { kind: "rejected" };
   }
@@ -139,6 +142,17 @@ async function spend(
   if (stored?.joinTokenId !== token.id) return (await useJoinToken(tx, token.id)) ?? { letsIn: true };
   const { isRevoked, letsIn } = await holdJoinToken(tx, token.id);
   return isRevoked ? "token_revoked" : { letsIn };
+}
+
+/** Returns why the join token that `spend` would use is refused, without using it. */
+async function findRefusal(
+  tx: Transaction,
+  token: JoinTokenRow | undefined,
+  stored: EnrolmentRow | undefined,
+): Promise<JoinTokenRefusal | undefined> {
+  if (token === undefined) return "token_wrong";
+  const refusal = await findTokenRefusal(tx, token.id);
+  return stored?.joinTokenId === token.id && refusal !== "token_revoked" ? undefined : refusal;
 }
 
 function isReplay({ signatureNonce }: Pick<EnrolmentWish, "signatureNonce">, last: bigint | null | undefined): boolean {

@@ -2,7 +2,6 @@
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { osInstallationReport, osInstallationRequest } from "../schema/index.ts";
-import { isOpen } from "../schema/os-installation-request.ts";
 
 /** The machine's agent was given an installation that is not finished, so its key is not replaced. */
 export class InstallationGivenError extends Error {
@@ -10,17 +9,18 @@ export class InstallationGivenError extends Error {
   readonly machineId: string;
   constructor(machineId: string, generation: bigint) {
     super(
-      `machine ${machineId} was given installation ${generation}, which is not finished: cancel it, wait for it, or ` +
-        "approve during the installation",
+      `machine ${machineId} was given installation ${generation}, which is not finished: wait for it, or approve during the ` +
+        "installation",
     );
     this.machineId = machineId;
   }
 }
 
 /**
- * Returns the generation of the newest installation that an agent of the machine was given and has not finished, while
- * an installation of the machine is open: the open one, or one that it replaced. Call it while holding the agent's row
- * (`holdAgents`), so that no delivery comes afterwards.
+ * Returns the generation of the newest installation that an agent of the machine was given and has not finished. One
+ * that was superseded counts as well, whatever became of the later request: its agent may still write the disk. It
+ * counts no more once the agent has reported a later one. Call it while holding the agent's row (`holdAgents`), so that
+ * no delivery comes afterwards.
  */
 export async function findGivenInstallation(tx: Transaction, machineId: string): Promise<bigint | undefined> {
   const { rows } = await tx.execute<{ generation: string }>(sql`
@@ -29,8 +29,6 @@ export async function findGivenInstallation(tx: Transaction, machineId: string):
        and given.finished_at is null and given.cancelled_at is null
        and given.generation > coalesce(
          (select generation from ${osInstallationReport} where machine_id = ${machineId}), 0)
-       and exists (select from ${osInstallationRequest} request
-                    where request.machine_id = ${machineId} and ${sql.raw(isOpen("request"))})
      order by given.generation desc limit 1`);
   return rows[0] && BigInt(rows[0].generation);
 }

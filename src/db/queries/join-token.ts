@@ -115,16 +115,23 @@ export async function useJoinToken(tx: Transaction, id: string): Promise<JoinTok
     .set({ uses: sql`${joinToken.uses} + 1` })
     .where(and(eq(joinToken.id, id), sql`not ${isOver}`))
     .returning({ id: joinToken.id });
-  if (used.length > 0) return undefined;
+  return used.length > 0 ? undefined : ((await findTokenRefusal(tx, id)) ?? "token_used_up");
+}
+
+/** Returns why a join token lets in no more agents, or undefined if it does. */
+export async function findTokenRefusal(tx: Transaction, id: string): Promise<JoinTokenRefusal | undefined> {
   const [token] = await tx
     .select({
       isRevoked: sql<boolean>`${joinToken.revokedAt} is not null`,
       isExpired,
+      isUsedUp: sql<boolean>`${joinToken.uses} >= ${joinToken.maxUses}`,
     })
     .from(joinToken)
     .where(eq(joinToken.id, id));
-  if (token?.isRevoked) return "token_revoked";
-  return token?.isExpired ? "token_expired" : "token_used_up";
+  if (token === undefined) return "token_wrong";
+  if (token.isRevoked) return "token_revoked";
+  if (token.isExpired) return "token_expired";
+  return token.isUsedUp ? "token_used_up" : undefined;
 }
 
 /**

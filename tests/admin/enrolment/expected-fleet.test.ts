@@ -6,13 +6,20 @@ import { EnrolmentService } from "../../../gen/bmaas/admin/v1/enrolment_service_
 import { HistoryService } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
 import { JoinTokenService } from "../../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { generateAgentKey } from "../../../src/agent/agent-key.ts";
+import type { Transaction } from "../../../src/db/client.ts";
 import { revokeAgent } from "../../../src/db/queries/agent-key.ts";
+import { registerAgents } from "../../../src/db/queries/agent-started.ts";
+import { setExpected } from "../../../src/db/queries/expected.ts";
+import { deleteMachine } from "../../../src/db/queries/machine-deletion.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { type EnrolInit, enrolmentClient, findEnrolment, knock, reportOf } from "../../support/enrolments.ts";
 import { machineWithAgent } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
+import { withClient } from "../../support/seed.ts";
 import { startServerWithDatabase, startTestServer, type TestServer } from "../../support/server.ts";
+import { waitForBlockedSessions } from "../../support/wait.ts";
 import { startWatch } from "../../support/watcher.ts";
 
 const { database, server } = await startServerWithDatabase();
@@ -112,6 +119,32 @@ describe("an enrolment that matches exactly one expected machine", () => {
       code: "InvalidArgument",
       fields: ["only_expected"],
     });
+  });
+
+  test.each<[string, (tx: Transaction, machineId: string) => Promise<unknown>]>([
+    [
+      "expects another serial number of it",
+      (tx, machineId) => setExpected(tx, [{ machineId, expected: { serialNumber: randomUUID() } }], "test"),
+    ],
+    [
+      "gives it a key",
+      async (tx, machineId) => {
+        const { publicKey } = await generateAgentKey();
+        await registerAgents(tx, [{ machineId, publicKey }], "test");
+      },
+    ],
+    ["deletes it", (tx, machineId) => deleteMachine(tx, { machineId, force: false }, "test")],
+  ])("waits if an operator %s while the agent asks", async (_what, change) => {
+    const facts = newFacts();
+    const machineId = await expectMachine(facts);
+    const { joinToken } = await newToken({ onlyExpected: true });
+    const { asked } = await transact(database.db, async (tx) => {
+      await change(tx, machineId);
+      const asking = ask(server, facts, { joinToken });
+      await withClient(database.url, (watcher) => waitForBlockedSessions(watcher, 1));
+      return { asked: asking };
+    });
+    expect((await asked).machineId).toBeUndefined();
   });
 
   test("of two agents that come for one machine at once, one is accepted and the other waits", async () => {

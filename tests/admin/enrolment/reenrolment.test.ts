@@ -7,6 +7,7 @@ import { HistoryService } from "../../../gen/bmaas/admin/v1/history_service_pb.j
 import { JoinTokenService } from "../../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AgentHardwareReport } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
+import { generateAgentKey } from "../../../src/agent/agent-key.ts";
 import { revokeAgent } from "../../../src/db/queries/agent-key.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { codeOf, grpcAgent } from "../../support/agents.ts";
@@ -181,6 +182,18 @@ describe("token", () => {
     expect((await knocker.client.enrol({ hardwareReport, joinToken })).outcome.case).toBe("accepted");
     expect(await publicKeyOf(machineId)).toBe(knocker.key.publicKeyHex);
   });
+
+  test("an installation that was given counts when the request that superseded it is cancelled, until a later one is reported", async () => {
+    const { machineId, key, hardwareReport } = await knownMachine();
+    await moveInstallation(database.db, machineId, await requestInstallation(database.db, machineId), "given");
+    await moveInstallation(database.db, machineId, await requestInstallation(database.db, machineId), "cancelled");
+    const { joinToken } = await newToken();
+    const knocker = await knock(replacing, database, { hardwareReport, joinToken });
+    expect((await knocker.client.enrol({ hardwareReport, joinToken })).outcome.case).toBe("pending");
+    expect(await publicKeyOf(machineId)).toBe(key.publicKeyHex);
+    await moveInstallation(database.db, machineId, await requestInstallation(database.db, machineId), "failed");
+    expect((await knocker.client.enrol({ hardwareReport, joinToken })).outcome.case).toBe("accepted");
+  });
 });
 
 describe("an operator", () => {
@@ -220,6 +233,25 @@ describe("never", () => {
     );
     await enrolments.approveEnrolment({ enrolmentId, machineId, replaceKey: true });
     expect((await client.enrol({})).outcome).toMatchObject({ case: "accepted", value: { machineId } });
+  });
+
+  test("a token that is wrong or used up gets one answer, whether the machine is known or not, and nothing is stored", async () => {
+    const { hardwareReport } = await knownMachine();
+    const { joinToken: usedUp } = await newToken({ maxUses: 1 });
+    await knock(refusing, database, { hardwareReport: describeMachine(newFacts()), joinToken: usedUp });
+    for (const joinToken of ["wrong", usedUp]) {
+      const answers = [];
+      for (const said of [hardwareReport, describeMachine(newFacts())]) {
+        const key = await generateAgentKey();
+        const wish = { hardwareReport: said, joinToken };
+        const { code, message } = await errorOf(enrolmentClient(refusing, key).enrol(wish));
+        answers.push({ code, message });
+        expect(await findEnrolment(database, key)).toBeUndefined();
+      }
+      expect(answers).toEqual(
+        Array(2).fill({ code: "Unauthenticated", message: expect.stringContaining("not valid") }),
+      );
+    }
   });
 
   test("a machine that only resembles a known one waits, and one that is not known is let in", async () => {

@@ -13,6 +13,11 @@ export const issueSeverities = ["critical", "warning", "info"] as const;
  */
 export type IssueSeverity = (typeof issueSeverities)[number];
 
+/** Returns whether a name is that of a severity. */
+export function isIssueSeverity(name: string): name is IssueSeverity {
+  return (issueSeverities as readonly string[]).includes(name);
+}
+
 /** What all issues of one type have in common. */
 export interface IssueTypeWords {
   /** Severities that an issue of this type can have. */
@@ -142,6 +147,13 @@ export type IssueType = keyof typeof issueTypes;
 
 /** Names of the types, the most urgent first. */
 export const issueTypeNames = Object.keys(issueTypes) as IssueType[];
+
+/** Returns what is wrong, in words, also for a type that only another version of the server knows. */
+export function summarizeIssueType(type: string): string {
+  return isIssueType(type)
+    ? issueTypes[type].summary
+    : `this version of the server does not know issues of type ${type}`;
+}
 
 /** Returns whether a name is that of a type. */
 export function isIssueType(name: string): name is IssueType {

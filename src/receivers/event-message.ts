@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { printable } from "../base/printable.ts";
 import { formatInstant } from "../base/time-text.ts";
-import { issueTypes } from "../contract/issue-types.ts";
+import { summarizeIssueType } from "../contract/issue-types.ts";
 import type { IssueChange, MachineChange } from "../db/queries/machine-change.ts";
 import type { MachineOverview } from "../db/queries/machine-overview.ts";
 import { noMachine } from "../db/queries/receiver-delivery.ts";
@@ -66,7 +66,7 @@ export function writeIssueMessage(change: IssueChange, machine: MachineOverview 
   const hasBegun = kind === "issue_opened";
   const machineId = issue.machineId ?? noMachine;
   const detail = printable(issue.detail);
-  const { summary } = issueTypes[type];
+  const summary = summarizeIssueType(type);
   const told = [summary, printable(target), detail].filter(Boolean).join(": ");
   const subject = issue.machineId === null ? "the server" : nameMachine(machineId, machine);
   return writeMessage({

@@ -6,10 +6,11 @@ import { printable } from "../../base/printable.ts";
 import {
   type IssueSeverity as IssueSeverityName,
   type IssueType,
+  isIssueSeverity,
   isIssueType,
   issueSeverities,
   issueTypeNames,
-  issueTypes,
+  summarizeIssueType,
 } from "../../contract/issue-types.ts";
 import type { IssueRow } from "../../db/queries/issue-list.ts";
 import { Violations } from "../violations.ts";
@@ -29,10 +30,10 @@ export function toIssue({ machineId, type, severity, since, target, detail }: Is
   return create(IssueSchema, {
     machineId: machineId ?? "",
     type,
-    severity: severities[severity],
+    severity: isIssueSeverity(severity) ? severities[severity] : IssueSeverity.UNSPECIFIED,
     sinceTime: timestampFromDate(since),
     target: shorten(printable(target)),
-    summary: issueTypes[type].summary,
+    summary: summarizeIssueType(type),
     detail: shorten(printable(detail)),
   });
 }

@@ -27,16 +27,24 @@ import { listTests, type MachineFilter } from "./machine-filter.ts";
 export interface IssueRow {
   /** Null for an issue of the server. */
   readonly machineId: string | null;
-  readonly type: IssueType;
-  readonly severity: IssueSeverity;
+  /** An `IssueType`, or a type of another version of the server: during an upgrade, both note issues. */
+  readonly type: string;
+  /** An `IssueSeverity`, or a severity of another version. */
+  readonly severity: string;
   readonly since: Date;
   /** The part that has the issue; empty for the machine as a whole. */
   readonly target: string;
   readonly detail: string;
 }
 
+/** The issues of one type with one severity. */
+interface Walk {
+  readonly type: IssueType;
+  readonly severity: IssueSeverity;
+}
+
 /** Where a page continues: after this issue, or after the machine's issues of the type if `target` is undefined. */
-export interface IssueKey extends Pick<IssueRow, "type" | "severity"> {
+export interface IssueKey extends Walk {
   /** Empty for an issue of the server. */
   readonly machineId: string;
   readonly target: string | undefined;
@@ -64,9 +72,6 @@ export interface IssuePage {
 /** Maximum number of rows of one type that a page walks. */
 const maxWalked = 4000;
 
-/** The issues of one type with one severity. */
-type Walk = Pick<IssueRow, "type" | "severity">;
-
 /** Each type with each severity that it can have, in the order of the list. */
 export const issueWalks: readonly Walk[] = issueSeverities.flatMap((severity) =>
   issueTypeNames
@@ -93,7 +98,7 @@ export function listIssues(db: Database, options: IssueListOptions): Promise<Iss
       issues.push(...part.issues);
       if (issues.length > limit) {
         issues.pop();
-        return { issues, next: toKey(issues.at(-1) as IssueRow) };
+        return { issues, next: toKey(walk, issues.at(-1) as IssueRow) };
       }
       if (part.next !== undefined) return { issues, next: part.next };
     }
@@ -101,7 +106,7 @@ export function listIssues(db: Database, options: IssueListOptions): Promise<Iss
   });
 }
 
-function toKey({ type, severity, machineId, target }: IssueRow): IssueKey {
+function toKey({ type, severity }: Walk, { machineId, target }: IssueRow): IssueKey {
   return { type, severity, machineId: machineId ?? "", target };
 }
 
@@ -190,10 +195,12 @@ export function toIssueRow({ machine_id: machineId, type, severity, since, targe
   return { machineId, type, severity, since: parseDatabaseTime(since), target, detail };
 }
 
-/** Compares two issues of a machine by their place in the list. */
+/** Compares two issues of a machine by their place in the list. Those that it does not know come last. */
 export function compareIssues(a: IssueRow, b: IssueRow): number {
-  const place = ({ type, severity }: IssueRow) =>
-    issueWalks.findIndex((walk) => walk.type === type && walk.severity === severity);
+  const place = ({ type, severity }: IssueRow) => {
+    const index = issueWalks.findIndex((walk) => walk.type === type && walk.severity === severity);
+    return index === -1 ? issueWalks.length : index;
+  };
   return place(a) - place(b) || (a.target < b.target ? -1 : 1);
 }
 

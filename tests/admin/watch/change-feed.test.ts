@@ -1,15 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
 import { sql } from "drizzle-orm";
 import type pg from "pg";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
+import { WatchMachinesRequestSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { createChangeFeed } from "../../../src/admin/watch/change-feed.ts";
 import { createChangeReader } from "../../../src/admin/watch/change-reader.ts";
 import { WatchEndedError } from "../../../src/admin/watch/mailbox.ts";
+import { encodeResumeToken } from "../../../src/admin/watch/resume-token.ts";
+import { createWatchMachines } from "../../../src/admin/watch/watch-machines.ts";
 import { connectDatabase, type Database } from "../../../src/db/client.ts";
-import { readHistoryPosition } from "../../../src/db/queries/machine-change.ts";
-import { agentHeartbeat } from "../../../src/db/schema/index.ts";
+import { listMachineChanges, readHistoryPosition } from "../../../src/db/queries/machine-change.ts";
+import { agentHeartbeat, issueChange } from "../../../src/db/schema/index.ts";
+import { writeIssueMessage } from "../../../src/receivers/event-message.ts";
 import { createTestDatabase } from "../../support/database.ts";
 import { bareMachine, machineWithAgent } from "../../support/machine.ts";
 import { waitUntil } from "../../support/wait.ts";
@@ -227,6 +233,36 @@ test("searches for silences only with the last batch of those that a watcher cat
     return batch.isLast && batch;
   });
   expect(last.point.silenceAt.getTime()).toBeGreaterThan(at.getTime());
+});
+
+test("tells watchers and receivers of an issue whose type and severity only another version of the server knows", async () => {
+  const { position, at } = await readHistoryPosition(database.db);
+  const machineId = await bareMachine(database.db);
+  await database.db.insert(issueChange).values({
+    ...{ machineId, at, since: at, hasBegun: true, type: "tomorrows_issue", severity: "dreadful" },
+    ...{ target: "fan 3", detail: "stands still" },
+  });
+  const feed = createChangeFeed({ db: database.db, log }, limits);
+  const resumeToken = encodeResumeToken({ position, silenceAt: at });
+  const stop = new AbortController();
+  const request = create(WatchMachinesRequestSchema, { resumeToken });
+  const summary = "this version of the server does not know issues of type tomorrows_issue";
+  for await (const { kind, issue } of createWatchMachines({ feed })(request, {
+    signal: stop.signal,
+  } as HandlerContext)) {
+    if (kind !== "issue_opened") continue;
+    expect(issue).toMatchObject({ machineId, type: "tomorrows_issue", severity: 0, summary, detail: "stands still" });
+    break;
+  }
+  feed.close();
+  const changes = await listMachineChanges(database.db, position, 1000);
+  const messages = changes.flatMap((change) => ("issue" in change ? writeIssueMessage(change, undefined) : []));
+  expect(messages.map(({ payload }) => JSON.parse(payload))).toEqual([
+    expect.objectContaining({
+      type: "issue.opened",
+      data: expect.objectContaining({ issue: expect.objectContaining({ type: "tomorrows_issue", summary }) }),
+    }),
+  ]);
 });
 
 test("tells of a silence after the database failed in the midst of reading it", async () => {

@@ -5,6 +5,7 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { open, unlink } from "node:fs/promises";
 import { OperatorError } from "../base/operator-error.ts";
+import { findExposure } from "../base/secret-file.ts";
 import { assertSecret, InvalidPublicKeyError } from "../contract/public-key.ts";
 import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
 
@@ -29,8 +30,7 @@ export async function loadAgentKey(file: string): Promise<LoadedAgentKey> {
   const { content, mode } = await readKeyFile(file);
   const seed = parseSeed(content);
   if (typeof seed === "string") throw new AgentKeyFileError(`${file}: ${seed}`);
-  const exposed = process.platform !== "win32" && (mode & 0o077) !== 0;
-  const warnings = exposed ? [`${file} holds a private key that other users can reach: run chmod 600 ${file}`] : [];
+  const warnings = findExposure({ file, mode, what: "a private key", allowsGroup: false });
   return { key: assertOwn(file, await createAgentKey(seed)), warnings };
 }
 

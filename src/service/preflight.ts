@@ -42,18 +42,35 @@ export async function loadCheckedConfig(flags: Flags): Promise<Config> {
   }
 }
 
-/**
- * Tests the configuration and returns the certificates: loads them, or has the development CA issue one. Throws
- * ConfigError with every mistake that the test finds.
- */
-export async function checkBeforeOpening(config: Config): Promise<Certificates> {
-  const mistakes = await findMistakes(config);
-  if (mistakes.length > 0) throw new ConfigError(mistakes);
-  return await loadCertificates(config);
+/** What the listeners prove themselves and recognise sessions by. */
+export interface Credentials {
+  readonly certificates: Certificates;
+  /** The secret of the agents' session tickets: the one that servers share, or a new one; undefined for no tickets. */
+  readonly ticketSecret: TicketSecret | undefined;
+  readonly warnings: readonly string[];
 }
 
-/** Loads the certificates, or has the development CA issue one. Throws ConfigError. */
-export async function loadCertificates(config: Config): Promise<Certificates> {
+/** Tests the configuration and loads the credentials. Throws ConfigError with every mistake that the test finds. */
+export async function checkBeforeOpening(config: Config): Promise<Credentials> {
+  const mistakes = await findMistakes(config);
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  return await loadCredentials(config);
+}
+
+/** Loads all credentials, or has the development CA issue a certificate. Throws ConfigError. */
+export async function loadCredentials(config: Config): Promise<Credentials> {
+  const { tlsTickets, tlsTicketSecretFile: file } = config;
+  const certificates = await loadCertificates(config);
+  const { ticketSecret, warnings } =
+    file === undefined ? { ticketSecret: createTicketSecret(), warnings: [] } : await loadTicketSecret(file);
+  return {
+    certificates,
+    ticketSecret: tlsTickets === "off" ? undefined : ticketSecret,
+    warnings: [...certificates.warnings, ...warnings],
+  };
+}
+
+async function loadCertificates(config: Config): Promise<Certificates> {
   const admin = config.adminTls && (await loadOperatorCertificate(config.adminTls));
   if (config.agentTls === "off") {
     return { agent: undefined, admin, caFile: undefined, warnings: admin?.warnings ?? [] };
@@ -65,17 +82,6 @@ export async function loadCertificates(config: Config): Promise<Certificates> {
   }
   const agent = await loadOperatorCertificate(config.tls);
   return { agent, admin, caFile: undefined, warnings: [...agent.warnings, ...(admin?.warnings ?? [])] };
-}
-
-/**
- * Returns the secret of the agents' session tickets: the one that servers share, or a new one. Returns undefined if
- * tickets are off. Throws ConfigError.
- */
-export async function openTicketSecret({ tlsTickets, tlsTicketSecretFile }: Config): Promise<TicketSecret | undefined> {
-  if (tlsTickets === "off") return undefined;
-  return tlsTicketSecretFile === undefined
-    ? createTicketSecret(Date.now())
-    : await loadTicketSecret(tlsTicketSecretFile);
 }
 
 async function findMistakes(config: TriableSettings): Promise<string[]> {

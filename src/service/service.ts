@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "./admin-url.ts";
 import { layFoundation } from "./foundation.ts";
-import { checkBeforeOpening, openTicketSecret } from "./preflight.ts";
+import { checkBeforeOpening } from "./preflight.ts";
 import { type CloseOptions, startServing } from "./serving.ts";
 
 /** A running server. */
@@ -37,9 +37,8 @@ export interface Service {
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   await using resources = new AsyncDisposableStack();
-  const certificates = await checkBeforeOpening(config);
-  const ticketSecret = await openTicketSecret(config);
-  for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
+  const { certificates, ticketSecret, warnings } = await checkBeforeOpening(config);
+  for (const note of [...config.notes, ...warnings]) log.warn(note);
 
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
   const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;

@@ -3,8 +3,8 @@
  * handshake.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
+import { readSecretFile, type SecretText } from "../base/secret-file.ts";
 import { ConfigError, type TlsFiles } from "../config/config.ts";
 
 /** A certificate chain and its key, as PEM, and warnings about them. */
@@ -23,8 +23,8 @@ export async function loadOperatorCertificate(
 ): Promise<OperatorCertificate> {
   const mistakes: string[] = [];
   // The files are read one after the other, so that their mistakes come in this order.
-  const cert = await readPem(certFile, mistakes);
-  const key = await readPem(keyFile, mistakes);
+  const cert = (await readPem(certFile, mistakes))?.text;
+  const { text: key, warnings = [] } = (await readPem(keyFile, mistakes)) ?? {};
   const chain = cert === undefined ? undefined : parseChain(certFile, cert, mistakes);
   const privateKey = key === undefined ? undefined : parseKey(keyFile, key, mistakes);
   const [leaf] = chain ?? [];
@@ -41,12 +41,12 @@ export async function loadOperatorCertificate(
       `${certFile}: OpenSSL refuses it: ${error instanceof Error ? error.message : "no reason given"}`,
     ]);
   }
-  return { cert, key, warnings: findWarnings(certFile, leaf, now) };
+  return { cert, key, warnings: [...warnings, ...findWarnings(certFile, leaf, now)] };
 }
 
-async function readPem(file: string, mistakes: string[]): Promise<string | undefined> {
+async function readPem(file: string, mistakes: string[]): Promise<SecretText | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return await readSecretFile(file, "a private key");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reasons: Record<string, string> = {

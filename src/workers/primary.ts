@@ -3,11 +3,12 @@
  * workers serve.
  */
 import type { Logger } from "pino";
+import { Turnstile } from "../base/turnstile.ts";
 import { readVersion } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import { leaveAdminUrl } from "../service/admin-url.ts";
 import { layFoundation } from "../service/foundation.ts";
-import { checkBeforeOpening, loadCertificates, openTicketSecret } from "../service/preflight.ts";
+import { type Credentials, checkBeforeOpening, loadCredentials } from "../service/preflight.ts";
 import type { Service } from "../service/service.ts";
 import { advanceTicketSecret } from "../tls/ticket-secret.ts";
 import { WorkerPool } from "./worker-pool.ts";
@@ -15,7 +16,8 @@ import { WorkerPool } from "./worker-pool.ts";
 /** A server whose processes can be replaced while it serves. */
 export interface WorkersService extends Service {
   /**
-   * Reads the certificates again and replaces the workers one after the other. Never rejects; the log says how it went.
+   * Reads the certificates and the shared secret of tickets again, and replaces the workers one after the other. If one
+   * of them cannot be used, all stay as they are. Never rejects; the log says how it went.
    */
   replaceWorkers(): Promise<void>;
 }
@@ -23,15 +25,14 @@ export interface WorkersService extends Service {
 /** Starts the server. Throws what `startService` throws, and the reason why a worker cannot serve. */
 export async function startWorkers(config: Config, log: Logger): Promise<WorkersService> {
   await using resources = new AsyncDisposableStack();
-  let certificates = await checkBeforeOpening(config);
-  // It outlives the workers, so that their successors accept their tickets.
-  let ticketSecret = await openTicketSecret(config);
-  for (const note of [...config.notes, ...certificates.warnings]) log.warn(note);
+  // The secret of tickets outlives the workers, so that their successors accept their tickets.
+  let { certificates, ticketSecret, warnings } = await checkBeforeOpening(config);
+  for (const note of [...config.notes, ...warnings]) log.warn(note);
   const foundation = resources.adopt(await layFoundation(config, log), (laid) => laid.close());
   const { databaseUrl, adminTokenFile, serverKey, lost } = foundation;
   const version = readVersion();
   const getSettings = () => {
-    ticketSecret = ticketSecret && advanceTicketSecret(ticketSecret, Date.now());
+    ticketSecret = ticketSecret && advanceTicketSecret(ticketSecret);
     return { config, certificates, ticketSecret, databaseUrl, serverKey, version };
   };
   const pool = resources.adopt(new WorkerPool({ getSettings, log }), (each) => each.close());
@@ -40,15 +41,19 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
   await Promise.all(Array.from({ length: config.workers - 1 }, () => pool.add()));
   resources.use(await leaveAdminUrl(config.home, adminUrl, log));
   const { caFile } = certificates;
-  const replaceWorkers = async () => {
+  // One at a time, so that what was read last counts.
+  const reloads = new Turnstile(1);
+  const reload = async () => {
+    let loaded: Credentials;
     try {
-      certificates = await loadCertificates(config);
-      if (config.tlsTicketSecretFile !== undefined) ticketSecret = await openTicketSecret(config);
+      loaded = await loadCredentials(config);
     } catch (error) {
-      log.error({ err: error }, "the workers are not replaced and continue to serve");
+      log.error({ err: error }, "the workers are not replaced and continue to serve with what was read before");
       return;
     }
-    for (const warning of certificates.warnings) log.warn(warning);
+    ({ certificates, warnings } = loaded);
+    if (config.tlsTicketSecretFile !== undefined) ({ ticketSecret } = loaded);
+    for (const warning of warnings) log.warn(warning);
     pool.replaceAll();
   };
   const started = resources.move();
@@ -56,5 +61,5 @@ export async function startWorkers(config: Config, log: Logger): Promise<Workers
     foundation.stopWork();
     return started.disposeAsync();
   };
-  return { agentUrl, adminUrl, caFile, adminTokenFile, lost, replaceWorkers, close };
+  return { agentUrl, adminUrl, caFile, adminTokenFile, lost, replaceWorkers: () => reloads.pass(reload), close };
 }

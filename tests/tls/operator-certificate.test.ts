@@ -29,7 +29,7 @@ function makeCertificate(name: string, { publicKey, privateKey }: KeyPairKeyObje
     issuer,
   );
   writeFileSync(path(`${name}.pem`), certificate.toString());
-  writeFileSync(path(`${name}.key`), privateKey.export({ type: "pkcs8", format: "pem" }));
+  writeFileSync(path(`${name}.key`), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
 }
 
 beforeAll(() => {
@@ -89,6 +89,13 @@ test("a certificate without a subject alternative name is served with a warning"
   const files = { certFile: path("nameless.pem"), keyFile: path("nameless.key") };
   const { warnings } = await loadOperatorCertificate(files);
   expect(warnings).toEqual([expect.stringContaining("no subject alternative name")]);
+});
+
+test.runIf(process.platform !== "win32")("a key that all users can read is served with a warning", async () => {
+  const keyFile = path("open.key");
+  writeFileSync(keyFile, readFileSync(path("ec.key")), { mode: 0o644 });
+  const { warnings } = await loadOperatorCertificate({ certFile: path("ec.pem"), keyFile });
+  expect(warnings).toEqual([`${keyFile} holds a private key that other users can reach: run chmod o= ${keyFile}`]);
 });
 
 describe("a mistake in them", () => {

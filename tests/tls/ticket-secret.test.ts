@@ -1,14 +1,15 @@
 /** Which keys a secret of session tickets leads to, when they change, and what a shared secret must look like. */
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   advanceTicketSecret,
   createTicketKeys,
   createTicketSecret,
   deriveTicketKey,
   loadTicketSecret,
+  type TicketSecret,
   ticketPeriodMs,
 } from "../../src/tls/ticket-secret.ts";
 import { makeFolder } from "../support/program.ts";
@@ -27,9 +28,20 @@ describe("a server's own secret", () => {
     nowMs = startMs + ticketPeriodMs;
     const second = hex(getKey());
     expect(second).not.toBe(first);
-    // A clock that is set back brings no key back.
-    nowMs = startMs;
-    expect(hex(getKey())).toBe(second);
+  });
+
+  test("changes keys by a clock that nobody sets", () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      const { getKey } = createTicketKeys(createTicketSecret());
+      const first = hex(getKey());
+      for (const days of [40, -40]) {
+        vi.setSystemTime(Date.now() + days * ticketPeriodMs);
+        expect(hex(getKey())).toBe(first);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("leads to the same keys in every process, whenever that begins", () => {
@@ -60,7 +72,8 @@ describe("a shared secret", () => {
 
   test("leads every server to the same key, which changes with the period", async () => {
     const text = randomBytes(48).toString("base64");
-    const [one, other] = [await (await load(text)).loaded, await (await load(`${text}\n`)).loaded];
+    const loaded = await Promise.all([text, `${text}\n`].map(async (each) => (await load(each)).loaded));
+    const [one, other] = loaded.map(({ ticketSecret }) => ticketSecret) as [TicketSecret, TicketSecret];
     const key = hex(deriveTicketKey(one, startMs));
     expect(hex(deriveTicketKey(other, startMs + ticketPeriodMs - 1))).toBe(key);
     expect(hex(deriveTicketKey(other, startMs + ticketPeriodMs))).not.toBe(key);
@@ -77,6 +90,16 @@ describe("a shared secret", () => {
     await expect(loaded).rejects.toThrow(
       `${file}: expected 32 random bytes or more in base64, as "openssl rand -base64 48" prints them`,
     );
+  });
+
+  test.runIf(process.platform !== "win32").each([
+    [0o640, 0],
+    [0o644, 1],
+  ])("in a file of mode %o leads to %i warnings", async (mode, warnings) => {
+    const file = join(await makeFolder(), "tickets.secret");
+    await writeFile(file, randomBytes(48).toString("base64"));
+    await chmod(file, mode);
+    expect((await loadTicketSecret(file)).warnings).toHaveLength(warnings);
   });
 
   test("is refused if there is none", async () => {

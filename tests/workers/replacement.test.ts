@@ -1,4 +1,5 @@
 /** Workers share the work of their server, and are replaced when they die and when they are to be. */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { copyFile, cp, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -92,7 +93,7 @@ test("files of another version are for the next start: no worker runs them besid
   await expect.poll(() => listWorkers(server)).toEqual(before);
 });
 
-test("SIGHUP brings the certificate that is there now; a broken one changes nothing and is told", {
+test("SIGHUP brings the certificate and ticket secret that are there now; if one is broken, both stay, and it is told", {
   timeout: 180_000,
 }, async () => {
   const folder = await mkdtemp(join(inject("testFolder"), "certificates-"));
@@ -106,15 +107,33 @@ test("SIGHUP brings the certificate that is there now; a broken one changes noth
     await copyFile(keyFile, files.key);
   };
   await use(first);
-  await using server = await startWithWorkers(database, { BMAAS_TLS_CERT: files.cert, BMAAS_TLS_KEY: files.key });
+  const secretFile = join(folder, "tickets.secret");
+  await writeFile(secretFile, randomBytes(48).toString("base64"), { mode: 0o644 });
+  await using server = await startWithWorkers(database, {
+    BMAAS_TLS_CERT: files.cert,
+    BMAAS_TLS_KEY: files.key,
+    BMAAS_TLS_TICKET_SECRET: secretFile,
+  });
   const before = await listWorkers(server);
+  expect(server.logged.map(({ msg }) => String(msg))).toContain(
+    `${secretFile} holds the secret of TLS tickets that other users can reach: run chmod o= ${secretFile}`,
+  );
 
+  const findRefusals = () => server.logged.filter(({ msg }) => String(msg).startsWith("the workers are not replaced"));
   await writeFile(files.cert, "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n");
   server.kill("SIGHUP");
-  const line = await waitUntil("the log says so", () =>
-    server.logged.find(({ msg }) => String(msg).startsWith("the workers are not replaced")),
+  await waitUntil("the log says so", () => findRefusals().length === 1);
+  // A sound certificate does not count beside a secret that is none.
+  await use(second);
+  await writeFile(secretFile, "none");
+  server.kill("SIGHUP");
+  await waitUntil("the log says so again", () => findRefusals().length === 2);
+  expect(findRefusals()).toMatchObject(
+    [files.cert, secretFile].map((file) => ({
+      level: 50,
+      err: { type: "ConfigError", message: expect.stringContaining(file) },
+    })),
   );
-  expect(line).toMatchObject({ level: 50, err: { type: "ConfigError", message: expect.stringContaining(files.cert) } });
   // The one that failed may not be quite gone.
   await expect.poll(() => listWorkers(server)).toEqual(before);
   // One that dies meanwhile is replaced all the same, with the certificate that was sound.
@@ -122,7 +141,7 @@ test("SIGHUP brings the certificate that is there now; a broken one changes noth
   await waitUntil("it is replaced", () => findServed(server).length === 3);
   expect(await findIssuer(server, first.caFile)).toBe("trusted");
 
-  await use(second);
+  await writeFile(secretFile, randomBytes(48).toString("base64"));
   await replaceWorkers(server);
   for (let connection = 0; connection < 4; connection++) {
     expect(await findIssuer(server, second.caFile)).toBe("trusted");

@@ -10,7 +10,6 @@ import { generateAgentKey } from "../../../src/agent/agent-key.ts";
 import type { Transaction } from "../../../src/db/client.ts";
 import { revokeAgent } from "../../../src/db/queries/agent-key.ts";
 import { registerAgents } from "../../../src/db/queries/agent-started.ts";
-import { setExpected } from "../../../src/db/queries/expected.ts";
 import { deleteMachine } from "../../../src/db/queries/machine-deletion.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { errorOf } from "../../support/call-error.ts";
@@ -122,10 +121,6 @@ describe("an enrolment that matches exactly one expected machine", () => {
   });
 
   test.each<[string, (tx: Transaction, machineId: string) => Promise<unknown>]>([
-    [
-      "expects another serial number of it",
-      (tx, machineId) => setExpected(tx, [{ machineId, expected: { serialNumber: randomUUID() } }], "test"),
-    ],
     [
       "gives it a key",
       async (tx, machineId) => {

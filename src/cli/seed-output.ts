@@ -2,7 +2,7 @@
  * Formats the result of a seed as a table for people and as JSON for programs, machine by machine. `bmaas seed --help`
  * documents the JSON.
  */
-import type { SeededFleet, SeededMachine } from "../seed/seed-fleet.ts";
+import type { SeededFleet, SeededMachine } from "../seed/seeded-fleet.ts";
 import { type SeedSummary, SeedSummaryCount } from "../seed/summarize-seed.ts";
 import { formatTable } from "./table.ts";
 

@@ -63,6 +63,10 @@ export function seedCommand(): Command {
             ...{ databaseUrl, home, log, actor, dryRun, installations, ...progress },
           }),
         );
+        // Before the listener that ends the process.
+        process.stdout.prependOnceListener("error", (error: NodeJS.ErrnoException) => {
+          if (error.code !== "EPIPE" && !dryRun) process.stderr.write("bmaas: the seed was written\n");
+        });
         const parts = json ? formatSeedJson(seeded, dryRun) : formatSeedText(seeded, dryRun);
         await pipeline(parts, process.stdout, { end: false });
       } catch (error) {

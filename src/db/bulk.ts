@@ -1,10 +1,8 @@
 /** Transactions that move many rows: with COPY, and without the time limits of a query that somebody waits for. */
-import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { drizzle } from "drizzle-orm/node-postgres";
 import type pg from "pg";
-import { from as copyFrom, to as copyTo } from "pg-copy-streams";
 import { type Database, sessionSettings, type Transaction } from "./client.ts";
+import { copyFrom, copyTo } from "./copy.ts";
 import { createPool } from "./pool.ts";
 import * as schema from "./schema/index.ts";
 import { transact } from "./transact.ts";
@@ -14,8 +12,8 @@ export interface BulkTransaction {
   readonly tx: Transaction;
   /** Copies lines in PostgreSQL's text format of COPY into `target`, a table with its columns. */
   copyIn(target: string, lines: AsyncIterable<Buffer>): Promise<void>;
-  /** Writes the rows of a query to `sink`, as lines in the text format of COPY. */
-  copyOut(query: string, sink: Writable): Promise<void>;
+  /** Has `keep` keep the rows of a query, as lines in the text format of COPY, some of them at a time. */
+  copyOut(query: string, keep: (lines: Buffer) => Promise<void>): Promise<void>;
 }
 
 /**
@@ -39,12 +37,8 @@ export async function transactInBulk<T>(db: Database, work: (bulk: BulkTransacti
       await tx.execute(bulkSettings);
       return await work({
         tx,
-        copyIn: async (target, lines) => {
-          await pipeline(lines, openCopy(tx, copyFrom(`copy ${target} from stdin`)));
-        },
-        copyOut: async (query, sink) => {
-          await pipeline(openCopy(tx, copyTo(`copy (${query}) to stdout`)), sink);
-        },
+        copyIn: (target, lines) => copyFrom(clientOf(tx), `copy ${target} from stdin`, lines),
+        copyOut: (query, keep) => copyTo(clientOf(tx), `copy (${query}) to stdout`, keep),
       });
     });
   } finally {
@@ -52,8 +46,8 @@ export async function transactInBulk<T>(db: Database, work: (bulk: BulkTransacti
   }
 }
 
-/** Starts a COPY. Drizzle has the client, but the type `Transaction` does not show it. */
-function openCopy<Stream extends pg.Submittable>(tx: Transaction, stream: Stream): Stream {
+/** Returns the client of a transaction, which Drizzle has, but the type `Transaction` does not show. */
+function clientOf(tx: Transaction): pg.ClientBase {
   const { $client } = tx as Transaction & { readonly $client: pg.PoolClient };
-  return $client.query(stream);
+  return $client;
 }

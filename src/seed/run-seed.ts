@@ -6,7 +6,8 @@ import { describeOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
 import { migrateDatabase } from "../db/migrate.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { openSeedInput } from "./read/seed-input.ts";
-import { type SeededFleet, type SeedOptions, seedFleet } from "./seed-fleet.ts";
+import { type SeedOptions, seedFleet } from "./seed-fleet.ts";
+import { type SeededFleet, SeedWrittenError } from "./seeded-fleet.ts";
 import { stageFleet } from "./stage-fleet.ts";
 
 /** Options of `runSeed`. */
@@ -23,26 +24,27 @@ export interface RunOptions extends SeedOptions {
 
 /**
  * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. Throws
- * UnreadableSeedError and SeedFileError for the file. Errors of the database contain no data of the file.
+ * UnreadableSeedError and SeedFileError for the file, TemporaryFolderError, and SeedWrittenError for what fails after the
+ * commit. Errors of the database contain no data of the file.
  */
 export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
   const { databaseUrl, home, log, onReceived, onRead } = options;
   await using input = await openSeedInput(file, stdin, onReceived);
   await using fleet = await stageFleet(input, (bytes, machines) => onRead?.({ bytes, size: input.size, machines }));
   const server = await openDatabaseServer({ databaseUrl, home, log, mode: "share", purpose: "seed" });
+  let seeded: SeededFleet | undefined;
   try {
+    await using _closed = { [Symbol.asyncDispose]: () => server.close() };
     await migrateDatabase(server.url, log);
     const { db, close } = connectDatabase(server.url, { maxConnections: 1 });
-    try {
-      return await seedFleet(db, fleet, options);
-    } finally {
-      await close();
-    }
+    await using _left = { [Symbol.asyncDispose]: close };
+    seeded = await seedFleet(db, fleet, options);
   } catch (error) {
-    throw explainTrouble(error);
-  } finally {
-    await server.close();
+    if (seeded === undefined) throw explainTrouble(error);
+    await seeded[Symbol.asyncDispose]();
+    throw options.dryRun ? error : new SeedWrittenError("its database cannot be left", error);
   }
+  return seeded;
 }
 
 /** An error of the database, without the statement and its parameters, which contain user data. */

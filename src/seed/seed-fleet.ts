@@ -31,11 +31,10 @@ import {
   findSeedTargets,
   stageSeed,
 } from "../db/queries/seed/stage.ts";
-import { writeSeedAgents, writeSeedLabels, writeSeedProvided } from "../db/queries/seed/write.ts";
+import { announceSeed, writeSeedAgents, writeSeedLabels, writeSeedProvided } from "../db/queries/seed/write.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
-import type { WriteOutcome } from "../db/write-outcome.ts";
 import { type Conflict, checkInstalls, toDiskToChoose, toTarget } from "./check-installs.ts";
-import { encodeInstall, type InstallationNote, needsNewAgent } from "./decide-installation.ts";
+import { encodeInstall, needsNewAgent } from "./decide-installation.ts";
 import { explainWriteConflict } from "./explain-write-conflict.ts";
 import { findConflicts } from "./find-conflicts.ts";
 import { explainDuplicate } from "./find-duplicates.ts";
@@ -43,6 +42,7 @@ import { type Problem, SeedFileError } from "./problem.ts";
 import { decodePlace, locateMistakes, type Mistake } from "./read/machine-place.ts";
 import { maxProblems } from "./read/read-machines.ts";
 import { Spool } from "./read/spool.ts";
+import { type SeededFleet, toSeededFleet } from "./seeded-fleet.ts";
 import type { StagedFleet } from "./stage-fleet.ts";
 
 /** Options of `seedFleet`. */
@@ -63,35 +63,6 @@ export const seedSteps = ["copy", "compare", "check", "write", "list"] as const;
 /** A step of a seed. */
 export type SeedStep = (typeof seedSteps)[number];
 
-/** Outcome for one machine of the file. A tag that the file does not mention is absent. */
-export interface SeededMachine {
-  /** Index in the file's list of machines. */
-  readonly index: number;
-  /** Line of the file on which the machine begins. */
-  readonly line: number;
-  /** Null in a dry run if the id would be generated, since another run would generate a different one. */
-  readonly machineId: string | null;
-  readonly machine: Exclude<WriteOutcome, "changed">;
-  readonly provided?: WriteOutcome | undefined;
-  readonly labels?: WriteOutcome | undefined;
-  readonly agent?: WriteOutcome | undefined;
-  readonly expect?: WriteOutcome | undefined;
-  readonly install?: SeededInstallation | undefined;
-}
-
-/** The machine's request that matches the file. */
-export interface SeededInstallation {
-  readonly outcome: "requested" | "unchanged";
-  readonly generation: bigint;
-  readonly note?: InstallationNote | undefined;
-}
-
-/** The outcomes of a seed. They can be listed more than once, until they are disposed of. */
-export interface SeededFleet extends AsyncDisposable {
-  /** Returns the outcomes in the file's order. */
-  list(): AsyncGenerator<SeededMachine>;
-}
-
 /**
  * Seeds the machines and returns the outcomes. Throws SeedFileError, with nothing written, if anything in the file
  * conflicts with the database.
@@ -111,8 +82,7 @@ export async function seedFleet(db: Database, fleet: StagedFleet, options: SeedO
       throw error;
     }
   }
-  const spool = outcomes ?? new Spool();
-  return { list: () => listOutcomes(spool, options.dryRun), [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose]() };
+  return toSeededFleet(outcomes ?? new Spool(), options.dryRun);
 }
 
 /** Rolls back the transaction of a dry run. */
@@ -146,12 +116,16 @@ async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: W
     await writeSeedAgents(tx, actor);
     if (fleet.hasExpected) await writeSeedExpected(tx, actor);
     if (fleet.hasInstalls) await requestSeedInstalls(tx, options);
+    await announceSeed(tx);
   } catch (error) {
     await refuseConflict(tx, fleet, error);
     throw error;
   }
   onStep?.("list");
-  await copySeedOutcomes(bulk, outcomes.toWritable());
+  await copySeedOutcomes(bulk, async (lines) => {
+    outcomes.addBytes(lines);
+    await outcomes.settle();
+  });
 }
 
 async function requestSeedInstalls(tx: Transaction, { actor, installations }: SeedOptions): Promise<void> {
@@ -217,27 +191,4 @@ async function refuseConflict(tx: Transaction, fleet: StagedFleet, error: unknow
   const index = conflict && (await findSeedIndex(tx, conflict.machineId));
   if (conflict === undefined || index === undefined) return;
   await refuse(fleet, await toMistakes(tx, [{ ...conflict, index }]));
-}
-
-const outcomeNames: Readonly<Record<string, WriteOutcome>> = { c: "created", w: "changed", u: "unchanged" };
-
-async function* listOutcomes(spool: Spool, dryRun: boolean): AsyncGenerator<SeededMachine> {
-  for await (const line of spool.lines()) {
-    const [index, lineNumber, machineId = "", isIdMade, letters = "", generation = "", note] = line.split("\t");
-    const [machine, provided, labels, agent, expect, install = "-"] = letters;
-    const name = (letter: string | undefined) => outcomeNames[letter ?? "-"];
-    yield {
-      ...{ index: Number(index), line: Number(lineNumber), machineId: dryRun && isIdMade === "t" ? null : machineId },
-      machine: machine === "c" ? "created" : "unchanged",
-      ...{ provided: name(provided), labels: name(labels), agent: name(agent), expect: name(expect) },
-      install:
-        install === "-"
-          ? undefined
-          : {
-              outcome: install === "r" ? "requested" : "unchanged",
-              generation: BigInt(generation),
-              note: note === "\\N" ? undefined : (note as InstallationNote),
-            },
-    };
-  }
 }

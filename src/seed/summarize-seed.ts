@@ -1,5 +1,5 @@
 /** Summarizes the outcomes of a seed. */
-import type { SeededMachine } from "./seed-fleet.ts";
+import type { SeededMachine } from "./seeded-fleet.ts";
 
 /** Numbers of machines of the file that were created, changed, or already as the file says. */
 export interface SeedSummary {

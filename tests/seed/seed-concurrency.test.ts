@@ -116,3 +116,35 @@ test("a key that another operator gives away while the seed runs is reported wit
   ]);
   expect((await readFleet(database)).machines).toHaveLength(1);
 });
+
+test.each(["providers' ids", "keys"] as const)(
+  "a call that gives the same %s to other machines waits for the seed or is waited for, without a deadlock",
+  async (what) => {
+    const { db, url } = database;
+    const retries: string[] = [];
+    Object.assign(db, { $observer: { retried: (reason: string) => void retries.push(reason) } });
+    const [low, high] = [randomUUID(), randomUUID()].toSorted();
+    const values = what === "keys" ? [newPublicKey(), newPublicKey()].toSorted() : ["a", "a b"];
+    const tag = (value?: string) =>
+      what === "keys" ? `agent: { publicKey: "${value}" }` : `provided: { provider: "${value}", providerId: "1" }`;
+    const others = [randomUUID(), randomUUID()];
+    await transact(db, (tx) => createMachines(tx, others, "other"));
+    const insert =
+      what === "keys"
+        ? "insert into agent_started (machine_id, public_key) values ($1, decode($2, 'hex'))"
+        : "insert into provided (machine_id, provider, provider_id, status) values ($1, $2, '1', 'unknown')";
+    await withClient(url, async (call) => {
+      // The order in which operators' calls insert.
+      await call.query("begin");
+      await call.query(insert, [others[0], values[0]]);
+      const mistakes = mistakesOf(() =>
+        seedText(db, file([`{ id: ${low}, ${tag(values[1])} }`, `{ id: ${high}, ${tag(values[0])} }`])),
+      );
+      await waitForBlockedSessions(call, 1);
+      await call.query(insert, [others[1], values[1]]);
+      await call.query("commit");
+      expect((await mistakes).length).toBeGreaterThan(0);
+    });
+    expect(retries).toEqual([]);
+  },
+);

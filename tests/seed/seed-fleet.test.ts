@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { decodeRequest, imageYaml, mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
+import {
+  decodeRequest,
+  imageYaml,
+  mistakesOf,
+  newPublicKey,
+  readFleet,
+  seedText,
+  withClient,
+} from "../support/seed.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -75,25 +83,40 @@ test("stores every field, in YAML or JSON the same", async () => {
   });
 });
 
-test("writes history for what it changes and nothing else", async () => {
+test("writes history for what it changes and nothing else, and announces each seed that does once", async () => {
   const { db } = database;
   const [id, first, second] = [randomUUID(), newPublicKey(), newPublicKey()];
-  const file = (key: string, location: string) =>
-    `machines: [{ id: ${id}, provided: { provider: a, providerId: "1", location: ${location} }, agent: { publicKey: "${key}" }, install: { uncheckedDisk: true, image: ${imageYaml()} } }]`;
-  await seedText(db, file(first, "am6"));
-  await seedText(db, file(first, "am7"));
-  await seedText(db, file(second, "am7"));
+  const file = (key: string, location: string, labels: string) =>
+    `machines: [{ id: ${id}, provided: { provider: a, providerId: "1", location: ${location} }, labels: ${labels}, agent: { publicKey: "${key}" }, install: { uncheckedDisk: true, image: ${imageYaml()} } }]`;
+  const heard: string[] = [];
+  await withClient(database.url, async (listener) => {
+    listener.on("notification", ({ payload = "" }) => heard.push(payload));
+    await listener.query("listen bmaas_history");
+    await seedText(db, file(first, "am6", "{ rack: r1, row: a }"));
+    await seedText(db, file(first, "am6", "{ rack: r1, row: a }"));
+    await seedText(db, file(second, "am7", "{ rack: r2, row: null, gone: null }"), { dryRun: true });
+    await seedText(db, file(first, "am7", "{ rack: r2, row: null, gone: null }"));
+    await seedText(db, file(second, "am7", "{ rack: r2 }"));
+    await listener.query("select 1");
+  });
   const { history } = await readFleet(database);
-  expect(history.map(({ kind }) => kind)).toEqual([
-    "machine_created",
-    "machine_provided",
-    "agent_registered",
-    "installation_requested",
-    "machine_provided",
-    "agent_replaced",
+  const provided = (location: string) => ({
+    ...{ provider: "a", providerId: "1", reservation: null, address: null, location, status: "unknown" },
+  });
+  expect(history.map(({ kind, detail }) => [kind, detail])).toEqual([
+    ["machine_created", {}],
+    ["machine_provided", provided("am6")],
+    ["machine_labelled", { "label.rack": "r1", "label.row": "a" }],
+    ["agent_registered", { publicKey: first }],
+    ["installation_requested", expect.objectContaining({ generation: "1" })],
+    ["machine_provided", provided("am7")],
+    ["machine_labelled", { "label.rack": "r2", removed: "row" }],
+    ["agent_replaced", { publicKey: second, previousPublicKey: first }],
   ]);
-  expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set(["seed:test"]));
-  expect(history.at(-1)?.detail).toEqual({ publicKey: second, previousPublicKey: first });
+  expect(history.map(({ machineId, actor }) => [machineId, actor])).toEqual(Array(8).fill([id, "seed:test"]));
+  const transactions = new Set(history.map(({ transaction }) => String(transaction)));
+  expect(transactions.size).toBe(3);
+  expect(heard).toEqual([...transactions]);
 });
 
 test("a dry run says what would happen and leaves no trace", async () => {

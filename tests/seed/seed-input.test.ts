@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { beforeAll, expect, inject, test } from "vitest";
 import { openSeedInput, UnreadableSeedError } from "../../src/seed/read/seed-input.ts";
+import { TemporaryFolderError } from "../../src/seed/read/spool.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -33,5 +34,23 @@ test("any part of a file, and of standard input that does not fit into memory, i
       expect([...bytes]).toEqual(place === 0 ? [0, 0] : [place - 1, place]);
     }
     expect((await input.read(input.size - 1, 10)).length).toBe(1);
+  }
+});
+
+test("a temporary folder that takes nothing is named, with what to do, and is no mistake of the file", async () => {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = join(folder, "not-there");
+  try {
+    const chunks = Array.from({ length: 20 }, () => Buffer.alloc(256 * 1024));
+    await expect(openSeedInput("-", Readable.from(chunks))).rejects.toThrow(
+      `the temporary folder ${process.env.TMPDIR} takes no files (ENOENT): mend that, or name another in TMPDIR`,
+    );
+    const full = Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    expect(new TemporaryFolderError(full).message).toBe(
+      `the temporary folder ${process.env.TMPDIR} is full (ENOSPC): mend that, or name another in TMPDIR`,
+    );
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
   }
 });

@@ -19,13 +19,11 @@ test("machines that share an id, a key or a provider's id are found also where t
   const first = lineOf({ id }) + lineOf({ agent: { publicKey: key } }) + lineOf({ provided });
   const between = Array.from({ length: 20_000 }, () => lineOf({ id: randomUUID() })).join("");
   const last =
-    lineOf({ id: id.toUpperCase() }) +
-    lineOf({ id: randomUUID(), agent: { publicKey: key } }) +
-    lineOf({ id: randomUUID(), provided });
+    lineOf({ id: id.toUpperCase() }) + lineOf({ id: randomUUID(), agent: { publicKey: key } }) + lineOf({ provided });
   expect(await mistakesOf(() => seedText(database.db, first + between + last))).toEqual([
     "20004:7 machines[20003].id: is also the id of machines[0] on line 1; give each machine its own",
     "20005:67 machines[20004].agent.publicKey: is also the key of machines[1] on line 2; give each machine its own",
-    "20006:86 machines[20005].provided.providerId: is also the provider id of machines[2] on line 3; give each machine its own",
+    "20006:41 machines[20005].provided.providerId: is also the provider id of machines[2] on line 3; give each machine its own",
   ]);
   expect((await readFleet(database)).machines).toEqual([]);
 });

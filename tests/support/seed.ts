@@ -10,7 +10,8 @@ import type { FleetMachine } from "../../src/seed/fleet-schema.ts";
 import { SeedFileError } from "../../src/seed/problem.ts";
 import { readMachines } from "../../src/seed/read/read-machines.ts";
 import { openSeedInput } from "../../src/seed/read/seed-input.ts";
-import { type SeededMachine, seedFleet } from "../../src/seed/seed-fleet.ts";
+import { seedFleet } from "../../src/seed/seed-fleet.ts";
+import type { SeededMachine } from "../../src/seed/seeded-fleet.ts";
 import { stageFleet } from "../../src/seed/stage-fleet.ts";
 import { type Observed, observe } from "./observer.ts";
 

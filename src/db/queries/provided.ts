@@ -184,7 +184,9 @@ function equalsProvided(a: ProvidedRow, b: ProvidedRow): boolean {
  */
 async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const sorted = rows.toSorted((a, b) => (nameIdentity(a) < nameIdentity(b) ? -1 : 1));
+  const sorted = rows.toSorted(
+    (a, b) => compareBytes(a.provider, b.provider) || compareBytes(a.providerId, b.providerId),
+  );
   const machineIds = sorted.map((row) => row.machineId);
   const { rows: removed } = await tx.execute<{ id: string; since: string }>(sql`
     delete from ${provided} where machine_id = any(${arrayParameter(machineIds, "uuid")})
@@ -206,6 +208,11 @@ async function replaceRows(tx: Transaction, rows: readonly ProvidedRow[]): Promi
     on conflict do nothing
     returning machine_id`);
   if (added.length < rows.length) throw new ContentionError("another machine got one of the provider's ids meanwhile");
+}
+
+/** Compares texts as the collation "C" does, by which seeds insert. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 function column(rows: readonly ProvidedRow[], name: keyof ProvidedRow): SQL {

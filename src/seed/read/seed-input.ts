@@ -1,7 +1,7 @@
 /** Opens a seed file, or keeps standard input, so that any part can be read again. */
 import { type FileHandle, open } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { Spool } from "./spool.ts";
+import { Spool, TemporaryFolderError } from "./spool.ts";
 
 /** The bytes of a seed file. */
 export interface SeedInput extends AsyncDisposable {
@@ -35,7 +35,7 @@ export async function openSeedInput(
     return await keep(handle.createReadStream(), onReceived);
   } catch (error) {
     await handle?.close().catch(() => {});
-    throw toUnreadable(error);
+    throw error instanceof TemporaryFolderError ? error : toUnreadable(error);
   }
 }
 
@@ -63,7 +63,7 @@ async function keep(stream: Readable, onReceived: ((bytes: number) => void) | un
     }
   } catch (error) {
     await spool[Symbol.asyncDispose]();
-    throw toUnreadable(error);
+    throw error instanceof TemporaryFolderError ? error : toUnreadable(error);
   }
   return spool;
 }
@@ -77,7 +77,5 @@ function explain(error: unknown): string {
   if (code === "ENOENT") return "there is no such file";
   if (code === "EISDIR") return "is a folder";
   if (code === "EACCES") return "is not readable by this user";
-  if (code === "ENOSPC")
-    return "does not fit into the temporary folder; set TMPDIR to one with more space, or name a file";
   return `cannot be read: ${code ?? String(error)}`;
 }

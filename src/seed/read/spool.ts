@@ -3,12 +3,24 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 
 /** Most bytes that are kept in memory. */
 const maxMemoryBytes = 4 * 1024 * 1024;
 /** Bytes that are written or read at once. */
 const chunkBytes = 256 * 1024;
+
+/** The temporary folder takes no more, or nothing. */
+export class TemporaryFolderError extends Error {
+  override readonly name = "TemporaryFolderError";
+  constructor(cause: unknown) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const what = fullCodes.has(code) ? `is full (${code})` : `takes no files (${code})`;
+    super(`the temporary folder ${tmpdir()} ${what}: mend that, or name another in TMPDIR`, { cause });
+  }
+}
+
+/** Codes of a full disk, and of a user's full quota. */
+const fullCodes: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
 /**
  * Bytes that are appended and read back. The file is readable by its owner only, and has no name while it exists where
@@ -42,19 +54,9 @@ export class Spool implements AsyncDisposable {
     this.#inMemory += bytes.length;
   }
 
-  /** Moves what is too much for memory into the file. */
+  /** Moves what is too much for memory into the file. Throws TemporaryFolderError. */
   async settle(): Promise<void> {
     if (this.#inMemory + this.#textLength > maxMemoryBytes || this.#file !== undefined) await this.#flush();
-  }
-
-  /** Returns a stream that appends. Ending it leaves the bytes. */
-  toWritable(): Writable {
-    return new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        this.addBytes(Buffer.from(chunk));
-        this.settle().then(() => done(), done);
-      },
-    });
   }
 
   /** Returns the appended bytes in chunks, from the beginning. */
@@ -111,9 +113,13 @@ export class Spool implements AsyncDisposable {
   async #flush(): Promise<void> {
     this.#encode();
     if (this.#inMemory === 0) return;
-    this.#file ??= await createFile();
     const bytes = Buffer.concat(this.#chunks.splice(0));
-    await writeAll(this.#file.handle, bytes, this.#inFile);
+    try {
+      this.#file ??= await createFile();
+      await writeAll(this.#file.handle, bytes, this.#inFile);
+    } catch (error) {
+      throw new TemporaryFolderError(error);
+    }
     this.#inFile += bytes.length;
     this.#inMemory = 0;
   }

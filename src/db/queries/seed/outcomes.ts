@@ -1,5 +1,4 @@
 /** The outcomes of a seed for each machine of the file. */
-import type { Writable } from "node:stream";
 import type { BulkTransaction } from "../../bulk.ts";
 
 const outcomeCode = (isWanted: string, table: string, isCreated: string) =>
@@ -26,10 +25,13 @@ const query = `
    order by seed.index`;
 
 /**
- * Writes a line for each machine, in the file's order, with seven cells apart by tabs: index; line; id; t if the id was
+ * Has `keep` keep a line for each machine, in the file's order, with seven cells apart by tabs: index; line; id; t if the id was
  * made for it, else f; six letters for machine, provided, labels, agent, expect and install (c created, w changed,
  * u unchanged, r requested, - not in the file); generation; note. `\N` stands for none.
  */
-export async function copySeedOutcomes({ copyOut }: BulkTransaction, sink: Writable): Promise<void> {
-  await copyOut(query, sink);
+export async function copySeedOutcomes(
+  { copyOut }: BulkTransaction,
+  keep: (lines: Buffer) => Promise<void>,
+): Promise<void> {
+  await copyOut(query, keep);
 }

@@ -112,7 +112,7 @@ const sharedColumns = [
 export async function findSeedSharing(tx: Transaction, limit: number): Promise<SeedSharing[]> {
   const found: SeedSharing[] = [];
   for (const { what, columns, where } of sharedColumns) {
-    if (what === "machine" && found.some((each) => each.what === "id")) continue;
+    const reported = new Set(found.map(({ index }) => index));
     const { rows } = await tx.execute<{ index: number; first: number; machine_id: string }>(
       sql.raw(`
         select index, first, machine_id from (
@@ -124,6 +124,8 @@ export async function findSeedSharing(tx: Transaction, limit: number): Promise<S
         where index > first order by index limit ${limit}`),
     );
     for (const row of rows) {
+      // The same machine is what the same id, key or provider's id makes of it.
+      if (what === "machine" && reported.has(row.index)) continue;
       found.push({ what, index: row.index, firstIndex: row.first, machineId: row.machine_id });
     }
   }

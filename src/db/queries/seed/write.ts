@@ -1,8 +1,13 @@
-/** Writes what a seed changes, and the history of it. The transaction holds the machines that existed before. */
+/**
+ * Writes what a seed changes, and the history of it. The transaction holds the machines that existed before. Providers'
+ * ids and keys are inserted in their own order, as operators' calls insert them, so that a call and a seed that give the
+ * same ones to different machines wait for each other without a deadlock.
+ */
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../../client.ts";
 import { ContentionError } from "../../errors.ts";
 import { PublicKeyInUseError, removeAgents } from "../agent-started.ts";
+import { historyChannel } from "../machine-history.ts";
 import { ProviderIdInUseError } from "../provided.ts";
 
 /**
@@ -22,7 +27,7 @@ export async function writeSeedProvided(tx: Transaction, actor: string): Promise
   const { rowCount: added } = await tx.execute(sql`
     insert into provided (machine_id, provider, provider_id, reservation, address, location, status, provided_at)
     select machine_id, provider, provider_id, reservation, address, location, status, coalesce(provided_at, now())
-      from seed_provided order by machine_id
+      from seed_provided order by provider collate "C", provider_id collate "C"
     on conflict do nothing`);
   if (added !== all) await throwProviderIdInUse(tx);
   await tx.execute(sql`
@@ -62,7 +67,7 @@ export async function writeSeedAgents(tx: Transaction, actor: string): Promise<v
   if (old > 0) await removeOldKeys(tx);
   const { rowCount: added } = await tx.execute(sql`
     insert into agent_started (machine_id, public_key)
-    select machine_id, public_key from seed_agent order by machine_id
+    select machine_id, public_key from seed_agent order by public_key
     on conflict do nothing`);
   if (added !== all) await throwKeyInUse(tx);
   await tx.execute(sql`
@@ -120,4 +125,15 @@ export async function writeSeedLabels(tx: Transaction, actor: string): Promise<v
                    then jsonb_build_object('removed', string_agg(key, ', ' order by key) filter (where value is null))
                    else '{}' end
       from seed_label group by machine_id order by machine_id`);
+}
+
+/**
+ * Announces at the commit that the history changed, if the seed wrote any. What is expected of machines and their
+ * installations announce themselves.
+ */
+export async function announceSeed(tx: Transaction): Promise<void> {
+  await tx.execute(sql`
+    select pg_notify(${historyChannel}, pg_current_xact_id()::text)
+     where exists (select from seed_created) or exists (select from seed_provided)
+        or exists (select from seed_label) or exists (select from seed_agent)`);
 }

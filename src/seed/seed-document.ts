@@ -1,22 +1,9 @@
 /** Parses a document of a seed file into plain values, and finds the place of each value in the file. */
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  visit,
-  type YAMLError,
-} from "yaml";
-import { formatPath, type Path, type Problem, SeedFileError } from "./problem.ts";
 
-/** Maximum number of expanded aliases, counted through all nesting, since a few lines could expand to gigabytes. */
-const maxAliasCount = 100_000;
+import type { YAMLError } from "yaml";
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { formatPath, type Path, type Problem, SeedFileError } from "./problem.ts";
+import { type Anchors, findTooDeep, type Locator, type Part, readValues, startOf, tooDeep } from "./yaml-values.ts";
 
 /** A well-formed document, or a part of one, whatever its contents. */
 export interface SeedDocument {
@@ -43,74 +30,29 @@ export interface DocumentContext {
   readonly isLast?: boolean;
 }
 
-/** Returns the place of an offset in the text of a document. */
-type Locator = (offset: number, field: string, message: string) => Problem;
-
-/** A value with an anchor in an earlier part of the same document. */
-interface Anchored {
-  readonly node: Node;
-  readonly at: Locator;
-  /** Number of values in it, those behind aliases included. */
-  readonly size: number;
-}
-
-/** The anchored values of one document of which the parts are parsed one after the other. */
-export class Anchors {
-  readonly #anchored = new Map<string, Anchored>();
-  #size = 0;
-
-  find(name: string): Anchored | undefined {
-    return this.#anchored.get(name);
-  }
-
-  /** Remembers a value. Throws RangeError if all of them together are too much for memory. */
-  set(name: string, anchored: Anchored): void {
-    this.#size += anchored.size - (this.#anchored.get(name)?.size ?? 0);
-    if (this.#size > maxAliasCount) throw new RangeError("the values with anchors are too large together");
-    this.#anchored.set(name, anchored);
-  }
-}
-
 /**
  * Parses a document of YAML 1.2, of which JSON is a subset, or a part of one that is a document by itself. Throws
  * SeedFileError if the text is not well-formed.
  */
 export function parseSeedDocument(text: string, context: DocumentContext = {}): SeedDocument {
-  const { line: firstLine = 1, column: firstColumn = 1, anchors, isLenient = false, isLast = false } = context;
+  const { anchors, isLenient = false, isLast = false } = context;
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    intAsBigInt: true,
-    prettyErrors: false,
-    stringKeys: true,
-  });
-  const at: Locator = (offset, field, message) => {
-    const { line, col } = lines.linePos(offset);
-    const column = Math.max(col, 1) + (line <= 1 ? firstColumn - 1 : 0);
-    return { line: firstLine - 1 + Math.max(line, 1), column, field, message };
-  };
+  const at = createLocator(lines, context);
+  const document = parseYaml(text, lines, at);
   const end = isLast ? text.trimEnd().length : Number.POSITIVE_INFINITY;
   const cutOff = (offset: number) => (offset >= end ? "; the file ends here, so it may have been cut off" : "");
-  const { targets, anchored } = resolveAliases(document, anchors);
+  const part = readValues(document.contents, at, anchors);
   const problems = [
     ...[...document.errors, ...document.warnings].map((error) =>
       at(error.pos[0], "", explain(error) + cutOff(error.pos[0])),
     ),
     ...findDirectiveProblems(document).map((message) => at(0, "", message)),
-    ...(isLenient ? [] : findAliasProblems(targets)).map(([alias, message]) => at(startOf(alias), "", message)),
+    ...(isLenient ? [] : part.problems),
   ];
   if (problems.length > 0) throw new SeedFileError(problems);
-
-  const tooMuch = () =>
-    new SeedFileError([
-      at(startOf(targets.keys().next().value), "", "aliases (*name) expand to too much; write the values out"),
-    ]);
-  if (anchors !== undefined) joinAnchors(document, { anchors, anchored, targets, at, tooMuch });
-  const earlier = new Map<Node, Locator>();
-  for (const target of targets.values()) if (target?.at !== undefined) earlier.set(target.node, target.at);
-  const locate = (path: Path) => findNode(document, path, { targets, earlier, at });
+  const locate = (path: Path) => findNode(document, part, path);
   return {
-    value: isLenient ? undefined : toValue(document, tooMuch),
+    value: part.value,
     problem: (path, message) => {
       const found = locate(path);
       return found.at(startOf(found.value), formatPath(path), message);
@@ -126,89 +68,23 @@ export function parseSeedDocument(text: string, context: DocumentContext = {}): 
   };
 }
 
-function toValue(document: Document.Parsed, tooMuch: () => SeedFileError): unknown {
-  try {
-    return document.toJS({ maxAliasCount });
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    throw tooMuch();
-  }
-}
-
-/**
- * Puts the values of earlier parts in place of the aliases that stand for them, and remembers the anchored values of
- * this part, for the parts after it.
- */
-function joinAnchors(
-  document: Document.Parsed,
-  {
-    anchors,
-    anchored,
-    targets,
-    at,
-    tooMuch,
-  }: {
-    anchors: Anchors;
-    anchored: readonly Node[];
-    targets: ReadonlyMap<Alias, Target | undefined>;
-    at: Locator;
-    tooMuch: () => SeedFileError;
-  },
-): void {
-  if ([...targets.values()].some((target) => target?.isEarlier)) {
-    let size = 0;
-    for (const target of targets.values()) size += target?.size ?? 1;
-    if (size > maxAliasCount) throw tooMuch();
-    visit(document, { Alias: (_key, node) => (targets.get(node)?.isEarlier ? targets.get(node)?.node : undefined) });
-  }
-  for (const node of anchored) {
-    try {
-      const { count, hasAlias } = countValues(node, targets);
-      anchors.set(nameOf(node), { node: hasAlias ? expand(node, targets) : node, at, size: count });
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw tooMuch();
-    }
-  }
-}
-
-/** Returns the number of values in a node, with those behind aliases. Throws RangeError if there are too many. */
-function countValues(
-  node: Node,
-  targets: ReadonlyMap<Alias, Target | undefined>,
-): { count: number; hasAlias: boolean } {
-  let count = 0;
-  let hasAlias = false;
-  const add = (each: Node) => {
-    visit(each, {
-      Node: (_key, inner) => {
-        count += 1;
-        if (count > maxAliasCount) throw new RangeError("too many values");
-        if (!isAlias(inner)) return;
-        hasAlias = true;
-        const target = targets.get(inner)?.node;
-        if (target !== undefined) add(target);
-      },
-    });
+/** Creates what finds places. It keeps the beginnings of lines, but not the text. */
+function createLocator(lines: LineCounter, { line: firstLine = 1, column: firstColumn = 1 }: DocumentContext): Locator {
+  return (offset, field, message) => {
+    const { line, col } = lines.linePos(offset);
+    const column = Math.max(col, 1) + (line <= 1 ? firstColumn - 1 : 0);
+    return { line: firstLine - 1 + Math.max(line, 1), column, field, message };
   };
-  add(node);
-  return { count, hasAlias };
 }
 
-/** Returns a copy of a node without aliases. Only for nodes that `countValues` found to be finite. */
-function expand(node: Node, targets: ReadonlyMap<Alias, Target | undefined>): Node {
-  const copy = node.clone() as Node;
-  const originals: Alias[] = [];
-  visit(node, { Alias: (_key, alias) => void originals.push(alias) });
-  let next = 0;
-  visit(copy, {
-    Alias: () => {
-      const original = originals[next++];
-      const target = original && targets.get(original);
-      return target === undefined ? undefined : expand(target.node, targets);
-    },
-  });
-  return copy;
+function parseYaml(text: string, lines: LineCounter, at: Locator): Document.Parsed {
+  try {
+    return parseDocument(text, { lineCounter: lines, intAsBigInt: true, prettyErrors: false, stringKeys: true });
+  } catch (error) {
+    // The parser calls itself for each level.
+    if (!(error instanceof RangeError)) throw error;
+    throw new SeedFileError([at(findTooDeep(text), "", tooDeep)]);
+  }
 }
 
 function explain(error: YAMLError): string {
@@ -231,49 +107,6 @@ function findDirectiveProblems(document: Document.Parsed): string[] {
   return explicit && version !== "1.2" ? [`YAML ${version} is not read, 1.2 is; leave the %YAML line out`] : [];
 }
 
-/** The value that an alias stands for. */
-interface Target {
-  readonly node: Node;
-  /** Present for a value of an earlier part. */
-  readonly at?: Locator;
-  readonly size?: number;
-  readonly isEarlier: boolean;
-}
-
-/**
- * Maps every alias to the value that it refers to, the last one before it with that anchor (YAML 1.2.2 section 7.1),
- * and returns the values with anchors.
- */
-function resolveAliases(
-  document: Document.Parsed,
-  earlier: Anchors | undefined,
-): { targets: Map<Alias, Target | undefined>; anchored: Node[] } {
-  const anchors = new Map<string, Node>();
-  const targets = new Map<Alias, Target | undefined>();
-  const find = (name: string): Target | undefined => {
-    const node = anchors.get(name);
-    if (node !== undefined) return { node, isEarlier: false };
-    const anchored = earlier?.find(name);
-    return anchored && { ...anchored, isEarlier: true };
-  };
-  visit(document, {
-    Alias: (_key, node) => void targets.set(node, find(node.source)),
-    Value: (_key, node) => void (node.anchor !== undefined && anchors.set(node.anchor, node)),
-  });
-  return { targets, anchored: [...anchors.values()] };
-}
-
-/** Returns the name of a value's anchor. */
-function nameOf(node: Node): string {
-  return "anchor" in node ? (node.anchor ?? "") : "";
-}
-
-function findAliasProblems(targets: ReadonlyMap<Alias, Target | undefined>): [Alias, string][] {
-  return [...targets]
-    .filter(([, target]) => target === undefined)
-    .map(([alias]) => [alias, `*${alias.source} stands for nothing; an anchor &${alias.source} has to come before it`]);
-}
-
 interface Found {
   readonly value: Node | undefined;
   /** The name of the last field, if there is one. */
@@ -281,27 +114,16 @@ interface Found {
   readonly at: Locator;
 }
 
-/** Follows the path as far as it exists. */
-function findNode(
-  document: Document.Parsed,
-  path: Path,
-  {
-    targets,
-    earlier,
-    at,
-  }: {
-    targets: ReadonlyMap<Alias, Target | undefined>;
-    /** Values of earlier parts, with what finds their places. */
-    earlier: ReadonlyMap<Node, Locator>;
-    at: Locator;
-  },
-): Found {
-  let found: Found = { value: document.contents ?? undefined, at };
+/** Follows the path as far as it exists, through aliases as well. */
+function findNode(document: Document.Parsed, ownPart: Part, path: Path): Found {
+  let part = ownPart;
+  let found: Found = { value: document.contents ?? undefined, at: part.at };
   for (const step of path) {
-    const parent = isAlias(found.value) ? targets.get(found.value)?.node : found.value;
-    const next = findChild(parent, step);
+    const target = isAlias(found.value) ? part.targets.get(found.value) : undefined;
+    const next = findChild(target?.node ?? found.value, step);
     if (next === undefined) break;
-    found = { ...next, at: earlier.get(next.value) ?? found.at };
+    part = target?.part ?? part;
+    found = { ...next, at: part.at };
   }
   return found;
 }
@@ -315,8 +137,4 @@ function findChild(parent: Node | undefined, step: PropertyKey): { value: Node; 
   const pair = parent.items.find(({ key }) => isScalar(key) && String(key.value) === step);
   if (pair === undefined || !isNode(pair.key)) return undefined;
   return { value: isNode(pair.value) ? pair.value : pair.key, name: pair.key };
-}
-
-function startOf(node: Node | undefined): number {
-  return node?.range?.[0] ?? 0;
 }

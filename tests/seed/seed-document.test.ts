@@ -36,7 +36,27 @@ describe("a file that is no list of machines", () => {
     const level = (name: string, of: string) => `${name}: &${name} [${Array(30).fill(of).join(", ")}]\n`;
     const bomb = level("a", "x") + level("b", "*a") + level("c", "*b") + level("d", "*c") + level("e", "*d");
     expect(await parse(`${bomb}machines: []\n`)).toEqual([
-      expect.stringMatching(/^2:8 : aliases \(\*name\) expand to too much/),
+      expect.stringMatching(/^5:8 : aliases \(\*name\) expand to too much; write the values out$/),
+    ]);
+  });
+
+  test.each([
+    ["lists in a document", `machines:\n  - id: ${id}\n  - ${"[".repeat(200)}${"]".repeat(200)}\n`, 3],
+    [
+      "lists that no parser's stack holds",
+      `machines:\n  - id: ${id}\n  - ${"[".repeat(20_000)}${"]".repeat(20_000)}\n`,
+      3,
+    ],
+    ["lists that nothing closes", `machines:\n  - id: ${id}\n  - ${"[".repeat(20_000)}\n`, 3],
+    ["groups in a line of JSON", `{"id":"${id}"}\n${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}\n`, 2],
+    [
+      "values in lines",
+      `machines:\n${Array.from({ length: 200 }, (_, level) => `${" ".repeat(level)} -\n`).join("")}`,
+      102,
+    ],
+  ])("is refused where it is nested too deeply: %s", async (_name, text, line) => {
+    expect(await parse(text)).toEqual([
+      expect.stringMatching(new RegExp(`^${line}:\\d+ : is nested more than 100 levels deep, which no machine is$`)),
     ]);
   });
 });

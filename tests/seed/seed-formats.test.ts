@@ -1,6 +1,10 @@
 /** Formats of seed files that are read in parts: JSON Lines, JSON lists, YAML documents, and large lists of YAML. */
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { chooseSplitter } from "../../src/seed/read/choose-splitter.ts";
+import type { SeedInput } from "../../src/seed/read/seed-input.ts";
+import { SeedWindow } from "../../src/seed/read/seed-window.ts";
+import { splitJsonList } from "../../src/seed/read/split-json.ts";
 import { imageYaml, mistakesOf, newPublicKey, parseFleet } from "../support/seed.ts";
 
 /** Texts of machines with ids, enough of them that the file is too large to be parsed as a whole. */
@@ -74,6 +78,61 @@ test("numbers beyond 2^53, repeated names and values of YAML in a line of JSON a
   const repeated = `{"id":"${id}"}\n{"id":"${randomUUID()}","id":"${randomUUID()}"}\n`;
   expect(await mistakesOf(() => parseFleet(repeated))).toEqual([
     expect.stringMatching(/^2:\d+ : the same field a second time; keep one of the two/),
+  ]);
+});
+
+test.each(["5.0", "5e0", "1e3", "-5"])("%s is no generation, in a line of JSON and in YAML alike", async (written) => {
+  const image = { url: "https://a/b", digest: `sha256:${"ab".repeat(32)}`, rootDevice: "sda" };
+  const machine = JSON.stringify({ id: randomUUID(), install: { image, generation: 5 } });
+  const wrong = machine.replace(/5}}$/, `${written}}}`);
+  const reason = written === "-5" ? "is not between 1 and" : "is not a whole number; write one such as 123";
+  const mistake = (start: string) =>
+    expect.stringMatching(new RegExp(`^${start}:\\d+ machines\\[0\\]\\.install\\.generation: ${reason}`));
+  expect(await mistakesOf(() => parseFleet(`${wrong}\n{"id":"${randomUUID()}"}\n`))).toEqual([mistake("1")]);
+  expect(await mistakesOf(() => parseFleet(`machines:\n  - ${wrong}\n`))).toEqual([mistake("2")]);
+});
+
+/** A file without an end: `start`, and then nothing but spaces. */
+function endless(start: string): SeedInput {
+  const bytes = Buffer.from(start);
+  return {
+    size: Number.MAX_SAFE_INTEGER,
+    read: async (offset, length) =>
+      Buffer.concat([bytes.subarray(offset), Buffer.alloc(length, " \n")]).subarray(0, length),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+describe("spaces without an end are not kept in memory", () => {
+  test("after a first line, whatever it is", async () => {
+    for (const start of ['{"id":"x"}\n', '{"id":\n']) {
+      const input = endless(start);
+      const window = new SeedWindow(input);
+      await chooseSplitter(window, input);
+      expect(window.bytes.length).toBeLessThan(3 * 1024 * 1024);
+    }
+  });
+
+  test("after a list of JSON", async () => {
+    const window = new SeedWindow(endless('{"machines":[{"id":"x"}]'));
+    const splitter = splitJsonList();
+    for (let fills = 0; fills < 20; fills++) {
+      await window.fill();
+      if (fills === 0) expect(splitter.next(window)?.text).toBe('{"id":"x"}');
+      expect(splitter.next(window)).toBeUndefined();
+      expect(window.bytes.length).toBeLessThan(1024 * 1024);
+    }
+  });
+});
+
+test("a machine that an alias of a large list stands for is on the alias's line", async () => {
+  const id = randomUUID();
+  const { texts } = manyMachines(
+    (each, index) => `  - id: ${each}\n    provided: ${JSON.stringify(provided(index))}\n`,
+  );
+  const file = `machines:\n  - &one { id: ${id} }\n${texts.join("")}  - *one\n`;
+  expect(await mistakesOf(() => parseFleet(file))).toEqual([
+    "5003:5 machines[2501].id: is also the id of machines[0] on line 2; give each machine its own",
   ]);
 });
 
@@ -234,6 +293,19 @@ describe("what cannot be read in little memory is refused", () => {
       return `  - id: ${randomUUID()}\n    labels: &a${level} [${Array(30).fill(inner).join(", ")}]\n${texts.slice(level * 100, level * 100 + 100).join("")}`;
     });
     const mistakes = await mistakesOf(() => parseFleet(`machines:\n${bomb.join("")}${texts.slice(800).join("")}`));
-    expect(mistakes).toContainEqual(expect.stringMatching(/: aliases \(\*name\) expand to too much/));
+    expect(mistakes).toContainEqual(
+      expect.stringMatching(/: the values with anchors \(&name\) are too large together/),
+    );
+  });
+
+  test("long values with anchors, in parts of a large list", async () => {
+    const long = "x".repeat(500_000);
+    const machines = Array.from({ length: 20 }, (_, index) => `  - &m${index} { id: ${randomUUID()}, x: ${long} }\n`);
+    const mistakes = await mistakesOf(() => parseFleet(`machines:\n${machines.join("")}`));
+    expect(mistakes).toContainEqual(
+      expect.stringMatching(
+        /^1\d:\d+ : the values with anchors \(&name\) are too large together; write the values out$/,
+      ),
+    );
   });
 });

@@ -39,7 +39,7 @@ export const jsonListStart = /^\uFEFF?[ \t\r\n]*\{[ \t\r\n]*"machines"[ \t\r\n]*
 
 /** Creates the splitter for a file that begins as `jsonListStart` says: every machine is a unit. */
 export function splitJsonList(): Splitter {
-  let state: "start" | "first" | "machine" | "comma" | "end" = "start";
+  let state: "start" | "first" | "machine" | "comma" | "closed" | "end" = "start";
 
   function skipStart(window: SeedWindow): void {
     const length = jsonListStart.exec(window.bytes.toString("utf8"))?.[0];
@@ -61,13 +61,21 @@ export function splitJsonList(): Splitter {
     for (;;) {
       const byte = peek(window);
       if (byte === undefined) {
-        if (window.isWhole && state !== "end") throw cutOff(window, "the file ends here, in the list of machines");
-        return undefined;
+        if (!window.isWhole || state === "end") return undefined;
+        const where = state === "closed" ? 'before its last "}"' : "in the list of machines";
+        throw cutOff(window, `the file ends here, ${where}`);
       }
       if (state === "end") throw window.error('not well-formed: nothing may follow the "}" that ends the file');
       const mayEnd = state === "first" || state === "comma";
-      if (mayEnd && byte === closeList) {
-        if (!skipEnd(window)) return undefined;
+      if (state === "closed") {
+        if (byte !== closeGroup) {
+          throw window.error('not well-formed: expected "}" here, since nothing may follow the list of machines');
+        }
+        window.take(1);
+        state = "end";
+      } else if (mayEnd && byte === closeList) {
+        window.take(1);
+        state = "closed";
       } else if (state === "comma") {
         if (byte !== comma) throw window.error('not well-formed: expected "," or "]" after a machine');
         window.take(1);
@@ -78,22 +86,6 @@ export function splitJsonList(): Splitter {
         return unit;
       }
     }
-  }
-
-  /** Takes the end of the list and of the file's group, or returns false if the window must be filled first. */
-  function skipEnd(window: SeedWindow): boolean {
-    let length = 1;
-    while (isSpace(window.bytes[length])) length++;
-    const byte = window.bytes[length];
-    if (byte === undefined && !window.isWhole) return false;
-    if (byte === closeGroup) {
-      window.take(length + 1);
-      state = "end";
-      return true;
-    }
-    window.take(length);
-    if (byte === undefined) throw cutOff(window, 'the file ends here, before its last "}"');
-    throw window.error('not well-formed: expected "}" here, since nothing may follow the list of machines');
   }
 
   return { next };

@@ -92,9 +92,11 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
     random: Math.random,
     signal: stop.signal,
     onFigures: (current) => display.figures(current),
+  }).finally(() => {
+    // Open connections would keep the process alive, also after an error.
+    sender.close();
+    display.end();
   });
-  sender.close();
-  display.end();
   const summary = figures.summarize();
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatSummary(summary));
   if (figures.spuriousRequests > 0) {

@@ -31,16 +31,25 @@ export async function registerFleet(options: RegistrationOptions): Promise<void>
   const starts = Array.from({ length: Math.ceil(identities.length / batchSize) }, (_, index) => index * batchSize);
   const pending = starts.values();
   let registered = 0;
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
   const work = async () => {
-    for (const start of pending) {
-      signal.throwIfAborted();
-      const batch = identities.slice(start, start + batchSize);
-      await registerBatch(options, batch);
-      registered += batch.length;
-      onProgress?.(registered);
+    try {
+      for (const start of pending) {
+        either.throwIfAborted();
+        const batch = identities.slice(start, start + batchSize);
+        await registerBatch({ ...options, signal: either }, batch);
+        registered += batch.length;
+        onProgress?.(registered);
+      }
+    } catch (error) {
+      // The others end as well, so that nothing goes on after the error.
+      failed.abort(error);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
+  signal.throwIfAborted();
+  if (failed.signal.aborted) throw failed.signal.reason;
 }
 
 async function registerBatch(

@@ -75,22 +75,25 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     }
   }
 
-  while (!signal.aborted && performance.now() - startedAtMs < durationMs) {
-    for (const agent of wheel.takeDue(performance.now())) {
-      figures.countDue(performance.now() - startedAtMs);
-      waiting.push(agent);
+  try {
+    while (!signal.aborted && performance.now() - startedAtMs < durationMs) {
+      for (const agent of wheel.takeDue(performance.now())) {
+        figures.countDue(performance.now() - startedAtMs);
+        waiting.push(agent);
+      }
+      startWaiting();
+      figures.update({
+        elapsedMs: performance.now() - startedAtMs,
+        inFlight,
+        waiting: waiting.length,
+        connections: sender.openConnections,
+      });
+      await delay(tickMs, undefined, { signal }).catch(() => {});
     }
-    startWaiting();
-    figures.update({
-      elapsedMs: performance.now() - startedAtMs,
-      inFlight,
-      waiting: waiting.length,
-      connections: sender.openConnections,
-    });
-    await delay(tickMs, undefined, { signal }).catch(() => {});
+  } finally {
+    waiting.length = 0;
+    extras.stop();
   }
-  waiting.length = 0;
-  extras.stop();
   while (inFlight > 0) await delay(tickMs);
   figures.update({
     elapsedMs: performance.now() - startedAtMs,

@@ -16,8 +16,11 @@ import type { Target } from "./targets.ts";
 /** How a command acts on one target, and on several by one call. */
 export interface BatchedAct<T> {
   readonly one: (target: Target) => Promise<T>;
-  /** Acts on a group that `group` returned, and resolves to the outcomes in its order. */
-  readonly many: (targets: readonly Target[]) => Promise<readonly PromiseSettledResult<T>[]>;
+  /**
+   * Acts on a group that `group` returned, and resolves to the outcomes in its order. Resolves to undefined when the
+   * server knows no batches, and then nothing was done.
+   */
+  readonly many: (targets: readonly Target[]) => Promise<readonly PromiseSettledResult<T>[] | undefined>;
   readonly group: (targets: readonly Target[]) => readonly (readonly Target[])[];
 }
 
@@ -40,13 +43,13 @@ interface BatchedCall<Request extends DescMessage, T, Answer> {
 const maxRequests = 1000;
 const maxBytes = 900 * 1024;
 
-/** Creates the act that sends several requests by one call. A server that knows no batches gets them one by one. */
+/** Creates the act that sends several requests by one call. */
 export function inBatches<Request extends DescMessage, T, Answer>(
   call: BatchedCall<Request, T, Answer>,
 ): BatchedAct<T> {
   const { schema, toRequest, send, sendBatch, toAnswer } = call;
   const one = async (target: Target) => await send(toRequest(target));
-  const many = async (targets: readonly Target[]): Promise<PromiseSettledResult<T>[]> => {
+  const many = async (targets: readonly Target[]): Promise<PromiseSettledResult<T>[] | undefined> => {
     const requests = targets.map((target) => attempt(() => create(schema, toRequest(target))));
     const ready = requests.flatMap((request) => (request.status === "fulfilled" ? [request.value] : []));
     if (ready.length === 0) return requests.map((request) => request as PromiseRejectedResult);
@@ -54,7 +57,7 @@ export function inBatches<Request extends DescMessage, T, Answer>(
     try {
       answer = await sendBatch(ready);
     } catch (reason) {
-      if (reason instanceof ConnectError && reason.code === Code.Unimplemented) return await oneByOne(targets, one);
+      if (reason instanceof ConnectError && reason.code === Code.Unimplemented) return undefined;
       return requests.map((request) => (request.status === "rejected" ? request : { status: "rejected", reason }));
     }
     const answers = answer.answers.values();
@@ -72,12 +75,6 @@ export function inBatches<Request extends DescMessage, T, Answer>(
     return request.status === "fulfilled" ? request.value : 0;
   };
   return { one, many, group: (targets) => groupBySize(targets, sizeOf) };
-}
-
-async function oneByOne<T>(targets: readonly Target[], act: (target: Target) => Promise<T>) {
-  const results: PromiseSettledResult<T>[] = [];
-  for (const target of targets) results.push(...(await Promise.allSettled([act(target)])));
-  return results;
 }
 
 function groupBySize(targets: readonly Target[], sizeOf: (target: Target) => number): Target[][] {

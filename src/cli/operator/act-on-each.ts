@@ -58,24 +58,33 @@ export async function actOnEach<T>(
 ): Promise<readonly Outcome<T>[]> {
   const outcomes = new Map<Target, Outcome<T>>();
   let givenUp: CommandFailure | undefined;
-  const isBatched = typeof act !== "function" && targets.length > 1;
-  const waiting = (isBatched ? act.group(targets) : targets.map((target) => [target])).values();
+  /** How several targets are acted on by one call. */
+  let batched = typeof act === "function" || targets.length === 1 ? undefined : act;
+  const actOnOne = typeof act === "function" ? act : act.one;
+  const waiting = (batched?.group(targets) ?? targets.map((target) => [target])).toReversed();
+  const works = Math.min(batched === undefined ? concurrency : batchConcurrency, targets.length);
   const work = async () => {
-    for (const group of waiting) {
+    for (let group = waiting.pop(); group !== undefined; group = waiting.pop()) {
       const failure = givenUp && notTried(givenUp);
-      for (const outcome of failure ? group.map((target) => ({ target, failure })) : await tryOn(group)) {
+      const tried = failure ? group.map((target) => ({ target, failure })) : await tryOn(group);
+      if (tried === undefined) {
+        // An older server: the same targets are next, one by one.
+        batched = undefined;
+        waiting.push(...group.toReversed().map((target) => [target]));
+      }
+      for (const outcome of tried ?? []) {
         if (hopeless.includes(outcome.failure?.status ?? 0)) givenUp ??= outcome.failure;
         outcomes.set(outcome.target, outcome);
         tell(outcome);
       }
     }
   };
-  const tryOn = async (group: readonly Target[]): Promise<Outcome<T>[]> => {
-    const actOnOne = typeof act === "function" ? act : act.one;
-    const results = isBatched
-      ? await act.many(group)
-      : await Promise.allSettled(group.map(async (target) => await actOnOne(target)));
-    return results.map((result, index) => {
+  /** Returns undefined for a group that has to be acted on one by one. */
+  const tryOn = async (group: readonly Target[]): Promise<Outcome<T>[] | undefined> => {
+    const [first] = group;
+    const isOne = first !== undefined && group.length === 1;
+    const results = isOne ? await Promise.allSettled([attempt(actOnOne, first)]) : await batched?.many(group);
+    return results?.map((result, index) => {
       const target = group[index] as Target;
       if (result.status === "fulfilled") return { target, value: result.value };
       const failure = toCommandFailure(result.reason, operator.server);
@@ -83,9 +92,13 @@ export async function actOnEach<T>(
       throw failure;
     });
   };
-  const works = Math.min(isBatched ? batchConcurrency : concurrency, targets.length);
   await changeEvenUnheard(() => Promise.all(Array.from({ length: works }, work)));
   return targets.map((target) => outcomes.get(target) as Outcome<T>);
+}
+
+/** Acts on one target; also an error that is thrown at once becomes a rejection. */
+async function attempt<T>(act: (target: Target) => Promise<T>, target: Target): Promise<T> {
+  return await act(target);
 }
 
 function notTried({ message, status }: CommandFailure): CommandFailure {

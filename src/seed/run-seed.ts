@@ -24,8 +24,8 @@ export interface RunOptions extends SeedOptions {
 
 /**
  * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. Throws
- * UnreadableSeedError and SeedFileError for the file, TemporaryFolderError, and SeedWrittenError for what fails after the
- * commit. Errors of the database contain no data of the file.
+ * UnreadableSeedError and SeedFileError for the file, TemporaryFolderError, and SeedWrittenError for what fails after
+ * the commit. Errors of the database contain no data of the file.
  */
 export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
   const { databaseUrl, home, log, onReceived, onRead } = options;

@@ -28,7 +28,7 @@ interface Anchored extends Target {
   readonly characters: number;
 }
 
-/** Maximum number of values in one part, what is behind aliases included, since a few lines could expand to billions. */
+/** Maximum number of values in one part, those behind aliases included, since a few lines could expand to billions. */
 const maxValues = 1_000_000;
 /** Maximum depth, far beyond that of any machine. */
 const maxDepth = 100;
@@ -190,7 +190,7 @@ class ValueReader {
 /** What is wrong with values that are nested without reason. */
 export const tooDeep = `is nested more than ${maxDepth} levels deep, which no machine is`;
 
-/** Returns where the hundredth bracket opens that nothing has closed, or 0; only for texts that are nested too deeply. */
+/** Returns where more than a hundred brackets are open for the first time, or 0. */
 export function findTooDeep(text: string): number {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {

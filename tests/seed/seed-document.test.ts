@@ -44,11 +44,11 @@ describe("a file that is no list of machines", () => {
     ["lists in a document", `machines:\n  - id: ${id}\n  - ${"[".repeat(200)}${"]".repeat(200)}\n`, 3],
     [
       "lists that no parser's stack holds",
-      `machines:\n  - id: ${id}\n  - ${"[".repeat(20_000)}${"]".repeat(20_000)}\n`,
+      `machines:\n  - id: ${id}\n  - ${"[".repeat(8_000)}${"]".repeat(8_000)}\n`,
       3,
     ],
-    ["lists that nothing closes", `machines:\n  - id: ${id}\n  - ${"[".repeat(20_000)}\n`, 3],
-    ["groups in a line of JSON", `{"id":"${id}"}\n${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}\n`, 2],
+    ["lists that nothing closes", `machines:\n  - id: ${id}\n  - ${"[".repeat(8_000)}\n`, 3],
+    ["groups in a line of JSON", `{"id":"${id}"}\n${'{"a":'.repeat(8_000)}1${"}".repeat(8_000)}\n`, 2],
     [
       "values in lines",
       `machines:\n${Array.from({ length: 200 }, (_, level) => `${" ".repeat(level)} -\n`).join("")}`,

@@ -25,9 +25,9 @@ const query = `
    order by seed.index`;
 
 /**
- * Has `keep` keep a line for each machine, in the file's order, with seven cells apart by tabs: index; line; id; t if the id was
- * made for it, else f; six letters for machine, provided, labels, agent, expect and install (c created, w changed,
- * u unchanged, r requested, - not in the file); generation; note. `\N` stands for none.
+ * Has `keep` keep a line for each machine, in the file's order, with seven cells apart by tabs: index; line; id; t if
+ * the id was made for it, else f; six letters for machine, provided, labels, agent, expect and install (c created, w
+ * changed, u unchanged, r requested, - not in the file); generation; note. `\N` stands for none.
  */
 export async function copySeedOutcomes(
   { copyOut }: BulkTransaction,

@@ -1,7 +1,7 @@
 /**
  * Writes what a seed changes, and the history of it. The transaction holds the machines that existed before. Providers'
- * ids and keys are inserted in their own order, as operators' calls insert them, so that a call and a seed that give the
- * same ones to different machines wait for each other without a deadlock.
+ * ids and keys are inserted in their own order, as operators' calls insert them, so that a call and a seed that give
+ * the same ones to different machines wait for each other without a deadlock.
  */
 import { sql } from "drizzle-orm";
 import type { Transaction } from "../../client.ts";

@@ -248,13 +248,15 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     expect(await run(recipes.bufCurl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{/) });
   });
 
-  test("start an agent without a key, approve it, and install an image onto its disk, byte for byte", async () => {
+  test("start an agent without a key, approve it, and install an image onto its disk, byte for byte", {
+    timeout: 240_000,
+  }, async () => {
     const agent = paste(recipes.enrol);
     let said = "";
     agent.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       said += chunk;
     });
-    await expect.poll(() => said, { timeout: 25_000 }).toContain("waiting for an operator");
+    await expect.poll(() => said, { timeout: 60_000 }).toContain("waiting for an operator");
     const { status, stdout } = await run(recipes.approve);
     expect([status, stdout]).toEqual([
       0,
@@ -264,7 +266,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     const machines = adminClient(MachineService, server.adminUrl, secret);
     const findMachine = async () =>
       (await machines.listMachines({})).machines.find(({ labels }) => labels.rack === "r3");
-    await expect.poll(async () => (await findMachine())?.hardware, { timeout: 25_000 }).toBeDefined();
+    await expect.poll(async () => (await findMachine())?.hardware, { timeout: 60_000 }).toBeDefined();
     const installed = await run(recipes.installImage);
     expect([installed.status, installed.stdout]).toEqual([
       0,

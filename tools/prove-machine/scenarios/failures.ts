@@ -11,7 +11,7 @@ export const failures: Scenario = { name: "failures", run };
 /** Exit status of `bmaas install request --wait` for an installation that failed. */
 const failed = 7;
 /** Speed of an image's server, so that there is time to do something in mid-install. */
-const slowBytesPerSecond = 1_500_000;
+const slowBytesPerSecond = 1_000_000;
 
 async function run(rack: Rack): Promise<void> {
   const { server } = rack;

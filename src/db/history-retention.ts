@@ -5,7 +5,6 @@
 import type { Logger } from "pino";
 import { pause } from "../base/pause.ts";
 import type { Database, Transaction } from "./client.ts";
-import { describeOutage, isDatabaseAway } from "./errors.ts";
 import {
   deleteOldAdminRequests,
   deleteOldEvents,
@@ -13,6 +12,7 @@ import {
   tryRetentionLock,
 } from "./queries/history-retention.ts";
 import { deleteOldDeliveries } from "./queries/kept-delivery.ts";
+import { type BackgroundRounds, startRounds } from "./repeat-rounds.ts";
 import { transact } from "./transact.ts";
 
 /** Options of `startHistoryRetention`. */
@@ -44,35 +44,20 @@ const pauseMs = 100;
  */
 const intervalMs = 60 * 60 * 1000;
 
-/**
- * Starts deleting: one round at once, then one every hour. `close` stops the round under way before its next batch and
- * waits for that.
- */
-export function startHistoryRetention(db: Database, options: RetentionOptions): { close(): Promise<void> } {
-  const closing = new AbortController();
-  const running = repeatRounds(db, options, closing.signal);
-  return {
-    close: () => {
-      closing.abort();
-      return running;
-    },
-  };
-}
-
-async function repeatRounds(db: Database, options: RetentionOptions, signal: AbortSignal): Promise<void> {
+/** Starts deleting: one round at once, then one every hour. */
+export function startHistoryRetention(db: Database, options: RetentionOptions): BackgroundRounds {
   const { log } = options;
-  while (!signal.aborted) {
-    try {
+  const getPauseMs = () => intervalMs * (1 + Math.random() / 10);
+  return startRounds({
+    failure: "could not delete old events",
+    run: async (signal) => {
       const deleted = await runRetention(db, options, signal);
-      if (Object.values(deleted).some((rows) => rows > 0)) {
-        log.info(deleted, "deleted expired history");
-      }
-    } catch (error) {
-      const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
-      log.warn({ err: error }, `could not delete old events: ${reason}; retrying in an hour`);
-    }
-    await pause(intervalMs * (1 + Math.random() / 10), signal);
-  }
+      if (Object.values(deleted).some((rows) => rows > 0)) log.info(deleted, "deleted expired history");
+    },
+    getPauseMs,
+    retryMs: getPauseMs(),
+    log,
+  });
 }
 
 /**

@@ -6,8 +6,8 @@ import type { Logger } from "pino";
 import { pause } from "../base/pause.ts";
 import type { Identifier } from "../contract/identifiers.ts";
 import type { Database, Transaction } from "./client.ts";
-import { describeOutage, isDatabaseAway } from "./errors.ts";
 import { compareMachines, findUpkeep, identifyReports, tryUpkeepLock } from "./queries/machine-identifier.ts";
+import { type BackgroundRounds, startRounds } from "./repeat-rounds.ts";
 import { transact } from "./transact.ts";
 
 /** Options of `startIdentifierUpkeep`. */
@@ -28,41 +28,18 @@ const intervalMs = 2000;
 /** Time until the next round after one that failed. */
 const retryMs = 30_000;
 
-/** The upkeep in the background. */
-export interface IdentifierUpkeep {
-  /** Keeps it from starting anything new; does not wait. */
-  stop(): void;
-  /** Stops the round under way before its next batch and waits for that. */
-  close(): Promise<void>;
-}
-
 /** Starts the upkeep: a round at once, then one every two seconds. One with nothing to do reads two empty indexes. */
-export function startIdentifierUpkeep(db: Database, options: UpkeepOptions): IdentifierUpkeep {
-  const closing = new AbortController();
-  const running = repeatRounds(db, options, closing.signal);
-  const stop = () => closing.abort();
-  return {
-    stop,
-    close: () => {
-      stop();
-      return running;
-    },
-  };
-}
-
-async function repeatRounds(db: Database, { read, log }: UpkeepOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    let waitMs = intervalMs;
-    try {
+export function startIdentifierUpkeep(db: Database, { read, log }: UpkeepOptions): BackgroundRounds {
+  return startRounds({
+    failure: "could not compare the identifiers of machines",
+    run: async (signal) => {
       const { reports } = await runIdentifierUpkeep(db, read, signal);
       if (reports > 0) log.info({ reports }, "read the identifiers of stored hardware reports");
-    } catch (error) {
-      const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
-      log.warn({ err: error }, `could not compare the identifiers of machines: ${reason}; retrying in 30 s`);
-      waitMs = retryMs;
-    }
-    await pause(waitMs, signal);
-  }
+    },
+    getPauseMs: () => intervalMs,
+    retryMs,
+    log,
+  });
 }
 
 /**

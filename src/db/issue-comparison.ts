@@ -4,9 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
-import { pause } from "../base/pause.ts";
 import type { Database } from "./client.ts";
-import { describeOutage, isDatabaseAway } from "./errors.ts";
 import {
   beginComparison,
   endComparison,
@@ -17,6 +15,7 @@ import {
   noteIssueDifferences,
   releaseComparison,
 } from "./queries/issue-comparison.ts";
+import { type BackgroundRounds, startRounds } from "./repeat-rounds.ts";
 
 /** Number of machines that one statement compares: about a second's work. */
 const machinesAtOnce = 100_000;
@@ -32,41 +31,17 @@ const lookMs = 1_000;
 /** Time until the next look after an error, in milliseconds. */
 const retryMs = 5_000;
 
-/** The comparison in the background. */
-export interface IssueComparison {
-  /** Keeps it from starting anything new; does not wait. */
-  stop(): void;
-  /** Stops before the next step of a round, and waits for that. */
-  close(): Promise<void>;
-}
-
 /** Starts comparing: a round at once, then one every five seconds, or less often in a huge fleet. */
-export function startIssueComparison(db: Database, { log }: { readonly log: Logger }): IssueComparison {
-  const closing = new AbortController();
-  const running = repeatRounds(db, log, closing.signal);
-  const stop = () => closing.abort();
-  return {
-    stop,
-    close: () => {
-      stop();
-      return running;
-    },
-  };
-}
-
-async function repeatRounds(db: Database, log: Logger, signal: AbortSignal): Promise<void> {
-  let wasAway = false;
-  while (!signal.aborted) {
-    try {
+export function startIssueComparison(db: Database, { log }: { readonly log: Logger }): BackgroundRounds {
+  return startRounds({
+    failure: "could not compare issues",
+    run: async (signal) => {
       if (await isComparisonDue(db)) await compareIssues(db, signal);
-      wasAway = false;
-    } catch (error) {
-      const reason = isDatabaseAway(error) ? describeOutage(error) : "a statement failed";
-      if (!wasAway) log.warn({ err: error }, `could not compare issues: ${reason}; retrying`);
-      wasAway = true;
-    }
-    await pause(wasAway ? retryMs : lookMs, signal);
-  }
+    },
+    getPauseMs: () => lookMs,
+    retryMs,
+    log,
+  });
 }
 
 /**

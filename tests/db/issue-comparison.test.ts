@@ -53,7 +53,7 @@ test("the first round notes what is there, and tells only what began after it", 
 
 test("a round that is not due, or that another process is at, does nothing", async () => {
   const machineId = await issueSituations.never_heartbeated.make(db);
-  await db.execute(sql`update issue_comparison set due_at = now() + interval '1 hour'`);
+  await db.execute(sql`update issue_comparison set due_at = now() + interval '9 minutes'`);
   await compareIssues(db, going);
   expect(await readChanges(machineId)).toEqual([]);
   await makeDue();
@@ -64,6 +64,16 @@ test("a round that is not due, or that another process is at, does nothing", asy
   await releaseComparison(db, other);
   await compareIssues(db, going);
   expect(await readChanges(machineId)).toEqual(["begins never_heartbeated info"]);
+});
+
+test("a clock that was set back, by days or by a minute, does not stop the comparing", async () => {
+  for (const column of ["due_at", "held_until"]) {
+    const machineId = await issueSituations.never_heartbeated.make(db);
+    await makeDue();
+    await db.execute(sql`update issue_comparison set ${sql.raw(column)} = now() + interval '11 minutes'`);
+    await compareIssues(db, going);
+    expect(await readChanges(machineId)).toEqual(["begins never_heartbeated info"]);
+  }
 });
 
 test("an issue whose severity changes ends, and begins with the other one", async () => {

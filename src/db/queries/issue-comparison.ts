@@ -37,13 +37,24 @@ interface Differences {
   readonly at: Date;
 }
 
-/** How long the lease lasts unless a step renews it: longer than any statement may take. */
-const lease = sql`now() + interval '20 seconds'`;
+/** How long the lease lasts unless a step renews it: longer than the statements of one range may take together. */
+const leaseInterval = sql`interval '40 seconds'`;
+const lease = sql`now() + ${leaseInterval}`;
+
+/** Longest pause between two rounds. */
+const longestPause = sql`interval '10 minutes'`;
+
+/**
+ * The condition that a round may begin or go on. Times that are further ahead than anything here sets them are from
+ * before the database's clock was set back, and count as past.
+ */
+const isFree = sql`(due_at <= now() or due_at > now() + ${longestPause})
+         and (held_until is null or held_until < now() or held_until > now() + ${leaseInterval})`;
 
 /** Returns whether a round may begin or go on, unless another process is at it. */
 export async function isComparisonDue(db: Database): Promise<boolean> {
   const { rows } = await db.execute<{ due: boolean }>(sql`
-    select due_at <= now() and (held_until is null or held_until < now()) as due from ${issueComparison}`);
+    select ${isFree} as due from ${issueComparison}`);
   return rows[0]?.due ?? true;
 }
 
@@ -56,7 +67,7 @@ export async function beginComparison(db: Database, holder: string): Promise<Pic
     await tx.insert(issueComparison).values({}).onConflictDoNothing();
     const { rows } = await tx.execute<{ through: string | null }>(sql`
       update ${issueComparison} set holder = ${holder}, held_until = ${lease}, began_at = coalesce(began_at, now())
-       where due_at <= now() and (held_until is null or held_until < now())
+       where ${isFree}
       returning through`);
     return rows[0] === undefined ? undefined : { after: rows[0].through ?? undefined };
   });
@@ -175,12 +186,12 @@ export async function moveComparison(db: Database, holder: string, through: stri
   });
 }
 
-/** Ends the round, and gives the lease back. The next one may begin `pauseMs` later. */
+/** Ends the round, and gives the lease back. The next one may begin `pauseMs` later, ten minutes at the most. */
 export async function endComparison(db: Database, holder: string, pauseMs: number): Promise<void> {
   await db.execute(sql`
     update ${issueComparison}
        set holder = null, held_until = null, compared_at = began_at, began_at = null, through = null,
-           due_at = now() + make_interval(secs => ${pauseMs / 1000})
+           due_at = now() + least(make_interval(secs => ${pauseMs / 1000}), ${longestPause})
      where holder = ${holder} and held_until > now()`);
 }
 

@@ -11,10 +11,19 @@ import { findDroppedSettings, parsingSettings } from "./session-settings.ts";
 
 /** Listens while its connection lasts. */
 export interface HistoryListener {
-  /** Opens the connection, unless it is open or about to be. Never waits and never throws. */
+  /**
+   * Opens the connection, unless it is open or about to be, or was lost too recently. Never waits and never throws.
+   */
   renew(): void;
   close(): void;
 }
+
+/**
+ * Time after the loss of a connection until the next one, in milliseconds. It doubles with each loss until a connection
+ * has lasted for the longest of these times.
+ */
+const firstWaitMs = 500;
+const longestWaitMs = 30_000;
 
 /** Creates a listener, which calls `onChange` with the number of each transaction that announces itself. */
 export type ListenToHistory = (onChange: (transaction: bigint) => void) => HistoryListener;
@@ -25,23 +34,30 @@ export function createHistoryListeners(url: string): ListenToHistory {
     /** The connection that is open or about to be. */
     let current: pg.Client | undefined;
     let isOver = false;
+    let openedAt = Number.NEGATIVE_INFINITY;
+    let lostAt = Number.NEGATIVE_INFINITY;
+    /** How long after a loss the next connection may be opened. */
+    let waitMs = 0;
 
     function renew(): void {
-      if (current !== undefined || isOver) return;
+      const nowMs = performance.now();
+      if (current !== undefined || isOver || nowMs - lostAt < waitMs) return;
+      openedAt = nowMs;
       const client = new (chooseClient(url))(connectionConfig(url, "bmaas-watch"));
       current = client;
-      const forget = () => {
-        if (current === client) current = undefined;
+      const lose = () => {
+        if (current !== client) return;
+        current = undefined;
+        lostAt = performance.now();
+        waitMs = lostAt - openedAt > longestWaitMs ? firstWaitMs : Math.min(2 * waitMs || firstWaitMs, longestWaitMs);
+        end(client);
       };
-      client.on("error", forget);
-      client.on("end", forget);
+      client.on("error", lose);
+      client.on("end", lose);
       client.on("notification", ({ payload = "" }) => {
         if (/^\d{1,20}$/.test(payload)) onChange(BigInt(payload));
       });
-      open(client).catch(() => {
-        forget();
-        end(client);
-      });
+      open(client).catch(lose);
     }
 
     async function open(client: pg.Client): Promise<void> {

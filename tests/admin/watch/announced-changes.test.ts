@@ -1,5 +1,7 @@
 /** That changes of operators wake the feed, and that it needs no announcement to see them. */
 import { randomUUID } from "node:crypto";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, expect, test } from "vitest";
 import { createChangeFeed } from "../../../src/admin/watch/change-feed.ts";
@@ -92,6 +94,31 @@ test("listens again after its connection was lost", async () => {
   );
   const machineId = await bareMachine(db);
   await waitUntil("it has seen the change", () => watch.seen.includes(machineId));
+});
+
+test("ends a connection that fails, and opens the next ones less and less often", async () => {
+  const opened: Socket[] = [];
+  // It takes every connection for a start, and answers none with what PostgreSQL would.
+  const broken = createServer((socket) => {
+    opened.push(socket);
+    socket.on("error", () => {}).resume();
+    socket.write("E");
+    socket.end();
+  });
+  await new Promise<void>((resolve) => broken.listen(0, "127.0.0.1", resolve));
+  const { port } = broken.address() as AddressInfo;
+  const { renew, close } = createHistoryListeners(`postgres://nobody@127.0.0.1:${port}/none?sslmode=disable`)(() => {});
+  const began = performance.now();
+  while (performance.now() - began < 1_200) {
+    renew();
+    await delay(10);
+  }
+  // At once, half a second later, and then after a second.
+  expect(opened.length).toBeGreaterThan(0);
+  expect(opened.length).toBeLessThanOrEqual(3);
+  await waitUntil("none is left open", () => opened.every((socket) => socket.destroyed));
+  close();
+  await new Promise((resolve) => broken.close(resolve));
 });
 
 test("sees changes at the interval where it cannot listen", async () => {

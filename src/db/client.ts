@@ -59,6 +59,9 @@ const connectTimeoutMs = 5_000;
  */
 const idleTimeoutMs = 60_000;
 
+/** How long a connection is used at the most, in seconds: it keeps what it has prepared until it closes. */
+export const maxConnectionSeconds = 30 * 60;
+
 /** Options of `connectDatabase`. */
 export interface DatabaseOptions extends Pick<PoolOptions, "onDropped"> {
   readonly maxConnections?: number;
@@ -75,6 +78,7 @@ export function connectDatabase(url: string, options: DatabaseOptions = {}): Dat
     ...connectionConfig(url, "bmaas"),
     max: maxConnections,
     idleTimeoutMillis: idleTimeoutMs,
+    maxLifetimeSeconds: maxConnectionSeconds,
     Client: chooseClient(url),
   };
   const pool = createPool(config, { settings: sessionSettings, ...(onDropped && { onDropped }) });

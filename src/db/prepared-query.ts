@@ -8,7 +8,7 @@
 import { Column, getTableName, is, SQL, Subquery, sql } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import pg from "pg";
-import type { Database, Transaction } from "./client.ts";
+import { type Database, maxConnectionSeconds, type Transaction } from "./client.ts";
 
 const dialect = new PgDialect({ casing: "snake_case" });
 
@@ -45,7 +45,8 @@ export function prepareSelect<Row>(
     let text = statements.get(partText);
     if (text === undefined) {
       text = `${built.before}${partText}${built.after}`;
-      if (statements.size < maxNames) statements.set(partText, text);
+      if (statements.size === maxNames) statements.clear();
+      statements.set(partText, text);
     }
     const { rows } = await send<unknown[]>(db, { text, values: params, rowMode: "array" });
     return rows.map(built.toRow);
@@ -53,32 +54,56 @@ export function prepareSelect<Row>(
 }
 
 /**
- * Maximum number of texts that get a name. Each connection keeps the plans of those that it ran, and the plan of a list
- * of machines takes 2 MB.
+ * Maximum number of texts that have a name at once. Each connection keeps the plans of those that it ran until it
+ * closes, and the plan of a list of machines takes 2 MB. A name that was not used for as long as a connection lives
+ * makes room for another one, so a connection has the plans of twice as many texts at the most.
  */
 const maxNames = 32;
-const findName = createStatementNames("operators", maxNames);
+const findName = createStatementNames("operators", maxNames, 1000 * maxConnectionSeconds);
 
 /**
- * Returns a function that names a text once it comes again, since most unusual filters never do. Texts beyond the first
- * `limit` of these get no name.
+ * Returns a function that names a text once it comes again, since most unusual filters never do. While `limit` texts
+ * have names, another one gets a name only in place of one that was not used for `expiryMs`.
  *
  * @public
  */
-export function createStatementNames(prefix: string, limit: number): (text: string) => string | undefined {
-  const names = new Map<string, string>();
+export function createStatementNames(
+  prefix: string,
+  limit: number,
+  expiryMs: number,
+  now: () => number = () => performance.now(),
+): (text: string) => string | undefined {
+  /** By text; the least recently used one comes first. */
+  const names = new Map<string, { readonly name: string; readonly usedAtMs: number }>();
   const seenOnce = new Set<string>();
+  let given = 0;
+
+  function use(text: string, name: string, usedAtMs: number): string {
+    names.delete(text);
+    names.set(text, { name, usedAtMs });
+    return name;
+  }
+
+  function hasRoom(nowMs: number): boolean {
+    const [oldest] = names;
+    if (names.size < limit || oldest === undefined) return true;
+    const [text, { usedAtMs }] = oldest;
+    return nowMs - usedAtMs >= expiryMs && names.delete(text);
+  }
+
   return (text) => {
+    const nowMs = now();
     const known = names.get(text);
-    if (known !== undefined || names.size === limit) return known;
-    if (!seenOnce.delete(text)) {
+    if (known !== undefined) return use(text, known.name, nowMs);
+    if (!seenOnce.has(text)) {
       if (seenOnce.size === limit) seenOnce.clear();
       seenOnce.add(text);
       return undefined;
     }
-    const name = `${prefix}-${names.size + 1}`;
-    names.set(text, name);
-    return name;
+    if (!hasRoom(nowMs)) return undefined;
+    seenOnce.delete(text);
+    given += 1;
+    return use(text, `${prefix}-${given}`, nowMs);
   };
 }
 

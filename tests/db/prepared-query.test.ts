@@ -122,8 +122,14 @@ test("PostgreSQL keeps the plan of a list from the sixth time on, whatever its l
 });
 
 test("names texts that come again, and no more than the limit", () => {
-  const findName = createStatementNames("test", 2);
+  let nowMs = 0;
+  const findName = createStatementNames("test", 2, 1000, () => nowMs);
   expect(["a", "a", "a"].map(findName)).toEqual([undefined, "test-1", "test-1"]);
   expect(["once", "b", "b"].map(findName)).toEqual([undefined, undefined, "test-2"]);
   expect(["c", "c", "once", "a"].map(findName)).toEqual([undefined, undefined, undefined, "test-1"]);
+  // One that was not used for long makes room, and no name is given twice.
+  nowMs = 999;
+  expect(["c", "c", "a"].map(findName)).toEqual([undefined, undefined, "test-1"]);
+  nowMs = 1000;
+  expect(["c", "a", "b", "b", "c"].map(findName)).toEqual(["test-3", "test-1", undefined, undefined, "test-3"]);
 });

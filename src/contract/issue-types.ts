@@ -1,7 +1,7 @@
 /**
  * The types of issues: what can be wrong with a machine or with the server, in the words that lists, explanations,
  * metrics and alerts share. docs/issues.md has a section for each type. What decides whether a machine has an issue is
- * in src/db/schema/machine-issue.ts. Runs in Node and in browsers.
+ * in src/db/schema/issue-definition.ts. Runs in Node and in browsers.
  */
 
 /** Severities, the most urgent first. */

@@ -4,7 +4,7 @@
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { IssueType } from "../../contract/issue-types.ts";
-import { type Candidates, getIssueDefinition } from "../schema/machine-issue.ts";
+import { type Candidates, getIssueDefinition } from "../schema/issue-definition.ts";
 
 /** Range of ids: from `from` on, after `after` and up to `through`, where given. */
 export interface IdRange {

@@ -10,7 +10,7 @@ import { issueTypeNames } from "../../contract/issue-types.ts";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import { issueChange, issueComparison, machine, machineIssue, seenIssue } from "../schema/index.ts";
-import { getIssueDefinition } from "../schema/machine-issue.ts";
+import { getIssueDefinition } from "../schema/issue-definition.ts";
 import { noMachine } from "../schema/receiver-delivery.ts";
 import { transact } from "../transact.ts";
 import { runTransaction } from "../transaction.ts";

@@ -17,7 +17,7 @@ import {
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import { machineIssue } from "../schema/index.ts";
-import { type Candidates, getIssueDefinition } from "../schema/machine-issue.ts";
+import { type Candidates, getIssueDefinition } from "../schema/issue-definition.ts";
 import { readSnapshot } from "../transaction.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { type IdRange, isOfTypes, walkCandidates } from "./issue-candidates.ts";

@@ -39,7 +39,9 @@ export async function buildConsole(folder: string): Promise<string[]> {
   // The many files of packages change only with the package's own description.
   const packages = new Set(files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []));
   const described = [...packages].map((path) => `${path}/package.json`);
-  return [...settings, ...own, ...described].filter((file) => existsSync(join(root, file)));
+  // Styles that others import, and pictures, are no modules.
+  const sources = globSync("console/src/**/*.*", { cwd: root }).map((file) => file.replaceAll("\\", "/"));
+  return [...new Set([...settings, ...sources, ...own, ...described])].filter((file) => existsSync(join(root, file)));
 }
 
 /** Builds what browsers get also where NODE_ENV says something else, as in tests: React is larger and slower then. */

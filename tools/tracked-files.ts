@@ -34,6 +34,7 @@ const rows: readonly { readonly path: RegExp; readonly purpose: string; readonly
   { path: /^tools\/released-contract\.binpb$/, purpose: "the contracts of the last release, for buf breaking" },
   { path: /^drizzle\/(\d{4}_\w+\.sql|meta\/(_journal|\d{4}_snapshot)\.json)$/, purpose: "migrations" },
   { path: /^docs\/.*\.(md|svg)$/, purpose: "documentation and its pictures" },
+  { path: /^docs\/console\/[a-z-]+\.png$/, purpose: "pictures of the console" },
   { path: /^docs\/(grafana|prometheus)\/\w+\.(json|yaml)$/, purpose: "dashboard and rules to start from" },
   { path: /^examples\/\w+\.yaml$/, purpose: "examples that the documentation names" },
   { path: /^findings\/[a-z-]+\.sh$/, purpose: "faults of others that decisions rest on, shown" },

@@ -2,6 +2,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
+import { PageAwayError } from "./routes.tsx";
 import { renewInTime } from "./session/renew.ts";
 import { startSession } from "./session/start-session.ts";
 import "./ui/styles/index.css";
@@ -10,7 +11,11 @@ void startSession();
 renewInTime();
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no element #root");
-createRoot(root).render(
+createRoot(root, {
+  onCaughtError: (error) => {
+    if (!(error instanceof PageAwayError)) window.reportError(error);
+  },
+}).render(
   <StrictMode>
     <App />
   </StrictMode>,

@@ -37,7 +37,8 @@ function lazyPage<Module extends Record<string, () => ReactNode>, Name extends k
   return lazyRouteComponent(loadOrSay, name);
 }
 
-class PageAwayError extends Error {
+/** A page could not be loaded. The page says so itself. */
+export class PageAwayError extends Error {
   override readonly name = "PageAwayError";
 }
 

@@ -227,9 +227,13 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     const { page } = opened;
     await rowWith(page, name).getByText("accepts").waitFor();
     await expectFit(page);
-    await rowWith(page, name)
-      .getByRole("button", { name: `Probe ${name}` })
-      .click();
+    const act = async (action: string) => {
+      await rowWith(page, name)
+        .getByRole("button", { name: `Actions on ${name}` })
+        .click();
+      await page.getByRole("menuitem", { name: action }).click();
+    };
+    await act("Probe…");
     const probe = page.getByRole("dialog", { name: `Probe ${name}` });
     await probe.getByRole("button", { name: "Send a test event" }).click();
     await probe.getByText("answered 204").waitFor();
@@ -247,6 +251,48 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.getByText("1 event is sent again.").waitFor();
     const messages = await receiver.waitFor(3);
     expect(messages.filter(({ id }) => id === first?.id)).toHaveLength(2);
+
+    await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    await page.getByRole("link", { name: "All receivers" }).click();
+    await page.getByRole("button", { name: "Create a receiver…" }).click();
+    const create = page.getByRole("dialog");
+    const created = `made-${look.colorScheme}`;
+    await create.getByLabel("Name").fill(created);
+    await create.getByLabel("URL").fill("http://192.0.2.1/");
+    await create.getByLabel("Types of events").fill("installation.*, nothing");
+    await create.getByText(`bmaas receivers create ${created} --url http://192.0.2.1/ --events`).waitFor();
+    await expectFit(page);
+    await create.getByRole("button", { name: "Create the receiver" }).click();
+    await create.getByRole("alert").waitFor();
+    await create.getByLabel("URL").fill(receiver.url);
+    await create.getByRole("button", { name: "Create the receiver" }).click();
+    await create.getByText(/^whsec_/).waitFor();
+    await create.getByText("No event of this server matches nothing.").waitFor();
+    await create.getByRole("button", { name: "I have it" }).click();
+    const ask = async (action: string, button: string) => {
+      await rowWith(page, created)
+        .getByRole("button", { name: `Actions on ${created}` })
+        .click();
+      await page.getByRole("menuitem", { name: action }).click();
+      await page.getByRole("dialog").getByRole("button", { name: button }).click();
+    };
+    const secrets = (count: number) =>
+      rowWith(page, created)
+        .getByRole("cell", { name: String(count), exact: true })
+        .first()
+        .waitFor();
+    await secrets(1);
+    await ask("Add a secret…", "Create the secret");
+    await page
+      .getByRole("dialog")
+      .getByText(/^whsec_/)
+      .waitFor();
+    await page.getByRole("button", { name: "I have it" }).click();
+    await secrets(2);
+    await ask("Retire the old secrets…", "Retire them");
+    await secrets(1);
+    await ask("Delete…", "Delete the receiver");
+    await rowWith(page, created).waitFor({ state: "detached" });
   });
 
   test.each(looks)("installations show how far they are, and are cancelled: $colorScheme", async (look) => {

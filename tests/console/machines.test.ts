@@ -4,10 +4,11 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { InstallationState } from "../../gen/bmaas/admin/v1/installation_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { revokeAdminTokenByName } from "../../src/db/queries/admin-token.ts";
 import { createMachines } from "../../src/db/queries/machine.ts";
 import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
-import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
+import { findBarriers, openConsole, setUpConsole, signIn } from "../support/console.ts";
 import { sda, storeHardware } from "../support/hardware.ts";
 import { requestInstallation, testImage } from "../support/machine.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
@@ -183,6 +184,33 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await admin().createMachine({ machineId: first });
     await rowOf(page, first).waitFor();
     expect(await page.getByText("new:").count()).toBe(0);
+  });
+
+  test("what somebody has begun is not continued by whoever signs in next", async () => {
+    const [alice, bob] = [await tokenOf(bench.database.db, "operator"), await tokenOf(bench.database.db, "operator")];
+    const ids = await labelled("begun", 7);
+    await using opened = await open("?filter=label.rack%3Dbegun", { token: alice.secret });
+    const { page, context } = opened;
+    await selection(page).getByRole("button", { name: "Select all that match" }).click();
+    await selection(page).getByText("all 7 selected").waitFor();
+    const calls = Promise.withResolvers<void>();
+    await context.route("**/SetHold", async (route) => {
+      await calls.promise;
+      await route.continue();
+    });
+    await selection(page).getByRole("button", { name: "Hold…" }).click();
+    await page.getByLabel("Reason").fill("power");
+    const isCalled = page.waitForRequest("**/SetHold");
+    await page.getByRole("dialog").getByRole("button", { name: "Hold", exact: true }).click();
+    await isCalled;
+    await transact(bench.database.db, (tx) => revokeAdminTokenByName(tx, alice.name, "test"));
+    calls.resolve();
+    await page.getByText("The session has ended").waitFor();
+    await signIn(page, bob.secret);
+    await page.getByText(`token:${bob.name}`).waitFor();
+    await page.getByText("Failed for 7:").waitFor();
+    await page.getByText(`This was begun by token:${alice.name}`).first().waitFor();
+    for (const id of ids) expect((await stateOf(id))?.hold).toBeUndefined();
   });
 
   test("a viewer can select, and sees why nothing can be done", async () => {

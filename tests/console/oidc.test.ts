@@ -54,14 +54,42 @@ describe.skipIf(!hasChromium)(needsChromium, async () => {
     expect(opened.page.url()).toBe(`${bench.server.adminUrl}/`);
   });
 
-  test("a token is replaced before it expires", async () => {
+  test("a token is replaced before it expires, also on a page that calls nothing", async () => {
     issuer.signIns.claims = { roles: ["sre"] };
-    // Shorter than the minute that the page keeps in hand.
-    issuer.signIns.lifetimeSeconds = 45;
-    await using opened = await openAtIssuer("/");
+    issuer.signIns.lifetimeSeconds = 9;
+    await using opened = await openAtIssuer("/holds");
     await opened.page.getByText("● live").waitFor();
     await waitUntil("the token is refreshed", () => issuer.signIns.refreshes > 0);
     await opened.page.getByText("oidc:alice").waitFor();
     issuer.signIns.lifetimeSeconds = 300;
+  });
+
+  test("signing in again happens in a window of its own, and what was typed stays", async () => {
+    issuer.signIns.claims = { roles: ["sre"] };
+    await using opened = await openAtIssuer("/");
+    const { page, context } = opened;
+    await page.getByText("● live").waitFor();
+    const field = page.getByLabel("Group by label");
+    await field.fill("not sent yet");
+    // What the page is told when its session has ended at the server.
+    await context.route("**/GetFleet*", (route) =>
+      route.fulfill({
+        status: 401,
+        contentType: "application/json",
+        body: JSON.stringify({ code: "unauthenticated", message: "the token has expired" }),
+      }),
+    );
+    const dialog = page.getByRole("dialog", { name: "Sign in again" });
+    await dialog.getByText("The session has ended: the token has expired.").waitFor({ timeout: 45_000 });
+    await context.unroute("**/GetFleet*");
+    const [opener] = await Promise.all([
+      context.waitForEvent("page"),
+      dialog.getByRole("button", { name: /^Sign in at 127/ }).click(),
+    ]);
+    await dialog.waitFor({ state: "detached" });
+    await page.getByText("● live").waitFor();
+    expect(await field.inputValue()).toBe("not sent yet");
+    // Browsers decide whether a window may close itself.
+    if (!opener.isClosed()) await opener.getByText("You are signed in again.").waitFor();
   });
 });

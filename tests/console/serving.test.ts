@@ -1,9 +1,10 @@
 /** How the operators' listener serves the console, and what it leaves as it was. */
 
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { connect } from "node:http2";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
+import { createServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { provideConsole } from "../../tools/clone-console.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -117,7 +118,43 @@ test("BMAAS_CONSOLE=off takes it away", async () => {
   }
 });
 
+test("npm run console serves the sources, and hands calls on to the server", async () => {
+  process.env.BMAAS_ADMIN_URL = server.adminUrl;
+  const vite = await createServer({
+    configFile: resolve("console/vite.config.ts"),
+    server: { port: 0, host: "127.0.0.1" },
+    logLevel: "error",
+  });
+  try {
+    await vite.listen();
+    const url = vite.resolvedUrls?.local[0]?.replace(/\/$/, "") ?? "";
+    expect(await (await fetch(`${url}/machines`, { headers: html })).text()).toContain("/src/main.tsx");
+    expect((await fetch(`${url}/src/main.tsx`)).status).toBe(200);
+    expect(await (await fetch(`${url}/console.json`)).json()).toMatchObject({ oidc: null });
+    const call = await fetch(`${url}/bmaas.admin.v1.TokenService/GetCaller`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect([call.status, await call.json()]).toMatchObject([401, { code: "unauthenticated" }]);
+  } finally {
+    delete process.env.BMAAS_ADMIN_URL;
+    await vite.close();
+  }
+});
+
 describe("the build", () => {
+  test("is made anew when any source changes: also a style that another imports, and what lies outside", () => {
+    const { stamps } = JSON.parse(readFileSync("node_modules/.cache/bmaas/console.json", "utf8")) as {
+      readonly stamps: Readonly<Record<string, string>>;
+    };
+    const sources = globSync("console/src/**/*.*");
+    expect(sources.length).toBeGreaterThan(100);
+    expect(sources.filter((file) => !Object.hasOwn(stamps, file))).toEqual([]);
+    const outside = ["console/index.html", "docs/issues.md", "src/contract/machine-selector.ts", "package.json"];
+    expect(outside.filter((file) => !Object.hasOwn(stamps, file))).toEqual([]);
+  });
+
   interface Chunk {
     readonly file: string;
     readonly isEntry?: boolean;

@@ -3,9 +3,12 @@ import { describe, expect, test } from "vitest";
 import { createSecret } from "../../src/admin/authorization/token-secret.ts";
 import { type AdminRole, insertAdminToken, revokeAdminTokenByName } from "../../src/db/queries/admin-token.ts";
 import { transact } from "../../src/db/transact.ts";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { findBarriers, openConsole, setUpConsole, signIn } from "../support/console.ts";
 import { tokenOf } from "../support/operator.ts";
+import { makeFolder } from "../support/program.ts";
+import { startTestServer } from "../support/server.ts";
 
 describe.skipIf(!hasChromium)(needsChromium, () => {
   const bench = setUpConsole();
@@ -58,6 +61,47 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     expect(await findBarriers(opened.page)).toEqual([]);
   });
 
+  test("a token that is kept outlasts a server that is away while the tab is reloaded", async () => {
+    await using opened = await open();
+    const { page, context } = opened;
+    await page.getByLabel("Keep me signed in").check();
+    await signIn(page, bench.admin.secret);
+    await page.getByText("● live").waitFor();
+    await context.route("**/GetCaller", (route) => route.abort("connectionrefused"));
+    await page.reload();
+    await page.getByRole("alert").filter({ hasText: "The server cannot be asked" }).waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    await context.unroute("**/GetCaller");
+    await page.getByText("● live").waitFor();
+  });
+
+  test("over TLS it is the same", async () => {
+    const { certFile, keyFile } = await ensureDevelopmentTls(await makeFolder(), ["127.0.0.1"]);
+    await using secured = await startTestServer(bench.database.url, {
+      BMAAS_ADMIN_TLS_CERT: certFile,
+      BMAAS_ADMIN_TLS_KEY: keyFile,
+    });
+    const options = { token: bench.admin.secret, ignoreHTTPSErrors: true };
+    await using opened = await openConsole(bench.browser, secured.adminUrl, options);
+    await opened.page.getByText("● live").waitFor();
+    expect(opened.page.url()).toMatch(/^https:/);
+  });
+
+  test("a page that cannot be loaded says so, and is tried again without signing in anew", async () => {
+    await using opened = await open({ token: bench.admin.secret });
+    const { page, context } = opened;
+    await page.getByText("● live").waitFor();
+    await context.route("**/assets/receivers-page*", (route) => route.abort("connectionrefused"));
+    await page.getByRole("link", { name: "Receivers" }).click();
+    await page.getByRole("heading", { name: "This page could not be loaded" }).waitFor();
+    expect(await findBarriers(page)).toEqual([]);
+    await context.unroute("**/assets/receivers-page*");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("heading", { name: "Receivers" }).waitFor();
+    await page.getByText("● live").waitFor();
+    expect(await page.getByText("newer version of this page").count()).toBe(0);
+  });
+
   test("the page whose link was opened comes after signing in", async () => {
     await using opened = await open({ path: "/machines?filter=%5B%22state%3Dstale%22%5D", token: bench.admin.secret });
     await opened.page.getByRole("heading", { name: "Machines" }).waitFor();
@@ -74,6 +118,8 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     const dialog = opened.page.getByRole("dialog", { name: "Sign in again" });
     await dialog.getByText("The session has ended: the token is revoked.").waitFor();
     expect(await findBarriers(opened.page)).toEqual([]);
+    for (let time = 0; time < 3; time++) await opened.page.keyboard.press("Escape");
+    await dialog.getByText("What you typed on the page stays.").waitFor();
     await signIn(opened.page, bench.admin.secret);
     await opened.page.getByText("(admin)").waitFor();
     expect(await field.inputValue()).toBe("not sent yet");

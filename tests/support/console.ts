@@ -55,7 +55,8 @@ export interface ConsolePage extends AsyncDisposable {
 }
 
 /** How to open a page. */
-export interface OpenOptions extends Pick<BrowserContextOptions, "viewport" | "colorScheme" | "locale" | "timezoneId"> {
+export interface OpenOptions
+  extends Pick<BrowserContextOptions, "viewport" | "colorScheme" | "locale" | "timezoneId" | "ignoreHTTPSErrors"> {
   /** Path and query. Default: "/". */
   readonly path?: string;
   /** Token to sign in with. Without one, the page asks who it is. */

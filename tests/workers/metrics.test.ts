@@ -3,6 +3,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FleetService } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { provideConsole } from "../../tools/clone-console.ts";
 import { codeOf, grpcAgent } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent } from "../support/machine.ts";
@@ -95,6 +96,24 @@ test("what all see alike stands there once, and what one process has is added up
   expect(min).toBeLessThanOrEqual(max ?? Number.NaN);
   expect(page.find("process_start_time_seconds")).toBeLessThanOrEqual(Date.now() / 1000);
   expect(page.find("process_start_time_seconds")).toBeGreaterThan(Date.now() / 1000 - 600);
+});
+
+test("each worker serves the console", async () => {
+  await provideConsole();
+  await using server = await startServerProcess({
+    DATABASE_URL: database.url,
+    BMAAS_WORKERS: "2",
+    BMAAS_CONSOLE: "on",
+  });
+  const pages: unknown[] = [];
+  for (let time = 0; time < 6; time++) {
+    const headers = { connection: "close", accept: "text/html" };
+    const page = await fetch(server.adminUrl, { headers });
+    const facts = await fetch(`${server.adminUrl}/console.json`, { headers });
+    pages.push([page.status, page.headers.get("content-security-policy") === null, await facts.json()]);
+  }
+  expect(new Set(pages.map((each) => JSON.stringify(each))).size).toBe(1);
+  expect(pages[0]).toEqual([200, false, { version: "0.1.0", build: expect.any(String), oidc: null }]);
 });
 
 test("a worker that hangs is taken at its last word", async () => {

@@ -17,7 +17,7 @@ const rowHeightPx = 32;
 /** Rows beyond the visible ones that are in the page, so that fast scrolling shows no gap. */
 const overscan = 12;
 /** How many rows before the end the next page is asked for. */
-const loadAhead = 200;
+const loadAhead = 150;
 
 /** Rows that somebody has selected. */
 export interface Selection {

@@ -5,8 +5,8 @@ import { hashKey, type InfiniteData, useInfiniteQuery, useQueryClient } from "@t
 import { useEffect, useMemo, useState } from "react";
 import { isLong } from "../live/ask-again.ts";
 
-/** Rows in a page of the API. */
-const defaultPageSize = 200;
+/** Rows in the first page, which somebody waits for, and in those that follow. */
+const [firstPageSize, nextPageSize] = [200, 1_000];
 
 /** A list as far as it was read. */
 export interface Pages<Row> {
@@ -37,6 +37,7 @@ export interface PagesOptions<I extends DescMessage, O extends DescMessage, Row>
   readonly request: MessageInitShape<I>;
   /** Returns the rows of an answer. It must stay the same function. */
   readonly pick: (answer: MessageShape<O>) => readonly Row[];
+  /** Rows in a page. Default: few at first, and more as one scrolls. */
   readonly pageSize?: number;
   /** Whether to ask at all. Default: true. */
   readonly isWanted?: boolean;
@@ -48,7 +49,7 @@ export interface PagesOptions<I extends DescMessage, O extends DescMessage, Row>
 export function usePages<I extends DescMessage, O extends DescMessage, Row>(
   options: PagesOptions<I, O, Row>,
 ): Pages<Row> {
-  const { method, request, pick, pageSize = defaultPageSize, isWanted = true, refreshMs } = options;
+  const { method, request, pick, pageSize: ownPageSize, isWanted = true, refreshMs } = options;
   const transport = useTransport();
   const queries = useQueryClient();
   const queryKey = useMemo(
@@ -59,6 +60,7 @@ export function usePages<I extends DescMessage, O extends DescMessage, Row>(
   const query = useInfiniteQuery<MessageShape<O>, unknown, InfiniteData<MessageShape<O>>, typeof queryKey, string>({
     queryKey,
     queryFn: ({ pageParam, signal }) => {
+      const pageSize = ownPageSize ?? (pageParam === "" ? firstPageSize : nextPageSize);
       const page = { ...request, pageSize, pageToken: pageParam } as MessageInitShape<I>;
       return callUnaryMethod(transport, method, page, { signal });
     },

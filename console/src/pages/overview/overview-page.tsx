@@ -34,6 +34,9 @@ export function OverviewPage() {
       <QueryError query={query} />
       <Figures groups={groups} />
       <div className="overview">
+        <Overdue />
+        <RecentlyFailed />
+        <RecentEvents />
         <section className="card wide">
           <h2>Machines by {by === undefined ? "place" : "label"} and state</h2>
           <GroupBy />
@@ -49,9 +52,6 @@ export function OverviewPage() {
             </p>
           )}
         </section>
-        <Overdue />
-        <RecentlyFailed />
-        <RecentEvents />
         <section className="card wide">
           <h2>The last hour</h2>
           <Suspense fallback={<p className="quiet">Loading the curves…</p>}>

@@ -154,8 +154,9 @@ function listActions({ secretTimes }: Receiver): readonly (readonly [name: strin
   ];
 }
 
-function ReceiverState({ receiver: { failing, failures } }: { readonly receiver: Receiver }) {
+function ReceiverState({ receiver: { failing, failures, lastSuccessTime } }: { readonly receiver: Receiver }) {
   if (failing) return <Badge tone="bad">failing</Badge>;
   if (failures > 0n) return <Badge tone="warn">{`${formatCount(failures)} failed`}</Badge>;
+  if (lastSuccessTime === undefined) return <Badge tone="calm">nothing sent yet</Badge>;
   return <Badge tone="good">accepts</Badge>;
 }

@@ -1,7 +1,7 @@
 /**
  * `npm run console:pictures` takes pictures of each page of the console, wide and narrow, in light and dark, into
- * docs/console/. It starts a PostgreSQL and a server of its own with an invented fleet. `--only NAME` takes those of one
- * page, and `--database URL` fills and uses an empty database instead.
+ * docs/console/. It starts a PostgreSQL and a server of its own with an invented fleet. `--only NAME` takes those of
+ * one page, and `--database URL` fills and uses an empty database instead.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

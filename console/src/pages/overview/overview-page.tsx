@@ -36,7 +36,6 @@ export function OverviewPage() {
       <div className="overview">
         <Overdue />
         <RecentlyFailed />
-        <RecentEvents />
         <section className="card wide">
           <h2>Machines by {by === undefined ? "place" : "label"} and state</h2>
           <GroupBy />
@@ -52,6 +51,7 @@ export function OverviewPage() {
             </p>
           )}
         </section>
+        <RecentEvents />
         <section className="card wide">
           <h2>The last hour</h2>
           <Suspense fallback={<p className="quiet">Loading the curves…</p>}>

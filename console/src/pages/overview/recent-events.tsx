@@ -13,7 +13,7 @@ export function RecentEvents() {
   const [events, setEvents] = useState<Changes>([]);
   useChanges((changes) => setEvents((former) => [...former, ...changes.slice(-maxShown)].slice(-maxShown)));
   return (
-    <section className="card">
+    <section className="card wide">
       <h2>Recent events</h2>
       {events.length === 0 && <p className="quiet">Nothing has happened since this page was opened.</p>}
       <ul className="plain quiet">

@@ -94,7 +94,7 @@ test("files of another version are for the next start: no worker runs them besid
 });
 
 test("SIGHUP brings the certificate and ticket secret that are there now; if one is broken, both stay, and it is told", {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async () => {
   const folder = await mkdtemp(join(inject("testFolder"), "certificates-"));
   const [first, second] = await Promise.all([

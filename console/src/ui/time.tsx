@@ -62,6 +62,6 @@ function subscribeClock(listener: () => void): () => void {
 }
 
 /** Returns the time in milliseconds, and renders again each second. */
-export function useNow(): number {
+function useNow(): number {
   return useSyncExternalStore(subscribeClock, () => clock.nowMs);
 }

@@ -2,7 +2,7 @@
 
 /** What the kernel, the firmware and iPXE print that proves nothing. */
 const noise =
-  /^(\[ *\d+\.\d+\]|udhcpc|SeaBIOS|Machine UUID|Press Ctrl-B|iPXE \(http|iPXE initialising|Features:|\[Link:|:\/\/ipxe|net0: f|P+r+o+b+i+n+g|o*k$)/;
+  /^(\[ *\d+\.\d+\]|udhcpc|SeaBIOS|Machine UUID|Press Ctrl-B|iPXE \(|iPXE initialising|Features:|\[Link:|:\/\/ipxe|net0: [f\d]|Next server:|\S+\.ipxe :|Booting from (ROM|Floppy)|Boot failed: could not|P+r+o+b+i+n+g|o*k$)/;
 
 /** Fields of the agent's log that say more than its messages. */
 const shownFields = ["percent", "phase", "error", "reason", "hardwareReport", "advice"];
@@ -35,7 +35,7 @@ export class ConsoleLines {
     const text = line.trim();
     if (text === "" || noise.test(text)) return shown;
     // iPXE shows how far it has come by writing over it.
-    return [...shown, { text: text.replace(/\.{3}[ \d%]+ok/, "... ok"), atMs }];
+    return [...shown, { text: text.replace(/\.{3}[ \d%\b]+ok/, "... ok"), atMs }];
   }
 
   /** Of the progress of an installation, one entry for each ten percent says enough. */

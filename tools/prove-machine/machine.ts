@@ -94,6 +94,8 @@ export class Machine {
   async cutPower(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#exited;
+    this.#show(this.#line);
+    this.#line = "";
   }
 
   #news(timeoutMs: number): Promise<void> {
@@ -115,10 +117,12 @@ export class Machine {
     this.#console += plain;
     const lines = (this.#line + plain).split("\n");
     this.#line = lines.pop() ?? "";
-    for (const line of lines) {
-      for (const shown of this.#lines.push(line, performance.now())) tellConsole(shown);
-    }
+    for (const line of lines) this.#show(line);
     this.#wake();
+  }
+
+  #show(line: string): void {
+    for (const shown of this.#lines.push(line, performance.now())) tellConsole(shown);
   }
 }
 

@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { eq } from "drizzle-orm";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import { osInstallationRequest } from "../../src/db/schema/index.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { imageYaml, mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { emptyFleet, imageYaml, mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
 
-let database: TestDatabase;
-beforeEach(async () => {
-  database = await createTestDatabase();
-});
-afterEach(() => database.close());
+const database = await createTestDatabase();
+afterAll(() => database.close());
+beforeEach(() => emptyFleet(database));
 
 test("every conflict with the database is reported with its place, and nothing is written", async () => {
   const { db } = database;

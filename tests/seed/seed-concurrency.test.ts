@@ -1,20 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import { registerAgents } from "../../src/db/queries/agent-started.ts";
 import { writeHeartbeats } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createMachines } from "../../src/db/queries/machine.ts";
 import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
 import { transact } from "../../src/db/transact.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { createTestDatabase } from "../support/database.ts";
 import { encodeTestImage } from "../support/machine.ts";
-import { imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
+import { emptyFleet, imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
 import { waitForBlockedSessions } from "../support/wait.ts";
 
-let database: TestDatabase;
-beforeEach(async () => {
-  database = await createTestDatabase();
-});
-afterEach(() => database.close());
+const database = await createTestDatabase();
+afterAll(() => database.close());
+beforeEach(() => emptyFleet(database));
 
 /** Machines with ids, and without, found by a provider's id or by a key. */
 function fleet(size: number): string[] {
@@ -122,7 +120,9 @@ test.each(["providers' ids", "keys"] as const)(
   async (what) => {
     const { db, url } = database;
     const retries: string[] = [];
-    Object.assign(db, { $observer: { retried: (reason: string) => void retries.push(reason) } });
+    const watched = Object.assign(Object.create(db), {
+      $observer: { retried: (reason: string) => void retries.push(reason) },
+    }) as typeof db;
     const [low, high] = [randomUUID(), randomUUID()].toSorted();
     const values = what === "keys" ? [newPublicKey(), newPublicKey()].toSorted() : ["a", "a b"];
     const tag = (value?: string) =>
@@ -138,7 +138,7 @@ test.each(["providers' ids", "keys"] as const)(
       await call.query("begin");
       await call.query(insert, [others[0], values[0]]);
       const mistakes = mistakesOf(() =>
-        seedText(db, file([`{ id: ${low}, ${tag(values[1])} }`, `{ id: ${high}, ${tag(values[0])} }`])),
+        seedText(watched, file([`{ id: ${low}, ${tag(values[1])} }`, `{ id: ${high}, ${tag(values[0])} }`])),
       );
       await waitForBlockedSessions(call, 1);
       await call.query(insert, [others[1], values[1]]);

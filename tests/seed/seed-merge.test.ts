@@ -1,15 +1,13 @@
 /** What only the database finds in a large file, and that a file with a mistake leaves nothing behind. */
 import { randomUUID } from "node:crypto";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import { judgeCoordinate, judgePoint } from "../../src/contract/ed25519-point.ts";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { emptyFleet, mistakesOf, newPublicKey, readFleet, seedText } from "../support/seed.ts";
 
-let database: TestDatabase;
-beforeEach(async () => {
-  database = await createTestDatabase();
-});
-afterEach(() => database.close());
+const database = await createTestDatabase();
+afterAll(() => database.close());
+beforeEach(() => emptyFleet(database));
 
 const lineOf = (machine: object) => `${JSON.stringify(machine)}\n`;
 
@@ -23,7 +21,7 @@ test("machines that share an id, a key or a provider's id are found also where t
   expect(await mistakesOf(() => seedText(database.db, first + between + last))).toEqual([
     "20004:7 machines[20003].id: is also the id of machines[0] on line 1; give each machine its own",
     "20005:67 machines[20004].agent.publicKey: is also the key of machines[1] on line 2; give each machine its own",
-    "20006:41 machines[20005].provided.providerId: is also the provider id of machines[2] on line 3; give each machine its own",
+    "20006:42 machines[20005].provided.providerId: is also the provider id of machines[2] on line 3; give each machine its own",
   ]);
   expect((await readFleet(database)).machines).toEqual([]);
 });

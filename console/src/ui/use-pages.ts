@@ -5,8 +5,8 @@ import { hashKey, type InfiniteData, useInfiniteQuery, useQueryClient } from "@t
 import { useEffect, useMemo, useState } from "react";
 import { isLong } from "../live/ask-again.ts";
 
-/** Rows in the first page, which somebody waits for, and in those that follow. */
-const [firstPageSize, nextPageSize] = [200, 1_000];
+/** Rows in the first page, which somebody waits for, in the second, and in those that follow. */
+const pageSizes = [60, 200, 1_000] as const;
 
 /** A list as far as it was read. */
 export interface Pages<Row> {
@@ -60,7 +60,10 @@ export function usePages<I extends DescMessage, O extends DescMessage, Row>(
   const query = useInfiniteQuery<MessageShape<O>, unknown, InfiniteData<MessageShape<O>>, typeof queryKey, string>({
     queryKey,
     queryFn: ({ pageParam, signal }) => {
-      const pageSize = ownPageSize ?? (pageParam === "" ? firstPageSize : nextPageSize);
+      const { pageParams = [] } = queries.getQueryData<InfiniteData<unknown, string>>(queryKey) ?? {};
+      const known = pageParams.indexOf(pageParam);
+      const index = known === -1 ? pageParams.length : known;
+      const pageSize = ownPageSize ?? pageSizes[index] ?? pageSizes[2];
       const page = { ...request, pageSize, pageToken: pageParam } as MessageInitShape<I>;
       return callUnaryMethod(transport, method, page, { signal });
     },

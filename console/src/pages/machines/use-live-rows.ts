@@ -4,7 +4,7 @@
  */
 import type { Machine } from "@api/machine_pb.js";
 import type { MachineFilter } from "@api/machine_service_pb.js";
-import { useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useChanges } from "../../live/live-provider.tsx";
 import { findById } from "../../live/patch-cache.ts";
 import type { Pages } from "../../ui/use-pages.ts";
@@ -19,9 +19,14 @@ interface Since {
   readonly machines: ReadonlyMap<string, Machine | undefined>;
   /** Machines that came and of which only the server knows whether they belong to the list. */
   readonly unsure: ReadonlySet<string>;
+  /** When that was heard of, by id, in milliseconds. */
+  readonly arrivedMs: ReadonlyMap<string, number>;
 }
 
-const nothing: Since = { machines: new Map(), unsure: new Set() };
+/** How much later than the server's reading a busy page may notice that it reads again, in milliseconds. */
+const marginMs = 10_000;
+
+const nothing: Since = { machines: new Map(), unsure: new Set(), arrivedMs: new Map() };
 
 /** The rows to show. */
 export interface LiveRows {
@@ -37,13 +42,10 @@ export function useLiveRows(pages: Pages<Machine>, filter: MachineFilter): LiveR
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter, and reading anew, make another list.
   useEffect(() => setSince(nothing), [filter, isPending]);
   // What is read again has everything that had happened when it was asked for, and perhaps not what happened since.
-  const before = useRef(nothing);
-  const remember = useEffectEvent(() => {
-    before.current = since;
-  });
+  const beganMs = useRef(0);
   useEffect(() => {
-    if (isRereading) remember();
-    else setSince((now) => subtract(now, before.current));
+    if (isRereading) beganMs.current = Date.now();
+    else setSince((now) => keepSince(now, beganMs.current));
   }, [isRereading]);
   useChanges((changes) => {
     const last = loaded.at(-1)?.id ?? "";
@@ -60,26 +62,27 @@ export function useLiveRows(pages: Pages<Machine>, filter: MachineFilter): LiveR
     setSince((former) => {
       const machines = new Map(former.machines);
       const unsure = new Set(former.unsure);
+      const arrivedMs = new Map(former.arrivedMs);
       for (const [id, machine, isUnsure = false] of came) {
         if (isUnsure || (machine !== undefined && machines.size >= maxKept && !machines.has(id))) unsure.add(id);
         else machines.set(id, machine);
         if (machine === undefined) unsure.delete(id);
+        arrivedMs.set(id, Date.now());
       }
-      return { machines, unsure };
+      return { machines, unsure, arrivedMs };
     });
   });
   const rows = useMemo(() => merge(loaded, since.machines), [loaded, since]);
   return { rows, unsure: since.unsure.size };
 }
 
-/** Returns what has happened since some moment: without what was the same then. */
-function subtract(now: Since, before: Since): Since {
-  if (before === nothing) return now;
-  const isNew = ([id, machine]: readonly [string, Machine | undefined]) =>
-    !before.machines.has(id) || before.machines.get(id) !== machine;
+/** Returns what has happened since some moment. */
+function keepSince({ machines, unsure, arrivedMs }: Since, beganMs: number): Since {
+  const isNew = (id: string) => (arrivedMs.get(id) ?? 0) >= beganMs - marginMs;
   return {
-    machines: new Map([...now.machines].filter(isNew)),
-    unsure: new Set([...now.unsure].filter((id) => !before.unsure.has(id))),
+    machines: new Map([...machines].filter(([id]) => isNew(id))),
+    unsure: new Set([...unsure].filter(isNew)),
+    arrivedMs: new Map([...arrivedMs].filter(([id]) => isNew(id))),
   };
 }
 

@@ -72,8 +72,9 @@ export function createListener(options: ListenerOptions): FastifyInstance {
   });
   // The handler of a content type parses it; other bodies are not parsed.
   listener.removeAllContentTypeParsers();
-  listener.addHook("onRequest", createHostCheck(options));
+  // First, so that it bounds refusals as well.
   listener.addHook("onRequest", createAnswerTimeout(limits, options.endlessPaths));
+  listener.addHook("onRequest", createHostCheck(options));
   seeToUnreadBodies(listener, limits);
   listener.setNotFoundHandler((request, reply) => {
     const what = `${request.method} ${request.url.slice(0, maxShownLength)}`;

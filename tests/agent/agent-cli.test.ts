@@ -204,7 +204,7 @@ describe("bmaas agent", () => {
     const state = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));
     expect(state).toEqual({
       machineId,
-      attempt: { generation: "123", request: expect.any(String), phase: "reported" },
+      attempt: { generation: "123", request: expect.any(String), phase: "reported", afterInstall: "over" },
     });
   });
 

@@ -91,23 +91,23 @@ export function listIssues(db: Database, options: IssueListOptions): Promise<Iss
     // PostgreSQL expects the walks to cost more than they do, and would compile their statements for a second.
     await tx.execute(sql`select set_config('jit', 'off', true)`);
     const issues: IssueRow[] = [];
+    let last: IssueKey | undefined;
     for (const walk of await leaveOutEmpty(tx, rest, options)) {
       // One more than the page can use tells whether anything follows.
-      const wantedIssues = limit + 1 - issues.length;
-      const part = await walkType(tx, walk, { ...options, limit: wantedIssues }, isBegun(walk) ? after : undefined);
-      issues.push(...part.issues);
-      if (issues.length > limit) {
-        issues.pop();
-        return { issues, next: toKey(walk, issues.at(-1) as IssueRow) };
-      }
+      const room = limit - issues.length;
+      const part = await walkType(tx, walk, { ...options, limit: room + 1 }, isBegun(walk) ? after : undefined);
+      const kept = part.issues.slice(0, room);
+      issues.push(...kept);
+      last = toKey(walk, kept.at(-1)) ?? last;
+      if (part.issues.length > room) return { issues, next: last };
       if (part.next !== undefined) return { issues, next: part.next };
     }
     return { issues };
   });
 }
 
-function toKey({ type, severity }: Walk, { machineId, target }: IssueRow): IssueKey {
-  return { type, severity, machineId: machineId ?? "", target };
+function toKey(walk: Walk, issue: IssueRow | undefined): IssueKey | undefined {
+  return issue && { ...walk, machineId: issue.machineId ?? "", target: issue.target };
 }
 
 /**

@@ -28,7 +28,8 @@ describe.skipIf(!hasChromium)(needsChromium, async () => {
     await opened.page.getByText("oidc:alice").waitFor();
     await opened.page.getByText("(operator)").waitFor();
     await opened.page.getByText("provider=a").waitFor();
-    expect(opened.page.url()).toBe(`${bench.server.adminUrl}/machines?filter=provider%3Da`);
+    const filter = encodeURIComponent(JSON.stringify(["provider=a"]));
+    expect(opened.page.url()).toBe(`${bench.server.adminUrl}/machines?filter=${filter}`);
     expect(await opened.page.evaluate(() => sessionStorage.length)).toBe(0);
     await opened.page.getByRole("button", { name: "Sign out" }).click();
     await opened.page.getByRole("button", { name: /^Sign in at 127/ }).waitFor();

@@ -4,6 +4,7 @@
  * it, unless it is lost.
  */
 import { once } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type pg from "pg";
 
 /** What pg's connections have for COPY, which their types do not show. */
@@ -68,6 +69,8 @@ class CopyFrom extends Copy {
         connection.sendCopyFromChunk(chunk);
         // What ends the copy meanwhile also ends the waiting.
         if (stream.writableNeedDrain) await once(stream, "drain", { signal }).catch(() => {});
+        // While the system takes all at once, there would be no turn of the event loop that reads the server's error.
+        await nextTurn();
       }
       if (!isOver()) connection.endCopyFrom();
     } catch (error) {

@@ -1,10 +1,9 @@
 /** That prepared queries return what Drizzle's own do, and that PostgreSQL keeps their plans. */
 import { randomUUID } from "node:crypto";
 import { desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connectDatabase, type Database, type Transaction } from "../../src/db/client.ts";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Database, Transaction } from "../../src/db/client.ts";
 import { createStatementNames, prepareSelect } from "../../src/db/prepared-query.ts";
-import { findMachineOverviews, listMachineOverviews } from "../../src/db/queries/machine-overview.ts";
 import {
   agentHeartbeat,
   machine,
@@ -104,8 +103,18 @@ describe("a prepared select", () => {
   });
 });
 
+/** Connects as a process does that has given no names yet: the tests of other files may have used them up. */
+async function connectAnew() {
+  vi.resetModules();
+  const [{ connectDatabase }, overviews] = await Promise.all([
+    import("../../src/db/client.ts"),
+    import("../../src/db/queries/machine-overview.ts"),
+  ]);
+  return { ...connectDatabase(database.url, { maxConnections: 1 }), ...overviews };
+}
+
 test("PostgreSQL keeps the plan of a list from the sixth time on, whatever its limit and position", async () => {
-  const { db: own, close } = connectDatabase(database.url, { maxConnections: 1 });
+  const { db: own, close, listMachineOverviews } = await connectAnew();
   const ids = (await db.select({ id: machine.id }).from(machine).orderBy(machine.id)).map(({ id }) => id);
   const through = ids.at(-1);
   for (let run = 0; run < 10; run++) {
@@ -122,7 +131,7 @@ test("PostgreSQL keeps the plan of a list from the sixth time on, whatever its l
 });
 
 test("PostgreSQL keeps the plan of machines by their ids, however many are asked for", async () => {
-  const { db: own, close } = connectDatabase(database.url, { maxConnections: 1 });
+  const { db: own, close, findMachineOverviews } = await connectAnew();
   const ids = (await db.select({ id: machine.id }).from(machine).orderBy(machine.id)).map(({ id }) => id);
   for (let run = 0; run < 10; run++) {
     // One machine is what operators get most; PostgreSQL would plan it anew if it saw how few they are.

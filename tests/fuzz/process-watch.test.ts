@@ -3,6 +3,9 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { hasSettled, ProcessWatch } from "../../fuzz/process-watch.ts";
 
+/** Many more than other tests leave. */
+const heldCount = 30;
+
 test.skipIf(process.platform !== "linux")(
   "a connection that a server does not let go of is seen, also after its reset",
   async () => {
@@ -18,14 +21,16 @@ test.skipIf(process.platform !== "linux")(
     );
     await watch.begin();
     expect(hasSettled(await watch.settle(0))).toBe(true);
-    for (let left = 10; left > 0; left--) {
+    for (let left = heldCount; left > 0; left--) {
       const client = connect(port, "127.0.0.1").on("error", () => {});
       await once(client, "connect");
       client.resetAndDestroy();
     }
-    await expect.poll(() => accepted.length).toBe(10);
+    await expect.poll(() => accepted.length).toBe(heldCount);
     const held = await watch.settle(0);
-    expect(held).toEqual({ before: [expect.any(Number)], after: [(held?.before[0] ?? 0) + 10] });
+    // Connections of earlier tests in this process may end meanwhile.
+    expect(held?.after[0]).toBeGreaterThanOrEqual(heldCount);
+    expect(held?.after[0]).toBeLessThanOrEqual((held?.before[0] ?? 0) + heldCount);
     expect(hasSettled(held)).toBe(false);
     for (const socket of accepted) socket.destroy();
     await expect.poll(async () => hasSettled(await watch.settle(0))).toBe(true);

@@ -5,6 +5,8 @@
  * paragraph separators.
  */
 const obeyed = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** All of them but the line feed, of which indented JSON has hundreds for each machine. */
+const obeyedInLine = /[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]--\n]/gv;
 
 /** Returns the text on one line, with what a terminal would obey shown as an escape such as \u{1b}. */
 export function printable(text: string): string {
@@ -31,7 +33,7 @@ export function printableBlock(text: string): string {
 
 /** Returns equivalent JSON, with everything that a terminal would obey escaped. Line feeds between values stay. */
 export function printableJson(json: string): string {
-  return json.replaceAll(obeyed, (character) => (character === "\n" ? character : escapeUnits(character)));
+  return json.replaceAll(obeyedInLine, escapeUnits);
 }
 
 function escapeCharacter(character: string): string {

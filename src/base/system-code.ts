@@ -1,4 +1,4 @@
-/** Finds the system's or OpenSSL's error code for a failed connection in nested errors. */
+/** Finds in nested errors why a connection failed: the system's or OpenSSL's code, and the message. */
 
 /** Returns the code of the innermost error that has one, such as "ECONNREFUSED", or undefined if none has. */
 export function findSystemCode(error: unknown): string | undefined {
@@ -7,6 +7,16 @@ export function findSystemCode(error: unknown): string | undefined {
     if ("code" in current && typeof current.code === "string") found.push(current.code);
   }
   return found.at(-1);
+}
+
+/**
+ * Returns the message of an error. Where a connection to each of a host's addresses failed, Node's error has none, but
+ * one error for each address.
+ */
+export function readMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof AggregateError) || error.message !== "") return error.message;
+  return [...new Set(error.errors.map(readMessage))].join(", ");
 }
 
 /** Node's codes for a server's certificate that is not from a trusted CA. */

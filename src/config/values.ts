@@ -225,13 +225,19 @@ function parseAuthority(text: string): string {
   return url.host;
 }
 
-/** Accepts an http or https URL without credentials. */
+/**
+ * Accepts an http or https URL without credentials, query and fragment. Returns it in its usual form, without a slash
+ * at the end.
+ */
 export function parseAdminUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
-    throw new InvalidValueError("not an http or https URL without credentials, for example http://127.0.0.1:8480");
+  const isPlain = url?.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (url === undefined || !isPlain || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidValueError(
+      "not an http or https URL without credentials, query and fragment, for example http://127.0.0.1:8480",
+    );
   }
-  return text.replace(/\/+$/, "");
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
 /** Accepts a text that can be a bearer token in a header (RFC 6750 section 2.1). Error messages do not quote it. */

@@ -223,7 +223,7 @@ describe("a mistake", () => {
   const notIssuer =
     "is not an https URL without credentials, query and fragment, for example https://id.example.org/realms/ops";
   const notRule = "is not ROLE=VALUE with the role viewer, operator or admin, for example admin=bmaas-admins,viewer=*";
-  const notUrl = "not an http or https URL without credentials, for example http://127.0.0.1:8480";
+  const notUrl = "not an http or https URL without credentials, query and fragment, for example http://127.0.0.1:8480";
 
   test.each([
     ["BMAAS_AGENT_LISTEN", "foo", `"foo" ${notListen}`],
@@ -287,6 +287,7 @@ describe("a mistake", () => {
     ["BMAAS_OIDC_ROLES", "admin=a,viewer", `"viewer" ${notRule}`],
     ["BMAAS_ADMIN_URL", "ftp://a", notUrl],
     ["BMAAS_ADMIN_URL", "https://u:hunter2@a", notUrl],
+    ["BMAAS_ADMIN_URL", "https://a/?b=hunter2", notUrl],
     ["DATABASE_URL", "mysql://u:hunter2@db/bmaas", notDatabase],
     ["DATABASE_URL", "postgres://u:hunter2#x@db/bmaas", notDatabase],
     ["DATABASE_URL", "postgres://u:hunter2@db1,db2/bmaas", notDatabase],

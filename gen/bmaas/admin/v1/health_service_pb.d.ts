@@ -97,7 +97,8 @@ export declare type PutHealthRequest = Message<"bmaas.admin.v1.PutHealthRequest"
   machineId: string;
 
   /**
-   * Name of the program that found the problems, for example "burn-in". "agent" is reserved for the machine's agent.
+   * Name of the program that found the problems, for example "burn-in". "agent" is reserved for the machine's agent,
+   * and is taken only without alerts: this takes back what an agent put that cannot do so any more.
    *
    * @generated from field: string source = 2;
    */

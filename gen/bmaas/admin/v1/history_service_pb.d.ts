@@ -6,6 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { MachineFilter } from "./machine_service_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -14,13 +15,13 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_bmaas_admin_v1_history_service: GenFile;
 
 /**
- * ListEventsRequest asks for a page of events.
+ * ListEventsRequest asks for a page of events. An event must pass all conditions that are set.
  *
  * @generated from message bmaas.admin.v1.ListEventsRequest
  */
 export declare type ListEventsRequest = Message<"bmaas.admin.v1.ListEventsRequest"> & {
   /**
-   * UUID of the machine or of the enrolment.
+   * UUID of the machine or of the enrolment; empty means all of them.
    *
    * @generated from field: string machine_id = 1;
    */
@@ -34,11 +35,48 @@ export declare type ListEventsRequest = Message<"bmaas.admin.v1.ListEventsReques
   pageSize: number;
 
   /**
-   * next_page_token of the previous page.
+   * next_page_token of the previous page. All other fields but page_size must be the same.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Events of these kinds, for example "installation_requested"; empty means all.
+   *
+   * @generated from field: repeated string kinds = 4;
+   */
+  kinds: string[];
+
+  /**
+   * Events of these actors, as Event.actor has them; "*" at the end stands for anything, as in "token:*". Empty means
+   * all.
+   *
+   * @generated from field: repeated string actors = 5;
+   */
+  actors: string[];
+
+  /**
+   * Events of the machines that pass this filter now. Unless it only names machines by machine_ids, events of deleted
+   * machines and of enrolments do not pass. When not set, all events pass.
+   *
+   * @generated from field: bmaas.admin.v1.MachineFilter filter = 6;
+   */
+  filter?: MachineFilter | undefined;
+
+  /**
+   * Events at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 7;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Events before this time, which must be later than start_time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 8;
+   */
+  endTime?: Timestamp | undefined;
 };
 
 /**
@@ -75,7 +113,7 @@ export declare type ListEventsResponse = Message<"bmaas.admin.v1.ListEventsRespo
 export declare const ListEventsResponseSchema: GenMessage<ListEventsResponse>;
 
 /**
- * Event is one thing that happened to a machine.
+ * Event is one thing that happened to a machine or to an enrolment.
  *
  * @generated from message bmaas.admin.v1.Event
  */
@@ -112,6 +150,27 @@ export declare type Event = Message<"bmaas.admin.v1.Event"> & {
    * @generated from field: map<string, string> detail = 4;
    */
   detail: { [key: string]: string };
+
+  /**
+   * Id of the event, which no other event has. WatchMachinesResponse.event_id is the same.
+   *
+   * @generated from field: string id = 5;
+   */
+  id: string;
+
+  /**
+   * UUID of the machine; empty for an event of an enrolment.
+   *
+   * @generated from field: string machine_id = 6;
+   */
+  machineId: string;
+
+  /**
+   * UUID of the enrolment; empty for an event of a machine.
+   *
+   * @generated from field: string enrolment_id = 7;
+   */
+  enrolmentId: string;
 };
 
 /**
@@ -131,8 +190,12 @@ export declare const EventSchema: GenMessage<Event>;
  */
 export declare const HistoryService: GenService<{
   /**
-   * ListEvents returns a machine's events, newest first, page by page, also for a deleted machine as long as they are
-   * kept, and for an enrolment, whose decisions are kept under its own id. It returns none for a machine without any.
+   * ListEvents returns the events of the fleet, or of one machine, newest first, page by page, also those of deleted
+   * machines as long as they are kept, and the decisions about enrolments, which are kept under the enrolment's id. A
+   * machine's events are in the order in which they happened; those of the fleet are ordered by event_time. A page may
+   * hold fewer than page_size, or none, although more follow; only the last page has no next_page_token.
+   *
+   * To follow the fleet, begin a WatchMachines first, and then list: an event that is in both has one id.
    *
    * @generated from rpc bmaas.admin.v1.HistoryService.ListEvents
    */

@@ -38,7 +38,8 @@ export declare type RequestInstallationRequest = Message<"bmaas.admin.v1.Request
 
   /**
    * Generation of the request, which must exceed every one that was requested before or that an agent has reported. 0
-   * means the next one.
+   * means the next one. An operator who has confirmed an answer with `validate_only` sends its generation: then the
+   * request is refused if somebody else has requested another installation since.
    *
    * @generated from field: int64 generation = 3;
    */
@@ -271,6 +272,74 @@ export declare type RetryInstallationResponse = Message<"bmaas.admin.v1.RetryIns
 export declare const RetryInstallationResponseSchema: GenMessage<RetryInstallationResponse>;
 
 /**
+ * BatchRetryInstallationsRequest requests installations again.
+ *
+ * @generated from message bmaas.admin.v1.BatchRetryInstallationsRequest
+ */
+export declare type BatchRetryInstallationsRequest = Message<"bmaas.admin.v1.BatchRetryInstallationsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id and validate_only.
+   *
+   * @generated from field: repeated bmaas.admin.v1.RetryInstallationRequest requests = 1;
+   */
+  requests: RetryInstallationRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Only check the requests, and answer as if they were carried out: nothing is stored.
+   *
+   * @generated from field: bool validate_only = 4;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRetryInstallationsRequest.
+ * Use `create(BatchRetryInstallationsRequestSchema)` to create a new message.
+ */
+export declare const BatchRetryInstallationsRequestSchema: GenMessage<BatchRetryInstallationsRequest>;
+
+/**
+ * BatchRetryInstallationsResponse holds the new installations.
+ *
+ * @generated from message bmaas.admin.v1.BatchRetryInstallationsResponse
+ */
+export declare type BatchRetryInstallationsResponse = Message<"bmaas.admin.v1.BatchRetryInstallationsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Installation installations = 1;
+   */
+  installations: Installation[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchRetryInstallationsResponse.
+ * Use `create(BatchRetryInstallationsResponseSchema)` to create a new message.
+ */
+export declare const BatchRetryInstallationsResponseSchema: GenMessage<BatchRetryInstallationsResponse>;
+
+/**
  * CancelInstallationRequest cancels an installation.
  *
  * @generated from message bmaas.admin.v1.CancelInstallationRequest
@@ -323,6 +392,67 @@ export declare type CancelInstallationResponse = Message<"bmaas.admin.v1.CancelI
  * Use `create(CancelInstallationResponseSchema)` to create a new message.
  */
 export declare const CancelInstallationResponseSchema: GenMessage<CancelInstallationResponse>;
+
+/**
+ * BatchCancelInstallationsRequest cancels installations.
+ *
+ * @generated from message bmaas.admin.v1.BatchCancelInstallationsRequest
+ */
+export declare type BatchCancelInstallationsRequest = Message<"bmaas.admin.v1.BatchCancelInstallationsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.CancelInstallationRequest requests = 1;
+   */
+  requests: CancelInstallationRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchCancelInstallationsRequest.
+ * Use `create(BatchCancelInstallationsRequestSchema)` to create a new message.
+ */
+export declare const BatchCancelInstallationsRequestSchema: GenMessage<BatchCancelInstallationsRequest>;
+
+/**
+ * BatchCancelInstallationsResponse holds the cancelled installations.
+ *
+ * @generated from message bmaas.admin.v1.BatchCancelInstallationsResponse
+ */
+export declare type BatchCancelInstallationsResponse = Message<"bmaas.admin.v1.BatchCancelInstallationsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Installation installations = 1;
+   */
+  installations: Installation[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchCancelInstallationsResponse.
+ * Use `create(BatchCancelInstallationsResponseSchema)` to create a new message.
+ */
+export declare const BatchCancelInstallationsResponseSchema: GenMessage<BatchCancelInstallationsResponse>;
 
 /**
  * GetInstallationRequest names an installation.
@@ -562,6 +692,17 @@ export declare const InstallationService: GenService<{
     output: typeof RetryInstallationResponseSchema;
   },
   /**
+   * BatchRetryInstallations requests the installations of up to 1000 machines again, as RetryInstallation does for
+   * each.
+   *
+   * @generated from rpc bmaas.admin.v1.InstallationService.BatchRetryInstallations
+   */
+  batchRetryInstallations: {
+    methodKind: "unary";
+    input: typeof BatchRetryInstallationsRequestSchema;
+    output: typeof BatchRetryInstallationsResponseSchema;
+  },
+  /**
    * CancelInstallation cancels the machine's open installation before an agent has been given it. Cancelling a
    * cancelled installation succeeds. Errors: failed_precondition when an agent has been given it or it has ended
    * (google.rpc.PreconditionFailure).
@@ -572,6 +713,16 @@ export declare const InstallationService: GenService<{
     methodKind: "unary";
     input: typeof CancelInstallationRequestSchema;
     output: typeof CancelInstallationResponseSchema;
+  },
+  /**
+   * BatchCancelInstallations cancels the installations of up to 1000 machines, as CancelInstallation does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.InstallationService.BatchCancelInstallations
+   */
+  batchCancelInstallations: {
+    methodKind: "unary";
+    input: typeof BatchCancelInstallationsRequestSchema;
+    output: typeof BatchCancelInstallationsResponseSchema;
   },
   /**
    * GetInstallation returns one installation.

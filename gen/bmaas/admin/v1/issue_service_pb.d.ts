@@ -49,7 +49,8 @@ export declare type ListIssuesRequest = Message<"bmaas.admin.v1.ListIssuesReques
   pageSize: number;
 
   /**
-   * next_page_token of the previous page. Types, severities and filter must be the same.
+   * next_page_token of the previous page. Types, severities and filter must be the same. A token holds the
+   * name of a part of a machine, in any script.
    *
    * @generated from field: string page_token = 5;
    */

@@ -135,6 +135,13 @@ export declare type MachineFilter = Message<"bmaas.admin.v1.MachineFilter"> & {
    * @generated from field: optional bool missing = 16;
    */
   missing?: boolean | undefined;
+
+  /**
+   * The machine has been in its state for at most this long, at most 100 years.
+   *
+   * @generated from field: google.protobuf.Duration max_state_age = 17;
+   */
+  maxStateAge?: Duration | undefined;
 };
 
 /**
@@ -675,6 +682,15 @@ export declare type WatchMachinesResponse = Message<"bmaas.admin.v1.WatchMachine
    * @generated from field: bmaas.admin.v1.Issue issue = 10;
    */
   issue?: Issue | undefined;
+
+  /**
+   * Id of the event in the history, as Event.id of HistoryService. Several boots within an hour, or changes of the
+   * agent's health alerts, are one event, which is reported again under its id. Empty for a change that the history
+   * does not record.
+   *
+   * @generated from field: string event_id = 11;
+   */
+  eventId: string;
 };
 
 /**
@@ -1211,6 +1227,82 @@ export declare type SetHoldResponse = Message<"bmaas.admin.v1.SetHoldResponse"> 
 export declare const SetHoldResponseSchema: GenMessage<SetHoldResponse>;
 
 /**
+ * BatchSetHoldsRequest holds machines.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetHoldsRequest
+ */
+export declare type BatchSetHoldsRequest = Message<"bmaas.admin.v1.BatchSetHoldsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.SetHoldRequest requests = 1;
+   */
+  requests: SetHoldRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetHoldsRequest.
+ * Use `create(BatchSetHoldsRequestSchema)` to create a new message.
+ */
+export declare const BatchSetHoldsRequestSchema: GenMessage<BatchSetHoldsRequest>;
+
+/**
+ * BatchSetHoldsResponse holds the machines with their holds.
+ *
+ * @generated from message bmaas.admin.v1.BatchSetHoldsResponse
+ */
+export declare type BatchSetHoldsResponse = Message<"bmaas.admin.v1.BatchSetHoldsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+
+  /**
+   * The holds that were replaced, by the machine's id; empty with `omit_machines`.
+   *
+   * @generated from field: map<string, bmaas.admin.v1.Hold> replaced = 3;
+   */
+  replaced: { [key: string]: Hold };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchSetHoldsResponse.
+ * Use `create(BatchSetHoldsResponseSchema)` to create a new message.
+ */
+export declare const BatchSetHoldsResponseSchema: GenMessage<BatchSetHoldsResponse>;
+
+/**
  * ClearHoldRequest ends a hold.
  *
  * @generated from message bmaas.admin.v1.ClearHoldRequest
@@ -1249,6 +1341,13 @@ export declare type ClearHoldResponse = Message<"bmaas.admin.v1.ClearHoldRespons
    * @generated from field: bmaas.admin.v1.Machine machine = 1;
    */
   machine?: Machine | undefined;
+
+  /**
+   * The hold that was ended; not set when the machine was not held.
+   *
+   * @generated from field: bmaas.admin.v1.Hold cleared = 2;
+   */
+  cleared?: Hold | undefined;
 };
 
 /**
@@ -1256,6 +1355,82 @@ export declare type ClearHoldResponse = Message<"bmaas.admin.v1.ClearHoldRespons
  * Use `create(ClearHoldResponseSchema)` to create a new message.
  */
 export declare const ClearHoldResponseSchema: GenMessage<ClearHoldResponse>;
+
+/**
+ * BatchClearHoldsRequest ends holds.
+ *
+ * @generated from message bmaas.admin.v1.BatchClearHoldsRequest
+ */
+export declare type BatchClearHoldsRequest = Message<"bmaas.admin.v1.BatchClearHoldsRequest"> & {
+  /**
+   * The requests, each for another machine, without request_id.
+   *
+   * @generated from field: repeated bmaas.admin.v1.ClearHoldRequest requests = 1;
+   */
+  requests: ClearHoldRequest[];
+
+  /**
+   * What becomes of the others when some requests cannot be carried out; by default, nothing is changed.
+   *
+   * @generated from field: bmaas.admin.v1.BatchMode mode = 2;
+   */
+  mode: BatchMode;
+
+  /**
+   * UUID that makes the call safe to repeat: the same request with the same id returns the first answer.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Leave the machines out of the answer, for a caller that does not need them: reading them takes longer than the
+   * change.
+   *
+   * @generated from field: bool omit_machines = 4;
+   */
+  omitMachines: boolean;
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchClearHoldsRequest.
+ * Use `create(BatchClearHoldsRequestSchema)` to create a new message.
+ */
+export declare const BatchClearHoldsRequestSchema: GenMessage<BatchClearHoldsRequest>;
+
+/**
+ * BatchClearHoldsResponse holds the machines without their holds.
+ *
+ * @generated from message bmaas.admin.v1.BatchClearHoldsResponse
+ */
+export declare type BatchClearHoldsResponse = Message<"bmaas.admin.v1.BatchClearHoldsResponse"> & {
+  /**
+   * In the order of their requests, without those that failed; empty with `omit_machines`.
+   *
+   * @generated from field: repeated bmaas.admin.v1.Machine machines = 1;
+   */
+  machines: Machine[];
+
+  /**
+   * The requests that failed, by their index; only with BATCH_MODE_PARTIAL_SUCCESS.
+   *
+   * @generated from field: map<int32, google.rpc.Status> failed_requests = 2;
+   */
+  failedRequests: { [key: number]: Status };
+
+  /**
+   * The holds that were ended, by the machine's id; empty with `omit_machines`.
+   *
+   * @generated from field: map<string, bmaas.admin.v1.Hold> cleared = 3;
+   */
+  cleared: { [key: string]: Hold };
+};
+
+/**
+ * Describes the message bmaas.admin.v1.BatchClearHoldsResponse.
+ * Use `create(BatchClearHoldsResponseSchema)` to create a new message.
+ */
+export declare const BatchClearHoldsResponseSchema: GenMessage<BatchClearHoldsResponse>;
 
 /**
  * ExplainMachineRequest names a machine.
@@ -1565,8 +1740,9 @@ export declare const MachineService: GenService<{
   /**
    * WatchMachines streams every change of the machines that match the filter until the caller ends the call. Each
    * message carries a token to resume from: a caller that resumes misses no change but may see some again. Errors:
-   * out_of_range when the changes after the token are no longer kept: list the machines again and watch from that
-   * list's token; unavailable when the server shuts down or the caller reads too slowly: resume from the last token.
+   * out_of_range when the changes after the token are no longer kept, or when the database has failed over or been
+   * restored, also in the midst of a watch: list the machines again and watch from that list's token; unavailable when
+   * the server shuts down or the caller reads too slowly: resume from the last token.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.WatchMachines
    */
@@ -1663,7 +1839,17 @@ export declare const MachineService: GenService<{
     output: typeof SetHoldResponseSchema;
   },
   /**
-   * ClearHold ends the hold of a machine, if there is one.
+   * BatchSetHolds holds up to 1000 machines, as SetHold does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchSetHolds
+   */
+  batchSetHolds: {
+    methodKind: "unary";
+    input: typeof BatchSetHoldsRequestSchema;
+    output: typeof BatchSetHoldsResponseSchema;
+  },
+  /**
+   * ClearHold ends the hold of a machine, and tells which one that was. A machine that is not held stays as it is.
    *
    * @generated from rpc bmaas.admin.v1.MachineService.ClearHold
    */
@@ -1671,6 +1857,16 @@ export declare const MachineService: GenService<{
     methodKind: "unary";
     input: typeof ClearHoldRequestSchema;
     output: typeof ClearHoldResponseSchema;
+  },
+  /**
+   * BatchClearHolds ends the holds of up to 1000 machines, as ClearHold does for each.
+   *
+   * @generated from rpc bmaas.admin.v1.MachineService.BatchClearHolds
+   */
+  batchClearHolds: {
+    methodKind: "unary";
+    input: typeof BatchClearHoldsRequestSchema;
+    output: typeof BatchClearHoldsResponseSchema;
   },
   /**
    * ExplainMachine returns why a machine is in its state, what happens next and when, and what an operator can do.

@@ -67,7 +67,8 @@ export class DiskRefusedError extends Error {
   }
 }
 
-const unchecked = "name it with --root-device NAME --unchecked-disk, and nobody checks that it is the right disk";
+const unchecked = "name the disk with --root-device NAME --unchecked-disk; then nobody checks that it is the right one";
+const byIdentity = "by its serial number or World Wide Name";
 
 /** What to choose a disk for, and by what rules. */
 export interface DiskQuestion {
@@ -91,11 +92,11 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
   const { machineId, selector, maxAgeMs } = question;
   const report = newest && decode(newest.report);
   if (newest === undefined || report === undefined) {
-    const what = newest === undefined ? "has not reported its hardware" : "has a hardware report that is unreadable";
+    const what = newest === undefined ? "has not reported its hardware" : "has an unreadable hardware report";
     throw new DiskRefusedError(
       "HARDWARE_REPORT_MISSING",
       machineId,
-      `machine ${machineId} ${what}, so its disks are not known: wait until its agent has reported, or, if the agent reports none, ${unchecked}`,
+      `machine ${machineId} ${what}, so its disk is not known: wait for its agent's report, or ${unchecked}`,
     );
   }
   const all = report.report?.blockDevice ?? [];
@@ -107,7 +108,8 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
   if (newest.ageMs > maxAgeMs) {
     refuse(
       "HARDWARE_REPORT_OLD",
-      `the newest hardware report of machine ${machineId} is ${formatAge(newest.ageMs)} old, and the maximum is ${formatAge(maxAgeMs)} (BMAAS_HARDWARE_MAX_AGE): restart its agent, which reports its hardware within a minute`,
+      `the hardware report of machine ${machineId} is ${formatAge(newest.ageMs)} old, and the maximum is ` +
+        `${formatAge(maxAgeMs)} (BMAAS_HARDWARE_MAX_AGE): restart its agent, which reports within a minute`,
     );
   }
   const wanted = formatDiskSelector(selector);
@@ -117,7 +119,7 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
     const names = meant.map((each) => each.kernelName || each.serialNumber || "one without a name").join(", ");
     refuse(
       "DISK_AMBIGUOUS",
-      `${meant.length} disks of machine ${machineId} match ${wanted}: ${names}; name one of them by its serial number or World Wide Name`,
+      `${meant.length} disks of machine ${machineId} match ${wanted}: ${names}; name one of them ${byIdentity}`,
     );
   }
   const identity = findIdentity(disk);
@@ -126,13 +128,15 @@ export function chooseDisk(question: DiskQuestion, newest: NewestReport | undefi
   if (identity === undefined || diskId === undefined || kernelName === undefined) {
     return refuse(
       "DISK_WITHOUT_IDENTITY",
-      `nothing in the hardware report tells disk ${disk.kernelName || wanted} of machine ${machineId} from others: it has no World Wide Name, serial number or path of its own; ${unchecked}`,
+      `nothing tells disk ${disk.kernelName || wanted} of machine ${machineId} from others: ` +
+        `it has no World Wide Name, serial number or path of its own; ${unchecked}`,
     );
   }
   if (kernelName === "") {
     refuse(
       "DISK_WITHOUT_NAME",
-      `the hardware report of machine ${machineId} gives disks no kernel names, and an agent that reports none finds disks by nothing else: ${unchecked}`,
+      `the hardware report of machine ${machineId} gives disks no kernel names, ` +
+        `and such an agent finds disks by nothing else: ${unchecked}`,
     );
   }
   refuseOtherDisk(question, diskId, disks, refuse);
@@ -161,7 +165,8 @@ function refuseOtherDisk(
   if (Object.hasOwn(disks, earlier)) {
     refuse(
       "DISK_CHANGED",
-      `${selector.kernelName} is another disk of machine ${machineId} now than when installation ${repeated?.generation} was requested, whose disk is called ${disks[earlier]} now: request an installation that names the disk by its serial number or World Wide Name`,
+      `the disk of installation ${repeated?.generation} of machine ${machineId} is called ${disks[earlier]} now, ` +
+        `and ${selector.kernelName} is another one: request an installation that names the disk ${byIdentity}`,
     );
   }
 }
@@ -195,7 +200,7 @@ function explainNone(machineId: string, selector: DiskSelector, disks: readonly 
   if (selector.kernelName !== undefined && disks.every((disk) => disk.kernelName === "")) {
     return `${none}: its hardware report gives disks no kernel names; ${unchecked}`;
   }
-  return `${none}; name one of its disks by its serial number or World Wide Name`;
+  return `${none}; name one of its disks ${byIdentity}`;
 }
 
 function listDisks(

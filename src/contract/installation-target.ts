@@ -37,12 +37,20 @@ export interface RequestedDisk {
   readonly disk?: MessageInitShape<typeof DiskSelectorSchema>;
 }
 
-/** Parses the terms of `--disk`, such as "smallest,nvme" or "sda". Throws InvalidFieldError. */
+/** Parses the terms of `--disk`, such as "smallest,nvme" or "name=sda". Throws InvalidFieldError. */
 export function parseRequestedDisk(terms: string): RequestedDisk {
-  const selector = parseDiskSelector(terms, parseBytes);
+  const selector = parseDiskSelector(terms, parseDiskSize);
   if (selector.kernelName === undefined) return { rootDevice: "", disk: toNamedDisk(selector) };
   if (Object.keys(selector).length === 1) return { rootDevice: selector.kernelName };
   throw new InvalidFieldError("has a name beside other terms; a name alone says which disk");
+}
+
+function parseDiskSize(text: string): bigint {
+  try {
+    return parseBytes(text);
+  } catch {
+    throw new InvalidFieldError("is not an amount of bytes such as 400GB or 2TB");
+  }
 }
 
 function toNamedDisk(selector: DiskSelector): MessageInitShape<typeof DiskSelectorSchema> {

@@ -30,6 +30,7 @@ const keys: Readonly<Record<string, (value: string) => MachineFilterPart>> = {
   "heartbeat-older-than": (value) => ({ minHeartbeatAge: parseAge(value) }),
   "heartbeat-younger-than": (value) => ({ maxHeartbeatAge: parseAge(value) }),
   "in-state-longer-than": (value) => ({ minStateAge: parseAge(value) }),
+  "in-state-shorter-than": (value) => ({ maxStateAge: parseAge(value) }),
   issue: (value) => ({ issueTypes: [parseIssueType(value)] }),
   held: (value) => ({ held: parseYesNo(value) }),
   "state-overdue": (value) => ({ stateOverdue: parseYesNo(value) }),
@@ -57,6 +58,7 @@ export const machineTerms: TermRules<MachineFilterPart> = {
 
 function readOtherPart(term: string): MachineFilterPart | undefined {
   if (term === "missing" || term === "!missing") return { missing: term === "missing" };
+  if (/^!?missing=/.test(term)) throw new Error(`${quote(term)}: write missing or !missing, without a value`);
   const label = readLabelTerm(term);
   return label && { labels: [label] };
 }

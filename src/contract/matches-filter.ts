@@ -26,9 +26,15 @@ export function matchesFilter(machine: Machine, filter: MachineFilter, nowMs: nu
   );
 }
 
-function matchesStateAge({ stateTime }: Machine, { minStateAge }: MachineFilter, nowMs: number): boolean {
-  if (minStateAge === undefined) return true;
-  return stateTime !== undefined && nowMs - timestampMs(stateTime) >= durationMs(minStateAge);
+function matchesStateAge({ stateTime }: Machine, filter: MachineFilter, nowMs: number): boolean {
+  const { minStateAge, maxStateAge } = filter;
+  if (minStateAge === undefined && maxStateAge === undefined) return true;
+  if (stateTime === undefined) return false;
+  const ageMs = nowMs - timestampMs(stateTime);
+  return (
+    (minStateAge === undefined || ageMs >= durationMs(minStateAge)) &&
+    (maxStateAge === undefined || ageMs <= durationMs(maxStateAge))
+  );
 }
 
 function matchesLabel({ labels }: Machine, { key, operator, value }: LabelCondition): boolean {

@@ -13,13 +13,19 @@ export function findPublication(key: Uint8Array): string | undefined {
       keys
         .trim()
         .split(/\s+/)
-        .map((start) => [start, publication]),
+        .map((start) => [toNumber(Uint8Array.from(atob(start), (byte) => byte.charCodeAt(0))), publication]),
     ),
   );
-  return known.get(btoa(String.fromCharCode(...key.subarray(0, 6))));
+  return known.get(toNumber(key));
 }
 
-let known: ReadonlyMap<string, string> | undefined;
+let known: ReadonlyMap<number, string> | undefined;
+
+/** Returns the first six bytes as a number. Base64 of every key would take longer than all other checks of it. */
+function toNumber(key: Uint8Array): number {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = key;
+  return ((a << 16) | (b << 8) | c) * 0x1000000 + ((d << 16) | (e << 8) | f);
+}
 
 /** Multiples of the base point from 1 to 16, and those with the other sign. */
 const baseMultiples = `

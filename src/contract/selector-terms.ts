@@ -21,6 +21,7 @@ export interface TermRules<Part> {
 /** Returns the part of a filter that a term is. Throws an error that says what is wrong with the term. */
 export function readTerm<Part>(term: string, rules: TermRules<Part>): Part {
   const { keys, moreKeys = [], readOther } = rules;
+  if (term.trim() === "") throw new Error("a condition is empty: write KEY=VALUE");
   const other = readOther?.(term);
   if (other !== undefined) return other;
   const { key, value } = splitTerm(term);

@@ -149,7 +149,7 @@ describe("no disk is chosen", () => {
     const { kernelName: _, ...nameless } = sda;
     expect(refusalOf(() => choose("only", [nameless])).obstacle).toBe("DISK_WITHOUT_NAME");
     expect(refusalOf(() => choose("name=sda", [nameless])).message).toMatch(
-      /gives disks no kernel names; name it with/,
+      /gives disks no kernel names; name the disk with/,
     );
   });
 

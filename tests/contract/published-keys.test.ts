@@ -62,7 +62,7 @@ describe("the key of RFC 8032's first test", async () => {
   const { database, server } = await startServerWithDatabase();
   const { secret } = await tokenOf(database.db, "operator");
   const agents = adminClient(AgentService, server.adminUrl, secret);
-  const refusal = expect.stringMatching(/the private half of this key is public \(RFC 8032/);
+  const refusal = expect.stringMatching(/the private half of this key is public \(RFC 8032/i);
 
   test("can be registered for no machine, nor replace a key", async () => {
     const wrong = { code: "InvalidArgument", message: refusal, fields: ["public_key"] };

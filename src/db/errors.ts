@@ -30,7 +30,7 @@ export class GenerationNotGrowingError extends Error {
   readonly latest: bigint;
   constructor(machineId: string, generation: bigint, latest: bigint) {
     super(
-      `generation ${generation} of machine ${machineId} does not exceed ${latest}, the greatest one requested or reported before`,
+      `generation ${generation} of machine ${machineId} does not exceed ${latest}, the greatest one requested or reported before: look at what was requested, then request a greater one`,
     );
     this.machineId = machineId;
     this.generation = generation;
@@ -146,6 +146,22 @@ export function describeOutage(error: unknown): string {
   const known = outagesByState.get(state);
   if (known !== undefined) return known;
   return isOutage(state) ? "the database is unreachable" : "the database refuses the server's login";
+}
+
+/**
+ * Returns what is wrong with a database that is away, with PostgreSQL's or the system's reason, such as "the database
+ * is unreachable (ECONNREFUSED)".
+ */
+export function explainOutage(error: unknown): string {
+  const [outage, reason] = [describeOutage(error), sqlState(error) ?? rootReason(error)];
+  return reason.startsWith(outage) ? reason : `${outage} (${reason})`;
+}
+
+function rootReason(error: unknown): string {
+  let root = error;
+  while (root instanceof Error && root.cause !== undefined) root = root.cause;
+  if (!(root instanceof Error)) return "no reason given";
+  return "code" in root ? String(root.code) : root.message;
 }
 
 const outagesByState: ReadonlyMap<string, string> = new Map([

@@ -58,7 +58,8 @@ export async function migrateDatabase(url: string, log: Logger): Promise<{ appli
     if (pending.length > 0) await apply(client, pending);
     return pending;
   });
-  if (applied.length > 0) log.info({ migrations: applied.map(({ tag }) => tag) }, "migrated the database");
+  const [first, last] = [applied.at(0)?.tag, applied.at(-1)?.tag];
+  if (applied.length > 0) log.info({ migrations: applied.length, first, last }, "migrated the database");
   return { applied: applied.length };
 }
 

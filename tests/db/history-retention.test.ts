@@ -3,12 +3,14 @@ import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Transaction } from "../../src/db/client.ts";
 import { runRetention, startHistoryRetention } from "../../src/db/history-retention.ts";
-import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "../../src/db/queries/history-retention.ts";
 import {
   adoptRestoredHistory,
   checkHistoryPosition,
   readHistoryPosition,
-} from "../../src/db/queries/machine-change.ts";
+} from "../../src/db/queries/history-position.ts";
+import { deleteOldAdminRequests, deleteOldEvents, tryRetentionLock } from "../../src/db/queries/history-retention.ts";
+import { resendDeliveries } from "../../src/db/queries/kept-delivery.ts";
+import { listDueDeliveries } from "../../src/db/queries/receiver-delivery.ts";
 import { adminRequest, historyFloor, machineHistory, receiver, receiverDelivery } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { grpcAgent } from "../support/agents.ts";
@@ -18,7 +20,7 @@ import { success } from "../support/fleet.ts";
 import { machineWithAgent, readTags } from "../support/machine.ts";
 import { createCollectingLog, type LogLine, startTestServer } from "../support/server.ts";
 import { startServerProcess } from "../support/server-process.ts";
-import { waitUntil } from "../support/wait.ts";
+import { waitForBlockedSessions, waitUntil } from "../support/wait.ts";
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -47,6 +49,21 @@ const addRequest = (days: number) =>
     requestHash: new Uint8Array(32),
     response: new Uint8Array(),
   });
+
+/** Creates a receiver, and returns what the rows of one machine's deliveries to it have in common. */
+async function addReceiver() {
+  const [made] = await database.db
+    .insert(receiver)
+    .values({ name: "r", url: "https://r.example/", events: ["*"], createdBy: "test" })
+    .returning();
+  return {
+    receiverId: made?.id ?? "",
+    machineId: randomUUID(),
+    eventType: "machine.created",
+    eventAt: new Date(),
+    payload: "{}",
+  };
+}
 
 const events = () => database.db.$count(machineHistory);
 const requests = () => database.db.$count(adminRequest);
@@ -83,17 +100,7 @@ describe("one round", () => {
 
   test("deletes deliveries a week after they have ended, and none that waits", async () => {
     const { db } = database;
-    const [made] = await db
-      .insert(receiver)
-      .values({ name: "r", url: "https://r.example/", events: ["*"], createdBy: "test" })
-      .returning();
-    const values = {
-      receiverId: made?.id ?? "",
-      machineId: randomUUID(),
-      eventType: "machine.created",
-      eventAt: new Date(),
-      payload: "{}",
-    };
+    const values = await addReceiver();
     await db.insert(receiverDelivery).values([
       { ...values, id: "old", state: "delivered", endedAt: daysAgo(8) },
       { ...values, id: "given up long ago", state: "given_up", endedAt: daysAgo(8) },
@@ -103,6 +110,24 @@ describe("one round", () => {
     expect(await runRetention(db, { historyDays: 0 }, never)).toMatchObject({ deliveries: 2 });
     const kept = await db.select({ id: receiverDelivery.id }).from(receiverDelivery).orderBy(receiverDelivery.seq);
     expect(kept.map(({ id }) => id)).toEqual(["new", "waiting"]);
+  });
+
+  test("keeps an old delivery that an operator has resent at this moment, and what waits behind it is sent", async () => {
+    const { db } = database;
+    const values = await addReceiver();
+    await db.insert(receiverDelivery).values([
+      { ...values, id: "old", state: "given_up", endedAt: daysAgo(8) },
+      { ...values, id: "next", nextAttemptAt: new Date() },
+    ]);
+    const round = await transact(db, async (tx) => {
+      expect(await resendDeliveries(tx, "r", ["old"])).toBe(1);
+      const running = runRetention(db, { historyDays: 0 }, never);
+      await waitForBlockedSessions(db.$client, 1);
+      return { running };
+    });
+    expect(await round.running).toMatchObject({ deliveries: 0 });
+    const due = await listDueDeliveries(db, []);
+    expect(due.map(({ id }) => id)).toEqual(["old"]);
   });
 
   test("keeps the history for ever when told to, and answered calls for a week all the same", async () => {
@@ -174,10 +199,10 @@ describe("one round", () => {
 test("a floor that was restored from another server's dump keeps no watcher from going on", async () => {
   const { db } = database;
   await db.insert(historyFloor).values({ transaction: (2n ** 62n).toString(), historyId: 5n });
-  const { position } = await readHistoryPosition(db);
-  await expect(checkHistoryPosition(db, position)).rejects.toThrow("no longer kept");
+  const { position, lineage } = await readHistoryPosition(db);
+  await expect(checkHistoryPosition(db, position, lineage)).rejects.toThrow("no longer kept");
   await adoptRestoredHistory(db);
-  await checkHistoryPosition(db, position);
+  await checkHistoryPosition(db, position, lineage);
   expect(await floor()).toMatchObject({ transaction: "3", historyId: 5n });
 });
 

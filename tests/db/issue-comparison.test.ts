@@ -32,14 +32,14 @@ async function readChanges(machineId?: string): Promise<string[]> {
 
 const makeDue = () => db.execute(sql`update issue_comparison set due_at = now()`);
 const letLeaseEnd = () => db.execute(sql`update issue_comparison set held_until = now() - interval '1 second'`);
-/** Creates machines whose agents never called, which is an issue of each. */
+/** Creates machines whose agents have not called for an hour, which is an issue of each. */
 const makeIssues = (count: number) =>
   db.execute(sql`
     with created as (
       insert into machine (id, created_at) select gen_random_uuid(), now() from generate_series(1, ${count}) returning id
     )
     insert into agent_started (machine_id, started_at, public_key)
-    select id, now(), sha256(id::text::bytea) from created`);
+    select id, now() - interval '1 hour', sha256(id::text::bytea) from created`);
 
 test("the first round notes what is there, and tells only what began after it", async () => {
   const old = await issueSituations.installation_failed.make(db);

@@ -74,7 +74,8 @@ describe("transact", () => {
         await count(tx, other);
       });
     await Promise.all([lockBoth(first, second), lockBoth(second, first)]);
-    expect(attempts).toBe(3);
+    // The victim may lock its row again before the other one has it, and is then the victim of another deadlock.
+    expect(attempts).toBeGreaterThan(2);
     expect(await locations()).toEqual(["2", "2"]);
   });
 

@@ -1,7 +1,7 @@
 /** Finds the folder of an embedded PostgreSQL and prepares everything needed to run it there. */
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
-import { chmod, mkdir, realpath, rm } from "node:fs/promises";
+import { access, chmod, mkdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Account, findServerAccount } from "./account.ts";
 import { type Binaries, getBinaries } from "./binaries.ts";
@@ -65,6 +65,16 @@ export async function prepareInstance(home: string, durable: boolean): Promise<I
 export function locateInstance(realHome: string, account: Account | undefined): string {
   if (account === undefined) return join(realHome, "postgres");
   return join(systemFolder, createHash("sha256").update(realHome).digest("hex").slice(0, 12));
+}
+
+/** Returns whether `home` has an instance with data, whether or not its server runs. */
+export async function hasInstance(home: string): Promise<boolean> {
+  try {
+    await access(join(locateInstance(await realpath(home), await findServerAccount()), "data", "PG_VERSION"));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function prepareSystemFolder(realHome: string): Promise<void> {

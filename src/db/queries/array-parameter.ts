@@ -6,7 +6,7 @@ import { type SQL, sql } from "drizzle-orm";
 
 /** Returns the values as an array of PostgreSQL's `type`, in their order. */
 export function arrayParameter(
-  values: readonly (string | number | bigint | Uint8Array | null)[],
+  values: readonly (string | number | bigint | boolean | Uint8Array | null)[],
   type: "uuid" | "text" | "integer" | "bigint" | "boolean" | "bytea" | "jsonb" | "timestamptz",
 ): SQL {
   const driverValues = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));

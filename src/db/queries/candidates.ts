@@ -11,6 +11,15 @@ export const refuseAll: Refuse = (_machineId, error) => {
   throw error;
 };
 
+/** Most machines whose stored requests are in memory at once. A request can have half a megabyte of user data. */
+const sliceSize = 128;
+
+/** Yields the items in slices, so that the stored requests of one slice are released before the next one's are read. */
+export function* slicesOf<Item>(items: Iterable<Item>): Generator<Item[]> {
+  const all = [...items];
+  for (let start = 0; start < all.length; start += sliceSize) yield all.slice(start, start + sliceSize);
+}
+
 /** Changes of different machines that are not refused so far, in their order. */
 export class Candidates<Change extends { readonly machineId: string }> {
   readonly #changes: Map<string, Change>;

@@ -2,9 +2,9 @@
  * Decides whether an agent that asks is let in without an operator.
  *
  * An agent is let in onto the one machine that is expected as it describes it, or as a new machine if nothing that is
- * known resembles it. A known machine gets another
- * key only by `Reenrolment` "token". The caller holds other approvals (`holdApprovals`), so that two agents which
- * describe one machine are judged one after the other.
+ * known resembles it. A known machine gets another key only by `Reenrolment` "token". A key that was taken from its
+ * machine is let in by nobody but an operator. The caller holds other approvals (`holdApprovals`), so that two agents
+ * which describe one machine are judged one after the other.
  */
 import { randomUUID } from "node:crypto";
 import { eq, sql } from "drizzle-orm";
@@ -12,7 +12,7 @@ import { swapUuidBytes } from "../../contract/identifiers.ts";
 import type { Transaction } from "../client.ts";
 import { machineEnrolment, machineIdentifier } from "../schema/index.ts";
 import { findPublicKeys, holdAgents } from "./agent-started.ts";
-import { applyJoinToken, approveEnrolment } from "./enrolment-decision.ts";
+import { applyJoinToken, approveEnrolment, hasRoomForLabels } from "./enrolment-decision.ts";
 import { type EnrolmentRow, findLookalikes } from "./enrolment-list.ts";
 import { findExpectations, findExpectedMachine } from "./expectation.ts";
 import { findGivenInstallation } from "./given-installation.ts";
@@ -54,13 +54,14 @@ export async function admit(
   const letsIn = token === undefined ? expected === "accept" : !token.requiresApproval;
   if (!letsIn) return undefined;
   const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.publicKey, publicKey));
-  if (row === undefined) return undefined;
+  if (row === undefined || row.decidedAt !== null) return undefined;
   const expectations = (await findExpectations(tx, [row])).get(row.id) ?? [];
   const others = await findOtherMachines(tx, row);
   const expectedId = findExpectedMachine(expectations);
   if (expectedId !== undefined) {
     if (others.some((machineId) => machineId !== expectedId)) return undefined;
     if (!(await isStillExpected(tx, row, expectedId))) return undefined;
+    if (token !== undefined && !(await hasRoomForLabels(tx, expectedId, token))) return undefined;
     return await letIn(tx, row, token, { machineId: expectedId, isNew: false });
   }
   if (token === undefined) return undefined;

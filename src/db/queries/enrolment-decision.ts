@@ -4,7 +4,7 @@
  * Approvals run one after the other, so that the second of two agents with one serial number meets the first. Then the
  * enrolment's row is locked, so that the second of two decisions about it finds the first. The machine is locked last.
  */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, ne, sql } from "drizzle-orm";
 import { formatInstant } from "../../base/time-text.ts";
 import type { Transaction } from "../client.ts";
 import { machineEnrolment } from "../schema/index.ts";
@@ -15,7 +15,7 @@ import { findGivenInstallation, InstallationGivenError } from "./given-installat
 import { findJoinToken, type JoinTokenRow } from "./join-token.ts";
 import { createMachines, holdMachines } from "./machine.ts";
 import { appendHistory, type HistoryEntry } from "./machine-history.ts";
-import { findLabels, setLabels } from "./machine-label.ts";
+import { findExcess, findLabels, setLabels } from "./machine-label.ts";
 import { findProvided, findProvidedAs, setProvided } from "./provided.ts";
 
 /** The enrolment does not exist any more. */
@@ -46,7 +46,9 @@ export class EnrolmentDuplicateError extends Error {
   override readonly name = "EnrolmentDuplicateError";
   readonly enrolmentId: string;
   constructor(enrolmentId: string, target: string, holders: string) {
-    super(`enrolment ${enrolmentId} cannot become ${target}: ${holders}`);
+    super(
+      `enrolment ${enrolmentId} cannot become ${target}: ${holders}; name that machine if it is this one, or look at both and allow a duplicate (--allow-duplicate)`,
+    );
     this.enrolmentId = enrolmentId;
   }
 }
@@ -102,7 +104,9 @@ export async function approveEnrolment(tx: Transaction, approval: Approval, acto
   else await holdMachines(tx, [machineId]);
   const { publicKey } = row;
   if (await hasOtherKey(tx, { machineId, publicKey }, approval)) await assertNothingGiven(tx, approval);
-  await tx.delete(machineEnrolment).where(eq(machineEnrolment.machineId, machineId));
+  await tx
+    .delete(machineEnrolment)
+    .where(and(eq(machineEnrolment.machineId, machineId), ne(machineEnrolment.id, enrolmentId)));
   await tx
     .update(machineEnrolment)
     .set({ state: "approved", machineId, decidedAt: sql`now()`, decidedBy: actor, report: null })
@@ -127,14 +131,25 @@ export async function applyJoinToken(
   { machineId, serialNumber, token }: { machineId: string; serialNumber: string | null; token: JoinTokenRow },
   actor: string,
 ): Promise<void> {
-  const held = (await findLabels(tx, [machineId])).get(machineId);
-  const labels = Object.fromEntries(Object.entries(token.labels).filter(([key]) => held?.has(key) !== true));
-  await setLabels(tx, [{ machineId, labels }], actor);
+  const { labels } = await findNewLabels(tx, machineId, token);
+  await setLabels(tx, [{ machineId, labels: Object.fromEntries(labels) }], actor);
   const { provider, location } = token;
   if (provider === null || (await findProvided(tx, [machineId])).length > 0) return;
   const named = serialNumber === null ? [] : await findProvidedAs(tx, [{ provider, providerId: serialNumber }]);
   const providerId = serialNumber === null || named.length > 0 ? machineId : serialNumber;
   await setProvided(tx, [{ machineId, provider, providerId, location }], actor);
+}
+
+/** Returns whether the machine can have the labels of a join token beside those that it has. */
+export async function hasRoomForLabels(tx: Transaction, machineId: string, token: JoinTokenRow): Promise<boolean> {
+  const { held, labels } = await findNewLabels(tx, machineId, token);
+  return findExcess(machineId, held, labels) === undefined;
+}
+
+/** Returns the machine's labels, and those of a join token whose keys it does not have. */
+async function findNewLabels(tx: Transaction, machineId: string, token: JoinTokenRow) {
+  const held = (await findLabels(tx, [machineId])).get(machineId) ?? new Map<string, string>();
+  return { held, labels: Object.entries(token.labels).filter(([key]) => !held.has(key)) };
 }
 
 /** Applies the join token that the agent of an approved enrolment has used, if there is one. */
@@ -154,7 +169,7 @@ export async function rejectEnrolment(tx: Transaction, enrolmentId: string, acto
   }
   await tx
     .update(machineEnrolment)
-    .set({ state: "rejected", decidedAt: sql`now()`, decidedBy: actor })
+    .set({ state: "rejected", machineId: null, decidedAt: sql`now()`, decidedBy: actor })
     .where(eq(machineEnrolment.id, enrolmentId));
   await appendHistory(tx, [toEntry(row, actor, "enrolment_rejected")]);
 }
@@ -178,10 +193,16 @@ function toEntry(
   return { machineId, actor, kind, detail };
 }
 
+/**
+ * Locks an enrolment and returns it. An approved one whose key its machine does not have any more is returned as one
+ * that waits, which it becomes when its agent asks again. Throws EnrolmentGoneError.
+ */
 async function holdEnrolment(tx: Transaction, id: string): Promise<EnrolmentRow> {
   const [row] = await tx.select().from(machineEnrolment).where(eq(machineEnrolment.id, id)).for("update");
   if (row === undefined) throw new EnrolmentGoneError(id);
-  return row;
+  if (row.machineId === null) return row;
+  const key = (await findPublicKeys(tx, [row.machineId])).get(row.machineId);
+  return key === Buffer.from(row.publicKey).toString("hex") ? row : { ...row, state: "waiting", machineId: null };
 }
 
 /** Throws EnrolmentDuplicateError if another machine than the approval's has an identifier of the enrolment. */

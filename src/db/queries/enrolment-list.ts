@@ -2,7 +2,7 @@
 import { and, desc, eq, getTableColumns, inArray, type SQL, sql } from "drizzle-orm";
 import { swapUuidBytes } from "../../contract/identifiers.ts";
 import type { Database, Transaction } from "../client.ts";
-import { expected, machineEnrolment, machineIdentifier } from "../schema/index.ts";
+import { agentStarted, expected, machineEnrolment, machineIdentifier } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { isExpected } from "./expectation.ts";
 
@@ -214,8 +214,9 @@ export type Knocker = Pick<EnrolmentRow, "id" | "address" | "lastSeenAt">;
 const maxKnockers = 3;
 
 /**
- * Returns the agents that wait with an identifier of the machine, the last seen first, by the index on identifiers. The
- * machine is known by its hardware report and by the enrolment through which its agent came.
+ * Returns the agents that wait with an identifier of the machine and another key than its agent's, the last seen first,
+ * by the index on identifiers. The machine is known by its hardware report and by the enrolment through which its agent
+ * came.
  */
 export async function findKnockers(db: Database | Transaction, machineId: string): Promise<Knocker[]> {
   const { rows } = await db.execute<{ identifier: string }>(sql`
@@ -225,11 +226,14 @@ export async function findKnockers(db: Database | Transaction, machineId: string
     select unnest(identifiers) from ${machineEnrolment} where machine_id = ${machineId}`);
   const known = rows.flatMap(({ identifier }) => spell(identifier)).map(({ kind, value }) => `${kind}:${value}`);
   if (known.length === 0) return [];
-  const { id, address, lastSeenAt, state, identifiers } = machineEnrolment;
+  const { id, address, lastSeenAt, state, identifiers, publicKey } = machineEnrolment;
+  // Its key may have been registered without an approval.
+  const isOther = sql`not exists (
+    select from ${agentStarted} agent where agent.machine_id = ${machineId} and agent.public_key = ${publicKey})`;
   return await db
     .select({ id, address, lastSeenAt })
     .from(machineEnrolment)
-    .where(and(eq(state, "waiting"), sql`${identifiers} && ${arrayParameter(known, "text")}`))
+    .where(and(eq(state, "waiting"), sql`${identifiers} && ${arrayParameter(known, "text")}`, isOther))
     .orderBy(desc(lastSeenAt))
     .limit(maxKnockers);
 }

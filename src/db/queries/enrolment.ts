@@ -183,7 +183,8 @@ async function findHolder(tx: Transaction, publicKey: Uint8Array): Promise<Holde
 
 /**
  * Returns the outcome for a key that a machine's agent has. The serial numbers of the machine and of the wish differ
- * when the key was copied to another machine.
+ * when the key was copied to another machine. An agent whose key an operator has registered without approving its
+ * enrolment waits no longer.
  */
 async function welcomeBack(
   tx: Transaction,
@@ -194,7 +195,8 @@ async function welcomeBack(
   if (isReplay(wish, signatureNonce)) return { kind: "replayed" };
   const known = isPlaceholderSerialNumber(serialNumber ?? "") ? stored?.serialNumber : serialNumber;
   if (areDifferent(wish.serialNumber, known)) return { kind: "another_machine", machineId };
-  if (stored !== undefined) await touch(tx, wish, stored);
+  if (stored?.state === "waiting") await tx.delete(machineEnrolment).where(eq(machineEnrolment.id, stored.id));
+  else if (stored !== undefined) await touch(tx, wish, stored);
   return { kind: "accepted", machineId };
 }
 
@@ -227,7 +229,8 @@ async function update(tx: Transaction, wish: NamedWish, stored: EnrolmentRow): P
       ...(signatureNonce !== null && { signatureNonce }),
       lastSeenAt: sql`now()`,
       ...(!isSame && { id: sql`gen_random_uuid()`, firstSeenAt: sql`now()` }),
-      ...(!isRejected && { state: "waiting", machineId: null, decidedAt: null, decidedBy: null }),
+      // The time of an approval stays: only an operator gives the key to a machine again.
+      ...(!isRejected && { state: "waiting", machineId: null }),
     })
     .where(eq(machineEnrolment.id, stored.id));
   return { kind: isRejected ? "rejected" : "waiting" };

@@ -2,8 +2,9 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { hardwareReport, machineLabel, machineState } from "../schema/index.ts";
+import { hardwareReport, machineLabel, type machineState } from "../schema/index.ts";
 import { isHolding } from "../schema/machine-hold.ts";
+import { selectMachineStates } from "../schema/machine-state.ts";
 import { isPastLimit } from "../schema/state-limit.ts";
 import { readStateLimits, type StateLimitRows } from "./state-limit.ts";
 
@@ -106,27 +107,46 @@ export function selectFleetGroups({ labelKeys, limits, countedAt }: Selection): 
            ${countOverdue(limits)} as overdue, min(since) as oldest, sum(date_part('epoch', since)) as since_seconds,
            array[${list(younger)}] as younger
       from (
-        select state.provider, state.location, state.state, state.since, coalesce(kept.is_held, false) as is_held,
-               coalesce(kept.is_muted, false) as is_muted, hardware.memory_bytes, hardware.cpu_threads,
-               hardware.disk_bytes${sql.join(values)}
-          from ${machineState} as state
-          left join ${hardwareReport} as hardware on hardware.machine_id = state.machine_id
-          left join (${selectKept}) as kept on kept.machine_id = state.machine_id${sql.join(joins)}
+        select state.provider, state.location, state.state, state.since, state.is_held, state.is_muted,
+               hardware.memory_bytes, hardware.cpu_threads, hardware.disk_bytes${sql.join(values)}
+          from (${sql.raw(selectMachineStates(stateSources))}) as state
+          left join ${hardwareReport} as hardware on hardware.machine_id = state.machine_id${sql.join(joins)}
         offset 0
       ) as machine
      group by ${list([sql`provider`, sql`location`, sql`state`, ...labels])}
      ${labelKeys.length === 0 ? sql`` : sql`limit ${maxGroups + 1}`}`;
 }
 
-/** Selects the machines that are held or muted, each once, so that one join finds out both. */
-const selectKept = sql.raw(`
+/** Selects the machines that are held or muted, each once. */
+const selectKept = `
   select machine_id, bool_or(is_held) as is_held, bool_or(is_muted) as is_muted
     from (
       select machine_id, true as is_held, false as is_muted from machine_hold hold where ${isHolding("hold")}
       union all
       select machine_id, false, true from machine_muted
     ) kept
-   group by machine_id`);
+   group by machine_id`;
+
+/**
+ * The open installations together with the machines that are held or muted. Both are few, and a join of all machines
+ * costs a tenth of the count, however little it finds: so they are joined with one another first.
+ */
+const openOrKept = `(
+  select coalesce(open.machine_id, kept.machine_id) as machine_id, open.generation, open.state, open.since,
+         kept.is_held, kept.is_muted
+    from (select * from installation_state where is_open) open
+    full join (${selectKept}) kept on kept.machine_id = open.machine_id
+  ) open on open.machine_id = machine.id`;
+
+/**
+ * What the states are computed from. Heartbeats are read in the order of the table and sorted: their rows are in no
+ * index, and reading each of them by its machine's id takes twice as long. OFFSET keeps the planner from doing so.
+ */
+const stateSources = {
+  open: openOrKept,
+  heartbeat: "(select machine_id, quiet_until, alive_since from agent_heartbeat offset 0)",
+  more: ", open.is_held, open.is_muted",
+};
 
 /** Counts what `selectOverdueSince` selects, without a subquery for each machine. */
 function countOverdue(limits: StateLimitRows): SQL {
@@ -135,7 +155,7 @@ function countOverdue(limits: StateLimitRows): SQL {
   const tests = states.map(
     ([state, seconds]) => sql`when ${state} then ${sql.raw(isPastLimit("since", String(seconds)))}`,
   );
-  return sql`count(*) filter (where not is_held and not is_muted
+  return sql`count(*) filter (where is_held is not true and is_muted is not true
            and case state ${sql.join(tests, sql` `)} else false end)`;
 }
 

@@ -51,3 +51,18 @@ export async function findRefusedGenerations(
     .where(sql`${refusedReport.machineId} = any(${arrayParameter(machineIds, "uuid")})`);
   return new Map(rows.map((row) => [row.machineId, row.generation]));
 }
+
+/** Returns the greatest generation that was requested of each machine, by the primary key. */
+export async function findNewestGenerations(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, bigint>> {
+  const { rows } = await tx.execute<{ machine_id: string; generation: string }>(sql`
+    select named.machine_id, newest.generation
+      from unnest(${arrayParameter(machineIds, "uuid")}) as named (machine_id)
+     cross join lateral (
+        select generation from ${osInstallationRequest} request
+         where request.machine_id = named.machine_id order by generation desc limit 1
+      ) as newest`);
+  return new Map(rows.map(({ machine_id, generation }) => [machine_id, BigInt(generation)]));
+}

@@ -6,7 +6,13 @@ import { isFailing } from "../schema/receiver.ts";
 import { transact } from "../transact.ts";
 import { arrayParameter } from "./array-parameter.ts";
 import { lockReceiver } from "./receiver.ts";
-import { type DeliveryRow, type EndedRow, letNextBeSent, maxGivenUpAtOnce } from "./receiver-delivery.ts";
+import {
+  type DeliveryRow,
+  type EndedRow,
+  letNextBeSent,
+  maxGivenUpAtOnce,
+  waitsBehindAnother,
+} from "./receiver-delivery.ts";
 
 /** A delivery that a caller named is not kept. */
 export class DeliveryNotFoundError extends Error {
@@ -43,9 +49,7 @@ export async function resendDeliveries(tx: Transaction, name: string, ids: reado
        [...new Set(rows.map(({ machine_id: machineId }) => machineId))],
        "uuid",
      )})
-       and exists (select from ${receiverDelivery} earlier
-                    where earlier.receiver_id = ${receiverId} and earlier.machine_id = delivery.machine_id
-                      and earlier.state = 'waiting' and earlier.seq < delivery.seq)`);
+       and ${waitsBehindAnother}`);
   await letNextBeSent(tx, receiverId, rows);
   // The operator knows that the receiver is there again.
   if (rows.length > 0)
@@ -112,14 +116,19 @@ export async function deleteOrphanedDeliveries(db: Database): Promise<boolean> {
   return true;
 }
 
-/** Deletes the `limit` oldest deliveries that ended over `days` ago, by the index on their end, and counts them. */
+/**
+ * Deletes the `limit` oldest deliveries that ended over `days` ago, by the index on their end, and counts them. The end
+ * is tested twice: of a row that it had to wait for, PostgreSQL tests only the outer condition again, and an operator
+ * may have had that delivery resent.
+ */
 export async function deleteOldDeliveries(tx: Transaction, days: number, limit: number): Promise<number> {
+  const isOld = sql`ended_at < now() - make_interval(days => ${days})`;
   const { rows } = await tx.execute<{ deleted: number }>(sql`
     with deleted as (
       delete from ${receiverDelivery}
        where seq = any (array(
-         select seq from ${receiverDelivery} where ended_at < now() - make_interval(days => ${days})
-          order by ended_at limit ${limit}))
+         select seq from ${receiverDelivery} where ${isOld} order by ended_at limit ${limit}))
+         and ${isOld}
       returning 1
     )
     select count(*)::int as deleted from deleted`);

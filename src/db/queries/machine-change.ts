@@ -1,16 +1,11 @@
 /**
  * Reads what changed since a position, for watchers and receivers: the history, and the issues that began or ended.
- *
- * Rows of both become visible in the order of their commits, not of their ids, so a reader that goes by ids
- * misses rows that commit late. This reader goes by the number of the writing transaction, and no further than the
- * oldest transaction under way. Everything before that one has ended, so no row can appear behind the reader.
  */
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import {
   agentHeartbeat,
-  historyFloor,
   installationState,
   issueChange,
   machineEnrolment,
@@ -19,17 +14,14 @@ import {
   osInstallationRequest,
 } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
+import {
+  assertLineage,
+  findLineageForm,
+  type HistoryPosition,
+  type Lineage,
+  oldestWriter,
+} from "./history-position.ts";
 import { type IssueColumns, type IssueRow, toIssueRow } from "./issue-list.ts";
-
-/** Position of a reader in the history. */
-export interface HistoryPosition {
-  /**
-   * Number of the transaction that wrote the last row read, or of the oldest transaction whose rows are still to come.
-   */
-  readonly transaction: bigint;
-  /** Id of the last row read of that transaction; 0 for none. */
-  readonly id: bigint;
-}
 
 /** One row of the history, and its position. */
 export interface MachineChange {
@@ -61,75 +53,49 @@ export interface QuietChange {
   readonly at: Date;
 }
 
-/**
- * The changes after a reader's position are not available: they were pruned, or the position belongs to another
- * database.
- */
-export class ChangesNotKeptError extends Error {
-  override readonly name = "ChangesNotKeptError";
-}
-
-/** Returns the position from which a reader sees everything that commits from now on, and the database's time. */
-export async function readHistoryPosition(
-  db: Database | Transaction,
-): Promise<{ position: HistoryPosition; at: Date }> {
-  const { rows } = await db.execute<{ transaction: string; at: string }>(
-    sql`select pg_snapshot_xmin(pg_current_snapshot())::text as transaction, now() as at`,
-  );
-  const row = rows[0] as { transaction: string; at: string };
-  return { position: { transaction: BigInt(row.transaction), id: 0n }, at: parseDatabaseTime(row.at) };
-}
-
-/**
- * Marks the rows of a history that was restored from a dump as old, and returns how many it marked. Their transaction
- * numbers are another server's. Where they exceed this server's, watchers would wait for them, or be told that the
- * changes before them were pruned.
- */
-export async function adoptRestoredHistory(db: Database): Promise<number> {
-  const { rowCount } = await db.execute(sql`
-    with floor_adopted as (
-      update ${historyFloor} set transaction = '3'::xid8
-       where transaction > pg_snapshot_xmax(pg_current_snapshot())
-    ), issues_adopted as (
-      update ${issueChange} set transaction = '3'::xid8
-       where transaction > pg_snapshot_xmax(pg_current_snapshot())
-    )
-    update ${machineHistory} set transaction = '3'::xid8
-     where transaction > pg_snapshot_xmax(pg_current_snapshot())`);
-  return rowCount ?? 0;
-}
-
-/** Throws ChangesNotKeptError unless the history has everything after the position. */
-export async function checkHistoryPosition(db: Database, { transaction, id }: HistoryPosition): Promise<void> {
-  const { rows } = await db.execute<{ pruned: boolean; future: boolean }>(sql`
-    select exists (
-             select from ${historyFloor} where (transaction, history_id) > (${transaction.toString()}::xid8, ${id})
-           ) as pruned,
-           ${transaction.toString()}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as future`);
-  if (rows[0]?.pruned) throw new ChangesNotKeptError("the changes after this token are no longer kept");
-  if (rows[0]?.future)
-    throw new ChangesNotKeptError("this token is from another database, or from a later state of this one");
-}
-
 /** Returns the first `limit` changes after the position, in order, by the indexes on (transaction, id). */
 export async function listMachineChanges(
   db: Database | Transaction,
   after: HistoryPosition,
   limit: number,
 ): Promise<(MachineChange | IssueChange)[]> {
+  const { rows } = await db.execute<ChangeColumns>(selectChanges(after, limit));
+  return rows.map(toChange);
+}
+
+/**
+ * Returns the same as `listMachineChanges`. Throws ChangesNotKeptError if the history, as these changes were read, is
+ * not of this lineage.
+ */
+export async function followMachineChanges(
+  db: Database,
+  after: HistoryPosition & { readonly lineage: Lineage },
+  limit: number,
+): Promise<(MachineChange | IssueChange)[]> {
+  // One statement: another one could be sent to another server.
+  const { rows } = await db.execute<ChangeColumns & { readonly lineage: string; readonly has_change: boolean }>(sql`
+    select here.lineage, changes.transaction is not null as has_change, changes.*
+      from (select ${await findLineageForm(db)} as lineage) here
+      left join (${selectChanges(after, limit)}) changes on true
+     order by changes.transaction, changes.id`);
+  assertLineage(rows[0]?.lineage, after.lineage);
+  return rows.filter((row) => row.has_change).map(toChange);
+}
+
+function selectChanges(after: HistoryPosition, limit: number): SQL {
   const next = sql`(log.transaction, log.id) > (${after.transaction.toString()}::xid8, ${after.id})
-         and log.transaction < pg_snapshot_xmin(pg_current_snapshot())
+         and log.transaction < (select transaction from oldest)
        order by log.transaction, log.id limit ${limit}`;
   // One statement: another one would see what commits in between, and the position would pass over it.
-  const { rows } = await db.execute<ChangeColumns>(sql`
+  return sql`
+    with oldest as materialized (select ${oldestWriter} as transaction)
     (select log.transaction, log.id, log.machine_id, log.at, log.kind, log.actor, log.detail, null::jsonb as issue
        from ${machineHistory} log where ${next})
     union all
     (select log.transaction, log.id, log.machine_id, log.at,
             case when log.has_begun then 'issue_opened' else 'issue_closed' end, '', '{}'::jsonb, to_jsonb(log)
        from ${issueChange} log where ${next})
-     order by transaction, id limit ${limit}`);
-  return rows.map(toChange);
+     order by transaction, id limit ${limit}`;
 }
 
 type ChangeColumns = Readonly<Record<"transaction" | "id" | "machine_id" | "at" | "kind" | "actor", string>> & {
@@ -154,11 +120,20 @@ function toChange({
   };
 }
 
+/** Machines whose agent fell silent or came back, the earliest first. */
+export interface SilenceChanges {
+  readonly changes: readonly QuietChange[];
+  /** The database's time. */
+  readonly at: Date;
+  /** Whether these are all; otherwise as many follow at the time of the last one, or later. */
+  readonly isComplete: boolean;
+}
+
 /**
- * Returns the machines whose agent fell silent or came back since `after`, by the database's clock, and the database's
- * time. Reads agent_heartbeat from end to end: an index would cost every heartbeat more than an occasional scan does.
+ * Returns the machines whose agent fell silent or came back since `after`, by the database's clock, up to `limit` of
+ * them. Reads agent_heartbeat from end to end: an index would cost every heartbeat more than an occasional scan does.
  */
-export async function listSilenceChanges(db: Database, after: Date): Promise<{ changes: QuietChange[]; at: Date }> {
+export async function listSilenceChanges(db: Database, after: Date, limit: number): Promise<SilenceChanges> {
   const { rows } = await db.execute<{ machine_id: string | null; since: string; at: string }>(sql`
     select now() as at, changed.machine_id, changed.since
       from (values (1)) as one
@@ -167,11 +142,14 @@ export async function listSilenceChanges(db: Database, after: Date): Promise<{ c
           from ${agentHeartbeat} heartbeat join ${machineState} state on state.machine_id = heartbeat.machine_id
          where (heartbeat.quiet_until between ${after} and now() or heartbeat.alive_since >= ${after})
            and state.state in ('stale', 'heartbeating') and state.since >= ${after}
-      ) changed on true`);
+         order by state.since limit ${limit}
+      ) changed on true
+     order by changed.since`);
   const changes = rows.flatMap(({ machine_id: machineId, since }) =>
     machineId === null ? [] : [{ machineId, kind: "state_changed" as const, at: parseDatabaseTime(since) }],
   );
-  return { changes, at: rows[0] === undefined ? after : parseDatabaseTime(rows[0].at) };
+  const at = rows[0] === undefined ? after : parseDatabaseTime(rows[0].at);
+  return { changes, at, isComplete: changes.length < limit };
 }
 
 /** Maximum number of new enrolments that are read at once. Beyond it, strangers flood the server. */

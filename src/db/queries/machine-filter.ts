@@ -69,6 +69,8 @@ export interface MachineFilter {
   readonly isMissing?: boolean | undefined;
   /** Minimum time since the machine entered its state. */
   readonly minStateAgeSeconds?: number | undefined;
+  /** Maximum time since the machine entered its state. */
+  readonly maxStateAgeSeconds?: number | undefined;
   /** An issue of any of these types. */
   readonly issueTypes?: readonly IssueType[] | undefined;
 }
@@ -183,7 +185,7 @@ function walk(table: SQL, column: SQL, condition: SQL | undefined, { after, thro
 
 /** Returns the tests of a candidate's tags. The tests of its state and issues are last: they take the most look-ups. */
 export function listTests(filter: MachineFilter): SQL[] {
-  const { states = [], labels = [], minStateAgeSeconds: stateAge } = filter;
+  const { states = [], labels = [], minStateAgeSeconds: minStateAge, maxStateAgeSeconds: maxStateAge } = filter;
   const { minHeartbeatAgeSeconds: minAge, maxHeartbeatAgeSeconds: maxAge } = filter;
   const tag = (test: SQL, table: SQL) => sql`(select ${test} from ${table} where machine_id = candidate.id)`;
   // Times are compared, not ages: PostgreSQL cannot subtract infinite times.
@@ -218,7 +220,8 @@ export function listTests(filter: MachineFilter): SQL[] {
     joinTests(
       [
         states.length === 0 ? undefined : sql`state = any(${arrayParameter(states, "text")})`,
-        stateAge === undefined ? undefined : sql`since <= ${before(stateAge)}`,
+        minStateAge === undefined ? undefined : sql`since <= ${before(minStateAge)}`,
+        maxStateAge === undefined ? undefined : sql`since >= ${before(maxStateAge)}`,
         filter.isStateOverdue === undefined
           ? undefined
           : sql.raw(`${selectOverdueSince("machine_state")} is ${filter.isStateOverdue ? "not null" : "null"}`),

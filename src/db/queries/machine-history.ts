@@ -1,5 +1,5 @@
 /** The history of machines. What an operator does is recorded in the same transaction that does it. */
-import { and, asc, desc, eq, lt, sql } from "drizzle-orm";
+import { asc, eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../client.ts";
 import { machineHistory } from "../schema/index.ts";
 import { arrayParameter } from "./array-parameter.ts";
@@ -47,22 +47,4 @@ export function listHistory(
     .from(machineHistory)
     .where(eq(machineHistory.machineId, machineId))
     .orderBy(asc(machineHistory.id));
-}
-
-/**
- * Returns the `limit` newest events of a machine, newest first and only those before `before` if it is given, by the
- * index on (machine_id, id).
- */
-export function listNewestEvents(
-  db: Database | Transaction,
-  machineId: string,
-  { before, limit }: { readonly before?: bigint | undefined; readonly limit: number },
-): Promise<(typeof machineHistory.$inferSelect)[]> {
-  const isMachines = eq(machineHistory.machineId, machineId);
-  return db
-    .select()
-    .from(machineHistory)
-    .where(before === undefined ? isMachines : and(isMachines, lt(machineHistory.id, before)))
-    .orderBy(desc(machineHistory.id))
-    .limit(limit);
 }

@@ -6,6 +6,7 @@
  * machines or on how current the statistics are.
  */
 import { and, desc, eq, getTableColumns, type SQL, sql } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database, Transaction } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
 import { prepareSelect } from "../prepared-query.ts";
@@ -82,10 +83,32 @@ async function readOverviews(db: Database | Transaction, page: SQL) {
 
 const selectOverviews = prepareSelect(buildOverviews);
 
+/**
+ * Columns of each tag that somebody reads: each of the others would cost PostgreSQL its text, and this process its
+ * value, for every machine of a list. The first one of a tag is never null, so it tells whether there is the tag.
+ */
+const columns = {
+  machine: pick(machine, "id", "createdAt", "agentRevokedAt"),
+  provided: pick(provided, "provider", "providerId", "reservation", "address", "location", "status"),
+  agent: pick(agentStarted, "startedAt", "publicKey"),
+  heartbeat: pick(agentHeartbeat, "heartbeatAt", "aliveSince", "quietUntil", "agentVersion", "bootId"),
+  hardware: {
+    ...pick(hardwareReport, "reportedAt", "manufacturer", "product", "serialNumber", "systemUuid"),
+    ...pick(hardwareReport, "memoryBytes", "cpuThreads", "diskBytes", "largestDiskBytes"),
+  },
+  report: pick(osInstallationReport, "generation", "reportedAt", "result", "error"),
+};
+
+function pick<T extends PgTable, Name extends keyof T["_"]["columns"]>(
+  table: T,
+  ...names: readonly Name[]
+): Pick<T["_"]["columns"], Name> {
+  const all: T["_"]["columns"] = getTableColumns(table);
+  return Object.fromEntries(names.map((name) => [name, all[name]])) as Pick<T["_"]["columns"], Name>;
+}
+
 function buildOverviews(db: Database | Transaction, page: SQL) {
   const id = sql`page.id`;
-  const { machineId: _id, report: _bytes, disks: _disks, ...hardware } = getTableColumns(hardwareReport);
-  const { generation, reportedAt, result, error } = getTableColumns(osInstallationReport);
   const state = {
     state: machineState.state,
     since: machineState.since,
@@ -110,12 +133,18 @@ function buildOverviews(db: Database | Transaction, page: SQL) {
   return db
     .select()
     .from(sql`(${page}) as page`)
-    .innerJoinLateral(db.select().from(machine).where(eq(machine.id, id)).limit(1).as("machine"), sql`true`)
+    .innerJoinLateral(
+      db.select(columns.machine).from(machine).where(eq(machine.id, id)).limit(1).as("machine"),
+      sql`true`,
+    )
     .innerJoinLateral(
       db.select(state).from(machineState).where(eq(machineState.machineId, id)).limit(1).as("view"),
       sql`true`,
     )
-    .leftJoinLateral(db.select().from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"), sql`true`)
+    .leftJoinLateral(
+      db.select(columns.provided).from(provided).where(eq(provided.machineId, id)).limit(1).as("provided"),
+      sql`true`,
+    )
     .innerJoinLateral(
       db.select({ labels }).from(machineLabel).where(eq(machineLabel.machineId, id)).as("label"),
       sql`true`,
@@ -143,20 +172,25 @@ function buildOverviews(db: Database | Transaction, page: SQL) {
     )
     .leftJoinLateral(db.select().from(expected).where(eq(expected.machineId, id)).limit(1).as("expected"), sql`true`)
     .leftJoinLateral(
-      db.select().from(agentStarted).where(eq(agentStarted.machineId, id)).limit(1).as("agent"),
-      sql`true`,
-    )
-    .leftJoinLateral(
-      db.select().from(agentHeartbeat).where(eq(agentHeartbeat.machineId, id)).limit(1).as("heartbeat"),
-      sql`true`,
-    )
-    .leftJoinLateral(
-      db.select(hardware).from(hardwareReport).where(eq(hardwareReport.machineId, id)).limit(1).as("hardware"),
+      db.select(columns.agent).from(agentStarted).where(eq(agentStarted.machineId, id)).limit(1).as("agent"),
       sql`true`,
     )
     .leftJoinLateral(
       db
-        .select({ generation, reportedAt, result, error })
+        .select(columns.heartbeat)
+        .from(agentHeartbeat)
+        .where(eq(agentHeartbeat.machineId, id))
+        .limit(1)
+        .as("heartbeat"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db.select(columns.hardware).from(hardwareReport).where(eq(hardwareReport.machineId, id)).limit(1).as("hardware"),
+      sql`true`,
+    )
+    .leftJoinLateral(
+      db
+        .select(columns.report)
         .from(osInstallationReport)
         .where(eq(osInstallationReport.machineId, id))
         .limit(1)

@@ -72,14 +72,17 @@ union all
      ) found
     where value <> all ($1))`;
 
-/** Takes also the whole text in lower case as $3, and the first and last UUID as $4. */
+/**
+ * Takes also the whole text as $3, which PostgreSQL converts to lower case as it does what the indexes have, and the
+ * first and last UUID as $4.
+ */
 const searchMachines = `
   select * from (select id as machine_id, 'machine_id' as kind, id::text as value, '' as part, ($4::uuid[])[1] = ($4::uuid[])[2] as is_exact,
           ${noTimes}
      from machine where id between ($4::uuid[])[1] and ($4::uuid[])[2] order by id limit $5) as own
-union all ${search("provided", "lower(provider_id)", "$3", ["provider_id", "provider_id", "provider"])}
-union all ${search("provided", "lower(address)", "$3", ["address", "address", "provider"])}
-union all ${search("machine_label", "lower(value)", "$3", ["label", "value", "key"])}
+union all ${search("provided", "lower(provider_id)", "lower($3)", ["provider_id", "provider_id", "provider"])}
+union all ${search("provided", "lower(address)", "lower($3)", ["address", "address", "provider"])}
+union all ${search("machine_label", "lower(value)", "lower($3)", ["label", "value", "key"])}
 union all ${searchIdentifiers}`;
 
 interface MatchRow {
@@ -103,7 +106,7 @@ export async function findMachineMatches(db: Database, text: string, limit: numb
   const { rows } = await db.$client.query<MatchRow>({
     name: "find-machines",
     text: searchMachines,
-    values: [exact, beginnings, text.toLowerCase(), uuids, limit],
+    values: [exact, beginnings, text, uuids, limit],
   });
   return rows.map(toMatch);
 }

@@ -1,58 +1,84 @@
 /** Cancels a request that no agent was given. */
-import { and, eq, isNull, max, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
 import { osInstallationRequest } from "../schema/index.ts";
-import { isOpen } from "../schema/os-installation-request.ts";
-import { getInstallation, type InstallationRow } from "./installation-overview.ts";
+import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll, slicesOf } from "./candidates.ts";
+import { findNewestGenerations } from "./installation-generation.ts";
+import { findInstallations, type InstallationKey, type InstallationRow } from "./installation-overview.ts";
 import { holdMachines } from "./machine.ts";
-import { appendHistory } from "./machine-history.ts";
+import { appendHistory, type HistoryEntry } from "./machine-history.ts";
+import { holdOpenRequests } from "./os-installation-request.ts";
+
+/** An installation to cancel. */
+export interface InstallationCancellation {
+  readonly machineId: string;
+  /** Absent: the machine's newest. */
+  readonly generation?: bigint | undefined;
+}
 
 /**
- * Cancels a request of the machine, the newest one if no generation is given, and returns its generation. A cancelled
- * request stays as it is. The update waits for a delivery of the request and then finds it given, or the delivery waits
- * for the update and then finds it cancelled, because both check the row that they locked. Throws MachineNotFoundError,
+ * Cancels a request of each machine, no machine twice, and returns their generations. A cancelled request stays as it
+ * is. Locking a request waits for a delivery of it and then finds it given, or the delivery waits for the lock and then
+ * finds it cancelled, because both check the row that they locked. Refuses machines with MachineNotFoundError,
  * InstallationNotFoundError, and InstallationRefusedError once an agent was given the request or it has ended.
  */
-export async function cancelInstallation(
+export async function cancelInstallations(
   tx: Transaction,
-  { machineId, generation: named }: { readonly machineId: string; readonly generation?: bigint | undefined },
+  cancellations: readonly InstallationCancellation[],
   actor: string,
-): Promise<bigint> {
-  await holdMachines(tx, [machineId]);
-  const generation = named ?? (await findNewestGeneration(tx, machineId));
-  if (generation === undefined) throw new InstallationNotFoundError(machineId);
-  const cancelled = await tx
-    .update(osInstallationRequest)
-    .set({ cancelledAt: sql`now()`, cancelledBy: actor })
-    .where(
-      and(
-        eq(osInstallationRequest.machineId, machineId),
-        eq(osInstallationRequest.generation, generation),
-        isNull(osInstallationRequest.firstGivenAt),
-        sql.raw(isOpen("os_installation_request")),
-      ),
-    )
-    .returning({ generation: osInstallationRequest.generation });
-  if (cancelled.length === 0) {
-    const installation = await getInstallation(tx, machineId, generation);
-    if (installation.state !== "cancelled") throw refuse(installation);
-    return generation;
+  refuse: Refuse = refuseAll,
+): Promise<Map<string, bigint>> {
+  const candidates = new Candidates(cancellations, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const newest = await findNewestGenerations(tx, candidates.machineIds);
+  const open = await holdOpenRequests(tx, candidates.machineIds);
+  const generations = new Map<string, bigint>();
+  const others: InstallationKey[] = [];
+  const cancelled: InstallationKey[] = [];
+  for (const { machineId, generation: named } of candidates) {
+    const generation = named ?? newest.get(machineId);
+    if (generation === undefined) {
+      candidates.refuse(machineId, new InstallationNotFoundError(machineId));
+      continue;
+    }
+    generations.set(machineId, generation);
+    const request = open.get(machineId);
+    const canBeCancelled = request?.generation === generation && request.firstGivenAt === null;
+    (canBeCancelled ? cancelled : others).push({ machineId, generation });
   }
-  const detail = { generation: generation.toString() };
-  await appendHistory(tx, [{ machineId, actor, kind: "installation_cancelled", detail }]);
-  return generation;
+  for (const slice of slicesOf(others)) {
+    const rows = await findInstallations(tx, slice);
+    const found = new Map(rows.map((row) => [row.machineId, row]));
+    for (const { machineId, generation } of slice) {
+      const installation = found.get(machineId);
+      if (installation?.state === "cancelled") continue;
+      generations.delete(machineId);
+      const error = installation ? createRefusal(installation) : new InstallationNotFoundError(machineId, generation);
+      candidates.refuse(machineId, error);
+    }
+  }
+  await cancelRequests(tx, cancelled, actor);
+  const entries = cancelled.map(({ machineId, generation }): HistoryEntry => {
+    return { machineId, actor, kind: "installation_cancelled", detail: { generation: generation.toString() } };
+  });
+  await appendHistory(tx, entries);
+  return generations;
 }
 
-async function findNewestGeneration(tx: Transaction, machineId: string): Promise<bigint | undefined> {
-  const [row] = await tx
-    .select({ generation: max(osInstallationRequest.generation) })
-    .from(osInstallationRequest)
-    .where(eq(osInstallationRequest.machineId, machineId));
-  return row?.generation ?? undefined;
+/** Cancels requests whose rows are locked. */
+async function cancelRequests(tx: Transaction, requests: readonly InstallationKey[], actor: string): Promise<void> {
+  if (requests.length === 0) return;
+  const machineIds = requests.map(({ machineId }) => machineId);
+  const generations = requests.map(({ generation }) => generation);
+  await tx.execute(sql`
+    update ${osInstallationRequest} request set cancelled_at = now(), cancelled_by = ${actor}
+      from unnest(${arrayParameter(machineIds, "uuid")}, ${arrayParameter(generations, "bigint")}) as held (machine_id, generation)
+     where request.machine_id = held.machine_id and request.generation = held.generation`);
 }
 
-function refuse(installation: InstallationRow): InstallationRefusedError {
+function createRefusal(installation: InstallationRow): InstallationRefusedError {
   const { state, firstGivenAt } = installation;
   if (state === "given" || state === "installing" || state === "overdue") {
     return new InstallationRefusedError(

@@ -156,6 +156,23 @@ function toDiskColumns({ choice, selector, machineSerialNumber, machineSystemUui
   return { diskId: choice.diskId, diskSelector: selector, machineSerialNumber, machineSystemUuid };
 }
 
+/**
+ * Returns why the open request of each machine whose agent was given it is kept, by machine. It locks nothing, so that
+ * an agent may be given another one meanwhile.
+ */
+export async function findGivenRefusals(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, InstallationRefusedError>> {
+  const open = await selectOpenRequests(tx, machineIds);
+  return new Map(
+    open.flatMap((request) => {
+      const refusal = findGivenRefusal(request);
+      return refusal === undefined ? [] : [[request.machineId, refusal]];
+    }),
+  );
+}
+
 type OpenRequest = Pick<typeof osInstallationRequest.$inferSelect, "machineId" | "generation" | "firstGivenAt">;
 
 function findGivenRefusal(request: OpenRequest | undefined): InstallationRefusedError | undefined {
@@ -188,17 +205,23 @@ function createUnawareRefusal(request: Pick<OpenRequest, "machineId" | "generati
  * until the transaction ends. Uses the partial index of open requests. PostgreSQL rechecks a row that changed while it
  * waited for the lock.
  */
-async function holdOpenRequests(tx: Transaction, machineIds: readonly string[]): Promise<Map<string, OpenRequest>> {
+export async function holdOpenRequests(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, OpenRequest>> {
+  const rows = await selectOpenRequests(tx, machineIds).for("no key update");
+  return new Map(rows.map((row) => [row.machineId, row]));
+}
+
+function selectOpenRequests(tx: Transaction, machineIds: readonly string[]) {
   const { machineId, generation, firstGivenAt } = osInstallationRequest;
-  const rows = await tx
+  return tx
     .select({ machineId, generation, firstGivenAt })
     .from(osInstallationRequest)
     .where(
       and(sql`${machineId} = any(${arrayParameter(machineIds, "uuid")})`, sql.raw(isOpen("os_installation_request"))),
     )
-    .orderBy(asc(machineId))
-    .for("no key update");
-  return new Map(rows.map((row) => [row.machineId, row]));
+    .orderBy(asc(machineId));
 }
 
 async function supersede(tx: Transaction, held: readonly OpenRequest[]): Promise<void> {

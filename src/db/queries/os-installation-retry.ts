@@ -1,9 +1,17 @@
 /** Retries a failed or overdue installation. */
-import { and, desc, eq, inArray } from "drizzle-orm";
+import { sql } from "drizzle-orm";
+import { DiskRefusedError } from "../../contract/choose-disk.ts";
 import type { Transaction } from "../client.ts";
 import { InstallationNotFoundError, InstallationRefusedError } from "../installation-errors.ts";
-import { installationWithheld, osInstallationRequest } from "../schema/index.ts";
-import { getInstallation, type InstallationRow } from "./installation-overview.ts";
+import { osInstallationRequest } from "../schema/index.ts";
+import { arrayParameter } from "./array-parameter.ts";
+import { Candidates, type Refuse, refuseAll, slicesOf } from "./candidates.ts";
+import { findNewestGenerations } from "./installation-generation.ts";
+import {
+  findInstallationsWithReasons,
+  type InstallationRow,
+  type InstallationWithReasons,
+} from "./installation-overview.ts";
 import { holdMachines } from "./machine.ts";
 import { type InstallationRequest, requestInstallations } from "./os-installation-request.ts";
 
@@ -19,59 +27,94 @@ export interface InstallationRetry {
 }
 
 /**
- * Requests the machine's newest installation again if it failed, is overdue, or was never given because of its disk or
- * of the machine's identity, and returns the new generation. Throws MachineNotFoundError, InstallationNotFoundError,
- * InstallationRefusedError if the installation is in another state or is not the expected one, and every error of
- * `requestInstallations`.
+ * Requests the newest installation of each machine again, no machine twice, if it failed, is overdue, or was never
+ * given because of its disk or of the machine's identity, and returns the new generations. Refuses machines with
+ * MachineNotFoundError, InstallationNotFoundError, InstallationRefusedError if the installation is in another state or
+ * is not the expected one, what `repeat` throws of a machine, and every error of `requestInstallations`.
  */
-export async function retryInstallation(
+export async function retryInstallations(
   tx: Transaction,
-  { machineId, expectedGeneration, repeat }: InstallationRetry,
+  retries: readonly InstallationRetry[],
   actor: string,
-): Promise<bigint> {
-  await holdMachines(tx, [machineId]);
-  const installation = await holdNewestInstallation(tx, machineId);
-  const { generation: retryOf, state } = installation;
-  if (expectedGeneration !== undefined && expectedGeneration !== retryOf) {
+  refuse: Refuse = refuseAll,
+): Promise<Map<string, bigint>> {
+  const candidates = new Candidates(retries, refuse);
+  await holdMachines(tx, candidates.machineIds, candidates.refuse);
+  const generations = new Map<string, bigint>();
+  // Their rows are locked in machine-id order, slice after slice.
+  for (const slice of slicesOf([...candidates].toSorted((a, b) => (a.machineId < b.machineId ? -1 : 1)))) {
+    const requests = await repeatNewest(tx, slice, candidates.refuse);
+    for (const [machineId, generation] of await requestInstallations(tx, requests, actor, candidates.refuse)) {
+      generations.set(machineId, generation);
+    }
+  }
+  return generations;
+}
+
+/** Returns the requests that repeat the newest installations of the machines, but those that are refused. */
+async function repeatNewest(
+  tx: Transaction,
+  retries: readonly InstallationRetry[],
+  refuse: Refuse,
+): Promise<InstallationRequest[]> {
+  const machineIds = retries.map(({ machineId }) => machineId);
+  const installations = await holdNewestInstallations(tx, machineIds);
+  const requests: InstallationRequest[] = [];
+  for (const { machineId, expectedGeneration, repeat } of retries) {
+    try {
+      const installation = installations.get(machineId);
+      if (installation === undefined) throw new InstallationNotFoundError(machineId);
+      assertRetryable(installation, expectedGeneration);
+      requests.push({ machineId, retryOf: installation.generation, ...repeat(installation) });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      refuse(machineId, error);
+    }
+  }
+  return requests;
+}
+
+function isRefusal(error: unknown): error is Error {
+  return [InstallationNotFoundError, InstallationRefusedError, DiskRefusedError].some((kind) => error instanceof kind);
+}
+
+function assertRetryable(installation: InstallationWithReasons, expectedGeneration: bigint | undefined): void {
+  const { machineId, generation, state, withheld } = installation;
+  if (expectedGeneration !== undefined && expectedGeneration !== generation) {
     const named = { machineId, generation: expectedGeneration };
-    throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${retryOf}`);
+    throw new InstallationRefusedError("INSTALLATION_NOT_NEWEST", named, `is not its newest, which is ${generation}`);
   }
   // An agent that was given it may be installing, whatever its machine reports meanwhile.
   const isRetryable = state === "failed" || state === "overdue";
-  if (!isRetryable && !(state === "pending" && (await needsNewDisk(tx, installation)))) {
-    const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk can be retried`;
-    throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
-  }
-  const generations = await requestInstallations(tx, [{ machineId, retryOf, ...repeat(installation) }], actor);
-  return generations.get(machineId) as bigint;
+  if (isRetryable || (state === "pending" && withheld.some((reason) => diskReasons.includes(reason)))) return;
+  const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk can be retried`;
+  throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
 }
 
 /** Reasons to withhold a request that choosing its disk anew removes. */
-const diskReasons = ["disk_gone", "disks_unknown", "serial_number_changed", "system_uuid_changed"] as const;
+const diskReasons: readonly InstallationWithReasons["withheld"][number][] = [
+  "disk_gone",
+  "disks_unknown",
+  "serial_number_changed",
+  "system_uuid_changed",
+];
 
-async function needsNewDisk(tx: Transaction, { machineId, generation }: InstallationRow): Promise<boolean> {
-  const rows = await tx
-    .select({ reason: installationWithheld.reason })
-    .from(installationWithheld)
-    .where(
-      and(
-        eq(installationWithheld.machineId, machineId),
-        eq(installationWithheld.generation, generation),
-        inArray(installationWithheld.reason, diskReasons),
-      ),
-    );
-  return rows.length > 0;
-}
-
-/** Locks the row before it reads the installation's state, so that no heartbeat changes it in between. */
-async function holdNewestInstallation(tx: Transaction, machineId: string): Promise<InstallationRow> {
-  const [newest] = await tx
-    .select({ generation: osInstallationRequest.generation })
-    .from(osInstallationRequest)
-    .where(eq(osInstallationRequest.machineId, machineId))
-    .orderBy(desc(osInstallationRequest.generation))
-    .limit(1)
-    .for("no key update");
-  if (newest === undefined) throw new InstallationNotFoundError(machineId);
-  return await getInstallation(tx, machineId, newest.generation);
+/**
+ * Returns the newest installation of each machine that has one. Locks their rows in machine-id order, before it reads
+ * the installations' states, so that no heartbeat changes them in between. The transaction must hold the machines.
+ */
+async function holdNewestInstallations(
+  tx: Transaction,
+  machineIds: readonly string[],
+): Promise<Map<string, InstallationWithReasons>> {
+  const newest = await findNewestGenerations(tx, machineIds);
+  const keys = Array.from(newest, ([machineId, generation]) => ({ machineId, generation }));
+  if (keys.length === 0) return new Map();
+  await tx.execute(sql`
+    select request.machine_id from ${osInstallationRequest} request
+     where (request.machine_id, request.generation) in (select * from unnest(
+       ${arrayParameter([...newest.keys()], "uuid")}, ${arrayParameter([...newest.values()], "bigint")}))
+     order by request.machine_id for no key update`);
+  const installations = await findInstallationsWithReasons(tx, keys);
+  return new Map(installations.map((installation) => [installation.machineId, installation]));
 }

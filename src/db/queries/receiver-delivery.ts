@@ -45,6 +45,9 @@ const maxStoredAttempts = 10;
 /** Maximum number of deliveries that are given up, or sent again, at a time. */
 export const maxGivenUpAtOnce = 1000;
 
+/** Longer than any wait for an attempt, so a time further ahead is from before the database's clock was set back. */
+const longestWait = sql`interval '2 hours'`;
+
 /** Makes deliveries in the given order, except those whose ids are there already. */
 export async function insertDeliveries(tx: Transaction, deliveries: readonly NewDelivery[]): Promise<void> {
   if (deliveries.length === 0) return;
@@ -107,14 +110,24 @@ export async function listDueDeliveries(db: Database, underWay: readonly bigint[
      cross join lateral (
        select seq, id, payload, attempts from ${receiverDelivery} delivery
         where delivery.receiver_id = receiver.id and delivery.next_attempt_at is not null
-          and (receiver.failures >= ${failuresToRest} or delivery.next_attempt_at <= now())
+          and (receiver.failures >= ${failuresToRest} or delivery.next_attempt_at <= now()
+            or delivery.next_attempt_at > now() + ${longestWait})
           and delivery.seq <> all(${arrayParameter(underWay, "bigint")})
         order by delivery.next_attempt_at, delivery.seq
         limit case when receiver.failures >= ${failuresToRest} then 1 else ${maxConcurrent}::int end
      ) due
-     where receiver.retry_at is null or receiver.retry_at <= now()`);
+     where receiver.retry_at is null or receiver.retry_at <= now() or receiver.retry_at > now() + ${longestWait}`);
   return rows.map((row) => ({ ...row, seq: BigInt(row.seq) }));
 }
+
+/**
+ * Condition that a delivery of the same machine to the same receiver waits before the row `delivery`, as after an
+ * operator has had it resent. The transaction must hold the receiver.
+ */
+export const waitsBehindAnother = sql`exists (
+  select from ${receiverDelivery} earlier
+   where earlier.receiver_id = delivery.receiver_id and earlier.machine_id = delivery.machine_id
+     and earlier.state = 'waiting' and earlier.seq < delivery.seq)`;
 
 /** How long to wait before the next attempt of a delivery, and before the next call of its receiver. */
 export interface RetryDelays {
@@ -139,14 +152,15 @@ export async function recordAttempt(
   const isSuccess = attempt.error === null;
   const isOver = sql`(${isSuccess} or tried_since <= now() - interval '1 day')`;
   const { rows } = await tx.execute<EndedRow & { state: DeliveryRow["state"] }>(sql`
-    update ${receiverDelivery}
+    update ${receiverDelivery} delivery
        set attempts = attempts + 1,
            last_attempts = (select jsonb_agg(value order by position) from jsonb_array_elements(
                ${JSON.stringify([attempt])}::jsonb || last_attempts) with ordinality as kept (value, position)
              where position <= ${maxStoredAttempts}),
            state = case when ${isSuccess} then 'delivered' when ${isOver} then 'given_up' else 'waiting' end,
            ended_at = case when ${isOver} then now() end,
-           next_attempt_at = case when not ${isOver} then now() + make_interval(secs => ${delays.deliveryMs / 1000}) end
+           next_attempt_at = case when not ${isOver} and not ${waitsBehindAnother}
+                                  then now() + make_interval(secs => ${delays.deliveryMs / 1000}) end
      where seq = ${seq} and state = 'waiting'
     returning id, machine_id, state`);
   const ended = rows.filter(({ state }) => state !== "waiting");

@@ -9,7 +9,7 @@ import {
   receiver,
   receiverDispatch,
 } from "../schema/index.ts";
-import type { HistoryPosition } from "./machine-change.ts";
+import { type HistoryPosition, oldestWriter } from "./history-position.ts";
 
 /** Locks the dispatcher's row until the transaction ends, and makes it if it is not there. */
 export async function lockDispatch(tx: Transaction): Promise<void> {
@@ -19,20 +19,19 @@ export async function lockDispatch(tx: Transaction): Promise<void> {
 
 /** Moves the position to now. The transaction must have locked the row. */
 export async function startFromNow(tx: Transaction): Promise<void> {
-  await tx.execute(
-    sql`update ${receiverDispatch} set transaction = pg_snapshot_xmin(pg_current_snapshot()), history_id = 0`,
-  );
+  await tx.execute(sql`update ${receiverDispatch} set transaction = ${oldestWriter}, history_id = 0`);
 }
 
 /**
  * Takes or renews the lease for `leaseMs`, and returns whether `holder` has it. Nobody needs it while there are no
- * receivers and nothing is left of deleted ones, and then nothing is written.
+ * receivers and nothing is left of deleted ones, and then nothing is written. An end that is further ahead than a lease
+ * lasts is from before the database's clock was set back, and counts as past.
  */
 export async function takeDispatchLease(db: Database, holder: string, leaseMs: number): Promise<boolean> {
+  const end = sql`now() + make_interval(secs => ${leaseMs / 1000})`;
   const { rows } = await db.execute<{ holder: string }>(sql`
-    update ${receiverDispatch}
-       set holder = ${holder}, held_until = now() + make_interval(secs => ${leaseMs / 1000})
-     where (holder = ${holder} or held_until is null or held_until < now())
+    update ${receiverDispatch} set holder = ${holder}, held_until = ${end}
+     where (holder = ${holder} or held_until is null or held_until < now() or held_until > ${end})
        and (exists (select from ${receiver}) or exists (select from ${deletedReceiver}))
     returning holder`);
   return rows.length > 0;
@@ -58,7 +57,7 @@ export async function lockDispatchPosition(tx: Transaction, holder: string): Pro
 
 /** Whether the row `log` of the history or of issue_change is after the position and can be read. */
 const isUnread = sql`(log.transaction, log.id) > (dispatch.transaction, dispatch.history_id)
-             and log.transaction < pg_snapshot_xmin(pg_current_snapshot())`;
+             and log.transaction < ${oldestWriter}`;
 
 /** Returns whether there are events after the position that can be read, by the indexes on (transaction, id). */
 export async function hasUnreadEvents(db: Database): Promise<boolean> {

@@ -8,7 +8,7 @@
  */
 import { sql } from "drizzle-orm";
 import type { Database } from "../client.ts";
-import { machineSeenState, machineState, stateTransition } from "../schema/index.ts";
+import { machine, machineSeenState, machineState, stateTransition } from "../schema/index.ts";
 import { transact } from "../transact.ts";
 import { prepareCounting } from "./counting.ts";
 
@@ -18,7 +18,10 @@ export type StateTransition = typeof stateTransition.$inferSelect;
 /** Advisory lock of the process that counts; the others read the numbers before its count. */
 const countLock = 0x7374_6174;
 
-/** Counts the changes since the last count, unless another process is doing so, and returns all numbers. */
+/**
+ * Counts the changes since the last count, unless another process is doing so, and returns all numbers. Keeps the
+ * machines whose state it notes, in the order of their ids: one that is deleted meanwhile is waited for and left out.
+ */
 export function countStateTransitions(db: Database): Promise<StateTransition[]> {
   return transact(db, async (tx) => {
     const { rows } = await tx.execute<{ free: boolean }>(sql`select pg_try_advisory_xact_lock(${countLock}) as free`);
@@ -31,7 +34,11 @@ export function countStateTransitions(db: Database): Promise<StateTransition[]> 
            where seen.state is distinct from state.state
         ), seen as (
           insert into ${machineSeenState} (machine_id, state)
-          select machine_id, after from changed order by machine_id
+          select machine_id, after
+            from (select * from changed order by machine_id) changed
+           cross join lateral (
+             select from ${machine} where machine.id = changed.machine_id limit 1 for key share
+           ) kept
           on conflict (machine_id) do update set state = excluded.state
         )
         insert into ${stateTransition} (from_state, to_state, transitions)

@@ -34,6 +34,12 @@ export const hardwareReport = pgTable(
      * report that did not know the table machine_identifier.
      */
     identifiedAt: timestamptz(),
+    /**
+     * SHA-256 of the report's identifiers as JSON, so that the same ones need no comparison. It counts only while
+     * `digestedAt`, the `reportedAt` of the report that it is of, is the stored report's.
+     */
+    identifiersDigest: bytea(),
+    digestedAt: timestamptz(),
     /** When the report last arrived; null if a server of an older version stored it. */
     confirmedAt: timestamptz(),
     /**

@@ -75,6 +75,10 @@ export const quote = (text: string) => `left(regexp_replace(${text}, '[[:cntrl:]
 const instant = (time: string) =>
   `coalesce(to_char(${time} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"'), ${time}::text)`;
 
+/** How long an agent may take from the registration of its key to its first call: the state's limit if it has one. */
+const firstCallTime = `coalesce((select make_interval(secs => seconds) from state_limit
+                                      where state_limit.state = 'never_heartbeated'), interval '15 minutes')`;
+
 const openRequests = { table: "os_installation_request", indexed: isOpen("candidate") };
 const openInstallation = "'installation ' || state.open_generation";
 
@@ -227,10 +231,12 @@ select machine_id, loop_since as since, ''::text as target,
   never_heartbeated: {
     candidates: {
       table: "machine",
-      test: `(select true from agent_started agent where agent.machine_id = candidate.id)
+      test: `(select true from agent_started agent
+               where agent.machine_id = candidate.id and agent.started_at <= now() - ${firstCallTime})
              and (select true from agent_heartbeat heartbeat where heartbeat.machine_id = candidate.id) is null`,
     },
     state: "never_heartbeated",
+    minAge: firstCallTime,
     detail: "''::text",
   },
   hold_ending: {

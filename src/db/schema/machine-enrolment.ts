@@ -61,7 +61,10 @@ export const machineEnrolment = pgTable(
     joinTokenId: text().references(() => joinToken.id),
     /** The machine whose agent has, or had, the key. */
     machineId: uuid().references(() => machine.id, { onDelete: "cascade" }),
-    /** When and by whom it was approved or rejected. */
+    /**
+     * When and by whom it was approved or rejected. While it waits: when it was approved before its key was taken from
+     * the machine.
+     */
     decidedAt: timestamptz(),
     decidedBy: text(),
   },

@@ -50,7 +50,10 @@ export interface HardwareFacts {
   readonly findings: readonly { readonly type: string; readonly target: string; readonly detail: string }[];
 }
 
-/** What the last hardware report says about the parts in which findings are looked for, for comparing the next one. */
+/**
+ * What the last hardware report says about the parts in which findings are looked for, for comparing the next one. Its
+ * serial number and memory are those of the last report that could tell them.
+ */
 export const hardwareFacts = pgTable("hardware_facts", {
   machineId: uuid()
     .primaryKey()

@@ -8,35 +8,8 @@
  */
 import { sql } from "drizzle-orm";
 import { bigint, index, jsonb, pgTable, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { historyKinds } from "../../contract/history-kinds.ts";
 import { timestamptz, xid8 } from "./columns.ts";
-
-/** Kinds of events. */
-export const historyKinds = [
-  "machine_created",
-  "machine_deleted",
-  "machine_provided",
-  "machine_unprovided",
-  "machine_labelled",
-  "machine_expected",
-  "machine_held",
-  "machine_released",
-  "health_changed",
-  "machine_enrolled",
-  "enrolment_approved",
-  "enrolment_rejected",
-  "enrolment_forgotten",
-  "agent_registered",
-  "agent_replaced",
-  "agent_revoked",
-  "agent_booted",
-  "agent_duplicated",
-  "installation_requested",
-  "installation_cancelled",
-  "installation_given",
-  "installation_started",
-  "installation_reported",
-  "installation_report_refused",
-] as const;
 
 export const machineHistory = pgTable(
   "machine_history",
@@ -62,7 +35,7 @@ export const machineHistory = pgTable(
   (table) => [
     index("machine_history_machine_id_id_idx").on(table.machineId, table.id),
     index("machine_history_transaction_id_idx").on(table.transaction, table.id),
-    index("machine_history_at_idx").on(table.at),
+    index("machine_history_at_id_idx").on(table.at, table.id),
     // An agent repeats a report until it is accepted. One that never will be is recorded once.
     uniqueIndex("machine_history_refused_report_key")
       .on(table.machineId, sql`(${table.detail} ->> 'generation')`)

@@ -44,7 +44,7 @@ function selectStateIssues(): string {
   return `
   select state.machine_id, issue.type, issue.severity, issue.since, ''::text as target, issue.detail,
          true as of_state
-    from (select distinct on (each.machine_id) each.* from (${selectMachineStates}) each) state
+    from (select distinct on (each.machine_id) each.* from (${selectMachineStates()}) each) state
    cross join lateral (${[named, ...others].join("\n     union all")}) issue`;
 }
 

@@ -12,11 +12,30 @@ import { bigint, pgView, text, uuid } from "drizzle-orm/pg-core";
 import { machineStateNames } from "../../contract/machine-states.ts";
 import { timestamptz } from "./columns.ts";
 
+/** What the query of the view may take from elsewhere. */
+export interface StateSources {
+  /**
+   * What to join as `open`, with the condition of the join: rows with machine_id, generation, state and since of open
+   * installations, at most one for each machine. In rows for other machines the last three are null.
+   */
+  readonly open: string;
+  /** What to join as `heartbeat`: rows of agent_heartbeat with machine_id, quiet_until and alive_since. */
+  readonly heartbeat: string;
+  /** Further columns to select, each after a comma. */
+  readonly more: string;
+}
+
+const viewSources: StateSources = {
+  open: "installation_state open on open.machine_id = machine.id and open.is_open",
+  heartbeat: "agent_heartbeat",
+  more: "",
+};
+
 /**
- * The query of the view, which other views contain: if they named the view itself, PostgreSQL would not let a migration
- * replace it.
+ * Returns the query of the view. Other views contain it: if they named the view itself, PostgreSQL would not let a
+ * migration replace it.
  */
-export const selectMachineStates = `
+export const selectMachineStates = ({ open, heartbeat, more }: StateSources = viewSources) => `
 select machine.id as machine_id,
        case when open.state = 'pending' then 'installation_pending'
             when open.state = 'given' then 'installation_given'
@@ -38,13 +57,13 @@ select machine.id as machine_id,
             else heartbeat.alive_since end as since,
        open.generation as open_generation,
        provided.provider as provider,
-       provided.location as location
+       provided.location as location${more}
   from machine
   left join provided on provided.machine_id = machine.id
   left join agent_started agent on agent.machine_id = machine.id
-  left join agent_heartbeat heartbeat on heartbeat.machine_id = machine.id
+  left join ${heartbeat} heartbeat on heartbeat.machine_id = machine.id
   left join os_installation_report report on report.machine_id = machine.id
-  left join installation_state open on open.machine_id = machine.id and open.is_open`;
+  left join ${open}`;
 
 export const machineState = pgView("machine_state", {
   machineId: uuid("machine_id").notNull(),
@@ -56,4 +75,4 @@ export const machineState = pgView("machine_state", {
   /** Provider and location of the machine, so that a count by place needs no further join; null if unknown. */
   provider: text("provider"),
   location: text("location"),
-}).as(sql.raw(selectMachineStates));
+}).as(sql.raw(selectMachineStates()));

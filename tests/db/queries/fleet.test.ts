@@ -102,4 +102,6 @@ test("reads each table once, holds also for who is muted, in the order of the ma
     "provided",
   ]);
   for (const node of byIndexAlone) expect(node["Heap Fetches"]).toBe(0);
+  const heartbeats = nodes.filter((node) => node["Relation Name"] === "agent_heartbeat");
+  expect(heartbeats.map((node) => node["Node Type"])).toEqual(["Seq Scan"]);
 });

@@ -9,7 +9,7 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { type AgentRow, agentColumns, defineColumns, holdAgents, joinAgent } from "./heartbeat-row.ts";
+import { type AgentRow, agentColumns, defineColumns, holdAgents, joinHeldAgent } from "./heartbeat-row.ts";
 import { isPending } from "./is-pending.ts";
 
 /** A request that is about to be given to an agent, which proved to hold the private key of `publicKey`. */
@@ -57,7 +57,7 @@ with input as (
 ), held as materialized (
   select input.slot, input.public_key, request.*
     from input
-    ${joinAgent}
+    ${joinHeldAgent}
     cross join lateral (
       select machine_id, generation, first_given_at, disk_id from os_installation_request request
        where request.machine_id = input.machine_id and request.generation = input.generation

@@ -148,7 +148,7 @@ export const agentColumns: Readonly<Record<"machine_id" | "public_key", InputCol
 };
 
 /** Joins `input` with `agent`: keeps the rows whose key is the machine's registered key. */
-export const joinAgent = `
+const joinAgent = `
     cross join lateral (
       select from agent_started agent
        where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1
@@ -162,6 +162,17 @@ export const holdAgent = `
     cross join lateral (
       select from agent_started agent
        where agent.machine_id = input.machine_id and agent.public_key = input.public_key limit 1 for no key update
+    ) agent`;
+
+/**
+ * Does the same as `joinAgent`, but keeps only rows that this transaction has locked with `holdAgents`. That finds no
+ * row to lock if the key was revoked meanwhile, and a later statement may see that it was registered again.
+ */
+export const joinHeldAgent = `
+    cross join lateral (
+      select from agent_started agent
+       where agent.machine_id = input.machine_id and agent.public_key = input.public_key
+         and agent.xmax = (select pg_current_xact_id_if_assigned()::xid) limit 1
     ) agent`;
 
 /**

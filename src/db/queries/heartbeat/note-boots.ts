@@ -19,7 +19,7 @@ import {
   type HeartbeatRow,
   holdAgents,
   isoNow,
-  joinAgent,
+  joinHeldAgent,
   longestRun,
 } from "./heartbeat-row.ts";
 
@@ -35,7 +35,7 @@ const text = `
 with known as materialized (
   select input.*, heartbeat.boot_id as previous, quiet_until
     from unnest(${columns.parameters}) with ordinality as input (machine_id, public_key, value, slot)
-    ${joinAgent}
+    ${joinHeldAgent}
     cross join lateral (
       select boot_id, quiet_until from agent_heartbeat heartbeat where heartbeat.machine_id = input.machine_id limit 1
     ) heartbeat

@@ -1,33 +1,38 @@
 /**
- * The statement of a batch that finds what is wrong in hardware reports, alone and compared with the report before. It
- * does nothing for a report that says the same as the one before, which it tells by a digest of the text without
- * parsing it. Rows to delete are passed as an array: for a join, PostgreSQL would read the whole index. The lock on the
- * machine's agent keeps others from these rows meanwhile.
+ * The statement of a batch that finds what is wrong in hardware reports, alone and compared with the report before.
+ * Memory and a serial number that a report could not tell count as in the report before.
+ *
+ * Of a report that says the same as the one before it only reads the digest, before it looks at whose it is. Rows to
+ * delete are passed as an array: for a join, PostgreSQL would read the whole index. The lock on the machine's agent
+ * keeps others from these rows meanwhile.
  */
+import { createHash } from "node:crypto";
 import type pg from "pg";
 import { isFound } from "../../schema/machine-finding.ts";
-import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
+import { type AgentRow, agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
 
-const columns = defineColumns<HeartbeatRow>({
+const columns = defineColumns<AgentRow & { readonly facts: string }>({
   ...agentColumns,
-  facts: ["text", (row) => JSON.stringify(row.hardwareReport?.facts)],
+  facts: ["text", ({ facts }) => facts],
+  digest: ["text", ({ facts }) => createHash("sha256").update(facts).digest("base64")],
 });
 
 /** How long a difference to an earlier report counts. */
 const differenceLasts = "interval '7 days'";
 
 const text = `
-with brought as materialized (
-  select input.*, encode(sha256(convert_to(facts, 'UTF8')), 'base64') as digest
+with changed as materialized (
+  select input.*, before
     from unnest(${columns.parameters}) as input (${columns.names})
-    ${joinCounted}
-), news as materialized (
-  select brought.machine_id, brought.facts::jsonb || jsonb_build_object('digest', digest) as facts,
-         stored.facts as before
-    from brought left join lateral (
-      select facts from hardware_facts stored where stored.machine_id = brought.machine_id limit 1
+    left join lateral (
+      select facts as before from hardware_facts stored where stored.machine_id = input.machine_id limit 1
     ) stored on true
-   where stored.facts ->> 'digest' is distinct from digest
+   where before ->> 'digest' is distinct from digest
+), news as materialized (
+  select input.machine_id, told || jsonb_build_object(
+           'digest', digest, 'serial', coalesce(told ->> 'serial', before ->> 'serial'),
+           'memory', coalesce(nullif(told ->> 'memory', '0'), before ->> 'memory', '0')) as facts, before
+    from changed input cross join lateral (select input.facts::jsonb as told) told ${joinCounted}
 ), facts_stored as (
   insert into hardware_facts (machine_id, facts) select machine_id, facts from news order by machine_id
   on conflict (machine_id) do update set facts = excluded.facts
@@ -52,7 +57,7 @@ with brought as materialized (
      select (facts ->> quantity.key)::bigint as amount,
             coalesce(known.baseline, (before ->> quantity.key)::bigint) as baseline
    ) figure
-   where figure.amount < figure.baseline and (figure.amount > 0 or quantity.type <> 'memory_reduced')
+   where figure.amount < figure.baseline
 ), found as materialized (
   select machine_id, finding.type, finding.target, finding.detail, null::timestamptz as until, null::bigint as baseline
     from news cross join lateral jsonb_to_recordset(facts -> 'findings') finding (type text, target text, detail text)
@@ -108,5 +113,8 @@ delete from machine_finding
 
 /** Stores the findings in the hardware reports of the heartbeats that counted, and removes those that have ended. */
 export function noteFindings(rows: readonly HeartbeatRow[]): pg.QueryConfig {
-  return { name: "note-findings", text, values: columns.toValues(rows) };
+  const told = rows.map(({ machineId, publicKey, hardwareReport }) => {
+    return { machineId, publicKey, facts: JSON.stringify(hardwareReport?.facts) };
+  });
+  return { name: "note-findings", text, values: columns.toValues(told) };
 }

@@ -1,7 +1,9 @@
 /**
  * The second statement of a batch: it stores the reports and the progress that heartbeats carry. Most batches carry
- * none and skip it.
+ * none and skip it. A hardware report that is the stored one, as most are, costs no more than the comparison with it;
+ * whose it is matters for the others only.
  */
+import { createHash } from "node:crypto";
 import type pg from "pg";
 import { isOpen } from "../../schema/os-installation-request.ts";
 import { joinPast, noteReturns, selectBegan } from "./duplicate-signs.ts";
@@ -15,7 +17,12 @@ import {
 } from "./heartbeat-row.ts";
 import { storeIdentifiers } from "./store-identifiers.ts";
 
-const columns = defineColumns<HeartbeatRow>({
+/** A heartbeat with the identifiers in its hardware report as JSON, which are seldom new, and then not parsed. */
+interface BroughtRow extends HeartbeatRow {
+  readonly identifiers: string | undefined;
+}
+
+const columns = defineColumns<BroughtRow>({
   ...agentColumns,
   hardware: ["bytea", (row) => toBuffer(row.hardwareReport?.report)],
   manufacturer: ["text", (row) => row.hardwareReport?.manufacturer],
@@ -26,8 +33,8 @@ const columns = defineColumns<HeartbeatRow>({
   cpu_threads: ["integer", (row) => row.hardwareReport?.cpuThreads],
   disk_bytes: ["bigint", (row) => row.hardwareReport?.diskBytes],
   largest_disk_bytes: ["bigint", (row) => row.hardwareReport?.largestDiskBytes],
-  // As text, since most reports have nothing new, and nobody has to parse theirs.
-  identifiers: ["text", ({ hardwareReport }) => hardwareReport && JSON.stringify(hardwareReport.identifiers)],
+  identifiers: ["text", (row) => row.identifiers],
+  digest: ["bytea", ({ identifiers }) => identifiers && createHash("sha256").update(identifiers).digest()],
   system_uuid: ["text", (row) => row.hardwareReport?.systemUuid],
   disks: ["text", (row) => row.hardwareReport?.disks],
   reported_generation: ["bigint", (row) => row.installationReport?.generation],
@@ -48,30 +55,33 @@ const columns = defineColumns<HeartbeatRow>({
 const maxJump = 2n ** 45n;
 
 const text = `
-with brought as materialized (
-  select input.*
+with sent as materialized (
+  select input.*, stored.*, hardware is not null and stored_hardware is distinct from hardware as differs,
+         hardware is not null and (stored_hardware is distinct from hardware or not is_complete
+           or confirmed_at is null or confirmed_at < now() - interval '1 hour') as is_noted
     from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
-    ${joinCounted}
-), hardware_compared as materialized (
-  select slot, brought.machine_id, stored.reported_at, stored.report, stored.serial_number,
-         stored.report is distinct from brought.hardware as differs, is_complete
-    from brought left join lateral (
-      select *, memory_bytes is not null and identified_at is not distinct from reported_at
-                  and inventoried_at is not distinct from reported_at as is_complete
-        from hardware_report stored where stored.machine_id = brought.machine_id limit 1
+    left join lateral (
+      select reported_at as stored_at, report as stored_hardware, serial_number as stored_serial_number, confirmed_at,
+             memory_bytes is not null and identified_at is not distinct from reported_at
+               and inventoried_at is not distinct from reported_at as is_complete,
+             case when identified_at = reported_at and digested_at = reported_at then identifiers_digest
+             end as stored_digest
+        from hardware_report stored where stored.machine_id = input.machine_id and hardware is not null limit 1
     ) stored on true
-   where brought.hardware is not null
-     and (stored.report is distinct from brought.hardware or not is_complete
-          or confirmed_at is null or confirmed_at < now() - interval '1 hour')
+), brought as materialized (
+  select input.*
+    from (select * from sent
+           where is_noted or reported_generation is not null or progress_generation is not null) input
+    ${joinCounted}
 ), hardware_confirmed as (
   update hardware_report set confirmed_at = now()
-   where machine_id = any (array(select machine_id from hardware_compared where not differs and is_complete))
+   where machine_id = any (array(select machine_id from brought where is_noted and not differs and is_complete))
 ), hardware_news as materialized (
-  select brought.*, compared.reported_at as stored_at, compared.report as stored_hardware,
-         compared.serial_number as stored_serial_number, differs,
-         case when differs then now() else compared.reported_at end as identified_at
-    from hardware_compared compared join brought on brought.slot = compared.slot
-   where differs or not is_complete
+  select slot, machine_id, public_key, hardware, manufacturer, product, serial_number, own_serial_number, memory_bytes,
+         cpu_threads, disk_bytes, largest_disk_bytes, system_uuid, disks, digest, stored_at, stored_hardware,
+         stored_serial_number, differs, case when stored_digest = digest then null else identifiers end as identifiers,
+         case when differs then now() else stored_at end as identified_at
+    from brought where is_noted and (differs or not is_complete)
 ), hardware_kept as (
   insert into hardware_report_past (machine_id, reported_at, report)
   select machine_id, stored_at, stored_hardware from hardware_news
@@ -86,10 +96,10 @@ with brought as materialized (
 ), hardware_stored as (
   insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number,
                                memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
-                               system_uuid, disks, confirmed_at, inventoried_at)
+                               system_uuid, disks, confirmed_at, inventoried_at, identifiers_digest, digested_at)
   select machine_id, identified_at, hardware, manufacturer, product, serial_number,
          memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
-         system_uuid, disks::jsonb, now(), identified_at
+         system_uuid, disks::jsonb, now(), identified_at, digest, identified_at
     from hardware_news order by machine_id
   on conflict (machine_id) do update
     set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,
@@ -97,7 +107,8 @@ with brought as materialized (
         cpu_threads = excluded.cpu_threads, disk_bytes = excluded.disk_bytes,
         largest_disk_bytes = excluded.largest_disk_bytes, identified_at = excluded.identified_at,
         system_uuid = excluded.system_uuid, disks = excluded.disks, confirmed_at = excluded.confirmed_at,
-        inventoried_at = excluded.inventoried_at
+        inventoried_at = excluded.inventoried_at, identifiers_digest = excluded.identifiers_digest,
+        digested_at = excluded.digested_at
 ), ${storeIdentifiers.trim()}, changed as materialized (
   select changed.machine_id, public_key, slot, own_serial_number as value, stored_serial_number as previous,
          past_values, duplicate_until
@@ -211,5 +222,9 @@ select brought.slot, reported.verdict is not distinct from 'refused' as refused,
  * statement locks each request before it examines it.
  */
 export function storeBrought(rows: readonly HeartbeatRow[]): pg.QueryConfig {
-  return { name: "store-brought", text, values: columns.toValues(rows) };
+  const brought = rows.map((row) => {
+    const { hardwareReport } = row;
+    return { ...row, identifiers: hardwareReport && JSON.stringify(hardwareReport.identifiers) };
+  });
+  return { name: "store-brought", text, values: columns.toValues(brought) };
 }

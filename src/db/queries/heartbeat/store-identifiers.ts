@@ -5,8 +5,8 @@
 
 /**
  * Common table expressions over `hardware_news`, which has machine_id, identifiers (a JSON array of `Identifier`, as
- * text or jsonb) and identified_at, the time of the report, and each machine at most once. The transaction must hold
- * the machine's agent_started row, or keep heartbeats away from it in another way.
+ * text or jsonb; null if they are the stored ones) and identified_at, the time of the report, and each machine at most
+ * once. The transaction must hold the machine's agent_started row, or keep heartbeats away from it in another way.
  *
  * What a report lacks and the table has gets the report's time as gone_at, what returns loses it, and machines with
  * something new are noted in uncompared_machine. Every row goes through the unique index, machine by machine, so
@@ -21,7 +21,7 @@ identified as materialized (
   select stored.*, identified_at
     from hardware_news cross join lateral (
       select machine_id, kind, value, scope, shown, part from machine_identifier stored
-       where stored.machine_id = hardware_news.machine_id and gone_at is null offset 0
+       where stored.machine_id = hardware_news.machine_id and gone_at is null and identifiers is not null offset 0
     ) stored
 ), identifiers_stored as (
   insert into machine_identifier as stored (machine_id, kind, value, scope, shown, part, first_seen_at, since, gone_at)

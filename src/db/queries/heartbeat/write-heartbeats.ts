@@ -14,7 +14,7 @@ import { runPipelined } from "../../pipelined-transaction.ts";
 import { authenticateHeartbeats } from "./authenticate-heartbeats.ts";
 import type { DuplicateSign } from "./duplicate-signs.ts";
 import { agentColumns, defineColumns, type HeartbeatRow, joinCounted } from "./heartbeat-row.ts";
-import { isPending } from "./is-pending.ts";
+import { isUnreported } from "./is-pending.ts";
 import { noteBoots, type ReturnedBoot } from "./note-boots.ts";
 import { noteFindings } from "./note-findings.ts";
 import { storeBrought } from "./store-brought.ts";
@@ -35,7 +35,7 @@ export type HeartbeatOutcome =
       readonly reportRequested?: true;
       /** Set if this heartbeat revealed two machines with one key while they still counted as one. */
       readonly duplicate?: DuplicateSign;
-      /** Must not be given to the agent before `deliverInstallations` allows it. */
+      /** May be withheld: it must not be given to the agent unless `deliverInstallations` allows it. */
       readonly pending?: PendingInstallation;
     };
 
@@ -96,15 +96,17 @@ with counted as materialized (
 select slot, booted, generation, request
   from counted left join lateral (
     select generation, request from os_installation_request request
-     where request.machine_id = counted.machine_id and ${isPending("request")}
+     where request.machine_id = counted.machine_id and ${isUnreported("request")}
      limit 1
   ) open on true
  where booted or generation is not null`;
 
 /**
- * Reads the pending requests of the machines whose heartbeats counted, by the partial index of open requests. Returns
- * `slot`, the row's place in `rows` from 1, for each heartbeat whose machine has such a request, with `generation` and
- * `request`, or whose boot id is not the one on record, with `booted` true.
+ * Reads the unreported requests of the machines whose heartbeats counted, by the partial index of open requests. Does
+ * not ask whether they are withheld, which the statement that records a delivery decides: few batches hold a request,
+ * and that question would cost each batch as much as the rest of the statement. Returns `slot`, the row's place in
+ * `rows` from 1, for each heartbeat whose machine has such a request, with `generation` and `request`, or whose boot id
+ * is not the one on record, with `booted` true.
  */
 function readPending(rows: readonly HeartbeatRow[]): pg.QueryConfig {
   return { name: "read-pending", text: pendingText, values: pendingColumns.toValues(rows) };

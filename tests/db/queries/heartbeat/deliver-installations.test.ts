@@ -2,12 +2,14 @@
  * Deliveries against everything else that happens to a request: one of the two comes first, and the other one knows.
  */
 import { randomBytes } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deliverInstallations } from "../../../../src/db/queries/heartbeat/deliver-installations.ts";
 import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
-import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
+import { setHolds } from "../../../../src/db/queries/machine-hold.ts";
+import { transact } from "../../../../src/db/transact.ts";
+import { createTestDatabase, openPool, type TestDatabase } from "../../../support/database.ts";
 import {
   cancelUngiven,
   createHeartbeatRows,
@@ -26,7 +28,7 @@ const deadlineMs = 1_200_000;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = new pg.Pool({ connectionString: database.url, max: 8, pipeline: true });
+  pool = openPool(database.url, { max: 8, pipeline: true });
 });
 
 afterAll(async () => {
@@ -187,6 +189,49 @@ test("an agent whose key is being replaced is given nothing once that is committ
   await waitForBlockedSessions(pool, 1);
   await operator.end("commit");
   expect(await waiting).toEqual([undefined]);
+  expect(await readRequest(database, row)).toMatchObject(never);
+});
+
+/** Returns a client that sends the statement of each name, and those after it, only after its promise. */
+function stepwise(client: pg.ClientBase, steps: Readonly<Record<string, Promise<unknown>>>): pg.ClientBase {
+  let sent: Promise<unknown> = Promise.resolve();
+  const query = (statement: string | pg.QueryConfig) => {
+    const name = typeof statement === "string" ? statement : (statement.name ?? "");
+    const answered = sent.then(() => steps[name]).then(() => client.query(statement));
+    sent = answered;
+    return answered;
+  };
+  return Object.create(client, { query: { value: query } });
+}
+
+test("an agent whose key is revoked and registered again while its delivery waits is given nothing after SetHold", async () => {
+  const row = await requestedMachine();
+  const { machineId, publicKey } = row;
+  const revoking = await hold((client) => client.query("delete from agent_started where machine_id = $1", [machineId]));
+  const [registered, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const recorded = Promise.withResolvers<void>();
+  const delivering = using((client) =>
+    deliverInstallations(
+      stepwise(client, {
+        "record-deliveries": registered.promise,
+        get commit() {
+          recorded.resolve();
+          return held.promise;
+        },
+      }),
+      [{ machineId, publicKey, generation: 1n }],
+      deadlineMs,
+    ),
+  );
+  await waitForBlockedSessions(pool, 1);
+  await revoking.end("commit");
+  await pool.query("insert into agent_started (machine_id, public_key) values ($1, $2)", [machineId, publicKey]);
+  registered.resolve();
+  await recorded.promise;
+  const bench = { machineId, reason: "bench", ticket: null, isMuted: false, end: undefined };
+  await transact(database.db, (tx) => setHolds(tx, [bench], "test"));
+  held.resolve();
+  expect(await delivering).toEqual([undefined]);
   expect(await readRequest(database, row)).toMatchObject(never);
 });
 

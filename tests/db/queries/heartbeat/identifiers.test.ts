@@ -164,6 +164,21 @@ test("identifiers are stored of a report that a server stored which did not know
   expect(await readIdentifiers(row)).toMatchObject([{ value: "a1", since: reportedAt }]);
 });
 
+test("a digest counts only for the report that it was stored with", async () => {
+  const row = await newMachine();
+  await report(row, a);
+  // An older server stores another report with its identifiers, and knows no digest.
+  const sql = observe(database);
+  await sql`update hardware_report set report = 'other', reported_at = now(), identified_at = now(), inventoried_at = now()
+             where machine_id = ${row.machineId}`;
+  await sql`update machine_identifier set value = 'b2', shown = 'B2' where machine_id = ${row.machineId}`;
+  const at = await report(row, a);
+  expect(await readIdentifiers(row)).toMatchObject([
+    { value: "a1", since: at, goneAt: null },
+    { value: "b2", goneAt: at },
+  ]);
+});
+
 test("a machine that is deleted holds nothing any more", async () => {
   const row = await newMachine();
   await report(row, a);

@@ -63,7 +63,8 @@ describe("progress", () => {
   });
 
   test("of a request that was not given is ignored, and nobody is given that request any more", async () => {
-    expect(await tell({ generation: 1n, percent: 5 })).toEqual([{ kind: "counted", reportRefused: false }]);
+    expect(await tell({ generation: 1n, percent: 5 })).toMatchObject([{ kind: "counted", reportRefused: false }]);
+    expect(await give()).toEqual([undefined]);
     expect(await stored()).toMatchObject({ firstGivenAt: null, timesGiven: 0, startedAt: null, percent: null });
     expect(await report(successOf(1n))).toMatchObject([{ reportRefused: true }]);
     expect(await kinds()).toEqual(["installation_report_refused"]);

@@ -7,7 +7,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
 import { writeHeartbeats } from "../../../../src/db/queries/heartbeat/write-heartbeats.ts";
-import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
+import { createTestDatabase, openPool, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, requestGeneration } from "../../../support/heartbeat-rows.ts";
 import { readTags } from "../../../support/machine.ts";
 import { observe } from "../../../support/observer.ts";
@@ -18,7 +18,7 @@ let pool: pg.Pool;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  pool = new pg.Pool({ connectionString: database.url, max: 6, pipeline: true });
+  pool = openPool(database.url, { max: 6, pipeline: true });
 });
 
 afterAll(async () => {

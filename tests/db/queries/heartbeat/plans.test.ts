@@ -1,9 +1,9 @@
 /** How PostgreSQL carries the heartbeat's statements out among many machines, on a connection as the store opens it. */
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openHeartbeatStore } from "../../../../src/db/heartbeat-store.ts";
 import type { HeartbeatRow } from "../../../../src/db/queries/heartbeat/heartbeat-row.ts";
-import { createTestDatabase, type TestDatabase } from "../../../support/database.ts";
+import { createTestDatabase, openPool, type TestDatabase } from "../../../support/database.ts";
 import { createHeartbeatRows, newHardware, requestGeneration, successOf } from "../../../support/heartbeat-rows.ts";
 
 const fleetSize = 20_000;
@@ -13,7 +13,7 @@ let fleet: HeartbeatRow[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  admin = new pg.Pool({ connectionString: database.url, max: 1 });
+  admin = openPool(database.url, { max: 1 });
   fleet = await createHeartbeatRows(admin, fleetSize);
   await requestGeneration(admin, fleet, 1n);
   await admin.query(

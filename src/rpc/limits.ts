@@ -46,13 +46,14 @@ export const defaultLimits: ListenerLimits = {
   maxConcurrentStreams: 100,
   handshakeTimeoutMs: 10_000,
   // Agents hang up after 10 s.
-  handshakeWaitMs: 5_000,
+  handshakeWaitMs: 8_000,
   // A client on another continent needs less.
   handshakePlaceMs: 1_000,
   // A processor completes fewer than 1,000 per second, and a round trip takes a fraction of a second.
   maxHandshakes: 512,
   maxHandshakesPerAddress: 128,
-  maxWaitingHandshakes: 5_000,
+  // A fleet that lost its server returns at once. Each takes a few kilobytes.
+  maxWaitingHandshakes: 20_000,
   headersTimeoutMs: 10_000,
   bodyTimeoutMs: 15_000,
   requestTimeoutMs: 25_000,

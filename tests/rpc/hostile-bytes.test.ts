@@ -1,6 +1,6 @@
 /** Bytes that no client sends: each gets an answer or loses its connection, and nobody else notices. */
 import { connect as connectHttp2 } from "node:http2";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createClientCertificate } from "../../src/agent/client-certificate.ts";
 import { heartbeatPath } from "../support/agents.ts";
 import { type Bystander, startBystander } from "../support/bystander.ts";
@@ -351,8 +351,7 @@ function createRandom(seed: number): () => number {
 
 test("after all that the server holds one connection and little memory, and logged no error", async () => {
   // The bystander's.
-  if (process.platform === "linux")
-    await vi.waitFor(async () => expect(await countConnections(server.agentUrl)).toBe(1));
+  if (process.platform === "linux") await expect.poll(() => countConnections(server.agentUrl)).toBe(1);
   expect((await findResidentBytes(server.pid)) ?? 0).toBeLessThan(700 * 1024 * 1024);
   const errors = server.output.stdout.split("\n").filter((line) => /"level":[56]0/.test(line));
   expect(errors).toEqual([]);

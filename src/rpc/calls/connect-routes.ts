@@ -12,7 +12,12 @@ import {
   type ContextValues,
   createConnectRouter,
 } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  type UniversalHandler,
+  type UniversalServerRequest,
+  type UniversalServerResponse,
+  validateUniversalHandlerOptions,
+} from "@connectrpc/connect/protocol";
 import * as connect from "@connectrpc/connect/protocol-connect";
 import * as grpc from "@connectrpc/connect/protocol-grpc";
 import * as grpcWeb from "@connectrpc/connect/protocol-grpc-web";
@@ -27,6 +32,7 @@ import type { Logger } from "pino";
 import type { ListenerLimits } from "../limits.ts";
 import { replyWithError } from "../wire/protocol-error.ts";
 import { isFailedWrite } from "../wire/request-body.ts";
+import { createMessageEncoder, type MessageEncoder, streamAnswerKey } from "./shared-messages.ts";
 
 /** Options of `connectRoutes`. Connect's own options keep their meaning. */
 export interface ConnectRoutesOptions extends ConnectRouterOptions {
@@ -55,30 +61,32 @@ const contentTypes: readonly (string | RegExp)[] = [
 
 /** Fastify plugin that serves Connect's handlers, and refuses requests that they cannot read. */
 export async function connectRoutes(instance: FastifyInstance, options: ConnectRoutesOptions): Promise<void> {
-  const router = createConnectRouter({ acceptCompression: [compressionGzip, compressionBrotli], ...options });
+  const connectOptions = { acceptCompression: [compressionGzip, compressionBrotli], ...options };
+  const router = createConnectRouter(connectOptions);
   options.routes(router);
   // Connect reads bodies itself.
   for (const type of contentTypes) {
     instance.addContentTypeParser(type, (_request, _payload, done) => done(null, undefined));
   }
   for (const handler of router.handlers) {
+    const encoder = createMessageEncoder(handler.method, validateUniversalHandlerOptions(connectOptions));
     instance.all(handler.requestPath, (request, reply) => {
       reply.hijack();
-      return serve(handler, request, reply, options);
+      return serve({ handler, encoder }, request, reply, options);
     });
   }
 }
 
 /** Serves one request. Never rejects. */
 async function serve(
-  handler: UniversalHandler,
+  { handler, encoder }: { readonly handler: UniversalHandler; readonly encoder: MessageEncoder },
   request: FastifyRequest,
   reply: FastifyReply,
   options: ConnectRoutesOptions,
 ): Promise<void> {
   reply.raw.once("close", endWait);
   try {
-    const response = await handler(readRequest(request, reply, options));
+    const response = await handler(readRequest(request, reply, encoder, options));
     if (negotiationFailures.has(response.status)) options.onUnserved?.(Code.Unimplemented);
     await universalResponseToNodeResponse(nameMethods(response, handler), reply.raw);
   } catch (error) {
@@ -87,8 +95,8 @@ async function serve(
 }
 
 /**
- * Ends Connect's wait for room in an answer whose connection is gone. Over TLS, Node may report the last write as done,
- * and Connect would wait for ever, with all that the handler holds.
+ * Ends the wait for room in an answer whose connection is gone. Over TLS, Node may report the last write as done, and
+ * Connect would wait for ever, with all that the handler holds.
  */
 function endWait(this: FastifyReply["raw"]): void {
   this.emit("drain");
@@ -101,9 +109,10 @@ const negotiationFailures: ReadonlySet<number> = new Set([405, 415, 505]);
 function readRequest(
   request: FastifyRequest,
   reply: FastifyReply,
+  encoder: MessageEncoder,
   { contextValues }: ConnectRoutesOptions,
 ): UniversalServerRequest {
-  const values = contextValues(request);
+  const values = contextValues(request).set(streamAnswerKey, { response: reply.raw, encoder });
   try {
     return universalRequestFromNodeRequest(request.raw, reply.raw, request.body as JsonValue | undefined, values);
   } catch {

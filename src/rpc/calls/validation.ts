@@ -6,6 +6,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { badRequest } from "../wire/error-details.ts";
 import { assertPossibleTimes } from "./possible-times.ts";
+import { describeRule } from "./rule-text.ts";
 
 /**
  * Creates the interceptor. A request that breaks a rule fails with `invalid_argument` and a BadRequest that names every
@@ -55,14 +56,10 @@ function createStrictValidator(): Validator {
   };
 }
 
-/** The contract's pattern of a line of text. Protovalidate's message quotes it, which tells people little. */
-const linePattern = String.raw`^([^\pZ\p{Cc}]([^\p{Cc}]*[^\pZ\p{Cc}])?)?$`;
-const describedLine = "must neither contain control characters nor begin or end with a space";
-
 function toBadRequest({ violations }: ValidationError): ConnectError {
   const fields = violations.map(({ field, message, ruleId }) => ({
     field: pathToString(field),
-    description: message.includes(linePattern) ? describedLine : message,
+    description: describeRule(message),
     reason: ruleId,
   }));
   const text = fields.map(({ field, description }) => (field === "" ? description : `${field}: ${description}`));

@@ -5,7 +5,7 @@
 import type { EventEmitter } from "node:events";
 import type { Http2ServerRequest } from "node:http2";
 import { Server, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { ListenerLimits } from "../limits.ts";
 import { countHttp1Connections, leaveHttp1Callers } from "./http1-messages.ts";
@@ -71,8 +71,12 @@ function countConnections(server: Server): Promise<number> {
 export type CloseListener = (drainTimeoutMs?: number) => Promise<void>;
 
 const defaultDrainTimeoutMs = 15_000;
-/** Longest time that an active HTTP/1.1 caller takes between an answer and its next request, in milliseconds. */
-const quietMs = 500;
+/**
+ * Longest time that an active HTTP/1.1 caller takes between an answer and its next request, as a number of intervals of
+ * `pollMs`. The process reads its sockets in each of them. By the clock alone, a process that stood still would close
+ * connections whose requests it has not read yet.
+ */
+const quietPolls = 10;
 /** Longest time that a new connection may take to send its first request while the listener closes, in milliseconds. */
 const firstRequestTimeoutMs = 1_000;
 
@@ -97,7 +101,7 @@ export function prepareClose(listener: FastifyInstance, leave: () => void = prep
     const beganAtMs = performance.now();
     const isWithin = (timeMs: number) => performance.now() < beganAtMs + timeMs;
     leave();
-    while (countHttp1Connections(server) > 0 && isWithin(quietMs)) await delay(pollMs);
+    for (let polls = 0; polls < quietPolls && countHttp1Connections(server) > 0; polls++) await pollSockets();
     const closed = listener.close().then(() => true);
     // A persistent connection becomes idle only after its last answer, so this repeats until none is left.
     while (!(await Promise.race([closed, delay(pollMs, false)])) && isWithin(drainTimeoutMs)) {
@@ -107,6 +111,13 @@ export function prepareClose(listener: FastifyInstance, leave: () => void = prep
     for (const socket of sockets) socket.destroy();
     await closed;
   };
+}
+
+/** Waits for `pollMs`, and then until everything that has arrived meanwhile is read. */
+async function pollSockets(): Promise<void> {
+  await delay(pollMs);
+  // Node reads sockets after its timers and before its immediates.
+  await setImmediate();
 }
 
 /**

@@ -93,7 +93,7 @@ class HandshakeQueue {
     this.#waiting.add(socket, party);
     this.#beginSome();
     if (this.#waiting.count <= this.#limits.maxWaitingHandshakes) return;
-    const cut = this.#waiting.cutOne();
+    const cut = this.#waiting.cutOne(party);
     if (cut !== undefined) this.#onCut(cut);
   }
 
@@ -105,7 +105,7 @@ class HandshakeQueue {
 
   #beginSome(): void {
     const nowMs = performance.now();
-    while (this.#begunInTurn < begunPerTurn) {
+    while (this.#begunInTurn < begunPerTurn && this.#places.hasRoom(nowMs)) {
       const next = this.#waiting.take((party) => this.#places.isFreeFor(party, nowMs));
       if (next === undefined) break;
       // The client has disconnected; "close" is emitted only later.

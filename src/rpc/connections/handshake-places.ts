@@ -28,11 +28,15 @@ export class HandshakePlaces {
     this.#limits = limits;
   }
 
+  /** Returns whether there is a place for some party. `nowMs` never goes back. */
+  hasRoom(nowMs: number): boolean {
+    this.#expire(nowMs);
+    return this.#holders.size < this.#limits.maxHandshakes;
+  }
+
   /** Returns whether the party may take another place. `nowMs` never goes back. */
   isFreeFor(party: string, nowMs: number): boolean {
-    this.#expire(nowMs);
-    if (this.#holders.size >= this.#limits.maxHandshakes) return false;
-    return (this.#countByParty.get(party) ?? 0) < this.#limits.maxHandshakesPerAddress;
+    return this.hasRoom(nowMs) && (this.#countByParty.get(party) ?? 0) < this.#limits.maxHandshakesPerAddress;
   }
 
   take(name: string, holder: Holder): void {

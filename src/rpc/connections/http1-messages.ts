@@ -39,6 +39,15 @@ class Http1Response<Request extends IncomingMessage = IncomingMessage> extends S
     if (responses?.at(-1) === this && server !== undefined && leaving.has(server)) this.shouldKeepAlive = false;
     return Reflect.apply(super.writeHead, this, head) as this;
   }
+
+  /** Called by Node when the response is sent. An idle connection keeps nothing of its last call. */
+  override detachSocket(socket: Socket): void {
+    super.detachSocket(socket);
+    this.#connection[hasSentItsLastKey] = saysLast(this.req);
+    const { [responsesKey]: responses = [] } = this.#connection;
+    const place = responses.indexOf(this);
+    if (this.req.complete && place !== -1) responses.splice(place, 1);
+  }
 }
 
 /** Options for every HTTP/1.1 server. */
@@ -47,22 +56,36 @@ export const http1Messages = {
   ServerResponse: Http1Response,
 } satisfies ServerOptions;
 
-/** Key of a connection's responses in the order of their requests. Adding one removes ended ones from the front. */
+/**
+ * Key of a connection's responses in the order of their requests, without those that are sent. Of a request that has
+ * not arrived whole, the response stays until the next request.
+ */
 const responsesKey = Symbol("responses");
+/** Key of whether the client of a connection sends nothing after the last request that has been answered. */
+const hasSentItsLastKey = Symbol("has sent its last");
 /** A connection. Node sets its server. */
-type Connection = Socket & { readonly server?: object; [responsesKey]?: ServerResponse[] };
+type Connection = Socket & {
+  readonly server?: object;
+  [responsesKey]?: ServerResponse[] | undefined;
+  [hasSentItsLastKey]?: boolean;
+};
 
 const leaving = new WeakSet<object>();
-const connections = new WeakMap<object, Set<Connection>>();
+/** Number of the connections of each server that have sent requests. */
+const counts = new WeakMap<object, { open: number }>();
 
 function addConnection(connection: Connection): ServerResponse[] {
   const responses: ServerResponse[] = [];
   connection[responsesKey] = responses;
   const { server } = connection;
   if (server === undefined) return responses;
-  const ofServer = connections.get(server) ?? new Set();
-  connections.set(server, ofServer.add(connection));
-  connection.once("close", () => ofServer.delete(connection));
+  const count = counts.get(server) ?? { open: 0 };
+  counts.set(server, count);
+  count.open++;
+  connection.once("close", () => {
+    count.open--;
+    connection[responsesKey] = undefined;
+  });
   return responses;
 }
 
@@ -83,6 +106,19 @@ export function afterOwedAnswers(connection: Connection, then: (isIncompleteAnsw
 }
 
 /**
+ * Whether the client of a connection sends nothing after its last request, which has arrived whole and is answered.
+ */
+export function hasSentItsLast(connection: Connection): boolean {
+  return connection[hasSentItsLastKey] === true;
+}
+
+/** Whether a request has arrived whole and is the last one of its client (RFC 9112 sections 9.3 and 9.6). */
+function saysLast({ complete, headers: { connection = "" }, httpVersion }: IncomingMessage): boolean {
+  const options = connection.toLowerCase().split(/[ \t]*,[ \t]*/);
+  return complete && (options.includes("close") || (httpVersion === "1.0" && !options.includes("keep-alive")));
+}
+
+/**
  * Makes the server's answers over HTTP/1.1 say `connection: close` from now on, so that their connections end with
  * them.
  */
@@ -92,7 +128,7 @@ export function leaveHttp1Callers(server: object): void {
 
 /** Returns the number of the server's connections that have sent HTTP/1.1 requests. */
 export function countHttp1Connections(server: object): number {
-  return connections.get(server)?.size ?? 0;
+  return counts.get(server)?.open ?? 0;
 }
 
 /** Ignores the error, since the socket reports it to the server. */

@@ -2,8 +2,9 @@
  * Makes sure that the last answer of an HTTP/1.1 connection arrives, even if its client has sent more after the
  * request, and that the connection ends after it.
  */
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { ListenerLimits } from "../limits.ts";
+import { hasSentItsLast } from "./http1-messages.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
 
 /**
@@ -12,6 +13,7 @@ import { createSharedTimeout } from "./shared-timeout.ts";
  * When Node ends the connection after an answer with `connection: close`, only this side's half is closed. Data that
  * the client still sends is dropped until the client closes its half as well, for at most `lingerTimeoutMs`. Closed at
  * once, a connection with unread requests would be reset, and the client would lose the answer (RFC 9112 section 9.6).
+ * The connection of a client that sends nothing more is closed at once, which takes less work.
  *
  * After a client has closed its half, Node closes this side's as well, once everything is written. The guard cuts a
  * connection that has not written everything within `answerTimeoutMs`: its client may read nothing, and Node 24.21.0
@@ -35,6 +37,10 @@ export function createLastAnswerGuard({
   function endHalf(this: Socket): void {
     lingering.add(this);
     this.on("close", forget);
+    if (hasSentItsLast(this)) {
+      Socket.prototype.destroySoon.call(this);
+      return;
+    }
     // Data that comes from now on is not a request.
     this.removeAllListeners("data").on("data", ignore).resume();
     this.end();

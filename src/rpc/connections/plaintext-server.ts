@@ -19,6 +19,7 @@ import { createLastAnswerGuard } from "./last-answer.ts";
 import { replaceNodeAnswers } from "./node-answers.ts";
 import { toOriginForm } from "./request-target.ts";
 import { createSessionReaper } from "./session-reaper.ts";
+import { createSharedTimeout, type SharedTimeout } from "./shared-timeout.ts";
 
 /** Limits of the server. */
 export type PlaintextLimits = Pick<
@@ -56,8 +57,8 @@ export function createPlaintextServer(
 class PlaintextServer extends Server {
   readonly #http2: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #undecided = new Set<Socket>();
-  readonly #sniffTimeoutMs: number;
+  /** Connections that have not sent enough yet to tell their protocol. */
+  readonly #undecided: SharedTimeout<Socket>;
 
   constructor(serve: RequestListener, limits: PlaintextLimits, http2Options: Http2Options) {
     const serveHttp1: RequestListener = (request, response) => {
@@ -73,7 +74,7 @@ class PlaintextServer extends Server {
       connectionsCheckingInterval: limits.checkIntervalMs,
     };
     super(options, serveHttp1);
-    this.#sniffTimeoutMs = limits.sniffTimeoutMs;
+    this.#undecided = createSharedTimeout(limits.sniffTimeoutMs, limits.checkIntervalMs, destroy);
     this.#http2 = createHttp2Server({
       ...http2Options,
       settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
@@ -93,60 +94,79 @@ class PlaintextServer extends Server {
     const guardLastAnswer = createLastAnswerGuard(limits);
     const beginHttp1 = this.listeners("connection") as ((socket: Socket) => void)[];
     this.removeAllListeners("connection");
-    this.on("connection", (socket: Socket) => {
-      this.#sniff(socket, (isHttp2) => {
-        if (isHttp2) {
-          // Node's HTTP/1.1 server still answers a client that closed its half of the connection; an HTTP/2 session
-          // would never notice.
-          socket.allowHalfOpen = false;
-          this.#http2.once("session", (session) => reaper.watch(session, socket));
-          this.#http2.emit("connection", socket);
-          return;
-        }
+    this.#sniff(
+      (socket, bytes) => {
         guardLastAnswer(socket);
         for (const begin of beginHttp1) begin.call(this, socket);
-        socket.resume();
-      });
-    });
+        // Node's listeners get them as all that follows: to put them back into the stream costs more.
+        socket.emit("data", bytes);
+      },
+      (socket, bytes) => {
+        socket.pause();
+        socket.unshift(bytes);
+        // Node's HTTP/1.1 server still answers a client that closed its half of the connection; an HTTP/2 session
+        // would never notice.
+        socket.allowHalfOpen = false;
+        this.#http2.once("session", (session) => reaper.watch(session, socket));
+        this.#http2.emit("connection", socket);
+      },
+    );
   }
 
   /** Drops connections that have sent nothing yet, and lets HTTP/2 connections end after their current streams. */
   override closeIdleConnections(): void {
     super.closeIdleConnections();
-    for (const socket of this.#undecided) socket.destroy();
+    this.#undecided.forEach(destroy);
     for (const session of this.#sessions) session.close();
   }
 
   override closeAllConnections(): void {
     super.closeAllConnections();
-    for (const socket of this.#undecided) socket.destroy();
+    this.#undecided.forEach(destroy);
     for (const session of this.#sessions) session.destroy();
   }
 
   /**
-   * Reads the first bytes of a connection and puts them back, then calls `decided` once. Destroys the socket if it
-   * fails, ends or takes too long before that.
+   * Reads the first bytes of each connection, and begins its protocol with them. Destroys a connection that fails, ends
+   * or takes too long before that.
    */
-  #sniff(socket: Socket, decided: (isHttp2: boolean) => void): void {
-    let received: Buffer = Buffer.alloc(0);
-    const drop = () => socket.destroy();
-    const timer = setTimeout(drop, this.#sniffTimeoutMs);
-    const forget = () => {
-      clearTimeout(timer);
-      this.#undecided.delete(socket);
-      socket.off("data", onData).off("end", drop).off("error", drop).off("close", forget);
-    };
-    const onData = (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk]);
-      const length = Math.min(received.length, preface.length);
-      const matches = received.compare(preface, 0, length, 0, length) === 0;
-      if (matches && length < preface.length) return;
-      forget();
-      socket.pause();
-      socket.unshift(received);
-      decided(matches);
-    };
-    this.#undecided.add(socket);
-    socket.on("data", onData).on("end", drop).on("error", drop).on("close", forget);
+  #sniff(beginHttp1: Begin, beginHttp2: Begin): void {
+    const undecided = this.#undecided;
+    function drop(this: Socket): void {
+      this.destroy();
+    }
+    function forget(this: Sniffed): void {
+      undecided.delete(this);
+      this[prefixKey] = undefined;
+      this.off("data", read).off("end", drop).off("error", drop).off("close", forget);
+    }
+    function read(this: Sniffed, chunk: Buffer): void {
+      const prefix = this[prefixKey];
+      const bytes = prefix === undefined ? chunk : Buffer.concat([prefix, chunk]);
+      const length = Math.min(bytes.length, preface.length);
+      const matches = bytes.compare(preface, 0, length, 0, length) === 0;
+      if (matches && length < preface.length) {
+        this[prefixKey] = bytes;
+        return;
+      }
+      forget.call(this);
+      if (matches) beginHttp2(this, bytes);
+      else beginHttp1(this, bytes);
+    }
+    this.on("connection", (socket: Socket) => {
+      undecided.add(socket);
+      socket.on("data", read).on("end", drop).on("error", drop).on("close", forget);
+    });
   }
+}
+
+/** Begins a protocol on a connection, with the first bytes of its client. */
+type Begin = (socket: Socket, bytes: Buffer) => void;
+
+/** Key of the bytes with which a connection began, while they are a part of HTTP/2's preface. */
+const prefixKey = Symbol("prefix");
+type Sniffed = Socket & { [prefixKey]?: Buffer | undefined };
+
+function destroy(socket: Socket): void {
+  socket.destroy();
 }

@@ -1,6 +1,7 @@
 /** Answers HTTP/1.1 input that is not a valid request: malformed, with too large headers, or incomplete. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { ListenerLimits } from "../limits.ts";
 import { afterOwedAnswers } from "./http1-messages.ts";
 import { createSharedTimeout } from "./shared-timeout.ts";
@@ -29,7 +30,7 @@ export function createUnreadableRequestHandler({
   }
   return ({ code }, socket) => {
     if (socket.destroyed || socket.writableEnded) return;
-    if (code === "ECONNRESET" || !socket.writable) {
+    if (code === "ECONNRESET" || !socket.writable || isInHandshake(socket)) {
       socket.destroy();
       return;
     }
@@ -46,6 +47,15 @@ export function createUnreadableRequestHandler({
       lingering.add(socket);
     });
   };
+}
+
+/**
+ * Whether a connection is still in its TLS handshake, of which Node reports errors as well, such as that it takes too
+ * long. Nothing may be written to it before the handshake is done: Node 24.21.0 ends the process by an assertion when
+ * such a write is still waiting while an HTTP/2 session begins.
+ */
+function isInHandshake(socket: Socket): boolean {
+  return socket instanceof TLSSocket && socket.alpnProtocol === null;
 }
 
 function formatRefusal(status: number): string {

@@ -1,6 +1,7 @@
 /** A request and its answer as a call sees them, over either version of HTTP, in bounded time. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { ConnectError } from "@connectrpc/connect";
+import { type Linked, LinkedList } from "../../base/linked-list.ts";
 import type { CallConnection } from "../calls/raw-call.ts";
 import type { ListenerLimits } from "../limits.ts";
 import { BodyPieces, bodyTooLarge, bodyTooLate } from "../wire/request-body.ts";
@@ -47,8 +48,8 @@ export interface ExchangeBounds {
 /** One request and its answer. */
 export abstract class Exchange implements TimedExchange {
   readonly kind: CallKind;
-  older: TimedExchange | undefined = undefined;
-  newer: TimedExchange | undefined = undefined;
+  previous: TimedExchange | undefined = undefined;
+  next: TimedExchange | undefined = undefined;
   beganAt: number | undefined = undefined;
   protected isAnswered = false;
   #events: ExchangeEvents | undefined = undefined;
@@ -133,10 +134,8 @@ export abstract class Exchange implements TimedExchange {
   }
 }
 
-/** An exchange with bounded time. Only `ExchangeTimeouts` changes `older`, `newer` and `beganAt`. */
-export interface TimedExchange {
-  older: TimedExchange | undefined;
-  newer: TimedExchange | undefined;
+/** An exchange with bounded time. Only `ExchangeTimeouts` changes its neighbours and `beganAt`. */
+export interface TimedExchange extends Linked<TimedExchange> {
   /** Number of the timer's check at which the exchange began; undefined while it is not in the list. */
   beganAt: number | undefined;
   /** Whether the body is still being read. */
@@ -154,8 +153,8 @@ export class ExchangeTimeouts {
   readonly #checkIntervalMs: number;
   readonly #bodyChecks: number;
   readonly #answerChecks: number;
-  #oldest: TimedExchange | undefined;
-  #newest: TimedExchange | undefined;
+  /** From the oldest to the newest. */
+  readonly #exchanges = new LinkedList<TimedExchange>();
   #checks = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -170,38 +169,29 @@ export class ExchangeTimeouts {
   /** Starts the time of an exchange. Exchanges do not keep the process alive. */
   add(exchange: TimedExchange): void {
     exchange.beganAt = this.#checks;
-    exchange.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = exchange;
-    else this.#newest.newer = exchange;
-    this.#newest = exchange;
+    this.#exchanges.append(exchange);
     this.#timer ??= setInterval(() => this.#check(), this.#checkIntervalMs).unref();
   }
 
   /** Removes an exchange that has ended. */
   delete(exchange: TimedExchange): void {
     if (exchange.beganAt === undefined) return;
-    const { older, newer } = exchange;
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    exchange.older = undefined;
-    exchange.newer = undefined;
+    this.#exchanges.remove(exchange);
     exchange.beganAt = undefined;
   }
 
   #check(): void {
     this.#checks++;
-    for (let exchange = this.#oldest; exchange !== undefined; ) {
+    for (let exchange = this.#exchanges.first; exchange !== undefined; ) {
       const age = this.#checks - (exchange.beganAt ?? this.#checks);
       if (age < this.#bodyChecks && age < this.#answerChecks) return;
       // Either call may remove the exchange from the list.
-      const { newer } = exchange;
+      const { next } = exchange;
       if (age >= this.#answerChecks) exchange.destroy();
       else if (exchange.isReading) exchange.expireBody();
-      exchange = newer;
+      exchange = next;
     }
-    if (this.#oldest !== undefined) return;
+    if (this.#exchanges.first !== undefined) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

@@ -11,7 +11,7 @@ import { type CallKind, Exchange, type UnaryAnswer } from "./exchange.ts";
 
 /** Key under which the listeners, which all exchanges share, find the exchange. */
 const exchangeKey = Symbol("exchange");
-type Stream = ServerHttp2Stream & { [exchangeKey]?: Http2Exchange };
+type Stream = ServerHttp2Stream & { [exchangeKey]?: Http2Exchange | undefined };
 
 const withTrailers = { waitForTrailers: true };
 
@@ -148,8 +148,14 @@ function onEnd(this: Stream): void {
   this[exchangeKey]?.end();
 }
 
+/**
+ * Ends the exchange. The stream forgets it, since a closed stream survives scavenges: V8 creates a function that is
+ * assigned to a property in the old generation, and each stream of Node has one that refers to it (WritableState in
+ * Node's lib/internal/streams/writable.js). Whatever the stream refers to would stay until the next major collection.
+ */
 function onClose(this: Stream): void {
   this[exchangeKey]?.close();
+  this[exchangeKey] = undefined;
 }
 
 function sendTrailers(this: Stream): void {

@@ -1,6 +1,7 @@
 /** Reads request bodies completely and within limits, before anything uses them. */
 import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
+import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ListenerLimits } from "../limits.ts";
 
@@ -104,12 +105,12 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
  * stopped, where `resume` would have no effect next to a listener for "readable", or in the turn in which such a
  * listener is removed.
  */
-export function discardBody(request: IncomingMessage): void {
+export function discardBody(request: Readable): void {
   request.on("readable", readAndDrop);
   readAndDrop.call(request);
 }
 
-function readAndDrop(this: IncomingMessage): void {
+function readAndDrop(this: Readable): void {
   while (this.read() !== null);
 }
 

@@ -95,5 +95,8 @@ export function resetOnceSent(stream: ServerHttp2Stream): void {
 }
 
 function reset(this: ServerHttp2Stream): void {
-  if (!this.destroyed && !this.closed && this.state.remoteClose !== 1) this.close(constants.NGHTTP2_NO_ERROR);
+  if (this.destroyed || this.closed || this.state.remoteClose === 1) return;
+  this.close(constants.NGHTTP2_NO_ERROR);
+  // Node destroys a closed stream only once all that had arrived is read, and its connection ends only after that.
+  discardBody(this);
 }

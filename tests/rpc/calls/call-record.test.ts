@@ -52,7 +52,7 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
   });
 
   async function expectRecord(protocol: CallRecord["protocol"], code: string): Promise<void> {
-    await vi.waitFor(() => expect(records.length).toBeGreaterThan(0));
+    await expect.poll(() => records.length).toBeGreaterThan(0);
     expect(records).toMatchObject([{ method: AgentCallback.method.heartbeat, protocol, code }]);
     expect(records[0]?.durationMs).toBeGreaterThanOrEqual(0);
   }
@@ -111,7 +111,10 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     test("a caller who leaves before its answer is canceled", async () => {
       await callHttp2(session, { "content-type": type }, (stream) => {
         stream.end(body("wait"));
-        void vi.waitFor(() => expect(waiting).toHaveBeenCalled()).then(() => stream.close(8));
+        void expect
+          .poll(() => waiting)
+          .toHaveBeenCalled()
+          .then(() => stream.close(8));
       });
       await expectRecord(protocol, "canceled");
     });
@@ -140,7 +143,7 @@ describe.each(["on", "off"] as const)("with the lane %s", (unaryLane) => {
     using connection = await openRaw({ url: listener.agentUrl });
     const body = json("wait");
     await connection.send(heartbeatHead(listener.host, { "Content-Length": body.length }), body);
-    await vi.waitFor(() => expect(waiting).toHaveBeenCalled());
+    await expect.poll(() => waiting).toHaveBeenCalled();
     connection.socket.resetAndDestroy();
     await expectRecord("connect", "canceled");
   });

@@ -87,6 +87,7 @@ testWithAddresses("those that wait get their turn address by address", async () 
     await shakeHands(listener, address);
     order.push(address);
   });
+  await expect.poll(() => listener.countConnections()).toBe(5);
   await delay(200);
   holder?.destroy();
   await Promise.all(all);

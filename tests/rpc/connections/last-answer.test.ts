@@ -9,6 +9,7 @@ import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
 import { startAgentListener } from "../../support/agent-listener.ts";
 import { makeFolder } from "../../support/program.ts";
 import { heartbeatHead, openRaw } from "../../support/raw-connection.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 /** It is refused at once, and the server says that it closes. */
 const last = "POST /last HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
@@ -44,10 +45,22 @@ describe.each([
     connection.socket.allowHalfOpen = true;
     await connection.send(last);
     await connection.until(oneAnswer);
-    const deadline = Date.now() + 3_000;
+    const deadline = Date.now() + 20_000;
     while ((await listener.countConnections()) > 0 && Date.now() < deadline)
       await connection.send(heartbeatHead("a", {}));
     expect(await listener.countConnections()).toBe(0);
+  });
+
+  test.each([
+    ["says so", "POST /last HTTP/1.1\r\nHost: a\r\nConnection: TE, Close\r\nContent-Length: 1\r\n\r\nx"],
+    ["speaks HTTP/1.0", "POST /last HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"],
+  ])("a client that sends nothing more is not waited for if it %s", async (_how, request) => {
+    await using listener = await startAgentListener({ tls: hasTls, limits: { lingerTimeoutMs: 3_600_000 } });
+    using connection = await openRaw({ url: listener.agentUrl, ca: listener.ca });
+    connection.socket.allowHalfOpen = true;
+    await connection.send(request);
+    await connection.until(oneAnswer);
+    await waitUntil("the server closes the connection", async () => (await listener.countConnections()) === 0);
   });
 
   test("a client that has closed its half and does not read is cut, however long its call may last", async () => {

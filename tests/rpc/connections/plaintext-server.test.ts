@@ -7,7 +7,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import { fastify } from "fastify";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import {
   AgentCallback,
   HeartbeatRequestSchema,
@@ -161,7 +161,7 @@ describe("limits", () => {
   });
 
   test("closes idle connections of both protocols", async () => {
-    await start({ idleTimeoutMs: 100 });
+    await start({ idleTimeoutMs: 500 });
     const answer = await converse("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
     const session = openSession();
@@ -202,7 +202,7 @@ describe("faults of one connection", () => {
     await once(socket, "connect");
     for (const piece of pieces) await new Promise<void>((resolve) => socket.write(piece, () => resolve()));
     socket.resetAndDestroy();
-    await vi.waitFor(async () => expect(await countConnections()).toBe(1));
+    await expect.poll(() => countConnections()).toBe(1);
     expect(await call(session, "still here")).toBe("2.0 POST still here");
   });
 
@@ -218,7 +218,7 @@ describe("faults of one connection", () => {
     for (const piece of pieces) socket.write(piece);
     socket.resume().end();
     await closed;
-    await vi.waitFor(async () => expect(await countConnections()).toBe(0));
+    await expect.poll(() => countConnections()).toBe(0);
   });
 });
 
@@ -230,7 +230,7 @@ describe("closing", () => {
     const agent = new Agent({ keepAlive: true });
     const idleSession = openSession();
     await Promise.all([getHttp1(agent), call(idleSession)]);
-    await vi.waitFor(async () => expect(await countConnections()).toBe(3));
+    await expect.poll(() => countConnections()).toBe(3);
     server.close();
     await Promise.all([once(server, "close"), once(silent, "close"), once(idleSession, "close")]);
     agent.destroy();
@@ -247,7 +247,7 @@ describe("closing", () => {
       fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text()),
       call(openSession()),
     ]);
-    await vi.waitFor(() => expect(waiting).toHaveLength(2));
+    await expect.poll(() => waiting).toHaveLength(2);
     server.close();
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
     for (const answer of waiting) answer();
@@ -261,7 +261,7 @@ describe("closing", () => {
     await once(silent, "connect");
     const session = openSession();
     const answers = Promise.allSettled([fetch(`http://127.0.0.1:${port}/`), call(session)]);
-    await vi.waitFor(async () => expect(await countConnections()).toBe(3));
+    await expect.poll(() => countConnections()).toBe(3);
     server.close();
     server.closeAllConnections();
     await Promise.all([once(server, "close"), once(silent, "close"), once(session, "close"), answers]);

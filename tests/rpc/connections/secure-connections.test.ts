@@ -1,9 +1,11 @@
 /**
- * HTTP/1.1 over TLS: a request that comes while an answer is still going out is answered, in whatever pieces it comes.
+ * TLS connections that do not go as they should: a request that comes while an answer is still going out, in pieces,
+ * and a handshake that ends too late.
  */
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "node:tls";
 import { pino } from "pino";
 import { expect, test } from "vitest";
@@ -11,6 +13,7 @@ import { prepareClose } from "../../../src/rpc/connections/close-listener.ts";
 import { defaultLimits } from "../../../src/rpc/limits.ts";
 import { createListener } from "../../../src/rpc/listener.ts";
 import { ensureDevelopmentTls } from "../../../src/tls/development-ca.ts";
+import { startAgentListener } from "../../support/agent-listener.ts";
 import { makeFolder } from "../../support/program.ts";
 
 /** Too much for the buffers between server and client. */
@@ -62,4 +65,24 @@ test("a request in two records behind an answer that the client has not read yet
   const received = Buffer.concat(await client.toArray()).toString("latin1");
   expect(received.length).toBeGreaterThan(large.length);
   expect(received.slice(-4)).toBe("done");
+});
+
+test("a handshake that would end after its time is cut without an answer", async () => {
+  const limits = { handshakeTimeoutMs: 200, lingerTimeoutMs: 10_000 };
+  await using listener = await startAgentListener({ limits });
+  const socket = connectTcp(Number(new URL(listener.agentUrl).port), "127.0.0.1").on("error", () => {});
+  const closed = once(socket, "close");
+  const holder = createHolder(socket);
+  const client = connect({ socket: holder.stream, ca: listener.ca, host: "127.0.0.1" }).on("error", () => {});
+  let received = "";
+  client.on("data", (data) => {
+    received += data;
+  });
+  // The server's part of the handshake has come, and the client's last message stays here.
+  client.once("keylog", holder.hold);
+  await once(client, "secureConnect");
+  await delay(500);
+  holder.release();
+  await closed;
+  expect(received).toBe("");
 });

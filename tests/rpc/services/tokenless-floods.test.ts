@@ -119,6 +119,8 @@ test("memory is given back after floods", async () => {
   const sessions = Array.from({ length: 40 }, () => connect(server.adminUrl));
   await Promise.all(sessions.map((session, at) => askOften(session, `192.0.2.${at + 10}`, 1_000)));
   for (const session of sessions) session.destroy();
-  const after = await findResidentBytes(server.pid);
-  if (before !== undefined && after !== undefined) expect((after - before) / 2 ** 20).toBeLessThan(200);
+  if (before === undefined) return;
+  // A collection of garbage comes when it comes.
+  const grownMiB = async () => (((await findResidentBytes(server.pid)) ?? 0) - before) / 2 ** 20;
+  await expect.poll(grownMiB).toBeLessThan(200);
 });

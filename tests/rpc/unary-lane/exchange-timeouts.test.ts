@@ -7,8 +7,8 @@ afterEach(() => void vi.useRealTimers());
 const limits = { bodyTimeoutMs: 1_000, answerTimeoutMs: 3_000, checkIntervalMs: 100 };
 
 class Timed implements TimedExchange {
-  older: TimedExchange | undefined = undefined;
-  newer: TimedExchange | undefined = undefined;
+  previous: TimedExchange | undefined = undefined;
+  next: TimedExchange | undefined = undefined;
   beganAt: number | undefined = undefined;
   isReading = true;
   readonly ends: string[] = [];

@@ -77,8 +77,10 @@ const concat = (...parts: Uint8Array[]) => Buffer.concat(parts);
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
   fc
-    .constantFrom("soon", "-1", "1e3", "", " ", "5", "123456789S", "12345678901", "5S, 6S")
+    .constantFrom("soon", "-1", "1e3", "", " ", "123456789S", "12345678901", "5S, 6S")
     .chain((text) => fc.constantFrom(withHeader("grpc-timeout", text), withHeader("connect-timeout-ms", text))),
+  // By Connect it would be five milliseconds, which pass while the handler runs, or do not.
+  fc.constant(withHeader("grpc-timeout", "5")),
   fc.uint8Array({ minLength: 1, maxLength: 20 }).map(withMessage),
   fc
     .constantFrom("", "{", "[]", "null", '{"machineid":"x"}', '{"machineId":7}', "\ufeff{}", '{"machineId":"\ud800"}')

@@ -2,11 +2,13 @@
  * Writes heartbeats by natural group commit: those that arrive while commits are under way are written as one batch as
  * soon as one ends. Deliveries that follow from heartbeats are written in the same way, by a second writer.
  *
- * There is no timer: an idle writer writes a heartbeat at once. While a batch is under way, further ones begin at the
- * end of the event loop's turn, or as soon as enough heartbeats wait. A heartbeat's promise settles after its own
- * commit and never before. An agent, that is a machine and a key, is in at most one batch at a time, and once in it. So
- * its heartbeats are written in the order in which they came, and one that waits for a lock delays only its own batch.
- * Urgent heartbeats are written first.
+ * An idle writer writes a heartbeat at once. While a batch is under way, heartbeats wait for its end, so that the next
+ * batch has all of them; a further batch begins beside it only for many heartbeats, or when the batch takes long. A
+ * heartbeat's promise settles after its own commit and never before.
+ *
+ * An agent, that is a machine and a key, is in at most one batch at a time, and once in it. So its heartbeats are
+ * written in the order in which they came, and one that waits for a lock delays only its own batch. Urgent heartbeats
+ * are written first.
  */
 import { isDatabaseAway, isStatementError, sqlState } from "../db/errors.ts";
 import type { HeartbeatStore } from "../db/heartbeat-store.ts";
@@ -39,10 +41,16 @@ export interface HeartbeatWriterLimits {
 export const defaultWriterLimits: HeartbeatWriterLimits = { maxBatchRows: 200, maxBatches: 3, maxQueued: 10_000 };
 
 /**
- * Number of waiting rows at which a further batch begins before the event loop's turn ends. A batch for each row would
- * cost the database several times as much.
+ * Number of waiting rows at which a further batch begins beside those under way. A batch of a few rows costs the
+ * database several times as much for each of them.
  */
 const goodPart = 64;
+
+/**
+ * Longest time for which rows wait for a batch under way, in milliseconds, before one begins beside it. A batch usually
+ * takes less; one that waits for a lock takes longer.
+ */
+const longestGatheringMs = 5;
 
 /** Maximum number of attempts to write a heartbeat alone, which a deadlock or a serialization failure can make fail. */
 const maxAttempts = 5;
@@ -95,10 +103,12 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
 ): AgentWriter<Row, Outcome> {
   const queue = new WriterQueue<Row, Outcome>();
   let batchesUnderWay = 0;
-  let isTurnEnding = false;
+  let gathering: NodeJS.Timeout | undefined;
   const agentsUnderWay = new Set<string>();
 
   function startBatches(): void {
+    clearTimeout(gathering);
+    gathering = undefined;
     while (batchesUnderWay < limits.maxBatches && queue.length > 0) {
       const batch = queue.takeBatch(agentsUnderWay, limits.maxBatchRows);
       if (batch.length === 0) return;
@@ -108,13 +118,7 @@ function createAgentWriter<Row extends AgentRow, Outcome>(
 
   function startSoon(): void {
     if (batchesUnderWay === 0 || queue.length >= goodPart) startBatches();
-    else if (!isTurnEnding) {
-      isTurnEnding = true;
-      setImmediate(() => {
-        isTurnEnding = false;
-        startBatches();
-      });
-    }
+    else gathering ??= setTimeout(startBatches, longestGatheringMs);
   }
 
   async function runBatch(batch: readonly Waiting<Row, Outcome>[]): Promise<void> {

@@ -163,6 +163,23 @@ test("memory that the agent could not tell is not less memory, and a first repor
   expect(await machine.report({ memoryInstalledBytes: 0n })).toEqual([]);
 });
 
+test.each<[string, NodeInit, NodeInit, RegExp]>([
+  ["memory_reduced", { memoryInstalledBytes: 0n }, { memoryInstalledBytes: 8n * gib }, /^8192 MB, 16 GB before$/],
+  [
+    "serial_number_changed",
+    { serialNumber: "Default string" },
+    { serialNumber: "SN-LATER" },
+    /^SN-LATER now, SN-[0-9a-f]{8} before$/,
+  ],
+])("%s is told, and stays, although a report between could not tell", async (type, unknown, less, detail) => {
+  const machine = await reportingMachine();
+  await machine.report();
+  expect(await machine.report(unknown)).toEqual([]);
+  const [issue, ...others] = await machine.report(less);
+  expect([issue?.type, issue?.detail, others]).toEqual([type, expect.stringMatching(detail), []]);
+  expect(await machine.report(unknown)).toEqual([issue]);
+});
+
 test("the amount before stays that of the whole machine when still more is missing", async () => {
   const machine = await reportingMachine();
   await machine.report();

@@ -1,10 +1,12 @@
 /** What agents report about their machines' health: what is kept of it, what follows, and what it costs. */
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
-import { listMachineChanges, readHistoryPosition } from "../../src/db/queries/machine-change.ts";
+import { readHistoryPosition } from "../../src/db/queries/history-position.ts";
+import { listMachineChanges } from "../../src/db/queries/machine-change.ts";
 import { type EventMessage, toMessageId, writeHistoryMessage } from "../../src/receivers/event-message.ts";
 import { codeOf, grpcAgent, type HeartbeatInit } from "../support/agents.ts";
 import { machineWithAgent, readTags, replaceAgentKey, requestInstallation } from "../support/machine.ts";
@@ -15,7 +17,7 @@ import { waitUntil } from "../support/wait.ts";
 import { startWatch } from "../support/watcher.ts";
 
 const { database, server } = await startServerWithDatabase();
-const { secret } = await tokenOf(database.db, "operator");
+const { name, secret } = await tokenOf(database.db, "operator");
 const healths = adminClient(HealthService, server.adminUrl, secret);
 const machines = adminClient(MachineService, server.adminUrl, secret);
 type Report = NonNullable<HeartbeatInit["health"]>;
@@ -67,6 +69,26 @@ test("replaces what the agent reported before, and nothing of others; heartbeats
       },
     },
   ]);
+});
+
+test("outlives the agent's key, and is taken back by the next agent or by an operator", async () => {
+  using agent = await createAgent();
+  const { machineId } = agent;
+  const alert = [{ id: "raid", effects: [BLOCK_INSTALL] }, { id: "fan" }];
+  await agent.report({ alert });
+  const next = await replaceAgentKey(database.db, machineId);
+  expect(await agent.alerts()).toMatchObject([{ id: "fan" }, { id: "raid", effects: [BLOCK_INSTALL] }]);
+  using nextAgent = grpcAgent(server, next);
+  await nextAgent.heartbeat({ machineId, health: { alert: alert.slice(0, 1) } });
+  expect(await agent.alerts()).toMatchObject([{ id: "raid" }]);
+  await adminClient(AgentService, server.adminUrl, secret).revokeAgent({ machineId });
+  expect(await agent.alerts()).toMatchObject([{ id: "raid" }]);
+  const answer = await healths.putHealth({ machineId, source: "agent", alerts: [], ttl: durationFromMs(1000) });
+  expect(answer).toMatchObject({ machine: { id: machineId }, alerts: [] });
+  expect(answer.machine?.health?.blocksInstall ?? false).toBe(false);
+  expect((await agent.history()).at(-1)).toMatchObject({
+    ...{ actor: `token:${name}`, detail: { source: "agent", ended: "raid", began: null } },
+  });
 });
 
 describe("that changes all the time", () => {

@@ -29,16 +29,16 @@ import { createListHardwareReports } from "./hardware/list-hardware-reports.ts";
 import { createGetHealth } from "./health/get-health.ts";
 import { createPutHealth } from "./health/put-health.ts";
 import { createListEvents } from "./history/list-events.ts";
-import { createCancelInstallation } from "./installation/cancel-installation.ts";
+import { createBatchCancelInstallations, createCancelInstallation } from "./installation/cancel-installation.ts";
 import { createGetInstallation } from "./installation/get-installation.ts";
 import { createListInstallations } from "./installation/list-installations.ts";
 import { createBatchRequestInstallations, createRequestInstallation } from "./installation/request-installation.ts";
-import { createRetryInstallation } from "./installation/retry-installation.ts";
+import { createBatchRetryInstallations, createRetryInstallation } from "./installation/retry-installation.ts";
 import { createListIssues } from "./issue/list-issues.ts";
 import { createCreateJoinToken } from "./join-token/create-join-token.ts";
 import { createListJoinTokens } from "./join-token/list-join-tokens.ts";
 import { createRevokeJoinToken } from "./join-token/revoke-join-token.ts";
-import { createClearHold } from "./machine/clear-hold.ts";
+import { createBatchClearHolds, createClearHold } from "./machine/clear-hold.ts";
 import { createBatchCreateMachines, createCreateMachine } from "./machine/create-machine.ts";
 import { createDeleteMachine } from "./machine/delete-machine.ts";
 import { createExplainMachine } from "./machine/explain-machine.ts";
@@ -46,7 +46,7 @@ import { createFindMachines } from "./machine/find-machines.ts";
 import { createGetMachine } from "./machine/get-machine.ts";
 import { createListMachines } from "./machine/list-machines.ts";
 import { createBatchSetExpected, createSetExpected } from "./machine/set-expected.ts";
-import { createSetHold } from "./machine/set-hold.ts";
+import { createBatchSetHolds, createSetHold } from "./machine/set-hold.ts";
 import { createBatchSetLabels, createSetLabels } from "./machine/set-labels.ts";
 import { createBatchSetProvided, createSetProvided } from "./machine/set-provided.ts";
 import { createAddReceiverSecret } from "./receiver/add-receiver-secret.ts";
@@ -77,7 +77,9 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       requestInstallation: createRequestInstallation(context),
       batchRequestInstallations: createBatchRequestInstallations(context),
       retryInstallation: createRetryInstallation(context),
+      batchRetryInstallations: createBatchRetryInstallations(context),
       cancelInstallation: createCancelInstallation(context),
+      batchCancelInstallations: createBatchCancelInstallations(context),
       getInstallation: createGetInstallation(context),
       listInstallations: createListInstallations(context),
     });
@@ -135,7 +137,9 @@ export function createAdminRoutes(context: AdminContext): (router: ConnectRouter
       setLabels: createSetLabels(context),
       batchSetLabels: createBatchSetLabels(context),
       setHold: createSetHold(context),
+      batchSetHolds: createBatchSetHolds(context),
       clearHold: createClearHold(context),
+      batchClearHolds: createBatchClearHolds(context),
       explainMachine: createExplainMachine(context),
       watchMachines: createWatchMachines(context),
     });

@@ -34,9 +34,7 @@ export async function answerOnce<Response extends DescMessage>(
     actor,
     requestId: requestId.toLowerCase(),
     method: `${context.service.typeName}/${context.method.name}`,
-    requestHash: createHash("sha256")
-      .update(toBinary(context.method.input, { ...request, requestId: "" } as Message))
-      .digest(),
+    requestHash: hashRequest(context.method.input, request),
   };
   return await transact(db, async (tx) => {
     const earlier = await takeAdminRequest(tx, call);
@@ -55,4 +53,24 @@ function usedOtherwise(): ConnectError {
   return new ConnectError(`request_id: ${description}`, Code.InvalidArgument, undefined, [
     badRequest([{ field: "request_id", description, reason: "REQUEST_ID_REUSED" }]),
   ]);
+}
+
+/**
+ * Returns a hash of the request without its request id: the same for the same fields. The entries of a map have no
+ * order, and clients in Go send them in another one each time.
+ */
+function hashRequest<Desc extends DescMessage>(
+  schema: Desc,
+  request: MessageShape<Desc> & { readonly requestId: string },
+): Buffer {
+  const sorted = sortKeys({ ...request, requestId: "" }) as MessageShape<Desc>;
+  return createHash("sha256").update(toBinary(schema, sorted)).digest();
+}
+
+/** Returns a copy of a message whose maps are in the order of their keys. The fields of messages have no order. */
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, inner]) => [name, sortKeys(inner)]));
 }

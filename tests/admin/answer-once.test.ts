@@ -1,5 +1,5 @@
 /** What a request id promises, apart from any method. */
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ConnectError, createContextValues } from "@connectrpc/connect";
 import { afterAll, expect, test } from "vitest";
 import {
@@ -18,7 +18,9 @@ afterAll(() => database.close());
 const requestId = "6f0c3a51-51e2-4a5c-9f5e-0c8d6f1a2b3c";
 let runs = 0;
 
-function call(fields: { machineId?: string; requestId?: string }, actor = "token:a", fail = false) {
+type Fields = MessageInitShape<typeof CreateMachineRequestSchema>;
+
+function call(fields: Fields, actor = "token:a", fail = false) {
   const values = createContextValues().set(callerKey, { actor, role: "operator" });
   const context = { values, service: MachineService, method: MachineService.method.createMachine };
   const request = create(CreateMachineRequestSchema, fields);
@@ -47,6 +49,13 @@ test("refuses the id for another request, and names the field", async () => {
   const error: ConnectError = await call({ requestId, machineId: "other" }).catch((reason) => reason);
   expect(error.message).toContain("request_id");
   expect(error.findDetails(BadRequestSchema)).toMatchObject([{ fieldViolations: [{ field: "request_id" }] }]);
+});
+
+test("takes a call whose maps come in another order for the same one, and one with other values for another", async () => {
+  const id = "00000000-0000-4000-8000-000000000002";
+  const first = await call({ requestId: id, labels: { rack: "r1", team: "a" } });
+  expect(await call({ requestId: id, labels: { team: "a", rack: "r1" } })).toEqual(first);
+  await expect(call({ requestId: id, labels: { rack: "a", team: "r1" } })).rejects.toThrow("request_id");
 });
 
 test("keeps the ids of callers apart, and repeats calls without one", async () => {

@@ -178,6 +178,7 @@ describe.each([
       () => client(InstallationService).listInstallations({}),
       () => client(InstallationService).getInstallation({ machineId }),
       () => client(HistoryService).listEvents({ machineId }),
+      () => client(HistoryService).listEvents({ kinds: ["machine_created"] }),
       () => client(HardwareService).listHardwareReports({ machineId }),
       () => client(FleetService).getFleet({}),
       () => client(AgentService).revokeAgent({ machineId }),

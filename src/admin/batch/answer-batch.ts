@@ -53,6 +53,7 @@ export function createBatchHandler<
       const outcome = await operation.apply(tx, [...changes.values()], actor, refuse);
       if (isAtomic) assertNone(refused);
       const answers = request.omitMachines ? new Map<string, Answer>() : await operation.readAnswers(tx, outcome);
+      await operation.settle?.(tx, outcome, answers);
       const answered = [...indexes.keys()].flatMap((machineId) => answers.get(machineId) ?? []);
       return response.create(answered, toStatuses(refused));
     };

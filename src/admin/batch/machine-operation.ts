@@ -22,18 +22,25 @@ export interface MachineOperation<Request extends Message, Change extends Machin
   /** Carries out the changes, of different machines, but those that it refuses. */
   apply(tx: Transaction, changes: readonly Change[], actor: string, refuse: Refuse): Promise<Outcome>;
   /** Returns the answers for the changes that were carried out, by machine. */
-  readAnswers(tx: Transaction, outcome: Outcome): Promise<ReadonlyMap<string, Answer>>;
+  readAnswers(tx: Transaction, outcome: Outcome): Promise<Map<string, Answer>>;
+  /**
+   * Ends the transaction of the changes. It comes last, whether answers were read or not, and reads those again that
+   * have become wrong meanwhile.
+   */
+  settle?(tx: Transaction, outcome: Outcome, answers: Map<string, Answer>): Promise<void>;
   /** Field of the request that an error of `apply` is about; undefined for the machine itself. */
   findField?(error: Error): string | undefined;
 }
 
 /** Carries out the change of one machine. Throws what refuses it. */
 export async function applyOne<Change extends MachineChange, Outcome, Answer>(
-  operation: Pick<MachineOperation<Message, Change, Outcome, Answer>, "apply" | "readAnswers">,
+  operation: Pick<MachineOperation<Message, Change, Outcome, Answer>, "apply" | "readAnswers" | "settle">,
   tx: Transaction,
   change: Change,
   actor: string,
 ): Promise<Answer> {
-  const answers = await operation.readAnswers(tx, await operation.apply(tx, [change], actor, refuseAll));
+  const outcome = await operation.apply(tx, [change], actor, refuseAll);
+  const answers = await operation.readAnswers(tx, outcome);
+  await operation.settle?.(tx, outcome, answers);
   return answers.get(change.machineId) as Answer;
 }

@@ -46,6 +46,7 @@ function toEnrolment(
   lookalikes: readonly Lookalike[],
   expectations: readonly Expectation[],
 ): Enrolment {
+  const isDecided = row.state !== "waiting";
   return create(EnrolmentSchema, {
     id: row.id,
     state: enrolmentStates[row.state],
@@ -64,11 +65,11 @@ function toEnrolment(
     cpuThreads: row.cpuThreads ?? 0,
     diskBytes: row.diskBytes ?? 0n,
     machineId: row.machineId ?? "",
-    decider: row.decidedBy ?? "",
+    decider: (isDecided && row.decidedBy) || "",
     joinTokenId: row.joinTokenId ?? "",
     expectedMachineId: findExpectedMachine(expectations) ?? "",
     waitReason: row.state === "approved" ? "" : explainExpectations(expectations),
-    ...(row.decidedAt && { decideTime: timestampFromDate(row.decidedAt) }),
+    ...(isDecided && row.decidedAt && { decideTime: timestampFromDate(row.decidedAt) }),
     lookalikes: lookalikes.map(({ machineId, enrolmentId, kinds }) =>
       create(LookalikeSchema, {
         machineId: machineId ?? "",

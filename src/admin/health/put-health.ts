@@ -40,10 +40,17 @@ export function createPutHealth(context: AdminContext) {
   };
 }
 
-/** Throws ConnectError with `invalid_argument` for the agents' source, and for alerts with one id and target. */
+/**
+ * Throws ConnectError with `invalid_argument` for new alerts of the agents' source, and for alerts with one id and
+ * target. What an agent put can be taken back for it, since the agent that would do so may be gone.
+ */
 function assertSound({ source, alerts }: PutHealthRequest): void {
   const violations = new Violations();
-  if (source === agentSource) violations.add("source", "is reserved for the machine's agent: name another one");
+  if (source === agentSource && alerts.length > 0) {
+    const description =
+      "is reserved for the machine's agent: name another one, or put no alerts to take the agent's back";
+    violations.add("source", description);
+  }
   const places = new Map<string, number>();
   for (const [index, { id, target }] of alerts.entries()) {
     const key = JSON.stringify([id, target]);

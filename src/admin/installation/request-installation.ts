@@ -13,7 +13,6 @@ import { DiskRefusedError } from "../../contract/choose-disk.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import type { Transaction } from "../../db/client.ts";
 import { GenerationNotGrowingError } from "../../db/errors.ts";
-import { findInstallationsWithReasons } from "../../db/queries/installation-overview.ts";
 import { type InstallationRequest, requestInstallations } from "../../db/queries/os-installation-request.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { answerOnce } from "../answer-once.ts";
@@ -22,8 +21,9 @@ import { createBatchHandler } from "../batch/answer-batch.ts";
 import { applyOne, type MachineOperation } from "../batch/machine-operation.ts";
 import { answerWithoutChange } from "../validate-only.ts";
 import { toDiskToChoose } from "./disk-to-choose.ts";
+import { readInstallations } from "./read-installations.ts";
 import { toRequestContent } from "./request-content.ts";
-import { readGeneration, toInstallation } from "./to-installation.ts";
+import { readGeneration } from "./to-installation.ts";
 
 type InstallationOperation = MachineOperation<
   RequestInstallationRequest,
@@ -55,11 +55,7 @@ function createOperation(
       };
     },
     apply: requestInstallations,
-    async readAnswers(tx, generations) {
-      const keys = Array.from(generations, ([machineId, generation]) => ({ machineId, generation }));
-      const requested = await findInstallationsWithReasons(tx, keys);
-      return new Map(requested.map((installation) => [installation.machineId, toInstallation(installation)]));
-    },
+    readAnswers: readInstallations,
     findField(error) {
       if (error instanceof DiskRefusedError) return "target";
       return error instanceof GenerationNotGrowingError ? "generation" : undefined;

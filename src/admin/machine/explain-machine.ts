@@ -38,7 +38,7 @@ export function createExplainMachine({ db }: AdminContext) {
       ...(nextTime && { nextTime: timestampFromDate(nextTime) }),
       remedies: explanation.remedies.map((name) => {
         const { description, command }: Remedy = remedies[name];
-        return { description, command: command?.(machineId) ?? "" };
+        return { description, command: command?.(machineId, trouble.knockers[0]?.id) ?? "" };
       }),
     });
   };

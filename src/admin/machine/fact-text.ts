@@ -90,7 +90,8 @@ export function describeDelivery(facts: Facts): string {
   const { firstGivenAt, lastGivenAt, timesGiven } = installation;
   if (isNeverTakenUp(facts)) {
     const given = `${nameInstallation(facts)} was given ${timesGiven} times, never taken up`;
-    return `${given}: the agent has kept asking since the first time ${ago(facts, firstGivenAt)}, without progress, report or silence`;
+    const asking = `the agent has kept asking since the first time ${ago(facts, firstGivenAt)}`;
+    return `${given}: ${asking}, without progress, report or silence`;
   }
   const first = `${nameInstallation(facts)} was given to the agent ${ago(facts, firstGivenAt)}`;
   return timesGiven < 2n || lastGivenAt === null
@@ -117,9 +118,9 @@ export function describeReport(facts: Facts): string {
   const { report, installation, installationState } = facts;
   if (report === null) return "an installation ended";
   const { generation, result, error, reportedAt } = report;
-  const reason = oneLine(error ?? "") || "the agent did not say why";
-  const outcome = result === "success" ? "succeeded" : "failed";
-  const ended = `installation ${generation} ${outcome} ${ago(facts, reportedAt)}${result === "success" ? "" : `: ${reason}`}`;
+  const [outcome, reason] =
+    result === "success" ? ["succeeded", ""] : ["failed", `: ${oneLine(error ?? "") || "the agent did not say why"}`];
+  const ended = `installation ${generation} ${outcome} ${ago(facts, reportedAt)}${reason}`;
   if (installation === null || installationState === null || installation.generation === generation) return ended;
   return `${ended}; installation ${installation.generation} was ${installationState.state} since`;
 }
@@ -138,9 +139,8 @@ export function describeTrouble(facts: Facts): string {
   if (alerts.length > 0) troubles.push(describeHealth(facts));
   if (duplicate !== undefined) {
     const { sign, value, otherValue, seenAt } = duplicate;
-    troubles.push(
-      `two machines call with its id and key: ${signs[sign]} "${oneLine(value)}" came back after "${oneLine(otherValue)}", last ${ago(facts, seenAt)}`,
-    );
+    const returned = `${signs[sign]} "${oneLine(value)}" came back after "${oneLine(otherValue)}"`;
+    troubles.push(`two machines call with its id and key: ${returned}, last ${ago(facts, seenAt)}`);
   }
   if (bootLoop !== undefined) {
     const { loopBoots, loopSince, lastAt } = bootLoop;
@@ -150,13 +150,13 @@ export function describeTrouble(facts: Facts): string {
   if (refusedReport !== undefined) {
     const { generation, refusedAt } = refusedReport;
     troubles.push(
-      `${ago(facts, refusedAt)} its agent reported installation ${generation}, which this server's database never gave it, so the report does not count`,
+      `${ago(facts, refusedAt)} its agent reported installation ${generation}, ` +
+        "which this server's database never gave it, so the report does not count",
     );
   }
   for (const { id, address, lastSeenAt } of knockers) {
-    troubles.push(
-      `an agent with another key asks to be let in as this machine: enrolment ${id} from ${address}, last ${ago(facts, lastSeenAt)}`,
-    );
+    const enrolment = `enrolment ${id} from ${address}, last ${ago(facts, lastSeenAt)}`;
+    troubles.push(`an agent with another key asks to be let in as this machine: ${enrolment}`);
   }
   return troubles.map((trouble) => `; ${trouble}`).join("");
 }
@@ -174,7 +174,7 @@ function describeHealth(facts: Facts): string {
     return `${oneLine(describeAlert(alert))}, ${since({ ...facts, since: alert.since })}${suffix}`;
   });
   const more = ranked.length > maxNamedAlerts ? [`${ranked.length - maxNamedAlerts} more`] : [];
-  return `${ranked.length === 1 ? "it has the health alert" : "it has the health alerts"} ${[...named, ...more].join("; ")}`;
+  return `it has the health ${ranked.length === 1 ? "alert" : "alerts"} ${[...named, ...more].join("; ")}`;
 }
 
 /** Returns an agent's text on one line, shortened to fit a sentence. */

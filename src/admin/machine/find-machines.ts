@@ -7,10 +7,9 @@ import {
   FindMachinesResponseSchema,
   MatchKind,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { findMachineOverviews } from "../../db/queries/machine-overview.ts";
 import { findMachineMatches, type MachineMatch } from "../../db/queries/machine-search.ts";
 import type { AdminContext } from "../admin-context.ts";
-import { toMachine } from "./to-machine.ts";
+import { readMachines } from "./read-machine.ts";
 
 const defaultLimit = 20;
 /** How many matches of each kind are read for each machine that is returned: a machine's disks may all match. */
@@ -43,11 +42,10 @@ export function createFindMachines({ db }: AdminContext) {
     const matches = await findMachineMatches(db, text, matchLimit);
     const byMachine = Map.groupBy(matches.sort(compare), ({ machineId }) => machineId);
     const found = [...byMachine].slice(0, wanted);
-    const overviews = await findMachineOverviews(
+    const machines = await readMachines(
       db,
       found.map(([machineId]) => machineId),
     );
-    const machines = new Map(overviews.map((overview) => [overview.machine.id, toMachine(overview)]));
     return create(FindMachinesResponseSchema, {
       // A machine that was deleted in between is left out.
       results: found.flatMap(([machineId, own]) => {

@@ -2,6 +2,7 @@
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import type { Database, Transaction } from "../../db/client.ts";
 import { MachineNotFoundError } from "../../db/errors.ts";
+import { slicesOf } from "../../db/queries/candidates.ts";
 import { findMachineOverview, findMachineOverviews } from "../../db/queries/machine-overview.ts";
 import { toMachine } from "./to-machine.ts";
 
@@ -12,11 +13,18 @@ export async function readMachine(db: Database | Transaction, machineId: string)
   return toMachine(overview);
 }
 
-/** Reads those of the machines that exist, by their ids, which are UUIDs in lower case. */
+/**
+ * Reads those of the machines that exist, by their ids, which are UUIDs in lower case. Reads some at a time, since each
+ * comes with its newest stored request.
+ */
 export async function readMachines(
   db: Database | Transaction,
   machineIds: readonly string[],
 ): Promise<Map<string, Machine>> {
-  const overviews = await findMachineOverviews(db, machineIds);
-  return new Map(overviews.map((overview) => [overview.machine.id, toMachine(overview)]));
+  const machines = new Map<string, Machine>();
+  for (const slice of slicesOf(machineIds)) {
+    const overviews = await findMachineOverviews(db, slice);
+    for (const overview of overviews) machines.set(overview.machine.id, toMachine(overview));
+  }
+  return machines;
 }

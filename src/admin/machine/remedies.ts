@@ -3,8 +3,8 @@
 /** An action of an operator, who replaces the words in capitals in the command. */
 export interface Remedy {
   readonly description: string;
-  /** Absent if no command does it. */
-  readonly command?: (machineId: string) => string;
+  /** Absent if no command does it. `enrolmentId` is that of the agent that asks to be let in as the machine. */
+  readonly command?: (machineId: string, enrolmentId?: string) => string;
 }
 
 const whatToInstall = "--image URL --digest DIGEST --disk DISK";
@@ -37,7 +37,8 @@ export const remedies = {
   },
   judgeKnocker: {
     description: "if the agent that asks is this machine's, replace the key with its own; otherwise reject it",
-    command: (id) => `bmaas enrolments approve ENROLMENT_ID --machine ${id} --replace-key`,
+    command: (id, enrolmentId = "ENROLMENT_ID") =>
+      `bmaas enrolments approve ${enrolmentId} --machine ${id} --replace-key`,
   },
   restart: {
     description:

@@ -32,6 +32,7 @@ export function toMachineCondition(filter: MachineFilter | undefined): MachineCo
     isStateOverdue: filter.stateOverdue,
     isMissing: filter.missing,
     minStateAgeSeconds: toSeconds(filter.minStateAge),
+    maxStateAgeSeconds: toSeconds(filter.maxStateAge),
     issueTypes: readIssueTypes("filter.issue_types", filter.issueTypes),
     labels: filter.labels.length === 0 ? undefined : readLabelConditions(filter.labels),
   };

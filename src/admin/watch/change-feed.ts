@@ -13,7 +13,12 @@ import type { Logger } from "pino";
 import { Turnstile } from "../../base/turnstile.ts";
 import type { Database } from "../../db/client.ts";
 import type { ListenToHistory } from "../../db/history-listener.ts";
-import { checkHistoryPosition, type HistoryPosition, readHistoryPosition } from "../../db/queries/machine-change.ts";
+import {
+  ChangesNotKeptError,
+  checkHistoryPosition,
+  type HistoryPosition,
+  readHistoryPosition,
+} from "../../db/queries/history-position.ts";
 import { type ChangeBatch, createChangeReader } from "./change-reader.ts";
 import { Mailbox, WatchEndedError } from "./mailbox.ts";
 import { createReadingTurns } from "./reading-turns.ts";
@@ -25,7 +30,8 @@ export interface ChangeFeed {
   readonly watchers: number;
   /**
    * Yields batches from `from`, or from now on, until `signal` aborts. A batch without events is a sign of life. Throws
-   * ChangesNotKeptError when the changes after `from` were pruned, and WatchEndedError.
+   * WatchEndedError, and ChangesNotKeptError when the changes after `from` were pruned, or when the database is another
+   * one, or has lost changes by a failover.
    */
   watch(from: ResumePoint | undefined, signal: AbortSignal): AsyncGenerator<ChangeBatch>;
   /** Ends all watches, and accepts no more. */
@@ -120,6 +126,15 @@ export function createChangeFeed(
       } catch (error) {
         // While the server shuts down, statements fail that it interrupts itself.
         if (closing.signal.aborted) break;
+        if (error instanceof ChangesNotKeptError) {
+          // What watchers were told may not have happened, so none of them can go on from where it is.
+          log.warn(
+            { err: error, watchers },
+            "the database is not the one that watchers follow; they have to list again",
+          );
+          for (const mailbox of mailboxes) mailbox.fail(error);
+          break;
+        }
         if (!wasAway) log.warn({ err: error }, "cannot read changes for watchers; retrying");
         wasAway = true;
       }
@@ -166,7 +181,7 @@ export function createChangeFeed(
     ends.throwIfAborted();
     if (from !== undefined)
       yield* wait(
-        turnstile.pass(() => checkHistoryPosition(db, from.position), ends),
+        turnstile.pass(() => checkHistoryPosition(db, from.position, from.lineage), ends),
         from,
       );
     let point = from ?? (await readNow());
@@ -229,8 +244,8 @@ function shareReads<Result>(read: () => Promise<Result>): () => Promise<Result> 
 const nothing = { events: [], machines: new Map(), enrolments: new Map(), isLast: true };
 
 async function readPoint(db: Database): Promise<ResumePoint> {
-  const { position, at } = await readHistoryPosition(db);
-  return { position, silenceAt: at };
+  const { position, lineage, at } = await readHistoryPosition(db);
+  return { position, lineage, silenceAt: at };
 }
 
 function isBefore(a: HistoryPosition, b: HistoryPosition): boolean {

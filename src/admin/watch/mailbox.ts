@@ -15,7 +15,7 @@ export class Mailbox {
   readonly #ends: AbortSignal;
   #batches: ChangeBatch[] = [];
   #waitingEvents = 0;
-  #isFull = false;
+  #failure: Error | undefined;
   #wake: () => void = () => {};
 
   constructor(maxEvents: number, ends: AbortSignal) {
@@ -25,20 +25,29 @@ export class Mailbox {
   }
 
   put(batch: ChangeBatch): void {
-    if (batch.events.length === 0 || this.#isFull) return;
+    if (batch.events.length === 0 || this.#failure !== undefined) return;
     this.#waitingEvents += batch.events.length;
-    this.#isFull = this.#waitingEvents > this.#maxEvents;
-    if (this.#isFull) this.#batches = [];
-    else this.#batches.push(batch);
+    if (this.#waitingEvents > this.#maxEvents) {
+      this.fail(new WatchEndedError("the caller reads changes too slowly: resume from the last token"));
+      return;
+    }
+    this.#batches.push(batch);
+    this.#wake();
+  }
+
+  /** Ends the watch with an error, and forgets what waits. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#batches = [];
     this.#wake();
   }
 
   /**
    * Resolves to the oldest batch, or to undefined after `timeoutMs` or when the watch ends. Throws WatchEndedError once
-   * too many events wait.
+   * too many events wait, and the error of `fail`.
    */
   async take(timeoutMs: number): Promise<ChangeBatch | undefined> {
-    if (this.#batches.length === 0 && !this.#isFull && !this.#ends.aborted) {
+    if (this.#batches.length === 0 && this.#failure === undefined && !this.#ends.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
         this.#wake = () => {
@@ -47,7 +56,7 @@ export class Mailbox {
         };
       });
     }
-    if (this.#isFull) throw new WatchEndedError("the caller reads changes too slowly: resume from the last token");
+    if (this.#failure !== undefined) throw this.#failure;
     const batch = this.#batches.shift();
     this.#waitingEvents -= batch?.events.length ?? 0;
     return batch;

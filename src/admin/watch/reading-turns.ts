@@ -4,7 +4,7 @@
  * A change is readable only when every older transaction has ended. Until then the reader looks again after pauses that
  * double, and then at the interval.
  */
-import type { HistoryPosition } from "../../db/queries/machine-change.ts";
+import type { HistoryPosition } from "../../db/queries/history-position.ts";
 
 /** Times of a reader, in milliseconds. */
 export interface TurnTimes {

@@ -12,11 +12,12 @@ import {
   WatchMachinesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { matchesFilter, namesMachine } from "../../contract/matches-filter.ts";
+import { sendShared } from "../../rpc/calls/shared-messages.ts";
 import { readIssueTypes, toIssue } from "../issue/to-issue.ts";
 import { readLabelConditions } from "../machine/read-labels.ts";
 import type { ChangeFeed } from "./change-feed.ts";
 import { type ChangeBatch, isOfEnrolment, type WatchEvent } from "./change-reader.ts";
-import { decodeResumeToken, encodeResumeToken, isSamePoint } from "./resume-token.ts";
+import { decodeResumeToken, encodeResumeToken, isSamePoint, type ResumePoint } from "./resume-token.ts";
 
 /** Creates the handler of MachineService.WatchMachines. */
 export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
@@ -28,35 +29,38 @@ export function createWatchMachines({ feed }: { readonly feed: ChangeFeed }) {
     const filter = request.filter ?? create(MachineFilterSchema);
     readLabelConditions(filter.labels);
     readIssueTypes("filter.issue_types", filter.issueTypes);
-    for await (const batch of feed.watch(from, context.signal)) {
-      const last = yield* toResponses(batch, filter, request.enrolments);
-      // Every message costs each watcher as much as the other, so a token that the watcher has is not sent again.
-      if (last === undefined || !isSamePoint(last.point, batch.point))
-        yield create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(batch.point) });
-    }
+    yield* sendShared(context, feed.watch(from, context.signal), (batch) =>
+      toResponses(batch, filter, request.enrolments),
+    );
   };
 }
 
-/** Yields what the watcher asked for of a batch, and returns the last event of it. */
-function* toResponses(
-  batch: ChangeBatch,
-  filter: MachineFilter,
-  withEnrolments: boolean,
-): Generator<WatchMachinesResponse, WatchEvent | undefined> {
+/** Returns what the watcher asked for of a batch, and a token if that does not end with the batch's. */
+function toResponses(batch: ChangeBatch, filter: MachineFilter, withEnrolments: boolean): WatchMachinesResponse[] {
   const nowMs = Date.now();
-  let last: WatchEvent | undefined;
-  for (const event of batch.events) {
-    const machine = batch.machines.get(event.machineId);
-    const isWanted = isOfEnrolment(event) ? withEnrolments : passes(event, machine, filter, nowMs);
-    if (!isWanted) continue;
-    yield findResponse(event, batch);
-    last = event;
-  }
-  return last;
+  const wanted = batch.events.filter((event) =>
+    isOfEnrolment(event) ? withEnrolments : passes(event, batch.machines.get(event.machineId), filter, nowMs),
+  );
+  const responses = wanted.map((event) => findResponse(event, batch));
+  const last = wanted.at(-1);
+  // Every message costs each watcher as much as the other, so a token that the watcher has is not sent again.
+  if (last === undefined || !isSamePoint(last.point, batch.point)) responses.push(findTokenResponse(batch.point));
+  return responses;
 }
 
 /** The messages of events, which all watchers share. */
 const responses = new WeakMap<WatchEvent, WatchMachinesResponse>();
+/** The messages that have nothing but a token. */
+const tokenResponses = new WeakMap<ResumePoint, WatchMachinesResponse>();
+
+function findTokenResponse(point: ResumePoint): WatchMachinesResponse {
+  let response = tokenResponses.get(point);
+  if (response === undefined) {
+    response = create(WatchMachinesResponseSchema, { resumeToken: encodeResumeToken(point) });
+    tokenResponses.set(point, response);
+  }
+  return response;
+}
 
 function findResponse(event: WatchEvent, { machines, enrolments }: ChangeBatch): WatchMachinesResponse {
   let response = responses.get(event);
@@ -91,7 +95,7 @@ function toEnrolmentResponse(event: WatchEvent, enrolment: Enrolment | undefined
   });
 }
 
-function toCommonFields({ point, at, kind, actor, detail, issue }: WatchEvent) {
+function toCommonFields({ point, at, kind, actor, detail, id, issue }: WatchEvent) {
   const known = Object.entries(detail).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]));
   return {
     resumeToken: encodeResumeToken(point),
@@ -99,6 +103,7 @@ function toCommonFields({ point, at, kind, actor, detail, issue }: WatchEvent) {
     kind,
     actor,
     detail: Object.fromEntries(known),
+    eventId: id?.toString() ?? "",
     ...(issue && { issue: toIssue(issue) }),
   };
 }

@@ -11,6 +11,7 @@ import { codeOf } from "../../support/agents.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { type LogLine, startServerWithDatabase, startTestServer } from "../../support/server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 const { database, server } = await startServerWithDatabase();
 const path = "/bmaas.admin.v1.TokenService/GetCaller";
@@ -71,8 +72,11 @@ test("who guesses is sent away after some attempts, also when all come at once, 
   expect(count(statuses, 401)).toBeGreaterThanOrEqual(failureRule.burst);
   expect(count(statuses, 401)).toBeLessThan(failureRule.burst * 2);
   expect(count(statuses, 401) + count(statuses, 429)).toBe(statuses.length);
-  const answer = await call(proxied.adminUrl, wrongTokens(1)[0]);
-  expect(answer.status).toBe(429);
+  // On a slow machine one more attempt has become free by now.
+  const answer = await waitUntil("the next one is sent away", async () => {
+    const next = await call(proxied.adminUrl, wrongTokens(1)[0]);
+    return next.status === 429 && next;
+  });
   expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
   const client = adminClient(TokenService, proxied.adminUrl, createSecret().secret);
   const refused = client.getCaller({}, { headers: { "x-forwarded-for": "192.0.2.1" } });
@@ -150,7 +154,7 @@ test("while the database is away nobody's token is wrong, and no attempt is coun
     away.push((await call(cut.adminUrl, `Bearer ${secret}`)).status);
   expect(new Set(away)).toEqual(new Set([503]));
   await proxy.setMode("pass");
-  await expect.poll(async () => (await call(cut.adminUrl, `Bearer ${secret}`)).status, { timeout: 20_000 }).toBe(200);
+  await expect.poll(async () => (await call(cut.adminUrl, `Bearer ${secret}`)).status).toBe(200);
 });
 
 test("the log names address and reason, never a token, and cannot be flooded", async () => {

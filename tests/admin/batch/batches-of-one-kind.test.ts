@@ -5,8 +5,9 @@ import { expect, test } from "vitest";
 import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { findInstallation, readInstallation } from "../../support/installation.ts";
-import { bareMachine, testImage } from "../../support/machine.ts";
+import { errorOf } from "../../support/call-error.ts";
+import { findInstallation, moveInstallation, readInstallation } from "../../support/installation.ts";
+import { bareMachine, requestInstallation, testImage } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
 
@@ -35,6 +36,79 @@ test("installations of a batch count as automatic, and those that are only check
   for (const machineId of machineIds) {
     expect(await readInstallation(database, machineId, 1n)).toMatchObject({ reinstallLimit: 3 });
   }
+});
+
+test("holds of a batch tell which they replace, each end by itself, and their end tells which machines were held", async () => {
+  const [one, two, three, free] = (await newMachines(4)) as [string, string, string, string];
+  await machines.setHold({ machineId: two, reason: "first", ticket: "t-1" });
+  const end = { case: "duration", value: { seconds: 3600n } } as const;
+  const answer = await machines.batchSetHolds({
+    requests: [
+      { machineId: three, reason: "power", mute: true },
+      { machineId: two, reason: "fan", end },
+      { machineId: one, reason: "fan", end: { case: "endTime", value: { seconds: 4_000_000_000n, nanos: 1_000_000 } } },
+    ],
+  });
+  expect(answer.machines.map(({ hold }) => [hold?.reason, hold?.ticket, hold?.muted, hold?.endTime?.seconds])).toEqual([
+    ["power", "", true, undefined],
+    ["fan", "", false, (answer.machines[1]?.hold?.holdTime?.seconds ?? 0n) + 3600n],
+    ["fan", "", false, 4_000_000_000n],
+  ]);
+  expect(Object.entries(answer.replaced)).toEqual([[two, expect.objectContaining({ reason: "first", ticket: "t-1" })]]);
+  const again = await machines.batchSetHolds({ requests: [{ machineId: two, reason: "x" }], omitMachines: true });
+  expect(again).toMatchObject({ machines: [], replaced: {}, failedRequests: {} });
+  const all = [free, one, two, three];
+  const ended = await machines.batchClearHolds({ requests: all.map((machineId) => ({ machineId })) });
+  expect(ended.machines.map(({ id, hold }) => [id, hold])).toEqual(all.map((id) => [id, undefined]));
+  expect(new Map(Object.entries(ended.cleared).map(([id, { reason }]) => [id, reason]))).toEqual(
+    new Map([
+      [one, "fan"],
+      [two, "x"],
+      [three, "power"],
+    ]),
+  );
+});
+
+test("retries of a batch that are only checked are not stored, and each keeps to its own generation and disk", async () => {
+  const [one, two, three, four] = (await newMachines(4)) as [string, string, string, string];
+  for (const machineId of [one, two, three, four]) {
+    await moveInstallation(db, machineId, await requestInstallation(db, machineId), "failed");
+  }
+  const requests = [
+    { machineId: one },
+    { machineId: two, expectedGeneration: 7n },
+    { machineId: three, expectedDisk: "x" },
+  ];
+  const batch = { requests: [...requests, { machineId: four, expectedGeneration: 1n }], mode: PARTIAL_SUCCESS };
+  const checked = await installations.batchRetryInstallations({ ...batch, validateOnly: true });
+  expect(await findInstallation(database, one, 2n)).toBeUndefined();
+  const answer = await installations.batchRetryInstallations(batch);
+  for (const { installations: retried, failedRequests } of [checked, answer]) {
+    expect(retried.map(({ machineId, generation }) => [machineId, generation])).toEqual([
+      [one, 2n],
+      [four, 2n],
+    ]);
+    expect(Object.entries(failedRequests).map(([index, { code, message }]) => [index, code, message])).toEqual([
+      ["1", Code.FailedPrecondition, expect.stringContaining("is not its newest, which is 1")],
+      ["2", Code.FailedPrecondition, expect.stringContaining("without regard to a hardware report")],
+    ]);
+  }
+  expect(await readInstallation(database, four, 2n)).toMatchObject({ reinstallLimit: 3 });
+  expect(await findInstallation(database, three, 2n)).toBeUndefined();
+});
+
+test("an atomic batch of retries that a later slice refuses has retried none", async () => {
+  const { machines: made } = await machines.batchCreateMachines({ requests: Array.from({ length: 140 }, () => ({})) });
+  const machineIds = made.map(({ id }) => id).toSorted();
+  for (const machineId of machineIds.slice(0, -1)) {
+    await moveInstallation(db, machineId, await requestInstallation(db, machineId), "overdue");
+  }
+  const requests = machineIds.map((machineId) => ({ machineId }));
+  const error = await errorOf(installations.batchRetryInstallations({ requests }));
+  expect(error).toMatchObject({ code: "NotFound", fields: ["requests[139].machine_id"] });
+  expect(await findInstallation(database, machineIds[0] as string, 2n)).toBeUndefined();
+  const rest = await installations.batchRetryInstallations({ requests, mode: PARTIAL_SUCCESS });
+  expect(rest.installations.map(({ machineId }) => machineId)).toEqual(machineIds.slice(0, -1));
 });
 
 test("machines of a batch can change places at their provider, and take an id that another loses", async () => {

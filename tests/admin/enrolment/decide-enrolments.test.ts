@@ -6,6 +6,7 @@ import { EnrolmentState } from "../../../gen/bmaas/admin/v1/enrolment_pb.js";
 import { EnrolmentService } from "../../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { HistoryService } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { generateAgentKey } from "../../../src/agent/agent-key.ts";
 import { grpcAgent } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { countEnrolments, findEnrolment, knock, reportOf } from "../../support/enrolments.ts";
@@ -252,6 +253,64 @@ test("the enrolment of a deleted machine goes with it", async () => {
   expect(await countEnrolments(database)).toBe(before - 1);
   expect((await client.enrol({})).outcome.case).toBe("pending");
   expect((await findEnrolment(database, key))?.id).not.toBe(enrolmentId);
+});
+
+test("an agent whose key an operator registers without approving it is let in, and waits no longer", async () => {
+  const { client, key, enrolmentId } = await knock(server, database);
+  const machineId = await bareMachine(database.db);
+  const agents = adminClient(AgentService, server.adminUrl, alice.secret);
+  await agents.registerAgent({ machineId, publicKey: key.publicKey });
+  for (let call = 0; call < 2; call++) {
+    expect((await client.enrol({})).outcome).toMatchObject({ case: "accepted", value: { machineId } });
+  }
+  const filter = { enrolmentIds: [enrolmentId], states: [EnrolmentState.WAITING] };
+  expect((await enrolments.listEnrolments({ filter })).enrolments).toEqual([]);
+});
+
+describe("an agent whose key was taken from its machine, and that has not asked since,", () => {
+  const agents = adminClient(AgentService, server.adminUrl, alice.secret);
+
+  async function approveAndRevoke() {
+    const knocker = await knock(server, database, { hardwareReport: reportOf(newSerial()) });
+    const { machine } = await enrolments.approveEnrolment({ enrolmentId: knocker.enrolmentId });
+    const machineId = machine?.id as string;
+    await agents.revokeAgent({ machineId });
+    return { ...knocker, machineId };
+  }
+
+  test("is approved again, onto its machine or another one, and gets its key", async () => {
+    for (const isSame of [true, false]) {
+      const { key, client, enrolmentId, machineId: former } = await approveAndRevoke();
+      const machineId = isSame ? former : await bareMachine(database.db);
+      const { machine, enrolment } = await bobs.approveEnrolment({ enrolmentId, machineId });
+      expect(machine).toMatchObject({ id: machineId, agent: { publicKey: key.publicKey } });
+      expect(enrolment).toMatchObject({ machineId, decider: `token:${bob.name}` });
+      expect((await client.enrol({})).outcome).toMatchObject({ case: "accepted", value: { machineId } });
+      const approvals = (await eventsOf(enrolmentId)).filter(({ kind }) => kind === "enrolment_approved");
+      expect(approvals.map(({ actor }) => actor)).toEqual([`token:${bob.name}`, `token:${alice.name}`]);
+    }
+  });
+
+  test("is not approved onto its machine without a word about the key that this has now", async () => {
+    const { enrolmentId, machineId } = await approveAndRevoke();
+    const { publicKey } = await generateAgentKey();
+    await agents.registerAgent({ machineId, publicKey });
+    expect(await errorOf(enrolments.approveEnrolment({ enrolmentId, machineId }))).toMatchObject({
+      preconditions: [`AGENT_REGISTERED machines/${machineId}`],
+    });
+    const { machine } = await enrolments.approveEnrolment({ enrolmentId, machineId, replaceKey: true });
+    expect(machine?.agent?.publicKey).not.toEqual(publicKey);
+  });
+
+  test("is rejected, and is forgotten", async () => {
+    const { client, enrolmentId } = await approveAndRevoke();
+    const { enrolment } = await enrolments.rejectEnrolment({ enrolmentId });
+    expect(enrolment).toMatchObject({ state: EnrolmentState.REJECTED, machineId: "" });
+    expect((await client.enrol({})).outcome.case).toBe("refused");
+    const other = await approveAndRevoke();
+    await enrolments.forgetEnrolment({ enrolmentId: other.enrolmentId });
+    expect(await findEnrolment(database, other.key)).toBeUndefined();
+  });
 });
 
 test("a key that was replaced waits anew when its agent asks", async () => {

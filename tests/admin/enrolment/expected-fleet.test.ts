@@ -87,6 +87,24 @@ describe("an enrolment that matches exactly one expected machine", () => {
     expect(events.filter(({ kind }) => kind === "machine_enrolled")).toMatchObject([{ actor: `join-token:${id}` }]);
   });
 
+  test("waits for an operator if the machine would have too many labels, and the error says so", async () => {
+    const facts = newFacts();
+    const machineId = await expectMachine(facts);
+    const labels = Object.fromEntries(Array.from({ length: 31 }, (_, index) => [`key-${index}`, ""]));
+    await machines.setLabels({ machineId, set: labels });
+    const { joinToken } = await newToken({ labels: { rack: "r7", "key-0": "other", team: "a" } });
+    const { machineId: accepted, enrolmentId } = await ask(server, facts, { joinToken });
+    expect(accepted).toBeUndefined();
+    const approval = { enrolmentId, machineId };
+    const { code, message } = await errorOf(enrolments.approveEnrolment(approval));
+    expect([code, message]).toEqual([
+      "InvalidArgument",
+      `machine ${machineId} would have 33 labels, but can have 32: remove some`,
+    ]);
+    await machines.setLabels({ machineId, remove: ["key-1"] });
+    expect((await enrolments.approveEnrolment(approval)).machine?.labels).toMatchObject({ rack: "r7", "key-0": "" });
+  });
+
   test("is accepted without a token where the settings say so, and waits where they do not", async () => {
     const facts = newFacts();
     const machineId = await expectMachine(facts);

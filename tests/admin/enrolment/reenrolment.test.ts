@@ -152,6 +152,28 @@ describe("token", () => {
     expect(await publicKeyOf(machineId)).toBe("");
   });
 
+  test.each<[string, () => AgentHardwareReport | undefined]>([
+    ["that described its machine", () => describeMachine(newFacts())],
+    ["that described nothing", () => undefined],
+  ])("a join token does not let a key in again that was revoked from an agent %s", async (_what, describeIt) => {
+    const hardwareReport = describeIt();
+    const wish = { ...(hardwareReport && { hardwareReport }), joinToken: (await newToken()).joinToken };
+    const { client, key } = await knock(replacing, database, wish);
+    const { machineId } = (await findEnrolment(database, key)) as { machineId: string };
+    const revoked = { machineId, expectedPublicKey: key.publicKey };
+    await transact(database.db, (tx) => revokeAgent(tx, revoked, "test"));
+    const changed = { joinToken: (await newToken()).joinToken, hardwareReport: describeMachine(newFacts()) };
+    for (const each of [wish, wish, changed, changed]) {
+      expect((await client.enrol(each)).outcome.case).toBe("pending");
+    }
+    const enrolmentId = (await findEnrolment(database, key))?.id as string;
+    const { enrolment } = await enrolments.getEnrolment({ enrolmentId });
+    expect(enrolment).toMatchObject({ machineId: "", decider: "" });
+    expect(enrolment?.decideTime).toBeUndefined();
+    await enrolments.approveEnrolment({ enrolmentId, machineId });
+    expect((await client.enrol(changed)).outcome).toMatchObject({ case: "accepted", value: { machineId } });
+  });
+
   test.each<[MovableState | "pending", "pending" | "accepted"]>([
     ["pending", "accepted"],
     ["given", "pending"],

@@ -2,13 +2,14 @@
 import { randomUUID } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { AgentService } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { EnrolmentService } from "../../../gen/bmaas/admin/v1/enrolment_service_pb.js";
 import { JoinTokenService } from "../../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import type { Machine } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { grpcAgent } from "../../support/agents.ts";
 import { knock, reportOf } from "../../support/enrolments.ts";
-import { machineWithAgent, requestInstallation } from "../../support/machine.ts";
+import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
 
@@ -44,7 +45,7 @@ test("it waits even with a token that lets agents in, also while an installation
     expect(hexKeyOf(explained.machine)).toBe(key.publicKeyHex);
     expect(explained.condition).toContain(knocks(enrolmentId));
     expect(explained.remedies[0]).toMatchObject({
-      command: `bmaas enrolments approve ENROLMENT_ID --machine ${machineId} --replace-key`,
+      command: `bmaas enrolments approve ${enrolmentId} --machine ${machineId} --replace-key`,
     });
     await enrolments.rejectEnrolment({ enrolmentId });
     expect((await machines.explainMachine({ machineId })).condition).not.toContain("another key");
@@ -67,4 +68,17 @@ test("a machine that has not reported its hardware yet is known by its enrolment
   const second = await knock(server, database, { hardwareReport });
   const { condition } = await machines.explainMachine({ machineId: machine?.id as string });
   expect(condition).toContain(knocks(second.enrolmentId));
+});
+
+test("an agent whose key was registered while it waited does not knock at its own machine", async () => {
+  const hardwareReport = reportOf(`SN-${randomUUID()}`);
+  const { key, enrolmentId } = await knock(server, database, { hardwareReport });
+  const machineId = await bareMachine(database.db);
+  await adminClient(AgentService, server.adminUrl, secret).registerAgent({ machineId, publicKey: key.publicKey });
+  using agent = grpcAgent(server, key);
+  await agent.heartbeat({ machineId, hardwareReport });
+  const { condition } = await machines.explainMachine({ machineId });
+  expect(condition).not.toContain(enrolmentId);
+  const other = await knock(server, database, { hardwareReport });
+  expect((await machines.explainMachine({ machineId })).condition).toContain(knocks(other.enrolmentId));
 });

@@ -165,6 +165,20 @@ describe("a request", () => {
     });
   });
 
+  test("shows an id that can be sent back, however long the names of the disk are", async () => {
+    const stableName = [`disk/by-path/${"盤".repeat(300)}`];
+    const nameless = { serialNumber: "", wwn: new Uint8Array(), deviceModel: "型".repeat(300), stableName };
+    const { machineId } = await machineWith([{ ...sda, ...nameless }]);
+    const asked = { machineId, target: on({ choice: { case: "only", value: true } }) };
+    const { installation } = await installations.requestInstallation({ ...asked, validateOnly: true });
+    const expectedDisk = installation?.disk?.id ?? "";
+    await installations.requestInstallation({ ...asked, expectedDisk });
+    await moveInstallation(db, machineId, 1n, "failed");
+    expect(await installations.retryInstallation({ machineId, expectedDisk })).toMatchObject({
+      installation: { generation: 2n, disk: { id: expectedDisk } },
+    });
+  });
+
   test("for an unchecked disk has no disk that an operator can have confirmed", async () => {
     const machineId = await bareMachine(db);
     const asked = { machineId, target: on(undefined, "sda"), uncheckedDisk: true };

@@ -8,7 +8,7 @@ import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.j
 import { severities } from "../../../src/admin/issue/to-issue.ts";
 import { issueTypes } from "../../../src/contract/issue-types.ts";
 import { countFleet } from "../../../src/db/queries/fleet.ts";
-import { setHold } from "../../../src/db/queries/machine-hold.ts";
+import { setHolds } from "../../../src/db/queries/machine-hold.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { compareNow } from "../../support/issue-comparison.ts";
 import { issueSituations } from "../../support/issue-situation.ts";
@@ -125,7 +125,7 @@ describe("a machine whose hold is muted", () => {
     const machineId = await make(database.db);
     const before = await countOf(type);
     const hold = { machineId, reason: "on the bench", ticket: null, isMuted: true, end: undefined };
-    await transact(database.db, (tx) => setHold(tx, hold, "test"));
+    await transact(database.db, (tx) => setHolds(tx, [hold], "test"));
     expect(await listOf(machineId)).toEqual([]);
     expect((await machines.getMachine({ machineId })).machine?.issues).toEqual([]);
     const { machines: found } = await machines.listMachines({ filter: { issueTypes: [type] } });

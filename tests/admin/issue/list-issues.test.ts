@@ -1,13 +1,16 @@
 /** Wrong requests for lists of issues, and what agents wrote into them. */
-import { eq } from "drizzle-orm";
-import { describe, expect, test } from "vitest";
+import { eq, sql } from "drizzle-orm";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { HealthService } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
 import { IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
 import { IssueService } from "../../../gen/bmaas/admin/v1/issue_service_pb.js";
+import { HealthSeverity } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
-import { osInstallationReport } from "../../../src/db/schema/index.ts";
+import { agentStarted, osInstallationReport, stateLimit } from "../../../src/db/schema/index.ts";
 import { codeOf } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { issueSituations } from "../../support/issue-situation.ts";
+import { machineWithAgent } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
 
@@ -52,6 +55,49 @@ test("a token belongs to its types, severities and filter", async () => {
   ]) {
     expect(await codeOf(issues.listIssues({ ...request, ...other, pageToken }))).toBe("InvalidArgument");
   }
+});
+
+test("a page can end at the longest name of a part that a source can give", async () => {
+  const { secret } = await tokenOf(database.db, "operator");
+  const health = adminClient(HealthService, server.adminUrl, secret);
+  const { machineId } = await machineWithAgent(database.db);
+  const long = (length: number) => "🔥".repeat(length);
+  const severity = HealthSeverity.CRITICAL;
+  const alerts = ["a", "b"].map((end) => ({ id: long(63) + end, target: long(128), severity, message: "hot" }));
+  await health.putHealth({ machineId, source: long(64), alerts, ttl: { seconds: 3600n } });
+  const request = { types: ["health"], filter: { machineIds: [machineId] }, pageSize: 1 };
+  const first = await issues.listIssues(request);
+  const second = await issues.listIssues({ ...request, pageToken: first.nextPageToken });
+  const found = [...first.issues, ...second.issues].map(({ target }) => target.slice(0, long(63).length + 1));
+  expect(found).toEqual([`${long(63)}a`, `${long(63)}b`]);
+  expect(second.nextPageToken).toBe("");
+});
+
+describe("an agent that has not called", () => {
+  const typesOf = async (machineId: string) =>
+    (await issues.listIssues({ filter: { machineIds: [machineId] } })).issues.map(({ type }) => type);
+  const listed = async (machineId: string) =>
+    (await issues.listIssues({ types: ["never_heartbeated"] })).issues.some((issue) => issue.machineId === machineId);
+  const register = async (minutesAgo: number) => {
+    const { machineId } = await machineWithAgent(database.db);
+    const startedAt = sql`now() - make_interval(mins => ${minutesAgo})`;
+    await database.db.update(agentStarted).set({ startedAt }).where(eq(agentStarted.machineId, machineId));
+    return machineId;
+  };
+
+  test("has a quarter of an hour before it is an issue", async () => {
+    const [early, late] = [await register(14), await register(16)];
+    expect([await typesOf(early), await listed(early)]).toEqual([[], false]);
+    expect([await typesOf(late), await listed(late)]).toEqual([["never_heartbeated"], true]);
+  });
+
+  test("has as long as its state may last, if that has a limit", async () => {
+    await database.db.insert(stateLimit).values({ state: "never_heartbeated", seconds: 3600 });
+    onTestFinished(async () => void (await database.db.delete(stateLimit)));
+    const [early, late] = [await register(59), await register(61)];
+    expect([await typesOf(early), await listed(early)]).toEqual([[], false]);
+    expect([await typesOf(late), await listed(late)]).toEqual([["state_overdue", "never_heartbeated"], true]);
+  });
 });
 
 test("conditions on machines choose among the issues", async () => {

@@ -32,6 +32,16 @@ async function report({ machineId, key }: TestMachine, node: MessageInitShape<ty
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 
+test.each(["İST-3", "ΛΟΓΟΣ-7"])(
+  "a provider's id in another script is found as it was written: %s",
+  async (providerId) => {
+    const id = await bareMachine(database.db);
+    await operators.setProvided({ machineId: id, provided: { provider: "lab", providerId } });
+    expect(await find(providerId)).toEqual([[id, ["PROVIDER_ID exactly"]]]);
+    expect(await find(providerId.slice(0, -1))).toEqual([[id, ["PROVIDER_ID"]]]);
+  },
+);
+
 describe("one machine among others", () => {
   let machine: TestMachine;
   let id: string;

@@ -71,6 +71,8 @@ test.each<[string, Filter, string[]]>([
   ["heartbeats that are old, or never came", { minHeartbeatAge: age(500) }, ["a2", "b1", "b2", "bare"]],
   ["a time in their state", { minStateAge: age(3600) }, ["bare"]],
   ["a longer time in their state", { minStateAge: age(3 * 3600) }, []],
+  ["a short time in their state", { maxStateAge: age(3600) }, ["a1", "a2", "b1", "b2"]],
+  ["a time in their state between two", { minStateAge: age(3600), maxStateAge: age(3 * 3600) }, ["bare"]],
   ["a time in a state", { minStateAge: age(3600), states: [MachineState.NO_AGENT] }, []],
   ["heartbeats that are fresh", { maxHeartbeatAge: age(500) }, ["a1"]],
   ["heartbeats between two ages", { minHeartbeatAge: age(5), maxHeartbeatAge: age(500) }, ["a1"]],

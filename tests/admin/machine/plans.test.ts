@@ -1,9 +1,11 @@
 /** Lists and explanations read as much of a large fleet as of a small one, by what EXPLAIN says of their statements. */
 import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLargeFleet } from "../../../bench/measure/large-fleet.ts";
 import { FindPartsRequestSchema } from "../../../gen/bmaas/admin/v1/hardware_service_pb.js";
+import { ListEventsRequestSchema } from "../../../gen/bmaas/admin/v1/history_service_pb.js";
 import { InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { ListInstallationsRequestSchema } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { ListIssuesRequestSchema } from "../../../gen/bmaas/admin/v1/issue_service_pb.js";
@@ -16,6 +18,7 @@ import {
 } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { AdminContext } from "../../../src/admin/admin-context.ts";
 import { createFindParts } from "../../../src/admin/hardware/find-parts.ts";
+import { createListEvents } from "../../../src/admin/history/list-events.ts";
 import { createListInstallations } from "../../../src/admin/installation/list-installations.ts";
 import { createListIssues } from "../../../src/admin/issue/list-issues.ts";
 import { createExplainMachine } from "../../../src/admin/machine/explain-machine.ts";
@@ -70,6 +73,14 @@ const listIssues =
   (context) =>
     createListIssues(context)(create(ListIssuesRequestSchema, request));
 
+const listEvents =
+  (request: Parameters<typeof create<typeof ListEventsRequestSchema>>[1]): Call =>
+  (context) =>
+    createListEvents(context)(create(ListEventsRequestSchema, request));
+
+const inRack = (value: string) => ({ labels: [{ key: "rack", operator: LabelOperator.EQUALS, value }] });
+const daysAgo = (days: number) => timestampFromDate(new Date(Date.now() - days * 86_400_000));
+
 const calls: readonly (readonly [string, Call])[] = [
   ["the first page of all machines", list({})],
   ["the first page of a thousand", list({ pageSize: 1000 })],
@@ -79,7 +90,7 @@ const calls: readonly (readonly [string, Call])[] = [
   ["those that install", list({ filter: { states: [MachineState.INSTALLING] } })],
   ["those of a location", list({ filter: { location: "location-7" } })],
   ["those of a provider with much memory", list({ filter: { provider: "provider-1", minMemoryBytes: 500n << 30n } })],
-  ["those of a rack", list({ filter: { labels: [{ key: "rack", operator: LabelOperator.EQUALS, value: "rack-7" }] } })],
+  ["those of a rack", list({ filter: inRack("rack-7") })],
   ["those with a label", list({ filter: { labels: [{ key: "team", operator: LabelOperator.EXISTS }] } })],
   ["those of no team", list({ filter: { labels: [{ key: "team", operator: LabelOperator.MISSING }] } })],
   ["those with more memory than any", list({ filter: { minMemoryBytes: 1n << 60n } })],
@@ -103,6 +114,12 @@ const calls: readonly (readonly [string, Call])[] = [
   ["issues that few machines may have", listIssues({ types: ["duplicate_agent", "report_refused", "hold_ending"] })],
   ["agents that never called", listIssues({ types: ["never_heartbeated"] })],
   ["issues of a location", listIssues({ filter: { location: "location-7" } })],
+  ["the newest events", listEvents({})],
+  ["events of a moment at which all machines were created", listEvents({ endTime: daysAgo(25), pageSize: 1000 })],
+  ["events of a kind that there are not", listEvents({ kinds: ["machine_deleted"] })],
+  ["events of one operator since a day", listEvents({ actors: ["token:oper*"], startTime: daysAgo(20) })],
+  ["events of a rack", listEvents({ filter: inRack("rack-7") })],
+  ["events of machines with an issue", listEvents({ filter: { issueTypes: ["agent_silent"] }, pageSize: 1000 })],
   [
     "an explanation",
     (context, machineId) =>

@@ -167,6 +167,9 @@ test("deliveries are listed newest first, page by page and by state, and sent ag
   const id = listed[2]?.id ?? "";
   expect(await receivers.resendDeliveries({ name, deliveryIds: [id] })).toMatchObject({ deliveries: 1 });
   expect((await receiver.waitFor(4))[3]).toMatchObject({ id });
+  expect(await receivers.resendDeliveries({ name })).toMatchObject({ deliveries: 0 });
+  const lines = server.logged.filter(({ msg, receiver: of }) => msg === "deliveries were resent" && of === name);
+  expect(lines).toMatchObject([{ deliveries: 1, actor: `token:${adminName}`, requestId: expect.any(String) }]);
 });
 
 test("what is not there is not found, and a resend of it sends nothing", async () => {

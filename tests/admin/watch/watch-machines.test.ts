@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { Code } from "@connectrpc/connect";
+import { Code, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { eq } from "drizzle-orm";
 import pg from "pg";
 import { expect, test } from "vitest";
@@ -10,7 +11,7 @@ import { setProvided } from "../../../src/db/queries/provided.ts";
 import { agentHeartbeat, historyFloor, machineHistory } from "../../../src/db/schema/index.ts";
 import { transact } from "../../../src/db/transact.ts";
 import { codeOf } from "../../support/agents.ts";
-import { createTestDatabase } from "../../support/database.ts";
+import { beginElsewhere, createTestDatabase } from "../../support/database.ts";
 import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase, startTestServer } from "../../support/server.ts";
@@ -20,7 +21,13 @@ import { startWatch } from "../../support/watcher.ts";
 const { database, server } = await startServerWithDatabase();
 const { db } = database;
 const viewer = await tokenOf(db, "viewer");
+const operator = await tokenOf(db, "operator");
 const machines = adminClient(MachineService, server.adminUrl, viewer.secret);
+
+const authenticate: Interceptor = (next) => (request) => {
+  request.header.set("authorization", `Bearer ${viewer.secret}`);
+  return next(request);
+};
 
 /** Changes what a machine's provider says a number of times, each time to something else. */
 async function changeOften(machineId: string, count: number, prefix = ""): Promise<void> {
@@ -54,7 +61,7 @@ test("goes on after a token with every change since, each once, in order", async
   await changeOften(machineId, 5, "after ");
   await transact(db, (tx) => setProvided(tx, [{ machineId, provider: "lab", providerId: `${machineId} end` }], "test"));
   const isLast = (detail: Record<string, string>) => detail.providerId === `${machineId} end`;
-  await expect.poll(() => second.events.some((event) => isLast(event.detail)), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => second.events.some((event) => isLast(event.detail))).toBe(true);
   const seen = second.events.filter((event) => event.machineId === machineId).map((event) => event.detail.providerId);
   const ids = (count: number, prefix = "") =>
     Array.from({ length: count }, (_, index) => `${machineId}-${prefix}${index}`);
@@ -79,6 +86,21 @@ test("misses nothing that commits late, with lower ids than what was told alread
   await watch.waitFor(early, "machine_created");
 });
 
+test("waits for no transaction of another database of the server, and repeats nothing for it", async () => {
+  const machineId = await bareMachine(db);
+  await using _elsewhere = await beginElsewhere();
+  await changeOften(machineId, 1, "before ");
+  await using watch = await startWatch(machines);
+  await changeOften(machineId, 3);
+  const readIds = () =>
+    watch.events.filter((each) => each.machineId === machineId).map(({ detail }) => detail.providerId);
+  await expect.poll(readIds).toEqual([0, 1, 2].map((index) => `${machineId}-${index}`));
+  await using resumed = await startWatch(machines, { resumeToken: watch.events.at(-1)?.resumeToken ?? "" });
+  await changeOften(machineId, 1, "after ");
+  await resumed.waitFor(machineId, "machine_provided");
+  expect(resumed.events.filter((each) => each.machineId === machineId)).toHaveLength(1);
+});
+
 test("tells when an agent falls silent and comes back, which nobody does", async () => {
   await using watch = await startWatch(machines);
   const { machineId } = await machineWithAgent(db);
@@ -91,7 +113,8 @@ test("tells when an agent falls silent and comes back, which nobody does", async
     .update(agentHeartbeat)
     .set({ heartbeatAt: new Date(), aliveSince: new Date(), quietUntil: later })
     .where(eq(agentHeartbeat.machineId, machineId));
-  await expect.poll(() => watch.events.at(-1)?.machine?.state, { timeout: 20_000 }).toBe(MachineState.HEARTBEATING);
+  const isItsOwn = (event: { machineId: string }) => event.machineId === machineId;
+  await expect.poll(() => watch.events.findLast(isItsOwn)?.machine?.state).toBe(MachineState.HEARTBEATING);
 });
 
 test("passes on only what the filter lets through, and deletions of what it names", async () => {
@@ -113,11 +136,18 @@ test("refuses tokens that it did not give, or after which changes are gone, and 
   for (const text of ["", "1.2.3", "2.1.1.1", "1.99999999999999999999.1.1", "1.1.9999999999999999999.1"]) {
     expect((await refusal(encode(text) || "!"))?.code).toBe(Code.InvalidArgument);
   }
-  const foreign = await refusal(encode(`1.${2n ** 63n}.1.1`));
-  expect(foreign).toMatchObject({ code: Code.OutOfRange, rawMessage: expect.stringContaining("list again") });
   const watch = await startWatch(machines);
   const token = watch.token ?? "";
   await watch[Symbol.asyncDispose]();
+  const [, ...fields] = Buffer.from(token, "base64url").toString().split(".");
+  const [transaction, id, time, lineage] = fields;
+  const foreign = [`2.${2n ** 63n}.1.1.${lineage}`, `2.${transaction}.${id}.${time}.1-00000001`];
+  const older = `1.${transaction}.${id}.${time}`;
+  for (const text of [...foreign, older]) {
+    expect(await refusal(encode(text))).toMatchObject({
+      ...{ code: Code.OutOfRange, rawMessage: expect.stringContaining("list again") },
+    });
+  }
   await db.insert(historyFloor).values({ transaction: (2n ** 40n).toString(), historyId: 1n });
   try {
     expect((await refusal(token))?.code).toBe(Code.OutOfRange);
@@ -164,6 +194,36 @@ test("goes on at another server when its own is stopped, and misses nothing in b
   await resumed.waitFor(between, "machine_created");
   const created = resumed.events.filter((event) => event.kind === "machine_created").map((event) => event.machineId);
   expect(created).toEqual([between]);
+});
+
+test.each([
+  ["gRPC", (baseUrl: string) => createGrpcTransport({ baseUrl, interceptors: [authenticate] })],
+  [
+    "gRPC-Web",
+    (baseUrl: string) => createGrpcWebTransport({ baseUrl, httpVersion: "1.1", interceptors: [authenticate] }),
+  ],
+  [
+    "Connect with JSON",
+    (baseUrl: string) =>
+      createConnectTransport({ baseUrl, httpVersion: "2", useBinaryFormat: false, interceptors: [authenticate] }),
+  ],
+])("tells several watchers the same by %s, and why it ends", async (_name, createTransport) => {
+  await using own = await startServerProcess({ DATABASE_URL: database.url });
+  const client = createClient(MachineService, createTransport(own.adminUrl));
+  await using first = await startWatch(client);
+  await using second = await startWatch(client);
+  const machineId = await bareMachine(db);
+  const labels = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`label-${index}`, "x".repeat(60)]));
+  await adminClient(MachineService, own.adminUrl, operator.secret).setLabels({ machineId, set: labels });
+  const told = await first.waitFor(machineId, "machine_labelled");
+  const toldToo = await second.waitFor(machineId, "machine_labelled");
+  expect(told).toEqual(toldToo);
+  expect(told.machine?.labels).toEqual(labels);
+  expect(await own.stop()).toBe(0);
+  expect([await first.ended, await second.ended].map((error) => error?.code)).toEqual([
+    Code.Unavailable,
+    Code.Unavailable,
+  ]);
 });
 
 test("tells of machines that many transactions create at once", async () => {

@@ -1,5 +1,5 @@
 /** Types of the events that receivers are sent, and the patterns by which a receiver chooses among them. */
-import { historyKinds } from "../db/schema/machine-history.ts";
+import { historyKinds } from "../contract/history-kinds.ts";
 
 /** Returns the type of an event of the history, or of an issue: "agent.booted" for the kind "agent_booted". */
 export function toEventType(kind: string): string {

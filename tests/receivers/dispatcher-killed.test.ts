@@ -76,7 +76,7 @@ async function expectAllDelivered(name: string, events: number): Promise<void> {
   );
 }
 
-describe("a dispatcher that is killed", { timeout: 60_000 }, () => {
+describe("a dispatcher that is killed", { timeout: 180_000 }, () => {
   test("before events have become deliveries", async () => {
     const { receiver, dispatcher, other, name, machineId } = await prepare();
     // Its transaction has read the event, and cannot write.
@@ -157,7 +157,7 @@ describe("a dispatcher that is killed", { timeout: 60_000 }, () => {
 });
 
 test("a dispatcher that stands still loses the lease, and does not send when it wakes up", {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const { receiver, dispatcher, other, name, machineId } = await prepare();
   dispatcher.kill("SIGSTOP");
@@ -174,7 +174,7 @@ test("a dispatcher that stands still loses the lease, and does not send when it 
   expect(row?.holder).not.toBeNull();
 });
 
-test("a dispatcher that shuts down hands over at once", { timeout: 60_000 }, async () => {
+test("a dispatcher that shuts down hands over at once", { timeout: 180_000 }, async () => {
   const { receiver, dispatcher, other, machineId } = await prepare();
   expect(await dispatcher.stop()).toBe(0);
   await recordEvent(db, machineId, 1);
@@ -183,7 +183,7 @@ test("a dispatcher that shuts down hands over at once", { timeout: 60_000 }, asy
 });
 
 test("dispatchers that die again and again lose nothing, and keep the order of each machine", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const { receiver, name, dispatcher, other } = await prepare(["machine.labelled", "machine.created"]);
   const machineIds = await Promise.all(Array.from({ length: 5 }, () => bareMachine(db)));
@@ -211,7 +211,7 @@ test("dispatchers that die again and again lose nothing, and keep the order of e
 });
 
 test("of several workers one is the dispatcher, and another continues when it is killed", {
-  timeout: 90_000,
+  timeout: 180_000,
 }, async () => {
   const receiver = await startReceiver();
   const server = await startWithWorkers(database, allowLoopback);

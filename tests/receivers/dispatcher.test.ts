@@ -7,7 +7,7 @@ import { HealthEffect, HealthService } from "../../gen/bmaas/admin/v1/health_ser
 import { HealthSeverity } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
-import { createTestDatabase } from "../support/database.ts";
+import { beginElsewhere, createTestDatabase } from "../support/database.ts";
 import { bareMachine } from "../support/machine.ts";
 import { scrape } from "../support/metrics.ts";
 import { adminClient, tokenOf } from "../support/operator.ts";
@@ -45,6 +45,14 @@ const numbersOf = (messages: readonly ReceivedMessage[], machineId: string) =>
   messages
     .filter((message) => message.machineId === machineId && message.type === "machine.labelled")
     .map(({ data }) => Number((data.detail as { number: string }).number));
+
+test("an event waits for no transaction of another database of the server", async () => {
+  await using _elsewhere = await beginElsewhere();
+  const { url, waitFor } = await startReceiver();
+  await create(url, ["machine.labelled"]);
+  await recordEvent(db, await bareMachine(db), 1);
+  expect(await waitFor(1)).toHaveLength(1);
+});
 
 test("an event arrives signed, in the words of the history, with who the machine is", async () => {
   const { url, waitFor } = await startReceiver();
@@ -262,4 +270,27 @@ test("a deleted receiver is sent nothing more", async () => {
     return rows.length === 0;
   });
   expect(await find(name)).toBeUndefined();
+});
+
+test("a clock that was set back by hours stops neither the dispatcher nor what waits to be sent", async () => {
+  const ahead = sql`now() + interval '3 hours'`;
+  const machineId = await bareMachine(db);
+  const receiver = await startReceiver(answers.refuse);
+  const { name } = await create(receiver.url, ["machine.labelled"]);
+  await recordEvent(db, machineId, 1);
+  await receiver.waitFor(1);
+  receiver.answer(answers.accept);
+  await db.execute(sql`update receiver set retry_at = ${ahead} where name = ${name}`);
+  await db.execute(sql`update receiver_delivery set next_attempt_at = ${ahead}
+    where next_attempt_at is not null and receiver_id = (select id from receiver where name = ${name})`);
+  // The lease of a process that died when the clock was still ahead.
+  await db.execute(sql`update receiver_dispatch set holder = ${randomUUID()}, held_until = ${ahead}`);
+  await waitUntil("it is delivered", async () =>
+    (await readDeliveries(database, name)).some(({ state }) => state === "delivered"),
+  );
+  // It may have been delivered before the lease was taken away.
+  await waitUntil("the lease is taken over", async () => {
+    const { rows } = await db.execute(sql`select from receiver_dispatch where held_until < now() + interval '1 hour'`);
+    return rows.length === 1;
+  });
 });

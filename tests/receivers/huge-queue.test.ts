@@ -1,6 +1,6 @@
 /** However much there is to do, the dispatcher keeps its lease, and nobody takes over. Real processes do the work. */
 import { sql } from "drizzle-orm";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { ReceiverService } from "../../gen/bmaas/admin/v1/receiver_service_pb.js";
 import { createTestDatabase } from "../support/database.ts";
 import { compareNow } from "../support/issue-comparison.ts";
@@ -29,7 +29,7 @@ test("50,000 issues, 50,000 deliveries to hurry and 50,000 to delete leave the l
 }, async () => {
   const start = () => startServerProcess({ DATABASE_URL: database.url, ...allowLoopback });
   const [first, second] = [await start(), await start()];
-  afterAll(() => Promise.all([first.stop(), second.stop()]));
+  onTestFinished(async () => void (await Promise.all([first.stop(), second.stop()])));
   const leads = () =>
     [...first.logged, ...second.logged].filter(({ msg }) => msg === "this process sends events to receivers").length;
   const receiver = await startReceiver();
@@ -44,7 +44,8 @@ test("50,000 issues, 50,000 deliveries to hurry and 50,000 to delete leave the l
       with created as (
         insert into machine (id, created_at) select gen_random_uuid(), now() from generate_series(1, 5000) returning id
       )
-      insert into agent_started (machine_id, started_at, public_key) select id, now(), sha256(id::text::bytea) from created`);
+      insert into agent_started (machine_id, started_at, public_key)
+      select id, now() - interval '15 minutes', sha256(id::text::bytea) from created`);
   }
   await db.execute(sql`analyze`);
   await waitUntil("all issues are deliveries", async () => (await count("true")) === machines, longMs);

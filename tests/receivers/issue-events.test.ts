@@ -1,6 +1,6 @@
 /** Events of issues: told when one begins and when it ends, once, and across restarts of the server. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
+import { clearHolds, setHolds } from "../../src/db/queries/machine-hold.ts";
 import { transact } from "../../src/db/transact.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { compareNow } from "../support/issue-comparison.ts";
@@ -22,7 +22,7 @@ beforeAll(async () => {
 const typesOf = ({ messages }: WebhookReceiver, machineId: string) =>
   messages.filter((message) => message.machineId === machineId).map(({ type }) => type);
 
-test("an issue is told when it begins and when it ends, in its own words", { timeout: 90_000 }, async () => {
+test("an issue is told when it begins and when it ends, in its own words", { timeout: 180_000 }, async () => {
   const before = await issueSituations.never_heartbeated.make(db);
   const receiver = await startReceiver();
   await createReceiver(db, server.adminUrl, { name: "issues", url: receiver.url, events: ["issue.*"] });
@@ -40,13 +40,13 @@ test("an issue is told when it begins and when it ends, in its own words", { tim
   });
   // Muting takes the machine out of the issues, and what was there before the receiver is not told.
   const hold = { machineId, reason: "bench", ticket: null, isMuted: true, end: undefined };
-  await transact(db, (tx) => setHold(tx, hold, "test"));
+  await transact(db, (tx) => setHolds(tx, [hold], "test"));
   await waitUntil("its end is told", () => typesOf(receiver, machineId).includes("issue.closed"));
   expect(typesOf(receiver, before)).toEqual([]);
 
   // While no server runs, it begins again; the next one finds out.
   await server.close();
-  await transact(db, (tx) => clearHold(tx, machineId, "test"));
+  await transact(db, (tx) => clearHolds(tx, [{ machineId }], "test"));
   server = await startTestServer(database.url, allowLoopback);
   await waitUntil("it is told again", () => typesOf(receiver, machineId).length === 3);
   expect(typesOf(receiver, machineId)).toEqual(["issue.opened", "issue.closed", "issue.opened"]);

@@ -108,7 +108,7 @@ describe("an answer that is slow", () => {
     expect(outcome.durationMs).toBeGreaterThanOrEqual(1_900);
   });
 
-  test("fails the attempt when none comes in time", { timeout: 20_000 }, async () => {
+  test("fails the attempt when none comes in time", async () => {
     const receiver = await startReceiver(answers.stall);
     const outcome = await send(receiver.url);
     expect(outcome).toMatchObject({ status: null, error: "no answer within 10 s" });

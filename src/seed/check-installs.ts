@@ -2,10 +2,12 @@
 import { chooseDisk, DiskRefusedError } from "../contract/choose-disk.ts";
 import { formatDiskSelector } from "../contract/disk-selector.ts";
 import type { Transaction } from "../db/client.ts";
+import type { InstallationRefusedError } from "../db/installation-errors.ts";
 import { findUnawareAgents } from "../db/queries/agent-started.ts";
 import { type DiskToChoose, findNewestReports } from "../db/queries/disk-choice.ts";
 import { findReachedGenerations } from "../db/queries/installation-generation.ts";
 import {
+  findGivenRefusals,
   findInstallationRequests,
   findLatestInstallationRequests,
   type InstallationLimits,
@@ -37,18 +39,31 @@ export interface Target extends SeedInstallRow {
 
 type Decided = Target & { readonly decision: InstallationDecision };
 
+/** Options of `checkInstalls`. */
+export interface InstallOptions {
+  /** Limits on installations from the settings. */
+  readonly installations: InstallationLimits;
+  /** Whether to supersede installations that an agent was given, and may be carrying out. */
+  readonly supersedeGiven: boolean;
+}
+
 /**
  * Decides on every `install` by the machines' earlier requests, and notes the decisions. Returns what is refused; ends
  * once there are more than `limit` of that. The transaction must hold the machines.
  */
-export async function checkInstalls(tx: Transaction, limits: InstallationLimits, limit: number): Promise<Conflict[]> {
+export async function checkInstalls(
+  tx: Transaction,
+  { installations, supersedeGiven }: InstallOptions,
+  limit: number,
+): Promise<Conflict[]> {
   const conflicts: Conflict[] = [];
   for await (const rows of listSeedInstalls(tx, "all")) {
     const decided = await decideInstalls(tx, rows.map(toTarget));
     conflicts.push(
       ...findRefusals(decided),
+      ...(supersedeGiven ? [] : await findGiven(tx, decided)),
       ...(await findUnaware(tx, decided)),
-      ...(await findDiskRefusals(tx, decided, limits)),
+      ...(await findDiskRefusals(tx, decided, installations)),
     );
     if (conflicts.length > limit) break;
     await noteSeedInstalls(
@@ -94,6 +109,19 @@ function findRefusals(decided: readonly Decided[]): Conflict[] {
   );
 }
 
+/** Returns each request for a machine whose agent was given another one that is not over. */
+async function findGiven(tx: Transaction, decided: readonly Decided[]): Promise<Conflict[]> {
+  const requesting = decided.filter(({ decision }) => decision.kind === "request");
+  const refusals = await findGivenRefusals(
+    tx,
+    requesting.map(({ machineId }) => machineId),
+  );
+  return requesting.flatMap(({ index, machineId }) => {
+    const refusal = refusals.get(machineId);
+    return refusal === undefined ? [] : [{ index, path: ["install"], message: explainInstallationRefusal(refusal) }];
+  });
+}
+
 /**
  * Returns each image requested of an agent that has called but never shown that it supports images. An agent whose key
  * the file replaces has not called yet.
@@ -131,6 +159,11 @@ async function findDiskRefusals(
     }
   }
   return conflicts;
+}
+
+/** Returns why an installation is not requested, as a problem of a file. */
+export function explainInstallationRefusal({ message }: InstallationRefusedError): string {
+  return message.replace("supersede it explicitly", "seed with --supersede");
 }
 
 const unawareAgent =

@@ -6,7 +6,7 @@ import { PublicKeyInUseError } from "../db/queries/agent-started.ts";
 import { MachineBlockedError } from "../db/queries/machine-health.ts";
 import { MachineHeldError } from "../db/queries/machine-hold.ts";
 import { ProviderIdInUseError } from "../db/queries/provided.ts";
-import { explainDiskRefusal } from "./check-installs.ts";
+import { explainDiskRefusal, explainInstallationRefusal } from "./check-installs.ts";
 import { explainKeyInUse, explainProviderIdInUse } from "./find-conflicts.ts";
 import type { Path } from "./problem.ts";
 
@@ -30,8 +30,10 @@ export function explainWriteConflict(error: unknown): WriteConflict | undefined 
   if (error instanceof DiskRefusedError) {
     return { machineId: error.machineId, path: ["install"], message: explainDiskRefusal(error) };
   }
+  if (error instanceof InstallationRefusedError) {
+    return { machineId: error.machineId, path: ["install"], message: explainInstallationRefusal(error) };
+  }
   const isOfInstallation =
-    error instanceof InstallationRefusedError ||
     error instanceof GenerationNotGrowingError ||
     error instanceof MachineHeldError ||
     error instanceof MachineBlockedError;

@@ -1,9 +1,11 @@
 /** Runs `bmaas seed`: from a file to a changed database. */
 import type { Readable } from "node:stream";
 import type { Logger } from "pino";
+import { OperatorError } from "../base/operator-error.ts";
 import { connectDatabase } from "../db/client.ts";
-import { describeOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
-import { migrateDatabase } from "../db/migrate.ts";
+import { hasInstance } from "../db/embedded/instance.ts";
+import { explainOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
+import { checkSchema, migrateDatabase } from "../db/migrate.ts";
 import { openDatabaseServer } from "../db/open.ts";
 import { openSeedInput } from "./read/seed-input.ts";
 import { type SeedOptions, seedFleet } from "./seed-fleet.ts";
@@ -22,29 +24,51 @@ export interface RunOptions extends SeedOptions {
   readonly onRead?: ((read: { bytes: number; size: number; machines: number }) => void) | undefined;
 }
 
+/** There is no database in which a dry run could look without changing it. */
+class DryRunRefusedError extends OperatorError {
+  override readonly name = "DryRunRefusedError";
+}
+
 /**
- * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. Throws
- * UnreadableSeedError and SeedFileError for the file, TemporaryFolderError, and SeedWrittenError for what fails after
- * the commit. Errors of the database contain no data of the file.
+ * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. A dry
+ * run neither creates a database nor migrates one. Throws UnreadableSeedError and SeedFileError for the file,
+ * TemporaryFolderError, DryRunRefusedError, and SeedWrittenError for what fails after the commit. Errors of the
+ * database contain no data of the file.
  */
 export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
-  const { databaseUrl, home, log, onReceived, onRead } = options;
+  const { databaseUrl, home, log, dryRun, onReceived, onRead } = options;
   await using input = await openSeedInput(file, stdin, onReceived);
   await using fleet = await stageFleet(input, (bytes, machines) => onRead?.({ bytes, size: input.size, machines }));
+  if (dryRun && databaseUrl === undefined && !(await hasInstance(home))) {
+    throw new DryRunRefusedError(
+      `there is no database under ${home}, and a dry run creates none: ` +
+        "set --home to the folder of a server that has started once, or set DATABASE_URL",
+    );
+  }
   const server = await openDatabaseServer({ databaseUrl, home, log, mode: "share", purpose: "seed" });
   let seeded: SeededFleet | undefined;
   try {
     await using _closed = { [Symbol.asyncDispose]: () => server.close() };
-    await migrateDatabase(server.url, log);
+    if (dryRun) await refuseOlderSchema(server.url);
+    else await migrateDatabase(server.url, log);
     const { db, close } = connectDatabase(server.url, { maxConnections: 1 });
     await using _left = { [Symbol.asyncDispose]: close };
     seeded = await seedFleet(db, fleet, options);
   } catch (error) {
     if (seeded === undefined) throw explainTrouble(error);
     await seeded[Symbol.asyncDispose]();
-    throw options.dryRun ? error : new SeedWrittenError("its database cannot be left", error);
+    throw dryRun ? error : new SeedWrittenError("its database cannot be left", error);
   }
   return seeded;
+}
+
+async function refuseOlderSchema(url: string): Promise<void> {
+  const { pending } = await checkSchema(url);
+  if (pending === 0) return;
+  const what = `${pending} ${pending === 1 ? "migration" : "migrations"}`;
+  throw new DryRunRefusedError(
+    `the database lacks ${what} of this bmaas, and a dry run applies none: run bmaas migrate first`,
+  );
 }
 
 /** An error of the database, without the statement and its parameters, which contain user data. */
@@ -63,18 +87,10 @@ function explainTrouble(error: unknown): unknown {
     );
   }
   if (isDatabaseAway(error)) {
-    const [outage, reason] = [describeOutage(error), state ?? rootReason(error)];
-    const what = reason.startsWith(outage) ? reason : `${outage} (${reason})`;
+    const what = explainOutage(error);
     return new DatabaseTroubleError(`${what}: mend that, then seed again, which does no harm if it was done already`);
   }
   if (state !== undefined)
     return new DatabaseTroubleError(`nothing was written: PostgreSQL refused with SQLSTATE ${state}`);
   return error;
-}
-
-function rootReason(error: unknown): string {
-  let root = error;
-  while (root instanceof Error && root.cause !== undefined) root = root.cause;
-  if (!(root instanceof Error)) return "no reason given";
-  return "code" in root ? String(root.code) : root.message;
 }

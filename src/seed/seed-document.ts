@@ -98,8 +98,15 @@ function explain(error: YAMLError): string {
     case "TAG_RESOLVE_FAILED":
       return `${error.message}; leave the tag out`;
     default:
-      return `not well-formed: ${error.message}`;
+      return `not well-formed: ${explainUnclosed(error) ?? error.message}`;
   }
+}
+
+/** Returns what is missing where a list in brackets or a group in braces is not closed. */
+function explainUnclosed({ code, message }: YAMLError): string | undefined {
+  const [, end] = /^Flow (?:map|sequence) .*end with a ([\]}])$/.exec(message) ?? [];
+  if (end === undefined) return undefined;
+  return `expected ${JSON.stringify(end)} here${code === "BAD_INDENT" ? ", or more indentation" : ""}`;
 }
 
 function findDirectiveProblems(document: Document.Parsed): string[] {

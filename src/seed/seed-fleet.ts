@@ -14,11 +14,8 @@
  */
 import { type BulkTransaction, transactInBulk } from "../db/bulk.ts";
 import type { Database, Transaction } from "../db/client.ts";
-import {
-  type InstallationLimits,
-  type InstallationRequest,
-  requestInstallations,
-} from "../db/queries/os-installation-request.ts";
+import { ContentionError, MachineNotFoundError, sqlState } from "../db/errors.ts";
+import { type InstallationRequest, requestInstallations } from "../db/queries/os-installation-request.ts";
 import { holdSeedChanges } from "../db/queries/seed/changes.ts";
 import { writeSeedExpected } from "../db/queries/seed/expected.ts";
 import { listSeedInstalls, noteSeedGenerations } from "../db/queries/seed/installs.ts";
@@ -33,7 +30,7 @@ import {
 } from "../db/queries/seed/stage.ts";
 import { announceSeed, writeSeedAgents, writeSeedLabels, writeSeedProvided } from "../db/queries/seed/write.ts";
 import { holdSeedLock } from "../db/queries/seed-lock.ts";
-import { type Conflict, checkInstalls, toDiskToChoose, toTarget } from "./check-installs.ts";
+import { type Conflict, checkInstalls, type InstallOptions, toDiskToChoose, toTarget } from "./check-installs.ts";
 import { encodeInstall, needsNewAgent } from "./decide-installation.ts";
 import { explainWriteConflict } from "./explain-write-conflict.ts";
 import { findConflicts } from "./find-conflicts.ts";
@@ -46,13 +43,11 @@ import { type SeededFleet, toSeededFleet } from "./seeded-fleet.ts";
 import type { StagedFleet } from "./stage-fleet.ts";
 
 /** Options of `seedFleet`. */
-export interface SeedOptions {
+export interface SeedOptions extends InstallOptions {
   /** Actor for the machines' history, for example "seed:alice". */
   readonly actor: string;
   /** Do everything, then roll it back. */
   readonly dryRun: boolean;
-  /** Limits on installations from the settings. */
-  readonly installations: InstallationLimits;
   /** Told what is done next. */
   readonly onStep?: ((step: SeedStep) => void) | undefined;
 }
@@ -96,7 +91,7 @@ interface Work {
 
 async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: Work): Promise<void> {
   const { tx } = bulk;
-  const { actor, installations, onStep } = options;
+  const { actor, onStep } = options;
   onStep?.("copy");
   await holdSeedLock(tx);
   await stageSeed(bulk, fleet.rows.chunks());
@@ -107,7 +102,7 @@ async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: W
   await holdSeedChanges(tx);
   onStep?.("check");
   const conflicts = await findConflicts(tx, maxProblems + 1);
-  if (fleet.hasInstalls) conflicts.push(...(await checkInstalls(tx, installations, maxProblems)));
+  if (fleet.hasInstalls) conflicts.push(...(await checkInstalls(tx, options, maxProblems)));
   await refuse(fleet, await toMistakes(tx, conflicts));
   onStep?.("write");
   try {
@@ -118,6 +113,7 @@ async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: W
     if (fleet.hasInstalls) await requestSeedInstalls(tx, options);
     await announceSeed(tx);
   } catch (error) {
+    if (isOfDeletedMachine(error)) throw new ContentionError("a machine was deleted meanwhile", { cause: error });
     await refuseConflict(tx, fleet, error);
     throw error;
   }
@@ -128,14 +124,29 @@ async function seedWithin(bulk: BulkTransaction, { fleet, options, outcomes }: W
   });
 }
 
-async function requestSeedInstalls(tx: Transaction, { actor, installations }: SeedOptions): Promise<void> {
+/**
+ * Returns whether an operator has deleted a machine of the file since the seed looked for it. The next attempt creates
+ * it.
+ */
+function isOfDeletedMachine(error: unknown): boolean {
+  return error instanceof MachineNotFoundError || sqlState(error) === foreignKeyViolation;
+}
+
+/** SQLSTATE of foreign_key_violation. What a seed writes refers to machines only. */
+const foreignKeyViolation = "23503";
+
+async function requestSeedInstalls(
+  tx: Transaction,
+  { actor, installations, supersedeGiven }: SeedOptions,
+): Promise<void> {
   for await (const rows of listSeedInstalls(tx, "requested")) {
     const requests = rows.map(toTarget).map(({ machineId, install }): InstallationRequest => {
       const disk = toDiskToChoose(machineId, install, installations);
       const encode: InstallationRequest["encode"] = (next, chosen) => encodeInstall(install, next, chosen);
       const { reinstallLimit } = installations;
       const { generation } = install;
-      return { machineId, generation, needsAdditions: needsNewAgent(install), disk, reinstallLimit, encode };
+      const [keepGiven, needsAdditions] = [!supersedeGiven, needsNewAgent(install)];
+      return { machineId, generation, keepGiven, needsAdditions, disk, reinstallLimit, encode };
     });
     await noteSeedGenerations(tx, await requestInstallations(tx, requests, actor));
   }

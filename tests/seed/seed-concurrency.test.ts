@@ -1,11 +1,15 @@
 import { randomUUID } from "node:crypto";
+import { sql } from "drizzle-orm";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { registerAgents } from "../../src/db/queries/agent-started.ts";
 import { writeHeartbeats } from "../../src/db/queries/heartbeat/write-heartbeats.ts";
 import { createMachines } from "../../src/db/queries/machine.ts";
+import { deleteMachine } from "../../src/db/queries/machine-deletion.ts";
 import { requestInstallations } from "../../src/db/queries/os-installation-request.ts";
+import { expected, machineLabel } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { createTestDatabase } from "../support/database.ts";
+import { moveInstallation } from "../support/installation.ts";
 import { encodeTestImage } from "../support/machine.ts";
 import { emptyFleet, imageYaml, mistakesOf, newPublicKey, readFleet, seedText, withClient } from "../support/seed.ts";
 import { waitForBlockedSessions } from "../support/wait.ts";
@@ -51,6 +55,27 @@ test("a report that comes between the checks and the request is a problem of the
   });
 });
 
+test("an installation that is given between the checks and the request is a problem of the file", async () => {
+  const { db, url } = database;
+  const machineId = randomUUID();
+  const text = (reservation: string, content: string) =>
+    file([
+      `{ id: ${machineId}, provided: { provider: a, providerId: "1", reservation: ${reservation} }, install: { uncheckedDisk: true, image: ${imageYaml(content)} } }`,
+    ]);
+  await seedText(db, text("r", "a"));
+  await withClient(url, async (agent) => {
+    await agent.query("begin; lock table provided in exclusive mode");
+    const mistakes = mistakesOf(() => seedText(db, text("s", "b")));
+    await waitForBlockedSessions(agent, 1);
+    await moveInstallation(db, machineId, 1n, "given");
+    await agent.query("commit");
+    expect(await mistakes).toEqual([
+      expect.stringMatching(/machines\[0\].install: installation 1 of machine .* was given to an agent at /),
+    ]);
+  });
+  expect((await readFleet(database)).requests).toMatchObject([{ generation: 1n, supersededAt: null }]);
+});
+
 test("seeds that change keys, heartbeats and other operators' requests get along", async () => {
   const { db, url } = database;
   const machines = Array.from({ length: 30 }, () => ({ machineId: randomUUID(), key: newPublicKey() }));
@@ -80,10 +105,11 @@ test("seeds that change keys, heartbeats and other operators' requests get along
   })();
   const seeds = (async () => {
     for (const content of ["b", "c", "d", "e"]) {
-      await seedText(db, text(newPublicKey, content));
+      await seedText(db, text(newPublicKey, content), { supersedeGiven: true });
       await seedText(
         db,
         text((key) => key, content),
+        { supersedeGiven: true },
       );
     }
   })().finally(() => {
@@ -113,6 +139,23 @@ test("a key that another operator gives away while the seed runs is reported wit
     expect.stringContaining(`3:25 machines[0].agent.publicKey: is already the key of machine ${holder}`),
   ]);
   expect((await readFleet(database)).machines).toHaveLength(1);
+});
+
+test.each([
+  ["labels", "labels: { rack: r1 }"],
+  ["expect", "expect: { serialNumber: SN-1 }"],
+])("a machine that an operator deletes while the seed runs is created again, with its %s", async (table, content) => {
+  const { db, url } = database;
+  const machineId = randomUUID();
+  await transact(db, (tx) => createMachines(tx, [machineId], "other"));
+  const { seeding } = await transact(db, async (tx) => {
+    await deleteMachine(tx, { machineId, force: false }, "other");
+    const running = seedText(db, file([`{ id: ${machineId}, ${content} }`]));
+    await withClient(url, (client) => waitForBlockedSessions(client, 1));
+    return { seeding: running };
+  });
+  await seeding;
+  expect(await db.$count(table === "labels" ? machineLabel : expected, sql`machine_id = ${machineId}`)).toBe(1);
 });
 
 test.each(["providers' ids", "keys"] as const)(

@@ -56,7 +56,7 @@ describe("a seed file", () => {
       ),
       expect.stringMatching(/^5:\d+ machines\[1\]\.install\.disk: no disk of machine .* matches serial=NONE; /),
       expect.stringMatching(
-        /^7:\d+ machines\[2\]\.install\.image\.rootDevice: machine .* has not reported its hardware.* name it with rootDevice and uncheckedDisk: true/,
+        /^7:\d+ machines\[2\]\.install\.image\.rootDevice: machine .* has not reported its hardware.* name the disk with rootDevice and uncheckedDisk: true/,
       ),
     ]);
     expect(await findInstallation(database, fine, 1n)).toBeUndefined();

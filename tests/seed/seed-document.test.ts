@@ -21,6 +21,16 @@ describe("a file that is no list of machines", () => {
     ["a field twice", "machines: []\nmachines: []\n", "2:1 : the same field a second time; keep one of the two"],
     ["an unknown alias", "machines: *all\n", "1:11 : *all stands for nothing; an anchor &all has to come before it"],
     ["another tag", "machines: !fleet []\n", "1:11 : Unresolved tag: !fleet; leave the tag out"],
+    [
+      "a list that ends with the file",
+      "[{}",
+      '1:4 : not well-formed: expected "]" here; the file ends here, so it may have been cut off',
+    ],
+    [
+      "a group that ends with the file, in lines",
+      "machines:\n  - { id: x\n",
+      '3:1 : not well-formed: expected "}" here, or more indentation; the file ends here, so it may have been cut off',
+    ],
     ["YAML 1.1", "%YAML 1.1\n---\nmachines: []\n", "1:1 : YAML 1.1 is not read, 1.2 is; leave the %YAML line out"],
   ])("is refused with its place: %s", async (_name, text, mistake) => {
     expect(await parse(text)).toEqual([mistake]);

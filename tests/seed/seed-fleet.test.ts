@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { moveInstallation } from "../support/installation.ts";
 import {
   decodeRequest,
   imageYaml,
@@ -183,7 +184,7 @@ test("keys and providers' ids change places when the file says so", async () => 
   expect(ids.map((id) => stored.get(id))).toEqual(keys.toReversed());
 });
 
-test("seeds thousands of machines, more than a statement takes parameters", async () => {
+test("seeds thousands of machines, more than a statement takes parameters", { timeout: 240_000 }, async () => {
   const { db } = database;
   const machines = Array.from(
     { length: 12_000 },
@@ -196,6 +197,33 @@ test("seeds thousands of machines, more than a statement takes parameters", asyn
   expect(new Set(seeded.map(({ machineId }) => machineId)).size).toBe(12_001);
   const again = await seedText(db, file);
   expect(again.every(({ machine, install }) => machine === "unchanged" && install?.outcome === "unchanged")).toBe(true);
+});
+
+test("an installation that an agent may be carrying out is superseded only where the caller says so", async () => {
+  const { db } = database;
+  const states = ["given", "installing", "overdue", "succeeded", "failed", "cancelled"] as const;
+  const fleet = [...states, "pending"].map((state) => ({ state, id: randomUUID() }));
+  const text = (content: string) =>
+    `machines:\n${fleet.map(({ id }) => `  - { id: ${id}, install: { uncheckedDisk: true, image: ${imageYaml(content)} } }\n`).join("")}`;
+  await seedText(db, text("a"));
+  for (const [index, state] of states.entries()) await moveInstallation(db, fleet[index]?.id ?? "", 1n, state);
+  expect(await seedText(db, text("a"))).toMatchObject(fleet.map(() => ({ install: { outcome: "unchanged" } })));
+
+  const before = await readFleet(database);
+  const refusal =
+    /^\d:\d+ machines\[\d\]\.install: installation 1 of machine \S+ was given to an agent at \S+Z, which may be installing: wait for its outcome, or seed with --supersede$/;
+  const mistakes = await mistakesOf(() => seedText(db, text("b")));
+  expect(mistakes).toEqual(Array(3).fill(expect.stringMatching(refusal)));
+  expect(mistakes.map((mistake) => mistake.slice(0, 2))).toEqual(["2:", "3:", "4:"]);
+  expect(await readFleet(database)).toEqual(before);
+
+  await seedText(db, text("b"), { supersedeGiven: true });
+  const { requests } = await readFleet(database);
+  const superseded = fleet.filter(({ id }) =>
+    requests.some((row) => row.machineId === id && row.supersededAt !== null),
+  );
+  expect(superseded.map(({ state }) => state)).toEqual(["given", "installing", "overdue", "pending"]);
+  expect(requests.filter(({ generation }) => generation === 2n)).toHaveLength(fleet.length);
 });
 
 test("labels are set and removed, others stay, and a second run changes nothing", async () => {

@@ -38,14 +38,18 @@ export type AgentEvent =
   | { readonly type: "installation-started"; readonly request: OSInstallationRequest }
   /** The server requested something that the agent does not know. Nothing is run, and the agent reports a failure. */
   | { readonly type: "request-unknown"; readonly outcome: InstallOutcome }
+  /** An installer that was given up has not ended. Nothing is run, and the agent reports a failure. */
+  | { readonly type: "request-refused"; readonly outcome: InstallOutcome }
   /** The installer reported new progress. */
   | { readonly type: "installation-progress"; readonly generation: bigint; readonly progress: InstallProgress }
   /** The server does not accept the progress reports. The agent continues the installation without them. */
   | { readonly type: "progress-refused"; readonly generation: bigint; readonly error: ConnectError }
   /** The server requested a newer installation while one is running, which is finished and reported first. */
   | { readonly type: "request-deferred"; readonly generation: bigint; readonly installing: bigint }
-  /** The installer has ended. */
+  /** The installer has ended, or was given up. */
   | { readonly type: "installation-finished"; readonly outcome: InstallOutcome }
+  /** An installer that was given up has ended. */
+  | { readonly type: "installer-left"; readonly generation: bigint }
   /** The server repeated an earlier request, which the agent does not carry out again. */
   | { readonly type: "request-ignored"; readonly generation: bigint; readonly lastAttempted: bigint }
   /** The server accepted the installation report. */

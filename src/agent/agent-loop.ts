@@ -9,8 +9,8 @@ import type { AgentOptions } from "./agent-options.ts";
 import { findBootId } from "./boot-id.ts";
 
 /**
- * Runs an agent. Resolves when its signal has aborted and a running installation has been stopped. No error ends it: it
- * retries for ever.
+ * Runs an agent. Resolves when its signal has aborted and a running installation has been stopped, also one that was
+ * given up: nothing else may use the state file, and install, before. No error ends it: it retries for ever.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { signal, version = readVersion(), bootId = await findBootId() } = options;
@@ -18,6 +18,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await agent.resume();
   while (!signal.aborted) await rest(agent, await agent.heartbeat(), options);
   await agent.installing;
+  await agent.hanging;
 }
 
 /**

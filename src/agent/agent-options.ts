@@ -15,6 +15,11 @@ export interface AgentOptions {
   readonly client: Client<typeof AgentCallback>;
   readonly state: InstallState;
   readonly install: Installer;
+  /**
+   * Time after which an installer that has not ended is given up: the agent reports a failure, and installs nothing
+   * else until the installer has ended. A disk that hangs can hold an installer for ever. Default: unlimited.
+   */
+  readonly installLimitMs?: number | undefined;
   /** Finds the disk that a request expects before the installer starts. Default: among this machine's disks. */
   readonly findDisk?: FindDisk | undefined;
   /**

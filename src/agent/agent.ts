@@ -38,6 +38,10 @@ export class Agent {
   #refused: bigint | undefined;
   #run: InstallationRun | undefined;
   #installing: Promise<void> | undefined;
+  /** The run whose installer was given up and has not ended. */
+  #hanging: InstallationRun | undefined;
+  /** The generation of the last installer that was given up and has ended. */
+  #left: bigint | undefined;
   #hasNewOutcome = false;
 
   constructor(options: AgentOptions) {
@@ -52,6 +56,11 @@ export class Agent {
   /** Resolves when the running installation has ended and its outcome is stored; undefined if none is running. */
   get installing(): Promise<void> | undefined {
     return this.#installing;
+  }
+
+  /** Resolves when an installer that was given up has ended; undefined if there is none. */
+  get hanging(): Promise<void> | undefined {
+    return this.#hanging?.left;
   }
 
   /** Whether an installation has ended since the last heartbeat was created. */
@@ -165,37 +174,71 @@ export class Agent {
 
   /** Begins an installation after the attempt is stored on disk. The next heartbeat follows at once and reports it. */
   async #install(request: OSInstallationRequest): Promise<Pause> {
-    const { install, findDisk = findExpectedDisk, signal, state } = this.#options;
+    const { install, findDisk = findExpectedDisk, installLimitMs: limitMs, signal, state } = this.#options;
     const { generation } = request;
-    if (!isKnown(request)) return await this.#refuse(request);
+    if (!isKnown(request)) return await this.#refuse(request, "request-unknown", unknownRequestError);
+    const hanging = this.#findHanging();
+    if (hanging !== undefined) {
+      const reason = `nothing was installed: the installer of generation ${hanging} has not ended yet`;
+      const advice = "as when a disk hangs: reboot the machine, then request the installation again";
+      return await this.#refuse(request, "request-refused", `${reason}, ${advice}`);
+    }
     if (!(await this.#save(() => state.recordAttempt(generation, digestRequest(request))))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const onProgress = (progress: InstallProgress) =>
       this.#emit({ type: "installation-progress", generation, progress });
-    const run = new InstallationRun(request, install, { signal, findDisk, onProgress });
+    const run = new InstallationRun(request, install, { signal, findDisk, onProgress, limitMs });
     this.#run = run;
     this.#installing = this.#awaitOutcome(run);
     return this.#pause(0);
   }
 
-  /** Records that an unknown request fails without being run. The next heartbeat follows at once and reports it. */
-  async #refuse(request: OSInstallationRequest): Promise<Pause> {
-    const outcome = { generation: request.generation, error: unknownRequestError };
+  /**
+   * Returns the generation whose installer was given up and may still do what it has begun. One of an earlier process
+   * of the same boot may: a killed agent does not take along what waits in the kernel.
+   */
+  #findHanging(): bigint | undefined {
+    if (this.#hanging !== undefined) return this.#hanging.generation;
+    const { bootId, state } = this.#options;
+    const { hanging } = state;
+    return hanging?.bootId === bootId && hanging?.generation !== this.#left ? hanging?.generation : undefined;
+  }
+
+  /** Records that a request fails without being run. The next heartbeat follows at once and reports it. */
+  async #refuse(
+    request: OSInstallationRequest,
+    type: "request-unknown" | "request-refused",
+    error: string,
+  ): Promise<Pause> {
+    const outcome = { generation: request.generation, error };
     const { state } = this.#options;
-    if (!(await this.#save(() => state.recordRefusal(outcome.generation, digestRequest(request), outcome.error)))) {
+    if (!(await this.#save(() => state.recordRefusal(outcome.generation, digestRequest(request), error)))) {
       return this.#pause();
     }
-    this.#emit({ type: "request-unknown", outcome });
+    this.#emit({ type, outcome });
     return this.#pause(0);
   }
 
-  async #awaitOutcome({ generation, ended }: InstallationRun): Promise<void> {
-    const error = await ended;
-    await this.#save(() => this.#options.state.recordOutcome(error));
+  async #awaitOutcome(run: InstallationRun): Promise<void> {
+    const { generation } = run;
+    const { bootId, state } = this.#options;
+    const error = await run.ended;
+    const isLeft = run.isLeft;
+    if (!isLeft) void this.#awaitLeaving(run);
+    const hanging = isLeft || bootId === undefined ? undefined : { generation, bootId };
+    await this.#save(() => state.recordOutcome(error, hanging));
     this.#run = undefined;
     this.#installing = undefined;
     this.#hasNewOutcome = true;
     this.#emit({ type: "installation-finished", outcome: { generation, error } });
+  }
+
+  async #awaitLeaving(run: InstallationRun): Promise<void> {
+    this.#hanging = run;
+    await run.left;
+    this.#hanging = undefined;
+    this.#left = run.generation;
+    this.#emit({ type: "installer-left", generation: run.generation });
   }
 
   async #save(write: () => Promise<void>): Promise<boolean> {

@@ -29,6 +29,8 @@ export interface EnrolmentOptions {
   /** Ends the wait when it aborts. */
   readonly signal: AbortSignal;
   readonly random?: Random;
+  /** Returns the time of a clock that never goes back, in milliseconds. Default: the process's clock. */
+  readonly nowMs?: () => number;
 }
 
 /** Deadline of a call, in milliseconds. */
@@ -37,6 +39,11 @@ const callTimeoutMs = 10_000;
 const maxBackoffMs = 60_000;
 /** Pause for a server that names none, in milliseconds. */
 const defaultPauseMs = 30_000;
+/**
+ * Times after which the hardware is collected for the second time and then again, in milliseconds: a network adapter or
+ * a disk may show itself late, and the machine is recognised by what it has.
+ */
+const [secondAfterMs, againAfterMs] = [60_000, 60 * 60_000];
 /** Maximum size of an enrolment, in bytes, as the server takes it, with some room for the protocol. */
 const maxBytes = 16_000;
 
@@ -46,7 +53,9 @@ const maxBytes = 16_000;
  */
 export async function enrolAgent(options: EnrolmentOptions): Promise<string | undefined> {
   const { client, signal, onEvent = () => {}, random = Math.random, intervalMs } = options;
-  const request = await describeMachine(options);
+  const { nowMs = () => performance.now() } = options;
+  let request = await describeMachine(options);
+  let describeAtMs = nowMs() + secondAfterMs;
   for (let failures = 0; !signal.aborted; ) {
     let retryInMs: number;
     try {
@@ -65,6 +74,9 @@ export async function enrolAgent(options: EnrolmentOptions): Promise<string | un
       onEvent({ type: "failed", error, retryInMs });
     }
     await delay(retryInMs, undefined, { signal }).catch(() => {});
+    if (signal.aborted || nowMs() < describeAtMs) continue;
+    request = await describeMachine(options);
+    describeAtMs = nowMs() + againAfterMs;
   }
   return undefined;
 }

@@ -33,15 +33,24 @@ export interface DueAfterInstall {
   readonly bootId?: string | undefined;
 }
 
+/** An installer that was given up, and may still do what it has begun. */
+export interface HangingInstaller {
+  readonly generation: bigint;
+  /** Boot in which it was started. It does not outlive that. */
+  readonly bootId: string;
+}
+
+const generationSchema = z
+  .string()
+  .regex(/^(0|-?[1-9][0-9]{0,18})$/)
+  .transform(BigInt);
 const dueSchema = z.strictObject({ starts: z.int().min(0), bootId: z.string().optional() });
 const attemptSchema = z.strictObject({
-  generation: z
-    .string()
-    .regex(/^(0|-?[1-9][0-9]{0,18})$/)
-    .transform(BigInt),
+  generation: generationSchema,
   request: z.string(),
   phase: z.enum(["installing", "done", "reported"]),
   error: z.string().optional(),
+  hanging: z.strictObject({ generation: generationSchema, bootId: z.string() }).optional(),
   /** Missing until a success has been reported. */
   afterInstall: z.union([dueSchema, z.literal("over")]).optional(),
 });
@@ -74,6 +83,11 @@ export class InstallState {
     return this.#attempt?.phase === "done" ? this.#attempt : undefined;
   }
 
+  /** The installer that was given up last, unless an attempt has begun since. */
+  get hanging(): HangingInstaller | undefined {
+    return this.#attempt?.hanging;
+  }
+
   /** What follows the success that was reported last, unless it has ended. */
   get afterInstall(): DueAfterInstall | undefined {
     const { phase, afterInstall } = this.#attempt ?? {};
@@ -91,7 +105,8 @@ export class InstallState {
 
   /** Records a request that is not carried out as an attempt that failed. Throws like `recordAttempt`. */
   async recordRefusal(generation: bigint, request: string, error: string): Promise<void> {
-    await this.#begin({ generation, request, phase: "done", error });
+    const { hanging } = this;
+    await this.#begin({ generation, request, phase: "done", error, ...(hanging && { hanging }) });
   }
 
   async #begin(attempt: Attempt): Promise<void> {
@@ -106,9 +121,12 @@ export class InstallState {
     this.#attempt = attempt;
   }
 
-  /** Records the outcome of the attempt. It holds in this process even if writing it throws. */
-  async recordOutcome(error: string | undefined): Promise<void> {
-    await this.#change({ phase: "done", error });
+  /**
+   * Records the outcome of the attempt, and that its installer was given up. It holds in this process even if writing
+   * it throws.
+   */
+  async recordOutcome(error: string | undefined, hanging?: HangingInstaller): Promise<void> {
+    await this.#change({ phase: "done", error, ...(hanging && { hanging }) });
   }
 
   /**
@@ -231,13 +249,7 @@ async function readState(file: string, machineId: string): Promise<Attempt | und
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const state = parseState(text);
-  if (state === undefined) {
-    throw new InstallStateError(
-      `${file} is damaged, so the agent cannot tell which installations this machine has attempted: ` +
-        "restore it, or delete it when no installation is requested for this machine",
-    );
-  }
+  const state = parseState(file, text);
   if (state.machineId !== machineId) {
     throw new OtherMachineStateError(
       `${file} is the state of machine ${state.machineId}: name another file for ${machineId}`,
@@ -246,9 +258,26 @@ async function readState(file: string, machineId: string): Promise<Attempt | und
   return state.attempt;
 }
 
-function parseState(text: string): z.infer<typeof stateSchema> | undefined {
+/** Throws InstallStateError, and leaves the file as it is: what it says of attempts must not be lost. */
+function parseState(file: string, text: string): z.infer<typeof stateSchema> {
+  const { data, error } = stateSchema.safeParse(parseJson(text));
+  if (data !== undefined) return data;
+  const unknown = error.issues.flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []));
+  if (error.issues.every(({ code }) => code === "unrecognized_keys")) {
+    throw new InstallStateError(
+      `${file} is of a newer version of the agent, which stores ${unknown.join(", ")}: run that version or a later one`,
+    );
+  }
+  throw new InstallStateError(
+    `${file} is damaged, so the agent cannot tell which installations this machine has attempted: ` +
+      "restore it, or delete it when no installation is requested for this machine",
+  );
+}
+
+/** Returns undefined for a text that is no JSON. */
+function parseJson(text: string): unknown {
   try {
-    return stateSchema.parse(JSON.parse(text));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
@@ -256,9 +285,8 @@ function parseState(text: string): z.infer<typeof stateSchema> | undefined {
 
 /** Writes the state. Resolves once it is on disk, including its name in the folder. */
 async function writeState(file: string, machineId: string, attempt: Attempt | undefined): Promise<void> {
-  const state =
-    attempt === undefined ? { machineId } : { machineId, attempt: { ...attempt, generation: `${attempt.generation}` } };
-  await replaceFile(file, `${JSON.stringify(state)}\n`, 0o600);
+  const toText = (_key: string, value: unknown) => (typeof value === "bigint" ? `${value}` : value);
+  await replaceFile(file, `${JSON.stringify({ machineId, attempt }, toText)}\n`, 0o600);
   const folder = await openFile(dirname(file), "r");
   try {
     await folder.sync();

@@ -6,22 +6,33 @@ import type { FindDisk } from "./hardware/find-disk.ts";
 import { boundProgress, type InstallProgress } from "./install-progress.ts";
 import type { Installer } from "./installer.ts";
 
+/** Longest time of a timer. */
+const maxTimerMs = 2 ** 31 - 1;
+
 /** A running installer and its latest progress. */
 export class InstallationRun {
   readonly generation: bigint;
-  /** Resolves when the installer has ended: to undefined on success, or else to the error. Never rejects. */
+  /** Resolves when the installer has ended or was given up: to undefined on success, or else to the error. */
   readonly ended: Promise<string | undefined>;
+  /** Resolves when the installer has ended. Never rejects. */
+  readonly left: Promise<void>;
+  #isLeft = false;
   #progress: InstallProgress = {};
   #hasNews = false;
 
   /**
    * Starts the installer, unless the expected disk is not found, or the root device is not a whole disk. `onProgress`
-   * is called with every change.
+   * is called with every change. After `limitMs` the installer is given up.
    */
   constructor(
     request: OSInstallationRequest,
     install: Installer,
-    options: { signal: AbortSignal; findDisk: FindDisk; onProgress: (progress: InstallProgress) => void },
+    options: {
+      signal: AbortSignal;
+      findDisk: FindDisk;
+      onProgress: (progress: InstallProgress) => void;
+      limitMs?: number | undefined;
+    },
   ) {
     this.generation = request.generation;
     let isUnderWay = true;
@@ -32,12 +43,23 @@ export class InstallationRun {
       this.#hasNews = true;
       options.onProgress(progress);
     };
-    this.ended = capture(async () => {
+    const givenUp = new AbortController();
+    const ended = capture(async () => {
       const located = await locateDisk(request, options.findDisk);
-      return await install(located, options.signal, report);
-    }).finally(() => {
+      givenUp.signal.throwIfAborted();
+      return await install(located, AbortSignal.any([options.signal, givenUp.signal]), report);
+    });
+    this.left = ended.then(() => {
+      this.#isLeft = true;
+    });
+    this.ended = giveUpAfter(options.limitMs, ended, givenUp).finally(() => {
       isUnderWay = false;
     });
+  }
+
+  /** Whether the installer has ended. One that was given up may still do what it has begun. */
+  get isLeft(): boolean {
+    return this.#isLeft;
   }
 
   /** Whether the installer has reported progress since the last `takeProgress`. */
@@ -50,6 +72,27 @@ export class InstallationRun {
     this.#hasNews = false;
     return this.#progress;
   }
+}
+
+/** Resolves to what `ended` does, or after `limitMs` to an error, and then aborts `givenUp`. */
+async function giveUpAfter(
+  limitMs: number | undefined,
+  ended: Promise<string | undefined>,
+  givenUp: AbortController,
+): Promise<string | undefined> {
+  if (limitMs === undefined) return await ended;
+  const limit = Promise.withResolvers<string>();
+  const timer = setTimeout(
+    () => {
+      givenUp.abort();
+      limit.resolve(
+        `given up after ${limitMs / 1000} s: the installer does not end, as when a disk hangs; ` +
+          "this agent installs nothing else until it has ended or the machine has rebooted",
+      );
+    },
+    Math.min(limitMs, maxTimerMs),
+  );
+  return await Promise.race([ended, limit.promise]).finally(() => clearTimeout(timer));
 }
 
 /**

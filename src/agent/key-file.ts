@@ -28,7 +28,7 @@ const maxKeyFileBytes = 16 * 1024;
  */
 export async function loadAgentKey(file: string): Promise<LoadedAgentKey> {
   const { content, mode } = await readKeyFile(file);
-  const seed = parseSeed(content);
+  const seed = parseSeed(content, file);
   if (typeof seed === "string") throw new AgentKeyFileError(`${file}: ${seed}`);
   const warnings = findExposure({ file, mode, what: "a private key", allowsGroup: false });
   return { key: assertOwn(file, await createAgentKey(seed)), warnings };
@@ -61,7 +61,8 @@ export async function saveAgentKey(file: string, key: AgentKey): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    throw new AgentKeyFileError(describeFailure(file, error));
+    const isFolderMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new AgentKeyFileError(isFolderMissing ? `${file}: there is no such folder` : describeFailure(file, error));
   }
 }
 
@@ -81,9 +82,13 @@ async function readKeyFile(file: string): Promise<{ content: Buffer; mode: numbe
 }
 
 /** Returns the seed, or the reason why there is none. */
-function parseSeed(content: Buffer): Buffer | string {
-  if (content.length === seedBytes) return content;
+function parseSeed(content: Buffer, file: string): Buffer | string {
   const text = content.toString("latin1").trim();
+  // Written alike, a seed and a public key look the same.
+  if (file.endsWith(".pub") && !text.includes("-----BEGIN")) {
+    return "by its name, this is a public key; the agent needs the private one";
+  }
+  if (content.length === seedBytes) return content;
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Buffer.from(text, "base64");
   if (text.includes("-----BEGIN")) return parsePem(text);
@@ -109,7 +114,7 @@ function parsePem(text: string): Buffer | string {
 function describeFailure(file: string, error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
-      return `${file}: no such file or folder (make a key by: bmaas agent keygen --out ${file})`;
+      return `${file}: no such file (make a key by: bmaas agent keygen --out ${file})`;
     case "EEXIST":
       return `${file} exists already, and a key is never overwritten: name another file, or move it away`;
     case "EACCES":

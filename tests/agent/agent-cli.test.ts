@@ -67,6 +67,11 @@ describe("bmaas agent keygen", () => {
   });
 });
 
+test("bmaas agent keygen says that the folder for the key is missing", async () => {
+  const { stderr, status } = await bmaas(await temporaryFolder(), ["keygen", "--out", "none/agent.key"]);
+  expect([status, stderr]).toEqual([2, "bmaas: --out: none/agent.key: there is no such folder\n"]);
+});
+
 describe("bmaas agent certificate", () => {
   test("prints a self-signed certificate of the key, and nothing else", async () => {
     const folder = await folderWithKey();
@@ -206,6 +211,21 @@ describe("bmaas agent", () => {
       machineId,
       attempt: { generation: "123", request: expect.any(String), phase: "reported", afterInstall: "over" },
     });
+  });
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("stops an installation in good order on %s", async (signal) => {
+    const folder = await folderWithKey();
+    const server = await startHeartbeatServer(() => ({ installationRequest: requestOf(123n) }));
+    await writeFile(join(folder, "ca.pem"), server.ca);
+    const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
+    const install = "trap 'echo stopped > end; exit 1' TERM; echo begun; while :; do sleep 0.1; done";
+    const agent = start(process.execPath, [mainFile, "agent", ...options, "--install-command", install], folder);
+    for await (const line of createInterface(agent.stdout)) if (line.includes('"begun"')) agent.kill(signal);
+    if (agent.exitCode === null) await once(agent, "exit");
+    expect([agent.exitCode, agent.signalCode]).toEqual([0, null]);
+    expect(await readFile(join(folder, "end"), "utf8")).toBe("stopped\n");
+    const { attempt } = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));
+    expect(attempt).toMatchObject({ generation: "123", phase: "done", error: expect.stringContaining("stopped") });
   });
 
   test("says what to do when the server's certificate is not trusted", async () => {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type ClientHttp2Stream, constants, createSecureServer, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createAgentClient } from "../../src/agent/agent-client.ts";
 import { generateAgentKey } from "../../src/agent/agent-key.ts";
@@ -129,7 +129,7 @@ describe("the TLS session", () => {
 
   /** Calls until the client has noticed that its connection is gone. */
   const beat = (client: Awaited<ReturnType<typeof start>>["client"]) =>
-    vi.waitFor(async () => expect(await codeOf(client.heartbeat({}))).toBe("ok"));
+    expect.poll(() => codeOf(client.heartbeat({}))).toBe("ok");
 
   test("is resumed by every later connection", async () => {
     const { client, resumed, reconnect } = await start();

@@ -176,7 +176,7 @@ test("a hardware report that is too large for an enrolment is cut to what the ma
     client: enrolmentClient(server, key),
     collectHardware: async () => report,
     joinToken,
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(50_000),
   });
   expect((await machines.getMachine({ machineId: machineId as string })).machine?.agent?.publicKey).toEqual(
     key.publicKey,
@@ -189,7 +189,30 @@ test("hardware that cannot be collected keeps no agent from asking", async () =>
     client: enrolmentClient(server, await generateAgentKey()),
     collectHardware: () => Promise.reject(new Error("no /sys")),
     joinToken: await newToken(false),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(50_000),
   });
   expect(machineId).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test("hardware that shows itself while the agent waits is told, too", async () => {
+  const key = await generateAgentKey();
+  const ending = new AbortController();
+  let collections = 0;
+  let nowMs = 0;
+  const enrolling = enrolAgent({
+    client: enrolmentClient(server, key),
+    collectHardware: async () => {
+      const serialNumber = collections++ === 0 ? "" : "SN-LATE";
+      return create(AgentHardwareReportSchema, { report: { product: "Example", serialNumber } });
+    },
+    intervalMs: 1,
+    onEvent: () => {
+      nowMs += 20_000;
+    },
+    nowMs: () => nowMs,
+    signal: ending.signal,
+  });
+  await waitUntil("it is told", async () => (await findEnrolment(database, key))?.serialNumber === "SN-LATE");
+  ending.abort();
+  expect(await enrolling).toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, test, vi } from "vitest";
 import type { AgentOptions } from "../../src/agent/agent-options.ts";
+import { findSteadyPort } from "../support/steady-port.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { machineId, requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -132,13 +133,14 @@ describe("errors", () => {
   });
 
   test("of a server that restarts are over when it is back", async () => {
-    const server = await startHeartbeatServer(() => ({}));
+    const port = await findSteadyPort();
+    const server = await startHeartbeatServer(() => ({}), port);
     const agent = await startAgent(server, await temporaryFolder());
     await agent.happened("heartbeat", 2);
     await server.stop();
     await agent.happened("heartbeat-failed", 2);
-    const again = await startHeartbeatServer(() => ({}), Number(new URL(server.url).port));
-    await vi.waitFor(() => expect(again.requests.length).toBeGreaterThan(2));
+    const again = await startHeartbeatServer(() => ({}), port);
+    await expect.poll(() => again.requests.length).toBeGreaterThan(2);
   });
 
   test("include an answer that takes longer than the deadline", async () => {
@@ -388,11 +390,12 @@ describe("what follows an installation", () => {
 describe("an agent that is told to stop", () => {
   test("stops at once while it waits for the next heartbeat", async () => {
     const server = await startHeartbeatServer(() => ({}));
-    const agent = await startAgent(server, await temporaryFolder(), { sleep: undefined });
+    const agent = await startAgent(server, await temporaryFolder(), {
+      sleep: undefined,
+      intervalMs: 3_600_000,
+    });
     await agent.happened("heartbeat");
-    const startedMs = performance.now();
     await agent.stop();
-    expect(performance.now() - startedMs).toBeLessThan(1000);
   });
 
   test("stops at once while a call is under way", async () => {
@@ -401,11 +404,9 @@ describe("an agent that is told to stop", () => {
       called.resolve();
       return new Promise<never>(() => {});
     });
-    const agent = await startAgent(server, await temporaryFolder());
+    const agent = await startAgent(server, await temporaryFolder(), { callTimeoutMs: 3_600_000 });
     await called.promise;
-    const startedMs = performance.now();
     await agent.stop();
-    expect(performance.now() - startedMs).toBeLessThan(1000);
     expect(agent.events.some((event) => event.type === "heartbeat-failed")).toBe(false);
   });
 });

@@ -39,7 +39,7 @@ function directedInstaller() {
 
 /** Resolves with the first heartbeat that `matches`. */
 async function findRequest(requests: HeartbeatRequest[], matches: (request: HeartbeatRequest) => boolean) {
-  return await expect.poll(() => requests.find(matches), { timeout: 20_000 }).toBeDefined();
+  return await expect.poll(() => requests.find(matches)).toBeDefined();
 }
 
 const progressOf = ({ installationProgress: told }: HeartbeatRequest) =>

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createHealthCommand } from "../../src/agent/health-command.ts";
 import type { WrittenAlert } from "../../src/contract/health-alerts.ts";
+import { createFreezer } from "./support/frozen-processes.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -94,8 +95,20 @@ describe("the health", () => {
 });
 
 describe("a health command", () => {
-  const signal = AbortSignal.timeout(60_000);
+  const { signal } = new AbortController();
   const runCommand = (command: string) => createHealthCommand(command, { timeoutMs: 20_000 })(signal);
+
+  test("that hangs in the kernel is told as that, and not started beside itself (skipped where nothing can be frozen)", async (context) => {
+    const freezer = createFreezer();
+    if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+    const folder = await temporaryFolder();
+    const command = `[ -e ${folder}/hung ] || { touch ${folder}/hung; ${freezer.freezeSelf}; }; echo '[]'`;
+    const collect = createHealthCommand(command, { timeoutMs: 500, graceMs: 50 });
+    await expect(collect(signal)).rejects.toThrow(/^stopped after 0\.5 s, and does not end, as when a disk hangs$/);
+    await expect(collect(signal)).rejects.toThrow(/^an earlier run has not ended yet, as when a disk hangs$/);
+    freezer.thaw();
+    await expect.poll(async () => await collect(signal).catch(() => undefined), { timeout: 20_000 }).toEqual([]);
+  });
 
   test("prints alerts, on lines of any length", async () => {
     const message = "m".repeat(1000);

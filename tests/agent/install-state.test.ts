@@ -131,7 +131,8 @@ describe("the file", () => {
     ["empty", ""],
     ["cut off", `{"machineId":"${machineId}","attempt":{"gener`],
     ["zeros", "\0".repeat(64)],
-    ["of another shape", `{"machineId":"${machineId}","lastAttempted":"7"}`],
+    ["of another shape", `{"machineId":"${machineId}","attempt":"7"}`],
+    ["of another shape, with more in it", `{"machine":"${machineId}","lastAttempted":"7"}`],
     ["without a phase", `{"machineId":"${machineId}","attempt":{"generation":"7","request":"request"}}`],
     [
       "with a generation that is a number",
@@ -142,6 +143,21 @@ describe("the file", () => {
     await writeFile(file, content);
     await expect(openInstallState(file, machineId)).rejects.toThrow(InstallStateError);
     await expect(openInstallState(file, machineId)).rejects.toThrow(/is damaged.*restore it, or delete it when/);
+    expect(await readFile(file, "utf8")).toBe(content);
+  });
+
+  test.each([
+    ["beside an attempt", `{"machineId":"${machineId}","someday":{}}`],
+    [
+      "in an attempt",
+      `{"machineId":"${machineId}","attempt":{"generation":"7","request":"request","phase":"done","someday":1}}`,
+    ],
+  ])("of a newer agent, with more %s, is refused as that and kept", async (_where, content) => {
+    const file = await stateFile();
+    await writeFile(file, content);
+    await expect(openInstallState(file, machineId)).rejects.toThrow(
+      `${file} is of a newer version of the agent, which stores someday: run that version or a later one`,
+    );
     expect(await readFile(file, "utf8")).toBe(content);
   });
 

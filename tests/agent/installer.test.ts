@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, fromJsonString } from "@bufbuild/protobuf";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { OSInstallationRequestSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { InstallProgress } from "../../src/agent/install-progress.ts";
 import { createCommandInstaller, createPretendingInstaller } from "../../src/agent/installer.ts";
@@ -85,24 +85,24 @@ describe("an installer that does not end", () => {
   test("is stopped after its time, and so is what it started", async () => {
     const file = join(await temporaryFolder(), "pid");
     const command = `sleep 600 & echo $! > '${file}'; echo stuck >&2; wait`;
-    const failure = await createCommandInstaller(command, { timeoutMs: 500 })(request, never, untold);
-    expect(failure).toBe("installer: stopped after 0.5 s: stuck");
-    await vi.waitFor(async () => expect(await isRunning(Number(await readFile(file, "utf8")))).toBe(false));
+    const failure = await createCommandInstaller(command, { timeoutMs: 2000 })(request, never, untold);
+    expect(failure).toBe("installer: stopped after 2 s: stuck");
+    await expect.poll(async () => isRunning(Number(await readFile(file, "utf8")))).toBe(false);
   });
 
   test("is killed when it does not heed the request to stop, and so is what it started", async () => {
     const file = join(await temporaryFolder(), "pid");
     const command = `trap '' TERM; sh -c 'trap "" TERM; echo $$ > "${file}"; while :; do sleep 1; done' & while :; do sleep 1; done`;
-    const failure = await createCommandInstaller(command, { timeoutMs: 500, graceMs: 300 })(request, never, untold);
-    expect(failure).toBe("installer: stopped after 0.5 s");
-    await vi.waitFor(async () => expect(await isRunning(Number(await readFile(file, "utf8")))).toBe(false));
+    const failure = await createCommandInstaller(command, { timeoutMs: 2000, graceMs: 300 })(request, never, untold);
+    expect(failure).toBe("installer: stopped after 2 s");
+    await expect.poll(async () => isRunning(Number(await readFile(file, "utf8")))).toBe(false);
   });
 
   test("leaves nobody behind who did not heed the request when it did", async () => {
     const file = join(await temporaryFolder(), "pid");
     const command = `sh -c 'trap "" TERM; echo $$ > "${file}"; while :; do sleep 1; done' & sleep 600`;
-    await createCommandInstaller(command, { timeoutMs: 500 })(request, never, untold);
-    await vi.waitFor(async () => expect(await isRunning(Number(await readFile(file, "utf8")))).toBe(false));
+    await createCommandInstaller(command, { timeoutMs: 2000 })(request, never, untold);
+    await expect.poll(async () => isRunning(Number(await readFile(file, "utf8")))).toBe(false);
   });
 
   test("is stopped when the agent is", async () => {
@@ -125,7 +125,7 @@ describe("an installer that does not end", () => {
     const pids = line.split(" ").map(Number);
     expect(await Promise.all(pids.map(isRunning))).toEqual([true, true]);
     await killOutright(agent);
-    await vi.waitFor(async () => expect(await Promise.all(pids.map(isRunning))).toEqual([false, false]));
+    await expect.poll(() => Promise.all(pids.map(isRunning))).toEqual([false, false]);
   });
 
   const hasSetsid = spawnSync("setsid", ["true"]).status === 0;

@@ -115,6 +115,12 @@ describe("a key file", async () => {
     await expect(loadAgentKey(file)).rejects.toThrow(/an ec key; agents need Ed25519 keys/);
   });
 
+  test("that is named as a public key is refused, since a seed looks the same", async () => {
+    const file = join(await temporaryFolder(), "agent.pub");
+    await writeFile(file, `${(await generateAgentKey()).publicKeyHex}\n`, { mode: 0o600 });
+    await expect(loadAgentKey(file)).rejects.toThrow(/by its name, this is a public key; the agent needs the private/);
+  });
+
   test("that is absent is refused with the command that makes one", async () => {
     const file = join(await temporaryFolder(), "agent.key");
     await expect(loadAgentKey(file)).rejects.toThrow(`bmaas agent keygen --out ${file}`);

@@ -6,8 +6,10 @@ import {
   BlockDevice_Kind as Kind,
   BlockDevice_Protocol as Protocol,
 } from "../../../gen/cloud/agent/api/hwreport_pb.js";
+import { abortAfter } from "../abort-after.ts";
+import { DeviceToolError, ToolMissingError } from "./device-tool.ts";
 import { type DiskHealth, readHealth } from "./disk-health.ts";
-import { askSmartctl, SmartctlError, SmartctlMissingError } from "./smartctl.ts";
+import { askSmartctl } from "./smartctl.ts";
 import type { SysfsDisk } from "./sysfs-disks.ts";
 
 /** Limits on the time of the collection. */
@@ -45,16 +47,16 @@ export async function collectHealth(
   const health = new Map<string, DiskHealth>();
   const warnings: string[] = [];
   const missing = new AbortController();
-  const over = AbortSignal.any([AbortSignal.timeout(timeoutMs), missing.signal, ...(signal ? [signal] : [])]);
+  const over = AbortSignal.any([abortAfter(timeoutMs), missing.signal, ...(signal ? [signal] : [])]);
   const queue = disks.filter(canTellHealth).values();
   const work = async () => {
     for (const paths of queue) {
       const [{ name }] = paths as readonly [SysfsDisk];
       try {
-        const found = await askPaths(paths, AbortSignal.any([over, AbortSignal.timeout(timeoutMs * shareOfOne)]));
+        const found = await askPaths(paths, AbortSignal.any([over, abortAfter(timeoutMs * shareOfOne)]));
         if (found !== undefined) health.set(name, found);
       } catch (error) {
-        if (error instanceof SmartctlMissingError) missing.abort(error);
+        if (error instanceof ToolMissingError) missing.abort(error);
         else warnings.push(`health of ${name}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
@@ -82,7 +84,7 @@ async function askPaths(paths: readonly SysfsDisk[], signal: AbortSignal): Promi
       if (health !== undefined) return health;
       failure ??= findFailure(answer);
     } catch (error) {
-      if (error instanceof SmartctlMissingError) throw error;
+      if (error instanceof ToolMissingError) throw error;
       failure ??= error;
     }
   }
@@ -99,7 +101,7 @@ function findFailure({ json, exitStatus }: { json: Record<string, unknown>; exit
   const { messages } = (json.smartctl ?? {}) as { messages?: unknown };
   const [first] = Array.isArray(messages) ? messages : [];
   const text = (first as { string?: unknown } | undefined)?.string;
-  return new SmartctlError(
+  return new DeviceToolError(
     typeof text === "string" ? text.slice(0, maxMessageLength) : `smartctl ended with status ${exitStatus}`,
   );
 }

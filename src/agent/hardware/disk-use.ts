@@ -9,18 +9,21 @@ const maxTextLength = 256;
 /** Everything in use on the machine, by the kernel name of its device and by the device's number, such as "8:1". */
 export type DevicesInUse = ReadonlyMap<string, string>;
 
-/** Reads what is mounted, what is swapped to, and which devices belong to a mounted Btrfs of several devices. */
+/**
+ * Reads what is mounted, what is swapped to, which devices belong to a mounted Btrfs of several devices, and which are
+ * behind loop devices.
+ */
 export async function readDevicesInUse({ sys, proc }: SystemFiles): Promise<DevicesInUse> {
-  const [mounts, swaps, btrfs] = await Promise.all([
+  const [mounts, swaps, btrfs, loops] = await Promise.all([
     findBytes(proc, "self/mountinfo"),
-    findBytes(proc, "swaps"),
+    readSwaps(proc),
     readBtrfsDevices(sys),
+    readLoops(sys),
   ]);
-  const uses = new Map<string, string>(btrfs.map((name) => [name, "belongs to a mounted Btrfs"]));
-  for (const line of linesOf(swaps)) {
-    const [file = ""] = line.split(/\s/);
-    if (file.startsWith("/dev/")) uses.set(basename(unescapeOctal(file)), "is swapped to");
-  }
+  const uses = new Map<string, string>();
+  for (const { file, name } of loops) if (isDevice(file)) uses.set(basename(file), `is behind ${name}`);
+  for (const name of btrfs) uses.set(name, "belongs to a mounted Btrfs");
+  for (const file of swaps) if (isDevice(file)) uses.set(basename(file), "is swapped to");
   // The first mount of a device counts. Later ones are bind mounts, which containers make.
   for (const line of linesOf(mounts).reverse()) {
     const [, , number = "", , place = ""] = line.split(" ");
@@ -49,6 +52,13 @@ export async function findDiskUse(sys: string, names: readonly string[], inUse: 
     }),
   );
   return [...new Set(found.flat())].slice(0, maxUses).map((use) => use.slice(0, maxTextLength).toWellFormed());
+}
+
+/** Returns what uses a regular file that stands for a disk, for people to read. `path` has no symbolic links. */
+export async function findFileUse({ sys, proc }: SystemFiles, path: string): Promise<string[]> {
+  const [loops, swaps] = await Promise.all([readLoops(sys), readSwaps(proc)]);
+  const behind = loops.filter(({ file }) => file === path).map(({ name }) => `${basename(path)} is behind ${name}`);
+  return swaps.includes(path) ? [...behind, `${basename(path)} is swapped to`] : behind;
 }
 
 async function findUse(sys: string, name: string, above: readonly string[], inUse: DevicesInUse): Promise<string[]> {
@@ -83,6 +93,32 @@ async function readBtrfsDevices(sys: string): Promise<string[]> {
     );
   });
   return (await Promise.all(devices)).flat();
+}
+
+/** A loop device, and the path of the device or the file that it is made of. */
+interface Loop {
+  readonly name: string;
+  readonly file: string;
+}
+
+/**
+ * Reads the loop devices. Linux lets other programs open exclusively what a loop device is made of, and shows no
+ * holder.
+ */
+async function readLoops(sys: string): Promise<Loop[]> {
+  const names = (await listNames(sys, "block").catch(() => [])).filter((name) => /^loop\d/.test(name));
+  return await Promise.all(
+    names.map(async (name) => ({ name, file: (await findText(sys, "block", name, "loop/backing_file")) ?? "" })),
+  );
+}
+
+/** Returns the paths of the devices and files that are swapped to. */
+async function readSwaps(proc: string): Promise<string[]> {
+  return linesOf(await findBytes(proc, "swaps")).map((line) => unescapeOctal(line.split(/\s/)[0] ?? ""));
+}
+
+function isDevice(file: string): boolean {
+  return file.startsWith("/dev/");
 }
 
 function linesOf(file: Buffer | undefined): string[] {

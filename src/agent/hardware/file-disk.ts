@@ -6,7 +6,7 @@ import { type BlockDevice, BlockDeviceSchema, NodeSchema } from "../../../gen/cl
 import { AgentHardwareReportSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { describeIdentity, findDifference, findIdentity } from "../../contract/disk-identity.ts";
 import type { CollectHardware } from "../hardware-feed.ts";
-import { findDiskUse, readDevicesInUse } from "./disk-use.ts";
+import { findDiskUse, findFileUse, readDevicesInUse } from "./disk-use.ts";
 import { checkBlockDevice, checkDeviceNumber, DiskMismatchError, type FindDisk } from "./find-disk.ts";
 import { readPartitionTableId } from "./partition-table.ts";
 import { findCount, findText, type SystemFiles } from "./sysfs.ts";
@@ -27,7 +27,9 @@ export async function readFileDisk(file: string): Promise<BlockDevice> {
   const sectors = isDevice ? await findCount(system.sys, "class/block", name, "size") : 0;
   const capacityBytes = isDevice ? BigInt(sectors ?? 0) * sectorBytes : BigInt(stats.size);
   if (capacityBytes < sectorBytes) throw new Error(`${file} is empty: make it as large as the disk shall be`);
-  const use = isDevice ? await findDiskUse(system.sys, [name], await readDevicesInUse(system)) : [];
+  const use = isDevice
+    ? await findDiskUse(system.sys, [name], await readDevicesInUse(system))
+    : await findFileUse(system, path);
   return create(BlockDeviceSchema, {
     ...{ deviceModel: model, serialNumber: path, capacityBytes, use },
     ...{ logicalBlockSizeBytes: 512, physicalBlockSizeBytes: 512 },

@@ -1,7 +1,7 @@
 /** Reads the identifier of a disk's partition table. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { abortAfter } from "../abort-after.ts";
 import { readGuid } from "../image/partition-table.ts";
+import { runDeviceTool } from "./device-tool.ts";
 
 /** Number of bytes that hold the beginning of either table, for logical blocks of up to 4096 bytes. */
 const headBytes = 8192;
@@ -17,14 +17,11 @@ const gpt = { signature: Buffer.from("EFI PART"), diskGuid: 56 };
  * device has neither or cannot be read in time. Reads in another process, since a failing disk can block its reader.
  */
 export async function readPartitionTableId(device: string, blockSizeBytes: number, timeoutMs: number): Promise<string> {
+  const args = [`if=${device}`, `bs=${headBytes}`, "count=1"];
   try {
-    const { stdout } = await promisify(execFile)("dd", [`if=${device}`, `bs=${headBytes}`, "count=1"], {
-      encoding: "buffer",
-      maxBuffer: 2 * headBytes,
-      timeout: timeoutMs,
-      killSignal: "SIGKILL",
-    });
-    return findPartitionTableId(stdout, blockSizeBytes);
+    const signal = abortAfter(timeoutMs);
+    const { output, exitStatus } = await runDeviceTool({ tool: "dd", args, device, maxBytes: headBytes, signal });
+    return exitStatus === 0 ? findPartitionTableId(output, blockSizeBytes) : "";
   } catch {
     return "";
   }

@@ -12,7 +12,10 @@ export const edgeBytes = 1024 * 1024;
 /** Size of a write. */
 const blockBytes = 1024 * 1024;
 
-/** Writes under way at a time. They share Node's four threads with decompression. */
+/**
+ * Most writes under way at a time. They share Node's four threads with decompression. On a disk that hangs, they leave
+ * one for the agent's own files.
+ */
 const maxWrites = 3;
 
 /** Blocks that are read back and compared, unless all are. */
@@ -35,10 +38,10 @@ export class BodyWriter {
   readonly #random: Random;
   /** The end of the body on the disk; the rest of the image belongs to the disk's last MiB. */
   readonly #bodyEnd: number;
-  readonly #buffers = Array.from({ length: maxWrites + 1 }, () => allocateAligned(blockBytes));
+  readonly #freeBlocks: Buffer[] = [];
   readonly #freeScratch: Buffer[] = [];
   readonly #zeros = allocateAligned(blockBytes);
-  readonly #writes = new Map<Buffer, Promise<void>>();
+  readonly #writes = new Set<Promise<void>>();
   #failure: unknown;
   #block: Buffer | undefined;
   #filled = 0;
@@ -69,12 +72,12 @@ export class BodyWriter {
       if (this.#failure !== undefined) throw this.#failure;
       const position = this.sizeBytes;
       if (position >= this.#bodyEnd) return this.#pushTail(rest, position - this.#bodyEnd);
-      this.#block ??= await this.#takeBuffer();
+      this.#block ??= this.#freeBlocks.pop() ?? allocateAligned(blockBytes);
       const taken = Math.min(rest.length, blockBytes - this.#filled, this.#bodyEnd - position);
       this.#block.set(rest.subarray(0, taken), this.#filled);
       this.#filled += taken;
       rest = rest.subarray(taken);
-      if (this.#filled === blockBytes || this.sizeBytes === this.#bodyEnd) this.#writeBlock();
+      if (this.#filled === blockBytes || this.sizeBytes === this.#bodyEnd) await this.#writeBlock();
     }
   }
 
@@ -99,34 +102,35 @@ export class BodyWriter {
       const sizeBytes = this.sizeBytes;
       this.#block.fill(0, this.#filled, padded);
       this.#filled = padded;
-      this.#writeBlock();
+      await this.#writeBlock();
       this.#position = sizeBytes;
     }
-    await Promise.all(this.#writes.values());
+    await this.settle();
     if (this.#failure !== undefined) throw this.#failure;
     await this.#target.sync();
   }
 
-  async #takeBuffer(): Promise<Buffer> {
-    for (;;) {
-      const free = this.#buffers.find((buffer) => !this.#writes.has(buffer));
-      if (free !== undefined) return free;
-      await Promise.race(this.#writes.values());
-    }
+  /** Resolves once no write is under way any more, whether or not they succeeded. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#writes);
   }
 
-  /** Begins to write the current block. A failure is thrown by the next call. */
-  #writeBlock(): void {
+  /** Begins to write the current block once there is room for a write. A failure is thrown by the next call. */
+  async #writeBlock(): Promise<void> {
     const buffer = this.#block;
     if (buffer === undefined) return;
+    while (this.#writes.size >= maxWrites) await Promise.race(this.#writes);
     const [block, startBytes] = [buffer.subarray(0, this.#filled), this.#position];
     this.#note(block, startBytes);
     const write = this.#store(block, startBytes)
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
-      .finally(() => this.#writes.delete(buffer));
-    this.#writes.set(buffer, write);
+      .finally(() => {
+        this.#writes.delete(write);
+        this.#freeBlocks.push(buffer);
+      });
+    this.#writes.add(write);
     this.#position += this.#filled;
     this.#filled = 0;
     this.#block = undefined;
@@ -139,7 +143,9 @@ export class BodyWriter {
   }
 
   async #hasZeros(startBytes: number, lengthBytes: number): Promise<boolean> {
-    return await this.#withRead(startBytes, lengthBytes, (found) => found.equals(this.#zeros.subarray(0, lengthBytes)));
+    const zeros = this.#zeros.subarray(0, lengthBytes);
+    // A disk replaces a sector that it cannot read when it is written to.
+    return await this.#withRead(startBytes, lengthBytes, (found) => found.equals(zeros)).catch(() => false);
   }
 
   async #withRead<Result>(startBytes: number, lengthBytes: number, use: (found: Buffer) => Result): Promise<Result> {

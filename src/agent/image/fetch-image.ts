@@ -3,9 +3,10 @@ import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { getCACertificates } from "node:tls";
-import { findSystemCode, isUntrusted } from "../../base/system-code.ts";
+import { findSystemCode, isUntrusted, readMessage } from "../../base/system-code.ts";
 import { backoff } from "../backoff.ts";
-import { type ImageVersion, readVersion, sameVersion } from "./image-version.ts";
+import { findCondition, type ImageVersion, readVersion, sameVersion } from "./image-version.ts";
+import { readPieces } from "./read-pieces.ts";
 
 /** Options of `fetchImage`. */
 export interface FetchOptions {
@@ -40,6 +41,11 @@ class AttemptError extends Error {
 }
 
 const maxRedirects = 10;
+
+/** Bytes of a body that wait to be read, from which on the connection is not read. */
+const maxWaitingBytes = 512 * 1024;
+/** Fewest bytes of a piece that is passed on, except of a body's last one. */
+const leastBytes = 256 * 1024;
 
 /**
  * Returns the bytes of the image as the server has them. A broken connection is followed by another one that asks for
@@ -90,12 +96,14 @@ interface Answer {
 
 /** Asks for the image from the offset on, where the last answer came from, or else at the original URL. */
 async function openAt(original: URL, progress: Progress, options: FetchOptions): Promise<Answer> {
-  const isElsewhere = progress.url.href !== original.href;
+  const { url } = progress;
   try {
-    return await follow(progress.url, progress, options);
+    return await follow(url, progress, options);
   } catch (error) {
-    // What a redirect led to may have been valid for a while only.
-    if (!isElsewhere || !(error instanceof FetchError)) throw error;
+    if (url.href === original.href) throw error;
+    // What a redirect led to may have been valid for a while only, or be out of order. The next attempt asks anew.
+    progress.url = original;
+    if (error instanceof AttemptError) throw error;
     return await follow(original, progress, options);
   }
 }
@@ -124,7 +132,7 @@ async function follow(start: URL, progress: Progress, options: FetchOptions): Pr
 
 function request(url: URL, { offset, version }: Progress, options: FetchOptions): Promise<http.IncomingMessage> {
   const { ca, signal, idleTimeoutMs = 60_000 } = options;
-  const condition = version?.etag ?? version?.lastModified;
+  const condition = version && findCondition(version);
   const headers = {
     accept: "*/*",
     "accept-encoding": "identity",
@@ -155,7 +163,7 @@ function describeFailure(url: URL, error: Error): Error {
   if (code?.startsWith("ERR_TLS_CERT") || code?.startsWith("CERT_")) {
     return new FetchError(`the certificate of ${url.host} is not valid: ${error.message}`);
   }
-  return new AttemptError(`cannot fetch from ${url.host}: ${error.message}`);
+  return new AttemptError(`cannot fetch from ${url.host}: ${readMessage(error)}`);
 }
 
 /** Throws FetchError unless the answer has the image from the offset on, or all of it again. */
@@ -203,7 +211,7 @@ async function* readBody(body: http.IncomingMessage, progress: Progress): AsyncG
     return new AttemptError(`the image ends early, after ${progress.offset}${of} bytes: ${url.host} ${reason}`);
   };
   try {
-    for await (const chunk of readPieces(body)) {
+    for await (const chunk of readPieces(body, { maxWaitingBytes, leastBytes })) {
       const skipped = Math.min(skip, chunk.length);
       skip -= skipped;
       if (skipped === chunk.length) continue;
@@ -213,46 +221,6 @@ async function* readBody(body: http.IncomingMessage, progress: Progress): AsyncG
   } catch (error) {
     const { message } = error as Error;
     throw describe(message === "aborted" ? "closed the connection" : `failed: ${message}`);
-  } finally {
-    body.destroy();
   }
   if (version?.totalBytes !== undefined && progress.offset < version.totalBytes) throw describe("sent no more");
-}
-
-/** Bytes that wait to be read, above which the connection is not read. */
-const maxWaitingBytes = 1024 * 1024;
-
-/** Returns the pieces of a body as they arrive. Node's own iterator copies what waits into one piece. */
-async function* readPieces(body: http.IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
-  const waiting: Buffer[] = [];
-  let waitingBytes = 0;
-  let wake = () => {};
-  let end: { readonly error?: Error | undefined } | undefined;
-  const finish = (error?: Error) => {
-    end ??= { error };
-    wake();
-  };
-  body.on("data", (chunk: Buffer) => {
-    waiting.push(chunk);
-    waitingBytes += chunk.length;
-    if (waitingBytes > maxWaitingBytes) body.pause();
-    wake();
-  });
-  body.on("end", finish);
-  body.on("error", finish);
-  body.on("close", () => finish(new Error("closed the connection")));
-  for (;;) {
-    const chunk = waiting.shift();
-    if (chunk !== undefined) {
-      waitingBytes -= chunk.length;
-      yield chunk;
-    } else if (end === undefined) {
-      const arrival = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      body.resume();
-      await arrival;
-    } else if (end.error === undefined) return;
-    else throw end.error;
-  }
 }

@@ -2,7 +2,7 @@
  * Frees the memory of data that has passed through, while gigabytes do. V8 lets 64 MiB of buffers pile up before it
  * looks for garbage, since it counts only the small objects that stand for them.
  */
-import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /**
@@ -16,29 +16,27 @@ export function freeMemory({ buffer, byteOffset, byteLength }: Buffer): void {
   if ((isAll || isEnd) && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-/** Bytes from the network after which the buffers of connections are freed, to which only Node has access. */
-const intervalBytes = 16 * 1024 * 1024;
-
-/** Bytes in buffers that were in use at that moment, after which they are freed, too. */
-const maxPromotedBytes = 8 * 1024 * 1024;
-
 type CollectGarbage = (options: { type: "minor" | "major"; execution: "sync"; flavor?: "last-resort" }) => void;
 
-/** Returns a function that is to be told how many bytes have arrived from the network, and frees memory at times. */
-export function createCollector(): (bytes: number) => void {
+/**
+ * Bytes from a connection after which its buffers are collected. Node copies from each and drops it, so nothing but a
+ * collection of young objects, which takes about a millisecond, can free them.
+ */
+const intervalBytes = 16 * 1024 * 1024;
+
+/**
+ * Gives back the memory that the start of the program needed, and that nothing uses any more. Returns a function that
+ * is to be told how many bytes have come from a connection, and frees the connection's buffers at times.
+ */
+export function startCollecting(): (bytes: number) => void {
   const collect = findCollector();
-  let passedBytes = 0;
-  // Gives back what the start of the program needed.
   collect({ type: "major", execution: "sync", flavor: "last-resort" });
-  let keptBytes = getHeapStatistics().external_memory;
+  let passedBytes = 0;
   return (bytes) => {
     passedBytes += bytes;
     if (passedBytes < intervalBytes) return;
     passedBytes = 0;
     collect({ type: "minor", execution: "sync" });
-    if (getHeapStatistics().external_memory - keptBytes < maxPromotedBytes) return;
-    collect({ type: "major", execution: "sync" });
-    keptBytes = getHeapStatistics().external_memory;
   };
 }
 

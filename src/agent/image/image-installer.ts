@@ -2,12 +2,13 @@
 import type { ImageInstallationRequest, OSInstallationRequest } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { parseDigest, parseImageUrl } from "../../contract/installation-rules.ts";
 import { unknownRequestError } from "../../contract/unknown-request.ts";
+import { abortAfter } from "../abort-after.ts";
 import { DiskMismatchError, type FindDisk, findExpectedDisk } from "../hardware/find-disk.ts";
 import type { InstallProgress } from "../install-progress.ts";
 import type { Installer } from "../installer.ts";
 import type { FetchOptions } from "./fetch-image.ts";
 import { type ImageSource, installImage } from "./install-image.ts";
-import { rereadPartitions, setBootEntry } from "./system-tools.ts";
+import { createToolRunner, rereadPartitions, setBootEntry } from "./system-tools.ts";
 import { openTarget, type Target } from "./target.ts";
 
 /** Options of `createImageInstaller`. */
@@ -34,9 +35,10 @@ const progressIntervalMs = 1000;
 export function createImageInstaller(options: ImageInstallerOptions): Installer {
   return async (request, signal, report) => {
     const { timeoutMs } = options;
-    const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+    const timeout = timeoutMs === undefined ? undefined : abortAfter(timeoutMs);
     try {
-      await install(request, { ...options, signal: AbortSignal.any(timeout ? [signal, timeout] : [signal]) }, report);
+      const either = AbortSignal.any(timeout ? [signal, timeout] : [signal]);
+      await install(request, { ...options, signal: either, timeout }, report);
       return undefined;
     } catch (error) {
       const { message } = error as Error;
@@ -49,7 +51,7 @@ export function createImageInstaller(options: ImageInstallerOptions): Installer 
 
 async function install(
   request: OSInstallationRequest,
-  options: ImageInstallerOptions & { readonly signal: AbortSignal },
+  options: ImageInstallerOptions & { readonly signal: AbortSignal; readonly timeout: AbortSignal | undefined },
   report: (progress: InstallProgress) => void,
 ): Promise<void> {
   const { onWarning = () => {} } = options;
@@ -64,7 +66,9 @@ async function install(
     onProgress: createReporter(report),
   }).finally(() => target.close());
   if (target.sectorBytes === undefined) return;
-  const warnings = [await rereadPartitions(path), await setBootEntry(path, layout)];
+  // The disk boots the image by now. A tool that hangs must not keep the agent from saying so.
+  const run = createToolRunner(options.timeout);
+  const warnings = [await rereadPartitions(path, run), await setBootEntry(path, { ...layout, run })];
   for (const warning of warnings) if (warning !== undefined) onWarning(warning);
 }
 

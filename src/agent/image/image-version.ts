@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 
 /** What an answer says about the image that it has or has a part of. */
 export interface ImageVersion {
-  /** A strong entity tag (RFC 9110 section 8.8.3); weak ones cannot combine ranges. */
+  /** The entity tag (RFC 9110 section 8.8.3). */
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly totalBytes: number | undefined;
@@ -13,7 +13,7 @@ export interface ImageVersion {
 
 /** Reads the version from an answer. Returns undefined for a partial one whose range cannot be read. */
 export function readVersion({ statusCode, headers }: IncomingMessage): ImageVersion | undefined {
-  const etag = headers.etag?.startsWith('"') ? headers.etag : undefined;
+  const { etag } = headers;
   const lastModified = headers["last-modified"];
   if (statusCode !== 206) {
     return { etag, lastModified, totalBytes: toCount(headers["content-length"]), startBytes: 0 };
@@ -23,18 +23,32 @@ export function readVersion({ statusCode, headers }: IncomingMessage): ImageVers
   return startBytes === undefined ? undefined : { etag, lastModified, totalBytes: toCount(total), startBytes };
 }
 
-/**
- * Returns whether two answers are about the same image: by entity tags if both have one, else by the time of the last
- * change, and by size.
- */
-export function sameVersion(a: ImageVersion, b: ImageVersion): boolean {
-  if (isKnown(a.totalBytes, b.totalBytes) && a.totalBytes !== b.totalBytes) return false;
-  if (isKnown(a.etag, b.etag)) return a.etag === b.etag;
-  return !isKnown(a.lastModified, b.lastModified) || a.lastModified === b.lastModified;
+/** Returns what the image must still have for its rest to be asked for; a weak entity tag combines no ranges. */
+export function findCondition({ etag, lastModified }: ImageVersion): string | undefined {
+  return etag !== undefined && isStrong(etag) ? etag : lastModified;
 }
 
-function isKnown<Value>(a: Value | undefined, b: Value | undefined): boolean {
-  return a !== undefined && b !== undefined;
+/**
+ * Returns whether two answers are about the same image: by size, by entity tags if both have one, and by the time of
+ * the last change unless the tags are strong.
+ */
+export function sameVersion(a: ImageVersion, b: ImageVersion): boolean {
+  if (differ(a.totalBytes, b.totalBytes) || differ(a.etag && opaque(a.etag), b.etag && opaque(b.etag))) return false;
+  if (a.etag !== undefined && a.etag === b.etag && isStrong(a.etag)) return true;
+  return !differ(a.lastModified, b.lastModified);
+}
+
+function isStrong(etag: string): boolean {
+  return etag.startsWith('"');
+}
+
+/** Returns what weak comparison compares (RFC 9110 section 8.8.3.2). */
+function opaque(etag: string): string {
+  return etag.replace(/^W\//, "");
+}
+
+function differ<Value>(a: Value | undefined, b: Value | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
 }
 
 function toCount(text: string | undefined): number | undefined {

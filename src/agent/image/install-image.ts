@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { Random } from "../backoff.ts";
 import { BodyWriter, edgeBytes, ImageSizeError } from "./body-writer.ts";
 import { type FetchOptions, fetchImage } from "./fetch-image.ts";
-import { createCollector, freeMemory } from "./free-memory.ts";
+import { freeMemory, startCollecting } from "./free-memory.ts";
 import { checkRawImage } from "./image-format.ts";
 import { adaptEdges, type DiskLayout, findPartitionsEnd, planLayout, type Seed } from "./plan-layout.ts";
 import { splitHead } from "./split-head.ts";
@@ -42,7 +42,7 @@ class DigestError extends Error {
 const [writtenPercent, comparedPercent] = [90, 98];
 
 /** Size of what a disk writes at once: a physical sector. */
-const sectorBytes = 4096;
+const physicalSectorBytes = 4096;
 
 /**
  * Installs the image. Returns how the disk is laid out. Throws an error that says whether the disk was written to; if
@@ -66,11 +66,11 @@ class Attempt {
   readonly #target: Target;
   readonly #options: InstallImageOptions;
   readonly #hash = createHash("sha256");
-  readonly #collect = createCollector();
   #totalBytes: number | undefined;
   #fetchedBytes = 0;
   #isFetched = false;
   #hasWritten = false;
+  #writer: BodyWriter | undefined;
 
   constructor(source: ImageSource, target: Target, options: InstallImageOptions) {
     this.#source = source;
@@ -89,6 +89,7 @@ class Attempt {
     head.set(read);
     const layout = this.#plan(read, isCompressed);
     const writer = new BodyWriter(this.#target, this.#options);
+    this.#writer = writer;
     this.#hasWritten = true;
     await wipeEdges(this.#target);
     await this.#writeBody(writer, rest, headBytes);
@@ -100,7 +101,7 @@ class Attempt {
     signal.throwIfAborted();
     this.#tell("making the disk bootable", writer.sizeBytes, comparedPercent);
     adaptEdges(head, writer.tail, layout, this.#target.sizeBytes);
-    await writeEdges(this.#target, head, writer.tail, layout.seed);
+    await writeEdges(this.#target, head, writer.tail, layout, signal);
     return layout;
   }
 
@@ -108,10 +109,11 @@ class Attempt {
     const onStart = (totalBytes: number | undefined) => {
       this.#totalBytes = totalBytes;
     };
+    const collect = startCollecting();
     for await (const chunk of fetchImage(this.#source.url, { ...this.#options, onStart })) {
       this.#hash.update(chunk);
       this.#fetchedBytes += chunk.length;
-      this.#collect(chunk.length);
+      collect(chunk.length);
       yield chunk;
     }
     this.#isFetched = true;
@@ -160,11 +162,15 @@ class Attempt {
     this.#options.onProgress(phase, writtenBytes, percent);
   }
 
-  /** Makes sure that nothing boots from a disk that was written to. Returns what is on the disk now, in words. */
+  /**
+   * Makes sure that nothing boots from a disk that was written to. Returns what is on the disk now, in words. On a disk
+   * that hangs, the writes under way hold threads of Node's, and the last one is left for the agent's own files.
+   */
   async undo(): Promise<string> {
     const { path } = this.#target;
     if (!this.#hasWritten) return `nothing was written to ${path}`;
     try {
+      await this.#writer?.settle();
       await wipeEdges(this.#target);
       return `nothing boots from ${path}: its first and last MiB are wiped`;
     } catch (error) {
@@ -189,17 +195,25 @@ async function wipeEdges(target: Target): Promise<void> {
 
 /**
  * Writes what makes the disk boot, one after the other, each once everything before it is on the disk: the second copy
- * of a GPT, which firmware may use without the first one, and the first sector, which is as large as what a disk writes
- * at once.
+ * of a GPT, which firmware may use without the first one, and the boot sector with the first copy's header. Throws once
+ * the signal has aborted, even if everything is written: the agent may have reported a failure since.
  */
-async function writeEdges(target: Target, head: Buffer, tail: Buffer, seed: DiskLayout["seed"]): Promise<void> {
-  const begin = { bytes: head.subarray(0, sectorBytes), startBytes: 0 };
-  const afterBegin = { bytes: head.subarray(sectorBytes), startBytes: sectorBytes };
+async function writeEdges(
+  target: Target,
+  head: Buffer,
+  tail: Buffer,
+  { table, seed }: DiskLayout,
+  signal: AbortSignal,
+): Promise<void> {
+  const beginBytes = Math.max(physicalSectorBytes, 2 * (table?.sectorBytes ?? 0));
+  const begin = { bytes: head.subarray(0, beginBytes), startBytes: 0 };
+  const afterBegin = { bytes: head.subarray(beginBytes), startBytes: beginBytes };
   const end = { bytes: tail, startBytes: target.sizeBytes - tail.length };
   const volume = seed === undefined ? [] : [{ bytes: toAligned(seed.volume), startBytes: seed.startBytes }];
-  await writeAndCompare(target, [...volume, afterBegin]);
-  await writeAndCompare(target, [end]);
-  await writeAndCompare(target, [begin]);
+  for (const pieces of [[...volume, afterBegin], [end], [begin]]) {
+    await writeAndCompare(target, pieces);
+    signal.throwIfAborted();
+  }
 }
 
 async function writeAndCompare(

@@ -67,6 +67,8 @@ interface GptLayout {
 /** Returns views of the header and the entries in `head`. */
 function viewGpt(head: Buffer, sectorBytes: number): GptLayout {
   const sector = head.subarray(sectorBytes, 2 * sectorBytes);
+  if (sector.length < sectorBytes)
+    throw new PartitionTableError("the image's GPT is damaged: it ends within its header");
   const headerBytes = sector.readUInt32LE(gptField.headerBytes);
   const entryBytes = sector.readUInt32LE(gptField.entryBytes);
   const start = Number(sector.readBigUInt64LE(gptField.entriesLba)) * sectorBytes;
@@ -119,12 +121,13 @@ export function readGuid(bytes: Buffer): string {
 
 const mbrEntriesAt = 446;
 const mbrEntryBytes = 16;
+const mbrEntryCount = 4;
 
 /** Returns undefined where a boot sector has code or a file system in the place of the four entries. */
 function readMbr(head: Buffer): PartitionTable | undefined {
   if (!hasBootSignature(head)) return undefined;
   const partitions: Partition[] = [];
-  for (let number = 1; number <= 4; number++) {
+  for (let number = 1; number <= mbrEntryCount; number++) {
     const entry = head.subarray(mbrEntriesAt + (number - 1) * mbrEntryBytes, mbrEntriesAt + number * mbrEntryBytes);
     const [status, type, first, count] = [entry[0], entry[4], entry.readUInt32LE(8), entry.readUInt32LE(12)];
     if (entry.every((byte) => byte === 0)) continue;
@@ -189,39 +192,50 @@ const dataType = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7";
 const fatType = 0x0e;
 
 /**
- * Adds a partition to the table in `head`, behind the last one. The checksums of a GPT are right only after `fitGpt`.
- * Returns the partition's number. Throws PartitionTableError if the table is full.
+ * Returns the number of the first unused entry behind the last partition, or else of the first unused one. Throws
+ * PartitionTableError if the table is full.
  */
-export function addPartition(
-  head: Buffer,
-  table: PartitionTable,
-  { name, guid, startBytes, endBytes }: { name: string; guid: Buffer; startBytes: number; endBytes: number },
-): number {
-  const { kind, sectorBytes, partitions } = table;
-  const [first, last] = [startBytes / sectorBytes, endBytes / sectorBytes - 1];
+export function findFreeNumber(head: Buffer, { kind, sectorBytes, partitions }: PartitionTable): number {
   const used = new Set(partitions.map(({ number }) => number));
-  const isFree = (number: number) => !used.has(number);
   const highest = Math.max(...used, 0);
-  const { entries, entryBytes } = kind === "gpt" ? viewGpt(head, sectorBytes) : { entries: undefined, entryBytes: 0 };
-  const count = entries === undefined ? 4 : entries.length / entryBytes;
-  const numbers = Array.from({ length: count }, (_, at) => at + 1).filter(isFree);
+  const gpt = kind === "gpt" ? viewGpt(head, sectorBytes) : undefined;
+  const count = gpt === undefined ? mbrEntryCount : gpt.entries.length / gpt.entryBytes;
+  const numbers = Array.from({ length: count }, (_, at) => at + 1).filter((number) => !used.has(number));
   const number = numbers.find((each) => each > highest) ?? numbers[0];
   if (number === undefined) throw new PartitionTableError("the image's partition table has no room for user data");
-  if (entries === undefined) {
+  return number;
+}
+
+/** A partition that is added to an image's. */
+export interface NewPartition extends Pick<Partition, "number" | "startBytes" | "endBytes"> {
+  /** Name in a GPT. */
+  readonly name: string;
+  /** Unique GUID in a GPT. */
+  readonly guid: Buffer;
+}
+
+/** Adds a partition to the table in `head`. The checksums of a GPT are right only after `fitGpt`. */
+export function addPartition(
+  head: Buffer,
+  { kind, sectorBytes }: PartitionTable,
+  { number, name, guid, startBytes, endBytes }: NewPartition,
+): void {
+  const [first, last] = [startBytes / sectorBytes, endBytes / sectorBytes - 1];
+  if (kind === "mbr") {
     const entry = head.subarray(mbrEntriesAt + (number - 1) * mbrEntryBytes, mbrEntriesAt + number * mbrEntryBytes);
     // Cylinder, head and sector are out of range, as they are for everything past 8 GiB.
     entry.set([0, 0xfe, 0xff, 0xff, fatType, 0xfe, 0xff, 0xff]);
     entry.writeUInt32LE(first, 8);
     entry.writeUInt32LE(last - first + 1, 12);
-    return number;
+    return;
   }
+  const { entries, entryBytes } = viewGpt(head, sectorBytes);
   const entry = entries.subarray((number - 1) * entryBytes, number * entryBytes).fill(0);
   entry.set(writeGuid(dataType), 0);
   entry.set(guid, 16);
   entry.writeBigUInt64LE(BigInt(first), 32);
   entry.writeBigUInt64LE(BigInt(last), 40);
   entry.write(name, 56, 72, "utf16le");
-  return number;
 }
 
 function writeGuid(text: string): Buffer {

@@ -4,6 +4,7 @@ import { edgeBytes, ImageSizeError } from "./body-writer.ts";
 import {
   addPartition,
   efiSystemTypes,
+  findFreeNumber,
   findPartitionTable,
   fitGpt,
   gptTailBytes,
@@ -25,8 +26,8 @@ export interface DiskLayout {
   readonly table: PartitionTable | undefined;
   /** Number of the image's EFI system partition; undefined if it has none. */
   readonly efiPartition: number | undefined;
-  /** Where the volume with the data for cloud-init is written to. */
-  readonly seed: { readonly startBytes: number; readonly volume: Buffer } | undefined;
+  /** The partition with the data for cloud-init: its number, its place, and the volume that is written to it. */
+  readonly seed: { readonly number: number; readonly startBytes: number; readonly volume: Buffer } | undefined;
 }
 
 /**
@@ -37,15 +38,16 @@ export function planLayout(head: Buffer, target: Target, seed: Seed | undefined)
   const table = findPartitionTable(head);
   if (table !== undefined) checkFit(head, table, target);
   const efiPartition = table?.partitions.find(({ type }) => efiSystemTypes.has(type))?.number;
-  return { table, efiPartition, seed: seed === undefined ? undefined : placeSeed(table, target, seed) };
+  return { table, efiPartition, seed: seed === undefined ? undefined : placeSeed(head, table, target, seed) };
 }
 
 /** Changes the first and the last MiB of the image, `head` and `tail`, to those of the disk. */
 export function adaptEdges(head: Buffer, tail: Buffer, { table, seed }: DiskLayout, diskBytes: number): void {
   if (table === undefined) return;
   if (seed !== undefined) {
-    const endBytes = seed.startBytes + seed.volume.length;
-    addPartition(head, table, { name: seedLabel, guid: randomBytes(16), startBytes: seed.startBytes, endBytes });
+    const { number, startBytes, volume } = seed;
+    const place = { number, startBytes, endBytes: startBytes + volume.length };
+    addPartition(head, table, { ...place, name: seedLabel, guid: randomBytes(16) });
   }
   if (table.kind === "gpt") fitGpt(head, tail, { sectorBytes: table.sectorBytes, diskBytes });
 }
@@ -61,6 +63,12 @@ function checkFit(head: Buffer, table: PartitionTable, { path, sizeBytes, sector
       `the image is made for disks with sectors of ${table.sectorBytes} bytes, and those of ${path} have ${sectorBytes}`,
     );
   }
+  // A file that stands for a disk may have any size.
+  if (sizeBytes % table.sectorBytes !== 0) {
+    throw new PartitionTableError(
+      `the image is made for disks with sectors of ${table.sectorBytes} bytes, and ${path} has ${sizeBytes} bytes`,
+    );
+  }
   const usableBytes = sizeBytes - (table.kind === "gpt" ? gptTailBytes(head, table.sectorBytes) : 0);
   const endBytes = findPartitionsEnd(table);
   if (endBytes <= usableBytes) return;
@@ -73,12 +81,18 @@ function checkFit(head: Buffer, table: PartitionTable, { path, sizeBytes, sector
 const maxMbrSectors = 2 ** 32;
 
 /** Places the seed at the end of the disk, so that the last partition of the image can still grow. */
-function placeSeed(table: PartitionTable | undefined, target: Target, { machineId, generation, userData }: Seed) {
+function placeSeed(
+  head: Buffer,
+  table: PartitionTable | undefined,
+  target: Target,
+  { machineId, generation, userData }: Seed,
+) {
   if (table === undefined) {
     throw new PartitionTableError(
       "the request has user data, and the image has no partition table to add a partition to",
     );
   }
+  const number = findFreeNumber(head, table);
   const countable =
     table.kind === "mbr" ? Math.min(target.sizeBytes, maxMbrSectors * table.sectorBytes) : target.sizeBytes;
   // Sectors of the last MiB are written last, and a GPT has its second copy there.
@@ -98,5 +112,5 @@ function placeSeed(table: PartitionTable | undefined, target: Target, { machineI
     ["meta-data", Buffer.from(`${JSON.stringify(metaData, undefined, 2)}\n`)],
     ["user-data", userData],
   ]);
-  return { startBytes, volume: createSeedVolume(files, target.sectorBytes ?? table.sectorBytes) };
+  return { number, startBytes, volume: createSeedVolume(files, target.sectorBytes ?? table.sectorBytes) };
 }

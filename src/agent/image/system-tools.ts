@@ -4,6 +4,7 @@
 import { execFile } from "node:child_process";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";
+import { abortAfter } from "../abort-after.ts";
 
 /** Where Linux shows variables of the firmware, if it was started by UEFI. */
 const efiVariables = "/sys/firmware/efi/efivars";
@@ -16,9 +17,19 @@ const toolTimeoutMs = 60_000;
 /** Runs a tool. Resolves to its standard output. Rejects if it is not there or fails. */
 export type RunTool = (tool: string, args: readonly string[]) => Promise<string>;
 
-async function runTool(tool: string, args: readonly string[]): Promise<string> {
-  return (await promisify(execFile)(tool, [...args], { timeout: toolTimeoutMs })).stdout;
+/**
+ * Creates what runs a tool, for a minute at most, and not after `signal` has aborted. It does not wait for a tool that
+ * hangs: SIGKILL ends that only when its disk answers.
+ */
+export function createToolRunner(signal: AbortSignal | undefined): RunTool {
+  return async (tool, args) => {
+    const timeout = abortAfter(toolTimeoutMs);
+    const limits = { signal: AbortSignal.any(signal ? [signal, timeout] : [timeout]), killSignal: "SIGKILL" } as const;
+    return (await promisify(execFile)(tool, [...args], limits)).stdout;
+  };
 }
+
+const runTool = createToolRunner(undefined);
 
 /** Makes the kernel read the partition table of the disk. Returns a warning if it does not. */
 export async function rereadPartitions(disk: string, run: RunTool = runTool): Promise<string | undefined> {
@@ -95,6 +106,7 @@ async function exists(path: string): Promise<boolean> {
 
 function describeFailure(tool: string, error: unknown): string {
   if (error instanceof Error && "code" in error && error.code === "ENOENT") return `${tool} is not installed`;
+  if (error instanceof Error && error.name === "AbortError") return `${tool} did not end in time`;
   const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
   return `${tool} failed: ${(said || String(error)).slice(0, 500)}`;
 }

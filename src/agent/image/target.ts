@@ -84,15 +84,18 @@ async function openDirect(path: string): Promise<Handle> {
   }
 }
 
-/** Returns whether memory of ours is aligned well enough, and so is the end of a regular file. */
+/**
+ * Returns whether memory of ours is aligned well enough, and so is the end of a regular file. A disk with a bad first
+ * sector fails in another way, and what is written to it must be read back from the disk all the more.
+ */
 async function canReadDirectly(file: FileHandle): Promise<boolean> {
   const { size } = await file.stat();
   if (constants.O_DIRECT === undefined || size % directAlignmentBytes !== 0) return false;
   try {
     await file.read(allocateAligned(directAlignmentBytes), 0, directAlignmentBytes, 0);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return !isSystemError(error, "EINVAL");
   }
 }
 

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { Writable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { freeMemory } from "./free-memory.ts";
+import { readPieces } from "./read-pieces.ts";
 import { splitHead } from "./split-head.ts";
 import { ZstdFormatError, ZstdFrames } from "./zstd-frames.ts";
 
@@ -25,10 +26,12 @@ const compressions: readonly { readonly magic: string; readonly unpack: Unpack }
 const longestMagicBytes = 6;
 
 /** Size of the pieces that a decompressor returns. Each costs a turn of the event loop. */
-const pieceBytes = 256 * 1024;
+const pieceBytes = 2 * 1024 * 1024;
 
-/** A decompressor works ahead by some pieces. */
-const options = { chunkSize: pieceBytes, readableHighWaterMark: 4 * pieceBytes };
+const options = { chunkSize: pieceBytes };
+
+/** A decompressor works on the next piece while one waits. */
+const ahead = { maxWaitingBytes: pieceBytes };
 
 /** An image whose compression is known. */
 export interface UnpackedImage {
@@ -49,7 +52,27 @@ export async function unpackImage(source: AsyncIterable<Buffer>): Promise<Unpack
 }
 
 async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  yield* decompress(source, createGunzip(options), "gzip");
+  const decoder = createGunzip(options);
+  yield* decompress(source, decoder, "gzip", findGzipEnd(decoder));
+}
+
+/**
+ * Returns a function that gets what has been written to the decoder, and returns whether the data has ended. Zeros may
+ * follow as padding: Node's decoder ends silently at the first one, and drops whatever else there is. The function
+ * throws UnpackError for anything but zeros.
+ */
+function findGzipEnd(decoder: ReturnType<typeof createGunzip>): HasEnded {
+  let writtenBytes = 0;
+  let hasEnded = false;
+  return (piece) => {
+    // A decoder that was stopped has not read all, either.
+    if (decoder.destroyed && !decoder.readableEnded) return false;
+    writtenBytes += piece.length;
+    const rest = hasEnded ? piece : piece.subarray(piece.length - (writtenBytes - decoder.bytesWritten));
+    hasEnded ||= rest.length > 0;
+    if (rest.some((byte) => byte !== 0)) throw new UnpackError("other data follows the end of the gzip data");
+    return hasEnded;
+  };
 }
 
 async function* unpackZstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
@@ -70,10 +93,13 @@ async function* decompress(
   source: AsyncIterable<Buffer>,
   decoder: ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>,
   name: string,
+  hasEnded?: HasEnded,
 ): AsyncGenerator<Buffer, void, undefined> {
-  void feed(source, decoder).catch((error: Error) => decoder.destroy(error));
+  const feeding = feed(source, decoder, hasEnded);
+  feeding.catch((error: Error) => decoder.destroy(error));
   try {
-    yield* decoder as AsyncIterable<Buffer>;
+    yield* readPieces(decoder, ahead);
+    await feeding;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "Z_BUF_ERROR") throw endsEarly(name);
@@ -106,7 +132,7 @@ async function* unpackXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, 
     xz.kill();
   });
   try {
-    yield* xz.stdout as AsyncIterable<Buffer>;
+    yield* readPieces(xz.stdout, { ...ahead, leastBytes: pieceBytes });
     const reason = await ended;
     if (failure !== undefined) throw failure;
     await feeding;
@@ -117,12 +143,17 @@ async function* unpackXz(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, 
   }
 }
 
+/** Returns whether the data ends within or before a piece that has been written. */
+type HasEnded = (piece: Buffer) => boolean;
+
 /**
  * Writes `source` to a stream and frees what has been written, unless the stream closes. The next piece is asked for
- * while the stream works on the current one.
+ * while the stream works on the current one. What follows the piece for which `hasEnded` returns true is read, and not
+ * written.
  */
-async function feed(source: AsyncIterable<Buffer>, output: Writable): Promise<void> {
+async function feed(source: AsyncIterable<Buffer>, output: Writable, hasEnded?: HasEnded): Promise<void> {
   let isClosed = false;
+  let isOver = false;
   const closed = new Promise<void>((resolve) => {
     output.on("error", () => {});
     output.on("close", () => {
@@ -132,14 +163,18 @@ async function feed(source: AsyncIterable<Buffer>, output: Writable): Promise<vo
   });
   const iterator = source[Symbol.asyncIterator]();
   let next = iterator.next();
-  for (let { done, value } = await next; !done && !isClosed; { done, value } = await next) {
+  for (let { done, value } = await next; !done && (!isClosed || isOver); { done, value } = await next) {
     next = iterator.next();
     // An error of the source is thrown where it is awaited.
     next.catch(() => {});
-    const written = new Promise<void>((resolve) => output.write(value, () => resolve()));
-    await Promise.race([written, closed]);
-    if (!isClosed && value !== undefined) freeMemory(value);
+    if (!isOver) {
+      const written = new Promise<void>((resolve) => output.write(value, () => resolve()));
+      await Promise.race([written, closed]);
+    }
+    if (value === undefined) continue;
+    isOver = hasEnded?.(value) ?? false;
+    if (!isClosed || isOver) freeMemory(value);
   }
-  if (isClosed) await iterator.return?.();
+  if (isClosed && !isOver) await iterator.return?.();
   else output.end();
 }

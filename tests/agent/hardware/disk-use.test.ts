@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readBlockDevices } from "../../../src/agent/hardware/block-devices.ts";
 import { findPartitionTableId, readPartitionTableId } from "../../../src/agent/hardware/partition-table.ts";
+import { createFreezer } from "../support/frozen-processes.ts";
+import { installTool } from "../support/install-tool.ts";
 import { virtioDisk } from "../support/linux-disks.ts";
 import { layOutSystem } from "../support/system-tree.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -79,5 +81,18 @@ describe("the identifier of a partition table", () => {
     expect(await readPartitionTableId("/dev/nonexistent", 512, 1000)).toBe("");
     // Reading from a terminal's other end never ends.
     expect(await readPartitionTableId("/dev/ptmx", 512, 50)).toBe("");
+  });
+
+  test("is left out for a disk whose reader hangs in the kernel (skipped where nothing can be frozen)", async (context) => {
+    const freezer = createFreezer();
+    if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+    const dev = await temporaryFolder();
+    await writeFile(join(dev, "vda"), gptHead(512));
+    await installTool("dd", `${freezer.freezeSelf}; exec cat ${join(dev, "vda")}`);
+    const files = { ...(await layOutSystem(virtioDisk)), dev };
+    for (const attempt of ["is killed in vain", "is not started beside the one that hangs"]) {
+      const { fields } = await readBlockDevices(files, { timeoutMs: 500 });
+      expect(fields.blockDevice, attempt).toMatchObject([{ kernelName: "vda", partitionTableId: "" }]);
+    }
   });
 });

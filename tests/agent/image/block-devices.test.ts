@@ -1,14 +1,15 @@
 /** Installing onto real block devices, and refusing those that something uses. Skipped without root or loop devices. */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { constants } from "node:fs";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ExpectedDiskSchema, OSInstallationRequestSchema } from "../../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { createFileDiskFinder, readFileDisk } from "../../../src/agent/hardware/file-disk.ts";
 import type { FindDisk } from "../../../src/agent/hardware/find-disk.ts";
 import { createImageInstaller } from "../../../src/agent/image/image-installer.ts";
+import { allocateAligned, openTarget } from "../../../src/agent/image/target.ts";
 import { findIdentity } from "../../../src/contract/disk-identity.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { serveImage } from "./support/image-server.ts";
@@ -54,6 +55,18 @@ async function find(path: string): Promise<string | undefined> {
   );
 }
 
+/** Returns O_DIRECT or 0 for each time that this process has the device open. */
+async function findDirectFlags(path: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const descriptor of await readdir("/proc/self/fd")) {
+    const target = await readlink(`/proc/self/fd/${descriptor}`).catch(() => undefined);
+    if (target !== path) continue;
+    const [, flags = ""] = /^flags:\s*([0-7]+)$/m.exec(await readFile(`/proc/self/fdinfo/${descriptor}`, "utf8")) ?? [];
+    found.push(Number.parseInt(flags, 8) & constants.O_DIRECT);
+  }
+  return found;
+}
+
 async function expectUntouched({ file }: LoopDevice): Promise<void> {
   expect((await readFile(file)).equals(createOldContent(sizeBytes))).toBe(true);
 }
@@ -69,6 +82,13 @@ describe.skipIf(whyNoLoopDevices !== undefined)(
       expect(disk.subarray(mib, 7 * mib).equals(image.subarray(mib, 7 * mib))).toBe(true);
       expect(disk.includes('"bmaas-generation": "2"')).toBe(true);
       expect(warnings.filter((warning) => !warning.includes("efibootmgr") && !warning.includes("UEFI"))).toEqual([]);
+    });
+
+    test("a file that stands for a disk is left alone while a loop device is made of it", async () => {
+      const device = await createLoopDevice(sizeBytes);
+      expect(await find(device.file)).toBe(
+        `disk_mismatch: ${device.file} is in use: disk is behind ${basename(device.path)}`,
+      );
     });
 
     test("the disk is found again while its device is open, and left alone if it is another one by then", async () => {
@@ -96,6 +116,18 @@ describe.skipIf(whyNoLoopDevices !== undefined)(
       expect(findBootable(await readFile(device.file))).toEqual(["boot sector", "GPT", "second GPT"]);
     });
 
+    test("one whose first sector cannot be read is written past the page cache all the same", async () => {
+      const device = await createLoopDevice(sizeBytes);
+      // What is behind the end of the file cannot be read any more, but it can be written.
+      await truncate(device.file, 0);
+      const target = await openTarget(device.path);
+      onTestFinished(() => target.close());
+      await expect(target.read(allocateAligned(4096), 0)).rejects.toThrow(/^cannot read .* at byte 0: EIO/);
+      expect(await findDirectFlags(device.path)).toEqual([constants.O_DIRECT]);
+      await target.write(allocateAligned(mib), 0);
+      await target.read(allocateAligned(4096), 0);
+    });
+
     test("the kernel knows the new partitions (skipped where it cannot read a GPT)", async ({ skip }) => {
       const device = await createLoopDevice(sizeBytes);
       await writeFile(device.file, image);
@@ -120,6 +152,16 @@ describe.skipIf(whyNoLoopDevices !== undefined)(
       runProgram("fsck.ext4", "-n", "-f", device.path);
       runProgram("mount", device.path, folder);
       expect(await readFile(join(folder, "precious"), "utf8")).toBe("mine");
+    });
+
+    test("one that is behind a loop device is refused, although Linux would let it be opened", async () => {
+      const device = await createLoopDevice(sizeBytes);
+      const above = execFileSync("losetup", ["--find", "--show", device.path], { encoding: "utf8" }).trim();
+      onTestFinished(() => runProgram("losetup", "--detach", above));
+      const error = `disk_mismatch: ${device.path} is in use: ${device.path.slice(5)} is behind ${above.slice(5)}`;
+      expect(await find(device.path)).toBe(error);
+      expect(await install(device.path)).toBe(error);
+      await expectUntouched(device);
     });
 
     test.runIf(hasProgram("mkfs.ext4") && hasProgram("addpart"))(

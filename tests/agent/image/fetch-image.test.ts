@@ -2,6 +2,7 @@
 import { buffer } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { type FetchOptions, fetchImage } from "../../../src/agent/image/fetch-image.ts";
+import { giveHostsAddresses } from "../../support/several-addresses.ts";
 import { loopbackTls } from "../support/heartbeat-server.ts";
 import { endAt, type Fault, sendImage, serveImage } from "./support/image-server.ts";
 import { createNoise } from "./support/test-image.ts";
@@ -60,6 +61,16 @@ describe("a broken connection", () => {
     expect(requests[1]?.["if-range"]).toBe(lastModified);
   });
 
+  test("is resumed where the entity tag is weak from then on, as proxies make it that compress", async () => {
+    const fault: Fault = (request, response, index) =>
+      sendImage(image, request, response, {
+        etag: index === 0 ? '"one"' : 'W/"one"',
+        ...(index === 0 && { cutAfter: 100_000 }),
+      });
+    const { url } = await serveImage(image, { fault });
+    expect((await fetchAll(url)).equals(image)).toBe(true);
+  });
+
   test("is tried again as long as bytes arrive, and a few times when none do", async () => {
     let cuts = 0;
     const dripping: Fault = (request, response) => {
@@ -112,6 +123,15 @@ describe("an image that changes between two ranges is refused", () => {
   ])("%s", async (_how, second) => {
     const { url } = await serveImage(image, { fault: cutFirst(second) });
     await expect(fetchAll(url)).rejects.toThrow(changed);
+  });
+
+  test("by its weak entity tag, which is no condition for a range", async () => {
+    const fault: Fault = (request, response, index) =>
+      sendImage(image, request, response, { etag: `W/"${index}"`, ...(index === 0 && { cutAfter: 1000 }) });
+    const { url, requests } = await serveImage(image, { fault });
+    await expect(fetchAll(url)).rejects.toThrow(changed);
+    expect(requests[1]).toHaveProperty("range");
+    expect(requests[1]).not.toHaveProperty("if-range");
   });
 
   test("by the time of its last change", async () => {
@@ -223,6 +243,25 @@ test("asks the original URL again when what it redirected to is not valid any mo
   });
   expect((await fetchAll(url)).equals(image)).toBe(true);
   expect([requests.length, expiring.requests.length]).toEqual([2, 3]);
+});
+
+test("asks the original URL again when what it redirected to does not answer any more", async () => {
+  const dying = await serveImage(image, { fault: cutFirst((_request, response) => Boolean(response.destroy())) });
+  const living = await serveImage(image);
+  const { url, requests } = await serveImage(image, {
+    fault: (_request, response, index) =>
+      Boolean(response.writeHead(302, { location: index === 0 ? dying.url : living.url }).end()),
+  });
+  expect((await fetchAll(url)).equals(image)).toBe(true);
+  expect([requests.length, dying.requests.length, living.requests.length]).toEqual([2, 2, 1]);
+  expect(living.requests[0]).toMatchObject({ range: expect.stringMatching(/^bytes=\d+-$/), "if-range": '"one"' });
+});
+
+test("says why none of a host's addresses answers", async () => {
+  giveHostsAddresses();
+  await expect(fetchAll("http://images.example:1/os.img")).rejects.toThrow(
+    "cannot fetch from images.example:1: connect ECONNREFUSED 127.0.0.1:1, connect ECONNREFUSED 127.0.0.2:1 (given up",
+  );
 });
 
 test("stops when it is told to, also while it waits for another attempt", async () => {

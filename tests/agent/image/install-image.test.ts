@@ -153,6 +153,21 @@ describe("zeros of the image", () => {
     expect(written).toContain(3);
     expectInstalled(await readDisk(disk));
   });
+
+  test("are written where the disk cannot be read, since writing repairs a bad sector", async () => {
+    const disk = await createDisk(20 * mib);
+    const { wrap, written } = watchWrites();
+    const isBad = (position: number) => position === 3 * mib && !written.has(3);
+    const withBadSector = (target: Target): Target => ({
+      ...wrap(target),
+      read: async (into, position) => {
+        if (isBad(position)) throw new Error(`cannot read ${target.path} at byte ${position}: EIO: i/o error`);
+        await target.read(into, position);
+      },
+    });
+    expect(await install(disk, image, { wrap: withBadSector })).toBeUndefined();
+    expectInstalled(await readDisk(disk));
+  });
 });
 
 describe("nothing is written, and the disk boots what it had, when", () => {
@@ -191,6 +206,12 @@ describe("nothing is written, and the disk boots what it had, when", () => {
       { seed: { machineId, generation: 1n, userData: page } },
       /has no room for the user data.*; nothing was written/,
     ],
+    [
+      "the image's partition table has no entry left for user data",
+      createMbrImage(4 * mib, { partitions: 4 }),
+      { seed: { machineId, generation: 1n, userData: page } },
+      /^the image's partition table has no room for user data; nothing was written/,
+    ],
   ])("%s", async (_why, fetched, options, error) => {
     const disk = await createDisk(20 * mib);
     expect(await install(disk, fetched, options)).toMatch(error);
@@ -203,6 +224,14 @@ describe("nothing is written, and the disk boots what it had, when", () => {
     const seed = { machineId, generation: 1n, userData: page };
     expect(await install(disk, bootSector, { seed })).toMatch(
       /has user data, and the image has no partition table.*; nothing/,
+    );
+    expect(nothingWritten(await readDisk(disk))).toBe(true);
+  });
+
+  test("a file that stands for a disk has no whole number of the sectors that the image's GPT counts", async () => {
+    const disk = await createDisk(20 * mib + 512);
+    expect(await install(disk, createGptImage({ tableSectorBytes: 4096 }))).toMatch(
+      /is made for disks with sectors of 4096 bytes, and .* has 20972032 bytes; nothing was written/,
     );
     expect(nothingWritten(await readDisk(disk))).toBe(true);
   });

@@ -1,5 +1,5 @@
 /** The memory of an agent that installs a large image. */
-import { execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFile, truncate, writeFile } from "node:fs/promises";
@@ -7,6 +7,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { constants, createZstdCompress } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import { generateAgentKey } from "../../../src/agent/agent-key.ts";
@@ -23,6 +26,15 @@ const diskBytes = imageBytes + 64 * mib;
 const maxMemoryKiB = 160_000_000 / 1024;
 const bundle = new URL("../../../bin/bmaas.js", import.meta.url).pathname;
 
+/** Returns the blocks of an image with noise here and there. */
+function* listBlocks(sizeBytes: number): Generator<Buffer> {
+  const head = createGptImage({ sizeBytes, isEmpty: true, headOnly: true });
+  const [zeros, noise] = [Buffer.alloc(mib), createNoise(mib, "noise")];
+  for (let at = 0; at < sizeBytes; at += mib) {
+    yield at < head.length ? head.subarray(at, at + mib) : at % (16 * mib) === 0 ? noise : zeros;
+  }
+}
+
 /** Compresses a sparse image of `imageBytes` with noise here and there, and with the largest window that is allowed. */
 async function compressLargeImage(): Promise<Buffer> {
   const compressor = createZstdCompress({
@@ -31,22 +43,15 @@ async function compressLargeImage(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   compressor.on("data", (chunk: Buffer) => chunks.push(chunk));
   const ended = once(compressor, "end");
-  const head = createGptImage({ sizeBytes: imageBytes, isEmpty: true, headOnly: true });
-  const [zeros, noise] = [Buffer.alloc(mib), createNoise(mib, "noise")];
-  for (let at = 0; at < imageBytes; at += mib) {
-    const block = at < head.length ? head.subarray(at, at + mib) : at % (16 * mib) === 0 ? noise : zeros;
-    if (!compressor.write(block)) await once(compressor, "drain");
-  }
+  for (const block of listBlocks(imageBytes)) if (!compressor.write(block)) await once(compressor, "drain");
   compressor.end();
   await ended;
   return Buffer.concat(chunks);
 }
 
-/** Serves bytes as fast as they are read. */
-async function serve(bytes: Buffer): Promise<string> {
-  const server = createServer(
-    (_request, response) => void response.setHeader("content-length", bytes.length).end(bytes),
-  );
+/** Serves pieces as fast as they are read. */
+async function serve(list: () => Iterable<Buffer>): Promise<string> {
+  const server = createServer((_request, response) => void Readable.from(list()).pipe(response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/image`;
@@ -59,7 +64,7 @@ test.runIf(process.platform === "linux")("stays below 160 MB, whatever the image
   await truncate(disk, diskBytes);
   await saveAgentKey(join(folder, "agent.key"), await generateAgentKey());
   const digest = `sha256:${createHash("sha256").update(fetched).digest("hex")}`;
-  const value = { url: await serve(fetched), digest, rootDevice: "disk" };
+  const value = { url: await serve(() => [fetched]), digest, rootDevice: "disk" };
   const expectedDisk = findIdentity(await readFileDisk(disk));
   const server = await startHeartbeatServer(({ installationReport }) =>
     installationReport === undefined
@@ -90,4 +95,20 @@ test.runIf(process.platform === "linux")("stays below 160 MB, whatever the image
   expect(messages).toContain("installation succeeded");
   expect(peakKiB).toBeGreaterThan(0);
   expect(peakKiB).toBeLessThan(maxMemoryKiB);
+});
+
+test("what a connection brings does not pile up, although only a collection of garbage frees it", async () => {
+  const list = () => listBlocks(1024 * mib);
+  const hash = createHash("sha256");
+  for (const block of list()) hash.update(block);
+  const disk = join(await temporaryFolder(), "disk");
+  await writeFile(disk, "");
+  await truncate(disk, diskBytes);
+  const main = fileURLToPath(new URL("support/install-main.ts", import.meta.url));
+  const run = promisify(execFile)(process.execPath, [main, await serve(list), `sha256:${hash.digest("hex")}`, disk]);
+  const { maxBufferBytes } = JSON.parse((await run).stdout.trim().split("\n").at(-1) ?? "") as {
+    maxBufferBytes: number;
+  };
+  expect(maxBufferBytes).toBeGreaterThan(0);
+  expect(maxBufferBytes).toBeLessThan(28 * mib);
 });

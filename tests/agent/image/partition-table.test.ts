@@ -4,9 +4,15 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { addPartition, findPartitionTable, fitGpt } from "../../../src/agent/image/partition-table.ts";
+import {
+  addPartition,
+  findFreeNumber,
+  findPartitionTable,
+  fitGpt,
+  type PartitionTable,
+} from "../../../src/agent/image/partition-table.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { createGptImage, createMbrImage } from "./support/test-image.ts";
+import { createGptImage, createMbrImage, createNoise } from "./support/test-image.ts";
 
 const mib = 1024 * 1024;
 
@@ -17,10 +23,17 @@ function putOnto(diskBytes: number, image: Buffer, startBytes?: number): Buffer 
   const head = disk.subarray(0, mib);
   const table = findPartitionTable(head);
   if (table === undefined) throw new Error("no partition table");
-  const partition = { name: "CIDATA", guid: Buffer.alloc(16, 7), startBytes: startBytes ?? 0, endBytes: 0 };
-  if (startBytes !== undefined) addPartition(head, table, { ...partition, endBytes: startBytes + 4 * mib });
+  if (startBytes !== undefined) addSeed(head, table, startBytes);
   if (table.kind === "gpt") fitGpt(head, disk.subarray(-mib), { sectorBytes: table.sectorBytes, diskBytes });
   return disk;
+}
+
+/** Adds a partition of 4 MiB. Returns its number. */
+function addSeed(head: Buffer, table: PartitionTable, startBytes: number): number {
+  const number = findFreeNumber(head, table);
+  const place = { number, startBytes, endBytes: startBytes + 4 * mib };
+  addPartition(head, table, { ...place, name: "CIDATA", guid: Buffer.alloc(16, 7) });
+  return number;
 }
 
 /** Reads a header where it should be, without the product's code, and checks its checksums. */
@@ -74,6 +87,47 @@ describe.each([512, 4096])("a GPT for sectors of %i bytes", (sectorBytes) => {
     expect(findPartitionTable(head)?.partitions).toHaveLength(2);
   });
 
+  test("keeps the numbers of partitions with unused entries between them", () => {
+    const [head, tail] = [Buffer.from(image.subarray(0, mib)), Buffer.alloc(mib)];
+    const entries = head.subarray(2 * sectorBytes, 2 * sectorBytes + 128 * 128);
+    entries.copyWithin(14 * 128, 128, 2 * 128).fill(0, 128, 2 * 128);
+    fitGpt(head, tail, { sectorBytes, diskBytes: 16 * mib });
+    const moved = { number: 15, startBytes: 2 * mib, endBytes: 7 * mib };
+    expect(findPartitionTable(head)?.partitions).toMatchObject([{ number: 1, startBytes: mib }, moved]);
+    const copy = tail.subarray(-sectorBytes - entries.length, -sectorBytes);
+    expect(copy.equals(entries)).toBe(true);
+    const table = findPartitionTable(head);
+    if (table === undefined) throw new Error("no partition table");
+    expect(addSeed(head, table, 8 * mib)).toBe(16);
+    expect(entries.subarray(128, 14 * 128).equals(Buffer.alloc(13 * 128))).toBe(true);
+  });
+
+  test("keeps entries further back, and a boot loader in their usual place", () => {
+    const [head, tail] = [Buffer.from(image.subarray(0, mib)), Buffer.alloc(mib)];
+    const entriesAt = mib / 4;
+    head.copyWithin(entriesAt, 2 * sectorBytes, 2 * sectorBytes + 128 * 128);
+    const loader = createNoise(128 * 128, "boot loader");
+    head.set(loader, 2 * sectorBytes);
+    const header = head.subarray(sectorBytes, sectorBytes + 92);
+    header.writeBigUInt64LE(BigInt(entriesAt / sectorBytes), 72);
+    header.writeUInt32LE(0, 16);
+    header.writeUInt32LE(crc32(header), 16);
+    const table = findPartitionTable(head);
+    if (table === undefined) throw new Error("no partition table");
+    addSeed(head, table, 8 * mib);
+    fitGpt(head, tail, { sectorBytes, diskBytes: 16 * mib });
+    expect(readHeader(head, 1, sectorBytes)).toMatchObject({ isSound: true, entriesAt });
+    expect(head.subarray(2 * sectorBytes, 2 * sectorBytes + loader.length).equals(loader)).toBe(true);
+    expect(findPartitionTable(head)?.partitions.map(({ number }) => number)).toEqual([1, 2, 3]);
+    const copy = tail.subarray(-sectorBytes - 128 * 128, -sectorBytes);
+    expect(copy.equals(head.subarray(entriesAt, entriesAt + 128 * 128))).toBe(true);
+  });
+
+  test("that ends within its header is refused", () => {
+    const head = Buffer.from(image.subarray(0, sectorBytes + 20));
+    expect(() => findPartitionTable(head)).toThrow(/^the image's GPT is damaged/);
+  });
+
   test("that is damaged is refused", () => {
     const head = Buffer.from(image.subarray(0, mib));
     head.writeUInt8(1, 2 * sectorBytes + 40);
@@ -114,9 +168,9 @@ describe("a master boot record", () => {
   });
 
   test("whose four entries are used has no room", () => {
-    const image = createMbrImage();
-    for (let at = 446; at < 510; at += 16) image.set(image.subarray(446, 462), at);
-    expect(() => putOnto(16 * mib, image, 8 * mib)).toThrow("the image's partition table has no room for user data");
+    expect(() => putOnto(16 * mib, createMbrImage(4 * mib, { partitions: 4 }), 8 * mib)).toThrow(
+      "the image's partition table has no room for user data",
+    );
   });
 
   test("is none where a file system's boot sector has code in its place", () => {

@@ -1,6 +1,13 @@
 /** What the kernel and the firmware are told about an installed disk, and what is said when that fails. */
 import { describe, expect, test } from "vitest";
-import { type RunTool, rereadPartitions, setBootEntry } from "../../../src/agent/image/system-tools.ts";
+import {
+  createToolRunner,
+  type RunTool,
+  rereadPartitions,
+  setBootEntry,
+} from "../../../src/agent/image/system-tools.ts";
+import { createFreezer } from "../support/frozen-processes.ts";
+import { installTool } from "../support/install-tool.ts";
 
 const absent = () => Promise.reject(Object.assign(new Error("spawn ENOENT"), { code: "ENOENT" }));
 const failing = (stderr: string) => () =>
@@ -83,4 +90,13 @@ describe("the UEFI boot entry", () => {
     expect(warning).toMatch(/^the UEFI boot entry is not set, so the firmware's order decides: /);
     expect(warning).toMatch(reason);
   });
+});
+
+test("a tool that hangs in the kernel is not waited for (skipped where nothing can be frozen)", async (context) => {
+  const freezer = createFreezer();
+  if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+  await installTool("blockdev", `${freezer.freezeSelf}; true`);
+  expect(await rereadPartitions("/dev/sdq", createToolRunner(AbortSignal.timeout(500)))).toMatch(
+    /^the kernel has not read the new partition table .*: blockdev did not end in time, partprobe /,
+  );
 });

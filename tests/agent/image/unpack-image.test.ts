@@ -34,12 +34,18 @@ const packed: readonly [string, Buffer][] = [
   ["raw", content],
   ["gzip", gzipSync(content)],
   ["several gzip members", Buffer.concat([gzipSync(noise), gzipSync(zeros)])],
+  ["gzip members of which the last is empty, as of bgzip", Buffer.concat([gzipSync(content), gzipSync("")])],
   ["zstd", compress(content)],
   ["zstd without a checksum", zstdCompressSync(content)],
   ["several zstd frames", Buffer.concat([compress(noise), zstdCompressSync(zeros)])],
   ["zstd with skippable frames", Buffer.concat([skippable, compress(noise), skippable, compress(zeros), skippable])],
   ["zstd frames without content", Buffer.concat([compress(Buffer.alloc(0)), compress(content)])],
-  ...(hasXz ? [["xz", pack("xz", content)] as [string, Buffer]] : []),
+  ...(hasXz
+    ? ([
+        ["xz", pack("xz", content)],
+        ["several xz streams", Buffer.concat([pack("xz", noise), pack("xz", zeros)])],
+      ] as [string, Buffer][])
+    : []),
 ];
 
 describe.each(packed)("%s", (name, bytes) => {
@@ -72,6 +78,35 @@ test("zstd is split at every place, one byte at a time", async () => {
 test("data behind the end of zstd is refused, and never left out silently", async () => {
   const bytes = Buffer.concat([compress(content), Buffer.from("something else")]);
   await expect(unpack(bytes)).rejects.toThrow("other data follows the end of the zstd data");
+});
+
+describe("behind the end of gzip", () => {
+  const gzipped = gzipSync(content);
+
+  test.each([1, 1000, 3_000_000])("%i zeros are padding, of which the source is read to its end", async (count) => {
+    for (const pieceBytes of [gzipped.length, 65_536]) {
+      let isRead = false;
+      const source = async function* () {
+        yield* cut(Buffer.concat([gzipped, Buffer.alloc(count)]), pieceBytes);
+        isRead = true;
+      };
+      expect((await buffer((await unpackImage(source())).content)).equals(content)).toBe(true);
+      expect(isRead).toBe(true);
+    }
+  });
+
+  test.each([
+    ["anything", Buffer.from("something else")],
+    ["anything behind a zero", Buffer.from("\0something else")],
+    ["more gzip data behind padding", Buffer.concat([Buffer.alloc(512), gzipped])],
+    ["more gzip data behind much padding", Buffer.concat([Buffer.alloc(3_000_000), gzipped])],
+  ])("%s is refused, and never left out silently", async (_what, rest) => {
+    for (const pieceBytes of [gzipped.length, gzipped.length + 100, 65_536]) {
+      await expect(unpack(Buffer.concat([gzipped, rest]), pieceBytes)).rejects.toThrow(
+        /other data follows the end of the gzip data|the image's gzip data is damaged/,
+      );
+    }
+  });
 });
 
 test("zstd that needs more memory than an agent has is refused with what to do", async () => {

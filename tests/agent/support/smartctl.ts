@@ -1,28 +1,18 @@
 /** A smartctl that says what a test wants, in the place of the machine's own. */
-import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { installTool } from "./install-tool.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 /** What it does for a device, as a shell script, or prints as JSON with exit status 0. */
 export type SmartctlAnswers = Record<string, string | object>;
 
-/** Puts it first in PATH, until the test ends; a device that is not named has no SMART. */
+/** Puts it first in PATH, until the test ends; a device that is not named has no SMART. Returns its folder. */
 export async function installSmartctl(answers: SmartctlAnswers = {}): Promise<string> {
-  const folder = join(await temporaryFolder(), "bin");
-  await mkdir(folder);
-  const { PATH } = process.env;
-  onTestFinished(() => {
-    process.env.PATH = PATH;
-  });
-  process.env.PATH = `${folder}:/usr/bin:/bin`;
   const cases = Object.entries(answers).map(
     ([device, answer]) => `${device}) ${typeof answer === "string" ? answer : print(answer)};;`,
   );
-  const script = ["#!/bin/sh", "for device; do :; done", 'case "$device" in', ...cases, `*) ${print({})};;`, "esac"];
-  await writeFile(join(folder, "smartctl"), `${script.join("\n")}\n`);
-  await chmod(join(folder, "smartctl"), 0o755);
-  return folder;
+  const script = ["for device; do :; done", 'case "$device" in', ...cases, `*) ${print({})};;`, "esac"];
+  return await installTool("smartctl", script.join("\n"));
 }
 
 /** Leaves no smartctl in PATH, until the test ends. */

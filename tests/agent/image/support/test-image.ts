@@ -77,13 +77,15 @@ function createHeader(
   return header;
 }
 
-/** Creates an image with a master boot record, one Linux partition from 1 MiB on, and noise in it. */
-export function createMbrImage(sizeBytes = 4 * mib): Buffer {
+/** Creates an image with a master boot record, and noise from 1 MiB on, which each of its Linux partitions covers. */
+export function createMbrImage(sizeBytes = 4 * mib, { partitions = 1 } = {}): Buffer {
   const image = Buffer.alloc(sizeBytes);
   image.write("boot code", 0);
-  image.set([0x80, 0, 0, 0, 0x83, 0, 0, 0], 446);
-  image.writeUInt32LE(mib / sectorBytes, 454);
-  image.writeUInt32LE((sizeBytes - mib) / sectorBytes, 458);
+  for (let at = 446; at < 446 + partitions * 16; at += 16) {
+    image.set([at === 446 ? 0x80 : 0, 0, 0, 0, 0x83, 0, 0, 0], at);
+    image.writeUInt32LE(mib / sectorBytes, at + 8);
+    image.writeUInt32LE((sizeBytes - mib) / sectorBytes, at + 12);
+  }
   image.writeUInt16LE(0xaa55, 510);
   image.set(createNoise(sizeBytes - mib, "mbr"), mib);
   return image;

@@ -1,6 +1,6 @@
 /** Advises whoever runs an agent about a failed heartbeat, by the reason for the failure. */
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { findSystemCode, isUntrusted } from "../base/system-code.ts";
+import { findSystemCode, isUntrusted, readMessage } from "../base/system-code.ts";
 
 /** Identity of the agent, for advice about an agent that the server does not know. */
 export interface AgentNames {
@@ -41,6 +41,11 @@ const refusals: readonly (readonly [reason: RegExp, advice: (names: AgentNames) 
   [/content-digest|signature/, () => "configure any proxy to keep the body and all header fields"],
 ];
 
+/** Returns why a call failed, also where the error that ended the connection has no message of its own. */
+export function readReason({ rawMessage, cause }: ConnectError): string {
+  return rawMessage || readMessage(cause);
+}
+
 /** Returns advice as one sentence without a full stop, or undefined if nothing is known to help but trying again. */
 export function findAdvice(error: ConnectError, names: AgentNames): string | undefined {
   if (error.code === Code.Unauthenticated) {
@@ -62,6 +67,7 @@ export function findConnectionAdvice(error: ConnectError): string | undefined {
     return "check the port in --endpoint: what listens there does not speak TLS";
   if (code === "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL")
     return "check --endpoint: what listens there does not speak HTTP/2";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "check the host in --endpoint, and this machine's DNS";
   if (code === "ECONNREFUSED") return "check --endpoint, and check that the server runs";
   return undefined;
 }

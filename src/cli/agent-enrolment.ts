@@ -6,7 +6,7 @@ import type { EnrolmentOptions } from "../agent/enrol-agent.ts";
 import { findFile, replaceFile } from "../base/atomic-file.ts";
 import { ConfigError } from "../config/config.ts";
 import { parseMachineId } from "../contract/machine-id.ts";
-import { findConnectionAdvice } from "./agent-advice.ts";
+import { findConnectionAdvice, readReason } from "./agent-advice.ts";
 
 /** The flags that concern the enrolment. */
 export interface EnrolmentFlags {
@@ -48,7 +48,7 @@ export async function findMachineId(
       else {
         const { error } = event;
         const advice = findConnectionAdvice(error);
-        log.warn({ code: Code[error.code], reason: error.rawMessage, retryInMs, advice }, "cannot ask to be let in");
+        log.warn({ code: Code[error.code], reason: readReason(error), retryInMs, advice }, "cannot ask to be let in");
       }
     },
   });

@@ -2,7 +2,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import type { AgentEvent } from "../agent/agent-event.ts";
-import { type AgentNames, findAdvice } from "./agent-advice.ts";
+import { type AgentNames, findAdvice, readReason } from "./agent-advice.ts";
 
 /** A log line for one event. */
 interface LogLine {
@@ -86,6 +86,14 @@ function describeInstallation(event: InstallationEvent): LogLine {
         fields: { generation: `${generation}`, advice },
       };
     }
+    case "request-refused": {
+      const { generation, error } = event.outcome;
+      return { level: "error", message: error ?? "", fields: { generation: `${generation}` } };
+    }
+    case "installer-left": {
+      const message = "the installer that was given up has ended, so the next request is carried out";
+      return { level: "warn", message, fields: { generation: `${event.generation}` } };
+    }
     case "installation-progress": {
       const { phase, percent } = event.progress;
       return { level: "info", message: "installing", fields: { generation: `${event.generation}`, percent, phase } };
@@ -129,5 +137,5 @@ function describeInstallation(event: InstallationEvent): LogLine {
 function describeFailure(error: ConnectError, failures: number, retryInMs: number, names: AgentNames): LogLine {
   const advice = findAdvice(error, names);
   const fields = { code: Code[error.code], failures, retryInMs: Math.round(retryInMs), advice };
-  return { level: "warn", message: `heartbeat failed: ${error.rawMessage}`, fields };
+  return { level: "warn", message: `heartbeat failed: ${readReason(error)}`, fields };
 }

@@ -19,6 +19,9 @@ type Agent = typeof import("../agent/index.ts");
 /** Duration of a pretended installation, in milliseconds: long enough to see its progress. */
 const pretendedDurationMs = 6000;
 
+/** How long an installer may take to end once its time is over, before it is given up. */
+const stoppingMs = 30_000;
+
 /** Creates the option `--installer`. */
 export function installerOption(): Option {
   return new Option(
@@ -86,5 +89,5 @@ export function createInstaller(
   };
   const afterInstall =
     command === undefined ? undefined : (signal: AbortSignal) => agent.runShellCommand(command, { signal, onLine });
-  return { install: create[kind](), afterInstall };
+  return { install: create[kind](), installLimitMs: timeoutMs + stoppingMs, afterInstall };
 }

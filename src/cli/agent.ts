@@ -14,6 +14,7 @@ import {
 } from "./agent-installer.ts";
 import { keygenCommand } from "./agent-keygen.ts";
 import { signCommand } from "./agent-sign.ts";
+import { onEndSignal } from "./end-signal.ts";
 import { formatExamples } from "./examples.ts";
 import { addSettings } from "./settings-options.ts";
 
@@ -106,7 +107,9 @@ async function run(flags: AgentFlags): Promise<void> {
   const log = createLogger(logLevel, 1);
   for (const warning of warnings) log.warn(warning);
   const endpoint = url.href.replace(/\/$/, "");
-  const signal = abortOnSignal();
+  const stopping = new AbortController();
+  onEndSignal(() => stopping.abort());
+  const { signal } = stopping;
   const signing = { endpoint, key, fetch: agent.createNodeFetch({ ca }), clock: new agent.SigningClock() };
   const disks = await createDiskAccess(flags, agent);
   const intervalMs = flags.interval === undefined ? undefined : flags.interval * 1000;
@@ -207,11 +210,4 @@ async function readCa(file: string): Promise<Buffer> {
   if (!content.includes("-----BEGIN CERTIFICATE-----"))
     throw new ConfigError([`--ca: ${file} holds no PEM certificate`]);
   return content;
-}
-
-/** Returns an AbortSignal that aborts on the first SIGINT or SIGTERM. A second one ends the process at once. */
-function abortOnSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }

@@ -9,33 +9,39 @@ import type { AgentEvent } from "../agent/agent-event.ts";
 import type { AgentKey } from "../agent/agent-key.ts";
 import { printable } from "../base/printable.ts";
 import type { Service } from "../service/service.ts";
+import { onEndSignal } from "./end-signal.ts";
 import { formatExamples } from "./examples.ts";
+import { changeEvenUnheard } from "./lost-output.ts";
 import { cutTo, padTo } from "./text-width.ts";
 
 /** Creates the command `bmaas demo`. */
 export function demoCommand(): Command {
-  return new Command("demo").addHelpText("after", formatExamples("bmaas demo")).action(async () => {
-    const signal = abortOnSignal();
-    const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
-    try {
-      await runDemo(home, signal);
-    } finally {
-      const { removeEmbeddedPostgres } = await import("../db/embedded/instance.ts");
-      await removeEmbeddedPostgres(home);
-      await rm(home, { recursive: true, force: true });
-    }
-  });
+  return new Command("demo")
+    .addHelpText("after", formatExamples("bmaas demo"))
+    .action(async () => await changeEvenUnheard(runInNewHome));
+}
+
+/** Runs the demonstration in a folder of its own, and leaves nothing behind, even if nobody reads its output. */
+async function runInNewHome(): Promise<void> {
+  const signal = abortOnSignal();
+  const home = await realpath(await mkdtemp(join(tmpdir(), "bmaas-demo-")));
+  try {
+    await runDemo(home, signal);
+  } finally {
+    const { removeEmbeddedPostgres } = await import("../db/embedded/instance.ts");
+    await removeEmbeddedPostgres(home);
+    await rm(home, { recursive: true, force: true });
+  }
 }
 
 /**
- * Returns an AbortSignal that aborts on the first SIGINT or SIGTERM, so that nothing is left behind. A second one ends
- * the process at once.
+ * Returns an AbortSignal that aborts on the first SIGINT, SIGTERM or SIGHUP, or when standard output fails. A second
+ * signal ends the process at once.
  */
 function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
-  }
+  process.stdout.once("error", (error) => controller.abort(error));
+  onEndSignal((name) => controller.abort(new Error(`stopped by ${name}`)));
   return controller.signal;
 }
 
@@ -99,6 +105,7 @@ async function seed(home: string, machine: Record<string, unknown>): Promise<voi
     actor: "seed:demo",
     dryRun: false,
     installations,
+    supersedeGiven: false,
   });
 }
 

@@ -36,6 +36,7 @@ export function issuesCommand(): Command {
       operate(async (operator, { type: types = [], severity = [], selector, limit, check, json }: IssuesFlags) => {
         const severities = severity.flatMap((name) => issueSeverityNames.find(name) ?? []);
         const filter = selector && { filter: parseSelector(selector) };
+        const isNarrowed = selector !== undefined || types.length + severities.length > 0;
         const client = operator.client(IssueService);
         const issues = await listPages(
           (page) => client.listIssues({ types: [...types], severities, ...filter, ...page }),
@@ -43,7 +44,7 @@ export function issuesCommand(): Command {
           limit,
         );
         if (json) printMessage(ListIssuesResponseSchema, create(ListIssuesResponseSchema, { issues }));
-        else if (check) print(summarize(issues));
+        else if (check) print(summarize(issues) ?? (isNarrowed ? "no such issues" : "no issues"));
         else printIssues(issues);
         if (check && issues.length > 0) process.exitCode = exitStatus.issuesFound;
       }),
@@ -67,9 +68,9 @@ function printIssues(issues: readonly Issue[]): void {
   note(issues.length === 1 ? "1 issue" : `${issues.length} issues`);
 }
 
-/** Returns one line such as "1 critical, 2 warning: duplicate_agent 1, agent_silent 2". */
-function summarize(issues: readonly Issue[]): string {
-  if (issues.length === 0) return "no issues";
+/** Returns one line such as "1 critical, 2 warning: duplicate_agent 1, agent_silent 2"; undefined without issues. */
+function summarize(issues: readonly Issue[]): string | undefined {
+  if (issues.length === 0) return undefined;
   const count = (groups: Iterable<readonly [string, readonly Issue[]]>, format: (name: string, n: number) => string) =>
     [...groups].map(([name, members]) => format(name, members.length)).join(", ");
   const bySeverity = Map.groupBy(issues, ({ severity }) => issueSeverityNames.nameOf(severity));

@@ -13,6 +13,7 @@ export function migrateCommand(): Command {
       const { loadConfig } = await import("../config/config.ts");
       const { openDatabaseServer } = await import("../db/open.ts");
       const { migrateDatabase } = await import("../db/migrate.ts");
+      const { explainOutage, isDatabaseAway } = await import("../db/errors.ts");
       const { createLogger } = await import("../base/log.ts");
       const config = loadConfig(undefined, flags);
       const log = createLogger(config.logLevel, 2);
@@ -21,6 +22,9 @@ export function migrateCommand(): Command {
         const { applied } = await migrateDatabase(server.url, log);
         const what = applied === 1 ? "1 migration" : `${applied} migrations`;
         process.stdout.write(applied === 0 ? "nothing to do: the schema is up to date\n" : `applied ${what}\n`);
+      } catch (error) {
+        if (!isDatabaseAway(error)) throw error;
+        throw new Error(`${explainOutage(error)}: mend that or DATABASE_URL, then migrate again`, { cause: error });
       } finally {
         await server.close();
       }

@@ -53,8 +53,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./install.ts")).installCommand(),
   },
   history: {
-    description: "show what happened to a machine and who did it, newest first; also for a deleted machine",
-    usage: "[options] <machine-id>",
+    description: "show what happened to the fleet or to a machine and who did it, newest first; also if it is deleted",
+    usage: "[options] [machine-id]",
     load: async () => (await import("./history.ts")).historyCommand(),
   },
   hardware: {

@@ -2,12 +2,11 @@
 import { formatDuration } from "../base/time-text.ts";
 import type { RunOptions } from "../seed/run-seed.ts";
 import { type SeedStep, seedSteps } from "../seed/seed-fleet.ts";
-import { cutTo } from "./text-width.ts";
+import { drawStatusLine } from "./status-line.ts";
 
 /** A line that is redrawn until it is disposed of, and what a seed tells it. */
 export interface SeedProgress extends Disposable, Required<Pick<RunOptions, "onReceived" | "onRead" | "onStep">> {}
 
-const barWidth = 24;
 /** Shortest time between two drawings of the same step. */
 const redrawMs = 200;
 
@@ -29,14 +28,7 @@ export function createSeedProgress(terminal: NodeJS.WriteStream): SeedProgress |
   let [share, what, drawnAt] = [0, "reading", Number.NEGATIVE_INFINITY];
   const draw = () => {
     drawnAt = performance.now();
-    const filled = Math.round(share * barWidth);
-    const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth).slice(0, barWidth);
-    const percent = Math.floor(share * 100)
-      .toString()
-      .padStart(3);
-    const line = `[${bar}] ${percent} %  ${what}  ${formatDuration(drawnAt - startedAt)}`;
-    // One column stays free, since some terminals wrap after the last one.
-    terminal.write(`\r\x1b[K${cutTo(line, (terminal.columns || 80) - 1)}`);
+    drawStatusLine(terminal, share, `${what}  ${formatDuration(drawnAt - startedAt)}`);
   };
   const drawAgain = () => {
     if (performance.now() - drawnAt >= redrawMs) draw();

@@ -13,15 +13,18 @@ import { addSettings } from "./settings-options.ts";
 
 interface SeedFlags extends Flags {
   readonly dryRun?: boolean;
+  readonly supersede?: boolean;
   readonly json?: boolean;
 }
 
 const help = `
 A file lists machines, in YAML or JSON, or has one machine per line (JSON Lines) or document (YAML); it may be of any
-size. examples/fleet.yaml shows everything it may hold. Fields and machines that it leaves out stay unchanged, and seeding the same file again changes nothing. A machine without an id is found
-by its provider and providerId, else by its key. A file with a mistake changes nothing.
+size. examples/fleet.yaml shows everything it may hold. Fields and machines that it leaves out stay unchanged, and
+seeding the same file again changes nothing. A machine without an id is found by its provider and providerId, else by
+its key. A file with a mistake changes nothing.
 
 DATABASE_URL names the PostgreSQL to use; without it, bmaas seed uses the one under BMAAS_HOME, whose server need not run.
+It creates and migrates the database if need be, and with --dry-run it refuses instead.
 
 With --json standard output is one object:
   dryRun       true when nothing was written
@@ -44,10 +47,12 @@ export function seedCommand(): Command {
   return addSettings(new Command("seed"), "seed")
     .argument("<file>", "the file, or - for standard input")
     .option("--dry-run", "show what would happen, and write nothing")
+    .option("--supersede", "replace open installations even if an agent has already received one and may be installing")
     .option("--json", "print JSON instead of a table")
     .addHelpText("after", formatExamples("bmaas seed examples/fleet.yaml --dry-run", "bmaas seed - < fleet.yaml"))
     .addHelpText("after", help)
-    .action(async (file: string, { dryRun = false, json = false, ...flags }: SeedFlags, command: Command) => {
+    .action(async (file: string, options: SeedFlags, command: Command) => {
+      const { dryRun = false, supersede: supersedeGiven = false, json = false, ...flags } = options;
       const { loadConfig } = await import("../config/config.ts");
       const { createLogger } = await import("../base/log.ts");
       const { runSeed } = await import("../seed/run-seed.ts");
@@ -60,7 +65,7 @@ export function seedCommand(): Command {
       try {
         await using seeded = await runWithProgress((progress) =>
           runSeed(file, process.stdin, {
-            ...{ databaseUrl, home, log, actor, dryRun, installations, ...progress },
+            ...{ databaseUrl, home, log, actor, dryRun, supersedeGiven, installations, ...progress },
           }),
         );
         // Before the listener that ends the process.

@@ -77,7 +77,7 @@ export function formatSummary(summary: ReturnType<SimulationFigures["summarize"]
     `busiest second: ${summary.busiestSecond} heartbeats were due`,
     `failed: ${failed.length === 0 ? "none" : failed.join(", ")}`,
     `latency: p50 ${latencyMs.p50} ms, p90 ${latencyMs.p90} ms, p99 ${latencyMs.p99} ms, at most ${latencyMs.max} ms`,
-    `installations: ${installations.requested} requested, ${installations.succeeded} succeeded, ${installations.failed} failed, ${installations.vanished} vanished`,
+    `installations: ${installations.requested} requested, ${installations.requestsFailed} refused, ${installations.succeeded} succeeded, ${installations.failed} failed, ${installations.vanished} vanished`,
     `asked to install what was already reported: ${summary.spuriousRequests === 0 ? "never" : `${summary.spuriousRequests} times`}`,
   ];
   return lines.map((line) => `${line}\n`).join("");

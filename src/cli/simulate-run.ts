@@ -11,7 +11,9 @@ import { createSimulatedIdentity } from "../simulate/fleet-identities.ts";
 import { createHeartbeatSender } from "../simulate/heartbeat-sender.ts";
 import { formatFleetSeed, registerFleet } from "../simulate/register-fleet.ts";
 import { runSimulation } from "../simulate/run-simulation.ts";
+import { onEndSignal } from "./end-signal.ts";
 import { connectOperator, type Operator } from "./operator/admin-client.ts";
+import { toCommandFailure } from "./operator/explain-failure.ts";
 import { createSimulationDisplay, formatSummary } from "./simulate-display.ts";
 
 /** Flags of the command line; durations are in milliseconds. */
@@ -45,15 +47,22 @@ const defaultIntervalMs = 30_000;
 export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
   const config = loadConfig(undefined, flags);
   const endpoint = readEndpoint(flags);
-  const secret = await readFleetSecret(resolve(flags.fleet ?? `${config.home}/simulation.key`));
-  const identities = Array.from({ length: flags.machines }, (_, index) => createSimulatedIdentity(secret, index));
-  if (flags.seedFile !== undefined) return await writeFile(flags.seedFile, formatFleetSeed(identities));
+  const fleet = resolve(flags.fleet ?? `${config.home}/simulation.key`);
+  const createIdentities = async () => {
+    const secret = await readFleetSecret(fleet, { mustExist: !flags.register && flags.seedFile === undefined });
+    return Array.from({ length: flags.machines }, (_, index) => createSimulatedIdentity(secret, index));
+  };
+  if (flags.seedFile !== undefined)
+    return await writeSeedFile(flags.seedFile, formatFleetSeed(await createIdentities()));
 
+  const ca = await readCa(flags.ca, config.home);
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  onEndSignal(() => stop.abort());
   const display = createSimulationDisplay(process.stderr);
   const isOperated = flags.register || flags.installations > 0;
+  // Creates no fleet, and no folder for it, under a home that only was mistyped.
   const operator = isOperated ? await connectOperator(config) : undefined;
+  const identities = await createIdentities();
   if (flags.register && operator !== undefined) {
     await registerFleet({
       identities,
@@ -62,11 +71,13 @@ export async function runSimulateCommand(flags: SimulateFlags): Promise<void> {
       concurrency: 2,
       onProgress: (count) => display.registered(count, identities.length),
       signal: stop.signal,
+    }).catch((error: unknown) => {
+      throw toCommandFailure(error, operator.server);
     });
   }
   const sender = createHeartbeatSender({
     endpoint,
-    ca: await readCa(flags.ca, config.home),
+    ca,
     proof: flags.proof,
     connections: flags.connections,
     timeoutMs: 10_000,
@@ -129,6 +140,14 @@ function readEndpoint({ endpoint, proof }: SimulateFlags): URL {
   return url;
 }
 
+async function writeSeedFile(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (error) {
+    throw new ConfigError([`--seed-file: ${(error as Error).message}`]);
+  }
+}
+
 /** Reads the CA file. The default is a development server's CA, if there is one. */
 async function readCa(file: string | undefined, home: string): Promise<string | undefined> {
   try {
@@ -139,9 +158,19 @@ async function readCa(file: string | undefined, home: string): Promise<string | 
   }
 }
 
-async function readFleetSecret(file: string): Promise<Buffer> {
-  await mkdir(dirname(file), { recursive: true });
-  const text = await createFileOnce(file, `${randomBytes(32).toString("hex")}\n`, 0o600);
+async function readFleetSecret(file: string, { mustExist }: { mustExist: boolean }): Promise<Buffer> {
+  let text: string;
+  if (mustExist) {
+    text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw new ConfigError([`--fleet: ${error.message}`]);
+      throw new ConfigError([
+        `--no-register: there is no fleet yet (no ${file}): leave the option out, or name --fleet`,
+      ]);
+    });
+  } else {
+    await mkdir(dirname(file), { recursive: true });
+    text = await createFileOnce(file, `${randomBytes(32).toString("hex")}\n`, 0o600);
+  }
   if (!/^[0-9a-f]{64}\n$/.test(text)) throw new ConfigError([`--fleet: ${file} does not hold 64 hexadecimal digits`]);
   return Buffer.from(text.trim(), "hex");
 }

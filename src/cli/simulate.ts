@@ -1,5 +1,5 @@
 /** `bmaas simulate`: simulates a fleet of agents that puts load on a server. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { durationArgument, limitArgument } from "./operator/arguments.ts";
 import { addSettings } from "./settings-options.ts";
 import type { SimulateFlags } from "./simulate-run.ts";
@@ -22,10 +22,16 @@ export function simulateCommand(): Command {
       "time between an agent's heartbeats (default: as the server requests, else 30s)",
       durationArgument,
     )
-    .option("--duration <duration>", "how long to run", durationArgument, 60_000)
+    .addOption(
+      new Option("--duration <duration>", "how long to run").argParser(durationArgument).default(60_000, "60s"),
+    )
     .option("--hardware-share <share>", "share of agents that report their hardware, 0 to 1", shareArgument, 1)
     .option("--installations <number>", "number of installations to request, spread over the run", countArgument, 0)
-    .option("--install-duration <duration>", "how long an installation takes", durationArgument, 5_000)
+    .addOption(
+      new Option("--install-duration <duration>", "how long an installation takes")
+        .argParser(durationArgument)
+        .default(5_000, "5s"),
+    )
     .option("--fail-share <share>", "share of installations that fail, 0 to 1", shareArgument, 0)
     .option("--vanish-share <share>", "share of installations whose agent then stays silent, 0 to 1", shareArgument, 0)
     .option("--storm-every <duration>", "break all connections at once, this often", durationArgument)
@@ -44,10 +50,10 @@ Example, beside "npm start":
   bmaas simulate --machines 20000 --duration 2m --installations 100 --fail-share 0.1
 
 It registers its machines under the provider "simulation", or finds those of an earlier run. To delete them:
-  bmaas machines delete --selector provider=simulation
+  bmaas machines delete --selector provider=simulation --force
 
 Exit status: 0 done, even if heartbeats failed; 1 a machine was asked to install what it had already reported, or the run
-failed; 2 wrong usage, configuration or input.`,
+failed; 2 wrong usage, configuration or input; 4 to 6 registering failed, as for other commands that call a server.`,
   );
 }
 

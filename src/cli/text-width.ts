@@ -14,6 +14,7 @@ const asciiPattern = /^[\x20-\x7e]*$/;
 
 /** Returns the number of columns that the text takes. */
 export function widthOf(text: string): number {
+  if (asciiPattern.test(text)) return text.length;
   const bare = stripVTControlCharacters(text);
   if (asciiPattern.test(bare)) return bare.length;
   // Loaded for other characters only: compiling its patterns takes as long as the rest of a short command.

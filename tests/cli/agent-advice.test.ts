@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createSecureServer } from "node:http2";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { createClient } from "@connectrpc/connect";
+import { type ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { AgentCallback } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
@@ -12,13 +12,14 @@ import { generateAgentKey } from "../../src/agent/agent-key.ts";
 import { createNodeFetch } from "../../src/agent/node-fetch.ts";
 import { createSigningAgentClient } from "../../src/agent/signing-agent-client.ts";
 import { SigningClock } from "../../src/agent/signing-clock.ts";
-import { findAdvice } from "../../src/cli/agent-advice.ts";
+import { findAdvice, readReason } from "../../src/cli/agent-advice.ts";
 import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { machineWithAgent } from "../support/machine.ts";
 import { makeFolder } from "../support/program.ts";
 import { startTestServer } from "../support/server.ts";
+import { giveHostsAddresses } from "../support/several-addresses.ts";
 
 const database = await createTestDatabase();
 afterAll(() => database.close());
@@ -125,6 +126,11 @@ test("is to check the port where another listener answers: one without TLS, or w
   expect(await adviceAt(`https://127.0.0.1:${port}`)).toMatch(/does not speak HTTP\/2$/);
 });
 
+test("is to check the host's name where it leads nowhere", async () => {
+  const client = createAgentClient({ endpoint: "https://nowhere.invalid", key, ca: server.ca });
+  expect(await adviceFor(client.heartbeat({ machineId }), false)).toMatch(/^check the host in --endpoint/);
+});
+
 test("is to check the clock where the server's certificate is not valid at the present time", async () => {
   const dayMs = 86_400_000;
   for (const offsetMs of [10 * dayMs, -400 * dayMs]) {
@@ -136,4 +142,14 @@ test("is to check the clock where the server's certificate is not valid at the p
     const client = createAgentClient({ endpoint: `https://127.0.0.1:${port}`, key, ca: tls.ca });
     expect(await adviceFor(client.heartbeat({ machineId }), false)).toMatch(/^check the dates .* clock, which says 2/);
   }
+});
+
+test.each(["by certificate", "signed"])("says why none of the server's addresses answers: %s", async (proof) => {
+  giveHostsAddresses();
+  const client =
+    proof === "signed"
+      ? signingClient({ endpoint: "http://bmaas.example:1" })
+      : createAgentClient({ endpoint: "https://bmaas.example:1", key });
+  const error = await client.heartbeat({ machineId }).catch((reason: ConnectError) => reason);
+  expect(readReason(error as ConnectError)).toBe("connect ECONNREFUSED 127.0.0.1:1, connect ECONNREFUSED 127.0.0.2:1");
 });

@@ -49,3 +49,15 @@ test("tidies up when it is stopped while its server starts", async () => {
   expect(stdout).toMatch(/ starts with its own PostgreSQL and development CA\n$/);
   expect(await readdir(folder)).toEqual([]);
 });
+
+test("tidies up when nobody reads on, and does so with status 0", async () => {
+  const folder = await makeFolder();
+  const child = spawn(process.execPath, [mainFile, "demo"], { env: { ...process.env, TMPDIR: folder } });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = Promise.all([once(child, "exit"), text(child.stderr)]);
+  await once(child.stdout, "data");
+  child.stdout.destroy();
+  const [[status], stderr] = await ended;
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(await readdir(folder)).toEqual([]);
+});

@@ -101,7 +101,7 @@ test("one that resembles a machine is marked, and refused with both machines, wh
   expect(refused).toMatchObject({ status: 4, stdout: "" });
   expect(refused.stderr).toMatch(
     new RegExp(
-      `cannot become machine ${target}: its serial number is that of machine ${holder}, which was approved by ${actor} at \\d{4}-`,
+      `cannot become machine ${target}: its serial number is that of machine ${holder}, which was approved by ${actor} at \\d{4}-.*; name that machine if it is this one, or look at both and allow a duplicate \\(--allow-duplicate\\)\n`,
     ),
   );
   const allowed = await operator.run("enrolments", "approve", enrolmentId, "--machine", target, "--allow-duplicate");
@@ -189,7 +189,7 @@ test.each([
   [["enrolments", "approve", randomUUID(), "--expected", "--machine", randomUUID()], /either --machine or --expected/],
   [["machines", "expect", randomUUID()], /--serial, --uuid and --mac, or --clear/],
   [["machines", "expect", randomUUID(), "--clear", "--serial", "x"], /--serial, --uuid and --mac, or --clear/],
-  [["enrolments", "show", "x"], /an enrolment's id is a UUID/],
+  [["enrolments", "show", "x"], /An enrolment's id is a UUID/],
   [["enrolments", "list", "--selector", "stat=waiting"], /"stat" is not a key, did you mean state\?/],
   [["enrolments", "list", "--selector", "state=waitin"], /"waitin" is not a state, did you mean waiting\?/],
   [["enrolments", "list", "--selector", "serial="], /serial needs a value/],

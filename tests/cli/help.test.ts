@@ -102,6 +102,14 @@ describe.each(actors.map((command) => [pathOf(command), command] as const))("%s"
   });
 });
 
+test("a duration that is taken by default has a unit", () => {
+  const durations = actors.flatMap(({ options }) => options.filter(({ flags }) => flags.endsWith("<duration>")));
+  expect(durations.length).toBeGreaterThan(5);
+  for (const { flags, defaultValue, defaultValueDescription } of durations) {
+    if (defaultValue !== undefined) expect(defaultValueDescription, flags).toMatch(/^\d+[smhd]$/);
+  }
+});
+
 test("the program's help says of commands what they are, whether or not they are loaded", async () => {
   for (const command of program.commands) {
     expect(program.createHelp().subcommandTerm(command)).toBe(new Help().subcommandTerm(command));

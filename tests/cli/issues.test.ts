@@ -54,7 +54,9 @@ describe("with issues", () => {
       [["--limit", "1"], 10],
     ] as const;
     for (const [flags, status] of checks) {
-      expect([flags, (await bmaas.run("issues", "--check", ...flags)).status]).toEqual([flags, status]);
+      const told = await bmaas.run("issues", "--check", ...flags);
+      expect([flags, told.status]).toEqual([flags, status]);
+      if (status === 0) expect(told.stdout, String(flags)).toBe("no such issues\n");
     }
   });
 
@@ -83,7 +85,7 @@ test.each([
   [["--type", "bad_luck"], "Allowed choices are"],
   [["--severity", "fatal"], "Allowed choices are info, warning, critical"],
   [["--selector", "issue=agent_silen"], "did you mean agent_silent?"],
-  [["--limit", "0"], "expected a whole number"],
+  [["--limit", "0"], "Expected a whole number"],
 ])("%j is wrong usage", async (flags, text) => {
   const { status, stderr } = await bmaas.run("issues", ...flags);
   expect([status, stderr]).toEqual([2, expect.stringContaining(text)]);

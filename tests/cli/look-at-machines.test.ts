@@ -2,7 +2,7 @@
 import { eq } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BlockDevice_Kind, BlockDevice_Protocol, EFISupport } from "../../gen/cloud/agent/api/hwreport_pb.js";
-import { machineEnrolment, provided } from "../../src/db/schema/index.ts";
+import { machineEnrolment, machineHistory, machineLabel, provided } from "../../src/db/schema/index.ts";
 import { grpcAgent } from "../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { knock } from "../support/enrolments.ts";
@@ -107,6 +107,84 @@ describe("history", () => {
     ]);
     expect(limited.events).toMatchObject([{ kind: "installation_requested" }, { kind: "agent_registered" }]);
   });
+
+  test("of the fleet names the machines, and is narrowed by time, kind, actor and selector", async () => {
+    const own = await createTestDatabase();
+    await using quiet = await startTestServer(own.url);
+    const command = operatorCommand(quiet.adminUrl, (await tokenOf(own.db, "viewer")).secret);
+    expect(await command.run("history")).toEqual({ status: 0, stdout: "", stderr: "there is no history\n" });
+    const [first, second] = [await bareMachine(own.db), await bareMachine(own.db)];
+    await own.db.insert(machineLabel).values({ machineId: first, key: "rack", value: "r1" });
+    await own.db.insert(machineHistory).values([
+      { machineId: first, actor: "token:ann", kind: "machine_held", detail: {}, at: new Date("2026-03-01T12:30:00Z") },
+      { machineId: second, actor: "oidc:bob", kind: "machine_held", detail: {}, at: new Date("2026-03-01T12:40:00Z") },
+    ]);
+    const list = async (...args: string[]) => {
+      const { events } = await command.json("history", ...args);
+      return (events as { kind: string; machineId: string }[]).map(({ kind, machineId }) => [kind, machineId]);
+    };
+    const [shown, held, byAnn, ofRack, old, recent, limited, none, both, unknown] = await Promise.all([
+      command.run("history"),
+      list("--kind", "machine_held"),
+      list("--actor", "token:*", "nobody"),
+      list("--selector", "label.rack=r1", "--until", "1h"),
+      list("--since", "2026-03-01 13:35+01:00", "--until", "2026-03-02"),
+      list("--since", "1h"),
+      list("--limit", "1"),
+      command.run("history", "--until", "2026-03-01T12:30"),
+      command.run("history", first, "--selector", "label.rack=r1"),
+      command.run("history", "--kind", "machine_hold"),
+    ]);
+    const [header, ...rows] = shown.stdout.trimEnd().split("\n");
+    expect(header).toMatch(/^TIME +MACHINE +ACTOR +EVENT +DETAIL$/);
+    expect(rows).toHaveLength(4);
+    expect(rows[0]).toContain(`${second}  test`);
+    expect(rows[3]).toMatch(new RegExp(`^2026-03-01 12:30:00Z .* ${first} +token:ann +machine_held$`));
+    expect(held).toEqual([
+      ["machine_held", second],
+      ["machine_held", first],
+    ]);
+    expect(byAnn).toEqual([["machine_held", first]]);
+    expect(ofRack).toEqual([["machine_held", first]]);
+    expect(old).toEqual([["machine_held", second]]);
+    expect(recent).toEqual([
+      ["machine_created", second],
+      ["machine_created", first],
+    ]);
+    expect(limited).toEqual([["machine_created", second]]);
+    expect(none).toEqual({ status: 0, stdout: "", stderr: "no event matches\n" });
+    expect(both).toMatchObject({ status: 2, stderr: expect.stringContaining("not both") });
+    expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining("machine_held") });
+    await quiet.close();
+    await own.close();
+  });
+
+  test("of what happened since a time is whole, and else has the newest fifty", async () => {
+    const machineId = await bareMachine(database.db);
+    const entry = { machineId, actor: "test", kind: "machine_provided" as const, detail: {} };
+    await database.db.insert(machineHistory).values(Array.from({ length: 60 }, () => entry));
+    const count = async (...args: string[]) =>
+      ((await viewer.json("history", machineId, ...args)).events as unknown[]).length;
+    expect(await Promise.all([count(), count("--since", "1h"), count("--since", "1h", "--limit", "55")])).toEqual([
+      50, 61, 55,
+    ]);
+  });
+
+  test("refuses ages in the wrong order, by the names of the options", async () => {
+    expect(await viewer.run("history", "--since", "1h", "--until", "2h")).toEqual({
+      status: 2,
+      stdout: "",
+      stderr: "bmaas: --until: must be later than --since; of two ages, the smaller one is later\n",
+    });
+  });
+
+  test.each(["2026-02-30", "2026-03-01T25:00", "yesterday", "-1h", "0000-01-01"])(
+    "refuses %s as a time",
+    async (time) => {
+      const { status, stderr } = await viewer.run("history", `--since=${time}`);
+      expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining("--since") });
+    },
+  );
 
   test("says so when nothing is kept", async () => {
     const unknown = "00000000-0000-4000-8000-000000000000";

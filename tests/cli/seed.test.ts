@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase } from "../support/database.ts";
-import { mainFile } from "../support/program.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { checkSchema } from "../../src/db/migrate.ts";
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { mainFile, makeFolder, runProgram } from "../support/program.ts";
 import { imageYaml, newPublicKey, readFleet } from "../support/seed.ts";
 
 const example = fileURLToPath(new URL("../../examples/fleet.yaml", import.meta.url));
@@ -108,6 +109,42 @@ test("a dry run says so and writes nothing", async () => {
     machines: [{ machineId: null }],
   });
   expect(await readFleet(database)).toEqual(before);
+});
+
+describe("a dry run is refused, and creates nothing,", () => {
+  const stdin = 'machines: [{ provided: { provider: dry, providerId: "1" } }]';
+  const status = 2;
+
+  test("where there is no database", async () => {
+    const directory = await makeFolder();
+    await writeFile(join(directory, "fleet.yaml"), stdin);
+    const dryRun = ["seed", "fleet.yaml", "--dry-run", "--home", "typo"];
+    expect(await runProgram(dryRun, { directory })).toEqual({
+      status,
+      stdout: "",
+      stderr:
+        `bmaas: there is no database under ${join(directory, "typo")}, and a dry run creates none: ` +
+        "set --home to the folder of a server that has started once, or set DATABASE_URL\n",
+    });
+    expect(await readdir(directory)).toEqual(["fleet.yaml"]);
+    await mkdir(join(directory, "typo"));
+    expect(await runProgram(dryRun, { directory })).toMatchObject({ status });
+    expect(await readdir(join(directory, "typo"))).toEqual([]);
+  });
+
+  test("where the database has an older schema", async () => {
+    const { url, drop } = await createEmptyDatabase();
+    onTestFinished(drop);
+    const { pending } = await checkSchema(url);
+    expect(await runSeed(["--dry-run", "-"], { stdin, databaseUrl: url })).toEqual({
+      status,
+      stdout: "",
+      stderr:
+        `bmaas: the database lacks ${pending} migrations of this bmaas, ` +
+        "and a dry run applies none: run bmaas migrate first\n",
+    });
+    expect(await checkSchema(url)).toEqual({ pending });
+  });
 });
 
 test("lists every mistake of a file on standard error, with status 2", async () => {

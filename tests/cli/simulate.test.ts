@@ -1,6 +1,7 @@
 /** A simulated fleet against a real server: registered, heartbeating and installing. */
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MachineState } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import { countFleet } from "../../src/db/queries/fleet.ts";
@@ -66,6 +67,37 @@ test("gives every agent a connection and a certificate of its own when told to",
     ...["--machines", "5", "--interval", "1s", "--duration", "3s", "--proof", "certificate"],
   );
   expect(summary).toMatchObject({ machines: 5, failuresByCode: {}, connections: 5 });
+});
+
+describe("says what is wrong before it registers anything", () => {
+  const run = async (admin: string, ...options: string[]) =>
+    await runProgram(["simulate", "--machines", "2", "--fleet", join(await makeFolder(), "fleet.key"), ...options], {
+      environment: { BMAAS_ADMIN_URL: admin, BMAAS_ADMIN_TOKEN: "secret" },
+    });
+
+  test.each([
+    ["a CA file", ["--ca", "absent.pem"], 2, "--ca: ENOENT"],
+    ["a seed file", ["--seed-file", "absent/fleet.json"], 2, "--seed-file: ENOENT"],
+    ["a token", ["--ca", server.caFile], 5, "the token is unknown (BMAAS_ADMIN_TOKEN, at "],
+  ])("%s", async (_what, options, status, reason) => {
+    const failed = await run(server.adminUrl, ...options);
+    expect(failed).toMatchObject({ status, stdout: "", stderr: expect.stringContaining(`bmaas: ${reason}`) });
+  });
+});
+
+test.each([
+  ["whose home was mistyped", [], /^bmaas: there is no token \(no typo\/admin\.token\): /],
+  [
+    "that is said to exist",
+    ["--no-register", "--duration", "1s"],
+    /^bmaas: --no-register: there is no fleet yet \(no /,
+  ],
+])("creates nothing for a fleet %s", async (_which, options, reason) => {
+  const directory = await makeFolder();
+  const { status, stderr } = await runProgram(["simulate", "--home", "typo", ...options], { directory });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(reason);
+  expect(await readdir(directory)).toEqual([]);
 });
 
 test("refuses an endpoint that it cannot call", async () => {

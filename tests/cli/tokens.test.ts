@@ -42,6 +42,18 @@ test("a token is made, shown once, listed without its secret, and revoked", asyn
   expect(refused.stderr).not.toContain(secret);
 });
 
+test("a name is no id, and what a name may be is told in words", async () => {
+  const [revoked, created] = await Promise.all([
+    admin.run("tokens", "revoke", "alice"),
+    admin.run("tokens", "create", "the console", "--role", "viewer"),
+  ]);
+  expect(revoked).toMatchObject({
+    status: 2,
+    stderr: "bmaas: token_id: must be the id of a token, 16 hexadecimal digits\n",
+  });
+  expect(created).toMatchObject({ status: 2, stderr: expect.stringMatching(/^bmaas: name: must be 1 to 64 letters/) });
+});
+
 test("a role is needed, and one of those that there are", async () => {
   const [none, unknown] = await Promise.all([
     admin.run("tokens", "create", "bob"),

@@ -12,7 +12,7 @@ import { enrolmentStates, enrolmentTerms, parseEnrolmentId } from "../../contrac
 import { joinParts } from "../../contract/selector-terms.ts";
 import type { TargetKind } from "../operator/act-on-each.ts";
 import type { Operator } from "../operator/admin-client.ts";
-import { argumentParser, collect } from "../operator/arguments.ts";
+import { addOnce, argumentParser, collect } from "../operator/arguments.ts";
 import { CommandFailure, exitStatus } from "../operator/exit-status.ts";
 import { listPages } from "../operator/list-pages.ts";
 import { parseTerms } from "../operator/selector.ts";
@@ -42,7 +42,7 @@ export function addEnrolmentSelector(command: Command): Command {
 
 /** Adds the arguments and options of a command that decides about enrolments. */
 export function addEnrolments(command: Command): Command {
-  const addOne = (text: string, before: readonly string[] = []) => [...new Set([...before, enrolmentIdArgument(text)])];
+  const addOne = (text: string, before?: readonly string[]) => addOnce(enrolmentIdArgument(text), before);
   return addEnrolmentSelector(command.argument("[enrolment-ids...]", "ids of the enrolments", addOne)).option(
     "--yes",
     "act on more than one enrolment without asking",

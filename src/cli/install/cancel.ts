@@ -1,9 +1,13 @@
 /** `bmaas install cancel` */
+import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
+import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
 import {
+  CancelInstallationRequestSchema,
   CancelInstallationResponseSchema,
   InstallationService,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { inBatches } from "../operator/act-in-batches.ts";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
 import { generationArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
@@ -30,11 +34,21 @@ export function cancelCommand(): Command {
         await confirm(targets, flags, "Cancel the installations of #?");
         const client = operator.client(InstallationService);
         await actAndReport(operator, targets, flags, {
-          act: ({ machineId, machine }) => {
-            // For a selected machine, the installation that it had when it was selected.
-            const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
-            return client.cancelInstallation({ machineId, expectedGeneration });
-          },
+          act: inBatches({
+            schema: CancelInstallationRequestSchema,
+            toRequest: ({ machineId, machine }) => ({
+              machineId,
+              // For a selected machine, the installation that it had when it was selected.
+              expectedGeneration: flags.generation ?? machine?.installation?.generation ?? 0n,
+            }),
+            send: (request) => client.cancelInstallation(request),
+            sendBatch: async (requests) => {
+              const batch = { requests, mode: BatchMode.PARTIAL_SUCCESS };
+              const { installations, failedRequests } = await client.batchCancelInstallations(batch);
+              return { answers: installations, failedRequests };
+            },
+            toAnswer: (installation) => create(CancelInstallationResponseSchema, { installation }),
+          }),
           describe: ({ installation }, { machineId }) =>
             `${machineId}  generation ${installation?.generation} cancelled`,
           toJson: (response) => messageToJson(CancelInstallationResponseSchema, response),

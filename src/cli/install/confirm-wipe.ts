@@ -7,24 +7,24 @@ import type { CommandFailure } from "../operator/exit-status.ts";
 import { confirm, type Target, type TargetFlags } from "../operator/targets.ts";
 
 /**
- * Returns the id of the disk that the user has confirmed for a machine; empty if nobody was asked, or if the disk is
- * named without regard to a hardware report. Throws the failure of a machine that the user was told would be refused:
- * whatever disk it has by now, nobody has seen that.
+ * Returns the installation that the user has confirmed for a machine, as the server has announced it; undefined if
+ * nobody was asked. Throws the failure of a machine that the user was told would be refused: whatever disk it has by
+ * now, nobody has seen that.
  */
-export type FindConfirmedDisk = (machineId: string) => string;
+export type FindConfirmed = (machineId: string) => Installation | undefined;
 
 /**
  * Asks before several machines are installed, unless `--yes` is given, and names the disk of each. `check` asks the
- * server what it would do. Returns what finds the disks that were confirmed, so that no other ones are wiped. Throws as
- * `confirm` does.
+ * server what it would do. Returns what finds the installations that were confirmed, so that no other disks are wiped.
+ * Throws as `confirm` does.
  */
 export async function confirmWipe(
   operator: Operator,
   targets: readonly Target[],
   flags: TargetFlags,
   question: { readonly what: string; readonly check: Act<{ readonly installation?: Installation | undefined }> },
-): Promise<FindConfirmedDisk> {
-  const disks = new Map<string, string>();
+): Promise<FindConfirmed> {
+  const announced = new Map<string, Installation>();
   const refused = new Map<string, CommandFailure>();
   const list = async () => {
     const outcomes = await actOnEach(operator, targets, question.check);
@@ -33,7 +33,7 @@ export async function confirmWipe(
         refused.set(machineId, failure);
         return `${machineId}  would be refused: ${failure.message}`;
       }
-      if (installation?.disk !== undefined) disks.set(machineId, installation.disk.id);
+      if (installation !== undefined) announced.set(machineId, installation);
       return `${machineId}  ${nameDisk(installation)}`;
     });
   };
@@ -41,7 +41,7 @@ export async function confirmWipe(
   return (machineId) => {
     const failure = refused.get(machineId);
     if (failure !== undefined) throw failure;
-    return disks.get(machineId) ?? "";
+    return announced.get(machineId);
   };
 }
 

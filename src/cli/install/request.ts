@@ -16,7 +16,7 @@ import { addOperatorOptions, type OperatorFlags, operate } from "../operator/ope
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
 import { addTargetsToChange, findTargets, type Target, type TargetFlags } from "../operator/targets.ts";
-import { confirmWipe, type FindConfirmedDisk, nameDisk } from "./confirm-wipe.ts";
+import { confirmWipe, type FindConfirmed, nameDisk } from "./confirm-wipe.ts";
 import {
   addInstallationTarget,
   diskHelp,
@@ -61,10 +61,17 @@ export function requestCommand(): Command {
         const { generation = 0n, supersede: supersedeGiven = false, force = false, uncheckedDisk = false } = flags;
         const automatic = !isSingle(targets, flags);
         const asked = { target, generation, supersedeGiven, force, uncheckedDisk, automatic };
-        const act = (validateOnly: boolean, findDisk: FindConfirmedDisk = () => "") =>
+        const act = (validateOnly: boolean, findConfirmed: FindConfirmed = () => undefined) =>
           inBatches({
             schema: RequestInstallationRequestSchema,
-            toRequest: ({ machineId }) => ({ ...asked, machineId, expectedDisk: findDisk(machineId) }),
+            toRequest: ({ machineId }) => {
+              const confirmed = findConfirmed(machineId);
+              return {
+                ...{ ...asked, machineId, expectedDisk: confirmed?.disk?.id ?? "" },
+                // Whoever has requested another one since has taken this generation, and the server refuses it.
+                generation: generation || (confirmed?.generation ?? 0n),
+              };
+            },
             send: (request) => client.requestInstallation({ ...request, validateOnly }),
             sendBatch: async (requests) => {
               const mode = BatchMode.PARTIAL_SUCCESS;
@@ -82,11 +89,11 @@ export function requestCommand(): Command {
           return await actAndReport(operator, targets, flags, { act: act(true), describe, toJson });
         }
         const what = "Install on # and wipe this disk of each?";
-        const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
+        const findConfirmed = await confirmWipe(operator, targets, flags, {
           what,
           check: act(true),
         });
-        await actAndAwait(operator, targets, flags, { act: act(false, findConfirmedDisk), toJson });
+        await actAndAwait(operator, targets, flags, { act: act(false, findConfirmed), toJson });
       }),
     );
   return addOperatorOptions(command, {

@@ -1,17 +1,21 @@
 /** `bmaas install retry` */
+import { create } from "@bufbuild/protobuf";
 import { Command } from "commander";
+import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
 import {
   InstallationService,
+  RetryInstallationRequestSchema,
   RetryInstallationResponseSchema,
 } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
+import { inBatches } from "../operator/act-in-batches.ts";
 import { severalHelp } from "../operator/act-on-each.ts";
 import { generationArgument } from "../operator/arguments.ts";
 import { actAndAwait, addWaitOptions, type WaitFlags, waitHelp } from "../operator/await-outcomes.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
 import { selectorHelp } from "../operator/selector.ts";
-import { addTargetsToChange, findTargets, type Target, type TargetFlags } from "../operator/targets.ts";
-import { confirmWipe } from "./confirm-wipe.ts";
+import { addTargetsToChange, findTargets, type TargetFlags } from "../operator/targets.ts";
+import { confirmWipe, type FindConfirmed } from "./confirm-wipe.ts";
 
 interface RetryFlags extends OperatorFlags, TargetFlags, WaitFlags {
   readonly generation?: bigint;
@@ -31,17 +35,30 @@ export function retryCommand(): Command {
       operate(async (operator, flags: RetryFlags, machineIds: readonly string[]) => {
         const targets = await findTargets(operator, machineIds, flags);
         const client = operator.client(InstallationService);
-        const retry = ({ machineId, machine }: Target, how: { validateOnly?: boolean; expectedDisk?: string }) => {
-          // For a selected machine, the installation that it had when it was selected.
-          const expectedGeneration = flags.generation ?? machine?.installation?.generation ?? 0n;
-          return client.retryInstallation({ machineId, expectedGeneration, force: flags.force ?? false, ...how });
-        };
-        const findConfirmedDisk = await confirmWipe(operator, targets, flags, {
+        const act = (validateOnly: boolean, findConfirmed: FindConfirmed = () => undefined) =>
+          inBatches({
+            schema: RetryInstallationRequestSchema,
+            toRequest: ({ machineId, machine }) => ({
+              machineId,
+              // For a selected machine, the installation that it had when it was selected.
+              expectedGeneration: flags.generation ?? machine?.installation?.generation ?? 0n,
+              force: flags.force ?? false,
+              expectedDisk: findConfirmed(machineId)?.disk?.id ?? "",
+            }),
+            send: (request) => client.retryInstallation({ ...request, validateOnly }),
+            sendBatch: async (requests) => {
+              const batch = { requests, mode: BatchMode.PARTIAL_SUCCESS, validateOnly };
+              const { installations, failedRequests } = await client.batchRetryInstallations(batch);
+              return { answers: installations, failedRequests };
+            },
+            toAnswer: (installation) => create(RetryInstallationResponseSchema, { installation }),
+          });
+        const findConfirmed = await confirmWipe(operator, targets, flags, {
           what: "Install again on # and wipe this disk of each?",
-          check: (target) => retry(target, { validateOnly: true }),
+          check: act(true),
         });
         await actAndAwait(operator, targets, flags, {
-          act: async (target) => await retry(target, { expectedDisk: findConfirmedDisk(target.machineId) }),
+          act: act(false, findConfirmed),
           toJson: (response) => messageToJson(RetryInstallationResponseSchema, response),
         });
       }),

@@ -1,9 +1,9 @@
 /** `bmaas join-tokens create` */
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { CreateJoinTokenResponseSchema, JoinTokenService } from "../../../gen/bmaas/admin/v1/join_token_service_pb.js";
 import { printable } from "../../base/printable.ts";
-import { durationArgument, labelArgument, limitArgument } from "../operator/arguments.ts";
+import { labelArgument, lastingArgument, limitArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { note, print, printMessage } from "../operator/output.ts";
 import { timeOf } from "../operator/timestamp-text.ts";
@@ -26,11 +26,10 @@ export function createCommand(): Command {
   const command = new Command("create")
     .description("create a join token, which lets agents in, and print its secret, which is shown only once")
     .option("--uses <number>", "how many agents may use it, up to 10000", limitArgument, 1)
-    .option(
-      "--expires <duration>",
-      "how long it is valid, up to 366d (default: 24h)",
-      durationArgument,
-      defaultExpiresMs,
+    .addOption(
+      new Option("--expires <duration>", "how long it is valid, up to 366d")
+        .argParser(lastingArgument)
+        .default(defaultExpiresMs, "24h"),
     )
     .option("--require-approval", "agents with the token still wait for an operator")
     .option("--only-expected", "let in only agents whose machines are expected; others wait for an operator")
@@ -61,7 +60,7 @@ export function createCommand(): Command {
       "bmaas join-tokens create --uses 40 --expires 7d --provider lab --location basement --label rack=r3 > join.token",
     ],
     more: [
-      "\nAn agent with a machine that resembles a known one waits for an operator, unless BMAAS_REENROL of the server is token." +
+      "\nAn agent whose machine resembles a known one waits for an operator, unless BMAAS_REENROL of the server is token" +
         "\nand it is exactly that machine." +
         "\n\nWith --json: one CreateJoinTokenResponse of bmaas.admin.v1.",
     ],

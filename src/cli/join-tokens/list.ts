@@ -33,7 +33,12 @@ export function listCommand(): Command {
         );
         if (json) return printMessage(ListJoinTokensResponseSchema, create(ListJoinTokensResponseSchema, { tokens }));
         if (tokens.length > 0) printTable(header, tokens.map(toRow));
-        else note("there are no join tokens");
+        else
+          note(
+            showEnded
+              ? "there are no join tokens"
+              : "no join token is valid now; --all also lists those that have ended",
+          );
       }),
     );
   return addOperatorOptions(command, {

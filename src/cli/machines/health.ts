@@ -15,7 +15,7 @@ import { ConfigError } from "../../config/config.ts";
 import { parseHealthAlerts, type WrittenAlert } from "../../contract/health-alerts.ts";
 import { InvalidFieldError } from "../../contract/installation-rules.ts";
 import type { Operator } from "../operator/admin-client.ts";
-import { durationArgument, machineIdArgument } from "../operator/arguments.ts";
+import { lastingArgument, machineIdArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { type Cell, note, printMessage, printTable } from "../operator/output.ts";
 import { healthEffectNames, showHealthSeverity } from "../operator/state-names.ts";
@@ -36,7 +36,7 @@ export function healthCommand(): Command {
     .option("--put <file>", "replace the source's alerts by those in a JSON file, or - for standard input")
     .option("--clear", "remove the source's alerts")
     .option("--source <name>", "the program that found the problems, for example burn-in")
-    .option("--ttl <duration>", "how long the alerts count unless they are put again, 1s to 30d", durationArgument)
+    .option("--ttl <duration>", "how long the alerts count unless they are put again, 1s to 30d", lastingArgument)
     .action(
       operate(async (operator, flags: HealthFlags, machineId: string) => {
         const change = checkFlags(flags);
@@ -69,6 +69,7 @@ The file is a list of alerts, which replaces all that the source has put before;
   effects    block_install: no installation is requested for the machine or given to its agent; mute: alerts and
              issues leave the machine out
 A source can have 100 alerts on a machine, and 10 sources can have some.`,
+      "\nThe machine's agent has the source agent: its alerts can be cleared, and it puts again what it still finds.",
       "\nWith --json: one GetHealthResponse of bmaas.admin.v1; with --put and --clear one PutHealthResponse.",
     ],
   });

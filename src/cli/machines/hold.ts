@@ -1,9 +1,16 @@
 /** `bmaas machines hold` */
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
-import { MachineService, SetHoldResponseSchema } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { BatchMode } from "../../../gen/bmaas/admin/v1/batch_pb.js";
+import {
+  MachineService,
+  SetHoldRequestSchema,
+  SetHoldResponseSchema,
+} from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { inBatches } from "../operator/act-in-batches.ts";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
-import { durationArgument } from "../operator/arguments.ts";
+import { lastingArgument } from "../operator/arguments.ts";
 import { describeHold } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
@@ -22,7 +29,7 @@ export function holdCommand(): Command {
     .description("hold machines: no installation can be requested for them or given to their agents")
     .requiredOption("--reason <text>", "why the machines are held, for other operators")
     .option("--ticket <url>", "URL where the work is tracked")
-    .option("--for <duration>", "how long, for example 4h (default: until the machine is released)", durationArgument)
+    .option("--for <duration>", "how long, for example 4h (default: until the machine is released)", lastingArgument)
     .option("--mute", "also leave the machines out of alerts")
     .action(
       operate(async (operator, flags: HoldFlags, machineIds: readonly string[]) => {
@@ -33,7 +40,19 @@ export function holdCommand(): Command {
           durationMs === undefined ? undefined : { case: "duration" as const, value: durationFromMs(durationMs) };
         const client = operator.client(MachineService);
         await actAndReport(operator, targets, flags, {
-          act: ({ machineId }) => client.setHold({ machineId, reason, ticket, mute, ...(end && { end }) }),
+          act: inBatches({
+            schema: SetHoldRequestSchema,
+            toRequest: ({ machineId }) => ({ machineId, reason, ticket, mute, ...(end && { end }) }),
+            send: (request) => client.setHold(request),
+            sendBatch: async (requests) => {
+              const batch = { requests, mode: BatchMode.PARTIAL_SUCCESS };
+              const { machines, replaced, failedRequests } = await client.batchSetHolds(batch);
+              const answers = machines.map((machine) => ({ machine, former: replaced[machine.id] }));
+              return { answers, failedRequests };
+            },
+            toAnswer: ({ machine, former }) =>
+              create(SetHoldResponseSchema, { machine, ...(former && { replaced: former }) }),
+          }),
           describe: ({ machine, replaced }, { machineId }) => {
             const instead = replaced === undefined ? "" : `, in place of the hold ${describeHold(replaced)}`;
             return `${machineId}  held ${machine?.hold === undefined ? "" : describeHold(machine.hold)}${instead}`;

@@ -10,9 +10,10 @@ import {
 import { ConfigError } from "../../config/config.ts";
 import { parseLabelKey, parseLabelValue } from "../../contract/labels.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
+import { quote } from "../../contract/selector-terms.ts";
 import { inBatches } from "../operator/act-in-batches.ts";
 import { actAndReport, severalHelp } from "../operator/act-on-each.ts";
-import { parseQuoted } from "../operator/arguments.ts";
+import { addOnce, parseQuoted } from "../operator/arguments.ts";
 import { showLabels } from "../operator/machine-text.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { messageToJson } from "../operator/output.ts";
@@ -73,13 +74,13 @@ interface Words {
  * twice.
  */
 function readWords(words: readonly string[]): Words {
-  const machineIds = new Set<string>();
+  let machineIds: readonly string[] = [];
   const labels = new Map<string, string | undefined>();
   const mistakes: string[] = [];
   for (const word of words) {
     try {
       const label = readLabel(word);
-      if (label === undefined) machineIds.add(parseQuoted(word, parseMachineId));
+      if (label === undefined) machineIds = addOnce(readMachineId(word), machineIds);
       else if (labels.has(label.key)) mistakes.push(`${label.key} is given twice`);
       else labels.set(label.key, label.value);
     } catch (error) {
@@ -90,7 +91,15 @@ function readWords(words: readonly string[]): Words {
   if (mistakes.length > 0) throw new ConfigError(mistakes);
   const set = [...labels].flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
   const remove = [...labels].flatMap(([key, value]) => (value === undefined ? [key] : []));
-  return { machineIds: machineIds.size === 0 ? undefined : [...machineIds], set: Object.fromEntries(set), remove };
+  return { machineIds: machineIds.length === 0 ? undefined : machineIds, set: Object.fromEntries(set), remove };
+}
+
+function readMachineId(word: string): string {
+  try {
+    return parseMachineId(word);
+  } catch {
+    throw new Error(`${quote(word)} is neither a machine id nor a label: KEY=VALUE sets a label, KEY- removes it`);
+  }
 }
 
 function readLabel(word: string): { readonly key: string; readonly value: string | undefined } | undefined {

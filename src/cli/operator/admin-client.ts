@@ -43,6 +43,7 @@ export async function connectOperator(config: Config): Promise<Operator> {
     interceptors: [authenticate(server.token), repeatSafely],
     defaultTimeoutMs: callTimeoutMs,
     readMaxBytes: maxAnswerBytes,
+    ...(server.isOnLoopback && { acceptCompression: [] }),
   });
   return { server, client: (service) => createClient(service, transport) };
 }

@@ -1,7 +1,8 @@
 /** `--wait`: waits for the outcomes of installations, for the commands that request or show them. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { formatDuration } from "../../base/time-text.ts";
+import { ConfigError } from "../../config/config.ts";
 import {
   type Act,
   actAndReport,
@@ -23,7 +24,7 @@ import { type Waited, waitForInstallations } from "./wait-for-installations.ts";
 export interface WaitFlags {
   readonly wait?: boolean;
   /** In milliseconds. */
-  readonly timeout: number;
+  readonly timeout?: number;
 }
 
 const defaultTimeoutMs = 3_600_000;
@@ -34,11 +35,11 @@ const maxTimeoutMs = 24 * 86_400_000;
 export function addWaitOptions(command: Command): Command {
   return command
     .option("--wait", "wait for the outcome, show progress, and report the outcome in the exit status")
-    .addOption(
-      new Option("--timeout <duration>", "maximum time to wait")
-        .argParser(durationArgument)
-        .default(defaultTimeoutMs, "1h"),
-    );
+    .option("--timeout <duration>", "with --wait: maximum time to wait (default: 1h)", durationArgument)
+    .hook("preAction", (thisCommand) => {
+      const { wait = false, timeout } = thisCommand.opts<WaitFlags>();
+      if (timeout !== undefined && !wait) throw new ConfigError(["--timeout: has no use without --wait"]);
+    });
 }
 
 /** Help for commands that can wait. */
@@ -71,7 +72,8 @@ export async function actAndAwait<T extends WithInstallation>(
   if (!flags.wait) return await actAndReport(operator, targets, flags, { act, toJson, describe });
   const single = isSingle(targets, flags);
   const json = flags.json === true;
-  const outcomes = await awaitOutcomes(operator, await actOnEach(operator, targets, act), flags.timeout);
+  const { timeout = defaultTimeoutMs } = flags;
+  const outcomes = await awaitOutcomes(operator, await actOnEach(operator, targets, act), timeout);
   if (!single && !json) for (const outcome of outcomes) tellOutcome(outcome, { describe });
   reportOutcomes(outcomes, { describe, toJson, single, json });
 }
@@ -90,13 +92,13 @@ async function awaitOutcomes<T extends WithInstallation>(
   timeoutMs: number,
 ): Promise<readonly Outcome<T>[]> {
   const installations = outcomes.flatMap(({ failure, value }) => (failure ? [] : (value?.installation ?? [])));
-  const waited = await waitUntilSignal(operator, installations, Math.min(timeoutMs, maxTimeoutMs));
+  const { waited, isServerAway } = await waitUntilSignal(operator, installations, Math.min(timeoutMs, maxTimeoutMs));
   return outcomes.map((outcome) => {
     const { value } = outcome;
     if (outcome.failure !== undefined || value?.installation === undefined) return outcome;
     const installation = waited.get(value.installation.machineId);
     if (installation === undefined) return { ...outcome, failure: deletedMeanwhile(value.installation) };
-    const failure = findFailure(installation, timeoutMs);
+    const failure = findFailure(installation, { timeoutMs, isServerAway });
     return { ...outcome, value: { ...value, installation }, ...(failure && { failure }) };
   });
 }
@@ -105,15 +107,20 @@ async function waitUntilSignal(
   operator: Operator,
   installations: readonly Installation[],
   timeoutMs: number,
-): Promise<Waited> {
+): Promise<{ waited: Waited; isServerAway: boolean }> {
+  let isServerAway = false;
+  const connection = (isLost: boolean) => {
+    isServerAway = isLost;
+  };
   const interrupted = new AbortController();
   const stop = () => interrupted.abort();
   process.once("SIGINT", stop);
   try {
     using view = createProgressView();
     const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(timeoutMs)]);
-    const waited = await waitForInstallations(operator, installations, view, signal);
-    if (!interrupted.signal.aborted) return waited;
+    const listener = { update: view.update, note: view.note, connection };
+    const waited = await waitForInstallations(operator, installations, listener, signal);
+    if (!interrupted.signal.aborted) return { waited, isServerAway };
   } finally {
     process.off("SIGINT", stop);
   }
@@ -132,7 +139,10 @@ function deletedMeanwhile({ generation }: Installation): CommandFailure {
 }
 
 /** Returns the failure, or undefined for an installation that succeeded. */
-function findFailure(installation: Installation, timeoutMs: number): CommandFailure | undefined {
+function findFailure(
+  installation: Installation,
+  { timeoutMs, isServerAway }: { timeoutMs: number; isServerAway: boolean },
+): CommandFailure | undefined {
   const what = describeGeneration(installation);
   switch (installation.state) {
     case InstallationState.SUCCEEDED:
@@ -145,8 +155,11 @@ function findFailure(installation: Installation, timeoutMs: number): CommandFail
     case InstallationState.OVERDUE:
       return new CommandFailure(`${what}; see bmaas machines explain ${installation.machineId}`, exitStatus.waitEnded);
     default: {
-      const message = `${what}, still after ${formatDuration(timeoutMs)}; it continues`;
-      return new CommandFailure(message, exitStatus.waitEnded);
+      const duration = formatDuration(timeoutMs);
+      const when = isServerAway
+        ? `when the server was last reached; the wait ended after ${duration}`
+        : `still after ${duration}; it continues`;
+      return new CommandFailure(`${what}, ${when}`, exitStatus.waitEnded);
     }
   }
 }

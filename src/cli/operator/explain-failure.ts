@@ -6,7 +6,7 @@ import {
   PreconditionFailureSchema,
 } from "../../../gen/google/rpc/error_details_pb.js";
 import { printable } from "../../base/printable.ts";
-import { findSystemCode, isUntrusted } from "../../base/system-code.ts";
+import { findSystemCode, isUntrusted, readMessage } from "../../base/system-code.ts";
 import { nameCode } from "../../rpc/calls/call-record.ts";
 import { listRefusedDisks } from "./disk-text.ts";
 import { CommandFailure, exitStatus } from "./exit-status.ts";
@@ -31,9 +31,10 @@ const statuses: Partial<Record<Code, number>> = {
 export function toCommandFailure(error: unknown, server: ServerAccess): unknown {
   if (!(error instanceof ConnectError)) return error;
   const systemCode = findSystemCode(error);
-  const isAway = systemCode !== undefined;
-  const status = isAway ? exitStatus.serverAway : (statuses[error.code] ?? exitStatus.failed);
-  const message = isAway ? explainConnection(error, systemCode, server) : explainAnswer(error, server);
+  const away =
+    systemCode === undefined ? explainForeignAnswer(error, server) : explainConnection(error, systemCode, server);
+  const status = away === undefined ? (statuses[error.code] ?? exitStatus.failed) : exitStatus.serverAway;
+  const message = away ?? explainAnswer(error, server);
   const code = nameCode(error.code);
   return new CommandFailure(printable(message), status, { cause: error, code, more: listRefusedDisks(error) });
 }
@@ -52,7 +53,19 @@ function explainConnection(error: ConnectError, systemCode: string, { url }: Ser
   if (systemCode === "EPROTO" && error.rawMessage.includes("wrong version number")) {
     return `what listens at ${url} does not speak TLS: check the port, or write http:// in --admin-url`;
   }
-  return `the connection to ${url} failed: ${error.rawMessage} (${systemCode})`;
+  return `the connection to ${url} failed: ${error.rawMessage || readMessage(error.cause)} (${systemCode})`;
+}
+
+/**
+ * Returns what is wrong with an answer that is not from bmaas, such as the page of a web server or of a proxy, or
+ * undefined for any other. Every error of bmaas is JSON, also that of a path that it does not have.
+ */
+function explainForeignAnswer({ rawMessage, metadata }: ConnectError, { url }: ServerAccess): string | undefined {
+  const type = metadata.get("content-type")?.split(";")[0]?.trim() ?? "";
+  if (!/^(?:HTTP \d{3}|unsupported content type )/.test(rawMessage) || type === "application/json") return undefined;
+  const [status] = /^HTTP \d{3}/.exec(rawMessage) ?? [];
+  const answer = [status, type].filter(Boolean).join(", ");
+  return `what answers at ${url} is not bmaas (${answer}): check --admin-url, and the proxy if there is one in between`;
 }
 
 function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess): string {
@@ -66,7 +79,7 @@ function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess):
     case Code.FailedPrecondition:
       return explainConditions(error);
     case Code.Unimplemented:
-      return `the server at ${url} does not support this call: it is older than this bmaas`;
+      return `the server at ${url} does not support this call: it is older than this bmaas${hintPath(url)}`;
     case Code.DeadlineExceeded:
       return `the server at ${url} did not answer in time`;
     case Code.Internal:
@@ -75,6 +88,10 @@ function explainAnswer(error: ConnectError, { url, tokenSource }: ServerAccess):
     default:
       return error.rawMessage || `the server at ${url} answered ${Code[error.code]}`;
   }
+}
+
+function hintPath(url: string): string {
+  return new URL(url).pathname === "/" ? "" : ", or --admin-url has a wrong path";
 }
 
 /** Returns a hint what to look for in the server's log. */

@@ -21,6 +21,8 @@ export interface ServerAccess {
    * user named the server together with its token.
    */
   readonly key: string | undefined;
+  /** Whether it is on this machine, so that compressing its answers costs more than sending them. */
+  readonly isOnLoopback: boolean;
   /** PEM of the CAs to trust. Absent: those that Node trusts. */
   readonly ca: string | undefined;
 }
@@ -43,7 +45,7 @@ export async function findServer(config: Config): Promise<ServerAccess> {
   const token = await findToken(config, url, isLocal);
   const isNamed = config.adminUrl !== undefined && config.adminToken !== undefined;
   const key = protocol === "https:" || isNamed ? undefined : await readKey(config.home, url);
-  return { url, ...token, key, ca: await readCa(config.adminCaFile) };
+  return { url, ...token, key, isOnLoopback: isLoopbackUrl, ca: await readCa(config.adminCaFile) };
 }
 
 /**

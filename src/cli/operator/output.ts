@@ -94,9 +94,10 @@ export function beginList<Desc extends DescMessage>(
   return {
     add(itemSchema, items) {
       if (items.length === 0) return;
-      const texts = items.map((item) => JSON.stringify(messageToJson(itemSchema, item), undefined, 2));
-      const text = texts.join(",\n").replaceAll("\n", "\n    ");
-      process.stdout.write(printableJson(`${isEmpty ? "" : ","}\n    ${text}`));
+      // The list in a list is indented as it is in the document. Both lists' brackets are cut off.
+      const nested = JSON.stringify([items.map((item) => messageToJson(itemSchema, item))], undefined, 2);
+      const text = nested.slice(nested.indexOf("\n", 2), nested.lastIndexOf("\n", nested.length - 3));
+      process.stdout.write(printableJson(`${isEmpty ? "" : ","}${text}`));
       isEmpty = false;
     },
     end: () => print(printableJson(`${isEmpty ? "" : "\n  "}]${after}`)),

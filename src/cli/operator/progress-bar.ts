@@ -3,7 +3,8 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { printable } from "../../base/printable.ts";
 import { formatDuration } from "../../base/time-text.ts";
-import { cutTo, shorten } from "../text-width.ts";
+import { drawStatusLine } from "../status-line.ts";
+import { shorten } from "../text-width.ts";
 import { note } from "./output.ts";
 import { installationStateNames } from "./state-names.ts";
 import type { WaitListener } from "./wait-for-installations.ts";
@@ -41,10 +42,10 @@ function createBarView(terminal: NodeJS.WriteStream): ProgressView {
   const installations = new Map<string, Installation>();
   const startedAt = performance.now();
   const draw = () => {
-    const elapsed = formatDuration(performance.now() - startedAt);
-    // One column stays free, since some terminals wrap after the last one.
-    const line = cutTo(`${drawBar([...installations.values()])}  ${elapsed}`, (terminal.columns || 80) - 1);
-    terminal.write(`\r\x1b[K${line}`);
+    const all = [...installations.values()];
+    const percents = all.map(findPercent);
+    const share = percents.reduce((sum, each) => sum + each, 0) / (100 * Math.max(1, all.length));
+    drawStatusLine(terminal, share, `${describeAll(all)}  ${formatDuration(performance.now() - startedAt)}`);
   };
   const timer = setInterval(draw, 1000);
   return {
@@ -64,19 +65,10 @@ function createBarView(terminal: NodeJS.WriteStream): ProgressView {
   };
 }
 
-const barWidth = 24;
-
-/** Returns the bar and the text next to it, without colour: "[=====>      ]  25 %  installing: writing the image". */
-function drawBar(installations: readonly Installation[]): string {
-  const [first] = installations;
+/** Returns the text beside the bar: the state of the only installation, or how many there are in each state. */
+function describeAll([first, ...others]: readonly Installation[]): string {
   if (first === undefined) return "";
-  const percents = installations.map(findPercent);
-  const percent = percents.reduce((sum, each) => sum + each, 0) / installations.length;
-  const filled = Math.round((percent / 100) * barWidth);
-  const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth).slice(0, barWidth);
-  const beside =
-    installations.length === 1 ? describeProgress(first, { withPercent: false }) : countStates(installations);
-  return `[${bar}] ${Math.floor(percent).toString().padStart(3)} %  ${beside}`;
+  return others.length === 0 ? describeProgress(first, { withPercent: false }) : countStates([first, ...others]);
 }
 
 function findPercent({ state, progress }: Installation): number {

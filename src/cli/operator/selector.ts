@@ -16,6 +16,7 @@ A selector is a comma-separated list of conditions; a machine must match all of 
   heartbeat-older-than    for example 90s, 15m, 2h, 30d; includes machines that never heartbeated
   heartbeat-younger-than  the same forms; machines with a more recent heartbeat
   in-state-longer-than    for example 1h; machines that have been in their state for longer
+  in-state-shorter-than   the same forms; machines that have entered their state since
   issue                   for example agent_silent; machines with such an issue, see docs/issues.md; repeat to match any
   state-overdue           yes: in its state for longer than BMAAS_STATE_LIMITS of the server allows; no
   held                    yes: an operator holds the machine; no
@@ -31,18 +32,19 @@ export function parseSelector(selectors: readonly string[]): MachineFilter {
 }
 
 /** Parses the terms of selectors, each to a part of a filter. Throws ConfigError with every mistake. */
-export function parseTerms<Part>(selectors: readonly string[], rules: TermRules<Part>): Part[] {
+export function parseTerms<Part extends object>(selectors: readonly string[], rules: TermRules<Part>): Part[] {
   const parts: Part[] = [];
-  const seen = new Set<string>();
+  /** Fields of the filter that one term sets, unlike lists, which grow with each term. */
+  const set = new Set<string>();
   const mistakes: string[] = [];
   for (const term of selectors.flatMap(splitTerms)) {
     try {
       const part = readTerm(term, rules);
-      const { key } = splitTerm(term);
-      if (seen.has(key) && Object.hasOwn(rules.keys, key) && !rules.repeatable.includes(key)) {
-        throw new Error(`${key} is given twice`);
+      const fields = Object.entries(part).flatMap(([name, value]) => (Array.isArray(value) ? [] : [name]));
+      if (fields.some((name) => set.has(name))) {
+        throw new Error(`${splitTerm(term).key.replace(/^!/, "")} is given twice`);
       }
-      seen.add(key);
+      for (const name of fields) set.add(name);
       parts.push(part);
     } catch (error) {
       mistakes.push(`--selector: ${(error as Error).message}`);

@@ -15,6 +15,8 @@ export interface WaitListener {
   update(installation: Installation): void;
   /** Called with text for people about the connection. */
   note(text: string): void;
+  /** Called when the connection is lost, and when it is back. */
+  connection?(isLost: boolean): void;
 }
 
 /** Installations by machine, with their data at the end of the wait; undefined for a deleted machine. */
@@ -97,12 +99,15 @@ async function follow(
   { refresh, hear, listener, ends }: Following,
 ): Promise<void> {
   let isWatching = false;
+  let isLost = false;
+  const onConnection = (trouble: ConnectError | undefined) => {
+    isWatching = false;
+    isLost = trouble !== undefined;
+    listener.connection?.(isLost);
+    listener.note(isLost ? "the server is unreachable; waiting for it" : "the server answers again");
+  };
   const watch = async () => {
     const filter = create(MachineFilterSchema, { machineIds: [...machineIds] });
-    const onConnection = (trouble: ConnectError | undefined) => {
-      isWatching = false;
-      listener.note(trouble === undefined ? "the server answers again" : "the server is unreachable; waiting for it");
-    };
     for await (const message of followMachines(operator, { filter, resumeToken: "", signal: ends, onConnection })) {
       try {
         // The watch has no messages about changes from before it began.
@@ -122,8 +127,18 @@ async function follow(
     }
   };
   const watchAsLongAsPossible = async () => {
-    await watch().catch(ignoreUnknownWatch);
-    isWatching = false;
+    for (let isOver = false; !isOver && !ends.aborted; ) {
+      try {
+        await watch();
+        isOver = true;
+      } catch (error) {
+        isOver = !isOutOfRange(error);
+        if (isOver) ignoreUnknownWatch(error);
+        else if (isLost) onConnection(undefined);
+      } finally {
+        isWatching = false;
+      }
+    }
   };
   await Promise.all([watchAsLongAsPossible(), poll()]).catch((error: unknown) => {
     if (!ends.aborted) throw error;
@@ -137,6 +152,14 @@ async function follow(
 function ignoreUnknownWatch(error: unknown): void {
   if (error instanceof ConnectError && (error.code === Code.Unimplemented || isPassing(error))) return;
   throw error;
+}
+
+/**
+ * Returns whether the server cannot tell what happened since the last message, for example after a failover of its
+ * database. A watch from now on is good enough, since every watch begins with reading all installations.
+ */
+function isOutOfRange(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.OutOfRange;
 }
 
 function ignorePassing(error: unknown): void {

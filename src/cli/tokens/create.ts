@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
 import { CreateTokenResponseSchema, TokenService } from "../../../gen/bmaas/admin/v1/token_service_pb.js";
 import { printable } from "../../base/printable.ts";
-import { durationArgument } from "../operator/arguments.ts";
+import { lastingArgument } from "../operator/arguments.ts";
 import { addOperatorOptions, type OperatorFlags, operate } from "../operator/operate.ts";
 import { note, print, printMessage } from "../operator/output.ts";
 import { roleNames } from "../operator/state-names.ts";
@@ -24,7 +24,7 @@ export function createCommand(): Command {
     .option(
       "--expires <duration>",
       "how long it is valid, for example 90d (default: until it is revoked)",
-      durationArgument,
+      lastingArgument,
     )
     .action(
       operate(async (operator, { role: roleName, expires, json }: CreateFlags, name: string) => {

@@ -27,7 +27,7 @@ export function listCommand(): Command {
         );
         if (json) return printMessage(ListTokensResponseSchema, create(ListTokensResponseSchema, { tokens }));
         if (tokens.length > 0) printTable(["ID", "NAME", "ROLE", "CREATED", "BY", "ENDS"], tokens.map(toRow));
-        else note("there are no tokens");
+        else note(showEnded ? "there are no tokens" : "no token is valid now; --all also lists those that have ended");
       }),
     );
   return addOperatorOptions(command, {

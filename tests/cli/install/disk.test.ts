@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { provided } from "../../../src/db/schema/index.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { sda, storeHardware, type TestDisk } from "../../support/hardware.ts";
-import { findInstallation, readInstallation } from "../../support/installation.ts";
-import { bareMachine } from "../../support/machine.ts";
+import { findInstallation, moveInstallation, readInstallation } from "../../support/installation.ts";
+import { bareMachine, requestInstallation } from "../../support/machine.ts";
 import { tokenOf } from "../../support/operator.ts";
 import { hasTerminals, operatorCommand } from "../../support/operator-command.ts";
 import { startServerWithDatabase } from "../../support/server.ts";
@@ -98,7 +98,7 @@ describe("install request", () => {
     [["--disk", "only", "--root-device", "sda"], "--disk and --root-device both name the disk"],
     [["--disk", "only", "--unchecked-disk"], "--unchecked-disk needs --root-device"],
     [["--disk", "bigest"], 'has "bigest", which is none of serial=, wwn='],
-    [["--disk", "min-size=big"], "is not an amount of bytes such as 16GiB or 1TB"],
+    [["--disk", "min-size=big"], "--disk: it has a min-size that is not an amount of bytes such as 400GB or 2TB\n"],
     [["--disk", "name=sda,ssd"], "has a name beside other terms"],
   ])("with %j is wrong usage", async (named, message) => {
     const { status, stderr } = await request(randomUUID(), ...named);
@@ -155,3 +155,18 @@ test.skipIf(!hasTerminals)(
     expect(await findInstallation(database, unknown, 1n)).toBeUndefined();
   },
 );
+
+test.skipIf(!hasTerminals)("a machine that somebody else has installed since the question is not wiped", async () => {
+  const location = randomUUID();
+  const [one, two] = [await machineAt(location), await machineAt(location)];
+  const command = ["install", "request", "--selector", `location=${location}`, ...image, "--disk", "smallest"];
+  const terminal = await operator.startOnTerminal(...command);
+  await terminal.waitFor("Install on 2 machines and wipe this disk of each? [y/N]");
+  await requestInstallation(database.db, two);
+  await moveInstallation(database.db, two, 1n, "succeeded");
+  terminal.type("y\r");
+  expect(await terminal.exited).toBe(4);
+  expect(terminal.shown()).toContain(`generation 1 of machine ${two} does not exceed 1`);
+  expect(await readInstallation(database, one, 1n)).toMatchObject({ diskSelector: "smallest" });
+  expect(await findInstallation(database, two, 2n)).toBeUndefined();
+});

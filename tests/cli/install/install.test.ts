@@ -18,6 +18,7 @@ import { tokenOf } from "../../support/operator.ts";
 import { type OperatorCommand, operatorCommand } from "../../support/operator-command.ts";
 import { makeFolder } from "../../support/program.ts";
 import { startServerWithDatabase, type TestServer } from "../../support/server.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 let database: TestDatabase;
@@ -193,12 +194,33 @@ describe("--wait", () => {
     const [success, dropped, late] = await Promise.all([
       operator.run("install", "get", succeeding, "--wait"),
       operator.run("install", "get", superseded, "--generation", "1", "--wait"),
-      operator.run("install", "get", slow, "--wait", "--timeout", "0.5s"),
+      operator.run("install", "get", slow, "--wait", "--timeout", "3s"),
     ]);
     expect(success).toMatchObject({ status: 0, stdout: expect.stringMatching(/\nstands +succeeded\n/) });
     expect(dropped).toMatchObject({ status: 9, stderr: expect.stringMatching(/bmaas: generation 1 superseded\n$/) });
     expect(late).toMatchObject({ status: 8, stderr: expect.stringMatching(/still after \d+ s; it continues\n$/) });
   });
+});
+
+test("a wait whose time is over while the server is away says that what came of it is unknown", async () => {
+  await using proxy = await startTcpProxy(server.adminUrl);
+  const { secret } = await tokenOf(database.db, "operator");
+  const machineId = await bareMachine(database.db);
+  await requestInstallation(database.db, machineId);
+  const waiting = operatorCommand(proxy.url, secret).start("install", "get", machineId, "--wait", "--timeout", "8s");
+  await waitUntil("it waits", () => waiting.output.stderr.includes("pending: waiting for a heartbeat"));
+  await proxy.setMode("refuse");
+  expect(await waiting.exited).toBe(8);
+  expect(waiting.output.stderr).toMatch(
+    /\nbmaas: generation 1 pending: waiting for a heartbeat, when the server was last reached; the wait ended after 8 s\n$/,
+  );
+});
+
+test("a time to wait without --wait is refused before anything is requested", async () => {
+  const machineId = await bareMachine(database.db);
+  const given = await operator.run("install", "request", machineId, ...image, "--timeout", "5m");
+  expect(given).toEqual({ status: 2, stdout: "", stderr: "bmaas: --timeout: has no use without --wait\n" });
+  expect(await readRequest(machineId)).toBeUndefined();
 });
 
 test("cancel takes a pending one back, and is refused with 4 once an agent has it", async () => {

@@ -130,3 +130,30 @@ describe.skipIf(!hasTerminals)("on a terminal (skipped without script of util-li
     expect(await listGenerations([...machineIds, late])).toEqual(expected.sort());
   });
 });
+
+describe("a machine that is named twice", () => {
+  const once = (id: string) => `bmaas: ${id} is named more than once, and counts once\n`;
+
+  test("counts once, and the command says so", async () => {
+    const {
+      machineIds: [machineId = ""],
+    } = await failedMachines(1);
+    const { status, stdout, stderr } = await operator.run("install", "retry", machineId, machineId.toUpperCase());
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: `${machineId}  generation 2 pending: waiting for a heartbeat\n`,
+      stderr: once(machineId),
+    });
+  });
+
+  test("is labelled once, and an enrolment is rejected once", async () => {
+    const machineId = await bareMachine(database.db);
+    expect(await operator.run("machines", "label", machineId, machineId, "rack=r1")).toMatchObject({
+      status: 0,
+      stderr: once(machineId),
+    });
+    const enrolmentId = randomUUID();
+    const { stderr } = await operator.run("enrolments", "reject", enrolmentId, enrolmentId);
+    expect(stderr).toContain(once(enrolmentId));
+  });
+});

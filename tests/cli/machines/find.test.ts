@@ -89,11 +89,11 @@ describe("machines find", () => {
 
   test.each([
     [["machines", "find"], "missing required argument"],
-    [["machines", "find", "  "], "write what to look for"],
+    [["machines", "find", "  "], "Write what to look for"],
     [["machines", "find", "a".repeat(256)], "at most 255 characters"],
     [["machines", "find", "x", "--limit", "101"], "up to 100"],
     [["hardware", "where"], "missing required argument"],
-    [["hardware", "where", " "], "write what to look for"],
+    [["hardware", "where", " "], "Write what to look for"],
   ])("%j is wrong usage", async (args, message) => {
     expect(await viewer.run(...args)).toMatchObject({ status: 2, stderr: expect.stringContaining(message) });
   });

@@ -70,6 +70,22 @@ test("a held machine is refused with 4, is shown as held, and is released", asyn
   expect((await operator.run("machines", "list", "--selector", "held=yes")).stdout).toBe("");
 });
 
+test("of the machines to release, those that were not held are told", async () => {
+  const [held, free] = await Promise.all([machineWithAgent(database.db), machineWithAgent(database.db)]);
+  await operator.run("machines", "hold", held.machineId, "--reason", "bench");
+  const both = await operator.run("machines", "release", held.machineId, free.machineId, "--yes");
+  expect(both.status).toBe(0);
+  expect(both.stdout.trim().split("\n").toSorted()).toEqual(
+    [`${held.machineId}  released`, `${free.machineId}  was not held`].toSorted(),
+  );
+  const [again, json] = await Promise.all([
+    operator.run("machines", "release", held.machineId),
+    operator.run("machines", "release", held.machineId, free.machineId, "--yes", "--json"),
+  ]);
+  expect(again).toEqual({ status: 0, stdout: `${held.machineId}  was not held\n`, stderr: "" });
+  expect(JSON.parse(json.stdout).results.map((result: object) => "cleared" in result)).toEqual([false, false]);
+});
+
 test("of several machines, those that are not held go on, and the status says that some did not", async () => {
   const [one, two] = await Promise.all([machineWithAgent(database.db), machineWithAgent(database.db)]);
   await operator.run("machines", "hold", one.machineId, "--reason", "bench");
@@ -92,6 +108,10 @@ test("what is wrong is said before anything is done", async () => {
   expect(await operator.run("machines", "hold", machineId, "--reason", "x", "--for", "soon")).toMatchObject({
     status: 2,
     stderr: expect.stringContaining("is not a duration"),
+  });
+  expect(await operator.run("machines", "hold", machineId, "--reason", "x", "--for", "0h")).toMatchObject({
+    status: 2,
+    stderr: "error: option '--for <duration>' argument '0h' is invalid. It must last for longer than that.\n",
   });
   expect(await operator.run("machines", "list", "--selector", "held=perhaps")).toMatchObject({
     status: 2,

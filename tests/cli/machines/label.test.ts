@@ -85,7 +85,11 @@ test("labels what a selector finds, once it is told to go ahead", async () => {
 describe("refuses", () => {
   test.each([
     ["no label", [], /name a label: KEY=VALUE sets it, KEY- removes it/],
-    ["what is neither an id nor a label", ["rack"], /"rack" a machine id is a UUID/],
+    [
+      "what is neither an id nor a label",
+      ["rack"],
+      /"rack" is neither a machine id nor a label: KEY=VALUE sets a label, KEY- removes it/,
+    ],
     ["a bad key", ["-rack=1"], /"-rack" is not a label's key: write at most 63/],
     ["a bad value", ["rack=a b"], /"a b" is not a label's value/],
     ["a key twice", ["rack=1", "rack-"], /rack is given twice/],
@@ -102,7 +106,7 @@ describe("refuses", () => {
     });
     expect(await operator.run("status", "--by", "rack")).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/expected provider, location or label\.KEY/),
+      stderr: expect.stringMatching(/Expected provider, location or label\.KEY/),
     });
     expect(await operator.run("status", "--by", "label.a b")).toMatchObject({
       status: 2,
@@ -110,7 +114,7 @@ describe("refuses", () => {
     });
     expect(await operator.run("machines", "create", "--label", "rack")).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/expected KEY=VALUE/),
+      stderr: expect.stringMatching(/Expected KEY=VALUE/),
     });
   });
 });

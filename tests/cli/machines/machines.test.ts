@@ -1,8 +1,8 @@
 /** `bmaas machines` as an operator runs it. */
 import { randomUUID } from "node:crypto";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { beforeAll, describe, expect, test } from "vitest";
-import { machine, machineHistory, provided } from "../../../src/db/schema/index.ts";
+import { agentStarted, machine, machineHistory, provided } from "../../../src/db/schema/index.ts";
 import type { TestDatabase } from "../../support/database.ts";
 import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
 import { tokenOf } from "../../support/operator.ts";
@@ -93,6 +93,10 @@ test("get shows all that is known, and its JSON is the contract's", async () => 
 
 test("explain says why, what happens next, and what can be done", async () => {
   const { machineId } = await machineWithAgent(database.db);
+  await database.db
+    .update(agentStarted)
+    .set({ startedAt: sql`now() - interval '1 hour'` })
+    .where(eq(agentStarted.machineId, machineId));
   const { status, stdout } = await viewer.run("machines", "explain", machineId);
   expect(status).toBe(0);
   const fields = stdout.split("\n").filter((line) => !line.startsWith(" "));

@@ -7,6 +7,7 @@ import { bareMachine, machineWithAgent, requestInstallation } from "../../suppor
 import { tokenOf } from "../../support/operator.ts";
 import { operatorCommand } from "../../support/operator-command.ts";
 import { startTestServer } from "../../support/server.ts";
+import { findSteadyAddress } from "../../support/steady-port.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 function readEvents(stdout: string): JsonObject[] {
@@ -20,7 +21,8 @@ test("tells every change as a line of JSON, those while the server was away incl
   const database = await createTestDatabase();
   onTestFinished(() => database.close());
   const { db } = database;
-  const first = await startTestServer(database.url);
+  const address = { BMAAS_ADMIN_LISTEN: await findSteadyAddress() };
+  const first = await startTestServer(database.url, address);
   const viewer = operatorCommand(first.adminUrl, (await tokenOf(db, "viewer")).secret);
   const before = await bareMachine(db);
   const { watchToken } = await viewer.json("machines", "list");
@@ -32,7 +34,7 @@ test("tells every change as a line of JSON, those while the server was away incl
   await first.close();
   await waitUntil("the watch notices", () => watch.output.stderr.includes("the server is unreachable"));
   created.push(await bareMachine(db), await bareMachine(db));
-  const second = await startTestServer(database.url, { BMAAS_ADMIN_LISTEN: new URL(first.adminUrl).host });
+  const second = await startTestServer(database.url, address);
   onTestFinished(() => second.close());
   await waitUntil("the watch tells the last machine", () => seen().includes(created[2] as string));
 

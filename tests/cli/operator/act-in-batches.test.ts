@@ -7,7 +7,7 @@ import { actOnEach } from "../../../src/cli/operator/act-on-each.ts";
 import type { Operator } from "../../../src/cli/operator/admin-client.ts";
 
 const operator = {
-  server: { url: "https://old.example", token: "secret", tokenSource: "--token" },
+  server: { url: "https://old.example", token: "secret", tokenSource: "--token", isOnLoopback: false },
 } as unknown as Operator;
 const targets = Array.from({ length: 2_500 }, () => ({ machineId: randomUUID() }));
 

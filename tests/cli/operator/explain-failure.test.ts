@@ -1,9 +1,10 @@
 /** What failed calls become for people and scripts, from the errors that a real server and real networks give. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AgentService } from "../../../gen/bmaas/admin/v1/agent_service_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
@@ -13,6 +14,7 @@ import type { TestDatabase } from "../../support/database.ts";
 import { bareMachine, machineWithAgent, requestInstallation } from "../../support/machine.ts";
 import { adminClient, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase, type TestServer } from "../../support/server.ts";
+import { giveHostsAddresses } from "../../support/several-addresses.ts";
 
 let database: TestDatabase;
 let server: TestServer;
@@ -31,6 +33,7 @@ async function failureOf(call: Promise<unknown>, url = server.adminUrl): Promise
       url,
       token: "secret",
       tokenSource: "BMAAS_ADMIN_TOKEN",
+      isOnLoopback: false,
       key: undefined,
       ca: undefined,
     });
@@ -115,6 +118,19 @@ describe("a connection that fails ends with 6", () => {
     expect(failure.message).toContain(url);
   });
 
+  test("where none of the host's addresses can be reached, and says why", async () => {
+    // TCP reaches no broadcast address.
+    giveHostsAddresses(["255.255.255.255", "127.0.0.1"]);
+    const url = "http://bmaas.example:1";
+    const failure = await failureOf(adminClient(MachineService, url, admin).listMachines({}), url);
+    expect(failure).toMatchObject({
+      status: 6,
+      message: expect.stringMatching(
+        /^the connection to http:.* failed: connect E\w+ 255\.255\.255\.255:1.*, .* \(E\w+\)$/,
+      ),
+    });
+  });
+
   test("where https reaches a listener in plaintext", async () => {
     const url = server.adminUrl.replace("http:", "https:");
     const failure = await failureOf(adminClient(MachineService, url, admin).listMachines({}), url);
@@ -125,8 +141,35 @@ describe("a connection that fails ends with 6", () => {
   });
 });
 
+describe("an answer that is not from bmaas ends with 6 and names the address", () => {
+  test.each([
+    { status: 200, type: "text/html; charset=utf-8", answer: "text/html" },
+    { status: 302, type: undefined, answer: "HTTP 302" },
+    { status: 403, type: "text/html", answer: "HTTP 403, text/html" },
+    { status: 404, type: "text/plain", answer: "HTTP 404, text/plain" },
+    { status: 502, type: "text/html", answer: "HTTP 502, text/html" },
+  ])("$answer", async ({ status, type, answer }) => {
+    const headers = { ...(type && { "content-type": type }), location: "https://login.example/" };
+    const web = createHttpServer((_request, response) => response.writeHead(status, headers).end("<html></html>"));
+    await once(web.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void web.close());
+    const url = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+    const failure = await failureOf(adminClient(MachineService, url, admin).listMachines({}), url);
+    expect(failure).toMatchObject({ status: 6, message: expect.stringContaining(`${url} is not bmaas (${answer})`) });
+  });
+});
+
+test("a method that the server lacks may be too new for it, or behind another path", async () => {
+  const url = `${server.adminUrl}/elsewhere`;
+  const failure = await failureOf(adminClient(MachineService, url, admin).listMachines({}), url);
+  expect(failure).toMatchObject({
+    status: 1,
+    message: `the server at ${url} does not support this call: it is older than this bmaas, or --admin-url has a wrong path`,
+  });
+});
+
 test("what is no failed call stays what it is", () => {
   const error = new TypeError("a mistake of our own");
-  const server = { url: "http://x", token: "t", tokenSource: "x", key: undefined, ca: undefined };
+  const server = { url: "http://x", token: "t", tokenSource: "x", isOnLoopback: false, key: undefined, ca: undefined };
   expect(toCommandFailure(error, server)).toBe(error);
 });

@@ -74,6 +74,14 @@ describe("a token", () => {
     },
   );
 
+  test.each([
+    ["HTTPS://Admin.Example/", "https://admin.example"],
+    [" http://127.0.0.1:1\n", "http://127.0.0.1:1"],
+    ["https://admin.example/bmaas/", "https://admin.example/bmaas"],
+  ])("goes to the URL %j in its usual form", async (given, url) => {
+    expect(await find({ BMAAS_ADMIN_URL: given, BMAAS_ADMIN_TOKEN: token })).toMatchObject({ url });
+  });
+
   test("of the local server goes to no other one", async () => {
     const home = await makeHome();
     const environment = { BMAAS_HOME: home, BMAAS_ADMIN_URL: "https://admin.example" };

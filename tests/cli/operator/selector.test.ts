@@ -20,8 +20,8 @@ test.each([
   ],
   ["heartbeat-older-than=1.5h,heartbeat-younger-than=2d", { minHeartbeatAge: "5400s", maxHeartbeatAge: "172800s" }],
   [
-    "state=installing,in-state-longer-than=1h,held=no",
-    { states: ["MACHINE_STATE_INSTALLING"], minStateAge: "3600s", held: false },
+    "state=installing,in-state-longer-than=1h,in-state-shorter-than=1d,held=no",
+    { states: ["MACHINE_STATE_INSTALLING"], minStateAge: "3600s", maxStateAge: "86400s", held: false },
   ],
   [`id=${id.toUpperCase()},id=${id}`, { machineIds: [id, id] }],
 ])("reads %s", (selector, filter) => {
@@ -48,7 +48,7 @@ test("reads conditions on labels", () => {
 
 test("names every mistake in conditions on labels", () => {
   const keys =
-    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, in-state-longer-than, issue, held, state-overdue, blocked, id, label.KEY, missing";
+    "state, provider, location, min-memory, min-disk, min-threads, heartbeat-older-than, heartbeat-younger-than, in-state-longer-than, in-state-shorter-than, issue, held, state-overdue, blocked, id, label.KEY, missing";
   const rule = 'write at most 63 letters, digits, ".", "_" and "-" that begin and end with a letter or digit';
   expect(() => parseSelector(["label.,label.-x=1,label.rack=a b,!label.rack=r1,labels.rack=r1"])).toThrow(
     new ConfigError([
@@ -78,6 +78,15 @@ test("names every mistake at once, with what was meant", () => {
       "--selector: provider is given twice",
     ]),
   );
+});
+
+test.each([
+  ["missing=yes", '"missing=yes": write missing or !missing, without a value'],
+  ["missing,!missing", "missing is given twice"],
+  ["held=yes,held=no", "held is given twice"],
+  ["state=stale,", "a condition is empty: write KEY=VALUE"],
+])("says of %s what is wrong with it", (selector, mistake) => {
+  expect(() => parseSelector([selector])).toThrow(new ConfigError([`--selector: ${mistake}`]));
 });
 
 test.each(["", ",", "constructor=x", "__proto__=x", "provider=x,"])("never takes %j for all machines", (selector) => {

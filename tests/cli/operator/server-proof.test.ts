@@ -11,6 +11,7 @@ import { createProvingAgent } from "../../../src/cli/operator/proving-agent.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { runProgram } from "../../support/program.ts";
 import { type ServerProcess, startServerProcess } from "../../support/server-process.ts";
+import { findSteadyAddress } from "../../support/steady-port.ts";
 
 let database: TestDatabase;
 let server: ServerProcess;
@@ -18,7 +19,7 @@ let token: string;
 
 beforeEach(async () => {
   database = await createTestDatabase();
-  server = await startServerProcess({ DATABASE_URL: database.url });
+  server = await startServerProcess({ DATABASE_URL: database.url, BMAAS_ADMIN_LISTEN: await findSteadyAddress() });
   token = (await readFile(join(server.home, "admin.token"), "utf8")).trim();
 });
 

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sql } from "drizzle-orm";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Installation, InstallationState } from "../../../gen/bmaas/admin/v1/installation_pb.js";
 import { InstallationService } from "../../../gen/bmaas/admin/v1/installation_service_pb.js";
@@ -15,8 +16,10 @@ import { grpcAgent } from "../../support/agents.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { moveInstallation } from "../../support/installation.ts";
 import { machineWithAgent, requestInstallation } from "../../support/machine.ts";
+import { scrape } from "../../support/metrics.ts";
 import { adminClient, connectTo, tokenOf } from "../../support/operator.ts";
 import { startServerWithDatabase, startTestServer, type TestServer } from "../../support/server.ts";
+import { findSteadyAddress } from "../../support/steady-port.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const { PENDING, GIVEN, INSTALLING, OVERDUE, SUCCEEDED, FAILED, SUPERSEDED } = InstallationState;
@@ -82,7 +85,8 @@ test("tells each step from the request to the success", async () => {
 test("goes on where it was when the server starts again, and misses no outcome in between", async () => {
   const own = await createTestDatabase();
   onTestFinished(() => own.close());
-  const first = await startTestServer(own.url);
+  const address = { BMAAS_ADMIN_LISTEN: await findSteadyAddress() };
+  const first = await startTestServer(own.url, address);
   const { machineId, key } = await machineWithAgent(own.db);
   const generation = await requestInstallation(own.db, machineId);
   const { secret: ownSecret } = await tokenOf(own.db, "viewer");
@@ -97,9 +101,38 @@ test("goes on where it was when the server starts again, and misses no outcome i
   await first.close();
   await waitUntil("the wait notices", () => wait.notes.includes("the server is unreachable; waiting for it"));
   await moveInstallation(own.db, machineId, generation, "failed");
-  const second = await startTestServer(own.url, { BMAAS_ADMIN_LISTEN: new URL(first.adminUrl).host });
+  const second = await startTestServer(own.url, address);
   onTestFinished(() => second.close());
   expect((await wait.result).get(machineId)).toMatchObject({ state: FAILED, error: "no such disk" });
+});
+
+test("begins anew when the database cannot tell any more what happened in between", async () => {
+  const own = await createTestDatabase();
+  onTestFinished(() => own.close());
+  const first = await startTestServer(own.url);
+  const { machineId, key } = await machineWithAgent(own.db);
+  const generation = await requestInstallation(own.db, machineId);
+  const { secret: ownSecret } = await tokenOf(own.db, "viewer");
+  const viewer = await connectTo(first.adminUrl, ownSecret);
+  const { installation } = await viewer.client(InstallationService).getInstallation({ machineId, generation });
+  const wait = startWait(viewer, [installation as Installation]);
+  await waitUntil("it watches", async () => {
+    return (await scrape(first.adminUrl, ownSecret)).find("bmaas_watch_subscribers") === 1;
+  });
+  {
+    using agent = grpcAgent(first, key);
+    await agent.heartbeat({ machineId });
+    await wait.waitFor(GIVEN);
+  }
+  await first.close();
+  await waitUntil("the wait notices", () => wait.notes.includes("the server is unreachable; waiting for it"));
+  await own.db.execute(sql`
+    insert into history_floor (transaction, history_id) values (pg_current_xact_id(), 9223372036854775807)`);
+  const second = await startTestServer(own.url, { BMAAS_ADMIN_LISTEN: new URL(first.adminUrl).host });
+  onTestFinished(() => second.close());
+  await waitUntil("it watches again", () => wait.notes.includes("the server answers again"));
+  await moveInstallation(own.db, machineId, generation, "failed");
+  expect((await wait.result).get(machineId)).toMatchObject({ state: FAILED });
 });
 
 test("ends when a newer request supersedes the one that is waited for", async () => {

@@ -25,14 +25,22 @@ interface Maker {
   canBuildConsole(): boolean;
 }
 
-/** Returns the function that finds the console. Once it has found one, it stays with it. */
-export async function locateConsole(): Promise<FindConsole> {
-  const maker = await findMaker();
-  let found: string | undefined;
+/**
+ * Returns the function that finds the console. It looks at once, and once it has found one, it stays with it: nobody
+ * builds another one when a source changes later. `find` looks for it.
+ */
+export async function locateConsole(find?: FindConsole): Promise<FindConsole> {
+  const look = find ?? (await chooseFinder());
+  let found = look();
   return () => {
-    found ??= maker?.canBuildConsole() === true ? maker.findFreshConsole() : findBuilt();
+    found ??= look();
     return found;
   };
+}
+
+async function chooseFinder(): Promise<FindConsole> {
+  const maker = await findMaker();
+  return maker?.canBuildConsole() === true ? () => maker.findFreshConsole() : findBuilt;
 }
 
 /** Builds the console of a clone in a process of its own if there is no fresh one. The log says how it goes. */

@@ -28,9 +28,9 @@ import {
 } from "../db/queries/enrolment-decision.ts";
 import { TooManyGroupsError } from "../db/queries/fleet-groups.ts";
 import { InstallationGivenError } from "../db/queries/given-installation.ts";
+import { ChangesNotKeptError } from "../db/queries/history-position.ts";
 import { JoinTokenNotFoundError } from "../db/queries/join-token.ts";
 import { DeliveryNotFoundError } from "../db/queries/kept-delivery.ts";
-import { ChangesNotKeptError } from "../db/queries/machine-change.ts";
 import { InstallationOpenError } from "../db/queries/machine-deletion.ts";
 import { MachineBlockedError, TooMuchHealthError } from "../db/queries/machine-health.ts";
 import { HoldInPastError, MachineHeldError } from "../db/queries/machine-hold.ts";

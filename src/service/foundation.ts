@@ -9,7 +9,7 @@ import { startIdentifierUpkeep } from "../db/identifier-upkeep.ts";
 import { startIssueComparison } from "../db/issue-comparison.ts";
 import { migrateWhenReachable } from "../db/migrate-when-reachable.ts";
 import { openDatabaseServer } from "../db/open.ts";
-import { adoptRestoredHistory } from "../db/queries/machine-change.ts";
+import { adoptRestoredHistory } from "../db/queries/history-position.ts";
 import { adoptRestoredDispatch } from "../db/queries/receiver-dispatch.ts";
 import { replaceStateLimits } from "../db/queries/state-limit.ts";
 import { openServerKey } from "./admin-url.ts";

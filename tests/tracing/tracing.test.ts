@@ -1,5 +1,6 @@
 /** What a receiver of OpenTelemetry's traces gets to see of calls and of the transactions behind them. */
 import { randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
@@ -184,37 +185,49 @@ describe.each(["on", "off"] as const)("a heartbeat with the unary lane %s", (lan
 test("a batch of several heartbeats is part of the first one, and linked to the others", async () => {
   const own = await createTestDatabase();
   await using agents = await startTestServer(own.url, sendingTo(receiver.endpoint));
-  const machines = [];
-  for (let count = 0; count < 6; count++) machines.push(await machineWithAgent(own.db));
-  // Three batches are under way at once: they wait for what is held here, and all others come in the next batch.
-  const holder = await own.db.$client.connect();
-  await holder.query("begin");
-  await holder.query("select from agent_started for update");
-  const calls = machines.map(({ machineId, key }) => {
-    const caller = callerSpan();
+  const token = await tokenOf(own.db, "viewer");
+  const sessions = [];
+  for (let count = 0; count < 6; count++) {
+    const { machineId, key } = await machineWithAgent(own.db);
     const session = connectHttp2(agents.agentUrl, { ca: agents.ca, ...createClientCertificate(key) });
-    return { caller, session, beat: () => callHttp2(session, caller, JSON.stringify({ machineId })) };
-  });
-  const answers = [];
-  for (const [index, { beat }] of calls.entries()) {
-    answers.push(beat());
-    if (index < 3) await waitForBlockedSessions(own.db.$client, index + 1);
+    await once(session, "connect");
+    sessions.push({ session, body: JSON.stringify({ machineId }) });
   }
-  await waitUntil("three heartbeats wait", async () => {
-    const token = await tokenOf(own.db, "viewer");
-    const page = await fetch(`${agents.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token.secret}` } });
-    return (await page.text()).includes('bmaas_writer_queue_length{writer="heartbeats"} 3\n');
-  });
-  await holder.query("rollback");
-  holder.release();
-  for (const answer of answers) expect((await answer).status).toBe(200);
-  const traceIds = calls.slice(3).map(({ caller }) => caller.traceId);
+  let heldMs: number;
+  let statuses: unknown[];
+  let traceIds: string[];
+  do {
+    // Three batches are under way at once: they wait for what is held here, and all others come in the next batch.
+    const holder = await own.db.$client.connect();
+    await holder.query("begin");
+    await holder.query("select from agent_started for update");
+    const heldAtMs = performance.now();
+    const calls = [];
+    for (const [index, { session, body }] of sessions.entries()) {
+      const caller = callerSpan();
+      calls.push({ caller, answer: callHttp2(session, caller, body) });
+      const blocked = index < 3 && waitForBlockedSessions(own.db.$client, index + 1);
+      await Promise.race([blocked, ...calls.map(({ answer }) => answer)]);
+    }
+    const waiting = waitUntil("three heartbeats wait", async () => {
+      const page = await fetch(`${agents.adminUrl}/metrics`, { headers: { authorization: `Bearer ${token.secret}` } });
+      return (await page.text()).includes('bmaas_writer_queue_length{writer="heartbeats"} 3\n');
+    });
+    await Promise.race([waiting, ...calls.map(({ answer }) => answer)]);
+    await holder.query("rollback");
+    holder.release();
+    heldMs = performance.now() - heldAtMs;
+    statuses = (await Promise.all(calls.map(({ answer }) => answer))).map(({ status }) => status);
+    traceIds = calls.slice(3).map(({ caller }) => caller.traceId);
+    // A heartbeat waits for a row for a second. On a machine that needs longer, all this is done once more.
+  } while (heldMs > 1_000 && statuses.includes(503));
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 200]);
   const batch = await receiver.find(
     "the common batch",
     ({ traceId, attributes }) => traceIds.includes(traceId) && attributes["db.operation.batch.size"] === 3n,
   );
   expect([batch.traceId, ...batch.links.map(({ traceId }) => traceId)].toSorted()).toEqual(traceIds.toSorted());
-  for (const { session } of calls) session.destroy();
+  for (const { session } of sessions) session.destroy();
   await agents.close();
   await own.close();
 });

@@ -1,11 +1,12 @@
 /** `bmaas serve --workers` as operators meet it: on a terminal, and with a configuration that is wrong. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { mainFile, makeFolder, runProgram, startProgram } from "../support/program.ts";
+import { findSteadyAddress } from "../support/steady-port.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { waitUntil } from "../support/wait.ts";
 import { listWorkers, waitUntilGone } from "../support/worker-processes.ts";
@@ -98,9 +99,7 @@ test("what is wrong with the configuration is said once, with status 2, before a
 test("what keeps the workers from serving is said once, and ends the server", async () => {
   await using proxy = await startTcpProxy(database.url);
   await proxy.setMode("refuse");
-  const port = await takePort();
-  const { address } = port;
-  await port[Symbol.asyncDispose]();
+  const address = await findSteadyAddress();
   const { output, exited } = startProgram(["serve", "--workers", "3"], {
     directory: await makeFolder(),
     environment: { ...freePorts, DATABASE_URL: proxy.url, BMAAS_ADMIN_LISTEN: address },
@@ -113,12 +112,9 @@ test("what keeps the workers from serving is said once, and ends the server", as
   expect(output.stderr).toMatch(/^bmaas: .*EADDRINUSE.*\n$/);
 });
 
-async function takePort(address = "127.0.0.1:0"): Promise<{ address: string } & AsyncDisposable> {
+async function takePort(address: string): Promise<AsyncDisposable> {
   const [host, port] = address.split(":");
   const server = createServer().listen(Number(port), host);
   await once(server, "listening");
-  return {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => void (await new Promise((resolve) => server.close(resolve))),
-  };
+  return { [Symbol.asyncDispose]: async () => void (await new Promise((resolve) => server.close(resolve))) };
 }

@@ -172,7 +172,7 @@ test("every new connection finds a worker that takes it", patience, async () => 
   await using server = await startWithWorkers(database);
   /** Opens a connection, asks, and sees it close. */
   const ask = async () => {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const [answer] = (await once(http.get(`${server.adminUrl}/healthz`, { agent: false, signal }), "response")) as [
       http.IncomingMessage,
     ];

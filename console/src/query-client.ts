@@ -1,6 +1,10 @@
 /** The cache of what the server has answered. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { QueryClient } from "@tanstack/react-query";
+import { notifyManager, QueryClient } from "@tanstack/react-query";
+
+// A click that begins something finds its button inert the next time, also when a busy page gets two clicks at once:
+// browsers hand on what people do before timers, by which this would otherwise be told.
+notifyManager.setScheduler(queueMicrotask);
 
 /** How often a query is repeated while the server is away or busy. */
 const maxRetries = 4;
@@ -22,7 +26,7 @@ export const queryClient = new QueryClient({
 });
 
 /** Returns whether the same call may succeed later. */
-function isPassing(error: unknown): boolean {
+export function isPassing(error: unknown): boolean {
   const { code } = ConnectError.from(error);
   return code === Code.Unavailable || code === Code.ResourceExhausted || code === Code.Unknown;
 }

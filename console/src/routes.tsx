@@ -12,6 +12,7 @@ import {
 } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { readEnrolmentsSearch } from "./pages/enrolments/enrolments-search.ts";
+import { readFindSearch } from "./pages/find/find-search.ts";
 import { readMachinesSearch } from "./pages/machines/machines-search.ts";
 import { readOverviewSearch } from "./pages/overview/overview-search.ts";
 import { readConditionSearch } from "./ui/condition-search.ts";
@@ -56,6 +57,13 @@ const machinesRoute = createRoute({
   path: "/machines",
   validateSearch: readMachinesSearch,
   component: lazyPage(() => import("./pages/machines/machines-page.tsx"), "MachinesPage"),
+});
+
+const findRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/find",
+  validateSearch: readFindSearch,
+  component: lazyPage(() => import("./pages/find/find-page.tsx"), "FindPage"),
 });
 
 const machineRoute = createRoute({
@@ -130,6 +138,7 @@ export const router = createRouter({
   routeTree: rootRoute.addChildren([
     overviewRoute,
     machinesRoute,
+    findRoute,
     machineRoute,
     serverRoute,
     issuesRoute,

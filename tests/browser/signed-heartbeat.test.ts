@@ -5,10 +5,10 @@
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type * as library from "../../src/agent/browser.ts";
 import { heartbeatPath } from "../support/agents.ts";
-import { hasChromium, launchChromium, needsChromium } from "../support/chromium.ts";
+import { hasChromium, needsChromium, shareChromium } from "../support/chromium.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { machineWithAgent, readTags, requestInstallation, type TestMachine } from "../support/machine.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -29,11 +29,10 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     database = await createTestDatabase();
     server = await startTestServer(database.url);
     bundle = await bundleLibrary();
-    browser = await launchChromium();
+    browser = await shareChromium();
   });
 
   afterAll(async () => {
-    await browser?.close();
     await server?.close();
     await database?.close();
   });
@@ -41,6 +40,7 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   /** A page from the agents' own origin, whose clock is `aheadMs` ahead, with the library loaded. */
   async function openPage(aheadMs: number): Promise<Page> {
     const context = await browser.newContext({ ignoreHTTPSErrors: true });
+    onTestFinished(async () => await context.close());
     const page = await context.newPage();
     if (aheadMs !== 0) {
       await page.addInitScript((ahead) => {

@@ -11,7 +11,7 @@ describe.skipIf(!hasChromium)(needsChromium, async () => {
   afterAll(() => issuer[Symbol.asyncDispose]());
   const bench = setUpConsole({
     BMAAS_OIDC_ISSUER: issuer.url,
-    BMAAS_OIDC_AUDIENCE: "bmaas",
+    BMAAS_OIDC_AUDIENCE: `bmaas,${testClientId}`,
     BMAAS_OIDC_ROLES: "operator=sre",
     BMAAS_OIDC_CLIENT_ID: testClientId,
   });
@@ -63,6 +63,53 @@ describe.skipIf(!hasChromium)(needsChromium, async () => {
     await waitUntil("the token is refreshed", () => issuer.signIns.refreshes > 0);
     await opened.page.getByText("oidc:alice").waitFor();
     issuer.signIns.lifetimeSeconds = 300;
+  });
+
+  test("tokens that the issuer has given while the server was away are not lost", async () => {
+    issuer.signIns.claims = { roles: ["sre"] };
+    issuer.signIns.lifetimeSeconds = 9;
+    await using opened = await openAtIssuer("/holds");
+    const { page, context } = opened;
+    await page.getByText("● live").waitFor();
+    const isAway = Promise.withResolvers<number>();
+    await context.route("**/GetCaller", async (route) => {
+      await route.abort("connectionrefused");
+      isAway.resolve(issuer.signIns.refreshes);
+    });
+    const before = await isAway.promise;
+    await context.unroute("**/GetCaller");
+    // An issuer takes a refresh token once. The next renewal is with the one that it gave meanwhile.
+    await waitUntil("the token is refreshed again", () => issuer.signIns.refreshes > before, 30_000);
+    expect(await page.getByRole("dialog", { name: "Sign in again" }).count()).toBe(0);
+    issuer.signIns.lifetimeSeconds = 300;
+  });
+
+  test("whoever signs out is signed out, also when the issuer cannot be told", async () => {
+    issuer.signIns.claims = { roles: ["sre"] };
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { path: "/holds" });
+    const { page, context } = opened;
+    await page.getByLabel("Keep me signed in").check();
+    await page.getByRole("button", { name: /^Sign in at 127/ }).click();
+    await page.getByText("● live").waitFor();
+    await page.reload();
+    await page.getByText("● live").waitFor();
+    await context.route("**/assets/oidc-*", (route) => route.abort("connectionrefused"));
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("button", { name: /^Sign in at 127/ }).waitFor();
+    expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+  });
+
+  test("the token by which somebody is signed in stands in no address when they sign out", async () => {
+    issuer.signIns.claims = { roles: ["sre"] };
+    issuer.signIns.isOpaque = true;
+    await using opened = await openAtIssuer("/holds");
+    const { page } = opened;
+    await page.getByText("● live").waitFor();
+    const before = issuer.asked.length;
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await waitUntil("the issuer is told", () => issuer.asked.slice(before).some((path) => path.includes("/logout?")));
+    expect(issuer.asked.slice(before).filter((path) => path.includes("id_token_hint"))).toEqual([]);
+    issuer.signIns.isOpaque = false;
   });
 
   test("signing in again happens in a window of its own, and what was typed stays", async () => {

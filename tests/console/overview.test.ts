@@ -1,16 +1,14 @@
 /** The overview and the server's page, in both themes and from 360 pixels up. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { ListFleetSamplesResponseSchema } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
 import { setProvided } from "../../src/db/queries/provided.ts";
 import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
-import { findBarriers, openConsole, setUpConsole } from "../support/console.ts";
+import { expectFit, openConsole, setUpConsole } from "../support/console.ts";
 import { bareMachine } from "../support/machine.ts";
 import { situations } from "../support/situation.ts";
-
-const looks = [
-  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
-  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
-] as const;
 
 describe.skipIf(!hasChromium)(needsChromium, () => {
   const bench = setUpConsole({}, async ({ db }) => {
@@ -20,33 +18,116 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await transact(db, (tx) => setProvided(tx, [{ machineId, ...place }], "test"));
   });
 
-  test.each(looks)(
-    "the overview has a bar for each place, whose parts lead to the machines: $colorScheme",
-    async (look) => {
-      const token = bench.admin.secret;
-      await using opened = await openConsole(bench.browser, bench.server.adminUrl, { token, ...look });
-      const { page } = opened;
-      const place = page.getByRole("listitem").filter({ hasText: "acme am6" });
-      await place.getByRole("link", { name: "no agent 1" }).waitFor();
-      await page.getByText("Heartbeats", { exact: true }).waitFor();
-      await page.getByRole("heading", { name: "Overdue, oldest first" }).waitFor();
-      expect(await findBarriers(page)).toEqual([]);
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.viewport.width);
-      await place.getByRole("link", { name: "no agent 1" }).click();
-      await page.getByText("location=am6").waitFor();
-      await page.getByRole("row").filter({ hasText: "acme" }).waitFor();
-    },
-  );
-
-  test.each(looks)("the server's page has versions and settings, and no secret: $colorScheme", async (look) => {
+  test("the overview has a bar for each place, whose parts lead to the machines", async () => {
     const token = bench.admin.secret;
-    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { path: "/server", token, ...look });
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { token });
+    const { page } = opened;
+    const place = page.getByRole("listitem").filter({ hasText: "acme am6" });
+    await place.getByRole("link", { name: "no agent 1" }).waitFor();
+    await page.getByText("Heartbeats", { exact: true }).waitFor();
+    await page.getByRole("heading", { name: "Overdue, oldest first" }).waitFor();
+    await expectFit(page);
+    const needs = page.getByRole("region", { name: "What needs somebody" });
+    await needs.getByRole("link", { name: "installation failed" }).waitFor();
+    await place.getByRole("link", { name: "no agent 1" }).click();
+    await page.getByText("location=am6").waitFor();
+    await page.getByRole("row").filter({ hasText: "acme" }).waitFor();
+  });
+
+  test("what needs somebody leads to its issues, and figures to their machines", async () => {
+    const token = bench.admin.secret;
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { token });
+    const { page } = opened;
+    const needs = page.getByRole("region", { name: "What needs somebody" });
+    await needs.getByRole("link", { name: "installation failed" }).click();
+    await page.getByText("type=installation_failed").first().waitFor();
+    await page.getByRole("row").nth(1).getByText("installation failed").waitFor();
+    await page.goBack();
+    await page.locator(".figures").getByRole("link", { name: "failed" }).click();
+    await page.getByText("state=installation_failed").first().waitFor();
+    await page.getByRole("row").nth(1).getByText("installation failed").first().waitFor();
+  });
+
+  test("figures are unknown until the fleet is counted, and nothing else is asked of the database before", async () => {
+    const token = bench.admin.secret;
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { path: "/server", token });
+    const { page } = opened;
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const lists: string[] = [];
+    page.on("request", (request) => void (request.url().includes("ListMachines") && lists.push(request.url())));
+    await page.route(/GetFleet|ListFleetSamples/, async (route) => {
+      await released;
+      await route.continue();
+    });
+    await page.getByRole("link", { name: "Overview" }).click();
+    const machines = page.locator(".figures > div").filter({ hasText: "machines" }).first().locator("dd");
+    await machines.waitFor();
+    await page.getByText("Loading the curves…").waitFor();
+    expect(await machines.textContent()).toMatch(/^–/);
+    expect(lists).toEqual([]);
+    release();
+    await page.waitForFunction(() => document.querySelector(".figures")?.getAttribute("aria-busy") === "false");
+    expect(Number.parseInt((await machines.textContent()) ?? "", 10)).toBeGreaterThan(0);
+    await expect.poll(() => lists.length).toBeGreaterThan(0);
+  });
+
+  test("curves have the reader's times", async () => {
+    const token = bench.admin.secret;
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { path: "/server", token });
+    const { page } = opened;
+    await page.evaluate(() => {
+      const drawn: string[] = [];
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+        drawn.push(text);
+        fillText.call(this, text, ...at);
+      };
+      Object.assign(globalThis, { drawn });
+    });
+    const begin = Date.UTC(2026, 2, 1, 18);
+    const samples = Array.from({ length: 121 }, (_, index) => ({
+      sampleTime: timestampFromMs(begin + index * 30_000),
+    }));
+    const answer = toBinary(ListFleetSamplesResponseSchema, create(ListFleetSamplesResponseSchema, { samples }));
+    await page.route(/ListFleetSamples/, (route) =>
+      route.fulfill({ contentType: "application/proto", body: Buffer.from(answer) }),
+    );
+    await page.getByRole("link", { name: "Overview" }).click();
+    const readDrawn = () => page.evaluate(() => (globalThis as unknown as { drawn: string[] }).drawn);
+    await expect.poll(readDrawn).toContain("19:30");
+    expect((await readDrawn()).filter((text) => /[ap]m|\//i.test(text))).toEqual([]);
+  });
+
+  test("the places of a label are not those of another one, while the fleet is being counted", async () => {
+    const token = bench.admin.secret;
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { token });
+    const { page } = opened;
+    await page.getByRole("listitem").filter({ hasText: "acme am6" }).waitFor();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    await page.route(/GetFleet$/, async (route) => {
+      await released;
+      await route.continue();
+    });
+    await page.getByLabel("Group by label").fill("rack");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Machines by label and state" }).waitFor();
+    expect(await page.getByText("without rack").count()).toBe(0);
+    await page.getByText("Counting…").waitFor();
+    release();
+    await page.getByText("without rack").waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: "Machines by place and state" }).waitFor();
+    await expect.poll(() => page.getByLabel("Group by label").inputValue()).toBe("");
+  });
+
+  test("the server's page has versions and settings, and no secret", async () => {
+    const token = bench.admin.secret;
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { path: "/server", token });
     const { page } = opened;
     await page.locator(".badge.good").filter({ hasText: "ready" }).waitFor();
     await page.getByRole("row").filter({ hasText: "DATABASE_URL" }).getByText("secret").waitFor();
     expect(await page.content()).not.toContain(bench.database.url);
-    expect(await findBarriers(page)).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.viewport.width);
+    await expectFit(page);
   });
 
   test("keys lead to the filter, move in tables, and list themselves", async () => {
@@ -57,10 +138,10 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.keyboard.press("j");
     await page.keyboard.press("j");
     await page.keyboard.press("k");
-    expect(await page.getByRole("row").nth(1).getAttribute("class")).toBe("cursor");
+    await expect.poll(() => page.getByRole("row").nth(1).getAttribute("class")).toBe("cursor");
     await page.keyboard.press("?");
     await page.getByRole("dialog", { name: "Keys" }).getByText("next row").waitFor();
-    expect(await findBarriers(page)).toEqual([]);
+    await expectFit(page);
     await page.keyboard.press("Escape");
     await page.keyboard.press("/");
     await page.keyboard.type("state=nonsense");

@@ -19,6 +19,8 @@ export function ActionDialog(props: {
   readonly targets: Targets;
   /** What is done, such as "Hold". */
   readonly action: string;
+  /** What stands between the action and the machines in the title, such as "of". */
+  readonly preposition?: "of" | "on";
   /** The command that does the same. */
   readonly command: string;
   /** Machines of a call: more than one only where the API takes many. */
@@ -30,7 +32,8 @@ export function ActionDialog(props: {
   readonly onClose: () => void;
   readonly children?: ReactNode;
 }) {
-  const { targets, action, command, partSize = 1, isDanger = false, prepare, onDone, onClose, children } = props;
+  const { targets, action, preposition, command, partSize = 1, isDanger = false } = props;
+  const { prepare, onDone, onClose, children } = props;
   const run = useRun();
   const [mistake, setMistake] = useState<string>();
   const submit = async () => {
@@ -38,13 +41,13 @@ export function ActionDialog(props: {
     setMistake(typeof act === "string" ? act : undefined);
     if (typeof act === "string") return;
     const failures = await run.start(targets.machines, partSize, act);
-    if (failures.length > 0) return;
+    if (failures?.length !== 0) return;
     onDone?.();
     onClose();
   };
   return (
     <ConfirmAction
-      title={`${action} ${nameTargets(targets)}`}
+      title={[action, preposition, nameTargets(targets)].filter(Boolean).join(" ")}
       action={action}
       kind={isDanger ? "danger" : "primary"}
       command={command}

@@ -15,7 +15,10 @@ export type ActionName =
   | "label"
   | "register"
   | "replaceKey"
+  | "revoke"
   | "provide"
+  | "expect"
+  | "alert"
   | "delete";
 
 interface ActionRow {
@@ -27,12 +30,12 @@ interface ActionRow {
 
 /** All actions. */
 export const actionRows: Readonly<Record<ActionName, ActionRow>> = {
-  request: { title: "Install…", role: Role.OPERATOR, findObstacle: findHold },
-  supersede: { title: "Supersede…", role: Role.OPERATOR, findObstacle: findHold },
+  request: { title: "Install…", role: Role.OPERATOR, findObstacle: findBlock },
+  supersede: { title: "Supersede…", role: Role.OPERATOR, findObstacle: findBlock },
   retry: {
     title: "Install again…",
     role: Role.OPERATOR,
-    findObstacle: (machine) => findHold(machine) ?? whyNoRetry(machine),
+    findObstacle: (machine) => findBlock(machine) ?? whyNoRetry(machine),
   },
   cancel: { title: "Cancel the installation…", role: Role.OPERATOR, findObstacle: whyNoCancel },
   hold: { title: "Hold…", role: Role.OPERATOR },
@@ -50,14 +53,23 @@ export const actionRows: Readonly<Record<ActionName, ActionRow>> = {
   replaceKey: {
     title: "Replace the key…",
     role: Role.OPERATOR,
-    findObstacle: ({ agent }) => (agent === undefined ? "No key is registered: register one instead." : undefined),
+    findObstacle: whyNoKey,
   },
-  provide: { title: "Provide…", role: Role.OPERATOR },
+  revoke: { title: "Revoke the key…", role: Role.OPERATOR, findObstacle: whyNoKey },
+  provide: { title: "Set the provider…", role: Role.OPERATOR },
+  expect: { title: "Set what is expected…", role: Role.OPERATOR },
+  alert: { title: "Health alert…", role: Role.OPERATOR },
   delete: { title: "Delete…", role: Role.ADMIN },
 };
 
-function findHold({ hold }: Machine): string | undefined {
-  return hold === undefined ? undefined : "The machine is held: release it first.";
+function findBlock({ hold, health }: Machine): string | undefined {
+  if (hold !== undefined) return "The machine is held: release it first.";
+  if (health?.blocksInstall) return "A health alert keeps installations away: it has to be taken back first.";
+  return undefined;
+}
+
+function whyNoKey({ agent }: Machine): string | undefined {
+  return agent === undefined ? "No key is registered: register one instead." : undefined;
 }
 
 function whyNoRetry({ installation }: Machine): string | undefined {
@@ -84,6 +96,7 @@ const commands: readonly (readonly [RegExp, ActionName])[] = [
   [/^bmaas machines label /, "label"],
   [/^bmaas machines set-provided /, "provide"],
   [/^bmaas machines delete /, "delete"],
+  [/^bmaas machines expect /, "expect"],
   [/^bmaas agents register /, "register"],
   [/^bmaas agents replace /, "replaceKey"],
 ];

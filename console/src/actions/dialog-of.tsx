@@ -1,8 +1,10 @@
 /** The dialog of each action. */
 import type { ActionName } from "./action-rows.ts";
 import { CancelDialog, DeleteDialog } from "./end-dialogs.tsx";
+import { ExpectedDialog } from "./expected-dialog.tsx";
+import { AlertDialog } from "./health-dialogs.tsx";
 import { HoldDialog, ReleaseDialog } from "./hold-dialog.tsx";
-import { KeyDialog } from "./key-dialog.tsx";
+import { KeyDialog, RevokeDialog } from "./key-dialog.tsx";
 import { LabelDialog } from "./label-dialog.tsx";
 import { ProvidedDialog } from "./provided-dialog.tsx";
 import { RequestDialog } from "./request-dialog.tsx";
@@ -36,6 +38,12 @@ export function DialogOf(props: {
       return <KeyDialog {...own} isReplacement={false} />;
     case "replaceKey":
       return <KeyDialog {...own} isReplacement />;
+    case "revoke":
+      return <RevokeDialog {...own} />;
+    case "expect":
+      return <ExpectedDialog {...own} />;
+    case "alert":
+      return <AlertDialog {...own} />;
     case "provide":
       return <ProvidedDialog {...own} />;
     case "delete":

@@ -1,11 +1,12 @@
 /** Ends what is there: cancels a pending installation, and deletes a machine. */
+import { BatchMode } from "@api/batch_pb.js";
 import { InstallationService } from "@api/installation_service_pb.js";
 import { MachineService } from "@api/machine_service_pb.js";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { ActionDialog } from "./action-dialog.tsx";
-import { actOnOne } from "./run.ts";
+import { actOnOne, batchSize, splitByInstallation, toFailures } from "./run.ts";
 import type { Targets } from "./targets.ts";
 
 interface EndProps {
@@ -18,15 +19,23 @@ export function CancelDialog({ targets, onClose }: EndProps) {
   const transport = useTransport();
   return (
     <ActionDialog
-      action="Cancel the installation of"
+      action="Cancel the installation"
+      preposition="of"
       targets={targets}
+      partSize={batchSize}
       command={`bmaas install cancel ${targets.words}`}
       onClose={onClose}
       prepare={() => {
         const client = createClient(InstallationService, transport);
-        return actOnOne(({ machineId, generation }) =>
-          client.cancelInstallation({ machineId, expectedGeneration: generation }),
-        );
+        return async (part) => {
+          const { having, failures } = splitByInstallation(part);
+          if (having.length === 0) return failures;
+          const { failedRequests } = await client.batchCancelInstallations({
+            requests: having.map(({ machineId, generation }) => ({ machineId, expectedGeneration: generation })),
+            mode: BatchMode.PARTIAL_SUCCESS,
+          });
+          return [...failures, ...toFailures(having, failedRequests)];
+        };
       }}
     >
       <p>Nothing is wiped. An installation that an agent has already been given cannot be cancelled.</p>

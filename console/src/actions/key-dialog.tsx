@@ -1,6 +1,6 @@
-/** Registers the key of a machine's agent, or replaces the one that is registered. */
+/** Registers the key of a machine's agent, replaces the one that is registered, and revokes keys. */
 import { AgentService } from "@api/agent_service_pb.js";
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { parsePublicKey } from "../../../src/contract/public-key.ts";
@@ -22,7 +22,8 @@ export function KeyDialog(props: {
   const verb = isReplacement ? "replace" : "register";
   return (
     <ActionDialog
-      action={isReplacement ? "Replace the key of" : "Register the key of"}
+      action={isReplacement ? "Replace the key" : "Register the key"}
+      preposition="of"
       targets={targets}
       command={`bmaas agents ${verb} ${targets.words} ${toCommand(text.trim() || "PUBLIC_KEY")}`}
       onClose={onClose}
@@ -39,6 +40,35 @@ export function KeyDialog(props: {
     >
       {isReplacement && <p>The key that is registered stops working at once.</p>}
       <TextField label="Public key" hint="As bmaas agent keygen prints it." isMono value={text} onChange={setText} />
+    </ActionDialog>
+  );
+}
+
+/** Asks, and revokes the keys. A key that somebody else has registered meanwhile is not revoked. */
+export function RevokeDialog({ targets, onClose }: { readonly targets: Targets; readonly onClose: () => void }) {
+  const transport = useTransport();
+  return (
+    <ActionDialog
+      action="Revoke the key"
+      preposition="of"
+      isDanger
+      targets={targets}
+      command={`bmaas agents revoke ${targets.words}`}
+      onClose={onClose}
+      prepare={() => {
+        const client = createClient(AgentService, transport);
+        return actOnOne(async ({ machineId, publicKey: expectedPublicKey }) => {
+          if (expectedPublicKey === undefined) {
+            throw new ConnectError("no key was registered when the machine was selected", Code.FailedPrecondition);
+          }
+          await client.revokeAgent({ machineId, expectedPublicKey });
+        });
+      }}
+    >
+      <p>
+        The agent's next call is refused. Nobody hears how an installation ends that it was given. The machine stays,
+        and gets another agent when a key is registered or an enrolment is approved for it.
+      </p>
     </ActionDialog>
   );
 }

@@ -7,18 +7,33 @@ import { useTransport } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { diskTerms } from "../../../src/contract/disk-selector.ts";
 import { ConfirmAction } from "../ui/confirm-action.tsx";
-import { FileField, SelectField, TextArea, TextField, Tick } from "../ui/fields.tsx";
+import { FileField, SelectField, TextArea, TextField } from "../ui/fields.tsx";
 import { nameTargets } from "./action-dialog.tsx";
 import { IdsFile } from "./ids-file.tsx";
+import { useOvertaken } from "./overtaken.tsx";
+import { ForceTick } from "./refused-dialog.tsx";
 import { batchSize, toFailures } from "./run.ts";
 import type { Targets } from "./targets.ts";
 import { describeCommand, nothingWanted, toTarget, type Wanted } from "./wanted.ts";
 import { type Wipe, WipeDialog } from "./wipe-dialog.tsx";
 
-const kinds = [
-  ["image", "a disk image"],
-  ["metropolis", "a Metropolis node"],
-] as const;
+/** What can be installed, and what there is to say of its image. */
+const kinds = {
+  image: {
+    name: "a disk image",
+    hint: "The http or https URL from which the agent fetches it.",
+    placeholder: "https://images.example/debian-13.img",
+    digestHint: "sha256: and the digits of sha256sum.",
+  },
+  metropolis: {
+    name: "a Metropolis node",
+    hint: "HOST/REPOSITORY[:TAG] in an OCI registry.",
+    placeholder: "registry.example/metropolis:v1",
+    digestHint: "sha256: and the digits of the image's.",
+  },
+} as const;
+
+const kindChoices = Object.entries(kinds).map(([kind, { name }]) => [kind, name] as const);
 
 const diskHint =
   "By what it is: only, smallest, largest, serial=…, wwn=0x…, nvme, ssd, min-size=400GB; separated by commas.";
@@ -34,15 +49,18 @@ export function RequestDialog(props: {
   const [wanted, setWanted] = useState(nothingWanted);
   const [mistake, setMistake] = useState<string>();
   const [isSure, setIsSure] = useState(false);
+  const overtaken = useOvertaken(targets);
   const wipe = useRequest(wanted, supersede, targets.machines.length > 1);
   const partSize = targets.machines.length > 1 ? batchSize : 1;
   if (isSure) {
-    return <WipeDialog action="Install" targets={targets} partSize={partSize} wipe={wipe} onClose={onClose} />;
+    const own = { targets, partSize, wipe, overtaken, onClose };
+    return <WipeDialog action="Install" {...own} onBack={() => setIsSure(false)} />;
   }
   const change = (changed: Partial<Wanted>) => {
     setWanted({ ...wanted, ...changed });
     setMistake(undefined);
   };
+  const { hint, placeholder, digestHint } = kinds[wanted.kind];
   const goOn = () => {
     try {
       toTarget(wanted);
@@ -67,31 +85,19 @@ export function RequestDialog(props: {
       <SelectField
         label="What"
         value={wanted.kind}
-        choices={kinds}
+        choices={kindChoices}
         onChange={(kind) => change({ kind: kind === "image" ? "image" : "metropolis" })}
       />
-      {wanted.kind === "image" ? (
-        <TextField
-          label="Image"
-          hint="The http or https URL from which the agent fetches it."
-          placeholder="https://images.example/debian-13.img"
-          value={wanted.image}
-          onChange={(image) => change({ image })}
-        />
-      ) : (
-        <TextField
-          label="Image"
-          hint="HOST/REPOSITORY[:TAG] in an OCI registry."
-          placeholder="registry.example/metropolis:v1"
-          value={wanted.image}
-          onChange={(image) => change({ image })}
-        />
-      )}
+      <TextField
+        label="Image"
+        hint={hint}
+        placeholder={placeholder}
+        value={wanted.image}
+        onChange={(image) => change({ image })}
+      />
       <TextField
         label="Digest"
-        hint={
-          wanted.kind === "image" ? "sha256: and the digits of sha256sum." : "sha256: and the digits of the image's."
-        }
+        hint={digestHint}
         placeholder="sha256:…"
         isMono
         value={wanted.digest}
@@ -117,12 +123,11 @@ export function RequestDialog(props: {
         <FileField
           label="Node parameters"
           hint="A file with the NodeParameters in protobuf's binary form."
+          {...(wanted.nodeParameters && { chosen: wanted.nodeParameters.name })}
           onChange={(nodeParameters) => change({ nodeParameters })}
         />
       )}
-      <Tick name="Force" isOn={wanted.force} onChange={(force) => change({ force })}>
-        Even if the agent has never shown that it supports images; it may report an error and reboot.
-      </Tick>
+      <ForceTick isOn={wanted.force} onChange={(force) => change({ force })} />
     </ConfirmAction>
   );
 }
@@ -130,16 +135,18 @@ export function RequestDialog(props: {
 /** Returns the request for machines: a batch for many, which counts as automatic, and one call for one. */
 function useRequest(wanted: Wanted, supersedeGiven: boolean, isBatch: boolean): Wipe {
   const client = createClient(InstallationService, useTransport());
-  return async (part, { validateOnly, findDisk }) => {
+  return async (part, { validateOnly, findConfirmed, isForced }) => {
     const target = toTarget(wanted);
-    const { force } = wanted;
-    const requests = part.map(({ machineId }) => ({
-      machineId,
-      target,
-      supersedeGiven,
-      force,
-      expectedDisk: findDisk(machineId),
-    }));
+    const requests = part.map(({ machineId }) => {
+      const confirmed = findConfirmed(machineId);
+      return {
+        ...{ machineId, target, supersedeGiven },
+        force: wanted.force || isForced(machineId),
+        expectedDisk: confirmed?.disk?.id ?? "",
+        // Whoever has requested another one since has taken this generation, and the server refuses it.
+        generation: confirmed?.generation ?? 0n,
+      };
+    });
     if (isBatch) {
       const batch = { requests, mode: BatchMode.PARTIAL_SUCCESS, validateOnly };
       const { installations, failedRequests } = await client.batchRequestInstallations(batch);

@@ -1,4 +1,5 @@
 /** Acts on machines part by part, and says how far it is. A failure of one machine does not stop the others. */
+import type { Any } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { useEffect, useRef, useState } from "react";
 import { type Caller, session, waitForCaller } from "../session/session.ts";
@@ -33,15 +34,38 @@ export function actOnOne(act: (target: Target) => Promise<unknown>): ActOnPart {
   };
 }
 
-/** Returns the failed requests of a batch as failures. */
+/** Returns the failed requests of a batch as failures, each with the error that a call for one machine would have. */
 export function toFailures(
   part: readonly Target[],
-  failedRequests: Readonly<Record<number, { readonly message: string; readonly code: number }>>,
+  failedRequests: Readonly<Record<number, FailedRequest>>,
 ): Failure[] {
-  return Object.entries(failedRequests).map(([index, { message, code }]) => ({
-    machineId: part[Number(index)]?.machineId ?? "",
-    error: new ConnectError(message, code),
-  }));
+  return Object.entries(failedRequests).map(([index, { message, code, details }]) => {
+    const error = new ConnectError(message, code);
+    error.details = details.map(({ typeUrl, value }) => ({ type: typeUrl.slice(typeUrl.lastIndexOf("/") + 1), value }));
+    return { machineId: part[Number(index)]?.machineId ?? "", error };
+  });
+}
+
+/**
+ * Returns the machines that had an installation when they were selected, and the others as failures: without a
+ * generation, a call would be about whatever somebody else has requested since.
+ */
+export function splitByInstallation(part: readonly Target[]): { having: Target[]; failures: Failure[] } {
+  const error = new ConnectError(
+    "no installation was on record when the machine was selected",
+    Code.FailedPrecondition,
+  );
+  return {
+    having: part.filter(({ generation }) => generation > 0n),
+    failures: part.flatMap(({ machineId, generation }) => (generation > 0n ? [] : [{ machineId, error }])),
+  };
+}
+
+/** What `toFailures` reads of a google.rpc.Status. */
+interface FailedRequest {
+  readonly message: string;
+  readonly code: number;
+  readonly details: readonly Pick<Any, "typeUrl" | "value">[];
 }
 
 /** A run, which ends after the calls that are under way when its component goes away. */
@@ -49,8 +73,11 @@ export interface Run {
   /** Undefined before the first run. */
   readonly progress: Progress | undefined;
   readonly isBusy: boolean;
-  /** Acts on all machines in parts of `size`, and returns the failures. */
-  readonly start: (targets: readonly Target[], size: number, act: ActOnPart) => Promise<readonly Failure[]>;
+  /**
+   * Acts on all machines in parts of `size`, and returns the failures; undefined if the component has gone away
+   * meanwhile: another dialog may be open by then.
+   */
+  readonly start: (targets: readonly Target[], size: number, act: ActOnPart) => Promise<readonly Failure[] | undefined>;
 }
 
 /** Most calls at once. Browsers open six connections over HTTP/1.1, and one of them is the stream of changes. */
@@ -97,7 +124,7 @@ export function useRun(): Run {
     // A call for many is work enough for the server.
     await Promise.all(Array.from({ length: size === 1 ? maxCalls : 1 }, work));
     tell(true);
-    return failures;
+    return isGone.current ? undefined : failures;
   };
   return { progress, isBusy: progress !== undefined && !progress.isFinished, start };
 }

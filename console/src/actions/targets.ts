@@ -8,6 +8,8 @@ export interface Target {
   readonly generation: bigint;
   /** Key of its agent when it was selected. */
   readonly publicKey?: Uint8Array | undefined;
+  /** The machine itself as it was when it was selected. */
+  readonly machine?: Machine;
 }
 
 /** The machines of an action. */
@@ -26,10 +28,11 @@ export const idsFile = "machine-ids.txt";
 /** Returns the machines as targets. `words` names them in commands if not their ids do. */
 export function toTargets(machines: readonly Machine[], words = nameIds(machines)): Targets {
   return {
-    machines: machines.map(({ id, installation, agent }) => ({
-      machineId: id,
-      generation: installation?.generation ?? 0n,
-      publicKey: agent?.publicKey,
+    machines: machines.map((machine) => ({
+      machineId: machine.id,
+      generation: machine.installation?.generation ?? 0n,
+      publicKey: machine.agent?.publicKey,
+      machine,
     })),
     words,
   };

@@ -4,6 +4,7 @@
  */
 import { MachineService, type WatchMachinesResponse } from "@api/machine_service_pb.js";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { reasonOf } from "../session/reason-of.ts";
 
 /** State of the connection. */
 export type LiveState =
@@ -78,12 +79,11 @@ export class LiveFeed {
         if (!signal.aborted) this.#lose("the server ended the stream");
       } catch (error) {
         if (signal.aborted) return;
-        const { code, rawMessage } = ConnectError.from(error);
-        if (code === Code.OutOfRange) {
+        if (ConnectError.from(error).code === Code.OutOfRange) {
           this.#token = "";
           continue;
         }
-        this.#lose(rawMessage);
+        this.#lose(reasonOf(error));
       }
       await pause(pauseMs * (0.75 + Math.random() / 2), signal);
       pauseMs = Math.min(2 * pauseMs, longestPauseMs);
@@ -158,10 +158,12 @@ function subscribe<Listener>(listeners: Set<Listener>, listener: Listener): () =
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
+    const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
       resolve();
-    });
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
   });
 }

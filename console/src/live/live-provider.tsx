@@ -10,7 +10,7 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { askAgain } from "./ask-again.ts";
+import { askAgain, askForMissing } from "./ask-again.ts";
 import { type Changes, LiveFeed, type LiveState } from "./live-feed.ts";
 import { patchCache } from "./patch-cache.ts";
 
@@ -28,7 +28,11 @@ export function LiveProvider({ isPaused, children }: { readonly isPaused: boolea
     const unsubscribes = [
       patcher.close,
       feed.subscribeChanges(patcher.patch),
+      // Nobody keeps current what is not shown: whoever shows it again asks for it.
+      feed.subscribeChanges(() => void queries.invalidateQueries({ type: "inactive", refetchType: "none" })),
       feed.subscribeGaps(() => void askAgain(queries)),
+      // The server answers again, or knows again who it is.
+      feed.subscribeState(() => feed.state.status === "live" && void askForMissing(queries)),
     ];
     return () => {
       for (const unsubscribe of unsubscribes) unsubscribe();

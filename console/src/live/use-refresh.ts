@@ -17,10 +17,19 @@ export function useRefresh(
   concerns: (change: WatchMachinesResponse) => boolean,
   pauseMs = defaultPauseMs,
 ): void {
+  const queries = useQueryClient();
   const refresh = useAskAgain(method);
   /** A call that is planned or under way; `isLate` says that something has changed since it began. */
   const call = useRef<{ readonly timer: number; isUnderWay: boolean; isLate: boolean }>(undefined);
-  useEffect(() => () => window.clearTimeout(call.current?.timer), []);
+  useEffect(
+    () => () => {
+      if (call.current === undefined) return;
+      window.clearTimeout(call.current.timer);
+      // It is asked for by whoever shows it next.
+      void queries.invalidateQueries({ queryKey: keyOf(method), refetchType: "none" });
+    },
+    [queries, method],
+  );
   const plan = () => {
     const timer = window.setTimeout(async () => {
       own.isUnderWay = true;
@@ -43,5 +52,10 @@ export function useRefresh(
 /** Returns what asks again for all answers of a method that are shown: for actions whose changes are not streamed. */
 export function useAskAgain(method: DescMethodUnary): () => Promise<void> {
   const queries = useQueryClient();
-  return () => askAgain(queries, createConnectQueryKey({ schema: method, cardinality: undefined }));
+  return () => askAgain(queries, keyOf(method));
+}
+
+/** Returns what the keys of all answers of a method begin with. */
+function keyOf(method: DescMethodUnary) {
+  return createConnectQueryKey({ schema: method, cardinality: undefined });
 }

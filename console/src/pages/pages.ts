@@ -10,6 +10,7 @@ export interface PageRow {
 export const pages: readonly PageRow[] = [
   { path: "/", name: "Overview" },
   { path: "/machines", name: "Machines" },
+  { path: "/find", name: "Find" },
   { path: "/installations", name: "Installations" },
   { path: "/issues", name: "Issues" },
   { path: "/enrolments", name: "Enrolments" },

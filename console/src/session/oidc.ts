@@ -115,7 +115,7 @@ async function redeem(journey: Journey, url: URL): Promise<void> {
     );
     const expected = { expectedNonce: journey.nonce, requireIdToken: true };
     const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, expected);
-    await enter(tokens, journey.isKept, undefined);
+    await enter(toGiven(tokens), journey.isKept);
   } catch (error) {
     throw toSignInError(error);
   }
@@ -159,23 +159,24 @@ async function takeAnswer(state: string, signal: AbortSignal): Promise<URL> {
 }
 
 /**
+ * What the issuer gave last in place of some credentials. The server may be away when it is asked about that, and an
+ * issuer may take a refresh token once only, so the next attempt must go on from here.
+ */
+const given = new WeakMap<Credentials, Given>();
+
+/**
  * Asks the issuer for a new token, and continues the session with it unless its owner has signed out meanwhile. Throws
  * SignInError if there is none.
  */
 export async function renewOidcSession(credentials: Credentials): Promise<void> {
-  if (credentials.refreshToken === undefined) throw new SignInError("The issuer gave no refresh token.", "refused");
-  const { server, client } = await discover();
+  const former = given.get(credentials);
+  const refreshToken = former?.refreshToken ?? credentials.refreshToken;
+  if (refreshToken === undefined) throw new SignInError("The issuer gave no refresh token.", "refused");
   try {
-    const options = { [oauth.allowInsecureRequests]: isLocal(server) };
-    const response = await oauth.refreshTokenGrantRequest(
-      server,
-      client,
-      oauth.None(),
-      credentials.refreshToken,
-      options,
-    );
-    const tokens = await oauth.processRefreshTokenResponse(server, client, response);
-    await enter(tokens, credentials.isKept, credentials, () => {
+    const isGood = former?.renewAtMs !== undefined && Date.now() < former.renewAtMs;
+    const tokens = isGood ? former : toGiven(await refresh(refreshToken), { ...credentials, refreshToken });
+    given.set(credentials, tokens);
+    await enter(tokens, credentials.isKept, () => {
       const { state } = session;
       return state.status === "starting" || (state.status === "signed-in" && state.credentials === credentials);
     });
@@ -184,40 +185,51 @@ export async function renewOidcSession(credentials: Credentials): Promise<void> 
   }
 }
 
-/** Forgets the session here and at the issuer, which then sends people back. */
-export async function endOidcSession({ idToken }: Credentials): Promise<void> {
-  session.signOut();
+async function refresh(refreshToken: string): Promise<oauth.TokenEndpointResponse> {
+  const { server, client } = await discover();
+  const options = { [oauth.allowInsecureRequests]: isLocal(server) };
+  const response = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, options);
+  return await oauth.processRefreshTokenResponse(server, client, response);
+}
+
+/** Ends the session at the issuer, which then sends people back. */
+export async function endOidcSession({ token, idToken }: Credentials): Promise<void> {
   const { server, client } = await discover();
   if (server.end_session_endpoint === undefined || idToken === undefined) return;
   const url = new URL(server.end_session_endpoint);
-  url.searchParams.set("id_token_hint", idToken);
+  // No URL may hold the token that signs in at the server. Without the hint, issuers ask who signs out.
+  if (idToken !== token) url.searchParams.set("id_token_hint", idToken);
   url.searchParams.set("client_id", client.client_id);
   url.searchParams.set("post_logout_redirect_uri", `${window.location.origin}/`);
   window.location.assign(url);
 }
 
+/** What the issuer gave. */
+interface Given extends Omit<Credentials, "token" | "isKept"> {
+  /** The tokens by which the server may know who it is, the likeliest first. */
+  readonly candidates: readonly string[];
+}
+
 /**
- * Signs in with what the issuer gave. Some issuers give access tokens that are for others; then the ID token says who
- * it is.
+ * Returns what the issuer gave, with what is still good of what it gave before. Some issuers give access tokens that
+ * are for others; then the ID token says who it is.
  */
-async function enter(
-  tokens: oauth.TokenEndpointResponse,
-  isKept: boolean,
-  former: Credentials | undefined,
-  isWanted = () => true,
-): Promise<void> {
+function toGiven(tokens: oauth.TokenEndpointResponse, former?: Pick<Credentials, "refreshToken" | "idToken">): Given {
   const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken, expires_in: seconds } = tokens;
-  const common = {
+  return {
     refreshToken: refreshToken ?? former?.refreshToken,
     idToken: idToken ?? former?.idToken,
     renewAtMs: seconds === undefined ? undefined : toRenewalMs(seconds),
-    isKept,
+    candidates: [accessToken, idToken].filter((token) => token?.split(".").length === 3) as string[],
   };
-  const candidates = [accessToken, idToken].filter((token) => token !== undefined && token.split(".").length === 3);
+}
+
+/** Signs in with what the issuer gave, if it is still wanted by then. */
+async function enter({ candidates, ...common }: Given, isKept: boolean, isWanted = () => true): Promise<void> {
   let refusal: unknown = new SignInError("The issuer gave no token that this server could read.", "refused");
   for (const token of candidates) {
     try {
-      await signInWith({ token: token ?? "", ...common }, isWanted);
+      await signInWith({ token, ...common, isKept }, isWanted);
       return;
     } catch (error) {
       refusal = error;

@@ -1,6 +1,7 @@
 /** Signs in with a token, and says in words why a token is not accepted. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { identify } from "./identify.ts";
+import { reasonOf } from "./reason-of.ts";
 import { type Credentials, session } from "./session.ts";
 
 /** Syntax of a bearer token (RFC 6750 section 2.1), as the server reads it. */
@@ -45,6 +46,6 @@ function toSignInError(error: unknown): SignInError {
     case Code.ResourceExhausted:
       return new SignInError(`The server waits: ${rawMessage}.`, "away");
     default:
-      return new SignInError(`The server cannot be asked: ${rawMessage}.`, "away");
+      return new SignInError(`The server cannot be asked: ${reasonOf(error)}.`, "away");
   }
 }

@@ -1,5 +1,6 @@
 /** Asks who it is: as a page of its own at first, and above the open page after a session has ended. */
 import { useEffect, useId, useState } from "react";
+import { Button } from "../ui/button.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Trouble } from "../ui/error-note.tsx";
 import { firstFacts, type ServerFacts } from "./server-facts.ts";
@@ -86,14 +87,13 @@ function SignInForm(props: {
       {trouble !== undefined && <Trouble>{trouble}</Trouble>}
       {facts?.oidc != null && (
         <p>
-          <button
-            type="button"
+          <Button
             className="primary"
-            disabled={isBusy}
+            isInert={isBusy}
             onClick={() => void (isOverPage ? signInInWindow() : attempt(signInAtIssuer))}
           >
             Sign in at {new URL(facts.oidc.issuer).host}
-          </button>
+          </Button>
           {waiting !== undefined && <span role="status"> Go on in the other window.</span>}
         </p>
       )}
@@ -116,9 +116,9 @@ function SignInForm(props: {
         Keep me signed in when I reload this tab
       </label>
       <p>
-        <button type="submit" disabled={isBusy || token.trim() === ""}>
+        <Button type="submit" isInert={isBusy || token.trim() === ""}>
           {isBusy ? "Signing in…" : "Sign in"}
-        </button>
+        </Button>
       </p>
     </form>
   );

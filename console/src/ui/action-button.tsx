@@ -1,10 +1,11 @@
 /** A button for what may not be open to everybody, or not now: it says why before anybody clicks it. */
 import { Tooltip } from "radix-ui";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
+import { Button } from "./button.tsx";
 
 /**
  * A button. With a `reason` it does nothing, and shows the reason when the pointer or the focus is on it; screen
- * readers read it with the name. It keeps the focus then, which a disabled button would not.
+ * readers read it with the name.
  */
 export function ActionButton(props: {
   readonly onClick: () => void;
@@ -16,20 +17,16 @@ export function ActionButton(props: {
   readonly children: ReactNode;
 }) {
   const { onClick, reason, kind, isBusy = false, children } = props;
-  if (reason === undefined) {
-    return (
-      <button type="button" className={kind} onClick={onClick} disabled={isBusy}>
-        {isBusy ? "Working…" : children}
-      </button>
-    );
-  }
+  const [isPointedAt, setIsPointedAt] = useState(false);
+  const hasReason = reason !== undefined;
+  // The button is the same element with a reason as without, so that it keeps the focus when one comes or goes.
   return (
     <Tooltip.Provider delayDuration={200}>
-      <Tooltip.Root>
+      <Tooltip.Root open={isPointedAt && hasReason} onOpenChange={setIsPointedAt}>
         <Tooltip.Trigger asChild>
-          <button type="button" className={kind} aria-disabled="true" onClick={(event) => event.preventDefault()}>
-            {children}
-          </button>
+          <Button className={kind} isInert={isBusy || hasReason} onClick={onClick}>
+            {isBusy ? "Working…" : children}
+          </Button>
         </Tooltip.Trigger>
         <Tooltip.Portal>
           <Tooltip.Content className="tooltip" sideOffset={4}>

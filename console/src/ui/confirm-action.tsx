@@ -1,10 +1,16 @@
 /** Asks before something happens that wipes nothing, and shows the command that does the same. */
 import type { ReactNode } from "react";
+import { Button } from "./button.tsx";
 import { CopyableCommand } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
 import { ErrorNote, Trouble } from "./error-note.tsx";
+import { StayHere } from "./secret-once.tsx";
 
-/** Shows what the action means, as children, and does it on confirmation. What is typed is checked by `onConfirm`. */
+/**
+ * Shows what the action means, as children, and does it on confirmation. What is typed is checked by `onConfirm`. The
+ * action may end after the dialog was closed: it must not close another one then. `mutate(…, { onSuccess: onClose })`
+ * does not, since it calls nobody who has left the page; `onSuccess` of `useMutation` is called all the same.
+ */
 export function ConfirmAction(props: {
   readonly title: string;
   /** Name of the button that acts. */
@@ -19,14 +25,23 @@ export function ConfirmAction(props: {
   /** How far the action is. */
   readonly note?: ReactNode;
   readonly closeLabel?: string;
+  /** Whether the answer brings a secret that nobody can read again: then it is waited for. */
+  readonly givesSecret?: boolean;
   readonly onConfirm: () => void;
   readonly onClose: () => void;
   readonly children?: ReactNode;
 }) {
   const { title, action, command, kind = "primary", isBusy, error, mistake, note } = props;
-  const { closeLabel = "Cancel", onConfirm, onClose, children } = props;
+  const { closeLabel = "Cancel", givesSecret = false, onConfirm, onClose, children } = props;
+  const isWaited = givesSecret && isBusy;
   return (
-    <Dialog title={title} onClose={onClose} closeLabel={closeLabel}>
+    <Dialog
+      title={title}
+      onClose={onClose}
+      closeLabel={isWaited ? "Close without the secret" : closeLabel}
+      isSticky={isWaited}
+    >
+      {isWaited && <StayHere />}
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -38,10 +53,11 @@ export function ConfirmAction(props: {
         {mistake !== undefined && <Trouble>{mistake}</Trouble>}
         {error !== null && error !== undefined && <ErrorNote error={error} />}
         {note}
+        {isWaited && <p role="status">The secret comes with the server's answer, and is shown only then.</p>}
         <div className="actions">
-          <button type="submit" className={kind} disabled={isBusy}>
+          <Button type="submit" className={kind} isInert={isBusy}>
             {isBusy ? "Working…" : action}
-          </button>
+          </Button>
         </div>
       </form>
     </Dialog>

@@ -1,7 +1,7 @@
 /** The question before an installation wipes disks: the same that the command line asks. */
 import { type ReactNode, useId, useState } from "react";
+import { Button } from "./button.tsx";
 import { Dialog } from "./dialog.tsx";
-import { Trouble } from "./error-note.tsx";
 import { formatCount } from "./format.ts";
 import { SafeText } from "./safe-text.tsx";
 
@@ -23,18 +23,21 @@ export function ConfirmWipe(props: {
   /** Stands below the list, such as what is not wiped, and how far the action is. */
   readonly children?: ReactNode;
   readonly isBusy?: boolean;
-  readonly trouble?: string | undefined;
   readonly onConfirm: () => void;
   readonly onCancel: () => void;
+  /** Goes back to what was typed; absent where nothing was. */
+  readonly onBack?: (() => void) | undefined;
 }) {
-  const { action, machineIds, count, disk, diskOf, children, isBusy = false, trouble, onConfirm, onCancel } = props;
+  const { action, machineIds, count, disk, diskOf, children, isBusy = false, onConfirm, onCancel, onBack } = props;
   const [typed, setTyped] = useState("");
   const id = useId();
   const isSure = count === 1 || typed.trim() === String(count);
   const shown = machineIds.slice(0, maxShownIds);
+  // Calls that are under way cannot be taken back; those that would follow are not made. Nobody hears then how it ends.
+  const closeLabel = isBusy ? "Stop" : "Cancel";
   const what = count === 1 ? "1 machine" : `${formatCount(count)} machines`;
   return (
-    <Dialog title={`${action}: wipe ${what}?`} onClose={onCancel} closeLabel="Cancel">
+    <Dialog title={`${action}: wipe ${what}?`} onClose={onCancel} closeLabel={closeLabel} isSticky={isBusy}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -66,14 +69,19 @@ export function ConfirmWipe(props: {
             <input id={id} value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" />
           </div>
         )}
-        {trouble !== undefined && <Trouble>{trouble}</Trouble>}
         <div className="actions">
-          <button type="button" onClick={onCancel}>
-            Cancel
-          </button>
-          <button type="submit" className="danger" disabled={!isSure || isBusy}>
+          {onBack === undefined ? (
+            <button type="button" onClick={onCancel}>
+              {closeLabel}
+            </button>
+          ) : (
+            <Button isInert={isBusy} onClick={onBack}>
+              Back
+            </Button>
+          )}
+          <Button type="submit" className="danger" isInert={!isSure || isBusy}>
             {isBusy ? "Working…" : `${action} and wipe ${what}`}
-          </button>
+          </Button>
         </div>
       </form>
     </Dialog>

@@ -8,19 +8,19 @@ const thanksMs = 2_000;
 export function CopyButton(props: { readonly text: string | (() => string); readonly label?: string }) {
   const { label = "Copy" } = props;
   const [state, setState] = useState<"ready" | "copied" | "failed">("ready");
-  const copy = async () => {
+  const copy = async (button: HTMLElement) => {
     const text = typeof props.text === "string" ? props.text : props.text();
     try {
       await navigator.clipboard.writeText(text);
       setState("copied");
     } catch {
       // Browsers have no clipboard for pages over plain HTTP from another machine.
-      setState(copyBySelection(text) ? "copied" : "failed");
+      setState(copyBySelection(text, button) ? "copied" : "failed");
     }
     window.setTimeout(() => setState("ready"), thanksMs);
   };
   return (
-    <button type="button" className="copy" onClick={() => void copy()}>
+    <button type="button" className="copy" onClick={({ currentTarget }) => void copy(currentTarget)}>
       {state === "ready" ? label : state === "copied" ? "Copied" : "Cannot copy here"}
     </button>
   );
@@ -36,13 +36,16 @@ export function CopyableCommand({ command }: { readonly command: string }) {
   );
 }
 
-function copyBySelection(text: string): boolean {
+/** Copies what is selected in a field beside the button: a dialog keeps everything outside it from being selected. */
+function copyBySelection(text: string, button: HTMLElement): boolean {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";
-  document.body.append(area);
+  button.after(area);
+  // In some browsers this moves the focus.
   area.select();
   const isCopied = document.execCommand("copy");
+  button.focus();
   area.remove();
   return isCopied;
 }

@@ -5,8 +5,8 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 
 /**
- * Shows its children in a dialog for as long as it is mounted. `onClose` runs for the button to close, and for Escape
- * unless `isSticky`.
+ * Shows its children in a dialog for as long as it is mounted; then what had the focus before has it again.
+ * `onClose` runs for the button to close, and for Escape unless `isSticky`.
  */
 export function Dialog(props: {
   readonly title: string;
@@ -22,6 +22,7 @@ export function Dialog(props: {
   const titleId = useId();
   useEffect(() => {
     const dialog = element.current;
+    const opener = document.activeElement;
     dialog?.showModal();
     // A second Escape closes a dialog whatever it says to the first one.
     const reopen = () => dialog?.showModal();
@@ -29,6 +30,8 @@ export function Dialog(props: {
     return () => {
       dialog?.removeEventListener("close", reopen);
       dialog?.close();
+      // The browser gives the focus back only from a dialog that is still in the page.
+      if (opener instanceof HTMLElement) opener.focus();
     };
   }, []);
   return (
@@ -37,6 +40,8 @@ export function Dialog(props: {
       className={isWide ? "wide" : undefined}
       aria-labelledby={titleId}
       onCancel={(event) => {
+        // A field for files says the same when somebody chooses none after all.
+        if (event.target !== event.currentTarget) return;
         event.preventDefault();
         if (!isSticky) onClose();
       }}

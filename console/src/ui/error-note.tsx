@@ -1,6 +1,7 @@
 /** Errors of calls in words. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ReactNode } from "react";
+import { reasonOf } from "../session/reason-of.ts";
 
 /** Returns what went wrong as a sentence: the server's own words, and what to do where the code tells. */
 export function describeError(error: unknown): string {
@@ -9,7 +10,7 @@ export function describeError(error: unknown): string {
   switch (code) {
     case Code.Unavailable:
     case Code.Unknown:
-      return `The server cannot be reached or is not ready: ${rawMessage}.`;
+      return `The server cannot be reached or is not ready: ${reasonOf(error)}.`;
     case Code.Canceled:
       return "The call was cancelled.";
     default:

@@ -13,8 +13,13 @@ export const expiries = [
 
 const unitsMs = { h: 3_600_000, d: 86_400_000 } as const;
 
+/** Returns a duration of `expiries` in milliseconds. */
+export function toDurationMs(duration: string): number {
+  const [, count = "0", unit = "d"] = /^(\d+)([hd])$/.exec(duration) ?? [];
+  return Number(count) * unitsMs[unit as keyof typeof unitsMs];
+}
+
 /** Returns when something expires that is created now and valid for a duration of `expiries`. */
 export function toExpireTime(duration: string): Timestamp {
-  const [, count = "0", unit = "d"] = /^(\d+)([hd])$/.exec(duration) ?? [];
-  return timestampFromMs(Date.now() + Number(count) * unitsMs[unit as keyof typeof unitsMs]);
+  return timestampFromMs(Date.now() + toDurationMs(duration));
 }

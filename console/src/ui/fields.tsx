@@ -112,15 +112,18 @@ export function TextArea(
 /** A file, of which the bytes are read when it is chosen. */
 export function FileField(
   props: FieldProps & {
+    /** Name of the file that was chosen before; the browser's own text forgets it. */
+    readonly chosen?: string;
     readonly onChange: (file: { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> } | undefined) => void;
   },
 ) {
-  const { label, hint, onChange } = props;
+  const { label, chosen, onChange } = props;
+  const hint = [chosen !== undefined && `${chosen} is chosen.`, props.hint].filter(Boolean).join(" ");
   const read = async (file: File | undefined) => {
     onChange(file && { name: file.name, bytes: new Uint8Array(await file.slice(0, maxFileBytes).arrayBuffer()) });
   };
   return (
-    <Field label={label} {...(hint !== undefined && { hint })}>
+    <Field label={label} {...(hint !== "" && { hint })}>
       {(ties) => <input {...ties} type="file" onChange={(event) => void read(event.target.files?.[0])} />}
     </Field>
   );

@@ -1,4 +1,4 @@
-/** Numbers, sizes and durations as the reader's locale writes them. */
+/** Numbers, sizes and durations as the reader's locale writes them. A number and its unit stand on one line. */
 
 const counts = new Intl.NumberFormat();
 const figures = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
@@ -13,6 +13,11 @@ export function formatFigure(figure: number): string {
   return figures.format(figure);
 }
 
+/** Joins a number and its unit so that no line ends between them. */
+export function withUnit(number: string, unit: string): string {
+  return `${number}\u00a0${unit}`;
+}
+
 const byteUnits = ["B", "KB", "MB", "GB", "TB", "PB", "EB"] as const;
 
 /** Formats bytes by powers of 1000, as disks are sold. Memory is given by powers of 1024, with `binary`. */
@@ -25,7 +30,7 @@ export function formatBytes(bytes: number | bigint, base: "decimal" | "binary" =
     unit += 1;
   }
   const name = byteUnits[unit] ?? "B";
-  return `${formatFigure(size)} ${base === "decimal" || unit === 0 ? name : `${name[0]}iB`}`;
+  return withUnit(formatFigure(size), base === "decimal" || unit === 0 ? name : `${name[0]}iB`);
 }
 
 const durationUnits = [
@@ -39,12 +44,12 @@ const durationUnits = [
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const first = durationUnits.findIndex(([size]) => whole >= size);
-  if (first === -1) return "0 s";
+  if (first === -1) return withUnit("0", "s");
   const [size, name] = durationUnits[first] ?? [1, "s"];
   const [nextSize, nextName] = durationUnits[first + 1] ?? [0, ""];
   const rest = nextSize === 0 ? 0 : Math.floor((whole % size) / nextSize);
-  const head = `${formatCount(Math.floor(whole / size))} ${name}`;
-  return rest === 0 ? head : `${head} ${rest} ${nextName}`;
+  const head = withUnit(formatCount(Math.floor(whole / size)), name);
+  return rest === 0 ? head : `${head} ${withUnit(String(rest), nextName)}`;
 }
 
 /** Writes bytes as hexadecimal digits. */

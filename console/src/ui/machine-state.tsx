@@ -35,6 +35,9 @@ export const underWayStates: readonly MachineState[] = [
   MachineState.INSTALLING,
 ];
 
+/** Tones, what needs somebody most first. */
+export const tones: readonly Tone[] = ["bad", "warn", "busy", "good", "calm"];
+
 /** Returns the state as people read it, such as "installation failed". */
 export function nameState(state: MachineState): string {
   return (stateRows[state]?.name ?? `state ${state}`).replaceAll("_", " ");

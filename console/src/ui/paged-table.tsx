@@ -1,6 +1,7 @@
 /** A table of a list that is read page by page. */
 import type { RowData } from "@tanstack/react-table";
 import type { ReactNode } from "react";
+import { Button } from "./button.tsx";
 import { DataTable, type DataTableProps } from "./data-table.tsx";
 import { ErrorNote } from "./error-note.tsx";
 import type { Pages } from "./use-pages.ts";
@@ -45,9 +46,9 @@ export function ReadOn<Row>({ pages, what }: { readonly pages: Pages<Row>; reado
   return (
     <p>
       {!isWhole && (
-        <button type="button" onClick={readOn} disabled={isReading}>
+        <Button onClick={readOn} isInert={isReading}>
           {isReading ? "Loading…" : what}
-        </button>
+        </Button>
       )}{" "}
       {isBehind && (
         <button type="button" onClick={readAnew}>

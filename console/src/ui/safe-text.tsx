@@ -19,6 +19,7 @@ export function revealHidden(text: string): string {
 
 /** Shows a text that somebody else has written. `limit` is the number of characters after which it is cut. */
 export function SafeText({ text, limit = defaultLimit }: { readonly text: string; readonly limit?: number }) {
+  if (text === "") return null;
   const isCut = text.length > limit;
   const shown = revealHidden(isCut ? cut(text, limit) : text);
   return (
@@ -31,6 +32,11 @@ export function SafeText({ text, limit = defaultLimit }: { readonly text: string
       )}
     </span>
   );
+}
+
+/** Shows who did something. Of an agent's key, which the page of its machine shows in full, it shows the beginning. */
+export function Actor({ name }: { readonly name: string }) {
+  return <SafeText text={name.replace(/^(agent:[0-9a-f]{12})[0-9a-f]{52}$/, "$1…")} limit={80} />;
 }
 
 /** Does not cut a character of two units in half. */

@@ -1,4 +1,5 @@
 /** Shows a secret that nobody can read again. It is in memory only, and gone when the dialog closes. */
+import { useBlocker } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { CopyButton } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
@@ -13,6 +14,7 @@ export function SecretOnce(props: {
   const { what, secret, onClose, children } = props;
   return (
     <Dialog title="Copy the secret now" onClose={onClose} closeLabel="I have it" isSticky>
+      <StayHere />
       <p>
         This is the secret of {what}. The server does not keep it: it <b>cannot be shown again</b>.
       </p>
@@ -24,3 +26,14 @@ export function SecretOnce(props: {
     </Dialog>
   );
 }
+
+/**
+ * Keeps the browser on this page for as long as it is mounted: going back would lose a secret that is shown or on its
+ * way. Of a reload, or of closing the tab, the browser asks.
+ */
+export function StayHere() {
+  useBlocker({ shouldBlockFn: alwaysBlock });
+  return null;
+}
+
+const alwaysBlock = () => true;

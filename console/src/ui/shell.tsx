@@ -7,17 +7,22 @@ import { roleNames } from "../session/session.ts";
 import { signOut } from "../session/sign-out.ts";
 import { useCaller } from "../session/use-session.ts";
 import { Banners } from "./banners.tsx";
+import { useFocusHeir } from "./focus-heir.ts";
 import { Keyboard } from "./keyboard.tsx";
 import { SafeText } from "./safe-text.tsx";
 
 /** The frame of all pages. */
 export function Shell() {
   const caller = useCaller();
+  useFocusHeir();
   const path = useLocation({ select: ({ pathname }) => pathname });
   // On narrow screens the navigation scrolls sideways.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another path is another current page.
   useEffect(() => {
-    document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [path]);
+  useEffect(() => {
+    document.title = titleOf(path);
   }, [path]);
   return (
     <div className="shell">
@@ -56,6 +61,13 @@ export function Shell() {
       <Keyboard />
     </div>
   );
+}
+
+/** Returns what tabs and histories call a page, such as "4b9f3a52-… – Machines – bmaas". */
+function titleOf(path: string): string {
+  const [, first = "", second] = path.split("/");
+  const name = pages.find((page) => page.path === `/${first}`)?.name;
+  return [second?.slice(0, 64), name, "bmaas"].filter(Boolean).join(" – ");
 }
 
 function LiveMark() {

@@ -2,11 +2,11 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { callUnaryMethod, createConnectQueryKey, useTransport } from "@connectrpc/connect-query";
 import { hashKey, type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { isLong } from "../live/ask-again.ts";
 
 /** Rows in the first page, which somebody waits for, in the second, and in those that follow. */
-const pageSizes = [60, 200, 1_000] as const;
+const pageSizes = [40, 200, 1_000] as const;
 
 /** A list as far as it was read. */
 export interface Pages<Row> {
@@ -22,6 +22,11 @@ export interface Pages<Row> {
   readonly isRereading: boolean;
   /** Whether rows may have come or gone that the list does not know of, because it is too long to be read again. */
   readonly isBehind: boolean;
+  /**
+   * Returns when what was read last from the beginning was asked for, by `performance.now()`. What was heard of before
+   * is in it.
+   */
+  readonly whenAsked: () => number;
   /** Reads what follows. Does nothing at the end, and while something is being read. */
   readonly readOn: () => void;
   /** Reads the list anew, from its beginning. */
@@ -57,9 +62,11 @@ export function usePages<I extends DescMessage, O extends DescMessage, Row>(
     [method, transport, request],
   );
   const hash = hashKey(queryKey);
+  const askedMs = useRef(0);
   const query = useInfiniteQuery<MessageShape<O>, unknown, InfiniteData<MessageShape<O>>, typeof queryKey, string>({
     queryKey,
     queryFn: ({ pageParam, signal }) => {
+      if (pageParam === "") askedMs.current = performance.now();
       const { pageParams = [] } = queries.getQueryData<InfiniteData<unknown, string>>(queryKey) ?? {};
       const known = pageParams.indexOf(pageParam);
       const index = known === -1 ? pageParams.length : known;
@@ -106,6 +113,7 @@ export function usePages<I extends DescMessage, O extends DescMessage, Row>(
     isReading: isFetching,
     isRereading: isFetching && !isFetchingNextPage && data !== undefined,
     isBehind: behind === hash,
+    whenAsked: () => askedMs.current,
     // After a failure, somebody has to say that it shall be tried again.
     readOn: () => void (hasNextPage && !isFetching && !query.isError && query.fetchNextPage()),
     readAnew,

@@ -5,7 +5,9 @@ import { Role } from "@api/role_pb.js";
 import { useMutation } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { parseMachineId } from "../../../../src/contract/machine-id.ts";
+import { useAskAgain } from "../../live/use-refresh.ts";
 import { useMay } from "../../session/use-session.ts";
+import { Button } from "../../ui/button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { ErrorNote, Trouble } from "../../ui/error-note.tsx";
 import { TextField, Tick } from "../../ui/fields.tsx";
@@ -16,7 +18,8 @@ import { toCommand } from "../../ui/shell-words.ts";
 export function ApproveForm({ enrolment }: { readonly enrolment: Enrolment }) {
   const { id: enrolmentId, expectedMachineId, lookalikes } = enrolment;
   const { reason } = useMay(Role.OPERATOR);
-  const approve = useMutation(EnrolmentService.method.approveEnrolment);
+  const askAgain = useAskAgainAboutEnrolments();
+  const approve = useMutation(EnrolmentService.method.approveEnrolment, { onSettled: askAgain });
   const [machineId, setMachineId] = useState(expectedMachineId);
   const [labels, setLabels] = useState("");
   const [replaceKey, setReplaceKey] = useState(false);
@@ -84,10 +87,23 @@ export function ApproveForm({ enrolment }: { readonly enrolment: Enrolment }) {
       {approve.isError && <ErrorNote error={approve.error} />}
       <div className="actions">
         {reason !== undefined && <span className="quiet">{reason}</span>}
-        <button type="submit" className="primary" disabled={reason !== undefined || approve.isPending}>
+        <Button type="submit" className="primary" isInert={reason !== undefined || approve.isPending}>
           {approve.isPending ? "Working…" : isNamed ? "Approve onto this machine" : "Approve as a new machine"}
-        </button>
+        </Button>
       </div>
     </form>
   );
+}
+
+/**
+ * Returns what asks again for the enrolments that are shown, after a decision about one: also while there is no stream
+ * that tells of it.
+ */
+export function useAskAgainAboutEnrolments(): () => void {
+  const one = useAskAgain(EnrolmentService.method.getEnrolment);
+  const list = useAskAgain(EnrolmentService.method.listEnrolments);
+  return () => {
+    void one();
+    void list();
+  };
 }

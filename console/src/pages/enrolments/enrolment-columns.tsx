@@ -32,7 +32,8 @@ function Note({ enrolment }: { readonly enrolment: Enrolment }) {
   const others = lookalikes.filter((each) => expectedMachineId === "" || each.machineId !== expectedMachineId);
   return (
     <>
-      {expectedMachineId !== "" && <Badge tone="good">expected</Badge>}{" "}
+      {expectedMachineId !== "" && <Badge tone="good">expected</Badge>}
+      {expectedMachineId !== "" && others.length > 0 && " "}
       {others.length > 0 && <Badge tone="warn">{nameOthers(others.map((each) => each.machineId !== ""))}</Badge>}
     </>
   );

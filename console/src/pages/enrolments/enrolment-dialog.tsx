@@ -15,7 +15,7 @@ import { MachineLink } from "../../ui/machine-link.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
-import { ApproveForm } from "./approve-form.tsx";
+import { ApproveForm, useAskAgainAboutEnrolments } from "./approve-form.tsx";
 import { EnrolmentBadge } from "./enrolment-columns.tsx";
 
 /** Shows an enrolment, which stays current while it is open. */
@@ -155,9 +155,15 @@ function TurnAway({ enrolment, onForgotten }: { readonly enrolment: Enrolment; r
   const { id: enrolmentId, state } = enrolment;
   const { reason } = useMay(Role.OPERATOR);
   const [asked, setAsked] = useState<"reject" | "forget">();
-  const reject = useMutation(EnrolmentService.method.rejectEnrolment, { onSuccess: () => setAsked(undefined) });
-  const forget = useMutation(EnrolmentService.method.forgetEnrolment, { onSuccess: onForgotten });
+  const onSettled = useAskAgainAboutEnrolments();
+  const onSuccess = () => setAsked(undefined);
+  const reject = useMutation(EnrolmentService.method.rejectEnrolment, { onSuccess, onSettled });
+  const forget = useMutation(EnrolmentService.method.forgetEnrolment, { onSettled });
   const { error, isPending } = asked === "reject" ? reject : forget;
+  const act = () => {
+    if (asked === "reject") reject.mutate({ enrolmentId });
+    else forget.mutate({ enrolmentId }, { onSuccess: onForgotten });
+  };
   const what = {
     reject: "The server tells the agent that it is not accepted, until somebody forgets or approves the enrolment.",
     forget: "The enrolment is deleted. If the agent still runs, it asks again and waits anew.",
@@ -184,12 +190,7 @@ function TurnAway({ enrolment, onForgotten }: { readonly enrolment: Enrolment; r
             <button type="button" onClick={() => setAsked(undefined)}>
               Keep it
             </button>
-            <ActionButton
-              kind="danger"
-              reason={reason}
-              isBusy={isPending}
-              onClick={() => (asked === "reject" ? reject : forget).mutate({ enrolmentId })}
-            >
+            <ActionButton kind="danger" reason={reason} isBusy={isPending} onClick={act}>
               {asked === "reject" ? "Reject the agent" : "Forget the enrolment"}
             </ActionButton>
           </div>

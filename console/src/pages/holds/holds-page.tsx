@@ -31,6 +31,8 @@ export function HoldsPage() {
   // Changes reach the rows before the list is asked for again.
   const machines = useMemo(() => pages.rows.filter(({ hold }) => hold !== undefined), [pages.rows]);
   const chosen = machines.filter(({ id }) => selected.has(id));
+  // Whoever is held again by somebody else, for another reason, was not selected.
+  if (!pages.isPending && chosen.length < selected.size) setSelected(new Set(chosen.map(({ id }) => id)));
 
   return (
     <>

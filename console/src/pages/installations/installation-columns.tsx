@@ -3,7 +3,7 @@ import { type Installation, InstallationState } from "@api/installation_pb.js";
 import { createColumnHelper } from "@tanstack/react-table";
 import { ActionButton } from "../../ui/action-button.tsx";
 import type { TableAbilities } from "../../ui/data-table.tsx";
-import { formatCount } from "../../ui/format.ts";
+import { formatCount, withUnit } from "../../ui/format.ts";
 import { InstallationBadge } from "../../ui/installation-state.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
@@ -34,16 +34,16 @@ export function makeInstallationColumns(actions: InstallationActions) {
       header: "State",
       cell: ({ getValue }) => <InstallationBadge state={getValue()} />,
     }),
+    helper.display({
+      id: "actions",
+      header: "",
+      cell: ({ row }) => <Actions installation={row.original} actions={actions} />,
+    }),
     helper.display({ id: "step", header: "Progress", cell: ({ row }) => <Step installation={row.original} /> }),
     helper.accessor("dueTime", {
       header: "Overdue",
       cell: ({ getValue, row }) =>
         getValue() === undefined || row.original.endTime !== undefined ? "" : <Time at={getValue()} as="age" />,
-    }),
-    helper.display({
-      id: "actions",
-      header: "",
-      cell: ({ row }) => <Actions installation={row.original} actions={actions} />,
     }),
     helper.accessor("stateTime", { header: "Since", cell: ({ getValue }) => <Time at={getValue()} as="age" /> }),
     helper.accessor((installation) => describeTarget(installation), {
@@ -71,7 +71,7 @@ function Step({ installation: { progress, error, state } }: { readonly installat
     <>
       {percent !== undefined && (
         <>
-          <progress max={100} value={percent} aria-label="Progress" /> {formatCount(percent)} %{" "}
+          <progress max={100} value={percent} aria-label="Progress" /> {withUnit(formatCount(percent), "%")}{" "}
         </>
       )}
       <SafeText text={phase} limit={cellLimit} />
@@ -86,7 +86,7 @@ function Actions(props: { readonly installation: Installation; readonly actions:
   if (!isStuck && state !== InstallationState.PENDING) return "";
   return (
     <ActionButton reason={actions.reason} onClick={() => (isStuck ? actions.onRetry : actions.onCancel)(installation)}>
-      {isStuck ? "Retry" : "Cancel"}
+      {isStuck ? "Install again" : "Cancel"}
       <span className="visually-hidden"> on {machineId}</span>…
     </ActionButton>
   );
@@ -96,8 +96,16 @@ function describeTarget({ target, disk }: Installation): string {
   const type = target?.type;
   const where = [disk?.model, disk?.serialNumber].filter(Boolean).join(" ") || type?.value?.rootDevice || "";
   const on = where === "" ? "" : ` on ${where}`;
-  if (type?.case === "image") return `${type.value.url}${on}`;
+  if (type?.case === "image") return `${nameImage(type.value.url)}${on}`;
   if (type?.case !== "metropolis") return "";
   const { host = "", repository = "", tag = "" } = type.value.osImage ?? {};
   return `${host}/${repository}${tag && `:${tag}`}${on}`;
+}
+
+/** Names an image by its file and its host, between which a narrow column can break the line. */
+function nameImage(url: string): string {
+  if (!URL.canParse(url)) return url;
+  const { host, pathname } = new URL(url);
+  const file = pathname.split("/").at(-1);
+  return file ? `${file} from ${host}` : url;
 }

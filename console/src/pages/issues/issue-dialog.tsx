@@ -6,6 +6,7 @@ import { CopyableCommand } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
+import { ServerText } from "../../ui/server-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
 
@@ -34,7 +35,7 @@ export function IssueDialog({ issue, onClose }: { readonly issue: Issue; readonl
           <>
             <dt>Detail</dt>
             <dd>
-              <SafeText text={detail} limit={600} />
+              <ServerText text={detail} />
             </dd>
           </>
         )}

@@ -1,14 +1,11 @@
 /** The filter of the page of issues: types, severities, and conditions on the machines. */
-import { IssueSeverity } from "@api/issue_pb.js";
-import { namesOf } from "../../../../src/contract/enum-names.ts";
+import type { IssueSeverity } from "@api/issue_pb.js";
 import { issueTypeNames } from "../../../../src/contract/issue-types.ts";
 import { type MachineFilterPart, machineTerms } from "../../../../src/contract/machine-selector.ts";
 import { joinParts, joinTerms, parseName, readTerm, type TermRules } from "../../../../src/contract/selector-terms.ts";
 import type { ConditionSearch } from "../../ui/condition-search.ts";
 import { valuesOf } from "../../ui/conditions.ts";
-
-/** Severities by name, the least urgent first. */
-export const severities = namesOf<IssueSeverity>(IssueSeverity);
+import { issueSeverities } from "../../ui/severity.tsx";
 
 interface Part {
   readonly types?: string[];
@@ -21,7 +18,7 @@ const ofMachine = (part: MachineFilterPart): Part => ({ machines: [part] });
 /** What a condition may be. Types that only a newer server knows pass. */
 export const issueRules: TermRules<Part> = {
   keys: {
-    severity: (value) => ({ severities: [parseName(value, severities, "severity")] }),
+    severity: (value) => ({ severities: [parseName(value, issueSeverities, "severity")] }),
     type: (value) => ({ types: [parseType(value)] }),
     ...Object.fromEntries(
       Object.entries(machineTerms.keys).map(([key, parse]) => [key, (value: string) => ofMachine(parse(value))]),
@@ -34,7 +31,7 @@ export const issueRules: TermRules<Part> = {
   },
   repeatable: ["type", "severity", ...machineTerms.repeatable],
   words: [
-    ...severities.names.toReversed().map((name) => `severity=${name}`),
+    ...issueSeverities.names.toReversed().map((name) => `severity=${name}`),
     ...issueTypeNames.map((name) => `type=${name}`),
     ...machineTerms.words,
   ],

@@ -1,5 +1,5 @@
 /** What is wrong with machines and with the server, the most urgent first. */
-import { type Issue, IssueSeverity } from "@api/issue_pb.js";
+import type { Issue } from "@api/issue_pb.js";
 import { IssueService } from "@api/issue_service_pb.js";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
@@ -9,14 +9,14 @@ import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
-import { Badge, type Tone } from "../../ui/machine-state.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
-import { SafeText } from "../../ui/safe-text.tsx";
+import { ServerText } from "../../ui/server-text.tsx";
+import { IssueSeverityBadge } from "../../ui/severity.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { IssueDialog } from "./issue-dialog.tsx";
-import { issueRules, severities, toIssuesCommand, toIssuesRequest } from "./issues-filter.ts";
+import { issueRules, toIssuesCommand, toIssuesRequest } from "./issues-filter.ts";
 
 /** How much of a text a cell shows, in characters. */
 const cellLimit = 90;
@@ -57,20 +57,13 @@ export function IssuesPage() {
   );
 }
 
-const tones: Readonly<Record<IssueSeverity, Tone>> = {
-  [IssueSeverity.UNSPECIFIED]: "calm",
-  [IssueSeverity.INFO]: "calm",
-  [IssueSeverity.WARNING]: "warn",
-  [IssueSeverity.CRITICAL]: "bad",
-};
-
 const helper = createColumnHelper<TableAbilities, Issue>();
 
 function makeColumns(onOpen: (issue: Issue) => void) {
   return helper.columns([
     helper.accessor("severity", {
       header: "Severity",
-      cell: ({ getValue }) => <Badge tone={tones[getValue()] ?? "calm"}>{severities.nameOf(getValue())}</Badge>,
+      cell: ({ getValue }) => <IssueSeverityBadge severity={getValue()} />,
     }),
     helper.accessor("type", {
       header: "Issue",
@@ -86,10 +79,10 @@ function makeColumns(onOpen: (issue: Issue) => void) {
         getValue() === "" ? <span className="quiet">the server</span> : <MachineLink machineId={getValue()} />,
     }),
     helper.accessor("sinceTime", { header: "Since", cell: ({ getValue }) => <Time at={getValue()} as="age" /> }),
-    helper.accessor("target", { header: "Part", cell: ({ getValue }) => <SafeText text={getValue()} limit={40} /> }),
-    helper.accessor("detail", {
+    helper.accessor(({ target, detail }) => [target, detail].filter(Boolean).join(": "), {
+      id: "detail",
       header: "Detail",
-      cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
+      cell: ({ getValue }) => <ServerText text={getValue()} limit={cellLimit} />,
     }),
   ]);
 }

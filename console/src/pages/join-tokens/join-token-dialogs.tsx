@@ -27,7 +27,7 @@ export function CreateJoinToken({ onClose }: { readonly onClose: () => void }) {
   const [labels, setLabels] = useState("");
   const [mistake, setMistake] = useState<Error>();
   const askAgain = useAskAgain(JoinTokenService.method.listJoinTokens);
-  const create = useMutation(JoinTokenService.method.createJoinToken, { onSuccess: askAgain });
+  const create = useMutation(JoinTokenService.method.createJoinToken, { onSettled: () => void askAgain() });
   if (create.data !== undefined) {
     const { secret, token } = create.data;
     return <SecretOnce what={`the join token ${token?.id}`} secret={secret} onClose={onClose} />;
@@ -63,6 +63,7 @@ export function CreateJoinToken({ onClose }: { readonly onClose: () => void }) {
         ...labels.split(/\s+/).flatMap((each) => option("--label", each)),
       )}
       isBusy={create.isPending}
+      givesSecret
       error={mistake?.message ?? create.error}
       onClose={onClose}
       onConfirm={submit}
@@ -81,12 +82,7 @@ export function CreateJoinToken({ onClose }: { readonly onClose: () => void }) {
 export function RevokeJoinToken({ token, onClose }: { readonly token: JoinToken; readonly onClose: () => void }) {
   const { id: tokenId } = token;
   const askAgain = useAskAgain(JoinTokenService.method.listJoinTokens);
-  const revoke = useMutation(JoinTokenService.method.revokeJoinToken, {
-    onSuccess: () => {
-      askAgain();
-      onClose();
-    },
-  });
+  const revoke = useMutation(JoinTokenService.method.revokeJoinToken, { onSettled: () => void askAgain() });
   return (
     <ConfirmAction
       title={`Revoke the join token ${tokenId}?`}
@@ -96,7 +92,7 @@ export function RevokeJoinToken({ token, onClose }: { readonly token: JoinToken;
       isBusy={revoke.isPending}
       error={revoke.error}
       onClose={onClose}
-      onConfirm={() => revoke.mutate({ tokenId })}
+      onConfirm={() => revoke.mutate({ tokenId }, { onSuccess: onClose })}
     >
       <p>It lets nobody in any more. Agents that it has let in stay.</p>
     </ConfirmAction>

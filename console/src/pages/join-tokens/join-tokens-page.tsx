@@ -14,7 +14,7 @@ import { writeLabels } from "../../ui/label-text.ts";
 import { Badge } from "../../ui/machine-state.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
-import { Time, toDate } from "../../ui/time.tsx";
+import { Time, useIsPast } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { CreateJoinToken, RevokeJoinToken } from "./join-token-dialogs.tsx";
 
@@ -117,6 +117,7 @@ function nameGate({ requiresApproval, onlyExpected }: JoinToken): string {
 }
 
 function JoinTokenState({ token: { revokeTime, revoker, expireTime, uses, maxUses } }: { readonly token: JoinToken }) {
+  const isExpired = useIsPast(expireTime);
   if (revokeTime !== undefined) {
     return (
       <>
@@ -124,7 +125,7 @@ function JoinTokenState({ token: { revokeTime, revoker, expireTime, uses, maxUse
       </>
     );
   }
-  if (expireTime !== undefined && toDate(expireTime).getTime() <= Date.now()) return <Badge tone="calm">expired</Badge>;
+  if (isExpired) return <Badge tone="calm">expired</Badge>;
   if (uses >= maxUses) return <Badge tone="calm">used up</Badge>;
   return <Badge tone="good">valid</Badge>;
 }

@@ -7,7 +7,8 @@ import { ActionButton } from "../../ui/action-button.tsx";
 /** Opens the dialog of an action. */
 export type OnAct = (name: ActionName) => void;
 
-interface ActionsProps {
+/** What an action needs of the page. */
+export interface ActionsProps {
   readonly machine: Machine;
   readonly onAct: OnAct;
 }
@@ -20,7 +21,7 @@ export function Actions({ machine, onAct }: ActionsProps) {
     "cancel",
     "hold",
     ...(machine.hold === undefined ? [] : (["release"] as const)),
-    "label",
+    "alert",
     "delete",
   ];
   return (

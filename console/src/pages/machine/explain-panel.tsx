@@ -2,11 +2,13 @@
 import type { Machine } from "@api/machine_pb.js";
 import { MachineService, type Remedy } from "@api/machine_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
+import { Link } from "@tanstack/react-router";
 import { findAction } from "../../actions/action-rows.ts";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { QueryError } from "../../ui/error-note.tsx";
-import { stateRows } from "../../ui/machine-state.tsx";
-import { SafeText } from "../../ui/safe-text.tsx";
+import { stateRows, type Tone, tones } from "../../ui/machine-state.tsx";
+import { ServerText } from "../../ui/server-text.tsx";
+import { toneOfIssue } from "../../ui/severity.tsx";
 import { Time } from "../../ui/time.tsx";
 import { MachineActionButton, type OnAct } from "./actions.tsx";
 
@@ -25,27 +27,28 @@ export function ExplainPanel({ machine, onAct }: { readonly machine: Machine; re
   const query = useQuery(
     MachineService.method.explainMachine,
     { machineId: machine.id },
-    { refetchInterval: refreshMs, placeholderData: (former) => former },
+    { refetchInterval: refreshMs },
   );
   const explanation = query.data;
   return (
-    <section className={`explain ${stateRows[machine.state]?.tone ?? "calm"}`} aria-label="What is with this machine">
+    <section className={`explain ${toneOf(machine)}`} aria-label="What is with this machine">
       <QueryError query={query} />
       {explanation === undefined && !query.isError && <p className="quiet">Asking the server…</p>}
       {explanation !== undefined && (
         <>
           <p className="condition">
-            <SafeText text={toSentence(explanation.condition)} />
+            <ServerText text={toSentence(explanation.condition)} />
           </p>
           {explanation.next !== "" && (
             <p>
-              Next: <SafeText text={explanation.next} />
+              Next: <ServerText text={explanation.next} />
               {explanation.nextTime !== undefined && (
                 <>
                   {" ("}
                   <Time at={explanation.nextTime} as="age" />)
                 </>
               )}
+              .
             </p>
           )}
           {explanation.remedies.length > 0 && <h2>What you can do</h2>}
@@ -60,23 +63,41 @@ export function ExplainPanel({ machine, onAct }: { readonly machine: Machine; re
   );
 }
 
+/** Returns how the machine is to be taken: by its state and by what is wrong with it, whichever is worse. */
+function toneOf({ state, issues, hold }: Machine): Tone {
+  const all = [
+    stateRows[state]?.tone ?? "calm",
+    ...issues.map(({ severity }) => toneOfIssue(severity)),
+    ...(hold === undefined ? [] : (["warn"] as const)),
+  ];
+  return tones.find((tone) => all.includes(tone)) ?? "calm";
+}
+
 function RemedyRow(props: { readonly remedy: Remedy; readonly machine: Machine; readonly onAct: OnAct }) {
   const { remedy, machine, onAct } = props;
   const { description, command } = remedy;
   const action = findAction(command);
+  const enrolmentId = /^bmaas enrolments approve ([0-9a-f-]{36}) /.exec(command)?.[1];
   const place = places.find(([pattern]) => pattern.test(command));
   return (
     <li>
       <p>
-        <SafeText text={toSentence(description)} />
+        <ServerText text={toSentence(description)} />
       </p>
-      {action !== undefined && <MachineActionButton name={action} machine={machine} onAct={onAct} />}
-      {place !== undefined && (
-        <button type="button" onClick={() => goTo(place[1])}>
-          {place[2]}
-        </button>
-      )}
-      {command !== "" && <CopyableCommand command={command} />}
+      <div className="do">
+        {action !== undefined && <MachineActionButton name={action} machine={machine} onAct={onAct} />}
+        {place !== undefined && (
+          <button type="button" onClick={() => goTo(place[1])}>
+            {place[2]}
+          </button>
+        )}
+        {enrolmentId !== undefined && (
+          <Link to="/enrolments" search={{ open: enrolmentId }}>
+            The enrolment
+          </Link>
+        )}
+        {command !== "" && <CopyableCommand command={command} />}
+      </div>
     </li>
   );
 }

@@ -1,13 +1,15 @@
 /** What the machine is known by: its provider's data, its agent and the agent's key, and its labels. */
-import { type Machine, ProviderStatus } from "@api/machine_pb.js";
+import { ProviderStatus } from "@api/machine_pb.js";
 import type { ReactNode } from "react";
+import type { ActionName } from "../../actions/action-rows.ts";
 import { CopyButton } from "../../ui/copy.tsx";
 import { formatHex } from "../../ui/format.ts";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
+import { type ActionsProps, MachineActionButton } from "./actions.tsx";
 
-/** Shows the facts; those that nobody knows are left out. */
-export function Facts({ machine }: { readonly machine: Machine }) {
+/** Shows the facts, each with what changes them; those that nobody knows are left out. */
+export function Facts({ machine, onAct }: ActionsProps) {
   const { provided, agent, labels, expected, createTime } = machine;
   return (
     <section className="card">
@@ -35,6 +37,11 @@ export function Facts({ machine }: { readonly machine: Machine }) {
           <TextFact name="Boot" text={agent.bootId} />
         </dl>
       )}
+      <ActionRow
+        names={agent === undefined ? ["register"] : ["replaceKey", "revoke"]}
+        machine={machine}
+        onAct={onAct}
+      />
       <h2>Machine</h2>
       <dl>
         <Fact name="Created">
@@ -59,9 +66,21 @@ export function Facts({ machine }: { readonly machine: Machine }) {
           </>
         )}
       </dl>
+      <ActionRow names={["provide", "expect"]} machine={machine} onAct={onAct} />
       <h2>Labels</h2>
       <Labels labels={labels} />
+      <ActionRow names={["label"]} machine={machine} onAct={onAct} />
     </section>
+  );
+}
+
+function ActionRow({ names, ...props }: ActionsProps & { readonly names: readonly ActionName[] }) {
+  return (
+    <div className="toolbar after">
+      {names.map((name) => (
+        <MachineActionButton key={name} name={name} {...props} />
+      ))}
+    </div>
   );
 }
 

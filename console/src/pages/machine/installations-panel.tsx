@@ -7,7 +7,7 @@ import { useMemo } from "react";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { describeDisk } from "../../ui/disk-text.ts";
 import { ErrorNote } from "../../ui/error-note.tsx";
-import { formatCount } from "../../ui/format.ts";
+import { formatCount, withUnit } from "../../ui/format.ts";
 import { InstallationBadge } from "../../ui/installation-state.tsx";
 import { ReadOn } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
@@ -62,7 +62,7 @@ function InstallationRow({ installation }: { readonly installation: Installation
           {progress.percent !== undefined && (
             <progress max={100} value={progress.percent} aria-label="Progress of the installation" />
           )}{" "}
-          {progress.percent !== undefined && `${progress.percent} % `}
+          {progress.percent !== undefined && `${withUnit(formatCount(progress.percent), "%")} `}
           <SafeText text={progress.phase} limit={120} />{" "}
           <span className="quiet">
             reported <Time at={progress.reportTime} as="age" />

@@ -8,11 +8,14 @@ import { useState } from "react";
 import type { ActionName } from "../../actions/action-rows.ts";
 import { DialogOf } from "../../actions/dialog-of.tsx";
 import { type Targets, toTargets } from "../../actions/targets.ts";
+import { useChanges } from "../../live/live-provider.tsx";
+import { isPassing } from "../../query-client.ts";
 import { CopyableCommand, CopyButton } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
-import { StateBadge } from "../../ui/machine-state.tsx";
+import { Badge, StateBadge } from "../../ui/machine-state.tsx";
 import { Time } from "../../ui/time.tsx";
 import { Actions } from "./actions.tsx";
+import { Bundle } from "./bundle.tsx";
 import { ExplainPanel } from "./explain-panel.tsx";
 import { Facts } from "./facts.tsx";
 import { HardwarePanel } from "./hardware-panel.tsx";
@@ -32,9 +35,13 @@ export function MachinePage() {
   const query = useQuery(
     MachineService.method.getMachine,
     { machineId },
-    { refetchInterval: (state) => (state.state.error === null ? refreshMs : false) },
+    { refetchInterval: ({ state: { error } }) => (error === null || isPassing(error) ? refreshMs : false) },
   );
   const isGone = query.isError && ConnectError.from(query.error).code === Code.NotFound;
+  useChanges((changes) => {
+    const isBack = changes.some((change) => change.machineId === machineId && change.machine !== undefined);
+    if (isGone && isBack) void query.refetch();
+  });
   const machine = isGone ? undefined : query.data?.machine;
   return (
     <>
@@ -48,7 +55,8 @@ export function MachinePage() {
       {query.isPending && <p className="quiet">Loading…</p>}
       {query.isError && !isGone && <ErrorNote error={query.error} onRetry={() => void query.refetch()} />}
       {isGone && <Gone machineId={machineId} />}
-      {machine !== undefined && <Present machine={machine} />}
+      {/* Nothing of one machine, such as its explanation, may stand on the page of another. */}
+      {machine !== undefined && <Present key={machine.id} machine={machine} />}
     </>
   );
 }
@@ -59,15 +67,16 @@ function Present({ machine }: { readonly machine: Machine }) {
   return (
     <>
       <p>
-        <StateBadge state={machine.state} /> <span className="quiet">since</span>{" "}
-        <Time at={machine.stateTime} as="age" />
+        <StateBadge state={machine.state} /> <Time at={machine.stateTime} as="lasting" />{" "}
+        {machine.stateOverdueTime !== undefined && <Badge tone="warn">longer than allowed</Badge>}{" "}
+        {machine.hold !== undefined && <Badge tone="warn">held</Badge>}
       </p>
       <ExplainPanel machine={machine} onAct={onAct} />
       <Actions machine={machine} onAct={onAct} />
       <TroublePanel machine={machine} />
       <div className="overview">
         <InstallationsPanel machine={machine} />
-        <Facts machine={machine} />
+        <Facts machine={machine} onAct={onAct} />
       </div>
       <div className="overview">
         <HardwarePanel machineId={machine.id} />
@@ -75,6 +84,8 @@ function Present({ machine }: { readonly machine: Machine }) {
       </div>
       <h2>In the terminal</h2>
       <CopyableCommand command={`bmaas machines get ${machine.id}`} />
+      <h2>For a bug report or a colleague</h2>
+      <Bundle machineId={machine.id} />
       {opened !== undefined && <DialogOf {...opened} onClose={() => setOpened(undefined)} />}
     </>
   );

@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { ReadOn } from "../../ui/paged-table.tsx";
-import { SafeText } from "../../ui/safe-text.tsx";
+import { Actor, SafeText } from "../../ui/safe-text.tsx";
 import { Time } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 
@@ -26,9 +26,8 @@ export function Timeline({ machineId }: { readonly machineId: string }) {
         <p className="quiet">Nothing is on record of this machine.</p>
       )}
       <ol className="timeline">
-        {events.map((event, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: events have no id, and rows keep no state.
-          <EventRow key={index} event={event} />
+        {events.map((event) => (
+          <EventRow key={event.id} event={event} />
         ))}
       </ol>
       <ReadOn pages={pages} what="Older events" />
@@ -51,7 +50,7 @@ function EventRow({ event: { eventTime, kind, actor, detail } }: { readonly even
         {actor !== "" && (
           <span className="quiet">
             {" by "}
-            <SafeText text={shortenKey(actor)} limit={80} />
+            <Actor name={actor} />
           </span>
         )}
         {names.length > 0 && (
@@ -69,9 +68,4 @@ function EventRow({ event: { eventTime, kind, actor, detail } }: { readonly even
       </div>
     </li>
   );
-}
-
-/** Shortens the 64 digits of an agent's key, which the page shows in full elsewhere. */
-function shortenKey(actor: string): string {
-  return actor.replace(/^(agent:[0-9a-f]{12})[0-9a-f]{52}$/, "$1…");
 }

@@ -1,13 +1,21 @@
 /** What is wrong with the machine: its hold, its issues, and the health alerts that programs and its agent have put. */
 import { HealthEffect, HealthService } from "@api/health_service_pb.js";
-import { IssueSeverity } from "@api/issue_pb.js";
-import { HealthSeverity, type Machine } from "@api/machine_pb.js";
+import type { Issue } from "@api/issue_pb.js";
+import type { Machine } from "@api/machine_pb.js";
+import { Role } from "@api/role_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
+import { useState } from "react";
+import { ClearAlerts } from "../../actions/health-dialogs.tsx";
+import { useMay } from "../../session/use-session.ts";
+import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { QueryError } from "../../ui/error-note.tsx";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
+import { ServerText } from "../../ui/server-text.tsx";
+import { HealthSeverityBadge, IssueSeverityBadge } from "../../ui/severity.tsx";
 import { Time } from "../../ui/time.tsx";
+import { IssueDialog } from "../issues/issue-dialog.tsx";
 
 /** Shows what there is; nothing if nothing is wrong. */
 export function TroublePanel({ machine }: { readonly machine: Machine }) {
@@ -46,48 +54,40 @@ function HoldCard({ hold }: { readonly hold: NonNullable<Machine["hold"]> }) {
   );
 }
 
-const issueTones = {
-  [IssueSeverity.UNSPECIFIED]: ["unknown", "calm"],
-  [IssueSeverity.INFO]: ["info", "calm"],
-  [IssueSeverity.WARNING]: ["warning", "warn"],
-  [IssueSeverity.CRITICAL]: ["critical", "bad"],
-} as const;
-
 function IssuesCard({ issues }: { readonly issues: Machine["issues"] }) {
+  const [opened, setOpened] = useState<Issue>();
   return (
     <section className="card">
       <h2>Issues</h2>
       <ul className="plain">
-        {issues.map(({ type, target, severity, sinceTime, summary, detail }) => {
-          const [name, tone] = issueTones[severity] ?? ["unknown", "calm"];
+        {issues.map((issue) => {
+          const { type, target, severity, sinceTime, summary, detail } = issue;
           return (
             <li key={`${type} ${target}`}>
-              <Badge tone={tone}>{name}</Badge> <b>{type.replaceAll("_", " ")}</b> <SafeText text={target} limit={80} />{" "}
+              <IssueSeverityBadge severity={severity} /> <b>{type.replaceAll("_", " ")}</b>{" "}
+              <SafeText text={target} limit={80} />{" "}
               <span className="quiet">
-                since <Time at={sinceTime} as="age" />
+                <Time at={sinceTime} as="lasting" />
               </span>
               <div>
                 <SafeText text={summary} />
               </div>
               {detail !== "" && (
                 <div className="quiet">
-                  <SafeText text={detail} />
+                  <ServerText text={detail} />
                 </div>
               )}
+              <button type="button" className="link" onClick={() => setOpened(issue)}>
+                What it means, and what to do<span className="visually-hidden"> about {type.replaceAll("_", " ")}</span>
+              </button>
             </li>
           );
         })}
       </ul>
+      {opened !== undefined && <IssueDialog issue={opened} onClose={() => setOpened(undefined)} />}
     </section>
   );
 }
-
-const healthTones = {
-  [HealthSeverity.UNSPECIFIED]: ["unknown", "calm"],
-  [HealthSeverity.INFO]: ["info", "calm"],
-  [HealthSeverity.WARNING]: ["warning", "warn"],
-  [HealthSeverity.CRITICAL]: ["critical", "bad"],
-} as const;
 
 const effects: Readonly<Record<HealthEffect, string>> = {
   [HealthEffect.UNSPECIFIED]: "",
@@ -97,16 +97,18 @@ const effects: Readonly<Record<HealthEffect, string>> = {
 
 function HealthCard({ machineId }: { readonly machineId: string }) {
   const query = useQuery(HealthService.method.getHealth, { machineId });
+  const { reason } = useMay(Role.OPERATOR);
+  const [cleared, setCleared] = useState<string>();
+  const sources = new Set(query.data?.alerts.map(({ source }) => source));
   return (
     <section className="card" id="health" tabIndex={-1}>
       <h2>Health alerts</h2>
       <QueryError query={query} />
       <ul className="plain">
         {(query.data?.alerts ?? []).map((alert) => {
-          const [name, tone] = healthTones[alert.severity] ?? ["unknown", "calm"];
           return (
             <li key={JSON.stringify([alert.source, alert.id, alert.target])}>
-              <Badge tone={tone}>{name}</Badge>{" "}
+              <HealthSeverityBadge severity={alert.severity} />{" "}
               <b>
                 <SafeText text={alert.id} limit={80} />
               </b>{" "}
@@ -115,7 +117,7 @@ function HealthCard({ machineId }: { readonly machineId: string }) {
                 <SafeText text={alert.message} />
               </div>
               <div className="quiet">
-                from <SafeText text={alert.source} limit={80} />, since <Time at={alert.sinceTime} as="age" />, ends{" "}
+                from <SafeText text={alert.source} limit={80} />, <Time at={alert.sinceTime} as="lasting" />, ends{" "}
                 <Time at={alert.endTime} as="age" /> unless it is put again
                 {alert.effects.length > 0 && `; ${alert.effects.map((effect) => effects[effect] ?? "").join("; ")}`}
               </div>
@@ -123,7 +125,15 @@ function HealthCard({ machineId }: { readonly machineId: string }) {
           );
         })}
       </ul>
+      {[...sources].map((source) => (
+        <ActionButton key={source} reason={reason} onClick={() => setCleared(source)}>
+          Take back what {source} has put…
+        </ActionButton>
+      ))}
       <CopyableCommand command={`bmaas machines health ${machineId}`} />
+      {cleared !== undefined && (
+        <ClearAlerts machineId={machineId} source={cleared} onClose={() => setCleared(undefined)} />
+      )}
     </section>
   );
 }

@@ -5,8 +5,9 @@ import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatBytes, formatCount } from "../../ui/format.ts";
 import { writeLabels } from "../../ui/label-text.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
-import { StateBadge } from "../../ui/machine-state.tsx";
+import { Badge, StateBadge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
+import { toneOfIssue } from "../../ui/severity.tsx";
 import { Time } from "../../ui/time.tsx";
 
 const helper = createColumnHelper<TableAbilities, Machine>();
@@ -27,6 +28,7 @@ export const machineColumns = helper.columns([
     header: "Since",
     cell: ({ getValue }) => <Time at={getValue()} as="age" />,
   }),
+  helper.display({ id: "issues", header: "Issues", cell: ({ row }) => <Issues machine={row.original} /> }),
   helper.accessor((machine) => machine.provided?.provider ?? "", {
     id: "provider",
     header: "Provider",
@@ -79,11 +81,6 @@ export const machineColumns = helper.columns([
     header: "Held",
     cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
   }),
-  helper.accessor((machine) => machine.issues.map(({ type }) => type).join(", "), {
-    id: "issues",
-    header: "Issues",
-    cell: ({ getValue }) => <SafeText text={getValue()} limit={cellLimit} />,
-  }),
   helper.accessor((machine) => writeLabels(machine.labels), {
     id: "labels",
     header: "Labels",
@@ -91,13 +88,25 @@ export const machineColumns = helper.columns([
   }),
 ]);
 
+/** Shows the most urgent issue, how many others there are, and whether the machine is held. */
+function Issues({ machine: { issues, hold } }: { readonly machine: Machine }) {
+  const [first, ...others] = issues;
+  return (
+    <>
+      {first !== undefined && <Badge tone={toneOfIssue(first.severity)}>{first.type.replaceAll("_", " ")}</Badge>}
+      {others.length > 0 && <span className="quiet"> and {formatCount(others.length)} more</span>}
+      {hold !== undefined && <Badge tone="warn">held</Badge>}
+    </>
+  );
+}
+
 /** Columns that can be chosen, with what they are called; the id is always there. */
 export const columnChoices: readonly (readonly [id: string, name: string])[] = machineColumns.flatMap(
   ({ id = "", header }) => (id === "id" ? [] : [[id, String(header)] as const]),
 );
 
 /** Columns of a URL that names none. */
-export const usualColumns: readonly string[] = "state since provider location product threads memory".split(" ");
+export const usualColumns: readonly string[] = "state since issues provider location product memory".split(" ");
 
 function formatOptional<Value>(value: Value | undefined, format: (value: Value) => string): string {
   return value === undefined ? "" : format(value);

@@ -1,17 +1,21 @@
 /** The machines, as many as there are: pages are asked for as one scrolls, and rows change as the machines do. */
 import type { Machine } from "@api/machine_pb.js";
 import { MachineFilterSchema, MachineService } from "@api/machine_service_pb.js";
+import { Role } from "@api/role_pb.js";
 import { create } from "@bufbuild/protobuf";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 import { machineTerms } from "../../../../src/contract/machine-selector.ts";
 import { joinParts, joinTerms, readTerm } from "../../../../src/contract/selector-terms.ts";
 import { useChanges } from "../../live/live-provider.tsx";
+import { useMay } from "../../session/use-session.ts";
+import { ActionButton } from "../../ui/action-button.tsx";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { SwitchMenu } from "../../ui/menu.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { usePages } from "../../ui/use-pages.ts";
+import { CreateMachine } from "./create-machine.tsx";
 import { columnChoices, machineColumns, usualColumns } from "./machine-columns.tsx";
 import { nothingSelected, refreshSelected, SelectionBar } from "./selection-bar.tsx";
 import { useLiveRows } from "./use-live-rows.ts";
@@ -27,7 +31,9 @@ export function MachinesPage() {
   const pages = usePages({ method: MachineService.method.listMachines, request, pick: pickMachines });
   const { rows, unsure } = useLiveRows(pages, request.filter);
   const [selected, setSelected] = useState(nothingSelected);
-  useChanges((changes) => setSelected((former) => refreshSelected(former, changes)));
+  const { reason } = useMay(Role.OPERATOR);
+  const [isCreating, setIsCreating] = useState(false);
+  useChanges((changes) => setSelected((former) => refreshSelected(former, changes, request.filter)));
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter shows other machines.
   useEffect(() => setSelected(nothingSelected), [request]);
   const selectedIds = useMemo(() => new Set(selected.machines.keys()), [selected]);
@@ -55,6 +61,9 @@ export function MachinesPage() {
             void navigate({ search: { ...search, columns: next.length > 0 ? next : ["id"] }, replace: true });
           }}
         />
+        <ActionButton reason={reason} onClick={() => setIsCreating(true)}>
+          Create…
+        </ActionButton>
       </div>
       <SelectionBar
         selected={selected}
@@ -73,6 +82,7 @@ export function MachinesPage() {
       <PagedTable
         pages={pages}
         caption="Machines"
+        isSingleLine
         columns={machineColumns}
         hiddenColumns={columnChoices.flatMap(([id]) => (columns.includes(id) ? [] : [id]))}
         rows={rows}
@@ -82,8 +92,9 @@ export function MachinesPage() {
           ids: selectedIds,
           onChange: (ids) => setSelected({ machines: pick(ids, rows, selected.machines), isAll: false }),
         }}
-        empty="No machine matches."
+        empty={conditions === undefined ? "There are no machines yet." : "No machine matches."}
       />
+      {isCreating && <CreateMachine onClose={() => setIsCreating(false)} />}
     </>
   );
 }

@@ -5,7 +5,7 @@ import { clone } from "@bufbuild/protobuf";
 import { matchesFilter } from "../../../../src/contract/matches-filter.ts";
 
 /** Conditions that depend on the server's clock and settings. */
-const ofTime = ["minHeartbeatAge", "maxHeartbeatAge", "minStateAge", "stateOverdue"] as const;
+const ofTime = ["minHeartbeatAge", "maxHeartbeatAge", "minStateAge", "maxStateAge", "stateOverdue"] as const;
 
 /** Returns whether the machine matches; undefined if only the server knows. */
 export function matches(machine: Machine, filter: MachineFilter): boolean | undefined {

@@ -1,19 +1,22 @@
 /** What can be done with the machines that are selected, and how to select all that match the filter. */
 
 import type { Machine } from "@api/machine_pb.js";
-import { type MachineFilter, MachineService } from "@api/machine_service_pb.js";
+import { type MachineFilter, MachineService, type WatchMachinesResponse } from "@api/machine_service_pb.js";
 import { createClient } from "@connectrpc/connect";
 import { useTransport } from "@connectrpc/connect-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { type ActionName, actionRows } from "../../actions/action-rows.ts";
 import { DialogOf } from "../../actions/dialog-of.tsx";
 import { type Targets, toTargets } from "../../actions/targets.ts";
 import type { Changes } from "../../live/live-feed.ts";
+import { useChanges } from "../../live/live-provider.tsx";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
+import { Button } from "../../ui/button.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { toCommand } from "../../ui/shell-words.ts";
+import { matches } from "./matches.ts";
 
 /** Machines in a page of the API. */
 const pageSize = 1_000;
@@ -29,13 +32,17 @@ export interface Selected {
 /** Nothing is selected. */
 export const nothingSelected: Selected = { machines: new Map(), isAll: false };
 
-/** Returns the selection with the machines as they are after some changes. */
-export function refreshSelected(selected: Selected, changes: Changes): Selected {
+/**
+ * Returns the selection with the machines as they are after some changes. Of all that matched the filter, those that do
+ * not match any more go: nobody has looked at them as they are now.
+ */
+export function refreshSelected(selected: Selected, changes: Changes, filter: MachineFilter): Selected {
   const touched = changes.filter(({ machineId }) => selected.machines.has(machineId));
   if (touched.length === 0) return selected;
   const machines = new Map(selected.machines);
   for (const { machineId, machine } of touched) {
-    if (machine === undefined) machines.delete(machineId);
+    const isGone = machine === undefined || (selected.isAll && matches(machine, filter) === false);
+    if (isGone) machines.delete(machineId);
     else machines.set(machineId, machine);
   }
   return { ...selected, machines };
@@ -45,7 +52,10 @@ export function refreshSelected(selected: Selected, changes: Changes): Selected 
 const everyMachine = "$(bmaas machines list --json | jq -r '.machines[].id')";
 
 /** What can be done with many. */
-const names: readonly ActionName[] = ["request", "retry", "cancel", "hold", "release", "label"];
+const names: readonly ActionName[] = [
+  ...(["request", "retry", "cancel", "hold", "release", "label"] as const),
+  ...(["revoke", "delete"] as const),
+];
 
 /** Shows how many are selected, and the actions. */
 export function SelectionBar(props: {
@@ -95,36 +105,55 @@ function ForMany({ name, onClick }: { readonly name: ActionName; readonly onClic
   );
 }
 
-/** Lists all machines that match, page by page, and selects them. */
+/** Lists all machines that match, page by page, and selects them, unless the filter is another one by then. */
 function SelectAll(props: { readonly filter: MachineFilter; readonly onSelect: (selected: Selected) => void }) {
   const { filter, onSelect } = props;
   const transport = useTransport();
   const [found, setFound] = useState<number>();
   const [error, setError] = useState<unknown>();
+  const reading = useRef<AbortController>(undefined);
+  /** What changes while the machines are being listed: pages that were read before do not know it. */
+  const heard = useRef<WatchMachinesResponse[]>(undefined);
+  useChanges((changes) => void heard.current?.push(...changes));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter makes another selection.
+  useEffect(
+    () => () => {
+      reading.current?.abort();
+      heard.current = undefined;
+      setFound(undefined);
+      setError(undefined);
+    },
+    [filter],
+  );
   const select = async () => {
     const client = createClient(MachineService, transport);
     const machines = new Map<string, Machine>();
+    reading.current = new AbortController();
+    const { signal } = reading.current;
     setError(undefined);
+    heard.current = [];
     try {
       let pageToken = "";
       do {
         setFound(machines.size);
-        const page = await client.listMachines({ filter, pageSize, pageToken });
+        const page = await client.listMachines({ filter, pageSize, pageToken }, { signal });
         for (const machine of page.machines) machines.set(machine.id, machine);
         pageToken = page.nextPageToken;
       } while (pageToken !== "");
-      onSelect({ machines, isAll: true });
+      if (signal.aborted) return;
+      onSelect(refreshSelected({ machines, isAll: true }, heard.current ?? [], filter));
     } catch (trouble) {
+      if (signal.aborted) return;
       setError(trouble);
-    } finally {
-      setFound(undefined);
     }
+    heard.current = undefined;
+    setFound(undefined);
   };
   return (
     <>
-      <button type="button" disabled={found !== undefined} onClick={() => void select()}>
+      <Button isInert={found !== undefined} onClick={() => void select()}>
         {found === undefined ? "Select all that match" : `${formatCount(found)}…`}
-      </button>
+      </Button>
       {error !== undefined && <ErrorNote error={error} onRetry={() => void select()} />}
     </>
   );

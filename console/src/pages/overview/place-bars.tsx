@@ -2,7 +2,7 @@
 import type { MachineState } from "@api/machine_pb.js";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { formatCount } from "../../ui/format.ts";
-import { nameState, stateRows } from "../../ui/machine-state.tsx";
+import { nameState, stateRows, tones } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import type { Place } from "./places.ts";
 
@@ -15,7 +15,7 @@ const order: readonly MachineState[] = Object.keys(stateRows)
   .sort((a, b) => rank(a) - rank(b));
 
 function rank(state: MachineState): number {
-  return ["bad", "warn", "busy", "good", "calm"].indexOf(stateRows[state].tone) * 100 + state;
+  return tones.indexOf(stateRows[state].tone) * 100 + state;
 }
 
 /** Shows the bars. Each part can be clicked; the links below it do the same for the keyboard, and say it in words. */

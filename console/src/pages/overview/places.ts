@@ -37,7 +37,11 @@ function describeLabel(labels: Readonly<Record<string, string>>, key: string) {
   return { name: `${key}=${labels[key]}`, conditions: [`label.${key}=${labels[key]}`] };
 }
 
-/** Returns the number of machines in some states, over all groups. */
-export function countIn(groups: readonly FleetGroup[], states: readonly MachineState[]): number {
-  return groups.filter(({ state }) => states.includes(state)).reduce((sum, { machines }) => sum + Number(machines), 0);
+/** Returns the number of machines in some states, or in all of them, over all groups. */
+export function countIn(
+  groups: readonly Pick<FleetGroup, "state" | "machines">[],
+  states?: readonly MachineState[],
+): number {
+  const counted = states === undefined ? groups : groups.filter(({ state }) => states.includes(state));
+  return counted.reduce((sum, { machines }) => sum + Number(machines), 0);
 }

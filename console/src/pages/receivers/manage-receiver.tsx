@@ -16,7 +16,7 @@ export function CreateReceiver({ onClose }: { readonly onClose: () => void }) {
   const [events, setEvents] = useState("");
   const [caCertificates, setCaCertificates] = useState("");
   const askAgain = useAskAgain(ReceiverService.method.listReceivers);
-  const create = useMutation(ReceiverService.method.createReceiver, { onSuccess: askAgain });
+  const create = useMutation(ReceiverService.method.createReceiver, { onSettled: () => void askAgain() });
   if (create.data !== undefined) {
     const { receiver, secret, unmatchedEvents } = create.data;
     return (
@@ -38,6 +38,7 @@ export function CreateReceiver({ onClose }: { readonly onClose: () => void }) {
         ...(caCertificates.trim() === "" ? [] : ["--ca", "FILE"]),
       )}
       isBusy={create.isPending}
+      givesSecret
       error={create.error}
       onClose={onClose}
       onConfirm={() => create.mutate({ name: name.trim(), url: url.trim(), events: types, caCertificates })}
@@ -78,12 +79,7 @@ interface OfReceiver {
 /** Asks, and deletes the receiver with everything that waits to be sent to it. */
 export function DeleteReceiver({ receiver: { name, waitingDeliveries }, onClose }: OfReceiver) {
   const askAgain = useAskAgain(ReceiverService.method.listReceivers);
-  const remove = useMutation(ReceiverService.method.deleteReceiver, {
-    onSuccess: () => {
-      void askAgain();
-      onClose();
-    },
-  });
+  const remove = useMutation(ReceiverService.method.deleteReceiver, { onSettled: () => void askAgain() });
   return (
     <ConfirmAction
       title={`Delete the receiver ${name}?`}
@@ -93,7 +89,7 @@ export function DeleteReceiver({ receiver: { name, waitingDeliveries }, onClose 
       isBusy={remove.isPending}
       error={remove.error}
       onClose={onClose}
-      onConfirm={() => remove.mutate({ name })}
+      onConfirm={() => remove.mutate({ name }, { onSuccess: onClose })}
     >
       <p>
         {waitingDeliveries === 0n
@@ -107,7 +103,7 @@ export function DeleteReceiver({ receiver: { name, waitingDeliveries }, onClose 
 /** Gives a receiver one more secret, and shows it. The others go on signing until somebody retires them. */
 export function AddReceiverSecret({ receiver: { name }, onClose }: OfReceiver) {
   const askAgain = useAskAgain(ReceiverService.method.listReceivers);
-  const add = useMutation(ReceiverService.method.addReceiverSecret, { onSuccess: askAgain });
+  const add = useMutation(ReceiverService.method.addReceiverSecret, { onSettled: () => void askAgain() });
   if (add.data !== undefined) {
     return (
       <SecretOnce what={`the receiver ${name}`} secret={add.data.secret} onClose={onClose}>
@@ -121,6 +117,7 @@ export function AddReceiverSecret({ receiver: { name }, onClose }: OfReceiver) {
       action="Create the secret"
       command={toCommand("bmaas", "receivers", "rotate", name)}
       isBusy={add.isPending}
+      givesSecret
       error={add.error}
       onClose={onClose}
       onConfirm={() => add.mutate({ name })}
@@ -133,12 +130,7 @@ export function AddReceiverSecret({ receiver: { name }, onClose }: OfReceiver) {
 /** Asks, and deletes all secrets of a receiver but the newest. */
 export function RetireSecrets({ receiver: { name, secretTimes }, onClose }: OfReceiver) {
   const askAgain = useAskAgain(ReceiverService.method.listReceivers);
-  const retire = useMutation(ReceiverService.method.retireReceiverSecrets, {
-    onSuccess: () => {
-      void askAgain();
-      onClose();
-    },
-  });
+  const retire = useMutation(ReceiverService.method.retireReceiverSecrets, { onSettled: () => void askAgain() });
   return (
     <ConfirmAction
       title={`Retire the old secrets of ${name}?`}
@@ -148,7 +140,7 @@ export function RetireSecrets({ receiver: { name, secretTimes }, onClose }: OfRe
       isBusy={retire.isPending}
       error={retire.error}
       onClose={onClose}
-      onConfirm={() => retire.mutate({ name })}
+      onConfirm={() => retire.mutate({ name }, { onSuccess: onClose })}
     >
       <p>
         It has {formatCount(secretTimes.length)} secrets. A receiver that does not know the newest one yet refuses every

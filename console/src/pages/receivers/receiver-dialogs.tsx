@@ -7,7 +7,7 @@ import { ActionButton } from "../../ui/action-button.tsx";
 import { ConfirmAction } from "../../ui/confirm-action.tsx";
 import { CopyButton } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
-import { formatCount } from "../../ui/format.ts";
+import { formatCount, withUnit } from "../../ui/format.ts";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
@@ -45,7 +45,7 @@ export function ResendDeliveries(props: {
 }) {
   const { name, deliveryIds, onClose } = props;
   const askAgain = useAskAgain(ReceiverService.method.listDeliveries);
-  const resend = useMutation(ReceiverService.method.resendDeliveries, { onSuccess: askAgain });
+  const resend = useMutation(ReceiverService.method.resendDeliveries, { onSettled: () => void askAgain() });
   const command = toCommand("bmaas", "receivers", "resend", name, ...deliveryIds);
   if (resend.data !== undefined) {
     return (
@@ -116,7 +116,7 @@ function Attempt({ attempt: { status, error, answer, duration } }: { readonly at
   return (
     <>
       {error === "" ? <Badge tone="good">{`answered ${status}`}</Badge> : <Badge tone="bad">failed</Badge>} after{" "}
-      {formatCount(duration === undefined ? 0 : durationMs(duration))} ms{" "}
+      {withUnit(formatCount(duration === undefined ? 0 : durationMs(duration)), "ms")}{" "}
       <SafeText text={[error, answer].filter(Boolean).join(": ")} />
     </>
   );

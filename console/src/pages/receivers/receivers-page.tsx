@@ -26,6 +26,7 @@ export function ReceiversPage() {
   const { reason } = useMay(Role.ADMIN);
   const [asked, setAsked] = useState<Asked>();
   const query = useQuery(ReceiverService.method.listReceivers, {}, { refetchInterval: refreshMs });
+  const receivers = query.data?.receivers ?? none;
   const columns = useMemo(() => makeColumns(reason, setAsked), [reason]);
   return (
     <>
@@ -40,14 +41,14 @@ export function ReceiversPage() {
       <DataTable
         caption="Receivers"
         columns={columns}
-        rows={query.data?.receivers ?? none}
+        rows={receivers}
         getRowId={({ name }) => name}
         note={query.isPending ? "Loading…" : undefined}
         empty="There are no receivers."
       />
       <h2>In the terminal</h2>
       <CopyableCommand command="bmaas receivers list" />
-      {asked !== undefined && <AskedDialog asked={asked} onClose={() => setAsked(undefined)} />}
+      {asked !== undefined && <AskedDialog asked={asked} receivers={receivers} onClose={() => setAsked(undefined)} />}
     </>
   );
 }
@@ -59,18 +60,24 @@ type Asked =
   | { readonly what: "create" }
   | { readonly what: "probe" | "add secret" | "retire secrets" | "delete"; readonly receiver: Receiver };
 
-function AskedDialog({ asked, onClose }: { readonly asked: Asked; readonly onClose: () => void }) {
+/** Shows the dialog, which says of the receiver what the list knows of it by now. */
+function AskedDialog(props: {
+  readonly asked: Asked;
+  readonly receivers: readonly Receiver[];
+  readonly onClose: () => void;
+}) {
+  const { asked, receivers, onClose } = props;
+  if (asked.what === "create") return <CreateReceiver onClose={onClose} />;
+  const receiver = receivers.find(({ name }) => name === asked.receiver.name) ?? asked.receiver;
   switch (asked.what) {
-    case "create":
-      return <CreateReceiver onClose={onClose} />;
     case "probe":
-      return <ProbeReceiver name={asked.receiver.name} onClose={onClose} />;
+      return <ProbeReceiver name={receiver.name} onClose={onClose} />;
     case "add secret":
-      return <AddReceiverSecret receiver={asked.receiver} onClose={onClose} />;
+      return <AddReceiverSecret receiver={receiver} onClose={onClose} />;
     case "retire secrets":
-      return <RetireSecrets receiver={asked.receiver} onClose={onClose} />;
+      return <RetireSecrets receiver={receiver} onClose={onClose} />;
     case "delete":
-      return <DeleteReceiver receiver={asked.receiver} onClose={onClose} />;
+      return <DeleteReceiver receiver={receiver} onClose={onClose} />;
   }
 }
 

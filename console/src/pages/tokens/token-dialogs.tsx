@@ -25,7 +25,7 @@ export function CreateToken({ onClose }: { readonly onClose: () => void }) {
   const [role, setRole] = useState<Role>(Role.VIEWER);
   const [expires, setExpires] = useState("90d");
   const askAgain = useAskAgain(TokenService.method.listTokens);
-  const create = useMutation(TokenService.method.createToken, { onSuccess: askAgain });
+  const create = useMutation(TokenService.method.createToken, { onSettled: () => void askAgain() });
   if (create.data !== undefined) {
     return <SecretOnce what={`the token ${create.data.token?.name}`} secret={create.data.secret} onClose={onClose} />;
   }
@@ -38,6 +38,7 @@ export function CreateToken({ onClose }: { readonly onClose: () => void }) {
         ...(expires === "" ? [] : ["--expires", expires]),
       )}
       isBusy={create.isPending}
+      givesSecret
       error={create.error}
       onClose={onClose}
       onConfirm={() =>
@@ -66,12 +67,7 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
   const { id: tokenId, name, role } = token;
   const [force, setForce] = useState(false);
   const askAgain = useAskAgain(TokenService.method.listTokens);
-  const revoke = useMutation(TokenService.method.revokeToken, {
-    onSuccess: () => {
-      askAgain();
-      onClose();
-    },
-  });
+  const revoke = useMutation(TokenService.method.revokeToken, { onSettled: () => void askAgain() });
   return (
     <ConfirmAction
       title={`Revoke the token ${name}?`}
@@ -81,7 +77,7 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
       isBusy={revoke.isPending}
       error={revoke.error}
       onClose={onClose}
-      onConfirm={() => revoke.mutate({ tokenId, force })}
+      onConfirm={() => revoke.mutate({ tokenId, force }, { onSuccess: onClose })}
     >
       <p>Whoever uses it is refused from the next call on. A revoked token never works again.</p>
       {role === Role.ADMIN && (

@@ -13,7 +13,7 @@ import type { TableAbilities } from "../../ui/data-table.tsx";
 import { Badge } from "../../ui/machine-state.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
-import { Time, toDate } from "../../ui/time.tsx";
+import { Time, useIsPast } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { CreateToken, RevokeToken } from "./token-dialogs.tsx";
 
@@ -102,6 +102,7 @@ function nameRole(role: Role): string {
 }
 
 function TokenState({ token: { revokeTime, revoker, expireTime } }: { readonly token: Token }) {
+  const isExpired = useIsPast(expireTime);
   if (revokeTime !== undefined) {
     return (
       <>
@@ -109,6 +110,6 @@ function TokenState({ token: { revokeTime, revoker, expireTime } }: { readonly t
       </>
     );
   }
-  if (expireTime !== undefined && toDate(expireTime).getTime() <= Date.now()) return <Badge tone="calm">expired</Badge>;
+  if (isExpired) return <Badge tone="calm">expired</Badge>;
   return <Badge tone="good">valid</Badge>;
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { formatFigure } from "../format.ts";
-import { formatTime } from "../time.tsx";
+import { formatClock, formatTime } from "../time.tsx";
 
 /** A curve. */
 export interface Curve {
@@ -49,7 +49,7 @@ export function Curves(props: {
         cursor: { show: false },
         series: [{}, ...curves.map(({ name, colour }) => ({ label: name, stroke: colourOf(colour), width: 2 }))],
         axes: [
-          { ...axis, font },
+          { ...axis, font, values: (_plot, ticks) => ticks.map((tick) => formatClock(tick)) },
           { ...axis, font, size: 56, values: (_plot, ticks) => ticks.map((tick) => formatFigure(tick)) },
         ],
         scales: { y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 1, 1) * 1.05] } },
@@ -67,9 +67,9 @@ export function Curves(props: {
   return (
     <figure className="curves">
       <figcaption>{title}</figcaption>
-      <div ref={element} aria-hidden="true" className="plot" />
+      <div ref={element} aria-hidden="true" className="plot" hidden={last === undefined} />
       {last === undefined ? (
-        <p className="quiet">There are no samples yet.</p>
+        <p className="quiet">There are no samples yet: the server takes one every 30 s.</p>
       ) : (
         <ul className="quiet">
           {curves.map(({ name, values, colour }) => (

@@ -35,11 +35,6 @@ export interface CampaignPlace {
 /** Times before the first input and after the last one, in milliseconds. */
 const beforeMs = 3_000;
 const afterMs = 5_000;
-/**
- * What servers have to let go of what inputs held, in milliseconds: a connection over which nothing comes may stay for
- * 155 s, and for 31 s more when its last answer cannot be sent.
- */
-const releaseMs = 210_000;
 /** What a call of a good agent or operator may take, in milliseconds. */
 const witnessTimeoutMs = 30_000;
 /** Between two lines about how it goes, in milliseconds. */
@@ -88,7 +83,7 @@ class Campaign {
   }
 
   async run(stage: Stage, asked: AbortSignal): Promise<CampaignResult> {
-    const { seed, from, inputs, only, times, concurrency, seconds, keepGoing, maxP99Ms } = this.#options;
+    const { seed, from, inputs, only, times, concurrency, seconds, keepGoing, maxP99Ms, settleMs } = this.#options;
     const { faults } = this;
     const runner = new InputRunner({
       ...{ seed, only, times, concurrency, target: stage.target },
@@ -115,7 +110,7 @@ class Campaign {
     const isWhole = faults.all.length === 0 || keepGoing;
     witness.beginPhase("after");
     if (isWhole) await delay(afterMs);
-    const connections = isWhole ? await watch.settle(releaseMs) : undefined;
+    const connections = isWhole && settleMs > 0 ? await watch.settle(settleMs) : undefined;
     const figures = {
       ...{ inputs: runner.begun, connections, loggedBytes: stage.loggedBytes },
       witness: await witness.stop(),

@@ -2,21 +2,29 @@
 
 import { connect as connectTcp, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { connect as connectTls, createSecureContext, type SecureContext } from "node:tls";
+import type { Random } from "./random.ts";
+import { drawSource, sendHeader } from "./source.ts";
 import type { Talk } from "./talk.ts";
-import type { Door, FuzzAgent } from "./target.ts";
+import type { Door } from "./target.ts";
+import { startTls, type TlsOptions } from "./tls-client.ts";
 
 /** How a connection begins. */
-export interface OpenOptions {
-  /** Absent, no TLS is spoken, whatever the door expects. */
-  readonly alpn?: "h2" | "http/1.1" | undefined;
-  readonly certified?: FuzzAgent | undefined;
+export interface OpenOptions extends TlsOptions {
+  /** Returns what a proxy sends instead of its header, if the connection comes from one. */
+  readonly changeHeader?: ((header: Buffer) => Buffer) | undefined;
+  /** Longest that it may take, in milliseconds; then the connection is cut. Default: 30 s. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** How a connection ends from this side. */
 export type Ending = "reset" | "cut" | "end" | "half";
 
 const endings: readonly Ending[] = ["reset", "reset", "reset", "cut", "cut", "end", "half"];
+
+/** Draws how a connection ends. */
+export function drawEnding(random: Random): Ending {
+  return random.pick(endings);
+}
 
 /** For the handshakes, and for the last bytes of a connection that ends in good order, in milliseconds. */
 const openTimeoutMs = 30_000;
@@ -30,7 +38,7 @@ export class Connection {
   readonly socket: Socket;
   readonly #tcp: Socket;
   readonly #talk: Talk;
-  #isGone = false;
+  #isGone: boolean;
   #wake: (() => void) | undefined;
   receivedBytes = 0;
   /** Whether what comes is read. */
@@ -40,6 +48,7 @@ export class Connection {
     this.#talk = talk;
     this.#tcp = tcp;
     this.socket = socket;
+    this.#isGone = tcp.destroyed;
     const gone = () => {
       this.#isGone = true;
       this.#wake?.();
@@ -49,15 +58,24 @@ export class Connection {
   }
 
   /** Resolves when it is open, or will not be. */
-  static async open(talk: Talk, door: Door, { alpn, certified }: OpenOptions): Promise<Connection> {
-    const tcp = connectTcp({ host: "127.0.0.1", port: door.port, noDelay: true, ...drawSource(talk) });
-    const isSecure = door.hasTls && alpn !== undefined;
-    const socket = isSecure ? startTls(talk, tcp, door, alpn, certified) : tcp;
+  static async open(talk: Talk, door: Door, options: OpenOptions): Promise<Connection> {
+    const { localAddress, header } = drawSource(talk, door);
+    const tcp = connectTcp({
+      host: "127.0.0.1",
+      port: door.port,
+      noDelay: true,
+      ...(localAddress && { localAddress }),
+    });
+    tcp.on("error", () => {});
+    if (header !== undefined) await sendHeader(talk, tcp, options.changeHeader?.(header) ?? header);
+    const isSecure = door.hasTls && options.alpn !== undefined && !tcp.destroyed;
+    const socket = isSecure ? startTls(talk.random, tcp, door, options) : tcp;
     const connection = new Connection(talk, tcp, socket);
     talk.defer(() => connection.#drop());
     const { promise, resolve } = Promise.withResolvers<void>();
     socket.once(isSecure ? "secureConnect" : "connect", resolve).once("close", resolve);
-    const timer = setTimeout(() => tcp.destroy(), openTimeoutMs);
+    if (!isSecure && !tcp.connecting) resolve();
+    const timer = setTimeout(() => tcp.destroy(), options.timeoutMs ?? openTimeoutMs);
     await promise;
     clearTimeout(timer);
     return connection;
@@ -135,7 +153,7 @@ export class Connection {
 
   /** Ends it somehow. */
   async endSomehow(): Promise<void> {
-    await this.end(this.#talk.random.pick(endings));
+    await this.end(drawEnding(this.#talk.random));
   }
 
   /** Ends it. "half" leaves the other side time to say what it still has to. */
@@ -161,47 +179,15 @@ export class Connection {
  * Ends the connection by RST alone, unless its end has begun already. Node's own method sends FIN first, and never
  * closes a socket that is destroyed meanwhile; it is this property that makes the end of a socket a reset.
  */
-function reset(tcp: Socket, socket: Socket): void {
+function reset(tcp: Socket, socket: Socket = tcp): void {
   const isEnding = [tcp, socket].some(({ readableEnded, writableEnded }) => readableEnded || writableEnded);
   if (!isEnding) Object.assign(tcp, { resetAndClosing: true });
   tcp.destroy();
 }
 
-/**
- * Half of the inputs come from elsewhere on loopback, so that limits on one address do not shield what is behind them.
- */
-function drawSource({ random }: Talk): { localAddress?: string } {
-  const address = `127.${random.between(1, 250)}.${random.between(1, 250)}.${random.between(1, 250)}`;
-  return random.chance(0.5) && process.platform === "linux" ? { localAddress: address } : {};
-}
-
-const contexts = new Map<string, SecureContext>();
-/** TLS sessions to be resumed, by door and client. */
-const sessions = new Map<string, Buffer>();
-
-function startTls(
-  { random }: Talk,
-  tcp: Socket,
-  { port, ca }: Door,
-  alpn: string,
-  certified: FuzzAgent | undefined,
-): Socket {
-  const client = `${port} ${certified?.machineId}`;
-  const context = contexts.get(client) ?? createSecureContext({ ca, ...pickCertificate(certified) });
-  contexts.set(client, context);
-  const session = random.chance(0.7) ? sessions.get(client) : undefined;
-  const socket = connectTls({
-    socket: tcp,
-    secureContext: context,
-    ALPNProtocols: [alpn],
-    // Whom the fuzzer talks to is known.
-    rejectUnauthorized: false,
-    ...(session === undefined ? {} : { session }),
-  });
-  socket.on("session", (next) => sessions.set(client, next));
-  return socket;
-}
-
-function pickCertificate(certified: FuzzAgent | undefined): { cert?: string; key?: string } {
-  return certified === undefined ? {} : { cert: certified.cert, key: certified.key };
+/** Ends a TCP connection, whatever is spoken over it. */
+export function endTcp(tcp: Socket, how: Ending): void {
+  if (how === "reset") reset(tcp);
+  else if (how === "cut") tcp.destroy();
+  else tcp.end();
 }

@@ -12,7 +12,7 @@ export interface Fault {
   /** How many inputs had begun, and how long ago the first one had, in seconds. */
   readonly inputs: number;
   readonly seconds: number;
-  /** Numbers of the inputs that were under way, or had just ended, the latest first. */
+  /** Numbers of the inputs that were under way, or had just ended: first those that take seconds, then the latest. */
   readonly suspects: readonly number[];
   /** The number of the input that did it and what it did, where that is known. */
   input?: number | undefined;

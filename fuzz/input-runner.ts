@@ -98,12 +98,20 @@ export class InputRunner {
     return talk.steps;
   }
 
-  /** Those that may be the cause of what was seen at that time, the latest first. */
+  /**
+   * Those that may be the cause of what was seen at that time: first those that take seconds, then the others, the
+   * latest of each first.
+   */
   listSuspects(atMs: number): number[] {
     return [...this.#underWay.values(), ...this.#ended]
       .filter(({ beganAtMs, endedAtMs }) => beganAtMs <= atMs && endedAtMs > atMs - suspectMs)
       .map(({ number }) => number)
-      .sort((a, b) => b - a);
+      .sort((a, b) => Number(this.isSlow(b)) - Number(this.isSlow(a)) || b - a);
+  }
+
+  /** Whether the input takes seconds. */
+  isSlow(number: number): boolean {
+    return Random.forInput(this.#options.seed, number).pickWeighted(this.#kinds).isSlow;
   }
 
   /** Waits for the input, unless it is one that takes seconds and there is room for it beside the others. */

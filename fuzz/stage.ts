@@ -19,6 +19,7 @@ import { createSimulatedIdentity, type SimulatedIdentity } from "../src/simulate
 import { registerFleet } from "../src/simulate/register-fleet.ts";
 import { ensureDevelopmentTls } from "../src/tls/development-ca.ts";
 import { type FuzzedServer, type ServerProblem, startFuzzedServer } from "./server-process.ts";
+import { proxyNetwork } from "./source.ts";
 import { type FuzzAgent, type Target, toDoor } from "./target.ts";
 import type { WitnessedServer } from "./witness.ts";
 
@@ -32,6 +33,8 @@ export interface StageOptions {
   readonly seed: number;
   /** The command `bmaas`: an absolute path. */
   readonly program: string;
+  /** Whether inputs come through proxies as well. */
+  readonly hasProxies: boolean;
   readonly onProblem: (server: number, problem: ServerProblem) => void;
 }
 
@@ -55,7 +58,7 @@ const registrationsAtOnce = 8;
 
 /** Sets it up; throws when a server does not start. */
 export async function setStage(options: StageOptions): Promise<Stage> {
-  const { folder, databaseUrl, program, onProblem } = options;
+  const { folder, databaseUrl, program, hasProxies, onProblem } = options;
   await using resources = new AsyncDisposableStack();
   const { ca, certFile, keyFile } = await ensureDevelopmentTls(folder, ["127.0.0.1"]);
   const environment = {
@@ -63,6 +66,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     BMAAS_SHUTDOWN_DELAY: "0",
     BMAAS_AGENT_LISTEN: "127.0.0.1:0",
     BMAAS_ADMIN_LISTEN: "127.0.0.1:0",
+    ...(hasProxies && { BMAAS_AGENT_PROXIES: proxyNetwork }),
   };
   const secure = {
     BMAAS_TLS_CERT: certFile,
@@ -91,7 +95,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   // The first one makes the tables and the administrator's token.
   await start(0);
   await start(1);
-  const { target, witnessed } = await populate(options.seed, servers, ca);
+  const { target, witnessed } = await populate(options, servers, ca);
   let loggedBefore = 0;
   const stage = resources.move();
   return {
@@ -112,7 +116,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
 }
 
 /** Registers agents, makes machines and tokens, by the administrator's own token. */
-async function populate(seed: number, servers: readonly FuzzedServer[], ca: string) {
+async function populate({ seed, hasProxies }: StageOptions, servers: readonly FuzzedServer[], ca: string) {
   const [first] = servers;
   if (first?.adminTokenFile === undefined) throw new Error("the database is not empty: there are tokens in it");
   const admin = (await readFile(first.adminTokenFile, "utf8")).trim();
@@ -151,6 +155,7 @@ async function populate(seed: number, servers: readonly FuzzedServer[], ca: stri
   for (const machineId of spareMachineIds) await machines.createMachine({ machineId });
   const createToken = async (name: string, role: Role) => (await tokens.createToken({ name, role })).secret;
   const target: Target = {
+    hasProxies,
     doors: servers.flatMap(({ agentUrl, adminUrl }) => [
       toDoor("agents", agentUrl, ca),
       toDoor("operators", adminUrl, ca),

@@ -33,6 +33,8 @@ export interface Target {
   readonly joinTokens: readonly string[];
   /** Machines that operators' calls may do anything with. */
   readonly spareMachineIds: readonly string[];
+  /** Whether agents' listeners know the proxies that inputs may come through. */
+  readonly hasProxies: boolean;
   /** Of a viewer and of an operator. Inputs have none of an administrator, who could take away the others'. */
   readonly tokens: readonly string[];
 }

@@ -11,7 +11,14 @@ export async function sendNoise(talk: Talk): Promise<void> {
   const door = talk.drawDoor();
   const isAfterHandshake = door.hasTls && random.chance(0.3);
   const alpn = isAfterHandshake ? random.pick(["h2", "http/1.1"] as const) : undefined;
-  const connection = await Connection.open(talk, door, { alpn });
+  const changeHeader = (header: Buffer) => mutate(random, header);
+  // A damaged header may have the server wait for the rest of it.
+  const timeoutMs = random.logBetween(20, 1_000);
+  const connection = await Connection.open(talk, door, {
+    alpn,
+    timeoutMs,
+    ...(random.chance(0.7) && { changeHeader }),
+  });
   if (random.chance(0.7)) connection.read();
   if (isAfterHandshake && random.chance(0.5)) connection.sendBelowTls(random.bytes(random.below(200)));
   else if (door.hasTls && random.chance(0.7)) await connection.sendInPieces(drawHello(talk));

@@ -38,4 +38,5 @@ function block(): void {
   for (const endsAtMs = performance.now() + blockMs; performance.now() < endsAtMs; );
 }
 
-await import("../../src/main.ts");
+// The name is computed, since what operators run has no types.
+await import(new URL("../../bin/bmaas.js", import.meta.url).href);

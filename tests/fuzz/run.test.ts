@@ -6,10 +6,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
+import { mainFile } from "../support/program.ts";
 
 const run = fileURLToPath(new URL("../../fuzz/run.ts", import.meta.url));
 const faultyServer = new URL("faulty-server-main.ts", import.meta.url).href;
 const http1 = ["--only", "HTTP/1.1 requests"];
+/** Connections that inputs hold end after minutes, which tests/fuzz/process-watch.test.ts looks at. */
+const unsettled = ["--settle", "0"];
 /** Finds in a report the arguments by which the first fault comes again. */
 const repeatPattern = /repeat it: npm run fuzz -- (--seed \d+ --from \d+ --inputs \d+ --times \d+)/;
 
@@ -52,22 +55,22 @@ test("an input that ends the process is found, and does it again when it is repe
   const [, again = ""] = repeatPattern.exec(report) ?? [];
   const repeated = await fuzz(...again.split(" "), "--program", program);
   expect(repeated.report).toContain("a server ended: status 7");
-}, 300_000);
+}, 900_000);
 
 test("cut connections, slow answers, growing memory and a loud log are faults", async () => {
   const program = await plant("cut block leak shout");
   const bounds = ["--inputs", "200", "--max-p99", "15", "--keep-going"];
-  const { status, report } = await fuzz("--seed", "1", ...bounds, ...http1, "--program", program);
+  const { status, report } = await fuzz("--seed", "1", ...bounds, ...unsettled, ...http1, "--program", program);
   expect(report).toContain("whole requests were answered over HTTP/1.1, then the connection was cut");
   expect(report).toContain("good agents waited");
   expect(report).toContain("good operators waited");
   expect(report).toContain("memory grew");
   expect(report).toContain("the log is loud");
   expect(status).toBe(1);
-}, 300_000);
+}, 900_000);
 
 test("Ctrl-C ends the inputs, and the report follows", async () => {
-  const { child, output } = startFuzzer("--seconds", "600", ...http1);
+  const { child, output } = startFuzzer("--seconds", "600", ...unsettled, ...http1, "--program", mainFile);
   await expect.poll(() => output.stderr, { timeout: 120_000 }).toMatch(/[1-9]\d* inputs in/);
   child.kill("SIGINT");
   const [status] = await once(child, "close");
@@ -77,7 +80,7 @@ test("Ctrl-C ends the inputs, and the report follows", async () => {
 }, 400_000);
 
 test("servers end with a fuzzer that is killed", async () => {
-  const { child, output } = startFuzzer("--seconds", "600");
+  const { child, output } = startFuzzer("--seconds", "600", "--program", mainFile);
   await expect.poll(() => output.stderr, { timeout: 120_000 }).toContain("the servers are processes");
   const pids = /processes (\d+) and (\d+)/.exec(output.stderr)?.slice(1).map(Number) ?? [];
   expect(pids.filter(isAlive)).toHaveLength(2);

@@ -1,13 +1,12 @@
 /**
  * `npm run bench:cli` measures the CPU time of commands: of short ones beside `node -e 0`, and of operators' ones
- * beside an earlier commit, which it checks out into a temporary folder. `--rounds` sets the number of rounds,
- * `--before` the commit, and `--tests` measures `npm test` of both, once each. docs/performance.md explains the
- * results.
+ * beside an earlier commit, which it checks out into a temporary folder. `--help` lists the options, and
+ * docs/performance.md explains the results.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { flag, readScriptOptions, text, toInteger } from "../tools/script-options.ts";
 import { measureCpuMs, type ShellCommand } from "./command-line/cpu-of.ts";
 import { checkOut, unpack, useClone, type Version } from "./command-line/versions.ts";
 import { serveEnvironment } from "./measure/serve-command.ts";
@@ -15,14 +14,19 @@ import { startServer } from "./measure/server-process.ts";
 import { median, medianRatio } from "./measure/statistics.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    before: { type: "string", default: "1e4155e" },
-    tests: { type: "boolean", default: false },
-  },
+const help = `npm run bench:cli -- [options]
+
+  --rounds N         rounds that count (15)
+  --before COMMIT    the earlier commit (1e4155e)
+  --tests            measure npm test of both as well, once each
+`;
+
+const values = readScriptOptions(help, {
+  rounds: { ...text, default: "15" },
+  before: { ...text, default: "1e4155e" },
+  tests: flag,
 });
-const rounds = Number(values.rounds);
+const rounds = toInteger("rounds", values.rounds);
 
 /** Commands that call no server. */
 const short = ["--version", "--help", "completion bash"];

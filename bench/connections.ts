@@ -1,14 +1,12 @@
 /**
  * `npm run bench:connections` measures what an agent's TLS connection costs the server: CPU time when it is opened anew
  * or resumed, the time until a fleet that lost its server is back, and memory while connections are idle. It measures
- * a plain Connect server in the same run. `--only reconnects`, `return` or `memory` measures one of them, and
- * `--connections`, `--rounds`, `--returning`, `--reconnections` and `--heartbeats` set the numbers.
- * docs/performance.md explains the results.
+ * a plain Connect server in the same run. `--help` lists the options, and docs/performance.md explains the results.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readScriptOptions, text, toChoice, toInteger } from "../tools/script-options.ts";
 import type { Protocol } from "./connections/agent-connection.ts";
 import { firstConnections, type Measured, measureConnections } from "./connections/measure.ts";
 import { type MeasuredServer, startAgents, startBmaas, startPlainConnect } from "./connections/processes.ts";
@@ -17,28 +15,34 @@ import { registerCallers, seedFleet } from "./end-to-end/seed-fleet.ts";
 import { median, medianRatio } from "./measure/statistics.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    rounds: { type: "string", default: "5" },
-    returning: { type: "string", default: "20000" },
-    connections: { type: "string", default: "2000" },
-    reconnections: { type: "string", default: "4" },
-    heartbeats: { type: "string", default: "70" },
-  },
+const parts = ["reconnects", "return", "memory"] as const;
+
+const help = `npm run bench:connections -- [options]
+
+  --only PART          ${parts.join(", ")} (all)
+  --rounds N           rounds of reconnects that count (5)
+  --returning N        agents that return at once (20000)
+  --connections N      connections that are idle while memory is measured (2000)
+  --reconnections N    times that each of them is opened anew (4)
+  --heartbeats N       heartbeats over each of them (70)
+`;
+
+const values = readScriptOptions(help, {
+  only: text,
+  rounds: { ...text, default: "5" },
+  returning: { ...text, default: "20000" },
+  connections: { ...text, default: "2000" },
+  reconnections: { ...text, default: "4" },
+  heartbeats: { ...text, default: "70" },
 });
 const effort = {
-  connections: Number(values.connections),
-  reconnections: Number(values.reconnections),
-  heartbeats: Number(values.heartbeats),
+  connections: toInteger("connections", values.connections),
+  reconnections: toInteger("reconnections", values.reconnections, 0),
+  heartbeats: toInteger("heartbeats", values.heartbeats, 0),
 };
-const parts = ["reconnects", "return", "memory"] as const;
-const { only } = values;
-if (only !== undefined && !parts.some((part) => part === only)) {
-  throw new Error(`--only: ${only} is not one of ${parts.join(", ")}`);
-}
-const rounds = Number(values.rounds);
-const returning = Number(values.returning);
+const only = values.only === undefined ? undefined : toChoice("only", values.only, parts);
+const rounds = toInteger("rounds", values.rounds);
+const returning = toInteger("returning", values.returning);
 const isWanted = (part: (typeof parts)[number]) => only === undefined || only === part;
 /** Typical memory per core of rented machines, in bytes. */
 const bytesPerCore = 4 * 2 ** 30;

@@ -1,16 +1,16 @@
 /**
  * `npm run bench:import` measures `bmaas seed` of a file of a million machines with keys beside `psql \copy` of the
  * same rows into the same tables, and a second seed of a hundred thousand machines, which changes nothing, beside a
- * program that only reads them by one `select` and parses the file. It starts a PostgreSQL of its own. `--machines`,
- * `--unchanged` and `--rounds` make it shorter. docs/performance.md explains the results.
+ * program that only reads them by one `select` and parses the file. It starts a PostgreSQL of its own. `--help` lists
+ * the options, and docs/performance.md explains the results.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { pino } from "pino";
 import { migrateDatabase } from "../src/db/migrate.ts";
+import { readScriptOptions, text, toInteger } from "../tools/script-options.ts";
 import { startBenchPostgres } from "./end-to-end/fleet-databases.ts";
 import { writeFleetFile } from "./import/fleet-file.ts";
 import { measureProcess, type ProcessCost } from "./import/measure-process.ts";
@@ -18,14 +18,21 @@ import { hasPsql, measureCopy } from "./import/psql.ts";
 import { median, medianRatio } from "./measure/statistics.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-const { values } = parseArgs({
-  options: {
-    machines: { type: "string", default: "1000000" },
-    unchanged: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "5" },
-  },
+const help = `npm run bench:import -- [options]
+
+  --machines N     machines of the file that is seeded once (1000000)
+  --unchanged N    machines of the file that is seeded again (100000)
+  --rounds N       rounds of the latter that count (5)
+`;
+
+const values = readScriptOptions(help, {
+  machines: { ...text, default: "1000000" },
+  unchanged: { ...text, default: "100000" },
+  rounds: { ...text, default: "5" },
 });
-const [machines, unchanged, rounds] = [Number(values.machines), Number(values.unchanged), Number(values.rounds)];
+const machines = toInteger("machines", values.machines);
+const unchanged = toInteger("unchanged", values.unchanged);
+const rounds = toInteger("rounds", values.rounds);
 const program = fileURLToPath(new URL("../bin/bmaas.js", import.meta.url));
 const reader = fileURLToPath(new URL("import/read-and-parse.ts", import.meta.url));
 

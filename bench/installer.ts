@@ -1,8 +1,7 @@
 /**
  * `npm run bench:installer` compares the installer of images with `curl | zstd -d | dd oflag=direct`, side by side: an
- * image of files of this machine, compressed by zstd, from a server on the same machine. `--size` sets the image's size
- * in MiB, `--rounds` the number of rounds, and `--target file` writes to a file where loop devices are. It needs curl,
- * zstd and dd. docs/performance.md explains the results.
+ * image of files of this machine, compressed by zstd, from a server on the same machine. It needs curl, zstd and dd.
+ * `--help` lists the options, and docs/performance.md explains the results.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -10,22 +9,28 @@ import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readScriptOptions, text, toChoice, toInteger } from "../tools/script-options.ts";
 import { measureCpuMs } from "./command-line/cpu-of.ts";
 import { digestFile, writeContent } from "./installer/content.ts";
 import { median, medianRatio } from "./measure/statistics.ts";
 import { formatMarkdownTable } from "./report/markdown-table.ts";
 
-const { values } = parseArgs({
-  options: {
-    size: { type: "string", default: "4096" },
-    rounds: { type: "string", default: "3" },
-    target: { type: "string", default: "loop" },
-  },
+const help = `npm run bench:installer -- [options]
+
+  --size MIB       size of the image (4096)
+  --rounds N       rounds that count (3)
+  --target KIND    loop: write to a loop device where there is one; file: write to a file (loop)
+`;
+
+const values = readScriptOptions(help, {
+  size: { ...text, default: "4096" },
+  rounds: { ...text, default: "3" },
+  target: { ...text, default: "loop" },
 });
 const mib = 1024 * 1024;
-const sizeBytes = Number(values.size) * mib;
-const rounds = Number(values.rounds);
+const sizeBytes = toInteger("size", values.size) * mib;
+const rounds = toInteger("rounds", values.rounds);
+const wantsLoop = toChoice("target", values.target, ["loop", "file"]) === "loop";
 
 /** What is to be reached, as times the pipeline's. */
 const wanted = { wall: 1.15, cpu: 1.5 };
@@ -76,7 +81,7 @@ function createDisk(bytes: number): string {
   const file = join(folder, "disk");
   writeFileSync(file, "");
   if (spawnSync("fallocate", ["--length", `${bytes}`, file]).status !== 0) truncateSync(file, bytes);
-  if (values.target !== "loop" || process.getuid?.() !== 0) return file;
+  if (!wantsLoop || process.getuid?.() !== 0) return file;
   const made = spawnSync("losetup", ["--direct-io=on", "--find", "--show", file], { encoding: "utf8" });
   const loop = made.stdout?.trim() ?? "";
   if (made.status !== 0 || !/^\/dev\/loop\d+$/.test(loop)) return file;

@@ -1,44 +1,55 @@
 /**
  * `npx node bench/load.ts` runs only the benchmark's load, against a running server, to examine that server.
- * `--database-url` first fills the server's empty database with the fleet. `--kind` is one of the kinds in callers.ts.
- * It prints a line for each of `--rounds`.
+ * `--help` lists the options.
  */
-import { parseArgs } from "node:util";
+import { readScriptOptions, text, toChoice, toInteger } from "../tools/script-options.ts";
 import { registerCallers, seedFleet, withClient } from "./end-to-end/seed-fleet.ts";
 import { callerKinds } from "./load/callers.ts";
 import type { LoadPlan } from "./load/drive.ts";
 import { listCallers } from "./load/fleet.ts";
 import { startLoad } from "./load/load-process.ts";
 
-const { values } = parseArgs({
-  options: {
-    url: { type: "string", default: "https://127.0.0.1:8443" },
-    "database-url": { type: "string" },
-    kind: { type: "string", default: "certificates" },
-    machines: { type: "string", default: "1000" },
-    callers: { type: "string", default: "1000" },
-    "in-flight": { type: "string", default: "256" },
-    "per-second": { type: "string" },
-    seconds: { type: "string", default: "5" },
-    rounds: { type: "string", default: "3" },
-  },
+const help = `npx node bench/load.ts [options]
+
+  --url URL             the server's listener for agents (https://127.0.0.1:8443)
+  --database-url URL    its database: fills it with the fleet if it is empty, and registers the callers
+  --kind KIND           ${callerKinds.join(", ")} (certificates)
+  --machines N          size of the fleet (1000)
+  --callers N           machines of the fleet that call (1000)
+  --in-flight N         calls under way at a time (256)
+  --per-second N        calls per second, instead of as many as there can be
+  --seconds N           length of a round (5)
+  --rounds N            rounds, with a line for each (3)
+`;
+
+const values = readScriptOptions(help, {
+  url: { ...text, default: "https://127.0.0.1:8443" },
+  "database-url": text,
+  kind: { ...text, default: "certificates" },
+  machines: { ...text, default: "1000" },
+  callers: { ...text, default: "1000" },
+  "in-flight": { ...text, default: "256" },
+  "per-second": text,
+  seconds: { ...text, default: "5" },
+  rounds: { ...text, default: "3" },
 });
-const [machines, callers] = [Number(values.machines), Number(values.callers)];
-const seconds = Number(values.seconds);
+const [machines, callers] = [toInteger("machines", values.machines), toInteger("callers", values.callers)];
+const [seconds, rounds] = [toInteger("seconds", values.seconds), toInteger("rounds", values.rounds)];
+const inFlight = toInteger("in-flight", values["in-flight"]);
 const plan: LoadPlan =
   values["per-second"] === undefined
-    ? { seconds, inFlight: Number(values["in-flight"]) }
-    : { seconds, perSecond: Number(values["per-second"]) };
+    ? { seconds, inFlight }
+    : { seconds, perSecond: toInteger("per-second", values["per-second"]) };
 
-const kind = callerKinds.find((each) => each === values.kind);
+const kind = toChoice("kind", values.kind, callerKinds);
 if (values["database-url"] !== undefined) await fill(values["database-url"]);
 using load = await startLoad({
-  kind: kind ?? fail(`--kind: one of ${callerKinds.join(", ")}`),
+  kind,
   url: values.url,
   numbers: listCallers(machines, callers),
-  connections: Number(values["in-flight"]),
+  connections: inFlight,
 });
-for (let round = 0; round < Number(values.rounds); round++) {
+for (let round = 0; round < rounds; round++) {
   await load.prepare(plan);
   const { calls, seconds: took, p50Ms, p99Ms, cpuSeconds } = await load.drive(plan);
   const figures = {
@@ -58,9 +69,4 @@ async function fill(databaseUrl: string): Promise<void> {
   if (rows[0]?.count === "0") await seedFleet(databaseUrl, machines);
   else if (Number(rows[0]?.count) !== machines) throw new Error(`the database holds ${rows[0]?.count} machines`);
   await registerCallers(databaseUrl, machines, callers);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(2);
 }

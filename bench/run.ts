@@ -11,7 +11,9 @@ import { measureMemory, memoryMachines } from "./end-to-end/memory-part.ts";
 import { measureSigned } from "./end-to-end/signed-part.ts";
 import type { WholeContext } from "./end-to-end/subjects.ts";
 import { measureWorkers } from "./end-to-end/workers-part.ts";
+import { measureGarbage } from "./garbage/garbage-part.ts";
 import { type Options, parts, readOptions } from "./options.ts";
+import { buildPeers } from "./peers/build.ts";
 import { formatCount, formatReport } from "./report/format-report.ts";
 import type { Part } from "./report/part.ts";
 import { writeReport } from "./report/write-report.ts";
@@ -64,14 +66,19 @@ async function measureWhole(postgres: BenchPostgres, folder: string): Promise<Pa
     return fleet;
   };
   const measured: Part[] = [];
-  if (only.has("certificates")) {
-    for (const size of machines) await getFleet(size);
-    const ordered = machines.flatMap((size) => fleets.get(size) ?? []);
-    measured.push(await measureWithCertificates(context, ordered, tools.pgbench));
-  }
   const [smallest = 1_000] = machines;
+  if (only.has("certificates") || only.has("peers")) {
+    const built = only.has("peers") ? await buildPeers(folder) : undefined;
+    const compared = [];
+    for (const size of only.has("certificates") ? machines : [smallest]) compared.push(await getFleet(size));
+    const programs = { pgbench: tools.pgbench, go: built?.program };
+    const part = await measureWithCertificates(context, compared, programs);
+    const notes = built?.missing === undefined ? [] : [`The servers in Go are left out: ${built.missing}.`];
+    measured.push({ ...part, notes: [...part.notes, ...notes] });
+  }
   if (only.has("signed")) measured.push(await measureSigned(context, await getFleet(smallest)));
   if (only.has("workers")) measured.push(await measureWorkers(context, await getFleet(smallest)));
   if (only.has("memory")) measured.push(await measureMemory(context, await getFleet(memoryMachines, memoryMachines)));
+  if (only.has("garbage")) measured.push(await measureGarbage(context, await getFleet(smallest)));
   return measured;
 }

@@ -4,70 +4,88 @@
  */
 import { type Measured, measureInRounds, type Subject } from "../measure/rounds.ts";
 import { median } from "../measure/statistics.ts";
-import { cpuCell, noteFailures, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
 import { formatCount } from "../report/format-report.ts";
-import type { Part, Target } from "../report/part.ts";
+import type { Part } from "../report/part.ts";
 import type { FleetDatabases } from "./fleet-databases.ts";
-import { type Latency, latencyCells, measureLatency, medianOf } from "./latency.ts";
+import { type Latency, measureLatency } from "./latency.ts";
 import {
+  type CalledServer,
   type CalledSubject,
   createPgbench,
   openWithCertificates,
+  startGo,
   startGrpcJs,
   startOurs,
   startRawHttp2,
   type WholeContext,
 } from "./subjects.ts";
+import { type Kind, names, showWhole } from "./whole-report.ts";
 
-const names = {
-  ours: "bmaas",
-  threeTransactions: "grpc-js, three transactions",
-  ourStore: "grpc-js, our checks and store",
-  pgbench: "pgbench, one statement",
-  rawHttp2: "raw node:http2, nothing behind it",
-} as const;
-type Kind = keyof typeof names;
-
-/** Result of a subject with a fleet of one size. */
-export interface WholeRow {
-  readonly kind: Kind;
-  readonly machines: number;
-  readonly measured: Measured;
-  readonly latency: Latency | undefined;
+/** Programs that subjects need. A subject without its program is left out. */
+export interface OtherPrograms {
+  readonly pgbench?: string | undefined;
+  /** The built servers of bench/peers. */
+  readonly go?: string | undefined;
 }
 
-interface Placed {
+interface Placed<S = Subject | CalledSubject> {
   readonly kind: Kind;
   readonly machines: number;
-  readonly subject: Subject | CalledSubject;
+  readonly subject: S;
 }
+
+/** Subjects whose latencies are also compared at the same rate. */
+const comparedAtSameLoad: readonly Kind[] = ["ours", "goThree"];
+/**
+ * Number of rounds at the same rate for each of the others. The slowest hundredth of a round is a few dozen calls, so
+ * one disturbance of the machine decides a round.
+ */
+const sameLoadRounds = 3;
 
 /** Measures all subjects with all fleets side by side, but other servers only with the smallest fleet. */
 export async function measureWithCertificates(
   context: WholeContext,
   fleets: readonly FleetDatabases[],
-  pgbench: string,
+  programs: OtherPrograms,
 ): Promise<Part> {
   await using resources = new AsyncDisposableStack();
   const placed: Placed[] = [];
   for (const fleet of fleets) {
     process.stderr.write(`${formatCount(fleet.machines)} machines, ${formatCount(fleet.callers)} of them connect …\n`);
-    placed.push(...(await startSubjects(context, fleet, fleet === fleets[0], pgbench, resources)));
+    placed.push(...(await startSubjects(context, fleet, fleet === fleets[0], programs, resources)));
   }
   await context.postgres.checkpoint();
   const measured = await measureInRounds(
     placed.map(({ subject }) => subject),
     context.effort,
   );
-  const offered = placed.flatMap(({ subject }, index) =>
-    "runAt" in subject ? [{ subject, perSecond: median(measured[index]?.rates ?? []) / 2 }] : [],
-  );
-  const latencies = await measureLatency(offered, context.effort);
+  const most = new Map(placed.map((each, index) => [each, measured[index] as Measured]));
+  const halfOf = (each: Placed) => median(most.get(each)?.rates ?? []) / 2;
+  const measureAt = async (
+    some: readonly Placed<CalledSubject>[],
+    rateOf: (each: Placed) => number,
+    effort = context.effort,
+  ) => {
+    const offered = some.map((each) => ({ subject: each.subject, perSecond: rateOf(each) }));
+    const latencies = await measureLatency(offered, effort);
+    return new Map<Placed, Latency | undefined>(some.map((each, index) => [each, latencies[index]]));
+  };
+  const called = placed.filter((each): each is Placed<CalledSubject> => "runAt" in each.subject);
+  const atHalf = await measureAt(called, halfOf);
+  const goThree = placed.find(({ kind }) => kind === "goThree");
+  const atSameLoad =
+    goThree &&
+    (await measureAt(
+      called.filter(({ kind, machines }) => machines === goThree.machines && comparedAtSameLoad.includes(kind)),
+      () => halfOf(goThree),
+      { ...context.effort, rounds: context.effort.rounds * sameLoadRounds },
+    ));
   return showWhole(
-    placed.map(({ kind, machines, subject }, index) => ({
-      ...{ kind, machines },
-      measured: measured[index] as Measured,
-      latency: latencies[offered.findIndex((each) => each.subject === subject)],
+    placed.map((each) => ({
+      ...{ kind: each.kind, machines: each.machines },
+      measured: most.get(each) as Measured,
+      latency: atHalf.get(each),
+      atSameLoad: atSameLoad?.get(each),
     })),
   );
 }
@@ -76,94 +94,32 @@ async function startSubjects(
   context: WholeContext,
   fleet: FleetDatabases,
   withPeers: boolean,
-  pgbench: string,
+  { pgbench, go }: OtherPrograms,
   resources: AsyncDisposableStack,
 ): Promise<Placed[]> {
   const { machines } = fleet;
   const nameOf = (kind: Kind) => `${names[kind]}, ${machines}`;
-  const ours = [{ kind: "ours" as const, start: () => startOurs(context, fleet, resources) }];
-  const peers = [
-    { kind: "threeTransactions" as const, start: () => startGrpcJs(context, fleet, resources, "three-transactions") },
-    { kind: "ourStore" as const, start: () => startGrpcJs(context, fleet, resources, "our-store") },
-    { kind: "rawHttp2" as const, start: () => startRawHttp2(context, resources) },
-  ];
-  const servers = withPeers ? [...ours, ...peers] : ours;
+  const starts: Partial<Record<Kind, () => Promise<CalledServer>>> = {
+    ours: () => startOurs(context, fleet, resources),
+    ...(withPeers && {
+      threeTransactions: () => startGrpcJs(context, fleet, resources, "three-transactions"),
+      ourStore: () => startGrpcJs(context, fleet, resources, "our-store"),
+      rawHttp2: () => startRawHttp2(context, resources),
+      ...(go !== undefined && {
+        oursTwice: () => startOurs(context, fleet, resources, { args: ["--workers", "2"] }),
+        goThree: () => startGo(context, fleet, resources, go, "three-transactions"),
+        goOne: () => startGo(context, fleet, resources, go, "one-statement"),
+        goNothing: () => startGo(context, fleet, resources, go, "nothing"),
+      }),
+    }),
+  };
   const placed: Placed[] = [];
-  for (const { kind, start } of servers) {
+  for (const kind of Object.keys(names) as Kind[]) {
+    const start = starts[kind];
+    if (start === undefined) continue;
     const subject = await openWithCertificates(context, fleet, resources, nameOf(kind), await start());
     placed.push({ kind, machines, subject });
   }
+  if (pgbench === undefined) return placed;
   return [...placed, { kind: "pgbench", machines, subject: createPgbench(context, fleet, nameOf("pgbench"), pgbench) }];
-}
-
-/** Returns the table, the charts and the targets. */
-export function showWhole(rows: readonly WholeRow[]): Part {
-  const find = (kind: Kind, machines = rows[0]?.machines) =>
-    rows.find((row) => row.kind === kind && row.machines === machines);
-  const sizes = [...new Set(rows.map(({ machines }) => machines))];
-  return {
-    tables: [
-      {
-        title: "Whole path, gRPC over TLS, a client certificate for each machine",
-        header: [
-          ...["server", "machines", "heartbeats/s, median", "from, to", "bmaas / it", "CPU per heartbeat: server"],
-          ...["PostgreSQL", "load", "at half of that: p50", "p99"],
-        ],
-        rows: rows.map(({ kind, machines, measured, latency }) => [
-          ...[
-            names[kind],
-            formatCount(machines),
-            ...rateCells(measured),
-            ratioCell(find("ours", machines)?.measured, measured),
-          ],
-          ...(["server", "postgres", "load"] as const).map((user) => cpuCell(measured, user)),
-          ...latencyCells(latency),
-        ]),
-      },
-    ],
-    charts: sizes.map((size) => ({
-      title: `Whole path, ${formatCount(size)} machines, heartbeats/s`,
-      bars: rows
-        .filter(({ machines }) => machines === size)
-        .map(({ kind, measured }) => rateBar(measured, names[kind], kind === "ours")),
-    })),
-    targets: listTargets(find, sizes),
-    notes: noteFailures(
-      rows.flatMap(({ kind, machines, measured, latency }) => {
-        const label = `${names[kind]}, ${formatCount(machines)} machines`;
-        return [
-          { label, observations: measured.observations },
-          { label: `${label}, at half of the most`, observations: latency?.observations ?? [] },
-        ];
-      }),
-    ),
-  };
-}
-
-function listTargets(
-  find: (kind: Kind, machines?: number) => WholeRow | undefined,
-  sizes: readonly number[],
-): Target[] {
-  const ours = find("ours");
-  const ratioTo = (other: WholeRow | undefined) => ratioOf(ours?.measured, other?.measured);
-  const largest = sizes.length > 1 ? find("ours", sizes.at(-1)) : undefined;
-  return [
-    {
-      what: "whole path: bmaas / three transactions behind grpc-js",
-      bound: { atLeast: 12 },
-      value: ratioTo(find("threeTransactions")),
-    },
-    { what: "whole path: bmaas / pgbench", bound: { atLeast: 1.3 }, value: ratioTo(find("pgbench")) },
-    {
-      what: `whole path: bmaas with ${formatCount(sizes.at(-1) ?? 0)} / ${formatCount(sizes[0] ?? 0)} machines`,
-      bound: { atLeast: 0.8 },
-      value: ratioOf(largest?.measured, ours?.measured),
-    },
-    {
-      what: "whole path: bmaas, p99 at half of the most",
-      bound: { atMost: 20 },
-      unit: "ms",
-      value: medianOf(ours?.latency?.p99Ms),
-    },
-  ];
 }

@@ -42,12 +42,30 @@ export async function runPgbench(
 ): Promise<number> {
   const file = join(folder, `heartbeat-${machines}.sql`);
   await writeFile(file, script(machines));
-  const { stdout } = await run(program, [
-    ...["--no-vacuum", "--protocol=prepared", `--client=${clients}`, "--jobs=2", `--time=${seconds}`],
-    ...[`--file=${file}`, url],
-  ]);
+  const { stdout } = await run(
+    program,
+    ["--no-vacuum", "--protocol=prepared", `--client=${clients}`, "--jobs=2", `--time=${seconds}`, `--file=${file}`],
+    { env: toLibpqVariables(new URL(url)) },
+  );
   const [, rate] = /^tps = ([\d.]+) \(without initial connection time\)/m.exec(stdout) ?? [];
   const [, failed = "0"] = /number of failed transactions: (\d+)/.exec(stdout) ?? [];
   if (rate === undefined || failed !== "0") throw new Error(`pgbench:\n${stdout}`);
   return Number(rate);
+}
+
+/**
+ * Returns a URL's connection as environment variables: these show no password in lists of processes, and a libpq before
+ * version 16, which refuses a URL with `require_auth`, ignores PGREQUIREAUTH.
+ */
+function toLibpqVariables({ hostname, port, username, password, pathname, searchParams }: URL): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    PGHOST: hostname,
+    PGPORT: port,
+    PGUSER: decodeURIComponent(username),
+    PGPASSWORD: decodeURIComponent(password),
+    PGDATABASE: decodeURIComponent(pathname.slice(1)),
+    PGREQUIREAUTH: searchParams.get("require_auth") ?? undefined,
+    PGSSLMODE: searchParams.get("sslmode") ?? undefined,
+  };
 }

@@ -80,7 +80,7 @@ function showSigned(measured: readonly Measured[], latencies: readonly Latency[]
     ],
     charts: [
       {
-        title: "Whole path, signed heartbeats/s",
+        title: "Heartbeats per second, plaintext, each with a signature",
         bars: measured.map((each) => rateBar(each, each.name, each !== verify)),
       },
     ],

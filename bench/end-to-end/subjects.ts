@@ -2,6 +2,8 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ensureDevelopmentTls } from "../../src/tls/development-ca.ts";
+import { type GcTrace, traceArgs } from "../garbage/gc-trace.ts";
 import type { LoadPlan } from "../load/drive.ts";
 import { listCallers } from "../load/fleet.ts";
 import { type LoadProcess, startLoad } from "../load/load-process.ts";
@@ -45,15 +47,16 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const grpcServer = fileURLToPath(new URL("grpc-server.ts", import.meta.url));
 const wireServer = fileURLToPath(new URL("../wire/server.ts", import.meta.url));
 
-/** Starts the product as operators run it, with `args` after `serve`. */
+/** Starts the product as operators run it, with `args` after `serve`. `trace` gets its garbage collections. */
 export async function startOurs(
   { folder }: WholeContext,
   { url }: FleetDatabases,
   resources: AsyncDisposableStack,
-  { args = [], agentTls = "on" }: { args?: readonly string[]; agentTls?: "on" | "off" } = {},
+  { args = [], agentTls = "on", trace }: { args?: readonly string[]; agentTls?: "on" | "off"; trace?: GcTrace } = {},
 ): Promise<CalledServer> {
   const server = await startServer({
     program: main,
+    nodeArgs: trace === undefined ? [] : traceArgs,
     args: ["serve", ...args],
     environment: {
       ...serveEnvironment,
@@ -61,7 +64,7 @@ export async function startOurs(
       BMAAS_HOME: await mkdtemp(join(folder, "home-")),
       BMAAS_AGENT_TLS: agentTls,
     },
-    readLine: readAgentUrl,
+    readLine: (line) => (trace?.take(line) ? undefined : readAgentUrl(line)),
   });
   resources.use(server);
   return { pid: server.pid, url: server.said };
@@ -78,12 +81,37 @@ export async function startGrpcJs(
   return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 
+/** Starts a server in Go, the built program of bench/peers, with one of its stores. */
+export async function startGo(
+  { folder }: Pick<WholeContext, "folder">,
+  { url }: Pick<FleetDatabases, "url">,
+  resources: AsyncDisposableStack,
+  program: string,
+  store: "three-transactions" | "one-statement" | "nothing",
+): Promise<CalledServer> {
+  const { certFile, keyFile } = await ensureDevelopmentTls(folder, ["127.0.0.1"]);
+  const args = ["-store", store, "-database-url", url, "-cert", certFile, "-key", keyFile];
+  const server = resources.use(await startServer({ program, args }));
+  return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
+}
+
 /**
  * Starts a server that shows the cost of these connections and calls in Node alone: it answers them, authenticates
- * nobody and writes nothing.
+ * nobody and writes nothing. `trace` gets its garbage collections.
  */
-export async function startRawHttp2({ folder }: WholeContext, resources: AsyncDisposableStack): Promise<CalledServer> {
-  const server = resources.use(await startServer({ program: wireServer, args: ["http2", folder] }));
+export async function startRawHttp2(
+  { folder }: WholeContext,
+  resources: AsyncDisposableStack,
+  trace?: GcTrace,
+): Promise<CalledServer> {
+  const server = resources.use(
+    await startServer({
+      program: wireServer,
+      nodeArgs: trace === undefined ? [] : traceArgs,
+      args: ["http2", folder],
+      readLine: (line) => (trace?.take(line) ? undefined : line),
+    }),
+  );
   return { pid: server.pid, url: `https://127.0.0.1:${server.said}` };
 }
 

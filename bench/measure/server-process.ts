@@ -15,7 +15,7 @@ export interface ServerProcess extends AsyncDisposable {
 
 /** Command that starts a server. */
 export interface ServerCommand {
-  /** Absolute path of a TypeScript or JavaScript file. */
+  /** Absolute path of a TypeScript or JavaScript file, or of an executable, which cannot be asked. */
   readonly program: string;
   readonly args: readonly string[];
   /** Arguments of Node itself. */
@@ -36,11 +36,16 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts a server and waits until it serves. Throws if it ends instead. The server does not outlive this process. */
+/**
+ * Starts a server and waits until it serves. Throws if it ends instead. The server does not outlive this process, and
+ * this process does not outlive a server that ends by itself: what waits for it would wait for ever.
+ */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
   const { program, args, nodeArgs = [], environment, readLine = (line: string) => line } = command;
-  const child = spawn(process.execPath, [...nodeArgs, program, ...args], {
-    stdio: ["ignore", "pipe", "inherit", "ipc"],
+  const isScript = /\.[jt]s$/.test(program);
+  const [executable, ...given] = isScript ? [process.execPath, ...nodeArgs, program, ...args] : [program, ...args];
+  const child = spawn(executable ?? "", given, {
+    stdio: ["ignore", "pipe", "inherit", ...(isScript ? (["ipc"] as const) : [])],
     // The caller's own settings are not passed on.
     env: { PATH: process.env.PATH, ...environment },
   });
@@ -53,17 +58,24 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
     const said = readLine(line);
     if (said !== undefined) resolve(said);
   });
-  const ended = once(child, "exit").then(([status]): never => {
-    throw new Error(`${basename(program)} ${args[0] ?? ""} ended with status ${status}`);
+  const ended = once(child, "exit").then(([status, signal]): never => {
+    throw new Error(`${basename(program)} ${args[0] ?? ""} ended with ${signal ?? `status ${status}`}`);
   });
-  ended.catch(() => {});
   const said = await Promise.race([serving, ended]);
+  let isStopped = false;
+  ended.catch((error: unknown) => {
+    if (!isStopped) throw error;
+  });
   const ask = async (question: string) => {
     child.send(question);
     const [answer] = await Promise.race([once(child, "message"), ended]);
     return answer;
   };
-  return { pid: child.pid ?? 0, said, ask, [Symbol.asyncDispose]: () => stop(child) };
+  const end = () => {
+    isStopped = true;
+    return stop(child);
+  };
+  return { pid: child.pid ?? 0, said, ask, [Symbol.asyncDispose]: end };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -1,16 +1,9 @@
 /** Compares lists and watches with those of an earlier version, and the first page with its own statement alone. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type pg from "pg";
-import { connectOperator } from "../../src/cli/operator/admin-client.ts";
-import { loadConfig } from "../../src/config/config.ts";
-import { serveEnvironment } from "../measure/serve-command.ts";
-import { startServer } from "../measure/server-process.ts";
 import { median } from "../measure/statistics.ts";
 import { type ComparisonRow, compare } from "./comparison.ts";
 import { timeWatch } from "./measure-waits.ts";
+import { type Serving, serveVersion } from "./serve-version.ts";
 import type { FleetVersion, FleetVersions } from "./versions.ts";
 
 /** How much to measure. */
@@ -29,8 +22,8 @@ export async function compareLists(
   { now, before }: FleetVersions,
   { calls, lists, watchers, folder }: ListEffort,
 ): Promise<ComparisonRow[]> {
-  await using serving = await serve(now, folder);
-  await using servingBefore = await serve(before, folder);
+  await using serving = await serveVersion(now, folder);
+  await using servingBefore = await serveVersion(before, folder);
   return [
     await compareFirstPage(now, calls, { allowed: 1.5 }),
     await compareFirstPage(before, calls, {}),
@@ -79,36 +72,6 @@ async function captureStatement(pool: pg.Pool, work: () => Promise<unknown>) {
   Object.assign(pool, { query });
   if (captured === undefined) throw new Error("the first page ran no statement");
   return captured;
-}
-
-type Serving = Awaited<ReturnType<typeof serve>>;
-
-/** Starts a version's server on its database, with a home of its own below `homes`. */
-async function serve({ name, folder, databaseUrl }: FleetVersion, homes: string) {
-  process.stderr.write(`starts the server of ${name} …\n`);
-  const home = mkdtempSync(join(homes, "home-"));
-  const program = join(folder, "src", "main.ts");
-  const server = await startServer({
-    ...{ program, args: ["serve"] },
-    readLine: (line) => (line.startsWith("{") ? (JSON.parse(line) as { adminUrl?: string }).adminUrl : undefined),
-    environment: { ...serveEnvironment, BMAAS_HOME: home, DATABASE_URL: databaseUrl },
-  });
-  const token = readFileSync(join(home, "admin.token"), "utf8").trim();
-  const settings = { BMAAS_ADMIN_URL: server.said, BMAAS_ADMIN_TOKEN: token };
-  return {
-    operator: await connectOperator(loadConfig(settings)),
-    /** Lists all machines by the version's own command. */
-    async list(): Promise<void> {
-      const args = [program, "machines", "list", "--json"];
-      const env = { PATH: process.env.PATH, ...settings };
-      const [status] = await once(
-        spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env }),
-        "exit",
-      );
-      if (status !== 0) throw new Error(`machines list of ${name} ended with status ${status}`);
-    },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
 }
 
 /** Compares the times until the last watcher has a change, in turn, so that a slow minute affects both. */

@@ -5,6 +5,7 @@ import { MachineService } from "../../gen/bmaas/admin/v1/machine_service_pb.js";
 import type { Operator } from "../../src/cli/operator/admin-client.ts";
 import type { Database } from "../../src/db/client.ts";
 import { findMachineOverview, listMachineOverviews } from "../../src/db/queries/machine-overview.ts";
+import { openWatcher } from "./open-watcher.ts";
 
 /** How many calls are timed, and how many watchers wait for a change. */
 export interface WaitEffort {
@@ -81,40 +82,35 @@ async function readMachineIds(operator: Operator, count: number): Promise<string
 /** Times changes, in milliseconds, from the request until the last watcher has the event. */
 export async function timeWatch(operator: Operator, watchers: number): Promise<number[]> {
   const machines = operator.client(MachineService);
-  const ended = new AbortController();
-  const arrivals = new Map<string, { left: number; allArrived: () => void }>();
   const { watchToken } = await machines.listMachines({ pageSize: 1 });
-  for (let watcher = 0; watcher < watchers; watcher++) void watch();
-
-  async function watch(): Promise<void> {
-    try {
-      const seen = machines.watchMachines({ resumeToken: watchToken }, { signal: ended.signal, timeoutMs: 0 });
-      for await (const { machineId } of seen) {
-        const arrival = arrivals.get(machineId);
-        if (arrival !== undefined && --arrival.left === 0) arrival.allArrived();
-      }
-    } catch (error) {
-      if (!ended.signal.aborted) throw error;
-    }
-  }
+  let arrival = { machineId: "", left: 0, allArrived: () => {} };
+  const watching = Array.from({ length: watchers }, () => {
+    let counted = "";
+    return openWatcher(operator.server, watchToken, (text) => {
+      const { machineId } = arrival;
+      if (counted === machineId || !text.includes(machineId)) return;
+      counted = machineId;
+      if (--arrival.left === 0) arrival.allArrived();
+    });
+  });
 
   async function change(): Promise<number> {
-    const machineId = randomUUID();
     const { promise: arrived, resolve: allArrived } = Promise.withResolvers<void>();
-    arrivals.set(machineId, { left: watchers, allArrived });
+    const machineId = randomUUID();
+    arrival = { machineId, left: watchers, allArrived };
     const beganAtMs = performance.now();
     await machines.createMachine({ machineId });
     await arrived;
-    const tookMs = performance.now() - beganAtMs;
-    arrivals.delete(machineId);
-    await machines.deleteMachine({ machineId });
-    return tookMs;
+    return performance.now() - beganAtMs;
   }
 
-  // A watcher that starts late also gets the first change, so all watchers have started after it.
-  await change();
-  const took: number[] = [];
-  while (took.length < changes) took.push(await change());
-  ended.abort();
-  return took;
+  try {
+    // A watcher that starts late also gets the first change, so all watchers have started after it.
+    await change();
+    const took: number[] = [];
+    while (took.length < changes) took.push(await change());
+    return took;
+  } finally {
+    for (const close of watching) close();
+  }
 }

@@ -84,9 +84,22 @@ async function copyRows(source: string, target: string): Promise<void> {
         await from.query(`copy (select ${names} from "${table}") to '${file}' (format binary)`);
         await to.query(`copy "${table}" (${names}) from '${file}' (format binary)`);
       }
+      await continueSequences(to);
       await to.query("vacuum (analyze)");
     }),
   );
+}
+
+/** Lets the sequences of columns go on behind the copied values, which COPY does not do. */
+async function continueSequences(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ table: string; column: string }>(
+    `select table_name as table, column_name as column from information_schema.columns
+      where table_schema = 'public' and pg_get_serial_sequence(quote_ident(table_name), column_name) is not null`,
+  );
+  for (const { table, column } of rows) {
+    const largest = `(select max("${column}") from "${table}")`;
+    await client.query(`select setval(pg_get_serial_sequence('"${table}"', '${column}'), coalesce(${largest}, 1))`);
+  }
 }
 
 /** The columns of all tables that can be written, by table. */

@@ -15,12 +15,12 @@ export function ratioCell(ours: Measured | undefined, other: Measured): string {
 }
 
 /** Returns the CPU time per call, the median of the rounds; empty if unknown. */
-export function cpuCell(measured: Measured, user: CpuUser): string {
+export function cpuCell(measured: Pick<Measured, "observations">, user: CpuUser): string {
   return formatTenths(cpuMicroseconds(measured, user), "µs");
 }
 
 /** Returns the CPU time per call in microseconds, the median of the rounds, or NaN if unknown. */
-function cpuMicroseconds({ observations }: Measured, user: CpuUser): number {
+function cpuMicroseconds({ observations }: Pick<Measured, "observations">, user: CpuUser): number {
   return median(observations.map(({ cpuMicroseconds: cpu }) => cpu?.[user] ?? Number.NaN));
 }
 

@@ -14,7 +14,7 @@ export async function writeReport(report: string, parts: readonly Part[]): Promi
   if (from === -1 || to < from) {
     throw new Error(`docs/performance.md has no lines ${begin.trim()} and ${end.trim()} to write between`);
   }
-  const section = `${begin}\n${report}\n![The medians as bars](performance.svg)\n\n`;
+  const section = `${begin}\n${report}\n`;
   await writeFile(page, text.slice(0, from) + section + text.slice(to));
   await writeFile(chart, drawCharts(parts.flatMap(({ charts }) => charts)));
 }

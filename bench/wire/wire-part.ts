@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { observe } from "../measure/observe.ts";
 import { type Effort, type Measured, measureInRounds, type Observation, type Subject } from "../measure/rounds.ts";
 import { startServer } from "../measure/server-process.ts";
-import { cpuCell, rateBar, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
+import { cpuCell, rateCells, ratioCell, ratioOf } from "../report/columns.ts";
 import type { Part } from "../report/part.ts";
 import { type Comparison, comparisons } from "./comparisons.ts";
 import { EndlessLoadError, type SendLoad } from "./load.ts";
@@ -30,7 +30,7 @@ export async function measureWire(effort: Effort, parentFolder: string): Promise
   }
   return {
     tables: parts.flatMap((part) => part.tables),
-    charts: parts.flatMap((part) => part.charts),
+    charts: [],
     targets: parts.flatMap((part) => part.targets),
     notes: [],
   };
@@ -68,7 +68,7 @@ async function untilItEnds(measure: () => Promise<Observation>): Promise<Observa
   }
 }
 
-/** Returns the table, the chart and the targets of a comparison. */
+/** Returns the table and the targets of a comparison. */
 export function showComparison({ title, servers, targets }: Comparison, measured: readonly Measured[]): Part {
   const [lane] = measured;
   const nameOf = (server: string) => servers[server] ?? server;
@@ -81,12 +81,7 @@ export function showComparison({ title, servers, targets }: Comparison, measured
   ]);
   return {
     tables: [{ title: `Wire, ${title}`, header, rows }],
-    charts: [
-      {
-        title: `Wire, ${title}, calls/s`,
-        bars: measured.map((each) => rateBar(each, nameOf(each.name), each === lane)),
-      },
-    ],
+    charts: [],
     targets: Object.entries(targets).map(([server, atLeast]) => ({
       what: `wire, ${title}: lane / ${nameOf(server)}`,
       bound: { atLeast },

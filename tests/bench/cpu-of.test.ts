@@ -5,7 +5,9 @@ import { measureCpuMs } from "../../bench/command-line/cpu-of.ts";
 /** A command line that uses at least so much CPU time, whatever else the machine does. */
 const use = (ms: number) => `'${process.execPath}' -e 'while (process.cpuUsage().user < ${ms * 1000});'`;
 
-test("the CPU time of a command counts with that of its children, and what was set up before does not", () => {
+test("the CPU time of a command counts with that of its children, and what was set up before does not", {
+  timeout: 180_000,
+}, () => {
   const setUp = `${use(400)}\nbmaas() { bash -c "$1"; }`;
   const script = `bmaas "${use(300)}"`;
   const cpuMs = measureCpuMs({ script, directory: ".", setUp });

@@ -1,6 +1,6 @@
 /** What the benchmark makes of its figures. */
 import { expect, test } from "vitest";
-import { showWhole } from "../../bench/end-to-end/certificates-part.ts";
+import { type Kind, showWhole } from "../../bench/end-to-end/whole-report.ts";
 import type { Measured } from "../../bench/measure/rounds.ts";
 import { median, medianRatio } from "../../bench/measure/statistics.ts";
 import { noteFailures } from "../../bench/report/columns.ts";
@@ -71,7 +71,7 @@ test("what is left out, and calls that failed, are said below the tables", () =>
 });
 
 test("fleets are held against the smallest, and every row against ours of the same size", () => {
-  const row = (kind: "ours" | "pgbench", machines: number, rates: number[], p99Ms?: number[]) => ({
+  const row = (kind: Kind, machines: number, rates: number[], p99Ms?: number[]) => ({
     ...{ kind, machines, measured: measured(kind, rates, 100) },
     latency: p99Ms && { p50Ms: p99Ms, p99Ms, observations: [] },
   });
@@ -89,12 +89,41 @@ test("fleets are held against the smallest, and every row against ours of the sa
     ["1,000,000", "", "9.0 ms"],
     ["1,000,000", "2.00", ""],
   ]);
-  expect(part.targets.map(({ value }) => value)).toEqual([Number.NaN, 3, 0.9, 8]);
-  expect(part.charts.map(({ bars }) => bars.length)).toEqual([2, 2]);
+  const values = part.targets.map(({ value }) => value).filter((value) => !Number.isNaN(value));
+  expect(values).toEqual([3, 0.9, 8]);
+  expect(part.charts.map(({ bars }) => bars.length)).toEqual([2]);
+});
+
+test("servers that got the same load have a table of it, and ours is held against Go's", () => {
+  const row = (kind: Kind, rates: number[], p99Ms?: number[]) => {
+    const { observations } = measured(kind, rates, 100);
+    const atSameLoad = p99Ms && { p50Ms: [1], p99Ms, observations };
+    return { ...{ kind, machines: 1_000, measured: measured(kind, rates) }, atSameLoad };
+  };
+  const part = showWhole([
+    row("ours", [900, 500], [6, 3]),
+    row("goThree", [100, 120], [4, 4]),
+    row("goOne", [200, 250], [5, 4]),
+    row("goNothing", [1_000, 1_000]),
+  ]);
+  expect(findRows(formatReport([part]), "Whole path, 1,000 machines, 60 heartbeats/s for each")).toEqual([
+    ["bmaas", "1.0 ms", "6.0 ms", "100.0 µs", "", ""],
+    ["Go, three transactions", "1.0 ms", "4.0 ms", "100.0 µs", "", ""],
+    ["Go, one statement", "1.0 ms", "5.0 ms", "100.0 µs", "", ""],
+  ]);
+  const valueFor = (what: RegExp) => part.targets.find((target) => what.test(target.what))?.value;
+  expect([valueFor(/bmaas \/ Go, three/), valueFor(/bmaas \/ Go, one/), valueFor(/p99 of bmaas/)]).toEqual([
+    9, 4.5, 1.5,
+  ]);
 });
 
 test("a chart has a bar for each server, the longest for the fastest, and a line for its spread", () => {
-  const chart = drawCharts(wire.flatMap(({ charts }) => charts));
+  const kinds: [Kind, Measured][] = [
+    ["ours", lane],
+    ["threeTransactions", connect],
+    ["rawHttp2", http2],
+  ];
+  const chart = drawCharts(showWhole(kinds.map(([kind, each]) => ({ kind, machines: 1_000, measured: each }))).charts);
   const widths = [...chart.matchAll(/<rect [^>]*width="([\d.]+)"/g)].map(([, width]) => Number(width));
   expect(widths).toHaveLength(3);
   expect(widths[0]).toBeCloseTo(3 * (widths[1] ?? 0), 0);

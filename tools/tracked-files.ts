@@ -37,8 +37,12 @@ const rows: readonly { readonly path: RegExp; readonly purpose: string; readonly
   { path: /^docs\/console\/[a-z-]+\.png$/, purpose: "pictures of the console" },
   { path: /^docs\/(grafana|prometheus)\/\w+\.(json|yaml)$/, purpose: "dashboard and rules to start from" },
   { path: /^examples\/\w+\.yaml$/, purpose: "examples that the documentation names" },
-  { path: /^findings\/[a-z-]+\.sh$/, purpose: "faults of others that decisions rest on, shown" },
+  { path: /^findings\/[a-z-]+\.sh$/, purpose: "behaviour of other software that one would not guess, shown" },
   { path: /^bench\/[a-z-]+\.sql$/, purpose: "rows for benches and tests" },
+  {
+    path: /^bench\/peers\/([a-z]+\.go|gen\/.*\.pb\.go|go\.(mod|sum)|buf\.gen\.yaml)$/,
+    purpose: "servers in Go, to compare with",
+  },
   {
     path: /^tests\/conformance\/((proto|gen)\/.*\.(proto|js)|relay\.js|\w+(\.gen)?\.yaml)$/,
     purpose: "what Connect's conformance suite is run with",

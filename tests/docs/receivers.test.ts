@@ -16,6 +16,7 @@ import { bareMachine } from "../support/machine.ts";
 import { makeFolder } from "../support/program.ts";
 import { allowLoopback, createReceiver, endWaits, readDeliveries } from "../support/receivers.ts";
 import { startTestServer } from "../support/server.ts";
+import { findSteadyPort } from "../support/steady-port.ts";
 import { waitUntil } from "../support/wait.ts";
 
 const page = readFileSync("docs/receivers.md", "utf8");
@@ -54,19 +55,11 @@ async function startTarget() {
   return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-async function findFreePort(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
-
 test("the bridge to a chat posts the text of genuine messages, and has bmaas repeat what the chat refuses", async () => {
   const database = await createTestDatabase();
   onTestFinished(() => database.close());
   await using server = await startTestServer(database.url, allowLoopback);
-  const [chat, port] = [await startTarget(), await findFreePort()];
+  const [chat, port] = [await startTarget(), String(await findSteadyPort())];
   const url = `http://127.0.0.1:${port}/`;
   const secret = await createReceiver(database.db, server.adminUrl, { name: "chat", url, events: ["machine.created"] });
   await runProgramOf("A chat", { WEBHOOK_SECRET: secret, CHAT_URL: chat.url, PORT: port });
@@ -80,11 +73,11 @@ test("the bridge to a chat posts the text of genuine messages, and has bmaas rep
   expect(chat.calls.map(({ body }) => body)).toEqual([{ text }, { text }]);
 });
 
-test("the bridge to Alertmanager makes an alert of an issue, and resolves it", { timeout: 60_000 }, async () => {
+test("the bridge to Alertmanager makes an alert of an issue, and resolves it", { timeout: 120_000 }, async () => {
   const database = await createTestDatabase();
   onTestFinished(() => database.close());
   await using server = await startTestServer(database.url, allowLoopback);
-  const [alertmanager, port] = [await startTarget(), await findFreePort()];
+  const [alertmanager, port] = [await startTarget(), String(await findSteadyPort())];
   const url = `http://127.0.0.1:${port}/`;
   const secret = await createReceiver(database.db, server.adminUrl, {
     name: "am",

@@ -9,9 +9,9 @@ import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { constants, createZstdCompress } from "node:zlib";
 import { abortOnInterruption, checkInterruption, InterruptedError } from "../interruption.ts";
+import { readScriptOptions, text } from "../script-options.ts";
 import { type ArchiveEntry, writeArchive } from "./cpio.ts";
 import { getKernel, PackageError, unpackPackages } from "./debian-packages.ts";
 import { listImage } from "./image-contents.ts";
@@ -90,13 +90,21 @@ async function digestFile(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
+const help = `npm run netboot -- --out DIR [options]
+
+  --out DIR          folder that gets vmlinuz and initramfs.zst
+  --packages DIR     folder with Debian's packages; those that it lacks are downloaded into it (DIR/packages)
+  --firmware NAME    a package of Debian's with firmware; may be given again
+
+SOURCE_DATE_EPOCH sets the time of every file in the image, in seconds since the epoch (0).
+docs/netboot.md explains how to serve the files.
+`;
+
 async function run(interruption: AbortSignal): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      out: { type: "string" },
-      packages: { type: "string" },
-      firmware: { type: "string", multiple: true, default: [] },
-    },
+  const values = readScriptOptions(help, {
+    out: text,
+    packages: text,
+    firmware: { ...text, multiple: true, default: [] },
   });
   if (values.out === undefined)
     throw new UsageError("--out DIR is missing: the folder for the kernel and the initramfs");

@@ -1,19 +1,18 @@
 /**
  * `npm run prove:machine` proves on an emulated machine that everything from power-on to the installed system works:
  * boot by iPXE from the network, enrolment, approval, installation, boot from the disk; and that nothing else is
- * written, whatever goes wrong. `--netboot DIR` takes the kernel and initramfs from there, `--only NAME` runs one
- * scenario. It prints a transcript, which docs/netboot.md shows.
+ * written, whatever goes wrong. It prints a transcript, which docs/netboot.md shows. `--help` lists the options.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { removeEmbeddedPostgres } from "../../src/db/embedded/instance.ts";
 import { abortOnInterruption } from "../interruption.ts";
 import { buildNetboot, buildTools } from "../netboot/build.ts";
 import { findMissingTools } from "../netboot/missing-tools.ts";
+import { readScriptOptions, text, toChoice } from "../script-options.ts";
 import { acceleration, machineTools } from "./machine.ts";
 import { Processes } from "./processes.ts";
 import { diskOrders } from "./scenarios/disk-orders.ts";
@@ -24,18 +23,21 @@ import { WebServer } from "./web-server.ts";
 
 const scenarios = [diskOrders, failures];
 
-const { values } = parseArgs({ options: { netboot: { type: "string" }, only: { type: "string" } } });
+const names = scenarios.map(({ name }) => name);
+const help = `npm run prove:machine -- [options]
+
+  --netboot DIR    take the kernel and the initramfs from there instead of building them
+  --only NAME      run one scenario: ${names.join(", ")} (all)
+`;
+const values = readScriptOptions(help, { netboot: text, only: text });
+const only = values.only === undefined ? undefined : toChoice("only", values.only, names);
 const isBuilt = values.netboot !== undefined;
 const missing = findMissingTools(isBuilt ? machineTools : { ...machineTools, ...buildTools });
 if (missing !== undefined || process.arch !== "x64") {
   process.stderr.write(`prove:machine needs ${missing ?? "a machine with x86-64"}\n`);
   process.exit(2);
 }
-const chosen = scenarios.filter(({ name }) => values.only === undefined || values.only === name);
-if (chosen.length === 0) {
-  process.stderr.write(`--only: there are ${scenarios.map(({ name }) => name).join(", ")}\n`);
-  process.exit(2);
-}
+const chosen = scenarios.filter(({ name }) => only === undefined || only === name);
 
 const interruption = abortOnInterruption();
 const processes = new Processes();

@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { fetchCa } from "../../../tools/netboot/boot/fetch-ca.ts";
+import { giveHostsAddresses } from "../../support/several-addresses.ts";
 
 const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -49,10 +50,15 @@ describe("the CA that a machine fetches when it boots", () => {
     await expect(fetchCa({ url, digest: digestOf(large) })).rejects.toThrow("is larger than 1048576 bytes");
   });
 
+  test("says why none of a host's addresses answers", async () => {
+    giveHostsAddresses();
+    await expect(fetchCa({ url: new URL("http://boot.example:1/ca.pem"), digest: digestOf(pem) })).rejects.toThrow(
+      "cannot fetch from boot.example:1: connect ECONNREFUSED 127.0.0.1:1, connect ECONNREFUSED 127.0.0.2:1",
+    );
+  });
+
   test("says what failed where no server is", async () => {
-    const url = await serve(() => {});
-    server?.close();
-    await once(server as Server, "close");
+    const url = new URL("http://127.0.0.1:1/ca.pem");
     await expect(fetchCa({ url, digest: digestOf(pem) })).rejects.toThrow(
       `cannot fetch from ${url.host}: connect ECONNREFUSED`,
     );

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import http from "node:http";
 import https from "node:https";
+import { readMessage } from "../../../src/base/system-code.ts";
 import type { CaSource } from "./boot-settings.ts";
 
 /** Maximum size of a CA file, in bytes. */
@@ -42,7 +43,7 @@ function request(url: URL): Promise<http.IncomingMessage> {
         : http.get(url, { signal, agent: false });
     sent
       .on("response", resolve)
-      .on("error", (error) => reject(new Error(`cannot fetch from ${url.host}: ${error.message}`)));
+      .on("error", (error) => reject(new Error(`cannot fetch from ${url.host}: ${readMessage(error)}`)));
   });
 }
 

@@ -1,12 +1,20 @@
-/** Settings of the tests: `npm test`; VITEST_JSON_REPORT names a file that gets the results as JSON as well. */
+/**
+ * Settings of the tests: `npm test`. VITEST_JSON_REPORT names a file that gets the results as JSON as well. After
+ * TEST_MINUTES no more tests begin.
+ */
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import type { Reporter } from "vitest/node";
+import { endInTime } from "./tests/support/end-in-time.ts";
 
-const report = process.env.VITEST_JSON_REPORT;
+const { VITEST_JSON_REPORT: report, TEST_MINUTES: minutes } = process.env;
+const reporters: (Reporter | "default" | ["json", { outputFile: string }])[] = ["default"];
+if (report !== undefined) reporters.push(["json", { outputFile: report }]);
+if (minutes !== undefined) reporters.push(endInTime(Number(minutes)));
 
 export default defineConfig({
   test: {
-    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+    reporters,
     include: ["tests/**/*.test.ts"],
     globalSetup: ["tests/support/global-setup.ts"],
     pool: "forks",
@@ -19,6 +27,6 @@ export default defineConfig({
     // Deadlines are for what hangs: a busy machine is no failure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 20_000 } },
+    expect: { poll: { timeout: 50_000 } },
   },
 });

@@ -14,13 +14,13 @@ import { adminClient } from "./support/operator.ts";
 import { makeFolder } from "./support/program.ts";
 import { type ServerProcess, startServerProcess } from "./support/server-process.ts";
 
-test("lists every setting with its flag, default and description", () => {
+test("lists every setting with its flag, value, default and description", () => {
   const rows = readFileSync("docs/configuration.md", "utf8")
     .split("\n")
     .filter((line) => /^\| `(BMAAS|DATABASE)_/.test(line))
-    .map((line) => line.split("|").map((cell) => cell.trim().replaceAll("`", "")));
+    .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll(/[`\\]/g, "")));
   const expected = Object.values<Setting>(settings).map((setting) => {
-    return ["", setting.variable, setting.flag ?? "", setting.default ?? "", setting.description, ""];
+    return ["", setting.variable, setting.flag ?? "", setting.value, setting.default ?? "", setting.description, ""];
   });
   expect(rows).toEqual(expected);
 });
@@ -66,6 +66,7 @@ const recipes = {
   requestByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 1 },
   retryByBuf: { file: "docs/operating.md", heading: "The API by buf curl", block: 2 },
   curl: { file: "docs/agents.md", heading: "A heartbeat by curl", block: 0 },
+  curlHardware: { file: "docs/agents.md", heading: "A heartbeat by curl", block: 1 },
   bufCurl: { file: "docs/agents.md", heading: "A heartbeat by buf curl", block: 0 },
   seed: { file: "docs/operating.md", heading: "Seed files", block: 0 },
 } satisfies Record<string, Recipe>;
@@ -136,7 +137,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
     agent.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       said += chunk;
     });
-    await expect.poll(() => said, { timeout: 25_000 }).toContain("agent started");
+    await expect.poll(() => said).toContain("agent started");
   });
 
   test("find the machine by the beginning of its id", async () => {
@@ -147,7 +148,7 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
 
   test("show the file that takes the place of the machine's disks, once the agent has reported it", async () => {
     const shown = async () => (await run(recipes.hardware)).stdout;
-    await expect.poll(shown, { timeout: 40_000, interval: 1000 }).toMatch(/^disk\.img +bmaas disk file +4\.29 GB/m);
+    await expect.poll(shown, { interval: 1000 }).toMatch(/^disk\.img +bmaas disk file +4\.29 GB/m);
   });
 
   test("label the machine, find it by its label, and count the fleet by it", async () => {
@@ -245,6 +246,10 @@ describe.skipIf(!hasTools)("the recipes (they need bash, curl and openssl)", () 
 
   test("heartbeat by curl and by buf curl", async () => {
     expect(await run(recipes.curl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{.*\}$/) });
+    expect(await run(recipes.curl, recipes.curlHardware)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^(?:\{"nextHeartbeatAfter":"[\d.]+s"\}){2}$/),
+    });
     expect(await run(recipes.bufCurl)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\{/) });
   });
 

@@ -3,6 +3,7 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Database } from "../../src/db/client.ts";
 import * as schema from "../../src/db/schema/index.ts";
+import { openPool } from "./database.ts";
 
 /** One scan of a plan. */
 export interface Scan {
@@ -43,7 +44,7 @@ export async function captureScans(url: string, use: (db: Database) => Promise<u
       return Reflect.apply(super.query, this, given);
     }
   }
-  const pool = new pg.Pool({ connectionString: url, max: 1, Client: RememberingClient });
+  const pool = openPool(url, { max: 1, Client: RememberingClient });
   try {
     await use(drizzle(pool, { schema, casing: "snake_case" }));
     const scans: Scan[] = [];

@@ -6,7 +6,7 @@ import type { AxeResults } from "axe-core";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { provideConsole } from "../../tools/clone-console.ts";
-import { launchChromium } from "./chromium.ts";
+import { shareChromium } from "./chromium.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { type TestToken, tokenOf } from "./operator.ts";
 import { startTestServer, type TestServer } from "./server.ts";
@@ -21,9 +21,9 @@ export interface ConsoleBench {
 }
 
 /**
- * Builds the console if it has to be, and starts a server over a database of its own, and a browser, before the tests
- * of a file or a group. `fill` fills the database before the server counts what is in it. Everything is closed after
- * the tests.
+ * Builds the console if it has to be, starts a server over a database of its own, and finds a browser, before the tests
+ * of a file or a group. `fill` fills the database before the server counts what is in it. Server and database are
+ * closed after the tests.
  */
 export function setUpConsole(
   environment: Record<string, string> = {},
@@ -36,10 +36,9 @@ export function setUpConsole(
     await fill(bench.database);
     bench.admin = await tokenOf(bench.database.db, "admin");
     bench.server = await startTestServer(bench.database.url, environment);
-    bench.browser = await launchChromium();
+    bench.browser = await shareChromium();
   });
   afterAll(async () => {
-    await bench.browser?.close();
     await bench.server?.close();
     await bench.database?.close();
   });
@@ -104,6 +103,35 @@ export async function openConsole(
 export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel("Token", { exact: false }).fill(token);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+/** Keeps the calls of a method back: `called` resolves with the first one, and `release` lets all go on. */
+export async function holdBack(context: BrowserContext, method: string) {
+  const [called, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await context.route(`**/${method}`, async (route) => {
+    called.resolve();
+    await released.promise;
+    await route.continue();
+  });
+  return { called: called.promise, release: released.resolve };
+}
+
+/** How pages are looked at: both themes, a wide window and a narrow one. */
+export const looks = [
+  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+] as const;
+
+/** Fails if the page as it stands has barriers, or scrolls sideways, in one of the looks. Leaves it wide and light. */
+export async function expectFit(page: Page): Promise<void> {
+  for (const { colorScheme, viewport } of looks.toReversed()) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    expect(await findBarriers(page), colorScheme).toEqual([]);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    expect(width, `${viewport.width} pixels`).toBeLessThanOrEqual(0);
+  }
 }
 
 const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js");

@@ -15,7 +15,7 @@ export interface TestDatabase {
 
 /** Creates a database by cloning the template that the run's setup migrated. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const { url, drop } = await createDatabase("template");
+  const { url, drop } = await createDatabase("template", inject("testDatabases").cloneOptions);
   const { db, close } = connectDatabase(url);
   return {
     url,
@@ -26,6 +26,16 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await drop();
     },
   };
+}
+
+/**
+ * Opens a pool of connections to a database that may be dropped after `end`. That does not wait until the connections
+ * are closed, so dropping the database may cut one of them, which says so.
+ */
+export function openPool(connectionString: string, options: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool({ connectionString, ...options });
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
 }
 
 /** Creates a database without tables. `options` are options of CREATE DATABASE, such as "encoding 'LATIN1'". */
@@ -53,4 +63,20 @@ async function administer(serverUrl: string, statement: string): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+/** Begins a transaction in another database of the server, which lasts until the result is disposed of. */
+export async function beginElsewhere(): Promise<AsyncDisposable> {
+  const { url, drop } = await createEmptyDatabase();
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("begin");
+  // Only transactions that write have a number.
+  await client.query("select pg_current_xact_id()");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await client.end();
+      await drop();
+    },
+  };
 }

@@ -18,8 +18,8 @@ declare module "vitest" {
      * Folder for this run's files. It is removed after the run, together with the embedded PostgreSQLs of homes in it.
      */
     testFolder: string;
-    /** The server, and the prefix of the names of this run's databases. */
-    testDatabases: { serverUrl: string; prefix: string };
+    /** The server, the prefix of the names of this run's databases, and options of CREATE DATABASE for a clone. */
+    testDatabases: { serverUrl: string; prefix: string; cloneOptions: string };
   }
 }
 
@@ -40,7 +40,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await dropDatabasesOfDeadRuns(admin);
   await makeTemplate(admin, server.url, prefix);
   project.provide("testFolder", runFolder);
-  project.provide("testDatabases", { serverUrl: server.url, prefix });
+  project.provide("testDatabases", { serverUrl: server.url, prefix, cloneOptions: await chooseCloneOptions(admin) });
   return async () => {
     await dropDatabases(admin, (name) => name.startsWith(prefix));
     await admin.end();
@@ -63,6 +63,17 @@ async function makeTemplate(admin: pg.Client, serverUrl: string, prefix: string)
   await migrateDatabase(url.href, log);
   // A database with connections cannot be cloned.
   await admin.query(`alter database ${name} with allow_connections false`);
+}
+
+/**
+ * Returns options with which a database is cloned, and dropped, in half the time where nothing is synchronized to disk:
+ * its files are copied. PostgreSQL 15 began to write each page to the log instead; earlier versions do not know the
+ * option.
+ */
+async function chooseCloneOptions(admin: pg.Client): Promise<string> {
+  const { rows } = await admin.query<{ copies: boolean }>(`
+    select current_setting('server_version_num')::int >= 150000 and current_setting('fsync') = 'off' as copies`);
+  return rows[0]?.copies === true ? "strategy file_copy" : "";
 }
 
 /**

@@ -3,7 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { IdentifierKind } from "../../src/contract/identifiers.ts";
 import type { IssueType } from "../../src/contract/issue-types.ts";
 import type { Database } from "../../src/db/client.ts";
-import { clearHold, setHold } from "../../src/db/queries/machine-hold.ts";
+import { clearHolds, setHolds } from "../../src/db/queries/machine-hold.ts";
 import {
   agentBoots,
   agentHeartbeat,
@@ -271,16 +271,16 @@ export const issueSituations: Readonly<Record<Exclude<IssueType, ServerIssueType
     make: async (db) => {
       const machineId = await make(db, "whose agent calls");
       const hold = { machineId, reason: "a fan", ticket: null, isMuted: false, end: undefined };
-      await transact(db, (tx) => setHold(tx, hold, "test"));
+      await transact(db, (tx) => setHolds(tx, [hold], "test"));
       const times = { heldAt: minutesAgo(600), until: minutesAgo(-45) };
       await db.update(machineHold).set(times).where(eq(machineHold.machineId, machineId));
       return machineId;
     },
-    end: (db, machineId) => transact(db, (tx) => clearHold(tx, machineId, "test")),
+    end: (db, machineId) => transact(db, (tx) => clearHolds(tx, [{ machineId }], "test")),
   },
   never_heartbeated: {
     detail: "",
-    sinceMinutes: 50,
+    sinceMinutes: 35,
     make: (db) => make(db, "whose agent has not called yet"),
     end: heartbeat,
   },

@@ -65,7 +65,10 @@ export async function startOidcIssuer(): Promise<OidcIssuer> {
     mood: "well",
     key: await createSigningKey("key-1"),
     published: undefined,
-    signIns: { claims: {}, codes: new Map(), refreshes: 0, refusal: undefined, lifetimeSeconds: 300 },
+    signIns: {
+      ...{ claims: {}, codes: new Map(), refreshTokens: new Set<string>(), refreshes: 0 },
+      ...{ refusal: undefined, isOpaque: false, lifetimeSeconds: 300 },
+    },
     rotate: async (alg) => {
       keysMade += 1;
       issuer.key = await createSigningKey(`key-${keysMade}`, alg);

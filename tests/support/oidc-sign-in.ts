@@ -12,10 +12,14 @@ export interface SignIns {
   claims: Readonly<Record<string, unknown>>;
   /** The requests that codes were given for. */
   readonly codes: Map<string, URLSearchParams>;
+  /** Refresh tokens that can still be used, each once. */
+  readonly refreshTokens: Set<string>;
   /** How often tokens were refreshed. */
   refreshes: number;
   /** Error that the next sign-ins get, such as "access_denied". */
   refusal: string | undefined;
+  /** Whether access tokens are for nobody but the issuer, so that the ID token says who it is. */
+  isOpaque: boolean;
   /** How long access tokens are valid. */
   lifetimeSeconds: number;
 }
@@ -82,7 +86,7 @@ async function giveTokens(issuer: SignInIssuer, form: URLSearchParams): Promise<
   if (form.get("client_id") !== testClientId) return { error: "invalid_client" };
   let nonce: string | undefined;
   if (form.get("grant_type") === "refresh_token") {
-    if (form.get("refresh_token") !== "refresh") return { error: "invalid_grant" };
+    if (!signIns.refreshTokens.delete(form.get("refresh_token") ?? "")) return { error: "invalid_grant" };
     signIns.refreshes += 1;
   } else {
     const asked = signIns.codes.get(form.get("code") ?? "");
@@ -94,11 +98,13 @@ async function giveTokens(issuer: SignInIssuer, form: URLSearchParams): Promise<
     if (form.get("redirect_uri") !== asked.get("redirect_uri")) return { error: "invalid_grant" };
     nonce = asked.get("nonce") ?? undefined;
   }
+  const refreshToken = randomBytes(16).toString("hex");
+  signIns.refreshTokens.add(refreshToken);
   const exp = Math.floor(Date.now() / 1_000) + signIns.lifetimeSeconds;
   return {
-    access_token: await issuer.sign({ claims: { ...signIns.claims, exp } }),
-    id_token: await issuer.sign({ claims: { aud: testClientId, nonce } }),
-    refresh_token: "refresh",
+    access_token: signIns.isOpaque ? "opaque" : await issuer.sign({ claims: { ...signIns.claims, exp } }),
+    id_token: await issuer.sign({ claims: { ...(signIns.isOpaque && signIns.claims), aud: testClientId, nonce } }),
+    refresh_token: refreshToken,
     token_type: "Bearer",
     expires_in: signIns.lifetimeSeconds,
   };

@@ -2,9 +2,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findSteadyPort } from "./steady-port.ts";
 import { waitUntil } from "./wait.ts";
 
 /** When PgBouncer takes a server connection back from a client. */
@@ -36,7 +37,7 @@ export async function startPgBouncer(
   settings: Record<string, string> = { ignore_startup_parameters: "options" },
 ): Promise<PgBouncer> {
   const { hostname, port: databasePort, pathname, username, password } = new URL(databaseUrl);
-  const port = await findFreePort();
+  const port = await findSteadyPort();
   const secret = password === "" ? [] : [`password=${password}`];
   const target = [`host=${hostname}`, `port=${databasePort || 5432}`, `user=${username}`, ...secret];
   const all = {
@@ -81,14 +82,6 @@ export async function startPgBouncer(
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function accepts(port: number): Promise<boolean> {

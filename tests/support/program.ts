@@ -36,11 +36,11 @@ export async function makeFolder(): Promise<string> {
   return mkdtemp(join(inject("testFolder"), "program-"));
 }
 
-/** Runs the program to its end. Kills it after 25 s. */
+/** Runs the program to its end. Kills it after 50 s. */
 export async function runProgram(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
   const program = startProgram(args, options);
   program.child.stdin?.end();
-  const timer = setTimeout(() => program.child.kill("SIGKILL"), 25_000);
+  const timer = setTimeout(() => program.child.kill("SIGKILL"), 50_000);
   const status = await program.exited;
   clearTimeout(timer);
   return { status, ...program.output };

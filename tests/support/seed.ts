@@ -20,13 +20,13 @@ import { type Observed, observe } from "./observer.ts";
 export async function seedText(
   db: Database,
   text: string | Buffer,
-  options: { dryRun?: boolean } = {},
+  options: { dryRun?: boolean; supersedeGiven?: boolean } = {},
 ): Promise<Omit<SeededMachine, "line">[]> {
   const installations = { hardwareMaxAgeMs: 86_400_000, reinstallLimit: undefined };
   await using input = await openSeedInput("-", Readable.from([Buffer.from(text)]));
   await using fleet = await stageFleet(input);
   await using seeded = await seedFleet(db, fleet, {
-    ...{ actor: "seed:test", dryRun: options.dryRun ?? false, installations },
+    ...{ actor: "seed:test", dryRun: false, supersedeGiven: false, installations, ...options },
   });
   const machines: SeededMachine[] = [];
   for await (const machine of seeded.list()) machines.push(machine);

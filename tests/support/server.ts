@@ -1,12 +1,11 @@
 /** Starts real servers on free ports over a test's database. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile, rm } from "node:fs/promises";
 import { type Logger, pino } from "pino";
 import { afterAll } from "vitest";
 import { loadConfig } from "../../src/config/config.ts";
 import { type Service, startService } from "../../src/service/service.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { makeFolder } from "./program.ts";
 import { unaryLane } from "./unary-lane.ts";
 
 /** A line of the log, parsed; levels are pino's numbers. */
@@ -38,7 +37,7 @@ export async function startTestServer(
   databaseUrl: string,
   environment: Record<string, string> = {},
 ): Promise<TestServer> {
-  const home = await mkdtemp(join(tmpdir(), "bmaas-server-"));
+  const home = await makeFolder();
   const logged: LogLine[] = [];
   const service = await startService(
     loadConfig({

@@ -1,6 +1,7 @@
 /** A TCP proxy that can refuse, cut and freeze connections, to simulate failures of the network to a database. */
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
+import { findSteadyPort } from "./steady-port.ts";
 
 /**
  * How the proxy treats connections: `pass` forwards; `refuse` cuts them all and accepts none; `freeze` accepts them,
@@ -69,12 +70,12 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const cut = () => {
     for (const pair of pairs) drop(pair);
   };
-  const listen = async (port: number) => {
+  const port = await findSteadyPort();
+  const listen = async () => {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
-    return (server.address() as AddressInfo).port;
   };
-  const port = await listen(0);
+  await listen();
   const url = new URL(targetUrl);
   url.host = `127.0.0.1:${port}`;
 
@@ -86,7 +87,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       if (next === "refuse") {
         server.close();
         cut();
-      } else if (!server.listening) await listen(port);
+      } else if (!server.listening) await listen();
       // A frozen connection has lost bytes, so it never recovers, as after a lost route.
       if (next === "freeze") for (const pair of pairs) pair.frozen = true;
     },

@@ -8,14 +8,15 @@ import type pg from "pg";
 export async function waitUntil<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 20_000,
+  timeoutMs = 50_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
-  for (;;) {
+  // What takes long is asked for less often.
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.2, 100)) {
     const result = await condition();
     if (result !== undefined && result !== false) return result;
     if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await delay(10);
+    await delay(pauseMs);
   }
 }
 

@@ -10,6 +10,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { openHost } from "./host.ts";
 import type { LaneSetting } from "./server.ts";
@@ -60,11 +61,41 @@ function installSuite(): string | undefined {
   return status === 0 ? program : undefined;
 }
 
+/** Runs the suite; cases that a moment's stall can fail are tried once more. */
 async function passes(suite: string, lane: LaneSetting, suiteArguments: readonly string[]): Promise<boolean> {
   process.stdout.write(`\nUnary lane ${lane}\n`);
   await using host = await openHost(lane);
+  const failed = await findFailures(suite, host.port, suiteArguments);
+  if (failed.length === 0 || !failed.every(hasDeadline)) return failed.length === 0;
+  process.stdout.write(`\nUnary lane ${lane}, failed cases with a deadline once more\n`);
+  const again = await findFailures(suite, host.port, failed.flatMap(toRunOption));
+  return again.length === 0;
+}
+
+/** The names of the cases that fail, or a word for what else went wrong; none if all pass. Prints what the suite prints. */
+async function findFailures(suite: string, port: number, suiteArguments: readonly string[]): Promise<string[]> {
   const options = ["--mode", "server", "--conf", features, "--max-servers", "2", ...suiteArguments];
-  const command = [...options, "--", process.execPath, relay, host.port.toString()];
-  const [status] = await once(spawn(suite, command, { stdio: "inherit" }), "close");
-  return status === 0;
+  const command = [...options, "--", process.execPath, relay, port.toString()];
+  const program = spawn(suite, command, { stdio: ["inherit", "pipe", "inherit"] });
+  const closed = once(program, "close");
+  const failed: string[] = [];
+  for await (const line of createInterface(program.stdout)) {
+    process.stdout.write(`${line}\n`);
+    const name = /^FAILED: (.+):$/.exec(line)?.[1];
+    if (name !== undefined) failed.push(name);
+  }
+  const [status] = await closed;
+  return status !== 0 && failed.length === 0 ? [`the suite ended with status ${status}`] : failed;
+}
+
+/**
+ * Whether the outcome of a case depends on a deadline. The server answers when the deadline is over, just as the suite's
+ * client gives up. A client that gives up between the answer's headers and its body says that the body is no JSON.
+ */
+function hasDeadline(name: string): boolean {
+  return name.startsWith("Timeouts/") || name.startsWith("Deadline Propagation/");
+}
+
+function toRunOption(name: string): [string, string] {
+  return ["--run", name];
 }

@@ -149,7 +149,7 @@ function logStrayProgress(log: Logger, row: HeartbeatRow, pending: PendingInstal
 function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof createRequestDecoder>) {
   return async (
     pending: PendingInstallation,
-    { machineId, publicKey }: HeartbeatRow,
+    { machineId, publicKey, process }: HeartbeatRow,
     context: HandlerContext,
   ): Promise<OSInstallationRequest | undefined> => {
     const request = findRequest(pending, machineId);
@@ -157,7 +157,7 @@ function createGive(deliveries: DeliveryWriter, findRequest: ReturnType<typeof c
     const { generation } = pending;
     const { values } = context;
     const delivery = await finishInTime(values.get(waitEndKey), (patience) =>
-      deliveries.write({ machineId, publicKey, generation }, patienceOf(values, patience)),
+      deliveries.write({ machineId, publicKey, process, generation }, patienceOf(values, patience)),
     );
     if (delivery === undefined) return undefined;
     // Agents that know names only find the disk by the name that it has now.

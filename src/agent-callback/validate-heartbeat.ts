@@ -37,6 +37,7 @@ export function validateHeartbeat(request: HeartbeatRequest, identity: AgentIden
   return {
     machineId: readMachineId(request.machineId),
     publicKey: identity.publicKey,
+    process: identity.process,
     signatureNonce: identity.signed?.nonce,
     agentVersion: toWord(request.agentVersion),
     bootId: toWord(request.bootId),

@@ -39,7 +39,10 @@ export const withholdings = {
     "nobody has looked for its disk in the newest hardware report, which a server of an older version stored",
   serial_number_changed: "the machine's serial number is not what it was when its disk was chosen",
   system_uuid_changed: "the machine's UUID is not what it was when its disk was chosen",
+  disk_names_unconfirmed:
+    "its agent finds the disk by its kernel name, and has not reported the hardware since it started",
   reinstall_limit: "the machine was given too many installations that no operator requested for it alone",
+  restored: "the database has failed over or been restored since the request, and may have lost its outcome",
 } as const satisfies Record<InstallationWithReasons["withheld"][number], string>;
 
 /** Converts one installation. Leaves out everything that may contain secrets. */

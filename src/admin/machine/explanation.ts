@@ -19,7 +19,7 @@ import {
   since,
 } from "./fact-text.ts";
 import type { RemedyName } from "./remedies.ts";
-import { describeWithholding, isRemovedByRetry } from "./withheld-text.ts";
+import { describeEndOfDelivery, describeWithholding } from "./withheld-text.ts";
 
 /** Text of ExplainMachine's answer. Sentences begin in lower case and have no full stop. */
 export interface Explanation {
@@ -78,17 +78,17 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
   }),
   installation_pending: explainPending,
   installation_given: (facts) => ({
-    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has not reported progress yet"}; ${describeAgent(facts)}`,
+    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has not reported progress yet"}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), ...readLogIfNeverTakenUp(facts), "showHistory", "supersede"],
   }),
   installing: (facts) => ({
-    condition: `the agent carries out ${nameInstallation(facts)}${describeProgress(facts)}; ${describeAgent(facts)}`,
+    condition: `the agent carries out ${nameInstallation(facts)}${describeProgress(facts)}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
   installation_overdue: (facts) => ({
-    condition: `${describeDelivery(facts)}, and the agent's report has been overdue ${since(facts)}${describeProgress(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    condition: `${describeDelivery(facts)}, and the agent's report has been overdue ${since(facts)}${describeProgress(facts)}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: facts.agent === null ? "" : "nothing, unless the agent still reports progress or an outcome",
     remedies: [
       ...registerIfGone(facts),
@@ -132,11 +132,22 @@ function explainPending(facts: Facts): Explanation {
   return { condition, next, remedies: [heartbeat === null ? "startAgent" : "findOut", "replaceKey", "cancel"] };
 }
 
-/** Reasons that only a new request removes at once. */
-const newRequestReasons: readonly string[] = ["reported_before_given", "reinstall_limit"];
+type Reason = Facts["withheld"][number]["reason"];
+
+/** What an operator can do about a reason, besides cancelling the request. */
+const remediesByReason: Readonly<Partial<Record<Reason, readonly RemedyName[]>>> = {
+  disk_gone: ["chooseDiskAnew", "showHardware"],
+  disks_unknown: ["chooseDiskAnew", "showHardware"],
+  serial_number_changed: ["chooseDiskAnew", "showHardware"],
+  system_uuid_changed: ["chooseDiskAnew", "showHardware"],
+  disk_names_unconfirmed: ["restartAgent"],
+  restored: ["repeatRestored"],
+  reported_before_given: ["request"],
+  reinstall_limit: ["request"],
+};
 
 /** Conditions under which a reason ends by itself, as clauses; other reasons have none. */
-const unlessRepeated: Partial<Record<Facts["withheld"][number]["reason"], string>> = {
+const unlessRepeated: Partial<Record<Reason, string>> = {
   unhealthy: "if the alert is not put again",
   duplicate_agent: "if no further sign of two machines appears",
 };
@@ -145,13 +156,14 @@ function explainWithheld(facts: Facts, asked: string): Explanation {
   const { withheld } = facts;
   const ends = withheld.map(({ until }) => until);
   const condition = `${asked}, but it is withheld, ${describeWithholding(facts)}`;
-  const needsNewRequest = withheld.some(({ reason }) => newRequestReasons.includes(reason));
   const remedies: RemedyName[] = [
-    ...(isRemovedByRetry(facts) ? (["chooseDiskAnew", "showHardware"] as const) : []),
-    ...(needsNewRequest ? (["request"] as const) : []),
+    ...withheld.flatMap(({ reason }) => remediesByReason[reason] ?? []),
     "cancel",
     "showHistory",
   ];
+  if (withheld.every(({ reason }) => reason === "disk_names_unconfirmed")) {
+    return { condition, next: "the agent is given it with its first hardware report", remedies };
+  }
   if (!ends.every((end) => end !== null)) return { condition, next: "", remedies };
   const conditions = withheld.flatMap(({ reason }) => unlessRepeated[reason] ?? []);
   const next = ["the agent is given it with its first heartbeat after this time", ...conditions].join(", ");

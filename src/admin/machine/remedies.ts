@@ -76,6 +76,14 @@ export const remedies = {
       "make sure that this is the machine you mean, then choose the disk anew from the newest hardware report, and wipe it",
     command: (id) => `bmaas install retry ${id}`,
   },
+  restartAgent: {
+    description: "if this lasts for minutes, restart the agent or the machine: the agent reports the hardware then",
+  },
+  repeatRestored: {
+    description:
+      "make sure that the machine has not carried it out already, then request the same installation again, which wipes a disk of the machine",
+    command: (id) => `bmaas install retry ${id}`,
+  },
   cancel: {
     description: "cancel the request",
     command: (id) => `bmaas install cancel ${id}`,

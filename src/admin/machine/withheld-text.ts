@@ -6,14 +6,6 @@ import { type Facts, oneLine } from "./fact-text.ts";
 
 type Reason = Facts["withheld"][number]["reason"];
 
-/** Reasons that a retry removes, since it chooses the disk anew from the newest hardware report. */
-const removedByRetry: readonly Reason[] = [
-  "disk_gone",
-  "disks_unknown",
-  "serial_number_changed",
-  "system_uuid_changed",
-];
-
 /** Clauses that name what has changed, for reasons of which more is known than their name. */
 const clauses: Readonly<Partial<Record<Reason, (facts: Facts) => string>>> = {
   disk_gone: ({ expectedDisk }) =>
@@ -30,14 +22,20 @@ const clauses: Readonly<Partial<Record<Reason, (facts: Facts) => string>>> = {
 
 /** Returns the clauses for all reasons, joined. */
 export function describeWithholding(facts: Facts): string {
-  return facts.withheld
-    .map(({ reason }) => clauses[reason]?.(facts) ?? `because ${withholdings[reason]}`)
-    .join(", and ");
+  return describeReasons(facts, facts.withheld);
 }
 
-/** Returns whether a retry removes one of the reasons. */
-export function isRemovedByRetry({ withheld }: Pick<Facts, "withheld">): boolean {
-  return withheld.some(({ reason }) => removedByRetry.includes(reason));
+/** Reasons that the explanation of every machine names apart from its installation. */
+const namedApart: readonly Reason[] = ["held", "unhealthy", "duplicate_agent"];
+
+/** Returns a further sentence about a request that was given, if its agent is not given it again. Empty otherwise. */
+export function describeEndOfDelivery(facts: Facts): string {
+  const withheld = facts.withheld.filter(({ reason }) => !namedApart.includes(reason));
+  return withheld.length === 0 ? "" : `; it is not given again, ${describeReasons(facts, withheld)}`;
+}
+
+function describeReasons(facts: Facts, withheld: Facts["withheld"]): string {
+  return withheld.map(({ reason }) => clauses[reason]?.(facts) ?? `because ${withholdings[reason]}`).join(", and ");
 }
 
 function nameDisk(disk: ExpectedDisk | undefined): string {

@@ -9,6 +9,11 @@ export interface AgentIdentity {
   readonly publicKey: Uint8Array;
   /** IP address of the caller, for the log. */
   readonly remoteAddress: string | undefined;
+  /**
+   * SHA-256 of the client certificate, which Monogon's agent creates anew each time it starts. So it tells the agent's
+   * process from earlier ones with the same key. Absent if the proof is an HTTP signature.
+   */
+  readonly process?: Uint8Array;
   /** Machine and nonce that an HTTP signature covers; absent if the proof is a TLS client certificate. */
   readonly signed?: { readonly machineId: string; readonly nonce: bigint };
 }

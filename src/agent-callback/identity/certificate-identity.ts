@@ -1,5 +1,5 @@
 /** Identifies agents by TLS: the handshake proved possession of the private key of the client certificate. */
-import type { X509Certificate } from "node:crypto";
+import { createHash, type X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { assertPublicKey, InvalidPublicKeyError } from "../../contract/public-key.ts";
 import { findPeerAddress } from "../../rpc/connections/peer-address.ts";
@@ -35,7 +35,8 @@ function readIdentity(socket: TLSSocket): CertificateIdentity {
     return new IdentityRefusedError("certificate", "the client certificate's key is not an Ed25519 key");
   try {
     assertPublicKey(publicKey);
-    return { publicKey, remoteAddress: findPeerAddress(socket) };
+    const process = createHash("sha256").update(certificate.raw).digest();
+    return { publicKey, remoteAddress: findPeerAddress(socket), process };
   } catch (error) {
     if (!(error instanceof InvalidPublicKeyError)) throw error;
     return new IdentityRefusedError("certificate", `the client certificate's key is not accepted: ${error.message}`, {

@@ -5,10 +5,10 @@
  * commit late. A position is the number of the writing transaction, and readers go no further than the oldest
  * transaction under way in this database. Everything before that one has ended, so no row can appear behind a reader.
  */
-import { type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Database } from "../client.ts";
 import { parseDatabaseTime } from "../database-time.ts";
-import { isStatementError, ReadOnlyDatabaseError } from "../errors.ts";
+import { ReadOnlyDatabaseError } from "../errors.ts";
 import { historyFloor, issueChange, machineHistory } from "../schema/index.ts";
 
 /** Position of a reader in the history. */
@@ -56,46 +56,19 @@ export const oldestWriter = sql`(
       pg_current_xact_id_if_assigned()))`;
 
 /**
- * Which course of which database a position belongs to. A standby that takes over, or a server that is restored from a
- * backup, may lack transactions that a reader has seen, and gives their numbers to others, which the reader would pass
- * over. Empty if PostgreSQL tells nobody.
+ * Which course of which database a position belongs to, as the function database_lineage() of the schema tells it: the
+ * system's identifier and the timeline, which PostgreSQL begins anew with each failover and restored backup. A standby
+ * that takes over, or a server that is restored from a backup, may lack transactions that a reader has seen, and gives
+ * their numbers to others, which the reader would pass over. Without the system's identifier, or empty, if PostgreSQL
+ * does not tell: providers may have servers that know no timelines.
  */
 export type Lineage = string;
 
-/** What stands for the timeline of a standby, which gets its own when it takes over. */
+/** SQL of the lineage, which PostgreSQL finds once for a statement. */
+export const lineageHere = sql`(select database_lineage())`;
+
+/** How the lineage of a standby ends. It gets a timeline of its own when it takes over. */
 const standby = "standby";
-
-/** SQL of the timeline, in hexadecimal digits: PostgreSQL begins a new one with each failover and restored backup. */
-const timeline = `case when pg_is_in_recovery() then '${standby}'
-                       else left(pg_walfile_name(pg_current_wal_lsn()), 8) end`;
-
-/**
- * SQL of the lineage, the best first. Every role of an ordinary PostgreSQL may ask for all of them; providers may have
- * servers that know no timelines.
- */
-const lineageForms = [`(select system_identifier from pg_control_system()) || '-' || ${timeline}`, timeline, `''`].map(
-  (form) => sql.raw(`(select ${form})`),
-);
-
-/** The SQL of the lineage that each pool's database understands. */
-const knownForms = new WeakMap<object, SQL>();
-
-/** Returns SQL of the lineage that this database understands. */
-export async function findLineageForm(db: Database): Promise<SQL> {
-  const known = knownForms.get(db.$client);
-  if (known !== undefined) return known;
-  for (const form of lineageForms) {
-    try {
-      await db.execute(sql`select ${form}`);
-    } catch (error) {
-      if (isStatementError(error) && form !== lineageForms.at(-1)) continue;
-      throw error;
-    }
-    knownForms.set(db.$client, form);
-    return form;
-  }
-  throw new Error("the last form of the lineage is a constant");
-}
 
 /**
  * Returns the position from which a reader sees everything that commits from now on, the lineage to which it belongs,
@@ -105,7 +78,7 @@ export async function readHistoryPosition(
   db: Database,
 ): Promise<{ position: HistoryPosition; lineage: Lineage; at: Date }> {
   const { rows } = await db.execute<{ transaction: string; lineage: string; at: string }>(
-    sql`select ${oldestWriter}::text as transaction, ${await findLineageForm(db)} as lineage, now() as at`,
+    sql`select ${oldestWriter}::text as transaction, ${lineageHere} as lineage, now() as at`,
   );
   const { transaction, lineage, at } = rows[0] as { transaction: string; lineage: string; at: string };
   return { position: { transaction: BigInt(transaction), id: 0n }, lineage, at: parseDatabaseTime(at) };
@@ -137,7 +110,7 @@ export async function checkHistoryPosition(
   lineage: Lineage,
 ): Promise<void> {
   const { rows } = await db.execute<{ lineage: string; pruned: boolean; future: boolean }>(sql`
-    select ${await findLineageForm(db)} as lineage,
+    select ${lineageHere} as lineage,
            exists (
              select from ${historyFloor} where (transaction, history_id) > (${transaction.toString()}::xid8, ${id})
            ) as pruned,

@@ -14,13 +14,7 @@ import {
   osInstallationRequest,
 } from "../schema/index.ts";
 import { isOpen } from "../schema/os-installation-request.ts";
-import {
-  assertLineage,
-  findLineageForm,
-  type HistoryPosition,
-  type Lineage,
-  oldestWriter,
-} from "./history-position.ts";
+import { assertLineage, type HistoryPosition, type Lineage, lineageHere, oldestWriter } from "./history-position.ts";
 import { type IssueColumns, type IssueRow, toIssueRow } from "./issue-list.ts";
 
 /** One row of the history, and its position. */
@@ -75,7 +69,7 @@ export async function followMachineChanges(
   // One statement: another one could be sent to another server.
   const { rows } = await db.execute<ChangeColumns & { readonly lineage: string; readonly has_change: boolean }>(sql`
     select here.lineage, changes.transaction is not null as has_change, changes.*
-      from (select ${await findLineageForm(db)} as lineage) here
+      from (select ${lineageHere} as lineage) here
       left join (${selectChanges(after, limit)}) changes on true
      order by changes.transaction, changes.id`);
   assertLineage(rows[0]?.lineage, after.lineage);

@@ -86,17 +86,18 @@ function assertRetryable(installation: InstallationWithReasons, expectedGenerati
   }
   // An agent that was given it may be installing, whatever its machine reports meanwhile.
   const isRetryable = state === "failed" || state === "overdue";
-  if (isRetryable || (state === "pending" && withheld.some((reason) => diskReasons.includes(reason)))) return;
-  const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk can be retried`;
+  if (isRetryable || (state === "pending" && withheld.some((reason) => removedByRetry.includes(reason)))) return;
+  const reason = `is in the state ${state}: only an installation that failed, is overdue, or is withheld because of its disk or of a restored database can be retried`;
   throw new InstallationRefusedError("INSTALLATION_NOT_RETRYABLE", installation, reason);
 }
 
-/** Reasons to withhold a request that choosing its disk anew removes. */
-const diskReasons: readonly InstallationWithReasons["withheld"][number][] = [
+/** Reasons to withhold a request that a new one does not have: it chooses the disk anew, on this database. */
+const removedByRetry: readonly InstallationWithReasons["withheld"][number][] = [
   "disk_gone",
   "disks_unknown",
   "serial_number_changed",
   "system_uuid_changed",
+  "restored",
 ];
 
 /**

@@ -50,6 +50,11 @@ export const hardwareReport = pgTable(
     /** Kernel names of the disks by what identifies them, without disks whose names the agent does not report. */
     disks: jsonb().$type<Readonly<Record<string, string>>>(),
     systemUuid: text(),
+    /**
+     * The agent's process from which the report last arrived, as `AgentIdentity` names it; null if a server of an older
+     * version stored it.
+     */
+    reportedBy: bytea(),
   },
   // The count of the fleet reads all machines in the order of their ids, and only these figures of each report.
   (table) => [

@@ -15,8 +15,9 @@ import { isOpen } from "./os-installation-request.ts";
  * Reasons why a request is withheld: an operator holds the machine, a health alert blocks installations, two machines
  * use its id and key, or its agent reported the request's generation, or a later one, before it was given that; the
  * newest hardware report does not show the request's disk, was stored by a server that did not look for it, or shows
- * another serial number or UUID of the machine than when the disk was chosen; or the machine was given too many
- * installations recently.
+ * another serial number or UUID of the machine than when the disk was chosen; the agent that last asked for it may know
+ * disks by name only, and the report is not of its process; the machine was given too many installations recently; or
+ * the database has failed over or been restored since the request, and may have lost its outcome.
  */
 const withholdingReasons = [
   "held",
@@ -27,7 +28,9 @@ const withholdingReasons = [
   "disks_unknown",
   "serial_number_changed",
   "system_uuid_changed",
+  "disk_names_unconfirmed",
   "reinstall_limit",
+  "restored",
 ] as const;
 
 export const installationWithheld = pgView("installation_withheld", {
@@ -60,13 +63,18 @@ select request.machine_id, request.generation, 'reported_before_given', null
    and (request.generation <= refused.floor or request.generation = refused.generation)
  where ${sql.raw(isOpen("request"))} and request.first_given_at is null
 union all
+select request.machine_id, request.generation, 'restored', null
+  from os_installation_request request
+ where ${sql.raw(isOpen("request"))} and request.lineage is distinct from (select database_lineage())
+   and request.lineage is not null
+union all
 select request.machine_id, request.generation, found.reason, found.until
   from os_installation_request request
   cross join lateral (
     select changed.reason, null::timestamptz as until
       from (select) one
       left join lateral (
-        select reported_at, inventoried_at, disks, serial_number, system_uuid
+        select reported_at, inventoried_at, disks, serial_number, system_uuid, reported_by
           from hardware_report hardware where hardware.machine_id = request.machine_id limit 1
       ) hardware on true
       cross join lateral (
@@ -79,6 +87,9 @@ select request.machine_id, request.generation, found.reason, found.until
         union all
         select 'system_uuid_changed' where hardware.system_uuid is distinct from request.machine_system_uuid
            and request.machine_system_uuid is not null
+        union all
+        select 'disk_names_unconfirmed' where hardware.reported_by is distinct from request.refused_to
+           and request.refused_to is not null
       ) changed (reason)
      where request.disk_id is not null and changed.reason is not null
     union all

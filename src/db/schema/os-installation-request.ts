@@ -89,6 +89,14 @@ export const osInstallationRequest = pgTable(
      */
     reinstallLimit: integer(),
     reinstallWindowSeconds: integer(),
+    /** The lineage of the database in which the request was made, as the function database_lineage() tells it. */
+    lineage: text().default(sql`database_lineage()`),
+    /**
+     * The agent's process that was not given the request, because the names of the disks may have changed since the
+     * newest hardware report, which is of another process; as in hardware_report.reported_by. Null once the request was
+     * given.
+     */
+    refusedTo: bytea(),
   },
   (table) => [
     primaryKey({ columns: [table.machineId, table.generation] }),

@@ -9,7 +9,7 @@ import { hardwareReport } from "../../../src/db/schema/index.ts";
 import { codeOf, grpcAgent } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
 import { bySerial, image, type NamedDisk, on, other, startDiskServer } from "../../support/disk-requests.ts";
-import { sda, storeHardware } from "../../support/hardware.ts";
+import { hardwareOf, sda, storeHardware } from "../../support/hardware.ts";
 import { findInstallation, moveInstallation, readInstallation } from "../../support/installation.ts";
 import { bareMachine, machineWithAgent, readTags } from "../../support/machine.ts";
 import { decodeRequest } from "../../support/seed.ts";
@@ -227,8 +227,7 @@ describe("an agent is given", () => {
   test("like the field's, which sends none of our fields, a Metropolis node by that name", async () => {
     const { machineId, key } = await machineWithAgent(db);
     const agent = grpcAgent(server, key);
-    // Reports of the field's agents have no kernel names; this one was made by another agent before.
-    await storeHardware(db, machineId, [other, { ...sda, kernelName: "sdc" }]);
+    await agent.heartbeat({ machineId, hardwareReport: hardwareOf([other, { ...sda, kernelName: "sdc" }]) });
     const osImage = { scheme: "https", host: "registry.example", repository: "node", tag: "v1", digest: image.digest };
     const value = { nodeParameters: Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61]), rootDevice: "", osImage };
     const target = { type: { case: "metropolis" as const, value }, disk: bySerial };

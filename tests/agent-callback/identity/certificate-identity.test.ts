@@ -1,5 +1,5 @@
 /** What a client certificate proves, beyond the certificates that an ordinary TLS client can be made to show. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { generateAgentKey } from "../../../src/agent/agent-key.ts";
@@ -30,7 +30,8 @@ function connectionWith(publicKey: string) {
     return certificate;
   };
   const socket = { getPeerX509Certificate, remoteAddress: "192.0.2.1" } as unknown as TLSSocket;
-  return { connection: {}, socket, countReads: () => reads };
+  const certificateHash = createHash("sha256").update(certificate.raw).digest();
+  return { connection: {}, socket, certificateHash, countReads: () => reads };
 }
 
 const p = `ed${"ff".repeat(30)}7f`;
@@ -76,6 +77,7 @@ test("a sound key is the identity, read once for a connection and anew for the n
     expect(findCertificateIdentity(first.connection, first.socket)).toEqual({
       publicKey: key.publicKey,
       remoteAddress: "192.0.2.1",
+      process: first.certificateHash,
     });
   }
   expect(first.countReads()).toBe(1);

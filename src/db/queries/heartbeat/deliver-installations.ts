@@ -9,7 +9,14 @@
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
-import { type AgentRow, agentColumns, defineColumns, holdAgents, joinHeldAgent } from "./heartbeat-row.ts";
+import {
+  type AgentRow,
+  agentColumns,
+  defineColumns,
+  holdAgents,
+  joinHeldAgent,
+  processColumn,
+} from "./heartbeat-row.ts";
 import { isPending } from "./is-pending.ts";
 
 /** A request that is about to be given to an agent, which proved to hold the private key of `publicKey`. */
@@ -28,9 +35,11 @@ export interface Delivery {
 
 /**
  * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, the delivery of each
- * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, or if the key was
- * replaced. `rows` must not name a machine twice with the same key. The first delivery of a request sets when it is
- * due: `installDeadlineMs` after the delivery.
+ * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, if the key was replaced,
+ * or if the name of its disk is not certain. An agent that may know disks by name only, such as Monogon's, is given a
+ * request only if its own process has reported the hardware: an earlier one may have run before a reboot, and the disks
+ * can have other names since. `rows` must not name a machine twice with the same key. The first delivery of a request
+ * sets when it is due: `installDeadlineMs` after the delivery.
  */
 export async function deliverInstallations(
   client: pg.ClientBase,
@@ -47,7 +56,11 @@ export async function deliverInstallations(
   return deliveries;
 }
 
-const columns = defineColumns<DeliveryRow>({ ...agentColumns, generation: ["bigint", (row) => row.generation] });
+const columns = defineColumns<DeliveryRow>({
+  ...agentColumns,
+  process: processColumn,
+  generation: ["bigint", (row) => row.generation],
+});
 const installDeadline = `$${columns.count + 1}::integer * interval '1 millisecond'`;
 
 const recordText = `
@@ -55,30 +68,41 @@ with input as (
   select * from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
    order by machine_id
 ), held as materialized (
-  select input.slot, input.public_key, request.*
+  select input.slot, input.public_key, process, request.*, disk_name,
+         disk_id is not null and knows_additions is not true and reported_by is distinct from process as is_refused
     from input
     ${joinHeldAgent}
     cross join lateral (
-      select machine_id, generation, first_given_at, disk_id from os_installation_request request
+      select machine_id, generation, first_given_at, disk_id, refused_to from os_installation_request request
        where request.machine_id = input.machine_id and request.generation = input.generation
          and ${isPending("request")}
        limit 1 for no key update
     ) request
+    left join lateral (
+      select knows_additions from agent_heartbeat heartbeat where heartbeat.machine_id = input.machine_id limit 1
+    ) heartbeat on true
+    left join lateral (
+      select disks ->> request.disk_id as disk_name, reported_by
+        from hardware_report hardware where hardware.machine_id = input.machine_id limit 1
+    ) hardware on true
+), refused as (
+  update os_installation_request request set refused_to = held.process
+    from held where request.machine_id = held.machine_id and request.generation = held.generation
+     and is_refused and held.refused_to is distinct from held.process
 ), given as (
   update os_installation_request request
      set first_given_at = coalesce(request.first_given_at, now()), last_given_at = now(),
-         times_given = request.times_given + 1,
+         times_given = request.times_given + 1, refused_to = null,
          due_at = case when request.first_given_at is null then now() + ${installDeadline} else request.due_at end
     from held where request.machine_id = held.machine_id and request.generation = held.generation
+     and not is_refused
 ), history_written as (
   insert into machine_history (machine_id, actor, kind, detail)
   select machine_id, 'agent:' || encode(public_key, 'hex'), 'installation_given',
          jsonb_build_object('generation', generation::text)
-    from held where first_given_at is null order by machine_id
+    from held where first_given_at is null and not is_refused order by machine_id
 )
-select slot, (select disks ->> held.disk_id from hardware_report hardware
-               where hardware.machine_id = held.machine_id limit 1) as disk_name
-  from held`;
+select slot, disk_name from held where not is_refused`;
 
 /**
  * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, and `disk_name` for

@@ -16,6 +16,8 @@ export interface AgentRow {
   readonly machineId: string;
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** What tells the agent's process from others that use its key. Absent: nothing does, and the key stands for it. */
+  readonly process?: Uint8Array | undefined;
 }
 
 /**
@@ -146,6 +148,9 @@ export const agentColumns: Readonly<Record<"machine_id" | "public_key", InputCol
   machine_id: ["uuid", (row) => row.machineId],
   public_key: ["bytea", (row) => toBuffer(row.publicKey)],
 };
+
+/** The agent's process that sent the row, as hardware_report.reported_by names it. */
+export const processColumn: InputColumn<AgentRow> = ["bytea", (row) => toBuffer(row.process ?? row.publicKey)];
 
 /** Joins `input` with `agent`: keeps the rows whose key is the machine's registered key. */
 const joinAgent = `

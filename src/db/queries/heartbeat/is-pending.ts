@@ -12,9 +12,13 @@ export function isUnreported(request: string): string {
                         where report.machine_id = ${request}.machine_id and report.generation >= ${request}.generation)`;
 }
 
-/** Returns the SQL condition that `request` is unreported and that nothing withholds it. */
+/**
+ * Returns the SQL condition that `request` is unreported and that nothing withholds it, whichever process of the agent
+ * asks for it.
+ */
 export function isPending(request: string): string {
   return `${isUnreported(request)}
        and not exists (select from installation_withheld withheld
-                        where withheld.machine_id = ${request}.machine_id and withheld.generation = ${request}.generation)`;
+                        where withheld.machine_id = ${request}.machine_id and withheld.generation = ${request}.generation
+                          and withheld.reason <> 'disk_names_unconfirmed')`;
 }

@@ -13,6 +13,7 @@ import {
   findAllowanceMs,
   type HeartbeatRow,
   joinCounted,
+  processColumn,
   toBuffer,
 } from "./heartbeat-row.ts";
 import { storeIdentifiers } from "./store-identifiers.ts";
@@ -24,6 +25,7 @@ interface BroughtRow extends HeartbeatRow {
 
 const columns = defineColumns<BroughtRow>({
   ...agentColumns,
+  process: processColumn,
   hardware: ["bytea", (row) => toBuffer(row.hardwareReport?.report)],
   manufacturer: ["text", (row) => row.hardwareReport?.manufacturer],
   product: ["text", (row) => row.hardwareReport?.product],
@@ -58,10 +60,12 @@ const text = `
 with sent as materialized (
   select input.*, stored.*, hardware is not null and stored_hardware is distinct from hardware as differs,
          hardware is not null and (stored_hardware is distinct from hardware or not is_complete
+           or reported_by is distinct from process
            or confirmed_at is null or confirmed_at < now() - interval '1 hour') as is_noted
     from unnest(${columns.parameters}) with ordinality as input (${columns.names}, slot)
     left join lateral (
       select reported_at as stored_at, report as stored_hardware, serial_number as stored_serial_number, confirmed_at,
+             reported_by,
              memory_bytes is not null and identified_at is not distinct from reported_at
                and inventoried_at is not distinct from reported_at as is_complete,
              case when identified_at = reported_at and digested_at = reported_at then identifiers_digest
@@ -74,10 +78,12 @@ with sent as materialized (
            where is_noted or reported_generation is not null or progress_generation is not null) input
     ${joinCounted}
 ), hardware_confirmed as (
-  update hardware_report set confirmed_at = now()
-   where machine_id = any (array(select machine_id from brought where is_noted and not differs and is_complete))
+  update hardware_report hardware set confirmed_at = now(), reported_by = brought.process
+    from brought
+   where hardware.machine_id = any (array(select machine_id from brought where is_noted and not differs and is_complete))
+     and hardware.machine_id = brought.machine_id
 ), hardware_news as materialized (
-  select slot, machine_id, public_key, hardware, manufacturer, product, serial_number, own_serial_number, memory_bytes,
+  select slot, machine_id, public_key, process, hardware, manufacturer, product, serial_number, own_serial_number, memory_bytes,
          cpu_threads, disk_bytes, largest_disk_bytes, system_uuid, disks, digest, stored_at, stored_hardware,
          stored_serial_number, differs, case when stored_digest = digest then null else identifiers end as identifiers,
          case when differs then now() else stored_at end as identified_at
@@ -96,10 +102,11 @@ with sent as materialized (
 ), hardware_stored as (
   insert into hardware_report (machine_id, reported_at, report, manufacturer, product, serial_number,
                                memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
-                               system_uuid, disks, confirmed_at, inventoried_at, identifiers_digest, digested_at)
+                               system_uuid, disks, confirmed_at, inventoried_at, identifiers_digest, digested_at,
+                               reported_by)
   select machine_id, identified_at, hardware, manufacturer, product, serial_number,
          memory_bytes, cpu_threads, disk_bytes, largest_disk_bytes, identified_at,
-         system_uuid, disks::jsonb, now(), identified_at, digest, identified_at
+         system_uuid, disks::jsonb, now(), identified_at, digest, identified_at, process
     from hardware_news order by machine_id
   on conflict (machine_id) do update
     set reported_at = excluded.reported_at, report = excluded.report, manufacturer = excluded.manufacturer,
@@ -108,7 +115,7 @@ with sent as materialized (
         largest_disk_bytes = excluded.largest_disk_bytes, identified_at = excluded.identified_at,
         system_uuid = excluded.system_uuid, disks = excluded.disks, confirmed_at = excluded.confirmed_at,
         inventoried_at = excluded.inventoried_at, identifiers_digest = excluded.identifiers_digest,
-        digested_at = excluded.digested_at
+        digested_at = excluded.digested_at, reported_by = excluded.reported_by
 ), ${storeIdentifiers.trim()}, changed as materialized (
   select changed.machine_id, public_key, slot, own_serial_number as value, stored_serial_number as previous,
          past_values, duplicate_until

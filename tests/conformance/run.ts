@@ -72,7 +72,10 @@ async function passes(suite: string, lane: LaneSetting, suiteArguments: readonly
   return again.length === 0;
 }
 
-/** The names of the cases that fail, or a word for what else went wrong; none if all pass. Prints what the suite prints. */
+/**
+ * Returns the names of the cases that fail, or a word for what else went wrong; none if all pass. Prints what the suite
+ * prints.
+ */
 async function findFailures(suite: string, port: number, suiteArguments: readonly string[]): Promise<string[]> {
   const options = ["--mode", "server", "--conf", features, "--max-servers", "2", ...suiteArguments];
   const command = [...options, "--", process.execPath, relay, port.toString()];
@@ -89,8 +92,9 @@ async function findFailures(suite: string, port: number, suiteArguments: readonl
 }
 
 /**
- * Whether the outcome of a case depends on a deadline. The server answers when the deadline is over, just as the suite's
- * client gives up. A client that gives up between the answer's headers and its body says that the body is no JSON.
+ * Whether the outcome of a case depends on a deadline. The server answers when the deadline is over, just as the
+ * suite's client gives up. A client that gives up between the answer's headers and its body says that the body is no
+ * JSON.
  */
 function hasDeadline(name: string): boolean {
   return name.startsWith("Timeouts/") || name.startsWith("Deadline Propagation/");

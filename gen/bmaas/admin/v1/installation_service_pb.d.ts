@@ -678,8 +678,8 @@ export declare const InstallationService: GenService<{
   },
   /**
    * RetryInstallation requests an installation again, under the next generation, when it failed, is overdue, or is
-   * withheld because of its disk, of the machine's identity, or of a failover or restore of the database. It chooses the
-   * disk anew from the newest hardware report.
+   * withheld because of its disk, of the machine's identity, or of a failover or restore of the database. It chooses
+   * the disk anew from the newest hardware report.
    * Errors: failed_precondition when the machine's newest installation is in another state or is not the expected one,
    * or when its agent may not support images, as in RequestInstallation (google.rpc.PreconditionFailure); and, with the
    * machine's disks (DiskRefusal), for the disk as in RequestInstallation, or when the disk was requested by its kernel

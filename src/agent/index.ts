@@ -31,6 +31,6 @@ export {
   findDevicePath,
   type Installer,
 } from "./installer.ts";
-export { AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "./key-file.ts";
+export { AgentKeyExistsError, AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "./key-file.ts";
 export { createNodeFetch } from "./node-fetch.ts";
 export { runShellCommand, type ShellCommandOptions } from "./shell-command.ts";

@@ -2,7 +2,7 @@
  * Stores what an agent must never forget: which generation it attempted last, the outcome, and whether what follows a
  * success has run. An attempt is on disk before the installer starts, so that no generation is ever run twice.
  */
-import { open as openFile, readFile, readlink, realpath } from "node:fs/promises";
+import { readFile, readlink, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "../base/atomic-file.ts";
@@ -283,14 +283,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Writes the state. Resolves once it is on disk, including its name in the folder. */
+/** Writes the state. Resolves once it is on disk. */
 async function writeState(file: string, machineId: string, attempt: Attempt | undefined): Promise<void> {
   const toText = (_key: string, value: unknown) => (typeof value === "bigint" ? `${value}` : value);
   await replaceFile(file, `${JSON.stringify({ machineId, attempt }, toText)}\n`, 0o600);
-  const folder = await openFile(dirname(file), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

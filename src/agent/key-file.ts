@@ -1,9 +1,11 @@
 /**
  * Reads and writes files with an agent's private key. Reads all usual formats, never overwrites a file, and writes it
- * for the owner only.
+ * for the owner only, completely or not at all.
  */
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { open, unlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { createFile } from "../base/atomic-file.ts";
 import { OperatorError } from "../base/operator-error.ts";
 import { findExposure } from "../base/secret-file.ts";
 import { assertSecret, InvalidPublicKeyError } from "../contract/public-key.ts";
@@ -11,7 +13,12 @@ import { type AgentKey, createAgentKey, seedBytes } from "./agent-key.ts";
 
 /** Says why a key file cannot be used, and what to do. Never contains the file's content. */
 export class AgentKeyFileError extends OperatorError {
-  override readonly name = "AgentKeyFileError";
+  override readonly name: string = "AgentKeyFileError";
+}
+
+/** A key file exists, perhaps since another process has just created it, so no other key was written to it. */
+export class AgentKeyExistsError extends AgentKeyFileError {
+  override readonly name = "AgentKeyExistsError";
 }
 
 /** A loaded key, with warnings of one sentence each about things that are allowed but unwise. */
@@ -45,24 +52,18 @@ function assertOwn(file: string, key: AgentKey): AgentKey {
 }
 
 /**
- * Writes a key as PEM that only its owner can read. Throws AgentKeyFileError, also if the file exists: a key is never
- * overwritten.
+ * Writes a key as PEM that only its owner can read. The key is on disk when this resolves; a power cut before leaves no
+ * file. Throws AgentKeyFileError, or AgentKeyExistsError if the file exists: a key is never overwritten.
  */
 export async function saveAgentKey(file: string, key: AgentKey): Promise<void> {
   try {
-    const handle = await open(file, "wx", 0o600);
-    try {
-      await handle.writeFile(key.exportPem());
-      await handle.sync();
-    } catch (error) {
-      await unlink(file);
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await createFile(file, key.exportPem(), 0o600);
   } catch (error) {
-    const isFolderMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new AgentKeyFileError(isFolderMissing ? `${file}: there is no such folder` : describeFailure(file, error));
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new AgentKeyFileError(`${file}: there is no such folder`);
+    if (code !== "EEXIST") throw new AgentKeyFileError(describeFailure(file, error));
+    if (existsSync(file)) throw new AgentKeyExistsError(describeFailure(file, error));
+    throw new AgentKeyFileError(`${file} is a link to a file that does not exist: name that file, or remove the link`);
   }
 }
 
@@ -88,11 +89,28 @@ function parseSeed(content: Buffer, file: string): Buffer | string {
   if (file.endsWith(".pub") && !text.includes("-----BEGIN")) {
     return "by its name, this is a public key; the agent needs the private one";
   }
+  const damage = findDamage(content, text);
+  if (damage !== undefined) return damage;
   if (content.length === seedBytes) return content;
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) return Buffer.from(text, "base64");
   if (text.includes("-----BEGIN")) return parsePem(text);
   return "not a private key: expected PEM, 64 hexadecimal digits, base64 or 32 bytes (create one with: bmaas agent keygen)";
+}
+
+/** First and last line of a key that this module writes. */
+const [pemBegin, pemEnd] = ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"];
+
+/** Returns what a power cut has left of a key, and what to do, if there is too little of it to be one. */
+function findDamage(content: Buffer, text: string): string | undefined {
+  const remedy =
+    "restore it from a copy, or delete it, make a new key (bmaas agent keygen; " +
+    "an agent without --machine-id makes one itself) and let the server know that one";
+  const cause = "as after a power cut while it was written";
+  if (text === "") return `the file is empty, ${cause}, so there is no key in it: ${remedy}`;
+  if (content.every((byte) => byte === 0)) return `the file holds nothing but zeros, ${cause}: ${remedy}`;
+  const isCut = pemBegin.startsWith(text) || (text.startsWith(pemBegin) && !text.includes(pemEnd));
+  return isCut ? `the key in it is cut off, ${cause}: ${remedy}` : undefined;
 }
 
 function parsePem(text: string): Buffer | string {

@@ -1,7 +1,13 @@
 /** The options that identify the agent in its commands. */
 import { existsSync } from "node:fs";
 import { generateAgentKey } from "../agent/agent-key.ts";
-import { type AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "../agent/key-file.ts";
+import {
+  AgentKeyExistsError,
+  type AgentKeyFileError,
+  type LoadedAgentKey,
+  loadAgentKey,
+  saveAgentKey,
+} from "../agent/key-file.ts";
 import { ConfigError } from "../config/config.ts";
 import { InvalidMachineIdError, parseMachineId } from "../contract/machine-id.ts";
 
@@ -54,7 +60,10 @@ export async function loadKey({ key }: IdentityOptions): Promise<LoadedAgentKey>
   }
 }
 
-/** Loads the key that `--key` names, and creates it if there is no such file. Throws ConfigError if that fails. */
+/**
+ * Loads the key that `--key` names, and creates it if there is no such file. Agents that do this at once get the same
+ * key. Throws ConfigError if that fails.
+ */
 export async function loadOrCreateKey({ key: file }: IdentityOptions): Promise<LoadedAgentKey> {
   if (file === undefined) throw new ConfigError([missingKey]);
   if (existsSync(file)) return await loadKey({ key: file });
@@ -62,6 +71,7 @@ export async function loadOrCreateKey({ key: file }: IdentityOptions): Promise<L
   try {
     await saveAgentKey(file, key);
   } catch (error) {
+    if (error instanceof AgentKeyExistsError) return await loadKey({ key: file });
     throw new ConfigError([`--key: ${(error as AgentKeyFileError).message}`]);
   }
   return { key, warnings: [] };

@@ -1,10 +1,14 @@
+import { spawnSync } from "node:child_process";
 import { createPrivateKey, createPublicKey, verify } from "node:crypto";
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { createAgentKey, generateAgentKey } from "../../src/agent/agent-key.ts";
 import { AgentKeyFileError, loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
+import { loadOrCreateKey } from "../../src/cli/agent-identity.ts";
+import { recordSyncs } from "../support/record-syncs.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 /** RFC 8032 section 7.1, test 2. */
@@ -64,6 +68,41 @@ describe("a key file", async () => {
     expect(await readFile(file, "utf8")).toBe(before);
   });
 
+  test.each(["write", "sync"])("is not there after a crash in the first %s of a new key", async (step) => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "agent.key");
+    const main = new URL("support/dying-keygen-main.ts", import.meta.url).pathname;
+    expect(spawnSync(process.execPath, [main, file, step], { stdio: "inherit" }).signal).toBe("SIGKILL");
+    expect(existsSync(file)).toBe(false);
+    await saveAgentKey(file, made);
+    expect((await loadAgentKey(file)).key.publicKeyHex).toBe(publicKeyHex);
+  });
+
+  test("is on disk, and its name too, before a new key is used", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "agent.key");
+    const syncs = await recordSyncs(() => (existsSync(file) ? "the key is there" : "no key yet"));
+    await saveAgentKey(file, made);
+    expect(syncs).toEqual(["file: no key yet", "folder: the key is there"]);
+    expect(await readdir(folder)).toEqual(["agent.key"]);
+  });
+
+  test("is the same for all agents that create it at once", async () => {
+    const file = join(await temporaryFolder(), "agent.key");
+    const loaded = await Promise.all(Array.from({ length: 8 }, () => loadOrCreateKey({ key: file })));
+    const kept = (await loadAgentKey(file)).key.publicKeyHex;
+    expect(new Set(loaded.map(({ key }) => key.publicKeyHex))).toEqual(new Set([kept]));
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test("that a link leads to and that does not exist is refused as that", async () => {
+    const file = join(await temporaryFolder(), "agent.key");
+    await symlink(`${file}.elsewhere`, file);
+    await expect(saveAgentKey(file, made)).rejects.toThrow(
+      `${file} is a link to a file that does not exist: name that`,
+    );
+  });
+
   test.each([
     ["hexadecimal", seed],
     ["hexadecimal in capitals, with a line end", `${seed.toUpperCase()}\n`],
@@ -87,7 +126,11 @@ describe("a key file", async () => {
   });
 
   test.each([
-    ["nothing", "", /not a private key: expected PEM/],
+    ["nothing", "", /the file is empty, as after a power cut while it was written.*delete it, make a new key/],
+    ["zeros", "\0".repeat(119), /nothing but zeros, as after a power cut while it was written.*delete it/],
+    ["half a key", made.exportPem().slice(0, 60), /the key in it is cut off.*restore it from a copy, or delete it/],
+    ["some bytes of a key", made.exportPem().slice(0, 9), /the key in it is cut off/],
+    ["nearly a key", made.exportPem().slice(0, -9), /the key in it is cut off/],
     ["something else", "hello\n", /create one with: bmaas agent keygen/],
     ["a public key", "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n", /this is a public key/],
     [

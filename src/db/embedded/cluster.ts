@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, open, readFile, rename, rm, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { syncFolder } from "../../base/atomic-file.ts";
 import { isSystemError } from "../../base/system-error.ts";
 import type { Account } from "./account.ts";
 import { type Binaries, environmentOf } from "./binaries.ts";
@@ -111,14 +112,4 @@ async function writeDurably(path: string, content: string, owner?: Account): Pro
   } finally {
     await file.close();
   }
-}
-
-/**
- * Flushes `folder`, so that renames in it survive a crash of the machine. Windows cannot open folders and does not need
- * this.
- */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  await handle.sync().finally(() => handle.close());
 }

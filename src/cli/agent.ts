@@ -156,7 +156,16 @@ async function run(flags: AgentFlags): Promise<void> {
     log.info("agent stopped");
   } finally {
     state.close();
+    endInSpiteOfHangingCommands();
   }
+}
+
+/** How long commands that were told to stop may keep the process, in milliseconds. */
+const leavingMs = 1000;
+
+/** Ends the process soon, even if a command that hangs in the kernel, such as the health command, does not end. */
+function endInSpiteOfHangingCommands(): void {
+  setTimeout(() => process.exit(), leavingMs).unref();
 }
 
 /**

@@ -13,6 +13,7 @@ import { loadAgentKey, saveAgentKey } from "../../src/agent/key-file.ts";
 import { findAgentSignature } from "../../src/contract/agent-signature.ts";
 import { formatContentDigest, sha256 } from "../../src/contract/content-digest.ts";
 import { mainFile } from "../support/program.ts";
+import { createFreezer } from "./support/frozen-processes.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
 import { requestOf } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
@@ -226,6 +227,22 @@ describe("bmaas agent", () => {
     expect(await readFile(join(folder, "end"), "utf8")).toBe("stopped\n");
     const { attempt } = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));
     expect(attempt).toMatchObject({ generation: "123", phase: "done", error: expect.stringContaining("stopped") });
+  });
+
+  test("ends although its health command hangs in the kernel (skipped where nothing can be frozen)", async (context) => {
+    const freezer = createFreezer();
+    if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+    const folder = await folderWithKey();
+    const server = await startHeartbeatServer(() => ({}));
+    await writeFile(join(folder, "ca.pem"), server.ca);
+    const identity = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
+    const options = ["--installer", "pretend", "--health-command", `${freezer.freezeSelf}; echo '[]'`];
+    const agent = start(process.execPath, [mainFile, "agent", ...identity, ...options], folder);
+    const ended = Promise.all([once(agent, "exit"), text(agent.stdout)]);
+    await expect.poll(() => freezer.isFrozen(), { timeout: 20_000 }).toBe(true);
+    agent.kill("SIGTERM");
+    expect(await ended).toEqual([[0, null], expect.stringContaining("agent stopped")]);
+    expect(freezer.isFrozen()).toBe(true);
   });
 
   test("says what to do when the server's certificate is not trusted", async () => {

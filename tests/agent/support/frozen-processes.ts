@@ -1,5 +1,5 @@
 /** Processes that nothing ends for a while, as if they waited in the kernel for a disk that does not answer. */
-import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -10,6 +10,8 @@ const freezer = "/sys/fs/cgroup/freezer";
 export interface Freezer {
   /** Shell commands by which a process puts itself into the group and freezes. */
   readonly freezeSelf: string;
+  /** Whether a process waits. */
+  isFrozen(): boolean;
   /** Ends the wait of all processes in the group. */
   thaw(): void;
 }
@@ -32,5 +34,6 @@ export function createFreezer(): Freezer | undefined {
     while ((await readFile(processes, "utf8")) !== "") await new Promise((resolve) => setTimeout(resolve, 10));
     rmdirSync(group);
   });
-  return { freezeSelf: `echo $$ > ${processes}; echo FROZEN > ${state}`, thaw };
+  const isFrozen = () => readFileSync(state, "utf8").trim() === "FROZEN";
+  return { freezeSelf: `echo $$ > ${processes}; echo FROZEN > ${state}`, isFrozen, thaw };
 }

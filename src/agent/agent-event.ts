@@ -63,10 +63,12 @@ export type AgentEvent =
   | { readonly type: "state-failed"; readonly error: Error }
   /** `afterInstall` has run after a reported success; `error` is undefined if it succeeded. */
   | { readonly type: "after-install"; readonly error: string | undefined }
+  /** `afterInstall` has not ended within `limitMs`. The agent goes on without its end, and reports a health alert. */
+  | { readonly type: "after-install-hangs"; readonly generation: bigint; readonly limitMs: number }
   /** The agent was told to stop before `afterInstall` had ended, for example by the reboot that this asked for. */
   | { readonly type: "after-install-stopped" }
   /**
    * `afterInstall` was started by an earlier process, which did not see it end, and is not started again: the machine
-   * has rebooted since, or it was interrupted too often.
+   * has rebooted since, it was interrupted too often, or it may still run.
    */
-  | { readonly type: "after-install-skipped"; readonly reason: "rebooted" | "interrupted" };
+  | { readonly type: "after-install-skipped"; readonly reason: "rebooted" | "interrupted" | "hanging" };

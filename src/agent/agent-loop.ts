@@ -10,7 +10,8 @@ import { findBootId } from "./boot-id.ts";
 
 /**
  * Runs an agent. Resolves when its signal has aborted and a running installation has been stopped, also one that was
- * given up: nothing else may use the state file, and install, before. No error ends it: it retries for ever.
+ * given up: nothing else may use the state file, and install, before. It does not wait for an `afterInstall` that
+ * hangs. No error ends it: it retries for ever.
  */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { signal, version = readVersion(), bootId = await findBootId() } = options;
@@ -19,6 +20,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   while (!signal.aborted) await rest(agent, await agent.heartbeat(), options);
   await agent.installing;
   await agent.hanging;
+  await agent.stop();
 }
 
 /**

@@ -28,6 +28,11 @@ export interface AgentOptions {
    * since.
    */
   readonly afterInstall?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
+  /**
+   * Time after which the agent no longer waits for `afterInstall`, and continues to send heartbeats. It then reports a
+   * health alert, and installs nothing else until `afterInstall` has ended or the machine has rebooted. Default: 60 s.
+   */
+  readonly afterInstallLimitMs?: number | undefined;
   /** Default: no hardware report. */
   readonly collectHardware?: CollectHardware | undefined;
   /** Time between collections of the hardware. The second collection follows within a minute. Default: 1 h. */

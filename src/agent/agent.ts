@@ -6,6 +6,7 @@ import { AfterInstall } from "./after-install.ts";
 import type { AgentEvent } from "./agent-event.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { backoff, jitter, type Random } from "./backoff.ts";
+import { createHangingAlert, explainRefusal, type MayStillRun } from "./hanging.ts";
 import { findExpectedDisk } from "./hardware/find-disk.ts";
 import { createFields, type HeartbeatLoad } from "./heartbeat-fields.ts";
 import { HeartbeatLoader } from "./heartbeat-loader.ts";
@@ -75,12 +76,22 @@ export class Agent {
 
   /** Runs what an earlier process has left to do after a reported success. Call it before the first heartbeat. */
   async resume(): Promise<void> {
+    const { bootId, state } = this.#options;
+    // An earlier process may have reported it.
+    if (state.hanging !== undefined && state.hanging.bootId !== bootId) this.#loader.health.endEarlier();
     await this.#afterInstall.resume();
+  }
+
+  /** Waits a little for what follows a reported success. Call it after the last heartbeat. */
+  async stop(): Promise<void> {
+    await this.#afterInstall.stop();
   }
 
   /** Sends one heartbeat, and carries out or begins what its answer requests. */
   async heartbeat(): Promise<Pause> {
     const { client, machineId, signal, callTimeoutMs = 10_000 } = this.#options;
+    const hanging = this.#findHanging();
+    this.#loader.health.setOwn(hanging === undefined ? [] : [createHangingAlert(hanging)]);
     const load = await this.#loader.next(() => this.#run);
     this.#hasNewOutcome = false;
     let request: OSInstallationRequest | undefined;
@@ -100,7 +111,10 @@ export class Agent {
       outcome,
       installing: progress?.generation,
     });
-    if (outcome !== undefined && (await this.#finishReport(outcome))) return this.#pause();
+    if (outcome !== undefined && (await this.#finishReport(outcome))) {
+      // The alert about it follows at once.
+      return this.#afterInstall.hanging === undefined ? this.#pause() : this.#pause(0);
+    }
     if (request !== undefined) return await this.#consider(request, load);
     // If the server requests it later after all, it will accept the report as well.
     this.#refused = undefined;
@@ -174,16 +188,13 @@ export class Agent {
 
   /** Begins an installation after the attempt is stored on disk. The next heartbeat follows at once and reports it. */
   async #install(request: OSInstallationRequest): Promise<Pause> {
-    const { install, findDisk = findExpectedDisk, installLimitMs: limitMs, signal, state } = this.#options;
+    const { install, findDisk = findExpectedDisk, installLimitMs: limitMs, bootId, signal, state } = this.#options;
     const { generation } = request;
     if (!isKnown(request)) return await this.#refuse(request, "request-unknown", unknownRequestError);
     const hanging = this.#findHanging();
-    if (hanging !== undefined) {
-      const reason = `nothing was installed: the installer of generation ${hanging} has not ended yet`;
-      const advice = "as when a disk hangs: reboot the machine, then request the installation again";
-      return await this.#refuse(request, "request-refused", `${reason}, ${advice}`);
-    }
-    if (!(await this.#save(() => state.recordAttempt(generation, digestRequest(request))))) return this.#pause();
+    if (hanging !== undefined) return await this.#refuse(request, "request-refused", explainRefusal(hanging));
+    const digest = digestRequest(request);
+    if (!(await this.#save(() => state.recordAttempt(generation, digest, bootId)))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const onProgress = (progress: InstallProgress) =>
       this.#emit({ type: "installation-progress", generation, progress });
@@ -194,14 +205,18 @@ export class Agent {
   }
 
   /**
-   * Returns the generation whose installer was given up and may still do what it has begun. One of an earlier process
-   * of the same boot may: a killed agent does not take along what waits in the kernel.
+   * Returns what was begun before and may still do something, so that nothing may be installed. What an earlier process
+   * of the same boot did not see to end is such: a killed agent does not take along what waits in the kernel.
    */
-  #findHanging(): bigint | undefined {
-    if (this.#hanging !== undefined) return this.#hanging.generation;
+  #findHanging(): MayStillRun | undefined {
+    if (this.#run !== undefined) return undefined;
+    if (this.#hanging !== undefined) return { generation: this.#hanging.generation, what: "installer" };
+    const { hanging: generation } = this.#afterInstall;
+    if (generation !== undefined) return { generation, what: "after-install" };
     const { bootId, state } = this.#options;
     const { hanging } = state;
-    return hanging?.bootId === bootId && hanging?.generation !== this.#left ? hanging?.generation : undefined;
+    if (hanging === undefined || hanging.bootId !== bootId || hanging.generation === this.#left) return undefined;
+    return { generation: hanging.generation, what: "earlier" };
   }
 
   /** Records that a request fails without being run. The next heartbeat follows at once and reports it. */
@@ -221,12 +236,11 @@ export class Agent {
 
   async #awaitOutcome(run: InstallationRun): Promise<void> {
     const { generation } = run;
-    const { bootId, state } = this.#options;
+    const { state } = this.#options;
     const error = await run.ended;
-    const isLeft = run.isLeft;
-    if (!isLeft) void this.#awaitLeaving(run);
-    const hanging = isLeft || bootId === undefined ? undefined : { generation, bootId };
-    await this.#save(() => state.recordOutcome(error, hanging));
+    const isHanging = !run.isLeft;
+    if (isHanging) void this.#awaitLeaving(run);
+    await this.#save(() => state.recordOutcome(error, { isHanging }));
     this.#run = undefined;
     this.#installing = undefined;
     this.#hasNewOutcome = true;

@@ -17,7 +17,8 @@ export type CollectHealth = (signal: AbortSignal) => Promise<readonly WrittenAle
 
 /** Options of a HealthFeed. */
 export interface HealthFeedOptions {
-  readonly collect: CollectHealth;
+  /** Default: the feed reports only what it is told by `setOwn`. */
+  readonly collect?: CollectHealth | undefined;
   /** Time between two collections. */
   readonly intervalMs: number;
   readonly nowMs: () => number;
@@ -36,6 +37,9 @@ export class HealthFeed {
   readonly #ttlMs: number;
   #isUnderWay = false;
   #nextAtMs = Number.NEGATIVE_INFINITY;
+  /** The problems that were collected last, and those of the agent itself. */
+  #collected: readonly WrittenAlert[] = [];
+  #own: readonly WrittenAlert[] = [];
   #last: AgentHealthReport | undefined;
   /** Whether the last collection found `#last` again; a report that nobody confirms is not repeated. */
   #isConfirmed = false;
@@ -51,12 +55,24 @@ export class HealthFeed {
   next(): AgentHealthReport | undefined {
     if (this.#last === undefined || this.#last !== this.#told?.report) return this.#last;
     const isOld = this.#options.nowMs() - this.#told.atMs >= this.#ttlMs / 2;
-    return isOld && this.#isConfirmed && this.#last.alert.length > 0 ? this.#last : undefined;
+    const isKnown = this.#isConfirmed || this.#own.length > 0;
+    return isOld && isKnown && this.#last.alert.length > 0 ? this.#last : undefined;
   }
 
   /** Begins another collection if it is due. */
   refresh(): void {
-    if (!this.#isUnderWay && this.#options.nowMs() >= this.#nextAtMs) void this.#collect();
+    const { collect, nowMs } = this.#options;
+    if (collect !== undefined && !this.#isUnderWay && nowMs() >= this.#nextAtMs) void this.#collect(collect);
+  }
+
+  /** Sets the problems of the agent itself, which are reported at once, beside those that were collected last. */
+  setOwn(alerts: readonly WrittenAlert[]): void {
+    if (alerts.length > 0 || this.#own.length > 0) this.#compose(alerts, this.#collected);
+  }
+
+  /** Ends the problems that an earlier process has reported of itself. Where problems are collected, that does it. */
+  endEarlier(): void {
+    if (this.#options.collect === undefined) this.#compose(this.#own, this.#collected);
   }
 
   /** Records that the server accepted a report, or refused its content. */
@@ -64,19 +80,27 @@ export class HealthFeed {
     this.#told = { report, atMs: this.#options.nowMs() };
   }
 
-  async #collect(): Promise<void> {
-    const { collect, intervalMs, nowMs, onCollected, signal } = this.#options;
+  /** Creates the report of all problems. Returns whether it differs from the one before. */
+  #compose(own: readonly WrittenAlert[], collected: readonly WrittenAlert[]): boolean {
+    const report = toReport([...own, ...collected], this.#ttlMs);
+    [this.#own, this.#collected] = [own, collected];
+    if (this.#last !== undefined && equals(AgentHealthReportSchema, this.#last, report)) return false;
+    this.#last = report;
+    return true;
+  }
+
+  async #collect(collect: CollectHealth): Promise<void> {
+    const { intervalMs, nowMs, onCollected, signal } = this.#options;
     this.#isUnderWay = true;
     try {
-      const report = toReport(await collect(signal), this.#ttlMs);
+      const collected = await collect(signal);
+      const isNews = this.#compose(this.#own, collected);
       this.#isConfirmed = true;
-      if (this.#last !== undefined && equals(AgentHealthReportSchema, this.#last, report)) return;
-      this.#last = report;
-      onCollected({ alerts: report.alert.length });
+      if (isNews) onCollected({ alerts: collected.length });
     } catch (reason) {
       this.#isConfirmed = false;
       const error = reason instanceof Error ? reason : new Error(String(reason));
-      if (!signal.aborted) onCollected({ alerts: this.#last?.alert.length ?? 0, error });
+      if (!signal.aborted) onCollected({ alerts: this.#collected.length, error });
     } finally {
       this.#isUnderWay = false;
       this.#nextAtMs = nowMs() + intervalMs;

@@ -15,7 +15,7 @@ export class HeartbeatLoader {
   readonly #options: AgentOptions;
   readonly #emit: (event: AgentEvent) => void;
   readonly #hardware: HardwareFeed | undefined;
-  readonly #health: HealthFeed | undefined;
+  readonly #health: HealthFeed;
   readonly #suspicion = new Suspicion();
   #isFirst = true;
   /** Report that is sent instead of a hardware report that makes heartbeats fail. */
@@ -35,7 +35,7 @@ export class HeartbeatLoader {
     const { collectHealth: collect, healthIntervalMs: intervalMs = 5 * 60 * 1000, signal } = options;
     const { nowMs = () => performance.now() } = options;
     const onCollected = (found: { alerts: number; error?: Error }) => emit({ type: "health-collected", ...found });
-    this.#health = collect && new HealthFeed({ collect, intervalMs, nowMs, onCollected, signal });
+    this.#health = new HealthFeed({ collect, intervalMs, nowMs, onCollected, signal });
   }
 
   #createFeed(collectHardware: CollectHardware): HardwareFeed {
@@ -43,6 +43,11 @@ export class HeartbeatLoader {
     const collect: CollectHardware = async (options) => toSoundReport(await collectHardware(options));
     const onCollected = (warnings: readonly string[]) => this.#emit({ type: "hardware-collected", warnings });
     return new HardwareFeed({ collect, intervalMs: hardwareIntervalMs, nowMs, onCollected, signal });
+  }
+
+  /** The health that heartbeats carry. */
+  get health(): HealthFeed {
+    return this.#health;
   }
 
   /** Creates the next heartbeat's load. `findRun` returns the running installation. */
@@ -54,12 +59,12 @@ export class HeartbeatLoader {
     // During an installation, nothing else accesses the disks.
     if (run === undefined) {
       this.#hardware?.refresh();
-      this.#health?.refresh();
+      this.#health.refresh();
     }
     const load = {
       installing: run?.generation,
       hardwareReport,
-      health: mayCarry("health") ? this.#health?.next() : undefined,
+      health: mayCarry("health") ? this.#health.next() : undefined,
       // An outcome is stored on disk before it is reported.
       outcome: run === undefined && mayCarry("outcome") ? this.#options.state.pendingOutcome : undefined,
       progress: mayCarry("progress") ? this.#takeProgress(run) : undefined,
@@ -85,7 +90,7 @@ export class HeartbeatLoader {
   noteSuccess({ hardwareReport, health }: HeartbeatLoad): void {
     this.#isFirst = false;
     if (hardwareReport !== undefined) this.#settle(hardwareReport);
-    if (health !== undefined) this.#health?.settle(health);
+    if (health !== undefined) this.#health.settle(health);
     const culprit = this.#suspicion.noteSuccess();
     if (culprit !== undefined) this.#leaveOut(culprit);
   }
@@ -106,7 +111,7 @@ export class HeartbeatLoader {
     const [report, health, generation] = [this.#lastHardware, this.#lastHealth, this.#lastProgress];
     if (part === "hardware" && report !== undefined) this.#leaveHardwareOut(report, error);
     if (part === "health" && health !== undefined) {
-      this.#health?.settle(health);
+      this.#health.settle(health);
       this.#emit({ type: "health-refused", error });
     }
     if (part === "progress" && generation !== undefined) {

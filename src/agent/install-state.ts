@@ -7,6 +7,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "../base/atomic-file.ts";
 import { OperatorError } from "../base/operator-error.ts";
+import { findBootId } from "./boot-id.ts";
 import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
 
 /** Says why an agent cannot continue with its state file, and what to do. */
@@ -33,8 +34,8 @@ export interface DueAfterInstall {
   readonly bootId?: string | undefined;
 }
 
-/** An installer that was given up, and may still do what it has begun. */
-export interface HangingInstaller {
+/** What was started for a generation, was not seen to end, and may still do what it has begun. */
+export interface Hanging {
   readonly generation: bigint;
   /** Boot in which it was started. It does not outlive that. */
   readonly bootId: string;
@@ -64,6 +65,8 @@ export class InstallState {
   readonly #machineId: string;
   readonly #lock: ProcessLock;
   #attempt: Attempt | undefined;
+  /** The last write, which the next one waits for, so that the newest state is the one that stays. */
+  #writing: Promise<unknown> = Promise.resolve();
 
   /** Use `openInstallState`, which takes the lock. */
   constructor(file: string, machineId: string, lock: ProcessLock, attempt: Attempt | undefined) {
@@ -83,8 +86,11 @@ export class InstallState {
     return this.#attempt?.phase === "done" ? this.#attempt : undefined;
   }
 
-  /** The installer that was given up last, unless an attempt has begun since. */
-  get hanging(): HangingInstaller | undefined {
+  /**
+   * The installer or after-install command that was not seen to end, unless an attempt has begun since. While an
+   * attempt is running, it is that attempt.
+   */
+  get hanging(): Hanging | undefined {
     return this.#attempt?.hanging;
   }
 
@@ -97,16 +103,17 @@ export class InstallState {
   /**
    * Records on disk that `generation` is being attempted. Throws InstallStateError if it may have been attempted
    * before, or if another attempt is running. `request` is the digest of the request, which distinguishes it from
-   * another one that a server may make with the same number after losing data.
+   * another one that a server may make with the same number after losing data. `bootId` tells a process that finds the
+   * attempt unfinished whether its installer may still run.
    */
-  async recordAttempt(generation: bigint, request: string): Promise<void> {
-    await this.#begin({ generation, request, phase: "installing" });
+  async recordAttempt(generation: bigint, request: string, bootId?: string): Promise<void> {
+    const hanging = bootId === undefined ? undefined : { generation, bootId };
+    await this.#begin({ generation, request, phase: "installing", hanging });
   }
 
   /** Records a request that is not carried out as an attempt that failed. Throws like `recordAttempt`. */
   async recordRefusal(generation: bigint, request: string, error: string): Promise<void> {
-    const { hanging } = this;
-    await this.#begin({ generation, request, phase: "done", error, ...(hanging && { hanging }) });
+    await this.#begin({ generation, request, phase: "done", error, hanging: this.hanging });
   }
 
   async #begin(attempt: Attempt): Promise<void> {
@@ -122,11 +129,11 @@ export class InstallState {
   }
 
   /**
-   * Records the outcome of the attempt, and that its installer was given up. It holds in this process even if writing
-   * it throws.
+   * Records the outcome of the attempt, and whether its installer was given up and may still run. It holds in this
+   * process even if writing it throws.
    */
-  async recordOutcome(error: string | undefined, hanging?: HangingInstaller): Promise<void> {
-    await this.#change({ phase: "done", error, ...(hanging && { hanging }) });
+  async recordOutcome(error: string | undefined, { isHanging = false } = {}): Promise<void> {
+    await this.#change({ phase: "done", error, ...(!isHanging && { hanging: undefined }) });
   }
 
   /**
@@ -149,9 +156,14 @@ export class InstallState {
     await this.#change({ afterInstall: { starts: starts + 1, bootId } });
   }
 
-  /** Records that what follows the success is not to be started again. */
+  /** Records that what follows the success does not end, or has ended after all. */
+  async recordAfterInstallHang(hanging: Hanging | undefined): Promise<void> {
+    await this.#change({ hanging });
+  }
+
+  /** Records that what follows the success has ended, and is not to be started again. */
   async recordAfterInstallEnd(): Promise<void> {
-    await this.#change({ afterInstall: "over" });
+    await this.#change({ afterInstall: "over", hanging: undefined });
   }
 
   /**
@@ -183,21 +195,23 @@ export class InstallState {
     await this.#write(this.#attempt);
   }
 
-  async #write(attempt: Attempt | undefined): Promise<void> {
-    await writeState(this.#file, this.#machineId, attempt);
+  async #write(attempt: Attempt): Promise<void> {
+    const written = this.#writing.then(() => writeState(this.#file, this.#machineId, attempt));
+    this.#writing = written.catch(() => {});
+    await written;
   }
 }
 
 /**
  * Opens and locks the state file of a machine's agent, and creates it if it does not exist. An attempt that was running
- * when the last process ended becomes a failure. Throws InstallStateError if the file is in use, damaged, another
- * machine's, or not writable.
+ * when the last process ended becomes a failure, which says so if that was in the present boot: its installer may still
+ * run. Throws InstallStateError if the file is in use, damaged, another machine's, or not writable.
  */
-export async function openInstallState(path: string, machineId: string): Promise<InstallState> {
+export async function openInstallState(path: string, machineId: string, bootId?: string): Promise<InstallState> {
   const file = await resolveLink(path);
   const lock = acquireLock(file);
   try {
-    const attempt = endInterrupted(await readState(file, machineId));
+    const attempt = endInterrupted(await readState(file, machineId), bootId ?? (await findBootId()));
     await writeState(file, machineId, attempt);
     return new InstallState(file, machineId, lock, attempt);
   } catch (error) {
@@ -235,9 +249,14 @@ function acquireLock(file: string): ProcessLock {
   }
 }
 
-function endInterrupted(attempt: Attempt | undefined): Attempt | undefined {
+function endInterrupted(attempt: Attempt | undefined, bootId: string | undefined): Attempt | undefined {
   if (attempt?.phase !== "installing") return attempt;
-  const error = `agent restarted while generation ${attempt.generation} was being installed`;
+  const interrupted = `agent restarted while generation ${attempt.generation} was being installed`;
+  const mayRun = attempt.hanging !== undefined && attempt.hanging.bootId === bootId;
+  const error = mayRun
+    ? `${interrupted}: the installer may still write to the disk, so this agent installs nothing else ` +
+      "until the machine has rebooted"
+    : interrupted;
   return { ...attempt, phase: "done", error };
 }
 

@@ -127,9 +127,19 @@ function describeInstallation(event: InstallationEvent): LogLine {
       return { level: "error", message: `after-install command failed: ${event.error}` };
     case "after-install-stopped":
       return { level: "info", message: "the agent was told to stop while the after-install command ran" };
+    case "after-install-hangs": {
+      const message = `after-install command has not ended after ${event.limitMs / 1000} s, so the agent goes on without it`;
+      const advice = "reboot the machine if it does not end, as when a disk hangs";
+      return { level: "error", message, fields: { generation: `${event.generation}`, advice } };
+    }
     case "after-install-skipped":
       if (event.reason === "rebooted")
         return { level: "info", message: "the machine has rebooted since the after-install command was started" };
+      if (event.reason === "hanging") {
+        const message =
+          "the after-install command that an earlier agent started may still run, so it is not started again";
+        return { level: "error", message, fields: { advice: "reboot the machine" } };
+      }
       return { level: "warn", message: "after-install command was interrupted twice, so it is not started again" };
   }
 }

@@ -1,12 +1,13 @@
 /** When a real agent tells a server of problems, by a clock and with problems that the test moves. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { HealthEffect, HealthSeverity } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
+import type { AgentOptions } from "../../src/agent/agent-options.ts";
 import { createHealthCommand } from "../../src/agent/health-command.ts";
 import type { WrittenAlert } from "../../src/contract/health-alerts.ts";
 import { createFreezer } from "./support/frozen-processes.ts";
 import { type Script, startHeartbeatServer } from "./support/heartbeat-server.ts";
-import { startAgent } from "./support/running-agent.ts";
+import { requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const minuteMs = 60_000;
@@ -18,7 +19,7 @@ const fan: WrittenAlert = {
   effects: ["block_install"],
 };
 
-async function run(script: Script = () => ({})) {
+async function run(script: Script = () => ({}), overrides: Partial<AgentOptions> = {}) {
   const server = await startHeartbeatServer(script);
   const machine = { alerts: [] as WrittenAlert[], nowMs: 0, error: undefined as Error | undefined, collections: 0 };
   const agent = await startAgent(server, await temporaryFolder(), {
@@ -29,6 +30,7 @@ async function run(script: Script = () => ({})) {
     },
     healthIntervalMs: 5 * minuteMs,
     nowMs: () => machine.nowMs,
+    ...overrides,
   });
   const told = () =>
     server.requests.flatMap(({ health }) => (health === undefined ? [] : [health.alert.map(({ id }) => id)]));
@@ -79,6 +81,31 @@ describe("the health", () => {
     machine.error = undefined;
     await pass(5 * minuteMs);
     expect(told()).toEqual([[], ["fan"], ["fan"]]);
+  });
+
+  test("has the problems of the agent itself beside those that were collected, also when these cannot be found out", async () => {
+    const release = Promise.withResolvers<undefined>();
+    let isReported = false;
+    const script: Script = ({ installationReport }) => {
+      isReported ||= installationReport !== undefined;
+      return isReported ? {} : { installationRequest: requestOf(5n) };
+    };
+    const hanging = { afterInstall: () => release.promise, afterInstallLimitMs: 50, bootId: "boot 1" };
+    const { machine, agent, told, pass } = await run(script, hanging);
+    onTestFinished(() => release.resolve(undefined));
+    machine.alerts = [fan];
+    await agent.happened("after-install-hangs");
+    await pass(5 * minuteMs);
+    expect(told().at(-1)).toEqual(["agent_hanging", "fan"]);
+    machine.error = new Error("no tool");
+    const before = told().length;
+    await pass(5 * minuteMs);
+    await pass(5 * minuteMs);
+    expect(told().slice(before)).toEqual([["agent_hanging", "fan"]]);
+    release.resolve(undefined);
+    await agent.happened("after-install");
+    await pass(minuteMs);
+    expect(told().at(-1)).toEqual(["fan"]);
   });
 
   test("that a server refuses costs no other heartbeat", async () => {

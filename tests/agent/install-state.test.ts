@@ -12,8 +12,8 @@ async function stateFile(): Promise<string> {
   return join(await temporaryFolder(), "state.json");
 }
 
-async function open(file: string) {
-  const state = await openInstallState(file, machineId);
+async function open(file: string, bootId?: string) {
+  const state = await openInstallState(file, machineId, bootId);
   onTestFinished(() => state.close());
   return state;
 }
@@ -99,7 +99,49 @@ describe("over a restart", () => {
   });
 });
 
+describe("an attempt of which no end was seen", () => {
+  test.each([
+    ["this boot", "boot 1", /: the installer may still write to the disk, so this agent installs nothing else until/],
+    ["an earlier boot", "boot 2", /^agent restarted while generation 7 was being installed$/],
+  ])("in %s has failed, and the report says what that means", async (_when, bootId, error) => {
+    const file = await stateFile();
+    const before = await open(file, "boot 1");
+    await before.recordAttempt(7n, "request", "boot 1");
+    before.close();
+    const state = await open(file, bootId);
+    expect(state.pendingOutcome?.error).toMatch(error);
+    expect(state.hanging).toEqual({ generation: 7n, bootId: "boot 1" });
+    await state.recordAccepted();
+    await state.recordRefusal(8n, "request", "not now");
+    expect(state.hanging).toEqual({ generation: 7n, bootId: "boot 1" });
+  });
+
+  test("is not one whose end was seen", async () => {
+    const file = await stateFile();
+    let state = await open(file);
+    await state.recordAttempt(7n, "request", "boot 1");
+    await state.recordOutcome("no disk");
+    expect(state.hanging).toBeUndefined();
+    state.close();
+    state = await open(file);
+    expect(state.hanging).toBeUndefined();
+  });
+});
+
 describe("the file", () => {
+  test("holds the newest state, whichever of several writes at once ends first", async () => {
+    const file = await stateFile();
+    const state = await open(file);
+    await state.recordAttempt(7n, "request", "boot 1");
+    await state.recordOutcome(undefined);
+    const writes = [state.recordAccepted(), state.recordAfterInstallHang({ generation: 7n, bootId: "boot 1" })];
+    for (let start = 0; start < 20; start++) writes.push(state.recordAfterInstallStart("boot 1"));
+    await Promise.all([...writes, state.recordAfterInstallEnd()]);
+    expect(JSON.parse(await readFile(file, "utf8")).attempt).toEqual({
+      ...{ generation: "7", request: "request", phase: "reported", afterInstall: "over" },
+    });
+  });
+
   test("is held by one process, and free once that one was killed", async () => {
     const file = await stateFile();
     const { agent } = await startInstallingAgent(file, machineId, "echo installing; sleep 600");

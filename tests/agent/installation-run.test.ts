@@ -5,9 +5,11 @@ import { expect, onTestFinished, test } from "vitest";
 import type { HeartbeatRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { FoundDisk } from "../../src/agent/hardware/find-disk.ts";
 import { createCommandInstaller, type Installer } from "../../src/agent/installer.ts";
+import { killOutright, startInstallingAgent } from "./support/crashing-agent.ts";
 import { createFreezer } from "./support/frozen-processes.ts";
 import { startHeartbeatServer } from "./support/heartbeat-server.ts";
-import { requestOf, startAgent } from "./support/running-agent.ts";
+import { isRunning } from "./support/processes.ts";
+import { machineId, requestOf, startAgent } from "./support/running-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 /** A server that requests the next generation once it has the report of the one before. */
@@ -124,6 +126,59 @@ test("an agent that was killed and starts again installs nothing before the mach
   expect(again.installed).toEqual([]);
   const rebooted = await startAgent(server, nextBoot, { bootId: "boot 2" });
   await rebooted.happened("installation-started");
+});
+
+test("an agent that was killed before it gave an installer up installs nothing else in that boot, and tells", async () => {
+  const server = await startRequesting();
+  const { install, release } = hangingInstaller();
+  const folder = await temporaryFolder();
+  const agent = await startAgent(server, folder, { install, bootId: "boot 1" });
+  onTestFinished(release);
+  await agent.happened("installation-started");
+  // What a killed agent leaves is its state file.
+  const [sameBoot, nextBoot] = [await temporaryFolder(), await temporaryFolder()];
+  for (const copy of [sameBoot, nextBoot]) await copyFile(join(folder, "state.json"), join(copy, "state.json"));
+  const [same, next] = [await startRequesting(), await startRequesting()];
+  const again = await startAgent(same, sameBoot, { bootId: "boot 1" });
+  await again.happened("report-accepted", 2);
+  expect(errorsOf(same.requests).slice(0, 2)).toEqual([
+    "5: agent restarted while generation 5 was being installed: the installer may still write to the disk, " +
+      "so this agent installs nothing else until the machine has rebooted",
+    "6: nothing was installed: what an earlier agent began for generation 5 may still run, " +
+      "as when a disk hangs: reboot the machine, then request the installation again",
+  ]);
+  expect(same.requests[0]?.health?.alert).toMatchObject([
+    {
+      id: "agent_hanging",
+      message:
+        "what an earlier agent began for generation 5 may still run, " +
+        "as when a disk hangs: this agent installs nothing else, so reboot the machine",
+    },
+  ]);
+  expect(again.installed).toEqual([]);
+  const rebooted = await startAgent(next, nextBoot, { bootId: "boot 2" });
+  await rebooted.happened("report-accepted", 2);
+  expect(errorsOf(next.requests)).toEqual(["5: agent restarted while generation 5 was being installed"]);
+  expect(rebooted.installed[0]).toBe(6n);
+  // The alert of the boot before is over.
+  expect(next.requests[0]?.health).toMatchObject({ alert: [] });
+});
+
+test("a command of a killed agent that waits in the kernel has no other one beside it (skipped where nothing can be frozen)", async (context) => {
+  const freezer = createFreezer();
+  if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+  const folder = await temporaryFolder();
+  const command = `echo $$; ${freezer.freezeSelf}`;
+  const { agent, line } = await startInstallingAgent(join(folder, "state.json"), machineId, command, "boot 1");
+  await expect.poll(() => freezer.isFrozen()).toBe(true);
+  await killOutright(agent);
+  const server = await startHeartbeatServer(({ installationReport }) =>
+    installationReport?.generation === 8n ? {} : { installationRequest: requestOf(8n) },
+  );
+  const again = await startAgent(server, folder, { bootId: "boot 1" });
+  await again.happened("request-refused");
+  expect(await isRunning(Number(line))).toBe(true);
+  expect(again.installed).toEqual([]);
 });
 
 test("an installer within its limit is left alone, also one of the longest time that there is", async () => {

@@ -12,9 +12,12 @@ export async function startInstallingAgent(
   file: string,
   machineId: string,
   command: string,
+  bootId?: string,
 ): Promise<{ agent: ChildProcess; line: string }> {
   const main = new URL("crashing-agent-main.ts", import.meta.url).pathname;
-  const agent = spawn(process.execPath, [main, file, machineId, command], { stdio: ["ignore", "pipe", "inherit"] });
+  const agent = spawn(process.execPath, [main, file, machineId, command, ...(bootId === undefined ? [] : [bootId])], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void agent.kill("SIGKILL"));
   const [line] = (await once(createInterface(agent.stdout), "line")) as [string];
   return { agent, line };

@@ -42,7 +42,8 @@ export async function startAgent(
   const [events, pauses, installed]: [AgentEvent[], number[], bigint[]] = [[], [], []];
   const changed = new EventTarget();
   const controller = new AbortController();
-  const state = await openInstallState(join(folder, "state.json"), overrides.machineId ?? machineId);
+  const { bootId } = overrides;
+  const state = await openInstallState(join(folder, "state.json"), overrides.machineId ?? machineId, bootId);
   const { install = async () => undefined, ...rest } = overrides;
   const running = runAgent({
     machineId,

@@ -16,6 +16,12 @@ export interface AgentOptions {
   readonly state: InstallState;
   readonly install: Installer;
   /**
+   * Whether the installer writes within this process alone, so that nothing of it outlives the process: as long as a
+   * thread of a killed process waits in the kernel, the state file stays locked. Otherwise an agent that was killed
+   * during an installation installs nothing else before the machine has rebooted. Default: false.
+   */
+  readonly installsInProcess?: boolean | undefined;
+  /**
    * Time after which an installer that has not ended is given up: the agent reports a failure, and installs nothing
    * else until the installer has ended. A disk that hangs can hold an installer for ever. Default: unlimited.
    */

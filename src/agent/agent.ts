@@ -188,13 +188,15 @@ export class Agent {
 
   /** Begins an installation after the attempt is stored on disk. The next heartbeat follows at once and reports it. */
   async #install(request: OSInstallationRequest): Promise<Pause> {
-    const { install, findDisk = findExpectedDisk, installLimitMs: limitMs, bootId, signal, state } = this.#options;
+    const { install, installsInProcess, findDisk = findExpectedDisk, installLimitMs: limitMs } = this.#options;
+    const { bootId, signal, state } = this.#options;
     const { generation } = request;
     if (!isKnown(request)) return await this.#refuse(request, "request-unknown", unknownRequestError);
     const hanging = this.#findHanging();
     if (hanging !== undefined) return await this.#refuse(request, "request-refused", explainRefusal(hanging));
     const digest = digestRequest(request);
-    if (!(await this.#save(() => state.recordAttempt(generation, digest, bootId)))) return this.#pause();
+    const mayOutliveIn = installsInProcess ? undefined : bootId;
+    if (!(await this.#save(() => state.recordAttempt(generation, digest, mayOutliveIn)))) return this.#pause();
     this.#emit({ type: "installation-started", request });
     const onProgress = (progress: InstallProgress) =>
       this.#emit({ type: "installation-progress", generation, progress });

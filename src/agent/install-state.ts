@@ -103,8 +103,8 @@ export class InstallState {
   /**
    * Records on disk that `generation` is being attempted. Throws InstallStateError if it may have been attempted
    * before, or if another attempt is running. `request` is the digest of the request, which distinguishes it from
-   * another one that a server may make with the same number after losing data. `bootId` tells a process that finds the
-   * attempt unfinished whether its installer may still run.
+   * another one that a server may make with the same number after losing data. `bootId` is that of the
+   * present boot if the installer may outlive this process, which tells a process that finds the attempt unfinished.
    */
   async recordAttempt(generation: bigint, request: string, bootId?: string): Promise<void> {
     const hanging = bootId === undefined ? undefined : { generation, bootId };
@@ -242,7 +242,8 @@ function acquireLock(file: string): ProcessLock {
   } catch (error) {
     if (error instanceof ProcessLockedError) {
       throw new InstallStateError(
-        `${file} is in use by another agent: only one process at a time may install on a machine`,
+        `${file} is in use by another agent: only one process at a time may install on a machine ` +
+          "(if none runs, one that was killed waits for a disk that does not answer: reboot the machine)",
       );
     }
     throw new InstallStateError(`${file}.lock cannot be opened: ${(error as Error).message}`);

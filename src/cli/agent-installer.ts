@@ -89,5 +89,6 @@ export function createInstaller(
   };
   const afterInstall =
     command === undefined ? undefined : (signal: AbortSignal) => agent.runShellCommand(command, { signal, onLine });
-  return { install: create[kind](), installLimitMs: timeoutMs + stoppingMs, afterInstall };
+  const installsInProcess = kind !== "command";
+  return { install: create[kind](), installsInProcess, installLimitMs: timeoutMs + stoppingMs, afterInstall };
 }

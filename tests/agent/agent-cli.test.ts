@@ -229,6 +229,24 @@ describe("bmaas agent", () => {
     expect(attempt).toMatchObject({ generation: "123", phase: "done", error: expect.stringContaining("stopped") });
   });
 
+  test.each([
+    ["an install command, which may outlive it", ["--install-command", "echo begun; sleep 600"], { generation: "123" }],
+    ["the installer that pretends, which may not", ["--installer", "pretend"], undefined],
+  ])("records before it runs %s", async (_which, installer, hanging) => {
+    const folder = await folderWithKey();
+    const server = await startHeartbeatServer(() => ({ installationRequest: requestOf(123n) }));
+    await writeFile(join(folder, "ca.pem"), server.ca);
+    const options = ["--machine-id", machineId, "--key", "agent.key", "--endpoint", server.url, "--ca", "ca.pem"];
+    const agent = start(process.execPath, [mainFile, "agent", ...options, ...installer], folder);
+    for await (const line of createInterface(agent.stdout)) {
+      if (JSON.parse(line).msg === "installation started") agent.kill("SIGKILL");
+    }
+    const { attempt } = JSON.parse(await readFile(join(folder, "agent.key.state.json"), "utf8"));
+    expect(attempt).toMatchObject({ generation: "123", phase: "installing" });
+    if (hanging === undefined || process.platform !== "linux") expect(attempt.hanging).toBeUndefined();
+    else expect(attempt.hanging).toMatchObject(hanging);
+  });
+
   test("ends although its health command hangs in the kernel (skipped where nothing can be frozen)", async (context) => {
     const freezer = createFreezer();
     if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");

@@ -1,9 +1,10 @@
 /** What an agent does when an installer does not end although its time is over, as when a disk hangs. */
-import { copyFile, readFile } from "node:fs/promises";
+import { copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { HeartbeatRequest } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import type { FoundDisk } from "../../src/agent/hardware/find-disk.ts";
+import { openInstallState } from "../../src/agent/install-state.ts";
 import { createCommandInstaller, type Installer } from "../../src/agent/installer.ts";
 import { killOutright, startInstallingAgent } from "./support/crashing-agent.ts";
 import { createFreezer } from "./support/frozen-processes.ts";
@@ -162,6 +163,40 @@ test("an agent that was killed before it gave an installer up installs nothing e
   expect(rebooted.installed[0]).toBe(6n);
   // The alert of the boot before is over.
   expect(next.requests[0]?.health).toMatchObject({ alert: [] });
+});
+
+test("an agent that installs within its process and was killed goes on, and needs no reboot", async () => {
+  const [server, next] = [await startRequesting(), await startRequesting()];
+  const { install, release } = hangingInstaller();
+  const [folder, copy] = [await temporaryFolder(), await temporaryFolder()];
+  const agent = await startAgent(server, folder, { install, installsInProcess: true, bootId: "boot 1" });
+  onTestFinished(release);
+  await agent.happened("installation-started");
+  await copyFile(join(folder, "state.json"), join(copy, "state.json"));
+  const again = await startAgent(next, copy, { bootId: "boot 1" });
+  await again.happened("report-accepted", 2);
+  expect(errorsOf(next.requests)[0]).toBe("5: agent restarted while generation 5 was being installed");
+  expect(again.installed[0]).toBe(6n);
+});
+
+test("a killed agent of which one thread waits in the kernel keeps its state file (skipped where nothing can be frozen)", async (context) => {
+  const freezer = createFreezer();
+  if (freezer === undefined) return context.skip("this machine has no cgroup in which a process can be frozen");
+  const file = join(await temporaryFolder(), "state.json");
+  const { agent } = await startInstallingAgent(file, machineId, "echo installing; sleep 600");
+  const threads = await readdir(`/proc/${agent.pid}/task`);
+  freezer.freezeThread(Number(threads.at(-1)));
+  await expect.poll(() => freezer.isFrozen()).toBe(true);
+  agent.kill("SIGKILL");
+  // The rest of the process ends, and stays as a zombie.
+  const hasEnded = async () => !(await isRunning(agent.pid as number));
+  await expect.poll(hasEnded, { timeout: 20_000 }).toBe(true);
+  await expect(openInstallState(file, machineId)).rejects.toThrow(
+    /is in use by another agent.*one that was killed waits for a disk that does not answer: reboot the machine/,
+  );
+  freezer.thaw();
+  const reopen = async () => (await openInstallState(file, machineId)).close();
+  await vi.waitFor(reopen, { timeout: 20_000 });
 });
 
 test("a command of a killed agent that waits in the kernel has no other one beside it (skipped where nothing can be frozen)", async (context) => {

@@ -10,6 +10,8 @@ const freezer = "/sys/fs/cgroup/freezer";
 export interface Freezer {
   /** Shell commands by which a process puts itself into the group and freezes. */
   readonly freezeSelf: string;
+  /** Freezes a thread of another process. */
+  freezeThread(id: number): void;
   /** Whether a process waits. */
   isFrozen(): boolean;
   /** Ends the wait of all processes in the group. */
@@ -34,6 +36,10 @@ export function createFreezer(): Freezer | undefined {
     while ((await readFile(processes, "utf8")) !== "") await new Promise((resolve) => setTimeout(resolve, 10));
     rmdirSync(group);
   });
+  const freezeThread = (id: number) => {
+    writeFileSync(join(group, "tasks"), `${id}`);
+    writeFileSync(state, "FROZEN");
+  };
   const isFrozen = () => readFileSync(state, "utf8").trim() === "FROZEN";
-  return { freezeSelf: `echo $$ > ${processes}; echo FROZEN > ${state}`, isFrozen, thaw };
+  return { freezeSelf: `echo $$ > ${processes}; echo FROZEN > ${state}`, freezeThread, isFrozen, thaw };
 }

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { syncFolder } from "../../base/atomic-file.ts";
 import { isSystemError } from "../../base/system-error.ts";
 import { type Binaries, relocateBinaries } from "./binaries.ts";
 import { removeLeftovers, temporaryName } from "./temporary-folder.ts";
@@ -52,4 +53,5 @@ async function publish(folder: string): Promise<void> {
     }
   });
   await Promise.all(publishing);
+  await syncFolder(folder);
 }

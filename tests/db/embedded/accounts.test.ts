@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -9,6 +10,7 @@ import { installBinaries } from "../../../src/db/embedded/install-binaries.ts";
 import { systemFolder } from "../../../src/db/embedded/instance.ts";
 import { findFamily, makeTestFolder, query, startOwner } from "../../support/embedded-owner.ts";
 import { copyOwnerProgram, type ProgramCopy } from "../../support/program-copy.ts";
+import { recordSyncs } from "../../support/record-syncs.ts";
 
 const isRoot = process.getuid?.() === 0;
 let clone: string;
@@ -96,6 +98,17 @@ describe("root", () => {
       expect(stdout).toContain(`PostgreSQL) ${binaries.majorVersion}.`);
     }
     expect(await readdir(join(folder, ".."))).toEqual(["postgres-0"]);
+  });
+
+  it("are on disk, folders too, before they have their name", async () => {
+    const folder = join(await makeTestFolder(), "postgres-0");
+    const syncs = await recordSyncs(() => (existsSync(folder) ? "there" : "not there"));
+    await installBinaries(await getBinaries(), folder);
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    expect(Object.groupBy(syncs, (sync) => sync)).toMatchObject({
+      "folder: not there": { length: 1 + entries.filter((entry) => entry.isDirectory()).length },
+      "file: not there": { length: entries.filter((entry) => entry.isFile()).length },
+    });
   });
 });
 

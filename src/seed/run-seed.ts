@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { OperatorError } from "../base/operator-error.ts";
 import { connectDatabase } from "../db/client.ts";
+import { NoInstanceError } from "../db/embedded/errors.ts";
 import { hasInstance } from "../db/embedded/instance.ts";
 import { explainOutage, isDatabaseAway, sqlState } from "../db/errors.ts";
 import { checkSchema, migrateDatabase } from "../db/migrate.ts";
@@ -24,7 +25,7 @@ export interface RunOptions extends SeedOptions {
   readonly onRead?: ((read: { bytes: number; size: number; machines: number }) => void) | undefined;
 }
 
-/** There is no database in which a dry run could look without changing it. */
+/** The database has no schema that a dry run could read without changing it. */
 class DryRunRefusedError extends OperatorError {
   override readonly name = "DryRunRefusedError";
 }
@@ -32,18 +33,16 @@ class DryRunRefusedError extends OperatorError {
 /**
  * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. A dry
  * run neither creates a database nor migrates one. Throws UnreadableSeedError and SeedFileError for the file,
- * TemporaryFolderError, DryRunRefusedError, and SeedWrittenError for what fails after the commit. Errors of the
+ * TemporaryFolderError, NoInstanceError, DryRunRefusedError, and SeedWrittenError for what fails after the commit. Errors of the
  * database contain no data of the file.
  */
 export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
   const { databaseUrl, home, log, dryRun, onReceived, onRead } = options;
   await using input = await openSeedInput(file, stdin, onReceived);
   await using fleet = await stageFleet(input, (bytes, machines) => onRead?.({ bytes, size: input.size, machines }));
-  if (dryRun && databaseUrl === undefined && !(await hasInstance(home))) {
-    throw new DryRunRefusedError(
-      `there is no database under ${home}, and a dry run creates none: ` +
-        "set --home to the folder of a server that has started once, or set DATABASE_URL",
-    );
+  if (databaseUrl === undefined && !(await hasInstance(home))) {
+    if (dryRun) throw new NoInstanceError(home, "a dry run");
+    log.warn({ home }, "there is no database under this home yet; the seed creates one");
   }
   const server = await openDatabaseServer({ databaseUrl, home, log, mode: "share", purpose: "seed" });
   let seeded: SeededFleet | undefined;

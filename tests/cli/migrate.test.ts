@@ -1,7 +1,11 @@
 /** `bmaas migrate`: brings a database to the schema, once, whoever else does, and needs no server. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { sql } from "drizzle-orm";
+import { pino } from "pino";
 import { expect, onTestFinished, test } from "vitest";
 import { checkSchema } from "../../src/db/migrate.ts";
+import { openDatabaseServer } from "../../src/db/open.ts";
 import { createEmptyDatabase, createTestDatabase } from "../support/database.ts";
 import { makeFolder, runProgram } from "../support/program.ts";
 
@@ -66,4 +70,30 @@ test("says that the database is away with status 1, without the password", async
     "bmaas: the database is unreachable (ECONNREFUSED): mend that or DATABASE_URL, then migrate again\n",
   );
   expect(stderr).not.toContain("correct-horse");
+});
+
+test("is refused, and creates nothing, where the home has no database", async () => {
+  const directory = await makeFolder();
+  expect(await runProgram(["migrate", "--home", "typo"], { directory })).toEqual({
+    status: 2,
+    stdout: "",
+    stderr:
+      `bmaas: there is no database under ${join(directory, "typo")}, and bmaas migrate creates none: ` +
+      "set --home to the folder of a server that has started once, or set DATABASE_URL\n",
+  });
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test("migrates the database that the home has", async () => {
+  const directory = await makeFolder();
+  const { close } = await openDatabaseServer({
+    home: join(directory, "home"),
+    log: pino({ level: "silent" }),
+    mode: "own",
+  });
+  await close();
+  expect(await runProgram(["migrate", "--home", "home"], { directory })).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^applied \d+ migrations?\n$/),
+  });
 });

@@ -147,6 +147,14 @@ describe("a dry run is refused, and creates nothing,", () => {
   });
 });
 
+test("says that it creates a database under a home that has none", async () => {
+  const directory = await makeFolder();
+  await writeFile(join(directory, "fleet.yaml"), 'machines: [{ provided: { provider: first, providerId: "1" } }]');
+  const { status, stderr } = await runProgram(["seed", "fleet.yaml", "--home", "new"], { directory });
+  expect(status).toBe(0);
+  expect(stderr).toContain("there is no database under this home yet; the seed creates one");
+});
+
 test("lists every mistake of a file on standard error, with status 2", async () => {
   const file = await writeFleet("bad.yaml", "machines:\n  - id: nope\n  - agnet: {}\n");
   expect(await runSeed([file])).toEqual({

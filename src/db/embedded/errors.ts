@@ -6,6 +6,18 @@ export class EmbeddedPostgresError extends OperatorError {
   override readonly name: string = "EmbeddedPostgresError";
 }
 
+/** A home has no embedded PostgreSQL, and whoever looked for one creates none. */
+export class NoInstanceError extends EmbeddedPostgresError {
+  override readonly name = "NoInstanceError";
+  /** `who` is what creates none, such as "a dry run". */
+  constructor(home: string, who: string) {
+    super(
+      `there is no database under ${home}, and ${who} creates none: ` +
+        "set --home to the folder of a server that has started once, or set DATABASE_URL",
+    );
+  }
+}
+
 /** Another process of this program owns the embedded PostgreSQL of the same home. */
 export class EmbeddedInUseError extends EmbeddedPostgresError {
   override readonly name = "EmbeddedInUseError";

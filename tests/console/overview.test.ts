@@ -3,12 +3,17 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
 import { ListFleetSamplesResponseSchema } from "../../gen/bmaas/admin/v1/fleet_service_pb.js";
+import { HealthAlertSchema, HealthService } from "../../gen/bmaas/admin/v1/health_service_pb.js";
+import { IssueService } from "../../gen/bmaas/admin/v1/issue_service_pb.js";
+import { HealthSeverity } from "../../gen/bmaas/admin/v1/machine_pb.js";
 import { setProvided } from "../../src/db/queries/provided.ts";
 import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
 import { expectFit, openConsole, setUpConsole } from "../support/console.ts";
 import { bareMachine } from "../support/machine.ts";
+import { adminClient } from "../support/operator.ts";
 import { situations } from "../support/situation.ts";
+import { waitUntil } from "../support/wait.ts";
 
 describe.skipIf(!hasChromium)(needsChromium, () => {
   const bench = setUpConsole({}, async ({ db }) => {
@@ -46,6 +51,29 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await page.locator(".figures").getByRole("link", { name: "failed" }).click();
     await page.getByText("state=installation_failed").first().waitFor();
     await page.getByRole("row").nth(1).getByText("installation failed").first().waitFor();
+  });
+
+  test("issues of one type lead to those of their severity", async () => {
+    const health = adminClient(HealthService, bench.server.adminUrl, bench.admin.secret);
+    for (const severity of [HealthSeverity.CRITICAL, HealthSeverity.WARNING]) {
+      const alerts = [create(HealthAlertSchema, { id: HealthSeverity[severity], severity })];
+      const machineId = await bareMachine(bench.database.db);
+      await health.putHealth({ machineId, source: "bmc", alerts, ttl: { seconds: 3_600n } });
+    }
+    const issues = adminClient(IssueService, bench.server.adminUrl, bench.admin.secret);
+    await waitUntil("both are issues", async () => {
+      const { issues: found } = await issues.listIssues({ types: ["health"] });
+      return found.length === 2;
+    });
+    await using opened = await openConsole(bench.browser, bench.server.adminUrl, { token: bench.admin.secret });
+    const { page } = opened;
+    for (const severity of ["critical", "warning"]) {
+      await page.getByRole("link", { name: `health, ${severity}` }).click();
+      await page.getByText(`severity=${severity}`).first().waitFor();
+      await expect.poll(() => page.getByRole("row").count()).toBe(2);
+      await page.getByRole("row").nth(1).getByText(severity, { exact: false }).first().waitFor();
+      await page.goBack();
+    }
   });
 
   test("figures are unknown until the fleet is counted, and nothing else is asked of the database before", async () => {

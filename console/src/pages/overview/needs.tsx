@@ -2,7 +2,7 @@
 import type { GetFleetResponse } from "@api/fleet_service_pb.js";
 import { Link } from "@tanstack/react-router";
 import { formatCount } from "../../ui/format.ts";
-import { IssueSeverityBadge } from "../../ui/severity.tsx";
+import { IssueSeverityBadge, issueSeverities } from "../../ui/severity.tsx";
 import { Time } from "../../ui/time.tsx";
 
 /** Shows what there is, the most urgent first, and leads to it. */
@@ -20,7 +20,11 @@ export function Needs({ fleet }: { readonly fleet: GetFleetResponse }) {
         {open.map(({ type, severity, issues: count }) => (
           <li key={`${type} ${severity}`}>
             <IssueSeverityBadge severity={severity} />{" "}
-            <Link to="/issues" search={{ filter: [`type=${type}`] }}>
+            <Link
+              to="/issues"
+              search={{ filter: [`type=${type}`, `severity=${issueSeverities.nameOf(severity)}`] }}
+              aria-label={`${type.replaceAll("_", " ")}, ${issueSeverities.nameOf(severity)}`}
+            >
               {type.replaceAll("_", " ")}
             </Link>{" "}
             {formatCount(count)}

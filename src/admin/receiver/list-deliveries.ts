@@ -16,18 +16,19 @@ const defaultPageSize = 50;
 
 /** Creates the handler of ReceiverService.ListDeliveries. */
 export function createListDeliveries({ db }: Pick<AdminContext, "db">) {
-  return async ({ name, states, pageSize, pageToken }: ListDeliveriesRequest): Promise<ListDeliveriesResponse> => {
+  return async (request: ListDeliveriesRequest): Promise<ListDeliveriesResponse> => {
+    const { name, states, deliveryIds: ids, pageSize, pageToken } = request;
     const names = (Object.keys(deliveryStates) as DeliveryRow["state"][]).filter((state) =>
       states.includes(deliveryStates[state]),
     );
-    const scope = ["deliveries", name, names];
+    const scope = ["deliveries", name, names, ...(ids.length > 0 ? [ids.toSorted()] : [])];
     const before = decodePageToken(scope, pageToken, ([seq, ...rest]) =>
       rest.length === 0 ? parseKeyNumber(seq) : undefined,
     );
     const limit = pageSize || defaultPageSize;
     const receiverId = await getReceiverId(db, name);
     // One more than the page holds tells whether more follow.
-    const rows = await listDeliveries(db, receiverId, { states: names, before, limit: limit + 1 });
+    const rows = await listDeliveries(db, receiverId, { states: names, ids, before, limit: limit + 1 });
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
     return create(ListDeliveriesResponseSchema, {

@@ -63,11 +63,12 @@ export async function listDeliveries(
   receiverId: string,
   options: {
     readonly states: readonly DeliveryRow["state"][];
+    readonly ids: readonly string[];
     readonly before: bigint | undefined;
     readonly limit: number;
   },
 ): Promise<DeliveryRow[]> {
-  const { states, before, limit } = options;
+  const { states, ids, before, limit } = options;
   return await db
     .select()
     .from(receiverDelivery)
@@ -75,6 +76,7 @@ export async function listDeliveries(
       and(
         eq(receiverDelivery.receiverId, receiverId),
         states.length === 0 ? undefined : inArray(receiverDelivery.state, [...states]),
+        ids.length === 0 ? undefined : inArray(receiverDelivery.id, [...ids]),
         before === undefined ? undefined : lt(receiverDelivery.seq, before),
       ),
     )

@@ -165,6 +165,10 @@ test("deliveries are listed newest first, page by page and by state, and sent ag
   expect(await codeOf(receivers.listDeliveries({ name, pageToken: first.nextPageToken }))).toBe("InvalidArgument");
   expect((await receivers.listDeliveries({ name, states: [DeliveryState.GIVEN_UP] })).deliveries).toEqual([]);
   const id = listed[2]?.id ?? "";
+  const named = await receivers.listDeliveries({ name, deliveryIds: [id, `msg_${"0".repeat(32)}`] });
+  expect(named.deliveries.map((each) => each.id)).toEqual([id]);
+  expect(named.nextPageToken).toBe("");
+  expect(await codeOf(receivers.listDeliveries({ name, deliveryIds: ["first"] }))).toBe("InvalidArgument");
   expect(await receivers.resendDeliveries({ name, deliveryIds: [id] })).toMatchObject({ deliveries: 1 });
   expect((await receiver.waitFor(4))[3]).toMatchObject({ id });
   expect(await receivers.resendDeliveries({ name })).toMatchObject({ deliveries: 0 });

@@ -1,5 +1,5 @@
 /** What was sent to a receiver, and what waits to be sent, newest first. */
-import { type Delivery, DeliveryState, ReceiverService } from "@api/receiver_service_pb.js";
+import { type Delivery, ReceiverService } from "@api/receiver_service_pb.js";
 import { Role } from "@api/role_pb.js";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { createColumnHelper } from "@tanstack/react-table";
@@ -11,13 +11,13 @@ import { CopyableCommand } from "../../ui/copy.tsx";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatCount } from "../../ui/format.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
-import { Badge, type Tone } from "../../ui/machine-state.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { deliveryRules, deliveryStates, toDeliveryStates } from "./deliveries-filter.ts";
+import { DeliveryBadge } from "./delivery-state.tsx";
 import { DeliveryDialog, ProbeReceiver, ResendDeliveries } from "./receiver-dialogs.tsx";
 
 /** How often the list is asked for again, in milliseconds: no change tells of an attempt. */
@@ -76,7 +76,7 @@ export function DeliveriesPage() {
       />
       {asked !== undefined && "probe" in asked && <ProbeReceiver name={name} onClose={close} />}
       {asked !== undefined && "delivery" in asked && (
-        <DeliveryDialog delivery={asked.delivery} reason={reason} onResend={resend} onClose={close} />
+        <DeliveryDialog name={name} opened={asked.delivery} reason={reason} onResend={resend} onClose={close} />
       )}
       {asked !== undefined && "resend" in asked && (
         <ResendDeliveries name={name} deliveryIds={asked.resend} onClose={close} />
@@ -86,13 +86,6 @@ export function DeliveriesPage() {
 }
 
 const pick = (answer: { readonly deliveries: readonly Delivery[] }) => answer.deliveries;
-
-const tones: Readonly<Record<DeliveryState, Tone>> = {
-  [DeliveryState.UNSPECIFIED]: "calm",
-  [DeliveryState.WAITING]: "warn",
-  [DeliveryState.DELIVERED]: "good",
-  [DeliveryState.GIVEN_UP]: "bad",
-};
 
 const helper = createColumnHelper<TableAbilities, Delivery>();
 
@@ -107,19 +100,7 @@ function makeColumns(onOpen: (delivery: Delivery) => void) {
       ),
     }),
     helper.accessor("eventTime", { header: "Happened", cell: ({ getValue }) => <Time at={getValue()} /> }),
-    helper.accessor("state", {
-      header: "State",
-      cell: ({ getValue, row }) => (
-        <>
-          <Badge tone={tones[getValue()] ?? "calm"}>{deliveryStates.nameOf(getValue()).replaceAll("_", " ")}</Badge>
-          {row.original.nextAttemptTime !== undefined && (
-            <>
-              , next <Time at={row.original.nextAttemptTime} as="age" />
-            </>
-          )}
-        </>
-      ),
-    }),
+    helper.display({ id: "state", header: "State", cell: ({ row }) => <DeliveryBadge delivery={row.original} /> }),
     helper.accessor("attempts", { header: "Attempts", cell: ({ getValue }) => formatCount(getValue()) }),
     helper.accessor(({ lastAttempts: [last] }) => describeAnswer(last), {
       id: "answer",

@@ -1,17 +1,22 @@
 /** Probes a receiver, shows a delivery in full, and sends deliveries again. */
 import { type Delivery, type DeliveryAttempt, ReceiverService } from "@api/receiver_service_pb.js";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { useMutation } from "@connectrpc/connect-query";
+import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { useAskAgain } from "../../live/use-refresh.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ConfirmAction } from "../../ui/confirm-action.tsx";
 import { CopyButton } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
+import { QueryError } from "../../ui/error-note.tsx";
 import { formatCount, withUnit } from "../../ui/format.ts";
 import { Badge } from "../../ui/machine-state.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { Time } from "../../ui/time.tsx";
+import { DeliveryBadge } from "./delivery-state.tsx";
+
+/** How often a delivery that is open is asked for again, in milliseconds: no change tells of an attempt. */
+const refreshMs = 5_000;
 
 /** Asks, sends a test event, and shows how the receiver answers. */
 export function ProbeReceiver({ name, onClose }: { readonly name: string; readonly onClose: () => void }) {
@@ -77,18 +82,33 @@ export function ResendDeliveries(props: {
   );
 }
 
-/** Shows a delivery with its last attempts and the message itself. */
+/** Shows a delivery with its last attempts and the message itself. It stays current while it is open. */
 export function DeliveryDialog(props: {
-  readonly delivery: Delivery;
+  /** Name of the receiver. */
+  readonly name: string;
+  /** The delivery as it was when somebody opened it. */
+  readonly opened: Delivery;
   /** Why it cannot be sent again; undefined otherwise. */
   readonly reason: string | undefined;
   readonly onResend: (deliveryIds: readonly string[]) => void;
   readonly onClose: () => void;
 }) {
-  const { delivery, reason, onResend, onClose } = props;
+  const { name, opened, reason, onResend, onClose } = props;
+  const request = { name, deliveryIds: [opened.id] };
+  const query = useQuery(ReceiverService.method.listDeliveries, request, { refetchInterval: refreshMs, staleTime: 0 });
+  const delivery = query.data?.deliveries[0] ?? opened;
+  const isKept = query.data === undefined || query.data.deliveries.length > 0;
   return (
     <Dialog title={delivery.eventType} onClose={onClose} isWide>
+      <QueryError query={query} />
       <p className="mono safe-text">{delivery.id}</p>
+      {isKept ? (
+        <p role="status">
+          <DeliveryBadge delivery={delivery} />
+        </p>
+      ) : (
+        <p role="status">The server keeps this delivery no longer: what is shown is what it was.</p>
+      )}
       <h2>Last attempts</h2>
       {delivery.lastAttempts.length === 0 && <p className="quiet">None yet.</p>}
       <ul className="plain">
@@ -104,7 +124,10 @@ export function DeliveryDialog(props: {
       </p>
       <div className="actions">
         <CopyButton text={delivery.payload} label="Copy the message" />
-        <ActionButton reason={reason} onClick={() => onResend([delivery.id])}>
+        <ActionButton
+          reason={reason ?? (isKept ? undefined : "It is no longer kept.")}
+          onClick={() => onResend([delivery.id])}
+        >
           Send again…
         </ActionButton>
       </div>

@@ -622,11 +622,18 @@ export declare type ListDeliveriesRequest = Message<"bmaas.admin.v1.ListDeliveri
   pageSize: number;
 
   /**
-   * next_page_token of the previous page. Receiver and states must be the same.
+   * next_page_token of the previous page. Receiver, states and ids must be the same.
    *
    * @generated from field: string page_token = 4;
    */
   pageToken: string;
+
+  /**
+   * Ids of deliveries to return, as far as they are kept; empty means all.
+   *
+   * @generated from field: repeated string delivery_ids = 5;
+   */
+  deliveryIds: string[];
 };
 
 /**

@@ -116,6 +116,13 @@ export async function holdBack(context: BrowserContext, method: string) {
   return { called: called.promise, release: released.resolve };
 }
 
+/** Moves the clock of the page. */
+export async function moveClock(page: Page, hours: number): Promise<void> {
+  await page.evaluate((ms) => {
+    Date.now = () => performance.timeOrigin + performance.now() + ms;
+  }, hours * 3_600_000);
+}
+
 /** How pages are looked at: both themes, a wide window and a narrow one. */
 export const looks = [
   { colorScheme: "light", viewport: { width: 1280, height: 800 } },

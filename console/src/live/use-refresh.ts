@@ -56,6 +56,6 @@ export function useAskAgain(method: DescMethodUnary): () => Promise<void> {
 }
 
 /** Returns what the keys of all answers of a method begin with. */
-function keyOf(method: DescMethodUnary) {
+export function keyOf(method: DescMethodUnary) {
   return createConnectQueryKey({ schema: method, cardinality: undefined });
 }

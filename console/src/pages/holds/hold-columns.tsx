@@ -1,11 +1,12 @@
 /** Columns of the table of machines that are held. */
 import type { Machine } from "@api/machine_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { createColumnHelper } from "@tanstack/react-table";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, StateBadge } from "../../ui/machine-state.tsx";
 import { revealHidden, SafeText } from "../../ui/safe-text.tsx";
-import { Time } from "../../ui/time.tsx";
+import { Time, useIsPast } from "../../ui/time.tsx";
 
 /** How much of a text a cell shows, in characters. */
 const cellLimit = 40;
@@ -29,7 +30,7 @@ export const holdColumns = helper.columns([
     id: "until",
     header: "Ends",
     cell: ({ getValue }) =>
-      getValue() === undefined ? <span className="quiet">on release</span> : <Time at={getValue()} as="age" />,
+      getValue() === undefined ? <span className="quiet">on release</span> : <HoldEnd at={getValue()} />,
   }),
   helper.accessor((machine) => machine.hold?.actor ?? "", {
     id: "actor",
@@ -47,6 +48,15 @@ export const holdColumns = helper.columns([
   }),
   helper.accessor("state", { header: "State", cell: ({ getValue }) => <StateBadge state={getValue()} /> }),
 ]);
+
+function HoldEnd({ at }: { readonly at: Timestamp | undefined }) {
+  return (
+    <>
+      {useIsPast(at) && "ended "}
+      <Time at={at} as="age" />
+    </>
+  );
+}
 
 /** Leads to the ticket if it is an address of the web; whatever else it is, it stays text. */
 function Ticket({ text }: { readonly text: string }) {

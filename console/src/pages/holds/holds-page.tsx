@@ -7,11 +7,13 @@ import { useMemo, useState } from "react";
 import { ReleaseDialog } from "../../actions/hold-dialog.tsx";
 import { type Targets, toTargets } from "../../actions/targets.ts";
 import { useRefresh } from "../../live/use-refresh.ts";
+import { useRefreshAt } from "../../live/use-refresh-at.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { formatCount } from "../../ui/format.ts";
+import { endsOfHolds } from "../../ui/hold-badge.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { toCommand } from "../../ui/shell-words.ts";
 import { usePages } from "../../ui/use-pages.ts";
@@ -28,6 +30,7 @@ export function HoldsPage() {
   const request = useMemo(() => ({ filter: toHoldsFilter(search) }), [search]);
   const pages = usePages({ method: MachineService.method.listMachines, request, pick });
   useRefresh(MachineService.method.listMachines, ({ kind }) => kind === "machine_held");
+  useRefreshAt([MachineService.method.listMachines], endsOfHolds(pages.rows));
   // Changes reach the rows before the list is asked for again.
   const machines = useMemo(() => pages.rows.filter(({ hold }) => hold !== undefined), [pages.rows]);
   const chosen = machines.filter(({ id }) => selected.has(id));

@@ -4,6 +4,7 @@ import { MachineService, type Remedy } from "@api/machine_service_pb.js";
 import { useQuery } from "@connectrpc/connect-query";
 import { Link } from "@tanstack/react-router";
 import { findAction } from "../../actions/action-rows.ts";
+import { useRefreshAt } from "../../live/use-refresh-at.ts";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { QueryError } from "../../ui/error-note.tsx";
 import { stateRows, type Tone, tones } from "../../ui/machine-state.tsx";
@@ -30,6 +31,7 @@ export function ExplainPanel({ machine, onAct }: { readonly machine: Machine; re
     { refetchInterval: refreshMs },
   );
   const explanation = query.data;
+  useRefreshAt([MachineService.method.explainMachine], [explanation?.nextTime]);
   return (
     <section className={`explain ${toneOf(machine)}`} aria-label="What is with this machine">
       <QueryError query={query} />

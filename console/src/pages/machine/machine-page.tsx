@@ -9,9 +9,11 @@ import type { ActionName } from "../../actions/action-rows.ts";
 import { DialogOf } from "../../actions/dialog-of.tsx";
 import { type Targets, toTargets } from "../../actions/targets.ts";
 import { useChanges } from "../../live/live-provider.tsx";
+import { useRefreshAt } from "../../live/use-refresh-at.ts";
 import { isPassing } from "../../query-client.ts";
 import { CopyableCommand, CopyButton } from "../../ui/copy.tsx";
 import { ErrorNote } from "../../ui/error-note.tsx";
+import { HoldBadge } from "../../ui/hold-badge.tsx";
 import { Badge, StateBadge } from "../../ui/machine-state.tsx";
 import { Time } from "../../ui/time.tsx";
 import { Actions } from "./actions.tsx";
@@ -43,6 +45,7 @@ export function MachinePage() {
     if (isGone && isBack) void query.refetch();
   });
   const machine = isGone ? undefined : query.data?.machine;
+  useRefreshAt([MachineService.method.getMachine, MachineService.method.explainMachine], [machine?.hold?.endTime]);
   return (
     <>
       <p>
@@ -69,7 +72,7 @@ function Present({ machine }: { readonly machine: Machine }) {
       <p>
         <StateBadge state={machine.state} /> <Time at={machine.stateTime} as="lasting" />{" "}
         {machine.stateOverdueTime !== undefined && <Badge tone="warn">longer than allowed</Badge>}{" "}
-        {machine.hold !== undefined && <Badge tone="warn">held</Badge>}
+        {machine.hold !== undefined && <HoldBadge hold={machine.hold} />}
       </p>
       <ExplainPanel machine={machine} onAct={onAct} />
       <Actions machine={machine} onAct={onAct} />

@@ -1,20 +1,23 @@
 /** What is wrong with the machine: its hold, its issues, and the health alerts that programs and its agent have put. */
 import { HealthEffect, HealthService } from "@api/health_service_pb.js";
 import type { Issue } from "@api/issue_pb.js";
-import type { Machine } from "@api/machine_pb.js";
+import type { Hold, Machine } from "@api/machine_pb.js";
+import { MachineService } from "@api/machine_service_pb.js";
 import { Role } from "@api/role_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { useQuery } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { ClearAlerts } from "../../actions/health-dialogs.tsx";
+import { useRefreshAt } from "../../live/use-refresh-at.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { CopyableCommand } from "../../ui/copy.tsx";
 import { QueryError } from "../../ui/error-note.tsx";
-import { Badge } from "../../ui/machine-state.tsx";
+import { HoldBadge } from "../../ui/hold-badge.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { ServerText } from "../../ui/server-text.tsx";
 import { HealthSeverityBadge, IssueSeverityBadge } from "../../ui/severity.tsx";
-import { Time } from "../../ui/time.tsx";
+import { Time, useIsPast } from "../../ui/time.tsx";
 import { IssueDialog } from "../issues/issue-dialog.tsx";
 
 /** Shows what there is; nothing if nothing is wrong. */
@@ -30,11 +33,12 @@ export function TroublePanel({ machine }: { readonly machine: Machine }) {
   );
 }
 
-function HoldCard({ hold }: { readonly hold: NonNullable<Machine["hold"]> }) {
+function HoldCard({ hold }: { readonly hold: Hold }) {
+  const hasEnded = useIsPast(hold.endTime);
   return (
     <section className="card">
       <h2>
-        Held <Badge tone="warn">{hold.muted ? "held and muted" : "held"}</Badge>
+        Hold <HoldBadge hold={hold} />
       </h2>
       <p>
         <SafeText text={hold.reason} />
@@ -47,7 +51,7 @@ function HoldCard({ hold }: { readonly hold: NonNullable<Machine["hold"]> }) {
       </p>
       <p className="quiet">
         by <SafeText text={hold.actor} limit={80} />, <Time at={hold.holdTime} as="age" />
-        {hold.endTime === undefined ? ", until it is released" : ", ends "}
+        {hold.endTime === undefined ? ", until it is released" : hasEnded ? ", ended " : ", ends "}
         {hold.endTime !== undefined && <Time at={hold.endTime} as="age" />}
       </p>
     </section>
@@ -97,15 +101,20 @@ const effects: Readonly<Record<HealthEffect, string>> = {
 
 function HealthCard({ machineId }: { readonly machineId: string }) {
   const query = useQuery(HealthService.method.getHealth, { machineId });
+  const alerts = query.data?.alerts ?? [];
+  useRefreshAt(
+    [HealthService.method.getHealth, MachineService.method.getMachine, MachineService.method.explainMachine],
+    alerts.map(({ endTime }) => endTime),
+  );
   const { reason } = useMay(Role.OPERATOR);
   const [cleared, setCleared] = useState<string>();
-  const sources = new Set(query.data?.alerts.map(({ source }) => source));
+  const sources = new Set(alerts.map(({ source }) => source));
   return (
     <section className="card" id="health" tabIndex={-1}>
       <h2>Health alerts</h2>
       <QueryError query={query} />
       <ul className="plain">
-        {(query.data?.alerts ?? []).map((alert) => {
+        {alerts.map((alert) => {
           return (
             <li key={JSON.stringify([alert.source, alert.id, alert.target])}>
               <HealthSeverityBadge severity={alert.severity} />{" "}
@@ -117,8 +126,8 @@ function HealthCard({ machineId }: { readonly machineId: string }) {
                 <SafeText text={alert.message} />
               </div>
               <div className="quiet">
-                from <SafeText text={alert.source} limit={80} />, <Time at={alert.sinceTime} as="lasting" />, ends{" "}
-                <Time at={alert.endTime} as="age" /> unless it is put again
+                from <SafeText text={alert.source} limit={80} />, <Time at={alert.sinceTime} as="lasting" />,{" "}
+                <AlertEnd at={alert.endTime} />
                 {alert.effects.length > 0 && `; ${alert.effects.map((effect) => effects[effect] ?? "").join("; ")}`}
               </div>
             </li>
@@ -135,5 +144,15 @@ function HealthCard({ machineId }: { readonly machineId: string }) {
         <ClearAlerts machineId={machineId} source={cleared} onClose={() => setCleared(undefined)} />
       )}
     </section>
+  );
+}
+
+function AlertEnd({ at }: { readonly at: Timestamp | undefined }) {
+  const hasEnded = useIsPast(at);
+  return (
+    <>
+      {hasEnded ? "ended" : "ends"} <Time at={at} as="age" />
+      {!hasEnded && " unless it is put again"}
+    </>
   );
 }

@@ -3,6 +3,7 @@ import type { Machine } from "@api/machine_pb.js";
 import { createColumnHelper } from "@tanstack/react-table";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { formatBytes, formatCount } from "../../ui/format.ts";
+import { HoldBadge } from "../../ui/hold-badge.tsx";
 import { writeLabels } from "../../ui/label-text.ts";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, StateBadge } from "../../ui/machine-state.tsx";
@@ -95,7 +96,7 @@ function Issues({ machine: { issues, hold } }: { readonly machine: Machine }) {
     <>
       {first !== undefined && <Badge tone={toneOfIssue(first.severity)}>{first.type.replaceAll("_", " ")}</Badge>}
       {others.length > 0 && <span className="quiet"> and {formatCount(others.length)} more</span>}
-      {hold !== undefined && <Badge tone="warn">held</Badge>}
+      {hold !== undefined && <HoldBadge hold={hold} />}
     </>
   );
 }

@@ -8,10 +8,12 @@ import { useEffect, useMemo, useState } from "react";
 import { machineTerms } from "../../../../src/contract/machine-selector.ts";
 import { joinParts, joinTerms, readTerm } from "../../../../src/contract/selector-terms.ts";
 import { useChanges } from "../../live/live-provider.tsx";
+import { useRefreshAt } from "../../live/use-refresh-at.ts";
 import { useMay } from "../../session/use-session.ts";
 import { ActionButton } from "../../ui/action-button.tsx";
 import { ConditionFilter, useConditions } from "../../ui/condition-filter.tsx";
 import { formatCount } from "../../ui/format.ts";
+import { endsOfHolds } from "../../ui/hold-badge.tsx";
 import { SwitchMenu } from "../../ui/menu.tsx";
 import { PagedTable } from "../../ui/paged-table.tsx";
 import { usePages } from "../../ui/use-pages.ts";
@@ -30,6 +32,10 @@ export function MachinesPage() {
   const request = useMemo(() => toMachinesRequest(conditions), [conditions?.join("\n")]);
   const pages = usePages({ method: MachineService.method.listMachines, request, pick: pickMachines });
   const { rows, unsure } = useLiveRows(pages, request.filter);
+  useRefreshAt(
+    [MachineService.method.listMachines],
+    useMemo(() => endsOfHolds(rows), [rows]),
+  );
   const [selected, setSelected] = useState(nothingSelected);
   const { reason } = useMay(Role.OPERATOR);
   const [isCreating, setIsCreating] = useState(false);

@@ -1,5 +1,6 @@
 /** `bmaas tokens` as an administrator runs it. */
 import { beforeAll, expect, test } from "vitest";
+import { readSecretId } from "../../src/contract/secret-id.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { tokenOf } from "../support/operator.ts";
 import { type OperatorCommand, operatorCommand } from "../support/operator-command.ts";
@@ -61,4 +62,20 @@ test("a role is needed, and one of those that there are", async () => {
   ]);
   expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("--role <role>") });
   expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining("viewer, operator, admin") });
+});
+
+test("the token that the command itself uses is revoked only after a warning", async () => {
+  const { secret } = await tokenOf(database.db, "admin");
+  const id = readSecretId(secret) as string;
+  const own = operatorCommand(server.adminUrl, secret);
+  expect(await own.run("tokens", "revoke", id)).toEqual({
+    status: 2,
+    stdout: "",
+    stderr: expect.stringMatching(
+      /^bmaas: [0-9a-f]{16} is the token that you use now, from BMAAS_ADMIN_TOKEN\. .*There is no terminal .*--yes .*\n$/,
+    ),
+  });
+  expect(await own.run("tokens", "whoami")).toMatchObject({ status: 0 });
+  expect(await own.run("tokens", "revoke", id, "--yes")).toMatchObject({ status: 0, stderr: "" });
+  expect(await own.run("tokens", "whoami")).toMatchObject({ status: 5 });
 });

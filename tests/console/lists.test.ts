@@ -12,7 +12,7 @@ import { setHolds } from "../../src/db/queries/machine-hold.ts";
 import { machineFinding, osInstallationRequest } from "../../src/db/schema/index.ts";
 import { transact } from "../../src/db/transact.ts";
 import { hasChromium, needsChromium } from "../support/chromium.ts";
-import { expectFit, openConsole, setUpConsole } from "../support/console.ts";
+import { expectFit, moveClock, openConsole, setUpConsole } from "../support/console.ts";
 import { knock, reportOf } from "../support/enrolments.ts";
 import { moveInstallation } from "../support/installation.ts";
 import { issueSituations } from "../support/issue-situation.ts";
@@ -175,6 +175,31 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await expect(tokens.getCaller({})).rejects.toThrow();
   });
 
+  test("whoever revokes the token with which they are signed in is warned", async () => {
+    const { name, secret } = await tokenOf(bench.database.db, "admin");
+    const other = await tokenOf(bench.database.db, "admin");
+    await using opened = await open("/tokens", secret);
+    const { page } = opened;
+    const warning = page.getByText("You are signed in with this token.");
+    await page.getByRole("button", { name: `Revoke ${other.name}` }).click();
+    await page.getByRole("heading", { name: `Revoke the token ${other.name}?` }).waitFor();
+    expect(await warning.count()).toBe(0);
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: `Revoke ${name}` }).click();
+    await warning.waitFor();
+    await expectFit(page);
+    await page.getByRole("button", { name: "Revoke the token" }).click();
+    await page.getByText("The session has ended: the token is revoked.").waitFor();
+  });
+
+  test("a token that somebody else creates is listed by itself", async () => {
+    await using opened = await open("/tokens");
+    const { page } = opened;
+    await rowWith(page, "valid").first().waitFor();
+    const { name } = await tokenOf(bench.database.db, "viewer");
+    await rowWith(page, name).waitFor();
+  });
+
   test("a token that expires while it is shown is not valid any more", async () => {
     const expireTime = timestampFromMs(Date.now() + 3_600_000);
     const { adminUrl } = bench.server;
@@ -188,17 +213,13 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
     await using opened = await open("/tokens");
     const { page } = opened;
     await rowWith(page, "passing").getByText("valid").waitFor();
-    /** Moves the clock of the page. */
-    const moveClock = (hours: number) =>
-      page.evaluate((ms) => {
-        Date.now = () => performance.timeOrigin + performance.now() + ms;
-      }, hours * 3_600_000);
-    await moveClock(2);
+    await moveClock(page, 2);
     await rowWith(page, "passing").getByText("expired").waitFor();
-    await moveClock(0);
+    expect(await page.getByRole("button", { name: "Revoke passing" }).count()).toBe(0);
+    await moveClock(page, 0);
     await page.getByRole("link", { name: "Join tokens" }).click();
     await rowWith(page, "passing=yes").getByText("valid").waitFor();
-    await moveClock(2);
+    await moveClock(page, 2);
     await rowWith(page, "passing=yes").getByText("expired").waitFor();
   });
 

@@ -9,6 +9,7 @@ import { mkdir } from "node:fs/promises";
 import type { Logger } from "pino";
 import { findFile, replaceFile } from "../../base/atomic-file.ts";
 import { adminTokenFile } from "../../base/local-server.ts";
+import { readSecretId } from "../../contract/secret-id.ts";
 import type { Database, Transaction } from "../../db/client.ts";
 import {
   findAdminToken,
@@ -18,7 +19,7 @@ import {
   revokeAdminTokenByName,
 } from "../../db/queries/admin-token.ts";
 import { transact } from "../../db/transact.ts";
-import { createSecret, isSecretOf, readSecretId } from "./token-secret.ts";
+import { createSecret, isSecretOf } from "./token-secret.ts";
 
 /** Name of the bootstrap token. Callers cannot give this name to another token. */
 export const bootstrapName = "bootstrap";

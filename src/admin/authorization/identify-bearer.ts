@@ -4,12 +4,12 @@
  */
 import type { Logger } from "pino";
 import type { OidcConfig } from "../../config/config.ts";
+import { readSecretId } from "../../contract/secret-id.ts";
 import type { Database } from "../../db/client.ts";
 import type { Identify } from "./identify.ts";
 import { createOidcIdentify } from "./identify-oidc.ts";
 import { createTokenIdentify } from "./identify-token.ts";
 import { createIssuerKeys } from "./issuer-keys.ts";
-import { readSecretId } from "./token-secret.ts";
 
 /** Options of `createBearerIdentify`. */
 export interface IdentifyOptions {

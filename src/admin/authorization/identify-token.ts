@@ -1,8 +1,9 @@
 /** Identifies the holder of one of the server's own tokens. */
+import { readSecretId } from "../../contract/secret-id.ts";
 import type { Database } from "../../db/client.ts";
 import { findAdminToken } from "../../db/queries/admin-token.ts";
 import type { Identify } from "./identify.ts";
-import { isSecretOf, readSecretId } from "./token-secret.ts";
+import { isSecretOf } from "./token-secret.ts";
 
 /**
  * Creates the function that identifies holders. It asks the database every time, so that a revocation takes effect at

@@ -12,18 +12,12 @@ export interface NewSecret {
 }
 
 const idForm = /^[0-9a-f]{16}$/;
-const form = /^bmaas_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
 
 /** Creates a secret. */
 export function createSecret(): NewSecret {
   const id = randomBytes(8).toString("hex");
   const secret = `bmaas_${id}_${randomBytes(32).toString("base64url")}`;
   return { id, secret, hash: hashSecret(secret) };
-}
-
-/** Returns the id in a secret, or undefined if the text does not have the form of a secret. */
-export function readSecretId(secret: string): string | undefined {
-  return form.exec(secret)?.[1];
 }
 
 /** Returns whether a text has the form of a token's id. */

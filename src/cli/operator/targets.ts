@@ -76,7 +76,17 @@ export async function confirm(
   { noun = "machines", list = async () => listIds(targets) }: ConfirmOptions = {},
 ): Promise<void> {
   if (targets.length < 2 || yes) return;
-  const question = what.replace("#", `${targets.length} ${noun}`);
+  await confirmQuestion(what.replace("#", `${targets.length} ${noun}`), list);
+}
+
+/**
+ * Prints lines and asks the user to confirm. Throws ConfigError without a terminal to ask on, and CommandFailure if the
+ * answer is no.
+ */
+export async function confirmQuestion(
+  question: string,
+  list: () => Promise<readonly string[]> = async () => [],
+): Promise<void> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new ConfigError([`${question} There is no terminal to ask on: add --yes to proceed`]);
   }

@@ -18,6 +18,9 @@ import { Time, useIsPast } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { CreateJoinToken, RevokeJoinToken } from "./join-token-dialogs.tsx";
 
+/** How often the list is asked for again, in milliseconds: no change tells that a join token is created or revoked. */
+const refreshMs = 10_000;
+
 /** The page at /join-tokens. */
 export function JoinTokensPage() {
   const { ended = false } = useSearch({ from: "/join-tokens" });
@@ -26,7 +29,7 @@ export function JoinTokensPage() {
   const [isCreating, setIsCreating] = useState(false);
   const [revoked, setRevoked] = useState<JoinToken>();
   const request = useMemo(() => ({ showEnded: ended }), [ended]);
-  const pages = usePages({ method: JoinTokenService.method.listJoinTokens, request, pick, isWanted: may });
+  const pages = usePages({ method: JoinTokenService.method.listJoinTokens, request, pick, isWanted: may, refreshMs });
   // Each use of a token is a change of an enrolment.
   useRefresh(JoinTokenService.method.listJoinTokens, ({ enrolmentId }) => enrolmentId !== "");
   const columns = useMemo(() => makeColumns(setRevoked), []);
@@ -93,12 +96,7 @@ function makeColumns(onRevoke: (token: JoinToken) => void) {
     helper.display({
       id: "actions",
       header: "",
-      cell: ({ row }) =>
-        row.original.revokeTime === undefined && (
-          <button type="button" className="link" onClick={() => onRevoke(row.original)}>
-            Revoke<span className="visually-hidden"> {row.original.id}</span>…
-          </button>
-        ),
+      cell: ({ row }) => <RevokeButton token={row.original} onRevoke={onRevoke} />,
     }),
     helper.accessor("createTime", {
       header: "Created",
@@ -114,6 +112,18 @@ function makeColumns(onRevoke: (token: JoinToken) => void) {
 function nameGate({ requiresApproval, onlyExpected }: JoinToken): string {
   if (requiresApproval) return "after approval";
   return onlyExpected ? "expected machines" : "every machine";
+}
+
+/** Leads to the question, unless the token has ended. */
+function RevokeButton(props: { readonly token: JoinToken; readonly onRevoke: (token: JoinToken) => void }) {
+  const { token, onRevoke } = props;
+  const isExpired = useIsPast(token.expireTime);
+  if (token.revokeTime !== undefined || isExpired) return null;
+  return (
+    <button type="button" className="link" onClick={() => onRevoke(token)}>
+      Revoke<span className="visually-hidden"> {token.id}</span>…
+    </button>
+  );
 }
 
 function JoinTokenState({ token: { revokeTime, revoker, expireTime, uses, maxUses } }: { readonly token: JoinToken }) {

@@ -5,6 +5,7 @@ import { useMutation } from "@connectrpc/connect-query";
 import { useState } from "react";
 import { useAskAgain } from "../../live/use-refresh.ts";
 import { roleNames } from "../../session/session.ts";
+import { useSessionTokenId } from "../../session/use-session.ts";
 import { ConfirmAction } from "../../ui/confirm-action.tsx";
 import { expiries, toExpireTime } from "../../ui/expiry.ts";
 import { SelectField, TextField, Tick } from "../../ui/fields.tsx";
@@ -66,6 +67,7 @@ export function CreateToken({ onClose }: { readonly onClose: () => void }) {
 export function RevokeToken({ token, onClose }: { readonly token: Token; readonly onClose: () => void }) {
   const { id: tokenId, name, role } = token;
   const [force, setForce] = useState(false);
+  const isOwn = useSessionTokenId() === tokenId;
   const askAgain = useAskAgain(TokenService.method.listTokens);
   const revoke = useMutation(TokenService.method.revokeToken, { onSettled: () => void askAgain() });
   return (
@@ -79,6 +81,11 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
       onClose={onClose}
       onConfirm={() => revoke.mutate({ tokenId, force }, { onSuccess: onClose })}
     >
+      {isOwn && (
+        <p className="trouble">
+          <b>You are signed in with this token.</b> This page ends with it: keep another token at hand to sign in again.
+        </p>
+      )}
       <p>Whoever uses it is refused from the next call on. A revoked token never works again.</p>
       {role === Role.ADMIN && (
         <Tick name="Even if it is the last one" isOn={force} onChange={setForce}>

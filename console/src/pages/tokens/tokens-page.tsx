@@ -17,6 +17,9 @@ import { Time, useIsPast } from "../../ui/time.tsx";
 import { usePages } from "../../ui/use-pages.ts";
 import { CreateToken, RevokeToken } from "./token-dialogs.tsx";
 
+/** How often the list is asked for again, in milliseconds: no change tells of a token. */
+const refreshMs = 10_000;
+
 /** The page at /tokens. */
 export function TokensPage() {
   const { ended = false } = useSearch({ from: "/tokens" });
@@ -25,7 +28,7 @@ export function TokensPage() {
   const [isCreating, setIsCreating] = useState(false);
   const [revoked, setRevoked] = useState<Token>();
   const request = useMemo(() => ({ showEnded: ended }), [ended]);
-  const pages = usePages({ method: TokenService.method.listTokens, request, pick, isWanted: may });
+  const pages = usePages({ method: TokenService.method.listTokens, request, pick, isWanted: may, refreshMs });
   const columns = useMemo(() => makeColumns(setRevoked), []);
 
   return (
@@ -78,12 +81,7 @@ function makeColumns(onRevoke: (token: Token) => void) {
     helper.display({
       id: "actions",
       header: "",
-      cell: ({ row }) =>
-        row.original.revokeTime === undefined && (
-          <button type="button" className="link" onClick={() => onRevoke(row.original)}>
-            Revoke<span className="visually-hidden"> {row.original.name}</span>…
-          </button>
-        ),
+      cell: ({ row }) => <RevokeButton token={row.original} onRevoke={onRevoke} />,
     }),
     helper.accessor("createTime", {
       header: "Created",
@@ -99,6 +97,18 @@ function makeColumns(onRevoke: (token: Token) => void) {
 
 function nameRole(role: Role): string {
   return roleNames[role] ?? `role ${role}`;
+}
+
+/** Leads to the question, unless the token has ended. */
+function RevokeButton(props: { readonly token: Token; readonly onRevoke: (token: Token) => void }) {
+  const { token, onRevoke } = props;
+  const isExpired = useIsPast(token.expireTime);
+  if (token.revokeTime !== undefined || isExpired) return null;
+  return (
+    <button type="button" className="link" onClick={() => onRevoke(token)}>
+      Revoke<span className="visually-hidden"> {token.name}</span>…
+    </button>
+  );
 }
 
 function TokenState({ token: { revokeTime, revoker, expireTime } }: { readonly token: Token }) {

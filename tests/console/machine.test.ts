@@ -1,5 +1,6 @@
 /** The page of a machine: an installation from request to success, failure and retry, and what is on record. */
 import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { AgentService } from "../../gen/bmaas/admin/v1/agent_service_pb.js";
@@ -51,6 +52,19 @@ describe.skipIf(!hasChromium)(needsChromium, () => {
   /** What the machine is known by. The history has the same words a moment later. */
   const fact = (page: Page) => page.locator("main dd");
   const stateOf = (page: Page, name: string) => installations(page).locator(".badge").filter({ hasText: name });
+
+  test("the history has the reader's times, and the ticket of a hold is a link", async () => {
+    const machineId = await bareMachine(bench.database.db);
+    const end = { case: "endTime", value: timestampFromDate(new Date("2099-01-31T22:30:00Z")) } as const;
+    const ticket = "https://tickets.example/812";
+    const machines = adminClient(MachineService, bench.server.adminUrl, bench.admin.secret);
+    await machines.setHold({ machineId, reason: "a fan", ticket, end });
+    await using opened = await open(machineId);
+    const { page } = opened;
+    await history(page).getByText("31 Jan 2099, 23:30:00").waitFor();
+    await page.getByRole("link", { name: ticket }).waitFor();
+    await expectFit(page);
+  });
 
   test("an installation runs from its request to its failure and its retry to success without a reload", async () => {
     const machine = await machineWithAgent(bench.database.db);

@@ -5,11 +5,9 @@ import { createColumnHelper } from "@tanstack/react-table";
 import type { TableAbilities } from "../../ui/data-table.tsx";
 import { MachineLink } from "../../ui/machine-link.tsx";
 import { Badge, StateBadge } from "../../ui/machine-state.tsx";
-import { revealHidden, SafeText } from "../../ui/safe-text.tsx";
+import { SafeText } from "../../ui/safe-text.tsx";
+import { Ticket } from "../../ui/ticket.tsx";
 import { Time, useIsPast } from "../../ui/time.tsx";
-
-/** How much of a text a cell shows, in characters. */
-const cellLimit = 40;
 
 const helper = createColumnHelper<TableAbilities, Machine>();
 
@@ -55,15 +53,5 @@ function HoldEnd({ at }: { readonly at: Timestamp | undefined }) {
       {useIsPast(at) && "ended "}
       <Time at={at} as="age" />
     </>
-  );
-}
-
-/** Leads to the ticket if it is an address of the web; whatever else it is, it stays text. */
-function Ticket({ text }: { readonly text: string }) {
-  if (!/^https?:\/\//.test(text)) return <SafeText text={text} limit={cellLimit} />;
-  return (
-    <a href={text} target="_blank" rel="noreferrer" title={text}>
-      {revealHidden(text.length > cellLimit ? `${text.slice(0, cellLimit)}…` : text)}
-    </a>
   );
 }

@@ -60,7 +60,7 @@ function EventRow({ event: { eventTime, kind, actor, detail } }: { readonly even
                 <span className="quiet">
                   <SafeText text={name} limit={60} />
                 </span>{" "}
-                <SafeText text={detail[name] ?? ""} limit={120} />
+                <DetailText text={detail[name] ?? ""} />
               </span>
             ))}
           </div>
@@ -68,4 +68,14 @@ function EventRow({ event: { eventTime, kind, actor, detail } }: { readonly even
       </div>
     </li>
   );
+}
+
+/** A time as details have it: "2026-03-01T12:00:00.000Z". */
+const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** Shows a time in the reader's zone, and whatever else it is as text. */
+function DetailText({ text }: { readonly text: string }) {
+  const date = instant.test(text) ? new Date(text) : undefined;
+  if (date === undefined || Number.isNaN(date.getTime())) return <SafeText text={text} limit={120} />;
+  return <Time at={date} />;
 }

@@ -17,6 +17,7 @@ import { HoldBadge } from "../../ui/hold-badge.tsx";
 import { SafeText } from "../../ui/safe-text.tsx";
 import { ServerText } from "../../ui/server-text.tsx";
 import { HealthSeverityBadge, IssueSeverityBadge } from "../../ui/severity.tsx";
+import { Ticket } from "../../ui/ticket.tsx";
 import { Time, useIsPast } from "../../ui/time.tsx";
 import { IssueDialog } from "../issues/issue-dialog.tsx";
 
@@ -45,7 +46,7 @@ function HoldCard({ hold }: { readonly hold: Hold }) {
         {hold.ticket !== "" && (
           <>
             {" ("}
-            <SafeText text={hold.ticket} />)
+            <Ticket text={hold.ticket} />)
           </>
         )}
       </p>

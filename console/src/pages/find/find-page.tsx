@@ -56,8 +56,8 @@ export function FindPage() {
       </form>
       {text === "" ? (
         <p className="quiet">
-          Case, spaces and separators of hexadecimal digits do not matter. What no agent has reported yet cannot be
-          found.
+          Case, spaces and separators of hexadecimal digits do not matter. Parts are found once an agent has reported
+          them.
         </p>
       ) : (
         <Found key={text} text={text} />

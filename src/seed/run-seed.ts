@@ -33,8 +33,8 @@ class DryRunRefusedError extends OperatorError {
 /**
  * Reads and checks the whole file, then opens the database, migrates it to this program's schema and seeds it. A dry
  * run neither creates a database nor migrates one. Throws UnreadableSeedError and SeedFileError for the file,
- * TemporaryFolderError, NoInstanceError, DryRunRefusedError, and SeedWrittenError for what fails after the commit. Errors of the
- * database contain no data of the file.
+ * TemporaryFolderError, NoInstanceError, DryRunRefusedError, and SeedWrittenError for what fails after the commit.
+ * Errors of the database contain no data of the file.
  */
 export async function runSeed(file: string, stdin: Readable, options: RunOptions): Promise<SeededFleet> {
   const { databaseUrl, home, log, dryRun, onReceived, onRead } = options;

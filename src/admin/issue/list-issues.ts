@@ -6,7 +6,7 @@ import {
   ListIssuesResponseSchema,
 } from "../../../gen/bmaas/admin/v1/issue_service_pb.js";
 import { isIssueType, issueSeverities } from "../../contract/issue-types.ts";
-import { type IssueKey, listIssues } from "../../db/queries/issue-list.ts";
+import { type IssueKey, isPageEnd, listIssues } from "../../db/queries/issue-list.ts";
 import type { AdminContext } from "../admin-context.ts";
 import { toListScope, toMachineCondition } from "../machine/to-machine-filter.ts";
 import { decodePageToken, encodePageToken, parseKeyUuid } from "../page-token.ts";
@@ -41,8 +41,9 @@ function parseKey([type = "", severity = "", id = "", target, ...rest]: readonly
   if (!isIssueType(type) || known === undefined || rest.length > 0) return undefined;
   const machineId = id === "" ? "" : parseKeyUuid(id);
   const text = target === undefined ? undefined : parseText(target);
-  if (machineId === undefined || text === null || (machineId === "" && text === undefined)) return undefined;
-  return { type, severity: known, machineId, target: text };
+  if (machineId === undefined || text === null) return undefined;
+  const key = { type, severity: known, machineId, target: text };
+  return isPageEnd(key) ? key : undefined;
 }
 
 /** Returns a text that was written as JSON, or null for anything else. */

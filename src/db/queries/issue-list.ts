@@ -79,6 +79,16 @@ export const issueWalks: readonly Walk[] = issueSeverities.flatMap((severity) =>
     .map((type) => ({ type, severity })),
 );
 
+/**
+ * Returns whether a page can end at the key: the severity is one that the type can have, and only an issue of the
+ * server is without a machine. Another version of the server may have ended pages elsewhere.
+ */
+export function isPageEnd({ type, severity, machineId, target }: IssueKey): boolean {
+  const isOfServer = getIssueDefinition(type).candidates === undefined;
+  const isListed = issueWalks.some((walk) => walk.type === type && walk.severity === severity);
+  return isListed && (machineId === "") === isOfServer && !(isOfServer && target === undefined);
+}
+
 /** Returns one page. It may hold fewer than `limit` issues, or none, while more follow. */
 export function listIssues(db: Database, options: IssueListOptions): Promise<IssuePage> {
   const { types, severities, after, limit } = options;

@@ -1,4 +1,5 @@
 /** Wrong requests for lists of issues, and what agents wrote into them. */
+import { randomUUID } from "node:crypto";
 import { eq, sql } from "drizzle-orm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HealthService } from "../../../gen/bmaas/admin/v1/health_service_pb.js";
@@ -6,6 +7,7 @@ import { IssueSeverity } from "../../../gen/bmaas/admin/v1/issue_pb.js";
 import { IssueService } from "../../../gen/bmaas/admin/v1/issue_service_pb.js";
 import { HealthSeverity } from "../../../gen/bmaas/admin/v1/machine_pb.js";
 import { MachineService } from "../../../gen/bmaas/admin/v1/machine_service_pb.js";
+import { encodePageToken } from "../../../src/admin/page-token.ts";
 import { agentStarted, osInstallationReport, stateLimit } from "../../../src/db/schema/index.ts";
 import { codeOf } from "../../support/agents.ts";
 import { errorOf } from "../../support/call-error.ts";
@@ -55,6 +57,15 @@ test("a token belongs to its types, severities and filter", async () => {
   ]) {
     expect(await codeOf(issues.listIssues({ ...request, ...other, pageToken }))).toBe("InvalidArgument");
   }
+});
+
+test.each([
+  ["with a severity that its type no longer has", ["hold_ending", "critical", randomUUID(), '""']],
+  ["of the server for an issue that machines have", ["agent_silent", "warning", "", '""']],
+])("a token %s is refused, instead of a list that begins again or fails", async (_, key) => {
+  const pageToken = encodePageToken(["issues", "", "", "machines"], key);
+  const { code, fields } = await errorOf(issues.listIssues({ pageToken }));
+  expect([code, fields]).toEqual(["InvalidArgument", ["page_token"]]);
 });
 
 test("a page can end at the longest name of a part that a source can give", async () => {

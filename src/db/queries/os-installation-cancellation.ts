@@ -20,9 +20,9 @@ export interface InstallationCancellation {
 
 /**
  * Cancels a request of each machine, no machine twice, and returns their generations. A cancelled request stays as it
- * is. Locking a request waits for a delivery of it and then finds it given, or the delivery waits for the lock and then
- * finds it cancelled, because both check the row that they locked. Refuses machines with MachineNotFoundError,
- * InstallationNotFoundError, and InstallationRefusedError once an agent was given the request or it has ended.
+ * is. Locking a request waits for a delivery of it and then finds it given. A delivery that finds it locked gives
+ * nothing. Refuses machines with MachineNotFoundError, InstallationNotFoundError, and InstallationRefusedError once an
+ * agent was given the request or it has ended.
  */
 export async function cancelInstallations(
   tx: Transaction,

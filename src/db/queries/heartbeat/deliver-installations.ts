@@ -6,6 +6,10 @@
  * in the same order as a heartbeat: first agent_started, then, with a statement whose snapshot sees everything
  * committed by then, the requests. So an operator who cancels a request and a delivery of that request meet at its row,
  * and one of them comes first.
+ *
+ * A delivery does not wait for a request's row, which operators keep locked while they read the answers of a batch.
+ * Heartbeats hold the agent's row before they lock a request, so a request that is locked is one that an operator is
+ * changing: its agent is given nothing with this heartbeat.
  */
 import type pg from "pg";
 import { runPipelined } from "../../pipelined-transaction.ts";
@@ -35,8 +39,8 @@ export interface Delivery {
 
 /**
  * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, the delivery of each
- * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, if the key was replaced,
- * or if the name of its disk is not certain. An agent that may know disks by name only, such as Monogon's, is given a
+ * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, if an operator is changing
+ * it, if the key was replaced, or if the name of its disk is not certain. An agent that may know disks by name only, such as Monogon's, is given a
  * request only if its own process has reported the hardware: an earlier one may have run before a reboot, and the disks
  * can have other names since. `rows` must not name a machine twice with the same key. The first delivery of a request
  * sets when it is due: `installDeadlineMs` after the delivery.
@@ -76,7 +80,7 @@ with input as (
       select machine_id, generation, first_given_at, disk_id, refused_to from os_installation_request request
        where request.machine_id = input.machine_id and request.generation = input.generation
          and ${isPending("request")}
-       limit 1 for no key update
+       limit 1 for no key update skip locked
     ) request
     left join lateral (
       select knows_additions from agent_heartbeat heartbeat where heartbeat.machine_id = input.machine_id limit 1
@@ -106,8 +110,8 @@ select slot, disk_name from held where not is_refused`;
 
 /**
  * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, and `disk_name` for
- * each request that may be given. PostgreSQL rechecks a request whose lock it had to wait for: one that was cancelled,
- * superseded or finished by then is not given.
+ * each request that may be given. PostgreSQL rechecks a request that changed since the statement's snapshot: one that was
+ * cancelled, superseded or finished by then is not given.
  */
 function recordDeliveries(rows: readonly DeliveryRow[], installDeadlineMs: number): pg.QueryConfig {
   return { name: "record-deliveries", text: recordText, values: [...columns.toValues(rows), installDeadlineMs] };

@@ -34,6 +34,7 @@ const patterns: ReadonlyMap<string, string> = new Map([
 /** Returns protovalidate's message about a broken rule in words, or unchanged if it is in words already. */
 export function describeRule(message: string): string {
   if (message === "must be at least 1 characters") return "must not be empty";
+  if (message === "must be greater than now") return "must be in the future";
   const [, pattern = ""] = /^does not match regex pattern `(.*)`$/s.exec(message) ?? [];
   return patterns.get(pattern) ?? message;
 }

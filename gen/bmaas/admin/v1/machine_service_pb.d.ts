@@ -1170,7 +1170,7 @@ export declare type SetHoldRequest = Message<"bmaas.admin.v1.SetHoldRequest"> & 
     case: "endTime";
   } | {
     /**
-     * How long the hold lasts, by the database's clock; at most 100 years.
+     * How long the hold lasts, by the database's clock; 1 ms to 100 years.
      *
      * @generated from field: google.protobuf.Duration duration = 7;
      */

@@ -1,26 +1,32 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EFISupport } from "../../gen/cloud/agent/api/hwreport_pb.js";
 import { AgentHardwareReportSchema } from "../../gen/cloud/bmaas/server/api/agent_pb.js";
 import { collectHardwareReport } from "../../src/agent/hardware-report.ts";
-import { reportOf, type SystemTree } from "./support/system-tree.ts";
+import { patientMs, reportOf, type SystemTree } from "./support/system-tree.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const onLinux = process.platform === "linux";
 
 describe("the report of this machine", () => {
-  test("fits the wire, names memory and CPUs, and comes in time", async () => {
-    const startedMs = performance.now();
-    const report = await collectHardwareReport();
-    expect(performance.now() - startedMs).toBeLessThan(11_000);
+  test("fits the wire, and names memory and CPUs", async () => {
+    const report = await collectHardwareReport({ timeoutMs: patientMs });
     expect(fromBinary(AgentHardwareReportSchema, toBinary(AgentHardwareReportSchema, report))).toEqual(report);
     expect(report.report?.memoryInstalledBytes).toBeGreaterThan(0n);
     expect(report.report?.memoryUsableRatio).toBeGreaterThan(0);
     expect(report.report?.memoryUsableRatio).toBeLessThanOrEqual(1);
     expect(report.report?.cpu.length).toBeGreaterThan(0);
     expect(report.report?.cpu[0]?.hardwareThreads).toBeGreaterThan(0);
+  });
+
+  test("waits for each part for 10 s at most unless told otherwise", async () => {
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    onTestFinished(() => timers.mockRestore());
+    await collectHardwareReport();
+    const parts = ["system", "memory", "CPUs", "block devices", "network interfaces", "EFI support"];
+    expect(timers.mock.calls.filter(([, delayMs]) => delayMs === 10_000)).toHaveLength(parts.length);
   });
 
   test("warns of what is not known in time, and leaves it out", async () => {
@@ -109,7 +115,7 @@ describe.runIf(onLinux)("what Linux says of a server", () => {
 
   test("that cannot be read becomes a warning each, and the rest is reported", async () => {
     const absent = join(await temporaryFolder(), "absent");
-    const report = await collectHardwareReport({ files: { sys: absent, proc: "/proc" } });
+    const report = await collectHardwareReport({ files: { sys: absent, proc: "/proc" }, timeoutMs: patientMs });
     expect(report.warning).toEqual([
       expect.stringMatching(/^block devices: ENOENT/),
       expect.stringMatching(/^network interfaces: ENOENT/),
@@ -119,7 +125,7 @@ describe.runIf(onLinux)("what Linux says of a server", () => {
 
   test("is what /proc/cpuinfo says here", async () => {
     const [, family] = /^cpu family\s*: (\d+)/m.exec(await readFile("/proc/cpuinfo", "utf8")) ?? [];
-    const architecture = (await collectHardwareReport()).report?.cpu[0]?.architecture;
+    const architecture = (await collectHardwareReport({ timeoutMs: patientMs })).report?.cpu[0]?.architecture;
     expect(architecture?.value?.family.toString()).toBe(family);
   });
 });

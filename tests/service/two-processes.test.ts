@@ -12,7 +12,9 @@ import { startServerProcess } from "../support/server-process.ts";
 const machineCount = 40;
 const rounds = 15 * Math.min(4, availableParallelism());
 
-test("every heartbeat counts, whatever it brings, and none of them is in a deadlock", async () => {
+test("every heartbeat counts, whatever it brings, and none of them is in a deadlock", {
+  timeout: 400_000,
+}, async () => {
   await using resources = new AsyncDisposableStack();
   const database = resources.adopt(await createTestDatabase(), (each) => each.close());
   const environment = { DATABASE_URL: database.url, BMAAS_METRICS_PUBLIC: "on" };

@@ -19,6 +19,9 @@ import {
   startWithWorkers,
 } from "../support/worker-processes.ts";
 
+/** Servers and workers start one after the other, which takes a busy machine long. */
+const timeout = 400_000;
+
 let database: TestDatabase;
 
 beforeAll(async () => {
@@ -27,7 +30,9 @@ beforeAll(async () => {
 
 afterAll(() => database?.close());
 
-test("both workers serve both listeners, and one that is killed is replaced while the other goes on", async () => {
+test("both workers serve both listeners, and one that is killed is replaced while the other goes on", {
+  timeout,
+}, async () => {
   await using server = await startWithWorkers(database);
   const workers = await listWorkers(server);
   expect(workers.toSorted()).toEqual(findServed(server).toSorted());
@@ -56,7 +61,7 @@ test("both workers serve both listeners, and one that is killed is replaced whil
   for (const { session } of opened) session.destroy();
 });
 
-test("a successor that does not come to serve leaves those that serve as they are", async () => {
+test("a successor that does not come to serve leaves those that serve as they are", { timeout }, async () => {
   await using server = await startWithWorkers(database);
   const before = await listWorkers(server);
   server.kill("SIGHUP");
@@ -72,7 +77,9 @@ test("a successor that does not come to serve leaves those that serve as they ar
   await expect.poll(() => listWorkers(server)).toEqual(before);
 });
 
-test("files of another version are for the next start: no worker runs them beside the old ones", async () => {
+test("files of another version are for the next start: no worker runs them beside the old ones", {
+  timeout,
+}, async () => {
   const folder = await mkdtemp(join(inject("testFolder"), "copy-"));
   for (const name of ["src", "gen", "drizzle"]) await cp(name, join(folder, name), { recursive: true });
   await symlink(resolve("node_modules"), join(folder, "node_modules"));
@@ -94,7 +101,7 @@ test("files of another version are for the next start: no worker runs them besid
 });
 
 test("SIGHUP brings the certificate and ticket secret that are there now; if one is broken, both stay, and it is told", {
-  timeout: 400_000,
+  timeout,
 }, async () => {
   const folder = await mkdtemp(join(inject("testFolder"), "certificates-"));
   const [first, second] = await Promise.all([

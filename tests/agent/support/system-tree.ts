@@ -28,7 +28,10 @@ export async function layOutSystem(tree: SystemTree): Promise<{ sys: string; pro
   return { sys: root, proc: join(root, "proc") };
 }
 
+/** Time for each part of a report that is to be complete, however busy the machine that runs the tests is. */
+export const patientMs = 600_000;
+
 /** The report of a machine that is laid out so. */
 export async function reportOf(tree: SystemTree): Promise<AgentHardwareReport> {
-  return await collectHardwareReport({ files: await layOutSystem(tree) });
+  return await collectHardwareReport({ files: await layOutSystem(tree), timeoutMs: patientMs });
 }

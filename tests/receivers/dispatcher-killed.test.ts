@@ -136,10 +136,10 @@ describe("a dispatcher that is killed", { timeout: 180_000 }, () => {
     receiver.answer(answers.accept);
     receiver.release();
     await waitForBlockedSessions(client, 1);
+    const sentBefore = receiver.messages.length;
     dispatcher.kill("SIGKILL");
     await dispatcher.ended;
     await release();
-    const sentBefore = receiver.messages.length;
     await receiver.waitFor(sentBefore + 1);
     await expectAllDelivered(name, 2);
     const ids = idsOf(receiver.messages);

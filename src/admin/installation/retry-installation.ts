@@ -12,6 +12,7 @@ import {
 import { DiskRefusedError } from "../../contract/choose-disk.ts";
 import { parseMachineId } from "../../contract/machine-id.ts";
 import type { Transaction } from "../../db/client.ts";
+import { InstallationRefusedError } from "../../db/installation-errors.ts";
 import type { InstallationRow } from "../../db/queries/installation-overview.ts";
 import { type InstallationRetry, retryInstallations } from "../../db/queries/os-installation-retry.ts";
 import type { AdminContext } from "../admin-context.ts";
@@ -49,6 +50,10 @@ function createOperation(context: Pick<AdminContext, "installations">): RetryOpe
     },
     apply: retryInstallations,
     readAnswers: readInstallations,
+    findField: (error) =>
+      error instanceof InstallationRefusedError && error.obstacle === "INSTALLATION_NOT_NEWEST"
+        ? "expected_generation"
+        : undefined,
   };
 }
 

@@ -97,6 +97,14 @@ test("retries of a batch that are only checked are not stored, and each keeps to
   expect(await findInstallation(database, three, 2n)).toBeUndefined();
 });
 
+test("a batch of retries names the generation that is not the newest as the field that is wrong", async () => {
+  const [machineId] = (await newMachines(1)) as [string];
+  await moveInstallation(db, machineId, await requestInstallation(db, machineId), "failed");
+  const requests = [{ machineId, expectedGeneration: 7n }];
+  const error = await errorOf(installations.batchRetryInstallations({ requests }));
+  expect(error).toMatchObject({ code: "FailedPrecondition", fields: ["requests[0].expected_generation"] });
+});
+
 test("an atomic batch of retries that a later slice refuses has retried none", async () => {
   const { machines: made } = await machines.batchCreateMachines({ requests: Array.from({ length: 140 }, () => ({})) });
   const machineIds = made.map(({ id }) => id).toSorted();

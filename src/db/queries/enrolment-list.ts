@@ -126,8 +126,8 @@ interface Resemblance extends Record<string, unknown> {
 /**
  * Returns, by the id of each enrolment, the machines and other undecided enrolments that have one of its identifiers.
  * A UUID whose first three groups are in the other byte order is the same. A machine is known by its hardware report,
- * by what is expected of it, and until its first report by the enrolment of its agent. However many agents wait with one
- * identifier, they keep no machine out of the answer. Looks each identifier up by the indexes on them.
+ * by what is expected of it, and until its first report by the enrolment of its agent. However many agents wait with
+ * one identifier, they keep no machine out of the answer. Looks each identifier up by the indexes on them.
  */
 export async function findLookalikes(
   db: Database | Transaction,

@@ -39,11 +39,11 @@ export interface Delivery {
 
 /**
  * Records the deliveries in one transaction and returns after the commit, in the order of `rows`, the delivery of each
- * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, if an operator is changing
- * it, if the key was replaced, or if the name of its disk is not certain. An agent that may know disks by name only, such as Monogon's, is given a
- * request only if its own process has reported the hardware: an earlier one may have run before a reboot, and the disks
- * can have other names since. `rows` must not name a machine twice with the same key. The first delivery of a request
- * sets when it is due: `installDeadlineMs` after the delivery.
+ * request that may be given. It may not if it was cancelled, superseded or finished meanwhile, if an operator is
+ * changing it, if the key was replaced, or if the name of its disk is not certain. An agent that may know disks by name
+ * only, such as Monogon's, is given a request only if its own process has reported the hardware: an earlier one may
+ * have run before a reboot, and the disks can have other names since. `rows` must not name a machine twice with the
+ * same key. The first delivery of a request sets when it is due: `installDeadlineMs` after the delivery.
  */
 export async function deliverInstallations(
   client: pg.ClientBase,
@@ -110,8 +110,8 @@ select slot, disk_name from held where not is_refused`;
 
 /**
  * Records that agents are given requests, and returns `slot`, the row's place in `rows` from 1, and `disk_name` for
- * each request that may be given. PostgreSQL rechecks a request that changed since the statement's snapshot: one that was
- * cancelled, superseded or finished by then is not given.
+ * each request that may be given. PostgreSQL rechecks a request that changed since the statement's snapshot: one that
+ * was cancelled, superseded or finished by then is not given.
  */
 function recordDeliveries(rows: readonly DeliveryRow[], installDeadlineMs: number): pg.QueryConfig {
   return { name: "record-deliveries", text: recordText, values: [...columns.toValues(rows), installDeadlineMs] };

@@ -20,8 +20,6 @@ export {
   type DueAfterInstall,
   type InstallOutcome,
   InstallState,
-  InstallStateError,
-  OtherMachineStateError,
   openInstallState,
 } from "./install-state.ts";
 export {
@@ -34,3 +32,4 @@ export {
 export { AgentKeyExistsError, AgentKeyFileError, type LoadedAgentKey, loadAgentKey, saveAgentKey } from "./key-file.ts";
 export { createNodeFetch } from "./node-fetch.ts";
 export { runShellCommand, type ShellCommandOptions } from "./shell-command.ts";
+export { InstallStateError, OtherMachineStateError } from "./state-file.ts";

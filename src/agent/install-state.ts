@@ -2,23 +2,9 @@
  * Stores what an agent must never forget: which generation it attempted last, the outcome, and whether what follows a
  * success has run. An attempt is on disk before the installer starts, so that no generation is ever run twice.
  */
-import { readFile, readlink, realpath } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
-import { z } from "zod";
-import { replaceFile } from "../base/atomic-file.ts";
-import { OperatorError } from "../base/operator-error.ts";
 import { findBootId } from "./boot-id.ts";
 import { acquireProcessLock, type ProcessLock, ProcessLockedError } from "./process-lock.ts";
-
-/** Says why an agent cannot continue with its state file, and what to do. */
-export class InstallStateError extends OperatorError {
-  override readonly name: string = "InstallStateError";
-}
-
-/** The state file is that of another machine. */
-export class OtherMachineStateError extends InstallStateError {
-  override readonly name = "OtherMachineStateError";
-}
+import { type Attempt, InstallStateError, readState, resolveLink, writeState } from "./state-file.ts";
 
 /** Outcome of the installation of a generation. Without `error` it succeeded. */
 export interface InstallOutcome {
@@ -40,24 +26,6 @@ export interface Hanging {
   /** Boot in which it was started. It does not outlive that. */
   readonly bootId: string;
 }
-
-const generationSchema = z
-  .string()
-  .regex(/^(0|-?[1-9][0-9]{0,18})$/)
-  .transform(BigInt);
-const dueSchema = z.strictObject({ starts: z.int().min(0), bootId: z.string().optional() });
-const attemptSchema = z.strictObject({
-  generation: generationSchema,
-  request: z.string(),
-  phase: z.enum(["installing", "done", "reported"]),
-  error: z.string().optional(),
-  hanging: z.strictObject({ generation: generationSchema, bootId: z.string() }).optional(),
-  /** Missing until a success has been reported. */
-  afterInstall: z.union([dueSchema, z.literal("over")]).optional(),
-});
-const stateSchema = z.strictObject({ machineId: z.string(), attempt: attemptSchema.optional() });
-
-type Attempt = z.infer<typeof attemptSchema>;
 
 /** The state of one machine's agent, in a file that one process has locked. */
 export class InstallState {
@@ -220,22 +188,6 @@ export async function openInstallState(path: string, machineId: string, bootId?:
   }
 }
 
-/**
- * Returns the file that a symbolic link leads to. Replacing the link itself would leave the old state at its target,
- * and its lock would be a different one.
- */
-async function resolveLink(path: string): Promise<string> {
-  const target = await readlink(path).catch(() => undefined);
-  if (target === undefined) return path;
-  try {
-    return await realpath(path);
-  } catch (error) {
-    // The link's target does not exist yet.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return resolve(await realpath(dirname(path)), target);
-    throw new InstallStateError(`${path}: ${(error as Error).message}`);
-  }
-}
-
 function acquireLock(file: string): ProcessLock {
   try {
     return acquireProcessLock(`${file}.lock`);
@@ -259,52 +211,4 @@ function endInterrupted(attempt: Attempt | undefined, bootId: string | undefined
       "until the machine has rebooted"
     : interrupted;
   return { ...attempt, phase: "done", error };
-}
-
-async function readState(file: string, machineId: string): Promise<Attempt | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  const state = parseState(file, text);
-  if (state.machineId !== machineId) {
-    throw new OtherMachineStateError(
-      `${file} is the state of machine ${state.machineId}: name another file for ${machineId}`,
-    );
-  }
-  return state.attempt;
-}
-
-/** Throws InstallStateError, and leaves the file as it is: what it says of attempts must not be lost. */
-function parseState(file: string, text: string): z.infer<typeof stateSchema> {
-  const { data, error } = stateSchema.safeParse(parseJson(text));
-  if (data !== undefined) return data;
-  const unknown = error.issues.flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []));
-  if (error.issues.every(({ code }) => code === "unrecognized_keys")) {
-    throw new InstallStateError(
-      `${file} is of a newer version of the agent, which stores ${unknown.join(", ")}: run that version or a later one`,
-    );
-  }
-  throw new InstallStateError(
-    `${file} is damaged, so the agent cannot tell which installations this machine has attempted: ` +
-      "restore it, or delete it when no installation is requested for this machine",
-  );
-}
-
-/** Returns undefined for a text that is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Writes the state. Resolves once it is on disk. */
-async function writeState(file: string, machineId: string, attempt: Attempt | undefined): Promise<void> {
-  const toText = (_key: string, value: unknown) => (typeof value === "bigint" ? `${value}` : value);
-  await replaceFile(file, `${JSON.stringify({ machineId, attempt }, toText)}\n`, 0o600);
 }

@@ -1,7 +1,8 @@
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { InstallStateError, openInstallState } from "../../src/agent/install-state.ts";
+import { openInstallState } from "../../src/agent/install-state.ts";
+import { InstallStateError } from "../../src/agent/state-file.ts";
 import { killOutright, startInstallingAgent } from "./support/crashing-agent.ts";
 import { temporaryFolder } from "./support/temporary-folder.ts";
 

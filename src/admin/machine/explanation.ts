@@ -61,7 +61,9 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
     remedies: ["register", "remove"],
   }),
   never_heartbeated: (facts) => ({
-    condition: `an agent's key is registered, but no heartbeat with it has arrived, ${since(facts)}${describeProvider(facts)}`,
+    condition:
+      "an agent's key is registered, but no heartbeat with it has arrived, " +
+      `${since(facts)}${describeProvider(facts)}`,
     next: "the agent's first heartbeat changes the state",
     remedies: ["startAgent", "replaceKey", "showHistory"],
   }),
@@ -72,23 +74,31 @@ const explanations: Readonly<Record<Facts["state"], (facts: Facts) => Explanatio
     remedies: ["request", "showHardware"],
   }),
   stale: (facts) => ({
-    condition: `its agent has not been heard ${since(facts, facts.heartbeat?.heartbeatAt)}, and its silence allowance ended at ${formatInstant(facts.since)}${describeProvider(facts)}`,
+    condition:
+      `its agent has not been heard ${since(facts, facts.heartbeat?.heartbeatAt)}, ` +
+      `and its silence allowance ended at ${formatInstant(facts.since)}${describeProvider(facts)}`,
     next: "the agent's next heartbeat changes the state",
     remedies: ["findOut", "replaceKey", "showHistory"],
   }),
   installation_pending: explainPending,
   installation_given: (facts) => ({
-    condition: `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has not reported progress yet"}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
+    condition:
+      `${describeDelivery(facts)}${isNeverTakenUp(facts) ? "" : ", and the agent has not reported progress yet"}` +
+      `${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), ...readLogIfNeverTakenUp(facts), "showHistory", "supersede"],
   }),
   installing: (facts) => ({
-    condition: `the agent carries out ${nameInstallation(facts)}${describeProgress(facts)}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
+    condition:
+      `the agent carries out ${nameInstallation(facts)}${describeProgress(facts)}` +
+      `${describeEndOfDelivery(facts)}; ${describeAgent(facts)}`,
     ...becomesOverdue(facts),
     remedies: [...registerIfGone(facts), "showHistory", "supersede"],
   }),
   installation_overdue: (facts) => ({
-    condition: `${describeDelivery(facts)}, and the agent's report has been overdue ${since(facts)}${describeProgress(facts)}${describeEndOfDelivery(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
+    condition:
+      `${describeDelivery(facts)}, and the agent's report has been overdue ${since(facts)}${describeProgress(facts)}` +
+      `${describeEndOfDelivery(facts)}; ${describeAgent(facts)}${describeProvider(facts)}`,
     next: facts.agent === null ? "" : "nothing, unless the agent still reports progress or an outcome",
     remedies: [
       ...registerIfGone(facts),
@@ -201,5 +211,6 @@ function describeProgress(facts: Facts): string {
   const { phase = null, percent = null, progressAt = null } = facts.installation ?? {};
   if (progressAt === null) return "";
   const said = [phase === null ? "" : oneLine(phase), percent === null ? "" : `${percent} %`];
-  return `; the agent reported ${ago(facts, progressAt)}: ${said.filter((part) => part !== "").join(", ") || "it continues"}`;
+  const words = said.filter((part) => part !== "").join(", ");
+  return `; the agent reported ${ago(facts, progressAt)}: ${words || "it continues"}`;
 }
